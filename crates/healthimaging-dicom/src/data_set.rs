@@ -1,0 +1,51 @@
+//! A data set in memory: elements by tag, values decoded, pixel data left out.
+
+use std::collections::BTreeMap;
+
+use dicom_core::{Tag, VR};
+
+/// A data set: its elements in the order of their tags, without pixel data and group lengths.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DataSet {
+    /// The elements.
+    pub elements: BTreeMap<Tag, Element>,
+}
+
+/// An element: how its value is represented, and the value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Element {
+    /// Value representation, as in the file, or by the dictionary where the file does not say.
+    pub vr: VR,
+    /// The value.
+    pub value: Value,
+}
+
+/// A value, independent of byte order and character set.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Empty,
+    /// Text in Unicode, as stored: padding spaces kept, a trailing NUL dropped, components still joined by `\`.
+    Text(String),
+    /// Unsigned integers (US, UL, UV).
+    Unsigned(Vec<u64>),
+    /// Signed integers (SS, SL, SV).
+    Signed(Vec<i64>),
+    /// Single precision (FL).
+    Float(Vec<f32>),
+    /// Double precision (FD).
+    Double(Vec<f64>),
+    /// Tags (AT).
+    Tags(Vec<Tag>),
+    /// Bytes in little endian (OB, OW, OF, OD, OL, OV, UN).
+    Bytes(Vec<u8>),
+    /// A value too large to keep in memory: where it lies in the source (little or big endian as the file).
+    Apart {
+        /// First byte, from the start of the source.
+        offset: u64,
+        /// Length in bytes.
+        length: u64,
+    },
+    /// Items of a sequence.
+    Items(Vec<DataSet>),
+}

@@ -1,0 +1,1 @@
+//! Back end: the embedded store on disk

@@ -1,0 +1,221 @@
+// A C face for the two things asked of OpenJPH: encode one frame, decode one frame.
+//
+// Pixels are little endian, interleaved by pixel, one or two bytes a sample. No exception
+// leaves this file. The decoder must be given only streams that this encoder made: OpenJPH
+// 0.9.0 aborts the process on malformed input.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+
+#include <openjph/ojph_arch.h>
+#include <openjph/ojph_codestream.h>
+#include <openjph/ojph_file.h>
+#include <openjph/ojph_mem.h>
+#include <openjph/ojph_message.h>
+#include <openjph/ojph_params.h>
+
+extern "C" {
+
+struct healthimaging_frame {
+    uint32_t columns;
+    uint32_t rows;
+    uint32_t components;
+    uint32_t bytes_per_sample;
+    uint32_t bit_depth;
+    uint32_t is_signed;
+};
+
+enum healthimaging_outcome : int {
+    HEALTHIMAGING_DONE = 0,
+    HEALTHIMAGING_FAILED = 1,
+    HEALTHIMAGING_OTHER_SHAPE = 2
+};
+
+typedef void (*healthimaging_sink)(void *context, const uint8_t *bytes, size_t size);
+
+}
+
+namespace {
+
+// OpenJPH sends what it has to say to stdout by default, and stdout may carry a protocol.
+// The error stream stays: with none set, some versions go on after an error instead of throwing.
+void quieten()
+{
+    static std::once_flag once;
+    std::call_once(once, [] {
+        ojph::set_info_stream(nullptr);
+        ojph::set_warning_stream(nullptr);
+    });
+}
+
+class sink_file : public ojph::outfile_base {
+public:
+    sink_file(healthimaging_sink sink, void *context) : sink_(sink), context_(context) {}
+
+    size_t write(const void *bytes, size_t size) override
+    {
+        sink_(context_, static_cast<const uint8_t *>(bytes), size);
+        written_ += static_cast<ojph::si64>(size);
+        return size;
+    }
+
+    ojph::si64 tell() override { return written_; }
+
+private:
+    healthimaging_sink sink_;
+    void *context_;
+    ojph::si64 written_ = 0;
+};
+
+template <typename Sample>
+void load(const uint8_t *from, size_t stride, ojph::si32 *to, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        Sample sample;
+        std::memcpy(&sample, from + i * stride, sizeof sample);
+        to[i] = sample;
+    }
+}
+
+template <typename Sample>
+void store(const ojph::si32 *from, uint8_t *to, size_t stride, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        const Sample sample = static_cast<Sample>(from[i]);
+        std::memcpy(to + i * stride, &sample, sizeof sample);
+    }
+}
+
+// A stride known when compiling lets the common cases become vector code.
+template <typename Sample>
+void load_line(const uint8_t *from, uint32_t components, ojph::si32 *to, uint32_t count)
+{
+    if (components == 1)
+        load<Sample>(from, sizeof(Sample), to, count);
+    else if (components == 3)
+        load<Sample>(from, 3 * sizeof(Sample), to, count);
+    else
+        load<Sample>(from, components * sizeof(Sample), to, count);
+}
+
+template <typename Sample>
+void store_line(const ojph::si32 *from, uint8_t *to, uint32_t components, uint32_t count)
+{
+    if (components == 1)
+        store<Sample>(from, to, sizeof(Sample), count);
+    else if (components == 3)
+        store<Sample>(from, to, 3 * sizeof(Sample), count);
+    else
+        store<Sample>(from, to, components * sizeof(Sample), count);
+}
+
+void load_any(const healthimaging_frame &frame, const uint8_t *from, ojph::si32 *to)
+{
+    if (frame.bytes_per_sample == 1 && frame.is_signed)
+        load_line<int8_t>(from, frame.components, to, frame.columns);
+    else if (frame.bytes_per_sample == 1)
+        load_line<uint8_t>(from, frame.components, to, frame.columns);
+    else if (frame.is_signed)
+        load_line<int16_t>(from, frame.components, to, frame.columns);
+    else
+        load_line<uint16_t>(from, frame.components, to, frame.columns);
+}
+
+void store_any(const healthimaging_frame &frame, const ojph::si32 *from, uint8_t *to)
+{
+    if (frame.bytes_per_sample == 1)
+        store_line<uint8_t>(from, to, frame.components, frame.columns);
+    else
+        store_line<uint16_t>(from, to, frame.components, frame.columns);
+}
+
+void encode(const healthimaging_frame &frame, uint32_t levels, bool colour_transform,
+            const uint8_t *pixels, ojph::outfile_base &file)
+{
+    ojph::codestream stream;
+    ojph::param_siz siz = stream.access_siz();
+    siz.set_image_extent(ojph::point(frame.columns, frame.rows));
+    siz.set_num_components(frame.components);
+    for (uint32_t c = 0; c < frame.components; ++c)
+        siz.set_component(c, ojph::point(1, 1), frame.bit_depth, frame.is_signed != 0);
+
+    ojph::param_cod cod = stream.access_cod();
+    cod.set_num_decomposition(levels);
+    cod.set_block_dims(64, 64);
+    cod.set_progression_order("RPCL");
+    cod.set_color_transform(colour_transform);
+    cod.set_reversible(true);
+    stream.set_planar(false);
+    stream.write_headers(&file);
+
+    const size_t sample = frame.bytes_per_sample;
+    const size_t row = sample * frame.components * frame.columns;
+    ojph::ui32 component = 0;
+    ojph::line_buf *line = stream.exchange(nullptr, component);
+    for (uint32_t y = 0; y < frame.rows; ++y)
+        for (uint32_t c = 0; c < frame.components; ++c) {
+            load_any(frame, pixels + y * row + component * sample, line->i32);
+            line = stream.exchange(line, component);
+        }
+    stream.flush();
+    stream.close();
+}
+
+int decode(const healthimaging_frame &frame, const uint8_t *bytes, size_t size, uint8_t *pixels)
+{
+    ojph::mem_infile file;
+    file.open(bytes, size);
+    ojph::codestream stream;
+    stream.read_headers(&file);
+
+    ojph::param_siz siz = stream.access_siz();
+    if (siz.get_num_components() != frame.components)
+        return HEALTHIMAGING_OTHER_SHAPE;
+    for (uint32_t c = 0; c < frame.components; ++c)
+        if (siz.get_recon_width(c) != frame.columns || siz.get_recon_height(c) != frame.rows)
+            return HEALTHIMAGING_OTHER_SHAPE;
+    if (!stream.access_cod().is_reversible())
+        return HEALTHIMAGING_OTHER_SHAPE;
+
+    stream.set_planar(false);
+    stream.create();
+    const size_t sample = frame.bytes_per_sample;
+    const size_t row = sample * frame.components * frame.columns;
+    for (uint32_t y = 0; y < frame.rows; ++y)
+        for (uint32_t c = 0; c < frame.components; ++c) {
+            ojph::ui32 component = 0;
+            const ojph::line_buf *line = stream.pull(component);
+            store_any(frame, line->i32, pixels + y * row + component * sample);
+        }
+    stream.close();
+    return HEALTHIMAGING_DONE;
+}
+
+}
+
+extern "C" int healthimaging_htj2k_encode(const healthimaging_frame *frame, uint32_t levels,
+                                          uint32_t colour_transform, const uint8_t *pixels,
+                                          healthimaging_sink sink, void *context)
+{
+    quieten();
+    try {
+        sink_file file(sink, context);
+        encode(*frame, levels, colour_transform != 0, pixels, file);
+        return HEALTHIMAGING_DONE;
+    } catch (...) {
+        return HEALTHIMAGING_FAILED;
+    }
+}
+
+extern "C" int healthimaging_htj2k_decode(const healthimaging_frame *frame, const uint8_t *bytes,
+                                          size_t size, uint8_t *pixels)
+{
+    quieten();
+    try {
+        return decode(*frame, bytes, size, pixels);
+    } catch (...) {
+        return HEALTHIMAGING_FAILED;
+    }
+}

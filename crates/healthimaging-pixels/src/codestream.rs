@@ -1,0 +1,171 @@
+//! The main header of JPEG 2000 and HTJ2K codestreams (ITU-T T.800 Annex A): checked before a
+//! decoder is trusted with it, and given the TLM marker segment that DICOM asks for.
+
+use crate::error::CodecError;
+use crate::shape::FrameShape;
+
+const SOC_SIZ: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
+const SOT: u16 = 0xFF90;
+const TLM: u16 = 0xFF55;
+/// Capabilities, then eight 32-bit sizes and offsets, then the number of components (T.800 §A.5.1).
+const SIZ_FIXED: usize = 36;
+/// A tile-part is at least an SOT segment and an SOD marker.
+const SMALLEST_TILE_PART: u64 = 14;
+/// First box of a JP2 file: length 12, `jP\x20\x20`.
+const JP2_SIGNATURE: [u8; 8] = [0, 0, 0, 12, 0x6A, 0x50, 0x20, 0x20];
+
+/// The codestream itself, when a writer put it in a JP2 file (against PS3.5 §8.2.4).
+pub(crate) fn unboxed(data: &[u8]) -> Result<&[u8], CodecError> {
+    if !data.starts_with(&JP2_SIGNATURE) {
+        return Ok(data);
+    }
+    codestream_box(data).ok_or_else(|| CodecError::malformed("the JP2 file has no codestream"))
+}
+
+fn codestream_box(data: &[u8]) -> Option<&[u8]> {
+    let mut rest = data;
+    loop {
+        let (&[l0, l1, l2, l3, kind @ ..], _) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let (header, length) = match length {
+            0 => (8, rest.len()),
+            1 => {
+                let long = rest.get(8..)?.first_chunk()?;
+                (16, usize::try_from(u64::from_be_bytes(*long)).ok()?)
+            }
+            length => (8, usize::try_from(length).ok()?),
+        };
+        let (this, after) = rest.split_at_checked(length)?;
+        if &kind == b"jp2c" {
+            return this.get(header..);
+        }
+        // A box shorter than its own header would never end.
+        this.get(header..)?;
+        rest = after;
+    }
+}
+
+/// Refuses a codestream whose image and tile sizes do not fit the image attributes.
+pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
+    let size = Size::read(data)
+        .ok_or_else(|| CodecError::malformed("the JPEG 2000 main header is damaged"))?;
+    if size.columns != u64::from(shape.columns)
+        || size.rows != u64::from(shape.rows)
+        || size.components != shape.samples_in_a_pixel()
+        || !(1..=shape.bits_allocated).contains(&size.depth)
+    {
+        return Err(CodecError::Disagreement(format!(
+            "the codestream holds {} rows, {} columns, {} components of up to {} bits; the \
+             attributes say {}, {}, {} of {} allocated",
+            size.rows,
+            size.columns,
+            size.components,
+            size.depth,
+            shape.rows,
+            shape.columns,
+            shape.samples_per_pixel,
+            shape.bits_allocated
+        )));
+    }
+    if size.subsampled {
+        return Err(CodecError::unsupported("JPEG 2000 with subsampled components"));
+    }
+    // Decoders keep kilobytes for each tile that the header declares.
+    if size.tiles.saturating_mul(SMALLEST_TILE_PART) > data.len() as u64 {
+        return Err(CodecError::malformed("the codestream declares more tiles than it can hold"));
+    }
+    Ok(())
+}
+
+/// What the SIZ marker segment says.
+struct Size {
+    columns: u64,
+    rows: u64,
+    tiles: u64,
+    components: usize,
+    /// Greatest of all components.
+    depth: u16,
+    subsampled: bool,
+}
+
+impl Size {
+    fn read(data: &[u8]) -> Option<Self> {
+        let (_, segment) = next_segment(data.strip_prefix(&SOC_SIZ[..2])?)?;
+        data.strip_prefix(&SOC_SIZ)?;
+        let (fixed, components) = segment.split_at_checked(SIZ_FIXED)?;
+        let (words, _) = fixed.get(2..34)?.as_chunks::<4>();
+        let words: Vec<u64> = words.iter().map(|&w| u32::from_be_bytes(w).into()).collect();
+        let &[x1, y1, x0, y0, tile_x, tile_y, tile_x0, tile_y0] = words.as_slice() else {
+            return None;
+        };
+        let count = u16::from_be_bytes(*fixed.last_chunk()?);
+        let (components, _) = components.as_chunks::<3>();
+        if components.len() != usize::from(count) {
+            return None;
+        }
+        let tiles = |end: u64, start: u64, size: u64| {
+            Some(end.checked_sub(start)?.checked_add(size.checked_sub(1)?)? / size)
+        };
+        Some(Self {
+            columns: x1.checked_sub(x0)?,
+            rows: y1.checked_sub(y0)?,
+            tiles: tiles(x1, tile_x0, tile_x)?.checked_mul(tiles(y1, tile_y0, tile_y)?)?,
+            components: components.len(),
+            depth: components.iter().map(|&[depth, ..]| u16::from(depth & 0x7F) + 1).max()?,
+            subsampled: components.iter().any(|&[_, dx, dy]| (dx, dy) != (1, 1)),
+        })
+    }
+}
+
+/// Inserts a TLM marker segment (T.800 §A.7.1) before the first tile-part, which DICOM requires
+/// of HTJ2K Lossless RPCL (PS3.5 §10.18) and the encoder does not write.
+///
+/// `codestream` has one tile of one tile-part. Returns `None` when it is anything else.
+pub(crate) fn insert_tile_part_lengths(codestream: &mut Vec<u8>) -> Option<()> {
+    let mut at = 2;
+    loop {
+        let rest = codestream.get(at..)?;
+        let marker = u16::from_be_bytes(*rest.first_chunk()?);
+        let (length, segment) = next_segment(rest)?;
+        match marker {
+            TLM => return None,
+            SOT => {
+                let &[_, _, p0, p1, p2, p3, 0, 1] = segment else {
+                    return None;
+                };
+                let tile_part = u32::from_be_bytes([p0, p1, p2, p3]);
+                // Only the end-of-codestream marker may follow the one tile-part.
+                if rest.len().checked_sub(2)? != usize::try_from(tile_part).ok()? {
+                    return None;
+                }
+                codestream.splice(at..at, tile_part_lengths(tile_part));
+                return Some(());
+            }
+            _ => at += length,
+        }
+    }
+}
+
+/// The segment for one tile-part: 16-bit tile number, 32-bit length.
+fn tile_part_lengths(tile_part: u32) -> [u8; 12] {
+    let [m0, m1] = TLM.to_be_bytes();
+    let [p0, p1, p2, p3] = tile_part.to_be_bytes();
+    [m0, m1, 0, 10, 0, 0x60, 0, 0, p0, p1, p2, p3]
+}
+
+/// Whole length of the marker segment at the start of `data`, and what follows its length field.
+fn next_segment(data: &[u8]) -> Option<(usize, &[u8])> {
+    let (&[0xFF, _, l0, l1], _) = data.split_first_chunk::<4>()? else {
+        return None;
+    };
+    let whole = usize::from(u16::from_be_bytes([l0, l1])) + 2;
+    Some((whole, data.get(4..whole)?))
+}
+
+/// Number of wavelet decompositions: enough that the lowest resolution is at most 64 on each side
+/// (PS3.5 §10.18), but never so many that a side of it would fall under one sample.
+pub(crate) fn decompositions(shape: &FrameShape) -> u32 {
+    let most = shape.rows.min(shape.columns).checked_ilog2().unwrap_or(0);
+    let wanted = shape.rows.max(shape.columns).div_ceil(64).max(1).next_power_of_two().ilog2();
+    most.min(wanted)
+}

@@ -1,0 +1,38 @@
+//! What can go wrong with one frame, in words that hold no patient data.
+
+/// Why a frame could not be decoded or encoded.
+///
+/// Decide on the variant; the message is for people. No message holds pixel values or any
+/// attribute that identifies a patient.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The product has no exact way to do this; keep the frame as it was received.
+    #[error("{0} is not supported; the frame can only be kept as it was received")]
+    Unsupported(String),
+    /// The attributes of the frame contradict each other or are out of range.
+    #[error("the image attributes are not usable: {0}")]
+    Shape(String),
+    /// The frame's own header says something else than the image attributes.
+    #[error("the frame does not fit the image attributes: {0}")]
+    Disagreement(String),
+    /// The bytes are not what the transfer syntax promises.
+    #[error("the frame is damaged: {0}")]
+    Malformed(String),
+    /// What was encoded did not decode to the same pixels; nothing may be stored.
+    #[error("the encoded frame did not decode to the same pixels; it must not be stored")]
+    NotLossless,
+    /// There is not enough memory for the decoded frame.
+    #[error("there is no memory for a frame of {0} bytes")]
+    OutOfMemory(u64),
+}
+
+impl CodecError {
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>) -> Self {
+        Self::Malformed(what.into())
+    }
+}

@@ -1,0 +1,1 @@
+//! Frames: stored frame to pixels and back; every codec; no I/O

@@ -1,0 +1,108 @@
+//! Native (uncompressed) frames: byte order, planes and subsampled colour put right.
+
+use std::borrow::Cow;
+
+use crate::decode::{DecodedFrame, Planar, SourceFrame};
+use crate::error::CodecError;
+use crate::shape::{FrameShape, zeroed};
+use crate::transfer_syntax::{ByteOrder, byte_order};
+
+/// Decodes a native frame.
+pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+    let length = source.shape.checked_length()?;
+    match source.photometric {
+        // Some writers declare subsampling and store full colour; the length tells.
+        "YBR_FULL_422" if !fits(source.data, length) => subsampled(source, length),
+        "YBR_FULL_422" => full(source, length, "YBR_FULL"),
+        "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => {
+            Err(CodecError::unsupported(format!("native {}", source.photometric)))
+        }
+        photometric => full(source, length, photometric),
+    }
+}
+
+fn full(
+    source: &SourceFrame<'_>,
+    length: usize,
+    photometric: &str,
+) -> Result<DecodedFrame, CodecError> {
+    let stored = little_endian(source, take(source.data, length)?)?;
+    let pixels = match source.planar {
+        Planar::Planes if source.shape.samples_per_pixel > 1 => {
+            interleave(&source.shape, &stored)?
+        }
+        Planar::Planes | Planar::Interleaved => stored.into_owned(),
+    };
+    Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
+}
+
+/// Horizontally halved chrominance, `Y Y Cb Cr` for two pixels (PS3.3 §C.7.6.3.1.2).
+fn subsampled(source: &SourceFrame<'_>, length: usize) -> Result<DecodedFrame, CodecError> {
+    let shape = &source.shape;
+    if shape.samples_per_pixel != 3 || shape.columns % 2 != 0 {
+        return Err(CodecError::Shape(format!(
+            "YBR_FULL_422 needs 3 Samples per Pixel and even Columns, not {} and {}",
+            shape.samples_per_pixel, shape.columns
+        )));
+    }
+    let stored = little_endian(source, take(source.data, length / 3 * 2)?)?;
+    let sample = shape.bytes_per_sample();
+    let mut pixels = zeroed(length)?;
+    for (to, from) in pixels.chunks_exact_mut(6 * sample).zip(stored.chunks_exact(4 * sample)) {
+        let (luminance, chrominance) = from.split_at(2 * sample);
+        for (pixel, y) in to.chunks_exact_mut(3 * sample).zip(luminance.chunks_exact(sample)) {
+            let (first, rest) = pixel.split_at_mut(sample);
+            first.copy_from_slice(y);
+            rest.copy_from_slice(chrominance);
+        }
+    }
+    Ok(DecodedFrame { pixels, photometric: "YBR_FULL".to_owned() })
+}
+
+/// Whether `data` is a frame of `length` bytes, give or take the pad byte of PS3.5 §8.1.1.
+fn fits(data: &[u8], length: usize) -> bool {
+    data.len() == length || (length % 2 == 1 && data.len() == length + 1)
+}
+
+fn take(data: &[u8], length: usize) -> Result<&[u8], CodecError> {
+    if !fits(data, length) {
+        return Err(CodecError::Disagreement(format!(
+            "the image attributes ask for {length} bytes, the frame has {}",
+            data.len()
+        )));
+    }
+    Ok(data.get(..length).unwrap_or(data))
+}
+
+fn little_endian<'a>(
+    source: &SourceFrame<'_>,
+    data: &'a [u8],
+) -> Result<Cow<'a, [u8]>, CodecError> {
+    let sample = source.shape.bytes_per_sample();
+    if byte_order(source.transfer_syntax) == ByteOrder::Little || sample == 1 {
+        return Ok(Cow::Borrowed(data));
+    }
+    let mut swapped = zeroed(data.len())?;
+    for (to, from) in swapped.chunks_exact_mut(sample).zip(data.chunks_exact(sample)) {
+        to.copy_from_slice(from);
+        to.reverse();
+    }
+    Ok(Cow::Owned(swapped))
+}
+
+/// Turns planes of whole samples into samples interleaved by pixel.
+pub(crate) fn interleave(shape: &FrameShape, planes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let sample = shape.bytes_per_sample();
+    let count = shape.samples_in_a_pixel();
+    let mut pixels = zeroed(planes.len())?;
+    let plane_length = (planes.len() / count).max(1);
+    for (index, plane) in planes.chunks_exact(plane_length).enumerate() {
+        let places = pixels.chunks_exact_mut(sample * count);
+        for (pixel, from) in places.zip(plane.chunks_exact(sample)) {
+            if let Some(to) = pixel.get_mut(index * sample..(index + 1) * sample) {
+                to.copy_from_slice(from);
+            }
+        }
+    }
+    Ok(pixels)
+}

@@ -1,0 +1,1 @@
+//! Face: the tools and resources of the Model Context Protocol

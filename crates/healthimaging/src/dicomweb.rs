@@ -1,0 +1,40 @@
+//! The second seam: what DICOMweb offers beside the 18 operations.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::model::{
+    DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
+    SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest, StoreInstancesResponse,
+};
+
+/// DICOMweb (`PS3.18`) as AWS HealthImaging offers it.
+///
+/// Only primary image sets are seen, unless a retrieval names an image set. What is missing is `NotFound`.
+#[async_trait]
+pub trait DicomWeb: Send + Sync + fmt::Debug {
+    /// One instance as a Part 10 file, with all changes made since its import (WADO-RS).
+    ///
+    /// A transfer syntax that cannot be made is `NotAcceptable`; the stored one always can.
+    async fn retrieve_instance(
+        &self,
+        request: RetrieveInstanceRequest,
+    ) -> Result<RetrieveInstanceResponse>;
+
+    /// The attributes of one instance, without bulk data (WADO-RS metadata).
+    async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson>;
+
+    /// The attributes of every instance of a series, by instance number (WADO-RS metadata).
+    async fn series_metadata(&self, request: SeriesMetadataRequest) -> Result<Vec<DicomJson>>;
+
+    /// Studies, series or instances that match (QIDO-RS); an unknown match key is `Validation`.
+    async fn search(&self, request: SearchDicomRequest) -> Result<Vec<DicomJson>>;
+
+    /// Stores Part 10 files (STOW-RS); each has its own outcome, and those stored are durable.
+    async fn store_instances(
+        &self,
+        request: StoreInstancesRequest,
+    ) -> Result<StoreInstancesResponse>;
+}

@@ -1,0 +1,210 @@
+//! The one error: what went wrong, in words for the caller, and apart from them the cause for the log.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of every operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A cause that only the log sees.
+pub type Source = Box<dyn StdError + Send + Sync>;
+
+/// What a caller can do about an error; mirrors the exceptions of the service, plus [`ErrorKind::NotSupported`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A constraint on the input is not met (`ValidationException`).
+    Validation,
+    /// The request is malformed (`BadRequestException`).
+    BadRequest,
+    /// The content cannot be had in the form asked for (`NotAcceptableException`).
+    NotAcceptable,
+    /// This back end cannot do that at all.
+    NotSupported,
+    /// The data store, job, image set, version, frame or instance does not exist (`ResourceNotFoundException`).
+    NotFound,
+    /// The caller is known and may not do that (`AccessDeniedException`).
+    AccessDenied,
+    /// No usable credentials were found, or they were refused.
+    Credentials,
+    /// The resource's state does not allow it now: locked, stale version, not empty (`ConflictException`).
+    Conflict,
+    /// The rate limit was passed; try again later (`ThrottlingException`).
+    Throttled,
+    /// A quota would be passed (`ServiceQuotaExceededException`).
+    QuotaExceeded,
+    /// A fault of the service (`InternalServerException`).
+    Service,
+    /// A fault of this program or of the machine it runs on.
+    Internal,
+}
+
+/// The five types that an assistant sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PublicType {
+    /// The input has to change.
+    ValidationError,
+    /// The thing asked for does not exist.
+    NotFound,
+    /// Credentials or permissions are missing.
+    AuthError,
+    /// The service refused or failed; often worth another try.
+    ServiceError,
+    /// This server failed.
+    ServerError,
+}
+
+impl PublicType {
+    /// The word on the wire, such as `validation_error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ValidationError => "validation_error",
+            Self::NotFound => "not_found",
+            Self::AuthError => "auth_error",
+            Self::ServiceError => "service_error",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The public type that this kind is shown as.
+    #[must_use]
+    pub const fn public_type(self) -> PublicType {
+        match self {
+            Self::Validation | Self::BadRequest | Self::NotAcceptable | Self::NotSupported => {
+                PublicType::ValidationError
+            }
+            Self::NotFound => PublicType::NotFound,
+            Self::AccessDenied | Self::Credentials => PublicType::AuthError,
+            Self::Conflict | Self::Throttled | Self::QuotaExceeded | Self::Service => {
+                PublicType::ServiceError
+            }
+            Self::Internal => PublicType::ServerError,
+        }
+    }
+}
+
+/// An error of any operation.
+///
+/// Rely on [`Error::kind`], not on the words. `message` is for the caller: it says what is wrong and
+/// what to do, and holds no patient data. The source is for the log.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Source>,
+    code: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Error {
+    /// An error of `kind`; `message` says what is wrong and what to do.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+            code: None,
+            request_id: None,
+        }))
+    }
+
+    /// The input does not meet a constraint.
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Validation, message)
+    }
+
+    /// The thing asked for does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    /// The resource's state does not allow it now.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    /// This back end cannot do that.
+    pub fn not_supported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotSupported, message)
+    }
+
+    /// This program or its machine failed; `source` is for the log.
+    pub fn internal(message: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self::new(ErrorKind::Internal, message).with_source(source)
+    }
+
+    /// Adds the cause, for the log.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds the service's own name of the error, such as `ConflictException`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds the id under which the service knows the request.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.0.request_id = Some(request_id.into());
+        self
+    }
+
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What is wrong and what to do, in words for the caller.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The service's own name of the error, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The id under which the service knows the request, where it gave one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("code", &self.0.code)
+            .field("request_id", &self.0.request_id)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,31 @@
+//! The contract of AWS HealthImaging: its operations as a trait, its words as types, its errors.
+//!
+//! A *back end* implements [`HealthImaging`] (the 18 operations of the AWS API) and [`DicomWeb`]
+//! (what those lack); a *face* shows them to somebody. This crate does no I/O and knows no protocol.
+
+mod body;
+mod dicomweb;
+mod error;
+mod id;
+mod operation;
+mod page;
+mod read_only;
+mod service;
+
+pub mod model;
+
+pub use body::Body;
+pub use dicomweb::DicomWeb;
+pub use error::{Error, ErrorKind, PublicType, Result, Source};
+pub use id::{
+    AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
+    KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
+    Uid, VersionId,
+};
+pub use operation::{Limits, Operation, Rate};
+pub use page::{Page, sweep};
+pub use read_only::ReadOnly;
+pub use service::HealthImaging;
+
+/// A moment, to the millisecond, as the service tells it.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

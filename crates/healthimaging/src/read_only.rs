@@ -1,0 +1,96 @@
+//! A back end that refuses every write.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::dicomweb::DicomWeb;
+use crate::error::{Error, ErrorKind, Result};
+#[expect(
+    clippy::wildcard_imports,
+    reason = "every request and response of both traits"
+)]
+use crate::model::*;
+use crate::operation::Limits;
+use crate::service::HealthImaging;
+
+/// Lets reads through to another back end, and refuses writes with `AccessDenied`.
+#[derive(Debug, Clone)]
+pub struct ReadOnly<T: ?Sized>(Arc<T>);
+
+impl<T: ?Sized> ReadOnly<T> {
+    /// Makes `inner` read-only.
+    pub fn new(inner: Arc<T>) -> Self {
+        Self(inner)
+    }
+}
+
+fn refusal<R>() -> Result<R> {
+    Err(Error::new(
+        ErrorKind::AccessDenied,
+        "this server is read-only; start it without --read-only to change anything",
+    ))
+}
+
+/// Writes one line for each operation: those that read go through, those that write are refused.
+macro_rules! gate {
+    (
+        $trait:ident;
+        reads { $($read:ident: $read_in:ty => $read_out:ty),* $(,)? }
+        writes { $($write:ident: $write_in:ty => $write_out:ty),* $(,)? }
+        $($rest:item)*
+    ) => {
+        #[async_trait]
+        impl<T: $trait + ?Sized> $trait for ReadOnly<T> {
+            $($rest)*
+            $(async fn $read(&self, request: $read_in) -> Result<$read_out> {
+                self.0.$read(request).await
+            })*
+            $(async fn $write(&self, _: $write_in) -> Result<$write_out> {
+                refusal()
+            })*
+        }
+    };
+}
+
+gate! {
+    HealthImaging;
+    reads {
+        get_datastore: GetDatastoreRequest => GetDatastoreResponse,
+        list_datastores: ListDatastoresRequest => ListDatastoresResponse,
+        get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,
+        list_dicom_import_jobs: ListDicomImportJobsRequest => ListDicomImportJobsResponse,
+        search_image_sets: SearchImageSetsRequest => SearchImageSetsResponse,
+        get_image_set: GetImageSetRequest => GetImageSetResponse,
+        get_image_set_metadata: GetImageSetMetadataRequest => GetImageSetMetadataResponse,
+        get_image_frame: GetImageFrameRequest => GetImageFrameResponse,
+        list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
+        list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
+    }
+    writes {
+        create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
+        delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
+        start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
+        update_image_set_metadata: UpdateImageSetMetadataRequest => UpdateImageSetMetadataResponse,
+        copy_image_set: CopyImageSetRequest => CopyImageSetResponse,
+        delete_image_set: DeleteImageSetRequest => DeleteImageSetResponse,
+        tag_resource: TagResourceRequest => TagResourceResponse,
+        untag_resource: UntagResourceRequest => UntagResourceResponse,
+    }
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+}
+
+gate! {
+    DicomWeb;
+    reads {
+        retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
+        instance_metadata: InstanceMetadataRequest => DicomJson,
+        series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
+        search: SearchDicomRequest => Vec<DicomJson>,
+    }
+    writes {
+        store_instances: StoreInstancesRequest => StoreInstancesResponse,
+    }
+}
