@@ -57,10 +57,9 @@ impl Anatomy {
         let (low, _) = self.range();
         [1.0, 0.9, 0.75].map(|share| {
             let mut plane = grey.clone();
-            plane
-                .values
-                .iter_mut()
-                .for_each(|v| *v = low + (*v - low) * share);
+            for value in &mut plane.values {
+                *value = low + (*value - low) * share;
+            }
             plane
         })
     }

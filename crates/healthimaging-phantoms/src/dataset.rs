@@ -1,6 +1,8 @@
 //! What each kind of object says about itself, besides its pixels.
 
 use dicom_core::value::DataSetSequence;
+use std::borrow::Cow;
+
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -186,7 +188,7 @@ pub(crate) fn identify(object: &mut InMemDicomObject, seed: u64) {
         .element(tags::MODALITY)
         .ok()
         .and_then(|e| e.to_str().ok());
-    let modality = modality.map(|m| m.into_owned()).unwrap_or_default();
+    let modality = modality.map(Cow::into_owned).unwrap_or_default();
     for (tag, path) in [
         (tags::STUDY_INSTANCE_UID, ["study", ""]),
         (tags::SERIES_INSTANCE_UID, ["series", modality.as_str()]),

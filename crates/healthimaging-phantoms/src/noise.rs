@@ -34,7 +34,9 @@ impl Noise {
             .collect();
         let power: f64 = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
         let deviation = (power / values.len().max(1) as f64).sqrt().max(1e-6) as f32;
-        values.iter_mut().for_each(|v| *v /= deviation);
+        for value in &mut values {
+            *value /= deviation;
+        }
         Self { columns, values }
     }
 

@@ -106,7 +106,7 @@ fn coordinate(index: usize, count: usize) -> f32 {
 /// The pixels of `count` whose centres lie within `half` of `centre`.
 fn span(centre: f32, half: f32, count: usize) -> std::ops::Range<usize> {
     // A float too low or too high to be a pixel number becomes 0 or the last one.
-    let pixel = |c: f32| (((c + 1.0) / 2.0 * count as f32 - 0.5).ceil() as usize).min(count);
+    let pixel = |c: f32| ((c.midpoint(1.0) * count as f32 - 0.5).ceil() as usize).min(count);
     let (low, high) = (pixel(centre - half), pixel(centre + half));
     low..high.max(low)
 }

@@ -1,5 +1,7 @@
 //! From a data set to the bytes of a Part 10 file.
 
+use std::borrow::Cow;
+
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
@@ -43,7 +45,7 @@ pub(crate) fn part10(
     claimed: Option<&str>,
 ) -> Vec<u8> {
     let text = |tag| match object.element(tag) {
-        Ok(element) => element.to_str().map(|s| s.into_owned()).unwrap_or_default(),
+        Ok(element) => element.to_str().map(Cow::into_owned).unwrap_or_default(),
         Err(_) => String::new(),
     };
     let meta = |syntax: &str| {
