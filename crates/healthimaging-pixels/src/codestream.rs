@@ -1,6 +1,8 @@
 //! The main header of JPEG 2000 and HTJ2K codestreams (ITU-T T.800 Annex A): checked before a
 //! decoder is trusted with it, and given the TLM marker segment that DICOM asks for.
 
+use std::borrow::Cow;
+
 use crate::error::CodecError;
 use crate::shape::FrameShape;
 
@@ -68,11 +70,15 @@ pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
         )));
     }
     if size.subsampled {
-        return Err(CodecError::unsupported("JPEG 2000 with subsampled components"));
+        return Err(CodecError::unsupported(
+            "JPEG 2000 with subsampled components",
+        ));
     }
     // Decoders keep kilobytes for each tile that the header declares.
     if size.tiles.saturating_mul(SMALLEST_TILE_PART) > data.len() as u64 {
-        return Err(CodecError::malformed("the codestream declares more tiles than it can hold"));
+        return Err(CodecError::malformed(
+            "the codestream declares more tiles than it can hold",
+        ));
     }
     Ok(())
 }
@@ -94,7 +100,10 @@ impl Size {
         data.strip_prefix(&SOC_SIZ)?;
         let (fixed, components) = segment.split_at_checked(SIZ_FIXED)?;
         let (words, _) = fixed.get(2..34)?.as_chunks::<4>();
-        let words: Vec<u64> = words.iter().map(|&w| u32::from_be_bytes(w).into()).collect();
+        let words: Vec<u64> = words
+            .iter()
+            .map(|&w| u32::from_be_bytes(w).into())
+            .collect();
         let &[x1, y1, x0, y0, tile_x, tile_y, tile_x0, tile_y0] = words.as_slice() else {
             return None;
         };
@@ -111,7 +120,10 @@ impl Size {
             rows: y1.checked_sub(y0)?,
             tiles: tiles(x1, tile_x0, tile_x)?.checked_mul(tiles(y1, tile_y0, tile_y)?)?,
             components: components.len(),
-            depth: components.iter().map(|&[depth, ..]| u16::from(depth & 0x7F) + 1).max()?,
+            depth: components
+                .iter()
+                .map(|&[depth, ..]| u16::from(depth & 0x7F) + 1)
+                .max()?,
             subsampled: components.iter().any(|&[_, dx, dy]| (dx, dy) != (1, 1)),
         })
     }
@@ -146,6 +158,25 @@ pub(crate) fn insert_tile_part_lengths(codestream: &mut Vec<u8>) -> Option<()> {
     }
 }
 
+/// The codestream without the TLM segments of its main header, which are only hints.
+///
+/// `OpenJPEG` 2.5.3 and 2.5.4 write beyond their tile-part index when a TLM segment names fewer
+/// tile-parts than follow (uclouvain/openjpeg#1652).
+pub(crate) fn without_tile_part_lengths(codestream: &[u8]) -> Cow<'_, [u8]> {
+    let mut kept = Cow::Borrowed(codestream);
+    let mut at = 2;
+    while let Some((length, _)) = kept.get(at..).and_then(next_segment) {
+        match kept.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(&marker) if u16::from_be_bytes(marker) == TLM => {
+                kept.to_mut().drain(at..at + length);
+            }
+            Some(&marker) if u16::from_be_bytes(marker) == SOT => break,
+            _ => at += length,
+        }
+    }
+    kept
+}
+
 /// The segment for one tile-part: 16-bit tile number, 32-bit length.
 fn tile_part_lengths(tile_part: u32) -> [u8; 12] {
     let [m0, m1] = TLM.to_be_bytes();
@@ -166,6 +197,12 @@ fn next_segment(data: &[u8]) -> Option<(usize, &[u8])> {
 /// (PS3.5 §10.18), but never so many that a side of it would fall under one sample.
 pub(crate) fn decompositions(shape: &FrameShape) -> u32 {
     let most = shape.rows.min(shape.columns).checked_ilog2().unwrap_or(0);
-    let wanted = shape.rows.max(shape.columns).div_ceil(64).max(1).next_power_of_two().ilog2();
+    let wanted = shape
+        .rows
+        .max(shape.columns)
+        .div_ceil(64)
+        .max(1)
+        .next_power_of_two()
+        .ilog2();
     most.min(wanted)
 }

@@ -16,7 +16,10 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     header.agree(&source.shape)?;
     let lossless = header.process == SOF_LOSSLESS;
     if !lossless && header.precision != 8 {
-        return Err(CodecError::unsupported(format!("lossy JPEG of {} bits", header.precision)));
+        return Err(CodecError::unsupported(format!(
+            "lossy JPEG of {} bits",
+            header.precision
+        )));
     }
     if !matches!(header.components.len(), 1 | 3) {
         return Err(CodecError::unsupported(format!(
@@ -26,13 +29,20 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     }
 
     let colour = header.components.len() == 3;
-    let decoded = run(source.data, length, colour.then(|| transform(&header, source)))?;
+    let decoded = run(
+        source.data,
+        length,
+        colour.then(|| transform(&header, source)),
+    )?;
     let pixels = widen(&source.shape, decoded, header.precision.into())?;
     let photometric = match source.photometric {
         photometric if !colour || lossless => photometric,
         _ => "RGB",
     };
-    Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
+    Ok(DecodedFrame {
+        pixels,
+        photometric: photometric.to_owned(),
+    })
 }
 
 fn run(
@@ -64,5 +74,9 @@ fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
         (Some(_), _) => false,
         (None, _) => source.photometric == "RGB",
     };
-    if rgb { ColorTransform::RGB } else { ColorTransform::YCbCr }
+    if rgb {
+        ColorTransform::RGB
+    } else {
+        ColorTransform::YCbCr
+    }
 }

@@ -46,12 +46,18 @@ impl JpegHeader {
                     let mut header = header.ok_or_else(damaged)?;
                     header.adobe_transform = adobe;
                     // Near-lossless limit, interleave mode and point transform end the header.
-                    header.interleave = segment.len().checked_sub(2).and_then(|at| {
-                        segment.get(at).copied()
-                    });
+                    header.interleave = segment
+                        .len()
+                        .checked_sub(2)
+                        .and_then(|at| segment.get(at).copied());
                     return Ok(header);
                 }
-                APP14 => adobe = segment.strip_prefix(b"Adobe").and_then(|s| s.get(6)).copied(),
+                APP14 => {
+                    adobe = segment
+                        .strip_prefix(b"Adobe")
+                        .and_then(|s| s.get(6))
+                        .copied()
+                }
                 0xC4 | 0xC8 | 0xCC => {}
                 0xC0..=0xCF | SOF_JPEG_LS => {
                     if header.is_some() {
@@ -74,7 +80,10 @@ impl JpegHeader {
             precision,
             rows: u16::from_be_bytes([r0, r1]),
             columns: u16::from_be_bytes([c0, c1]),
-            components: components.iter().map(|&[identifier, ..]| identifier).collect(),
+            components: components
+                .iter()
+                .map(|&[identifier, ..]| identifier)
+                .collect(),
             adobe_transform: None,
             interleave: None,
         })

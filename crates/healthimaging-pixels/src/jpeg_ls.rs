@@ -24,7 +24,13 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     // Interleave mode 0 codes a plane a scan, and is handed over so.
     let decoded = if header.interleave == Some(0) && header.components.len() > 1 {
         let bits_allocated = if header.precision <= 8 { 8 } else { 16 };
-        interleave(&FrameShape { bits_allocated, ..source.shape }, &decoded)?
+        interleave(
+            &FrameShape {
+                bits_allocated,
+                ..source.shape
+            },
+            &decoded,
+        )?
     } else {
         decoded
     };

@@ -1,1 +1,39 @@
-//! Frames: stored frame to pixels and back; every codec; no I/O
+//! Frames: stored frame to pixels and back; every codec; no I/O.
+//!
+//! * [`decode`] turns one frame of a DICOM file, of any supported transfer syntax, into pixels of
+//!   one layout: little endian, interleaved by pixel.
+//! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
+//!   decoding it again.
+//! * [`decode_stored`] reads back what was stored.
+//! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
+//!   a transfer syntax.
+//!
+//! This is the only crate with `unsafe` code, in `openjph`, `openjpeg` and `memory_stream`, and
+//! the only one that names codecs. It opens no file, knows no data set and keeps no state.
+
+mod codestream;
+mod decode;
+mod encode;
+mod error;
+mod facts;
+mod jpeg;
+mod jpeg_header;
+mod jpeg_ls;
+mod memory_stream;
+mod native;
+mod openjpeg;
+mod openjph;
+mod rle;
+mod samples;
+mod shape;
+mod transfer_syntax;
+
+pub use decode::{DecodedFrame, Planar, SourceFrame, decode, decode_stored};
+pub use encode::{EncodedFrame, encode};
+pub use error::CodecError;
+pub use facts::{FrameFacts, facts};
+pub use shape::{FrameShape, PixelRepresentation};
+pub use transfer_syntax::{
+    ByteOrder, Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated,
+    is_video,
+};

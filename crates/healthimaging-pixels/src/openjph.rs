@@ -71,7 +71,10 @@ unsafe extern "C" fn append(context: *mut c_void, bytes: *const u8, size: usize)
     // SAFETY: `encode` passes a live, unshared Vec as the context of the call during which this
     // runs, and the shim passes `size` readable bytes.
     let (encoded, bytes) = unsafe {
-        (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes, size))
+        (
+            &mut *context.cast::<Vec<u8>>(),
+            std::slice::from_raw_parts(bytes, size),
+        )
     };
     encoded.extend_from_slice(bytes);
 }
@@ -85,7 +88,10 @@ pub(crate) fn encode(
 ) -> Result<Vec<u8>, CodecError> {
     let length = shape.checked_length()?;
     if pixels.len() != length {
-        return Err(CodecError::Shape(format!("{} bytes for {length} of pixels", pixels.len())));
+        return Err(CodecError::Shape(format!(
+            "{} bytes for {length} of pixels",
+            pixels.len()
+        )));
     }
     let frame = Frame::new(shape, bit_depth)?;
     let mut encoded = Vec::with_capacity(length / 2);
@@ -130,6 +136,8 @@ pub(crate) fn decode_own(shape: &FrameShape, codestream: &[u8]) -> Result<Vec<u8
         OTHER_SHAPE => Err(CodecError::Disagreement(
             "the stored codestream has another shape than its image attributes".to_owned(),
         )),
-        _ => Err(CodecError::malformed("OpenJPH could not decode the stored codestream")),
+        _ => Err(CodecError::malformed(
+            "OpenJPH could not decode the stored codestream",
+        )),
     }
 }

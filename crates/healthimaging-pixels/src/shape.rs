@@ -58,7 +58,10 @@ impl FrameShape {
     /// the frame exceeds 4 GiB.
     pub(crate) fn checked_length(&self) -> Result<usize, CodecError> {
         if !matches!(self.bits_allocated, 8 | 16 | 32 | 64) {
-            return Err(CodecError::unsupported(format!("Bits Allocated {}", self.bits_allocated)));
+            return Err(CodecError::unsupported(format!(
+                "Bits Allocated {}",
+                self.bits_allocated
+            )));
         }
         if self.rows == 0 || self.columns == 0 || self.samples_per_pixel == 0 {
             return Err(CodecError::Shape(format!(
@@ -72,9 +75,15 @@ impl FrameShape {
                 self.bits_stored, self.bits_allocated
             )));
         }
-        u32::try_from(self.byte_length()).ok().and_then(|length| usize::try_from(length).ok()).ok_or_else(
-            || CodecError::Shape(format!("a frame of {} bytes exceeds 4 GiB", self.byte_length())),
-        )
+        u32::try_from(self.byte_length())
+            .ok()
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(|| {
+                CodecError::Shape(format!(
+                    "a frame of {} bytes exceeds 4 GiB",
+                    self.byte_length()
+                ))
+            })
     }
 
     pub(crate) fn bytes_per_sample(&self) -> usize {

@@ -92,8 +92,16 @@ pub fn disposition(transfer_syntax: &str, bits_allocated: u16) -> Disposition {
     match transfer_syntax {
         EXPLICIT_LITTLE if bits_allocated == 1 => Disposition::Keep,
         IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG => Disposition::Native,
-        RLE | JPEG_EXTENDED | JPEG_LOSSLESS | JPEG_LOSSLESS_SV1 | JPEG_LS | JPEG_LS_NEAR
-        | JPEG_2000_LOSSLESS | JPEG_2000_MC_LOSSLESS | JPEG_2000_MC | HTJ2K_LOSSLESS
+        RLE
+        | JPEG_EXTENDED
+        | JPEG_LOSSLESS
+        | JPEG_LOSSLESS_SV1
+        | JPEG_LS
+        | JPEG_LS_NEAR
+        | JPEG_2000_LOSSLESS
+        | JPEG_2000_MC_LOSSLESS
+        | JPEG_2000_MC
+        | HTJ2K_LOSSLESS
         | HTJ2K_LOSSLESS_RPCL => Disposition::Transcode,
         JPEG_BASELINE | JPEG_2000 | HTJ2K | JPEG_XL => Disposition::Keep,
         _ if is_video(transfer_syntax) => Disposition::Keep,
@@ -106,7 +114,10 @@ pub fn disposition(transfer_syntax: &str, bits_allocated: u16) -> Disposition {
 /// A UID that the product does not know counts as encapsulated.
 #[must_use]
 pub fn is_encapsulated(transfer_syntax: &str) -> bool {
-    !matches!(transfer_syntax, IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG)
+    !matches!(
+        transfer_syntax,
+        IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG
+    )
 }
 
 /// Whether the syntax is an MPEG-2, MPEG-4 AVC/H.264 or HEVC/H.265 video.

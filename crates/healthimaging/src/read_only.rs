@@ -6,11 +6,21 @@ use async_trait::async_trait;
 
 use crate::dicomweb::DicomWeb;
 use crate::error::{Error, ErrorKind, Result};
-#[expect(
-    clippy::wildcard_imports,
-    reason = "every request and response of both traits"
-)]
-use crate::model::*;
+use crate::model::{
+    CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
+    DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
+    DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
+    GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
+    GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
+    GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
+    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
+    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
+    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
+    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
+    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
+    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+};
 use crate::operation::Limits;
 use crate::service::HealthImaging;
 

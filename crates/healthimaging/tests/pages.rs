@@ -1,4 +1,5 @@
 //! Walking pages, bodies and search criteria.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::cell::RefCell;
 
