@@ -1,5 +1,5 @@
-//! Writes phantoms below a folder: `write_phantoms DIR` the demonstration's archive,
-//! `write_phantoms DIR PATIENTS STUDIES SERIES INSTANCES SIZE` a CT archive.
+//! Writes phantoms below a folder: `archive DIR` the demonstration's archive,
+//! `archive DIR PATIENTS STUDIES SERIES INSTANCES SIZE` a CT archive.
 
 use std::path::Path;
 
