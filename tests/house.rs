@@ -1,0 +1,119 @@
+//! House rules: who may import whom, and how large a file may grow.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Crate → our crates that it may depend on, tests apart. `ARCHITECTURE.md` explains the arrows.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("healthimaging", &[]),
+    ("healthimaging-dicom", &["healthimaging"]),
+    ("healthimaging-pixels", &["healthimaging"]),
+    ("healthimaging-objects", &["healthimaging"]),
+    ("healthimaging-phantoms", &[]),
+    (
+        "healthimaging-local",
+        &["healthimaging", "healthimaging-dicom", "healthimaging-objects", "healthimaging-pixels"],
+    ),
+    ("healthimaging-tools", &["healthimaging"]),
+    ("healthimaging-http", &["healthimaging"]),
+    (
+        "healthimaging-mcp-server",
+        &[
+            "healthimaging",
+            "healthimaging-http",
+            "healthimaging-local",
+            "healthimaging-objects",
+            "healthimaging-phantoms",
+            "healthimaging-tools",
+        ],
+    ),
+];
+
+/// Library → the one crate that may name it, tests apart.
+const OWNERS: &[(&str, &str)] = &[
+    ("rmcp", "healthimaging-tools"),
+    ("axum", "healthimaging-http"),
+    ("rusqlite", "healthimaging-local"),
+    ("object_store", "healthimaging-objects"),
+    ("jpeg2k", "healthimaging-pixels"),
+    ("openjpeg-sys", "healthimaging-pixels"),
+    ("clap", "healthimaging-mcp-server"),
+    ("anyhow", "healthimaging-mcp-server"),
+];
+
+const MOST_LINES: usize = 500;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Crate → its direct dependencies, those of tests and builds left out.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let name = |of: &Value| of["name"].as_str().unwrap().to_owned();
+    let direct = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap();
+        all.iter().filter(|d| d["kind"].is_null()).map(name).collect()
+    };
+    metadata["packages"].as_array().unwrap().iter().map(|p| (name(p), direct(p))).collect()
+}
+
+#[test]
+fn crates_import_only_whom_they_may() {
+    let found = dependencies();
+    let listed: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    let existing: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(existing, listed, "every crate has its arrows in the table");
+    for (name, allowed) in ARROWS {
+        for dependency in found[*name].iter().filter(|d| existing.contains(d.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} may not import {dependency}");
+        }
+    }
+}
+
+#[test]
+fn each_great_library_is_named_by_one_crate() {
+    for (name, dependencies) in dependencies() {
+        for (library, owner) in OWNERS {
+            assert!(
+                name == *owner || !dependencies.contains(*library),
+                "{name} may not name {library}; that is {owner}'s"
+            );
+        }
+    }
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().unwrap() != "target" {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_fits_in_the_head() {
+    let mut files = Vec::new();
+    for folder in ["src", "crates"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    assert!(files.len() > 50, "the walk found the sources");
+    let is_test = |path: &Path| path.components().any(|part| part.as_os_str() == "tests");
+    for path in files.iter().filter(|path| !is_test(path)) {
+        let lines = std::fs::read_to_string(path).unwrap().lines().count();
+        assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+    }
+}
