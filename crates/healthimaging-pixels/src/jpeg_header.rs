@@ -71,9 +71,7 @@ impl JpegHeader {
     }
 
     fn frame(process: u8, segment: &[u8]) -> Option<Self> {
-        let (&[precision, r0, r1, c0, c1, count], rest) = segment.split_first_chunk()? else {
-            return None;
-        };
+        let (&[precision, r0, r1, c0, c1, count], rest) = segment.split_first_chunk()?;
         let (components, _) = rest.as_chunks::<3>();
         (components.len() == usize::from(count)).then(|| Self {
             process,

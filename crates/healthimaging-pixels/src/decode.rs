@@ -1,0 +1,142 @@
+//! One stored frame to pixels: which decoder a transfer syntax needs, and what comes out.
+
+use crate::codestream::agree;
+use crate::error::CodecError;
+use crate::shape::FrameShape;
+use crate::{jpeg, jpeg_ls, native, openjpeg, openjph, rle, transfer_syntax as uid};
+
+/// Order of native samples (Planar Configuration, PS3.3 §C.7.6.3.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Planar {
+    /// Planar Configuration 0: all samples of a pixel together.
+    Interleaved,
+    /// Planar Configuration 1: all pixels of a sample together. Native frames only; compressed
+    /// ones have an order of their own.
+    Planes,
+}
+
+/// One frame as it lies in a DICOM file.
+#[derive(Clone, Copy)]
+pub struct SourceFrame<'a> {
+    /// UID of the transfer syntax.
+    pub transfer_syntax: &'a str,
+    /// What the image attributes say.
+    pub shape: FrameShape,
+    /// Photometric Interpretation (0028,0004), without padding.
+    pub photometric: &'a str,
+    /// Planar Configuration (0028,0006).
+    pub planar: Planar,
+    /// One frame: native bytes as in the file, or the joined fragments of the frame.
+    pub data: &'a [u8],
+}
+
+impl std::fmt::Debug for SourceFrame<'_> {
+    /// Leaves the pixels out: they are patient data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceFrame")
+            .field("transfer_syntax", &self.transfer_syntax)
+            .field("shape", &self.shape)
+            .field("photometric", &self.photometric)
+            .field("planar", &self.planar)
+            .field("bytes", &self.data.len())
+            .finish()
+    }
+}
+
+/// The pixels of one frame.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecodedFrame {
+    /// Little endian, interleaved by pixel, as [`FrameShape`] says.
+    pub pixels: Vec<u8>,
+    /// Photometric Interpretation of `pixels`: `YBR_RCT`, `YBR_ICT` and the colour of lossy JPEG
+    /// become `RGB`; native `YBR_FULL_422` becomes `YBR_FULL`; all others stay.
+    pub photometric: String,
+}
+
+impl std::fmt::Debug for DecodedFrame {
+    /// Leaves the pixels out: they are patient data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecodedFrame")
+            .field("photometric", &self.photometric)
+            .field("bytes", &self.pixels.len())
+            .finish()
+    }
+}
+
+/// Decodes a frame from anywhere.
+///
+/// The stream's own header is compared with `source.shape` before a decoder sees it. Native
+/// samples keep all their bits; decoded ones are cut to the stream's precision and extended as
+/// Pixel Representation says.
+///
+/// # Errors
+/// [`CodecError::Unsupported`] for syntaxes and shapes without an exact decoder (1 bit, lossy
+/// JPEG of 12 bits, JPEG XL, video …), otherwise what is wrong with the frame.
+pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+    let pixels = match source.transfer_syntax {
+        uid::IMPLICIT_LITTLE | uid::EXPLICIT_LITTLE | uid::DEFLATED | uid::EXPLICIT_BIG => {
+            return native::decode(source);
+        }
+        uid::JPEG_BASELINE | uid::JPEG_EXTENDED | uid::JPEG_LOSSLESS | uid::JPEG_LOSSLESS_SV1 => {
+            return jpeg::decode(source);
+        }
+        uid::RLE => rle::decode(source)?,
+        uid::JPEG_LS | uid::JPEG_LS_NEAR => jpeg_ls::decode(source)?,
+        uid::JPEG_2000_LOSSLESS
+        | uid::JPEG_2000
+        | uid::JPEG_2000_MC_LOSSLESS
+        | uid::JPEG_2000_MC
+        | uid::HTJ2K_LOSSLESS
+        | uid::HTJ2K_LOSSLESS_RPCL
+        | uid::HTJ2K => openjpeg::decode(&source.shape, source.data)?,
+        other => {
+            return Err(CodecError::unsupported(format!(
+                "decoding transfer syntax {other}"
+            )));
+        }
+    };
+    Ok(DecodedFrame {
+        pixels,
+        photometric: without_transform(source.photometric).to_owned(),
+    })
+}
+
+/// Decodes a frame that [`encode`](crate::encode) made and whose checksum the caller has just
+/// verified, or one that was kept as received.
+///
+/// HTJ2K Lossless RPCL goes to the fastest decoder, which must never see a stream from outside:
+/// malformed ones end the process.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_stored(
+    transfer_syntax: &str,
+    shape: &FrameShape,
+    photometric: &str,
+    bytes: &[u8],
+) -> Result<DecodedFrame, CodecError> {
+    if transfer_syntax == uid::HTJ2K_LOSSLESS_RPCL && matches!(shape.bits_allocated, 8 | 16) {
+        agree(bytes, shape)?;
+        let pixels = openjph::decode_own(shape, bytes)?;
+        let photometric = without_transform(photometric).to_owned();
+        return Ok(DecodedFrame {
+            pixels,
+            photometric,
+        });
+    }
+    decode(&SourceFrame {
+        transfer_syntax,
+        shape: *shape,
+        photometric,
+        planar: Planar::Interleaved,
+        data: bytes,
+    })
+}
+
+/// The codestream's component transform is undone by its decoder (PS3.5 §8.2.4).
+fn without_transform(photometric: &str) -> &str {
+    match photometric {
+        "YBR_RCT" | "YBR_ICT" => "RGB",
+        other => other,
+    }
+}

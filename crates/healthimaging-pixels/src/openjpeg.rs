@@ -1,0 +1,218 @@
+//! JPEG 2000, and HTJ2K from outside, by `OpenJPEG`.
+
+use std::ptr;
+
+use openjpeg_sys as opj;
+
+use crate::codestream::{agree, decompositions, unboxed, without_tile_part_lengths};
+use crate::encode::ColourTransform;
+use crate::error::CodecError;
+use crate::memory_stream::{Reader, Stream, Writer};
+use crate::samples::write_component;
+use crate::shape::{FrameShape, zeroed};
+
+const TRUE: i32 = 1;
+
+/// A compressor or decompressor, destroyed when dropped.
+struct Codec(ptr::NonNull<opj::opj_codec_t>);
+
+impl Codec {
+    fn new(pointer: *mut opj::opj_codec_t) -> Result<Self, CodecError> {
+        ptr::NonNull::new(pointer)
+            .map(Self)
+            .ok_or(CodecError::OutOfMemory(0))
+    }
+}
+
+impl Drop for Codec {
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from an opj_create function and is destroyed here only.
+        unsafe { opj::opj_destroy_codec(self.0.as_ptr()) }
+    }
+}
+
+/// An image with its component buffers, destroyed when dropped.
+struct Image(ptr::NonNull<opj::opj_image_t>);
+
+impl Image {
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn components(&self) -> &[opj::opj_image_comp_t] {
+        // SAFETY: a live image's `comps` points at `numcomps` components, or is null with none.
+        unsafe {
+            let image = self.0.as_ref();
+            if image.comps.is_null() {
+                return &[];
+            }
+            std::slice::from_raw_parts(image.comps, image.numcomps as usize)
+        }
+    }
+
+    /// The numbers of a component, when there are `count` of them.
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn values<'a>(
+        &'a self,
+        component: &opj::opj_image_comp_t,
+        count: usize,
+    ) -> Option<&'a mut [i32]> {
+        let held = u64::from(component.w) * u64::from(component.h);
+        if component.data.is_null() || u64::try_from(count).ok()? != held {
+            return None;
+        }
+        // SAFETY: `data` of a live image's component is null or holds w × h numbers, and callers
+        // hold one component's numbers at a time.
+        Some(unsafe { std::slice::from_raw_parts_mut(component.data, count) })
+    }
+}
+
+impl Drop for Image {
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn drop(&mut self) {
+        // SAFETY: the image came from OpenJPEG and is destroyed here only.
+        unsafe { opj::opj_image_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Decodes a codestream from anywhere, after comparing its header with the image attributes.
+pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let length = shape.checked_length()?;
+    let data = unboxed(data)?;
+    agree(data, shape)?;
+    let data = without_tile_part_lengths(data);
+    let image = run_decoder(&data)?;
+
+    let damaged = || CodecError::malformed("JPEG 2000: the codestream does not decode");
+    let mut pixels = zeroed(length)?;
+    let count = length / (shape.bytes_per_sample() * shape.samples_in_a_pixel());
+    if image.components().len() != shape.samples_in_a_pixel() {
+        return Err(damaged());
+    }
+    for (index, component) in image.components().iter().enumerate() {
+        let values = image.values(component, count).ok_or_else(damaged)?;
+        let values = values.iter().copied();
+        write_component(shape, &mut pixels, index, component.prec, values);
+    }
+    Ok(pixels)
+}
+
+#[expect(unsafe_code, reason = "OpenJPEG is C")]
+fn run_decoder(data: &[u8]) -> Result<Image, CodecError> {
+    let damaged = || CodecError::malformed("JPEG 2000: the codestream does not decode");
+    let mut reader = Reader::new(data);
+    let stream = Stream::reading(&mut reader)?;
+    // SAFETY: every pointer is live for the calls, `image` is owned as soon as it is not null,
+    // and the order of calls is that of OpenJPEG's own opj_decompress.
+    unsafe {
+        let codec = Codec::new(opj::opj_create_decompress(opj::CODEC_FORMAT::OPJ_CODEC_J2K))?;
+        let mut parameters = std::mem::zeroed();
+        opj::opj_set_default_decoder_parameters(&raw mut parameters);
+        let ready = opj::opj_setup_decoder(codec.0.as_ptr(), &raw mut parameters) == TRUE
+            && opj::opj_decoder_set_strict_mode(codec.0.as_ptr(), TRUE) == TRUE;
+        let mut image = ptr::null_mut();
+        let read = ready
+            && opj::opj_read_header(stream.as_ptr(), codec.0.as_ptr(), &raw mut image) == TRUE;
+        let image = ptr::NonNull::new(image).map(Image).ok_or_else(damaged)?;
+        if !read || opj::opj_decode(codec.0.as_ptr(), stream.as_ptr(), image.0.as_ptr()) != TRUE {
+            return Err(damaged());
+        }
+        Ok(image)
+    }
+}
+
+/// Encodes to a raw JPEG 2000 Part 1 codestream, reversible.
+pub(crate) fn encode(
+    shape: &FrameShape,
+    bit_depth: u16,
+    colour: ColourTransform,
+    pixels: &[u8],
+) -> Result<Vec<u8>, CodecError> {
+    let image = image_of(shape, bit_depth, pixels)?;
+    let mut writer = Writer::with_capacity(pixels.len() / 2);
+    if run_encoder(&image, decompositions(shape), colour, &mut writer)? {
+        Ok(writer.into_bytes())
+    } else {
+        Err(CodecError::unsupported("this shape of frame in JPEG 2000"))
+    }
+}
+
+#[expect(unsafe_code, reason = "OpenJPEG is C")]
+fn run_encoder(
+    image: &Image,
+    levels: u32,
+    colour: ColourTransform,
+    writer: &mut Writer,
+) -> Result<bool, CodecError> {
+    let stream = Stream::writing(writer)?;
+    // SAFETY: every pointer is live for the calls, whose order is that of OpenJPEG's own
+    // opj_compress; all-zero is a valid opj_cparameters (every enum in it has a 0).
+    unsafe {
+        let codec = Codec::new(opj::opj_create_compress(opj::CODEC_FORMAT::OPJ_CODEC_J2K))?;
+        let mut parameters: opj::opj_cparameters_t = std::mem::zeroed();
+        opj::opj_set_default_encoder_parameters(&raw mut parameters);
+        parameters.tcp_numlayers = 1;
+        parameters.cp_disto_alloc = 1;
+        parameters.irreversible = 0;
+        parameters.prog_order = opj::PROG_ORDER::OPJ_RPCL;
+        parameters.numresolution = i32::try_from(levels).unwrap_or_default() + 1;
+        parameters.tcp_mct = (colour == ColourTransform::Reversible).into();
+        let codec = codec.0.as_ptr();
+        Ok(
+            opj::opj_setup_encoder(codec, &raw mut parameters, image.0.as_ptr()) == TRUE
+                && opj::opj_start_compress(codec, image.0.as_ptr(), stream.as_ptr()) == TRUE
+                && opj::opj_encode(codec, stream.as_ptr()) == TRUE
+                && opj::opj_end_compress(codec, stream.as_ptr()) == TRUE,
+        )
+    }
+}
+
+#[expect(unsafe_code, reason = "OpenJPEG is C")]
+fn image_of(shape: &FrameShape, bit_depth: u16, pixels: &[u8]) -> Result<Image, CodecError> {
+    let length = shape.checked_length()?;
+    let parameter = opj::opj_image_cmptparm_t {
+        dx: 1,
+        dy: 1,
+        w: shape.columns,
+        h: shape.rows,
+        x0: 0,
+        y0: 0,
+        prec: bit_depth.into(),
+        bpp: bit_depth.into(),
+        sgnd: shape.is_signed().into(),
+    };
+    let mut parameters = vec![parameter; shape.samples_in_a_pixel()];
+    // SAFETY: `parameters` holds as many entries as are announced; the image is owned at once,
+    // and its plain extent fields are set as opj_compress does.
+    let image = unsafe {
+        let image = opj::opj_image_create(
+            shape.samples_per_pixel.into(),
+            parameters.as_mut_ptr(),
+            opj::COLOR_SPACE::OPJ_CLRSPC_UNSPECIFIED,
+        );
+        let mut image = ptr::NonNull::new(image)
+            .map(Image)
+            .ok_or(CodecError::OutOfMemory(shape.byte_length() * 4))?;
+        let fields = image.0.as_mut();
+        (fields.x1, fields.y1) = (shape.columns, shape.rows);
+        image
+    };
+
+    let pixel = shape.bytes_per_sample() * shape.samples_in_a_pixel();
+    for (index, component) in image.components().iter().enumerate() {
+        let values = image
+            .values(component, length / pixel)
+            .ok_or(CodecError::OutOfMemory(shape.byte_length() * 4))?;
+        let start = index * shape.bytes_per_sample();
+        for (to, from) in values.iter_mut().zip(pixels.chunks_exact(pixel)) {
+            *to = match (from.get(start..).unwrap_or_default(), shape.bits_allocated) {
+                ([low, ..], 8) if shape.is_signed() => low.cast_signed().into(),
+                ([low, ..], 8) => (*low).into(),
+                ([low, high, ..], 16) if shape.is_signed() => {
+                    i16::from_le_bytes([*low, *high]).into()
+                }
+                ([low, high, ..], 16) => u16::from_le_bytes([*low, *high]).into(),
+                _ => return Err(CodecError::unsupported("JPEG 2000 of more than 16 bits")),
+            };
+        }
+    }
+    Ok(image)
+}
