@@ -1,0 +1,41 @@
+//! What a store keeps beside the document, so that the instance comes back as it was.
+
+use std::collections::BTreeMap;
+
+use healthimaging::ImageFrameId;
+use serde::{Deserialize, Serialize};
+
+/// Facts about an instance that the document has no place for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InstanceDetails {
+    /// Path → VR, of elements whose VR is not the one that dictionary and document give.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub vrs: BTreeMap<String, String>,
+    /// Path → value that is stored apart; the document shows `null`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub apart: BTreeMap<String, ApartValue>,
+    /// The whole pixel data as received, for instances without separate frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_blob: Option<ImageFrameId>,
+    /// `PixelData`, `FloatPixelData` or `DoubleFloatPixelData`; `PixelData` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_element: Option<String>,
+    /// VR of the pixel data in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_vr: Option<String>,
+    /// Warning of the import (`PS3.3 §C.12.1.1`, `WarningReason` 0008,1196).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning_reason: Option<u16>,
+}
+
+/// A value that is stored apart from the document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApartValue {
+    /// Id of the stored bytes.
+    pub blob_id: ImageFrameId,
+    /// Their number.
+    pub length: u64,
+    /// VR of the element.
+    pub vr: String,
+}
