@@ -1,0 +1,270 @@
+//! A site: what is mounted where, who may come in, and how it ends.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, RequestExt, Router};
+use futures::future::BoxFuture;
+use healthimaging::{Error, Result};
+use http::{StatusCode, header};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use crate::token::Token;
+
+/// Largest request body in bytes; the MCP service keeps its own, smaller limit.
+const BODY_LIMIT: usize = 16 << 20;
+
+/// How long running requests may take once the site is told to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// Services under their paths, and `/healthz`.
+///
+/// `/healthz` answers 200 while the probe succeeds and 503 otherwise, and is open to everyone;
+/// everything else asks for the token, once one is required.
+pub struct Site {
+    guarded: Router,
+    probe: Probe,
+    token: Option<Token>,
+    grace: Duration,
+}
+
+impl Site {
+    /// An empty site; `probe` says whether the back end answers.
+    pub fn new(probe: impl Fn() -> BoxFuture<'static, Result<()>> + Send + Sync + 'static) -> Self {
+        Self {
+            guarded: Router::new(),
+            probe: Arc::new(probe),
+            token: None,
+            grace: GRACE,
+        }
+    }
+
+    /// Asks every request but `/healthz` for this token, as `Authorization: Bearer …`.
+    #[must_use]
+    pub fn require(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Serves `service` at exactly `path`, for every method.
+    #[must_use]
+    pub fn mount<S>(mut self, path: &str, service: S) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.guarded = self.guarded.route_service(path, service);
+        self
+    }
+
+    /// Serves until `stop` is cancelled; running requests are then given ten seconds.
+    ///
+    /// # Errors
+    /// `Internal` when the listener fails.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let grace = self.grace;
+        let served = axum::serve(listener, self.router())
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            outcome = served => outcome
+                .map_err(|cause| Error::internal("the HTTP listener failed", cause)),
+            () = overdue => {
+                tracing::warn!("requests still running after the grace period are dropped");
+                Ok(())
+            }
+        }
+    }
+
+    fn router(self) -> Router {
+        let guarded = match self.token {
+            Some(token) => self
+                .guarded
+                .layer(middleware::from_fn_with_state(token, admit)),
+            None => self.guarded,
+        };
+        // The limit is set by one layer and put around the body by the other.
+        let limited = guarded
+            .layer(middleware::from_fn(limit_body))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        Router::new()
+            .route("/healthz", get(health).with_state(self.probe))
+            .merge(limited)
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn admit(State(token): State<Token>, request: Request, next: Next) -> Response {
+    if token.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    let body = json!({ "error": true, "type": "auth_error",
+        "message": "send the server's token as `Authorization: Bearer TOKEN`" });
+    (
+        StatusCode::UNAUTHORIZED,
+        [(header::WWW_AUTHENTICATE, "Bearer")],
+        Json(body),
+    )
+        .into_response()
+}
+
+async fn limit_body(request: Request, next: Next) -> Response {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let length = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT) {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    next.run(request.with_limited_body()).await
+}
+
+async fn health(State(probe): State<Probe>) -> Response {
+    match probe().await {
+        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
+        Err(error) => {
+            tracing::error!(kind = ?error.kind(), "the back end does not answer");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "status": "unavailable" })),
+            )
+                .into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use axum::routing::post;
+    use futures::FutureExt;
+
+    const SECRET: &str = "0123456789abcdef";
+
+    fn site(answer: fn() -> Result<()>) -> Site {
+        // What is mounted reads its whole body and answers with the length.
+        let length = post(|body: Body| async {
+            match to_bytes(body, usize::MAX).await {
+                Ok(bytes) => bytes.len().to_string().into_response(),
+                Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            }
+        });
+        Site::new(move || async move { answer() }.boxed()).mount("/mcp", length)
+    }
+
+    async fn ask(site: Site, request: Request) -> (StatusCode, http::HeaderMap, String) {
+        let response = site.router().call(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let text = to_bytes(body, 1 << 16).await.unwrap();
+        (
+            head.status,
+            head.headers,
+            String::from_utf8(text.to_vec()).unwrap(),
+        )
+    }
+
+    fn posted(authorization: Option<&str>, body: Body) -> Request {
+        let mut request = http::Request::post("/mcp");
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        request.body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn health_follows_the_probe_and_needs_no_token() {
+        let asked = || http::Request::get("/healthz").body(Body::empty()).unwrap();
+        let token = Token::new(SECRET).unwrap();
+        let (status, _, body) = ask(site(|| Ok(())).require(token), asked()).await;
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::OK, r#"{"status":"ok"}"#)
+        );
+        let (status, ..) = ask(site(|| Err(Error::conflict("no"))), asked()).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_required_token_is_asked_for() {
+        let guarded = || site(|| Ok(())).require(Token::new(SECRET).unwrap());
+        for wrong in [
+            None,
+            Some("Bearer wrong"),
+            Some("Basic 0123456789abcdef"),
+            Some(SECRET),
+        ] {
+            let (status, headers, _) = ask(guarded(), posted(wrong, Body::from("abc"))).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong:?}");
+            assert_eq!(headers[header::WWW_AUTHENTICATE], "Bearer");
+        }
+        for right in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef"] {
+            let (status, _, body) = ask(guarded(), posted(Some(right), Body::from("abc"))).await;
+            assert_eq!((status, body.as_str()), (StatusCode::OK, "3"));
+        }
+        let (status, ..) = ask(site(|| Ok(())), posted(None, Body::from("abc"))).await;
+        assert_eq!(status, StatusCode::OK, "none is required unless asked for");
+    }
+
+    #[tokio::test]
+    async fn bodies_over_the_limit_are_refused_declared_or_not() {
+        let large = vec![0; BODY_LIMIT + 1];
+        let declared = http::Request::post("/mcp").header(header::CONTENT_LENGTH, large.len());
+        let declared = declared.body(Body::empty()).unwrap();
+        let (status, ..) = ask(site(|| Ok(())), declared).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+        let (status, ..) = ask(site(|| Ok(())), posted(None, Body::from(large))).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn other_paths_are_not_found() {
+        let request = http::Request::get("/mcp/other")
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_told_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(site(|| Ok(())).serve(listener, stop.clone()));
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn tokens_are_long_visible_and_hidden() {
+        for bad in [
+            "",
+            "0123456789abcde",
+            "0123456789 abcdef",
+            "0123456789abcdeé",
+        ] {
+            assert!(Token::new(bad).is_err(), "{bad}");
+        }
+        assert!(!format!("{:?}", Token::new(SECRET).unwrap()).contains(SECRET));
+    }
+}
