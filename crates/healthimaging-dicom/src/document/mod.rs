@@ -1,10 +1,20 @@
 //! The image set metadata document: one patient, one study, its series and their instances.
 
+pub(crate) mod dictionary;
+pub(crate) mod implied;
+pub(crate) mod index;
+pub(crate) mod levels;
+pub(crate) mod split;
+
 mod details;
+mod merge;
+mod multi_valued;
+mod transport;
 
 use std::collections::BTreeMap;
 
 use healthimaging::ImageFrameId;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use details::{ApartValue, InstanceDetails};
@@ -50,7 +60,8 @@ pub struct Instance {
 }
 
 /// What the checksum of a frame is taken of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum ChecksumType {
     /// The decoded pixels: little endian, samples of a pixel side by side.
     Decompressed,
