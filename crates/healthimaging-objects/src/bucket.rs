@@ -1,0 +1,196 @@
+//! `s3://`: a prefix of a bucket, as S3 means it: any leading part of a key.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use healthimaging::{Error, ErrorKind, Result};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path;
+use object_store::{ClientOptions, CredentialProvider, ObjectStoreExt, PutPayload};
+
+use crate::credentials::{S3Config, S3CredentialSource};
+use crate::place::{Entry, Listed, blocking};
+
+/// A prefix of a bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    store: Arc<AmazonS3>,
+    prefix: String,
+    download_dir: Option<PathBuf>,
+}
+
+impl Bucket {
+    pub(crate) fn new(
+        bucket: &str,
+        prefix: &str,
+        config: &S3Config,
+        download_dir: Option<PathBuf>,
+    ) -> Result<Self> {
+        let source = config.credentials.clone().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Credentials,
+                "s3:// needs AWS credentials, and none are configured",
+            )
+        })?;
+        let region = config.region.as_deref().unwrap_or("us-east-1");
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_credentials(Arc::new(Signer(source)));
+        if let Some(endpoint) = &config.endpoint {
+            let plain = endpoint.starts_with("http://");
+            builder = builder
+                .with_endpoint(endpoint)
+                .with_virtual_hosted_style_request(false)
+                .with_client_options(ClientOptions::new().with_allow_http(plain));
+        }
+        let store = builder.build().map_err(|error| {
+            Error::validation("the settings of S3 are wrong").with_source(error)
+        })?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: prefix.to_owned(),
+            download_dir,
+        })
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>> {
+        let mut listed = Vec::new();
+        let mut page_token = None;
+        loop {
+            let options = PaginatedListOptions {
+                page_token,
+                ..PaginatedListOptions::default()
+            };
+            let prefix = (!self.prefix.is_empty()).then_some(self.prefix.as_str());
+            let page = self.store.list_paginated(prefix, options).await;
+            let page = page.map_err(|error| s3_error(error, "the input bucket"))?;
+            listed.extend(page.result.objects.into_iter().map(|object| Entry {
+                key: object.location.to_string(),
+                size: object.size,
+                path: None,
+            }));
+            page_token = page.page_token;
+            if page_token.is_none() {
+                return Ok(without_folder_markers(listed, &self.prefix));
+            }
+        }
+    }
+
+    /// Downloads to a file without a name.
+    pub(crate) async fn fetch(&self, key: &str) -> Result<File> {
+        let path = Path::parse(key)
+            .map_err(|error| Error::validation("the object key is malformed").with_source(error))?;
+        let failed = |error| s3_error(error, "the object");
+        let found = self.store.get(&path).await.map_err(failed)?;
+        let mut pieces = found.into_stream();
+        let download_dir = self.download_dir.clone();
+        let full = |error| Error::internal("the download could not be kept on disk", error);
+        let mut file = blocking(move || {
+            match download_dir {
+                Some(folder) => tempfile::tempfile_in(folder),
+                None => tempfile::tempfile(),
+            }
+            .map_err(full)
+        })
+        .await?;
+        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+            file = blocking(move || {
+                file.write_all(&piece).map_err(full)?;
+                Ok(file)
+            })
+            .await?;
+        }
+        file.rewind().map_err(full)?;
+        Ok(file)
+    }
+
+    pub(crate) async fn write(&self, name: &str, content: Bytes) -> Result<()> {
+        let path = Path::parse(self.key(name)?)
+            .map_err(|error| Error::validation("the output key is malformed").with_source(error))?;
+        self.store
+            .put(&path, PutPayload::from_bytes(content))
+            .await
+            .map_err(|error| s3_error(error, "the output bucket"))?;
+        Ok(())
+    }
+
+    /// The key of a relative name; the prefix counts as a folder.
+    pub(crate) fn key(&self, name: &str) -> Result<String> {
+        if name.is_empty() || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(Error::validation(
+                "the path of an object must be relative and may not contain ..",
+            ));
+        }
+        let prefix = self.prefix.trim_end_matches('/');
+        Ok(if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}/{name}")
+        })
+    }
+}
+
+/// Drops the empty objects that stand for folders. The library cuts the `/` at the end of their keys,
+/// so they are known by their emptiness and by what lies beneath them.
+fn without_folder_markers(mut listed: Vec<Entry>, prefix: &str) -> Vec<Listed> {
+    listed.sort_by(|a, b| a.key.cmp(&b.key));
+    let folders: Vec<bool> = listed
+        .iter()
+        .map(|entry| {
+            let folder = format!("{}/", entry.key);
+            let after = listed.partition_point(|other| other.key <= folder);
+            let holds_some = listed
+                .get(after)
+                .is_some_and(|other| other.key.starts_with(&folder));
+            entry.size == 0 && (folder == prefix || holds_some)
+        })
+        .collect();
+    let kept = listed.into_iter().zip(folders);
+    kept.filter(|(_, folder)| !folder)
+        .map(|(entry, _)| Listed::Object(entry))
+        .collect()
+}
+
+/// Turns our source of credentials into the one that the library asks.
+#[derive(Debug)]
+struct Signer(Arc<dyn S3CredentialSource>);
+
+#[async_trait]
+impl CredentialProvider for Signer {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let found = self.0.credentials().await;
+        let found = found.map_err(|error| object_store::Error::Unauthenticated {
+            path: String::new(),
+            source: Box::new(error),
+        })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: found.access_key_id,
+            secret_key: found.secret_access_key,
+            token: found.session_token,
+        }))
+    }
+}
+
+fn s3_error(error: object_store::Error, what: &str) -> Error {
+    use object_store::Error as S3;
+    let (kind, verdict) = match &error {
+        S3::NotFound { .. } => (ErrorKind::NotFound, "does not exist"),
+        S3::PermissionDenied { .. } => (ErrorKind::AccessDenied, "may not be used: S3 denied it"),
+        S3::Unauthenticated { .. } => (ErrorKind::Credentials, "was refused: wrong credentials"),
+        S3::InvalidPath { .. } => (
+            ErrorKind::Validation,
+            "has a key with empty or relative parts, which is not supported",
+        ),
+        _ => (ErrorKind::Service, "could not be reached"),
+    };
+    Error::new(kind, format!("{what} {verdict}")).with_source(error)
+}

@@ -1,0 +1,189 @@
+//! The face of the crate: URIs become places, places list, fetch and write.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use healthimaging::{Error, ObjectUri, Result};
+
+use crate::bucket::Bucket;
+use crate::credentials::S3Config;
+use crate::folder::Folder;
+
+/// What may be read and written, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectsConfig {
+    /// Folders that `file://` may touch; none by default.
+    pub allowed_paths: Vec<PathBuf>,
+    /// How S3 is reached.
+    pub s3: S3Config,
+    /// Where downloads lie while they are read; the system's temporary folder when absent. They
+    /// have no name there and vanish when they are closed.
+    pub download_dir: Option<PathBuf>,
+}
+
+/// Makes places of URIs.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    config: Arc<ObjectsConfig>,
+}
+
+impl Objects {
+    /// Objects under these rules.
+    #[must_use]
+    pub fn new(config: ObjectsConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    /// The same, with more folders allowed.
+    #[must_use]
+    pub fn allowing(&self, paths: &[PathBuf]) -> Self {
+        let mut config = (*self.config).clone();
+        config.allowed_paths.extend_from_slice(paths);
+        Self::new(config)
+    }
+
+    /// The place that a URI names.
+    ///
+    /// `AccessDenied` when it is a folder outside of those allowed, `Credentials` when S3 is asked for
+    /// and nobody signs. Nothing is read yet.
+    pub fn place(&self, uri: &ObjectUri) -> Result<Place> {
+        let text = uri.as_str();
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let download_dir = self.config.download_dir.clone();
+            return Bucket::new(bucket, prefix, &self.config.s3, download_dir).map(Place::Bucket);
+        }
+        let path = text
+            .strip_prefix("file://")
+            .ok_or_else(|| Error::validation("a place starts with s3:// or file:///"))?;
+        Folder::new(path, &self.config.allowed_paths).map(Place::Folder)
+    }
+}
+
+/// An object found in a listing.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The object key; for a file its absolute path, bytes that are not UTF-8 shown as `\xNN`.
+    pub key: String,
+    /// Size in bytes when it was listed.
+    pub size: u64,
+    /// The path, for a file: a key does not always lead back to it.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// A line of a listing.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// An object.
+    Object(Entry),
+    /// Something that is there and cannot be read.
+    Unreadable {
+        /// Its key.
+        key: String,
+        /// Why, without naming it.
+        message: String,
+    },
+}
+
+impl Listed {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Object(entry) => &entry.key,
+            Self::Unreadable { key, .. } => key,
+        }
+    }
+}
+
+/// A prefix, in a bucket or on disk.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a bucket.
+    Bucket(Bucket),
+    /// On disk.
+    Folder(Folder),
+}
+
+impl Place {
+    /// Everything beneath the prefix, sorted by key; folders and zero-byte folder markers left out.
+    ///
+    /// What cannot be read is listed as such; an error means that nothing could be listed at all.
+    pub async fn list(&self) -> Result<Vec<Listed>> {
+        let mut listed = match self {
+            Self::Bucket(bucket) => bucket.list().await?,
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                blocking(move || folder.list()).await?
+            }
+        };
+        listed.sort_by(|a, b| a.key().cmp(b.key()));
+        Ok(listed)
+    }
+
+    /// The content of a listed object, as a file open for reading.
+    ///
+    /// `NotFound` when it has vanished, `AccessDenied` when it may not be read.
+    pub async fn fetch(&self, entry: &Entry) -> Result<File> {
+        match self {
+            Self::Bucket(bucket) => bucket.fetch(&entry.key).await,
+            Self::Folder(folder) => {
+                let (folder, path) = (folder.clone(), entry.path.clone());
+                let path =
+                    path.ok_or_else(|| Error::not_found("the entry is not of this place"))?;
+                blocking(move || folder.open(&path)).await
+            }
+        }
+    }
+
+    /// The object of a relative name below the prefix; one longer than `limit` bytes is refused.
+    pub async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
+        let file = match self {
+            Self::Bucket(bucket) => bucket.fetch(&bucket.key(name)?).await?,
+            Self::Folder(folder) => {
+                let (folder, path) = (folder.clone(), folder.below(name)?);
+                blocking(move || folder.open(&path)).await?
+            }
+        };
+        blocking(move || read_up_to(file, limit)).await
+    }
+
+    /// Writes an object at a relative name below the prefix, over what was there, whole or not at
+    /// all; durable when this returns.
+    pub async fn write(&self, name: &str, content: Bytes) -> Result<()> {
+        match self {
+            Self::Bucket(bucket) => bucket.write(name, content).await,
+            Self::Folder(folder) => {
+                let (folder, name) = (folder.clone(), name.to_owned());
+                blocking(move || folder.write(&name, &content)).await
+            }
+        }
+    }
+}
+
+fn read_up_to(file: File, limit: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|error| Error::internal("the object could not be read", error))?;
+    if content.len() as u64 > limit {
+        return Err(Error::validation(format!(
+            "the object is larger than the limit of {limit} bytes"
+        )));
+    }
+    Ok(content)
+}
+
+/// Runs file work where it may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("the work on files was interrupted", error))?
+}
