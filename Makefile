@@ -1,0 +1,24 @@
+# The chores, the same that CI runs. `make demo` and `make test` are the two to start with.
+# Each installs what building needs and this machine lacks (scripts/setup).
+
+.PHONY: demo test lint interop bench setup
+
+demo: setup
+	cargo run --quiet --release -- demo
+
+test: setup
+	cargo test --workspace
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+interop: setup
+	tests/interop/run
+
+bench: setup
+	cargo bench --workspace
+
+setup:
+	@scripts/setup
