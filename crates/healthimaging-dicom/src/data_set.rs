@@ -49,3 +49,35 @@ pub enum Value {
     /// Items of a sequence.
     Items(Vec<DataSet>),
 }
+
+impl DataSet {
+    /// The value of an element.
+    pub fn value(&self, tag: Tag) -> Option<&Value> {
+        self.elements.get(&tag).map(|element| &element.value)
+    }
+
+    /// Text without padding; `None` when it is absent, empty or no text.
+    pub fn text(&self, tag: Tag) -> Option<&str> {
+        match self.value(tag)? {
+            Value::Text(text) => {
+                Some(text.trim_matches([' ', '\0'])).filter(|text| !text.is_empty())
+            }
+            _ => None,
+        }
+    }
+
+    /// The first number, also of a number in text (IS); `None` when it is absent or no whole number.
+    pub fn integer(&self, tag: Tag) -> Option<i64> {
+        match self.value(tag)? {
+            Value::Unsigned(numbers) => numbers.first().and_then(|&number| number.try_into().ok()),
+            Value::Signed(numbers) => numbers.first().copied(),
+            Value::Text(text) => text
+                .split('\\')
+                .next()?
+                .trim_matches([' ', '\0'])
+                .parse()
+                .ok(),
+            _ => None,
+        }
+    }
+}

@@ -22,12 +22,23 @@
 //! write_part10(source: &InstanceToWrite, pixels: PixelSource, apart: &mut ApartReader, out: &mut dyn Write) -> Result<()>
 //! ```
 
+mod charset;
 mod data_set;
 mod document;
+mod read;
+mod write;
 
 pub use data_set::{DataSet, Element, Value};
 pub use document::{
     ApartElement, ApartValue, Attributes, ChecksumType, Document, FrameChecksum, GroupKey,
     ImageFrame, IndexAttributes, Instance, InstanceDetails, InstanceIndex, Series, SeriesKey,
     SplitInstance, StudyKey,
+};
+pub use read::{
+    ByteOrder, Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData,
+    PixelDescription, PixelLayout, PixelRepresentation, PlanarConfiguration, ReadError, ReadLimits,
+    ReadWarning, read_part10,
+};
+pub use write::{
+    ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
 };

@@ -1,0 +1,28 @@
+//! Reads DICOM Part 10 files: headers through dicom-rs, every length checked before it is believed.
+//!
+//! Element headers are decoded by `dicom-encoding`; the walk over them is here, because the data set
+//! readers of dicom-rs believe declared lengths, end quietly where a file is cut, and cannot change
+//! to implicit VR inside an element of VR UN and undefined length (PS3.5 §6.2.2).
+
+mod binary;
+mod description;
+mod elements;
+mod error;
+mod fragments;
+mod frames;
+mod header;
+mod limits;
+mod meta;
+mod part10;
+mod pixel_data;
+mod signedness;
+mod stream;
+mod values;
+mod warning;
+
+pub use description::{ByteOrder, PixelDescription, PixelRepresentation, PlanarConfiguration};
+pub use error::{FrameError, ReadError};
+pub use limits::ReadLimits;
+pub use part10::{Part10, read_part10};
+pub use pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
+pub use warning::ReadWarning;

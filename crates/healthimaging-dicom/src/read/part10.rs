@@ -1,0 +1,196 @@
+//! A DICOM Part 10 file, opened: its elements in memory, its pixel data where they lie.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, Write};
+
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+
+use crate::data_set::{DataSet, Value};
+
+use super::binary::{numbers, to_little_endian};
+use super::description::{ByteOrder, declared_frames};
+use super::elements::Walk;
+use super::frames::FrameTable;
+use super::header::Encoding;
+use super::limits::Budget;
+use super::pixel_data::{ExtendedOffsets, PixelData, PixelLayout};
+use super::signedness::resolve;
+use super::stream::Stream;
+use super::{FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, meta};
+
+/// A DICOM Part 10 file that has been read up to its end, pixel data and large values left where they
+/// are.
+#[derive(Debug)]
+pub struct Part10<S> {
+    /// Transfer Syntax UID (0002,0010), without padding.
+    pub transfer_syntax: String,
+    /// Group 0002.
+    pub meta: DataSet,
+    /// The data set, without pixel data, their extended offset table, and group lengths.
+    pub data_set: DataSet,
+    /// What was odd.
+    pub warnings: Vec<ReadWarning>,
+    stream: Stream<S>,
+    byte_order: ByteOrder,
+    pixels: Option<PixelData>,
+    big_endian_apart: BTreeMap<u64, VR>,
+    frames: Result<FrameTable, FrameError>,
+}
+
+/// Reads a DICOM Part 10 file (PS3.10 §7) from the start of `source`.
+///
+/// Every length is checked against what is there, so memory stays within `limits`. The transfer
+/// syntax, SOP class, and the UIDs of instance, series and study have to be present.
+pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Part10<S>, ReadError> {
+    let mut stream = Stream::new(source)?;
+    let meta = meta::read(&mut stream, limits)?;
+    let transfer_syntax = meta::transfer_syntax(&meta)?;
+    if stream.left() == 0 {
+        return Err(ReadError::Empty);
+    }
+    if is_deflated(&transfer_syntax) {
+        stream = stream.inflate(limits)?;
+    }
+    let encoding = Encoding::of(&transfer_syntax);
+    let mut walk = Walk::new(&mut stream, Budget::new(limits));
+    let mut data_set = walk.root(encoding)?;
+    let Walk {
+        warnings,
+        mut pixels,
+        big_endian_apart,
+        ..
+    } = walk;
+    require(&data_set)?;
+    resolve(&mut data_set, encoding);
+    let extended = take_extended_offsets(&mut data_set);
+    if let Some(PixelLayout::Encapsulated(found)) = pixels.as_mut().map(|found| &mut found.layout) {
+        found.extended = extended;
+    }
+    let byte_order = encoding.byte_order();
+    let frames = FrameTable::of(
+        &data_set,
+        pixels.as_ref(),
+        &transfer_syntax,
+        byte_order,
+        &mut stream,
+    );
+    Ok(Part10 {
+        transfer_syntax,
+        meta,
+        data_set,
+        warnings,
+        stream,
+        byte_order,
+        pixels,
+        big_endian_apart,
+        frames,
+    })
+}
+
+impl<S: Read + Seek> Part10<S> {
+    /// The pixel data, located and not read.
+    pub fn pixels(&self) -> Option<&PixelData> {
+        self.pixels.as_ref()
+    }
+
+    /// What the pixels are; an error when attributes that tell it are absent or make no sense.
+    pub fn description(&self) -> Result<PixelDescription, ReadError> {
+        PixelDescription::of(&self.data_set, self.byte_order)
+    }
+
+    /// Frames that [`Part10::read_frame`] can give: 0 without pixel data or when there is a
+    /// [`Part10::frame_problem`]; 1 for video, whose stream is one.
+    pub fn frame_count(&self) -> usize {
+        self.frames.as_ref().map_or(0, FrameTable::len)
+    }
+
+    /// Number of Frames (0028,0008) as declared; 1 where absent.
+    pub fn declared_frames(&self) -> i64 {
+        declared_frames(&self.data_set)
+    }
+
+    /// Why frames cannot be had one by one; `None` also without pixel data.
+    pub fn frame_problem(&self) -> Option<FrameError> {
+        match &self.frames {
+            Err(FrameError::NoPixelData) | Ok(_) => None,
+            Err(problem) => Some(problem.clone()),
+        }
+    }
+
+    /// Reads the frame with `index`, counted from 0: native bytes in the byte order of the file, or
+    /// its joined fragments. A frame of more than `limit` bytes is an error.
+    pub fn read_frame(&mut self, index: usize, limit: u64) -> Result<Vec<u8>, FrameError> {
+        let table = self.frames.as_ref().map_err(Clone::clone)?;
+        table.read(index, limit, self.pixels.as_ref(), &mut self.stream)
+    }
+
+    /// Writes the whole value of the pixel data as it is in the file: of encapsulated pixel data all
+    /// items, with offset table and delimiter. Without pixel data nothing is written.
+    pub fn read_pixel_blob_into(&mut self, out: &mut impl Write) -> io::Result<u64> {
+        let Some(pixels) = &self.pixels else {
+            return Ok(0);
+        };
+        self.stream.seek_to(pixels.offset)?;
+        self.stream.copy_to(pixels.length, out)?;
+        Ok(pixels.length)
+    }
+
+    /// Reads a value that is [`Value::Apart`], in little endian.
+    pub fn read_apart(&mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        if offset
+            .checked_add(length)
+            .is_none_or(|end| end > self.stream.length())
+        {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream.seek_to(offset)?;
+        let mut bytes = self.stream.read_vec(length)?;
+        if let Some(&vr) = self.big_endian_apart.get(&offset) {
+            to_little_endian(vr, &mut bytes);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Data sets that are deflated as a whole (PS3.5 §A.5, §A.6): also of the two JPIP syntaxes.
+fn is_deflated(transfer_syntax: &str) -> bool {
+    matches!(
+        transfer_syntax,
+        "1.2.840.10008.1.2.1.99" | "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205"
+    )
+}
+
+/// The attributes without which an instance cannot be stored, in the order of their tags.
+fn require(data_set: &DataSet) -> Result<(), ReadError> {
+    const REQUIRED: [(Tag, &str); 4] = [
+        (tags::SOP_CLASS_UID, "SOPClassUID"),
+        (tags::SOP_INSTANCE_UID, "SOPInstanceUID"),
+        (tags::STUDY_INSTANCE_UID, "StudyInstanceUID"),
+        (tags::SERIES_INSTANCE_UID, "SeriesInstanceUID"),
+    ];
+    if data_set.elements.is_empty() {
+        return Err(ReadError::Empty);
+    }
+    match REQUIRED
+        .iter()
+        .find(|(tag, _)| data_set.text(*tag).is_none())
+    {
+        Some((_, keyword)) => Err(ReadError::Missing(keyword)),
+        None => Ok(()),
+    }
+}
+
+/// Takes the extended offset table out: it tells of the file's encoding, not of the instance.
+fn take_extended_offsets(data_set: &mut DataSet) -> Option<ExtendedOffsets> {
+    let mut take = |tag| match data_set.elements.remove(&tag)?.value {
+        Value::Bytes(bytes) => Some(numbers(&bytes, ByteOrder::Little, u64::from_le_bytes)),
+        _ => None,
+    };
+    let offsets = take(tags::EXTENDED_OFFSET_TABLE);
+    let lengths = take(tags::EXTENDED_OFFSET_TABLE_LENGTHS);
+    offsets.map(|offsets| ExtendedOffsets {
+        offsets,
+        lengths: lengths.unwrap_or_default(),
+    })
+}
