@@ -1,1 +1,29 @@
-//! Back end: the embedded store on disk
+//! Back end: the embedded store on disk.
+//!
+//! One folder: `catalogue.sqlite` (data stores, image sets, versions with their metadata documents,
+//! jobs, the search index), `packs/` (frames and other large values in append-only files), `imports/`
+//! (outcomes of import jobs) and `locks/`. Several processes may share it. What is acknowledged is
+//! durable; what is deleted is gone from the disk.
+
+mod access;
+mod clock;
+mod config;
+mod error;
+mod file_lock;
+mod index;
+mod ingest;
+mod jobs;
+mod keeper;
+mod new_id;
+mod operations;
+mod packs;
+mod shared;
+mod store;
+mod verify;
+mod web;
+
+pub use clock::Clock;
+pub use config::LocalConfig;
+pub use jobs::{ImportProgress, ImportSummary};
+pub use store::LocalStore;
+pub use verify::VerifyReport;

@@ -1,0 +1,43 @@
+//! What a local store is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// What a local store is opened with.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// The one folder that holds everything; made when it is missing.
+    pub data_dir: PathBuf,
+    /// Partition in ARNs, such as `aws`.
+    pub partition: String,
+    /// Region in ARNs, such as `us-east-1`.
+    pub region: String,
+    /// Account in ARNs: twelve digits.
+    pub account_id: String,
+    /// Folders that `file://` may touch from requests; none by default.
+    pub allowed_paths: Vec<PathBuf>,
+    /// How long a resource stays in its in-between state (`LOCKED`, `CREATING`) at least.
+    pub write_delay: Duration,
+    /// Whether this process takes over the work of dead ones and sweeps; off in read-only servers.
+    pub run_jobs: bool,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl LocalConfig {
+    /// The usual settings, with everything in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            partition: "aws".to_owned(),
+            region: "us-east-1".to_owned(),
+            account_id: "000000000000".to_owned(),
+            allowed_paths: Vec::new(),
+            write_delay: Duration::ZERO,
+            run_jobs: true,
+            clock: Clock::system(),
+        }
+    }
+}

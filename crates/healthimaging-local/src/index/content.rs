@@ -1,0 +1,277 @@
+//! The content of a version: metadata document, what stands beside it, and what searches see of it.
+
+use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
+use healthimaging_dicom::{IndexAttributes, InstanceIndex};
+use rusqlite::{Connection, Transaction, named_params};
+
+use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+
+/// The content of a version, ready to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    /// The metadata document as it is served: JSON, gzip.
+    pub(crate) document: Vec<u8>,
+    /// What the document cannot hold, by SOP Instance UID: JSON, gzip.
+    pub(crate) details: Vec<u8>,
+    pub(crate) attributes: IndexAttributes,
+    pub(crate) series_count: u32,
+    pub(crate) instances: Vec<InstanceIndex>,
+}
+
+/// The stored bytes of a version's content.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredContent {
+    /// The metadata document: JSON, gzip.
+    pub(crate) document: Vec<u8>,
+    /// What the document cannot hold: JSON, gzip.
+    pub(crate) details: Vec<u8>,
+}
+
+/// Adds a new image set whose version 1 is `content`, and returns its row.
+pub(crate) fn create(
+    transaction: &Transaction<'_>,
+    new: &NewImageSet<'_>,
+    content: &Content,
+    at: Millis,
+) -> Result<i64> {
+    let row = image_sets::insert(transaction, new, at)?;
+    complete(transaction, row, 1, new.workflow, content, at)?;
+    Ok(row)
+}
+
+/// Adds a version with `content` to an image set, and returns its number.
+///
+/// `set` must have been read in the same transaction and must not be locked.
+pub(crate) fn add_version(
+    transaction: &Transaction<'_>,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+    content: &Content,
+    at: Millis,
+) -> Result<u32> {
+    let version = begin_version(transaction, set, workflow, Force::No, at)?;
+    complete(transaction, set.row, version, workflow, content, at)?;
+    Ok(version)
+}
+
+/// Begins a write: adds a version that still shows the content of the one before, and locks the set.
+pub(crate) fn begin_version(
+    transaction: &Transaction<'_>,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+    force: Force,
+    at: Millis,
+) -> Result<u32> {
+    let version = set.next_version()?;
+    let before = image_sets::version(transaction, set.row, set.latest_version.into())?;
+    image_sets::push_version(
+        transaction,
+        set.row,
+        &VersionRow {
+            version,
+            state: ImageSetState::Locked,
+            workflow,
+            updated_at: at,
+            message: None,
+            forced: force == Force::Yes,
+            content_version: before.content_version,
+        },
+    )?;
+    Ok(version)
+}
+
+/// Ends a write well: `version` gets its content, and the set is `ACTIVE`.
+pub(crate) fn complete(
+    transaction: &Transaction<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    content: &Content,
+    at: Millis,
+) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE image_set_version SET document = ?3, details = ?4
+             WHERE image_set = ?1 AND version = ?2",
+        )?
+        .execute((set, version, &content.document, &content.details))?;
+    end(transaction, set, version, workflow, Some(version), at)?;
+    write_attributes(transaction, set, content)?;
+    write_instances(transaction, set, &content.instances)
+}
+
+/// Ends a write well whose content is that of an older version: nothing is stored twice.
+pub(crate) fn complete_with_older(
+    transaction: &Transaction<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    (older, content): (u32, &Content),
+    at: Millis,
+) -> Result<()> {
+    end(transaction, set, version, workflow, Some(older), at)?;
+    write_attributes(transaction, set, content)?;
+    write_instances(transaction, set, &content.instances)
+}
+
+fn end(
+    transaction: &Transaction<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    content_version: Option<u32>,
+    at: Millis,
+) -> Result<()> {
+    let ended = VersionRow {
+        version,
+        state: ImageSetState::Active,
+        workflow,
+        updated_at: at,
+        message: None,
+        forced: false,
+        content_version,
+    };
+    image_sets::end_version(transaction, set, &ended)
+}
+
+/// Ends a write badly: `message` says why, and the content is that of the version before.
+pub(crate) fn fail(
+    transaction: &Transaction<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    message: &str,
+    at: Millis,
+) -> Result<()> {
+    let mut ended = image_sets::version(transaction, set, version.into())?;
+    ended.state = ImageSetState::Active;
+    ended.workflow = workflow;
+    ended.updated_at = at;
+    ended.message = Some(message.to_owned());
+    image_sets::end_version(transaction, set, &ended)
+}
+
+/// The content of a version, as stored; `None` when it has none.
+pub(crate) fn stored(
+    connection: &Connection,
+    set: i64,
+    version: &VersionRow,
+) -> Result<Option<StoredContent>> {
+    let Some(holder) = version.content_version else {
+        return Ok(None);
+    };
+    let content = connection
+        .prepare_cached(
+            "SELECT document, details FROM image_set_version WHERE image_set = ?1 AND version = ?2",
+        )?
+        .query_row((set, holder), |row| {
+            Ok(row
+                .get::<_, Option<Vec<u8>>>(0)?
+                .zip(row.get::<_, Option<Vec<u8>>>(1)?))
+        })?;
+    let (document, details) = content
+        .ok_or_else(|| StoreError::Damaged("the metadata of a version is missing".to_owned()))?;
+    Ok(Some(StoredContent { document, details }))
+}
+
+fn write_attributes(transaction: &Transaction<'_>, set: i64, content: &Content) -> Result<()> {
+    let a = &content.attributes;
+    transaction
+        .prepare_cached(
+            "UPDATE image_set SET
+                patient_id = :patient_id, issuer_of_patient_id = :issuer,
+                patient_name = :patient_name, patient_birth_date = :patient_birth_date,
+                patient_birth_time = :patient_birth_time, patient_sex = :patient_sex,
+                study_instance_uid = :study_instance_uid, study_date = :study_date,
+                study_time = :study_time, study_datetime = :study_datetime,
+                accession_number = :accession_number, study_id = :study_id,
+                study_description = :study_description,
+                referring_physician_name = :referring_physician_name,
+                series_instance_uid = :series_instance_uid, series_number = :series_number,
+                modality = :modality, body_part = :body_part,
+                series_description = :series_description, series_date = :series_date,
+                series_time = :series_time, pps_start_date = :pps_start_date,
+                pps_start_time = :pps_start_time, series_count = :series_count,
+                instance_count = :instance_count, frame_count = :frame_count
+             WHERE row = :row",
+        )?
+        .execute(named_params! {
+            ":row": set,
+            ":patient_id": a.patient_id,
+            ":issuer": a.issuer_of_patient_id,
+            ":patient_name": a.patient_name,
+            ":patient_birth_date": a.patient_birth_date,
+            ":patient_birth_time": a.patient_birth_time,
+            ":patient_sex": a.patient_sex,
+            ":study_instance_uid": a.study_instance_uid,
+            ":study_date": a.study_date,
+            ":study_time": a.study_time,
+            ":study_datetime": study_datetime(a.study_date.as_deref(), a.study_time.as_deref()),
+            ":accession_number": a.accession_number,
+            ":study_id": a.study_id,
+            ":study_description": a.study_description,
+            ":referring_physician_name": a.referring_physician_name,
+            ":series_instance_uid": a.series_instance_uid,
+            ":series_number": a.series_number,
+            ":modality": a.modality,
+            ":body_part": a.body_part,
+            ":series_description": a.series_description,
+            ":series_date": a.series_date,
+            ":series_time": a.series_time,
+            ":pps_start_date": a.pps_start_date,
+            ":pps_start_time": a.pps_start_time,
+            ":series_count": content.series_count,
+            ":instance_count": a.instance_count,
+            ":frame_count": a.frame_count,
+        })?;
+    Ok(())
+}
+
+/// Date and time of a study as one text that sorts: `YYYYMMDDHHmmss.FFFFFF`, missing time parts as
+/// zeros; empty without a date.
+pub(crate) fn study_datetime(date: Option<&str>, time: Option<&str>) -> String {
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let date = digits(date.unwrap_or_default());
+    if date.is_empty() {
+        return String::new();
+    }
+    let time = time.unwrap_or_default();
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
+    format!(
+        "{date:0<8.8}{:0<6.6}.{:0<6.6}",
+        digits(whole),
+        digits(fraction)
+    )
+}
+
+fn write_instances(
+    transaction: &Transaction<'_>,
+    set: i64,
+    instances: &[InstanceIndex],
+) -> Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM instance WHERE image_set = ?1")?
+        .execute([set])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO instance (image_set, series_instance_uid, sop_instance_uid, sop_class_uid,
+             instance_number, rows, columns, bits_allocated, number_of_frames, warning_reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for instance in instances {
+        insert.execute((
+            set,
+            &instance.series_instance_uid,
+            &instance.sop_instance_uid,
+            &instance.sop_class_uid,
+            instance.instance_number,
+            instance.rows,
+            instance.columns,
+            instance.bits_allocated,
+            instance.number_of_frames,
+            instance.warning_reason,
+        ))?;
+    }
+    Ok(())
+}

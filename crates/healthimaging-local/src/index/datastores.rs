@@ -1,0 +1,151 @@
+//! Rows of data stores.
+
+use healthimaging::model::{DatastoreStatus, LosslessStorageFormat};
+use healthimaging::{DatastoreId, Error, KmsKeyArn, LambdaArn};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+use super::words::{checked, checked_option, word};
+use crate::clock::Millis;
+use crate::error::Result;
+
+/// A data store.
+#[derive(Debug, Clone)]
+pub(crate) struct DatastoreRow {
+    pub(crate) row: i64,
+    pub(crate) id: DatastoreId,
+    pub(crate) name: String,
+    pub(crate) status: DatastoreStatus,
+    pub(crate) kms_key_arn: Option<KmsKeyArn>,
+    pub(crate) lambda_authorizer_arn: Option<LambdaArn>,
+    pub(crate) format: LosslessStorageFormat,
+    pub(crate) created_at: Millis,
+    pub(crate) updated_at: Millis,
+}
+
+/// What a new data store begins with.
+#[derive(Debug)]
+pub(crate) struct NewDatastore {
+    pub(crate) id: DatastoreId,
+    pub(crate) name: String,
+    pub(crate) kms_key_arn: Option<KmsKeyArn>,
+    pub(crate) lambda_authorizer_arn: Option<LambdaArn>,
+    pub(crate) format: LosslessStorageFormat,
+}
+
+/// Adds a data store that is being created, and returns its row.
+pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDatastore, at: Millis) -> Result<i64> {
+    transaction.execute(
+        "INSERT INTO datastore (id, name, status, kms_key_arn, lambda_authorizer_arn,
+             lossless_storage_format, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        (
+            new.id.as_str(),
+            &new.name,
+            DatastoreStatus::Creating.as_str(),
+            new.kms_key_arn.as_ref().map(KmsKeyArn::as_str),
+            new.lambda_authorizer_arn.as_ref().map(LambdaArn::as_str),
+            new.format.as_str(),
+            at,
+        ),
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// The data store `id`, whatever its state.
+pub(crate) fn find(connection: &Connection, id: &DatastoreId) -> Result<DatastoreRow> {
+    connection
+        .prepare_cached("SELECT * FROM datastore WHERE id = ?1")?
+        .query_and_then([id.as_str()], from_row)?
+        .next()
+        .unwrap_or_else(|| {
+            Err(Error::not_found("there is no data store with this datastore_id").into())
+        })
+}
+
+/// The data store `id`, which must be `ACTIVE`.
+pub(crate) fn find_active(connection: &Connection, id: &DatastoreId) -> Result<DatastoreRow> {
+    let found = find(connection, id)?;
+    if found.status == DatastoreStatus::Active {
+        return Ok(found);
+    }
+    Err(Error::conflict(format!(
+        "the data store is {}; it must be ACTIVE",
+        found.status
+    ))
+    .into())
+}
+
+/// Changes the state of a data store.
+pub(crate) fn set_status(
+    transaction: &Transaction<'_>,
+    row: i64,
+    status: DatastoreStatus,
+    at: Millis,
+) -> Result<()> {
+    transaction.execute(
+        "UPDATE datastore SET status = ?2, updated_at = ?3 WHERE row = ?1",
+        (row, status.as_str(), at),
+    )?;
+    Ok(())
+}
+
+/// One page, newest first, of at most `limit` data stores older than `after`.
+pub(crate) fn page(
+    connection: &Connection,
+    status: Option<DatastoreStatus>,
+    after: Option<(i64, i64)>,
+    limit: u32,
+) -> Result<Vec<DatastoreRow>> {
+    let (created_at, row) = after.unwrap_or((i64::MAX, i64::MAX));
+    connection
+        .prepare_cached(
+            "SELECT * FROM datastore
+             WHERE (created_at, row) < (?1, ?2) AND (?3 IS NULL OR status = ?3)
+             ORDER BY created_at DESC, row DESC LIMIT ?4",
+        )?
+        .query_and_then(
+            (created_at, row, status.map(DatastoreStatus::as_str), limit),
+            from_row,
+        )?
+        .collect()
+}
+
+/// Whether anything in the data store keeps it from being deleted: `Conflict` says what.
+pub(crate) fn check_empty(connection: &Connection, row: i64) -> Result<()> {
+    let holds = |sql: &str| -> Result<bool> {
+        let found: Option<i64> = connection
+            .query_row(sql, [row], |row| row.get(0))
+            .optional()?;
+        Ok(found.is_some())
+    };
+    if holds("SELECT 1 FROM image_set WHERE datastore = ?1 AND state <> 'DELETED' LIMIT 1")? {
+        return Err(Error::conflict(
+            "the data store still holds image sets; delete every image set first",
+        )
+        .into());
+    }
+    if holds(
+        "SELECT 1 FROM import_job
+         WHERE datastore = ?1 AND status IN ('SUBMITTED', 'IN_PROGRESS') LIMIT 1",
+    )? {
+        return Err(Error::conflict(
+            "an import job still runs in the data store; wait until it has ended",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> Result<DatastoreRow> {
+    Ok(DatastoreRow {
+        row: row.get("row")?,
+        id: checked(row, "id")?,
+        name: row.get("name")?,
+        status: word(row, "status")?,
+        kms_key_arn: checked_option(row, "kms_key_arn")?,
+        lambda_authorizer_arn: checked_option(row, "lambda_authorizer_arn")?,
+        format: word(row, "lossless_storage_format")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}

@@ -1,0 +1,360 @@
+//! Rows of image sets and their versions.
+
+use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
+use healthimaging::{Error, ImageSetId, VersionId};
+use healthimaging_dicom::StudyKey;
+use rusqlite::{Connection, Row, Transaction};
+
+use super::words::{checked, word};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+
+/// An image set; its attributes are in its content.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageSetRow {
+    pub(crate) row: i64,
+    pub(crate) id: ImageSetId,
+    /// Row of its data store.
+    pub(crate) datastore: i64,
+    pub(crate) latest_version: u32,
+    pub(crate) state: ImageSetState,
+    pub(crate) workflow: ImageSetWorkflowStatus,
+    pub(crate) is_primary: bool,
+    pub(crate) created_at: Millis,
+    pub(crate) updated_at: Millis,
+    pub(crate) deleted_at: Option<Millis>,
+    pub(crate) last_accessed_at: Option<Millis>,
+}
+
+/// A version of an image set.
+#[derive(Debug, Clone)]
+pub(crate) struct VersionRow {
+    pub(crate) version: u32,
+    pub(crate) state: ImageSetState,
+    pub(crate) workflow: ImageSetWorkflowStatus,
+    pub(crate) updated_at: Millis,
+    pub(crate) message: Option<String>,
+    pub(crate) forced: bool,
+    /// The version that holds the content; none while a new set is being copied.
+    pub(crate) content_version: Option<u32>,
+}
+
+/// Whether a write was made with `force`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Force {
+    /// It was not.
+    No,
+    /// It was.
+    Yes,
+}
+
+/// Whether an image set belongs to the primary hierarchy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hierarchy {
+    /// It does.
+    Primary,
+    /// It does not.
+    Apart,
+}
+
+/// A primary image set of a study, with what grouping compares.
+#[derive(Debug, Clone)]
+pub(crate) struct PrimarySet {
+    pub(crate) set: ImageSetRow,
+    pub(crate) study: StudyKey,
+    pub(crate) series_instance_uid: String,
+}
+
+impl ImageSetRow {
+    /// Fails with `Conflict` while a write is under way.
+    pub(crate) fn check_unlocked(&self) -> Result<()> {
+        if self.state == ImageSetState::Locked {
+            return Err(Error::conflict(format!(
+                "the image set is LOCKED ({}); wait until it is ACTIVE",
+                self.workflow
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Fails with `Conflict` unless the caller knows the latest version.
+    pub(crate) fn check_latest(&self, known: &VersionId) -> Result<()> {
+        if known.number() != u64::from(self.latest_version) {
+            return Err(Error::conflict(format!(
+                "the latest version of the image set is {}, not {known}; read it again",
+                self.latest_version
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The number of the next version.
+    pub(crate) fn next_version(&self) -> Result<u32> {
+        self.latest_version
+            .checked_add(1)
+            .ok_or_else(|| Error::conflict("the image set has too many versions").into())
+    }
+}
+
+/// The image set `id` of a data store, whatever its state.
+pub(crate) fn find(
+    connection: &Connection,
+    datastore: i64,
+    id: &ImageSetId,
+) -> Result<ImageSetRow> {
+    connection
+        .prepare_cached("SELECT * FROM image_set WHERE id = ?1 AND datastore = ?2")?
+        .query_and_then((id.as_str(), datastore), image_set)?
+        .next()
+        .unwrap_or_else(|| Err(not_there()))
+}
+
+/// The image set `id` of a data store, unless it is deleted.
+pub(crate) fn find_live(
+    connection: &Connection,
+    datastore: i64,
+    id: &ImageSetId,
+) -> Result<ImageSetRow> {
+    let set = find(connection, datastore, id)?;
+    if set.state == ImageSetState::Deleted {
+        return Err(not_there());
+    }
+    Ok(set)
+}
+
+fn not_there() -> StoreError {
+    Error::not_found("there is no image set with this image_set_id in the data store").into()
+}
+
+/// The image set in `row`.
+pub(crate) fn at(connection: &Connection, row: i64) -> Result<ImageSetRow> {
+    connection
+        .prepare_cached("SELECT * FROM image_set WHERE row = ?1")?
+        .query_and_then([row], image_set)?
+        .next()
+        .unwrap_or_else(|| Err(not_there()))
+}
+
+/// The primary image sets of a study.
+pub(crate) fn primaries(
+    connection: &Connection,
+    datastore: i64,
+    study_instance_uid: &str,
+) -> Result<Vec<PrimarySet>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM image_set
+             WHERE datastore = ?1 AND study_instance_uid = ?2 AND is_primary = 1
+                 AND state <> 'DELETED'
+             ORDER BY row",
+        )?
+        .query_and_then((datastore, study_instance_uid), |row| {
+            let text = |column: &str| -> Result<String> {
+                Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
+            };
+            Ok(PrimarySet {
+                set: image_set(row)?,
+                study: StudyKey {
+                    study_instance_uid: text("study_instance_uid")?,
+                    patient_id: text("patient_id")?,
+                    accession_number: text("accession_number")?,
+                    study_date: text("study_date")?,
+                    study_id: text("study_id")?,
+                },
+                series_instance_uid: text("series_instance_uid")?,
+            })
+        })?
+        .collect()
+}
+
+/// Version `version` of an image set.
+pub(crate) fn version(connection: &Connection, set: i64, version: u64) -> Result<VersionRow> {
+    let number = i64::try_from(version).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("SELECT * FROM image_set_version WHERE image_set = ?1 AND version = ?2")?
+        .query_and_then((set, number), version_row)?
+        .next()
+        .unwrap_or_else(|| {
+            Err(Error::not_found("the image set has no version with this version_id").into())
+        })
+}
+
+/// One page of versions, newest first, older than `before`.
+pub(crate) fn versions(
+    connection: &Connection,
+    set: i64,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<VersionRow>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM image_set_version WHERE image_set = ?1 AND version < ?2
+             ORDER BY version DESC LIMIT ?3",
+        )?
+        .query_and_then((set, before.unwrap_or(i64::MAX), limit), version_row)?
+        .collect()
+}
+
+/// What a new image set begins with.
+#[derive(Debug)]
+pub(crate) struct NewImageSet<'a> {
+    pub(crate) id: &'a ImageSetId,
+    /// Row of its data store.
+    pub(crate) datastore: i64,
+    pub(crate) hierarchy: Hierarchy,
+    pub(crate) state: ImageSetState,
+    pub(crate) workflow: ImageSetWorkflowStatus,
+    pub(crate) force: Force,
+}
+
+/// Adds an image set with an empty version 1, and returns its row.
+pub(crate) fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewImageSet<'_>,
+    at: Millis,
+) -> Result<i64> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO image_set (id, datastore, latest_version, state, workflow, is_primary,
+                 created_at, updated_at, last_accessed_at)
+             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?6, ?6)",
+        )?
+        .execute((
+            new.id.as_str(),
+            new.datastore,
+            new.state.as_str(),
+            new.workflow.as_str(),
+            new.hierarchy == Hierarchy::Primary,
+            at,
+        ))?;
+    let row = transaction.last_insert_rowid();
+    insert_version(
+        transaction,
+        row,
+        &VersionRow {
+            version: 1,
+            state: new.state,
+            workflow: new.workflow,
+            updated_at: at,
+            message: None,
+            forced: new.force == Force::Yes,
+            content_version: None,
+        },
+    )?;
+    Ok(row)
+}
+
+/// Adds a version, and makes it the latest.
+pub(crate) fn push_version(
+    transaction: &Transaction<'_>,
+    set: i64,
+    version: &VersionRow,
+) -> Result<()> {
+    insert_version(transaction, set, version)?;
+    transaction
+        .prepare_cached("UPDATE image_set SET latest_version = ?2 WHERE row = ?1")?
+        .execute((set, version.version))?;
+    set_state(
+        transaction,
+        set,
+        version.state,
+        version.workflow,
+        version.updated_at,
+    )
+}
+
+/// Ends the latest version's write: its state, and why it failed.
+pub(crate) fn end_version(
+    transaction: &Transaction<'_>,
+    set: i64,
+    ended: &VersionRow,
+) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE image_set_version
+             SET state = ?3, workflow = ?4, updated_at = ?5, message = ?6, content_version = ?7
+             WHERE image_set = ?1 AND version = ?2",
+        )?
+        .execute((
+            set,
+            ended.version,
+            ended.state.as_str(),
+            ended.workflow.as_str(),
+            ended.updated_at,
+            &ended.message,
+            ended.content_version,
+        ))?;
+    set_state(
+        transaction,
+        set,
+        ended.state,
+        ended.workflow,
+        ended.updated_at,
+    )
+}
+
+/// Changes the state of an image set.
+pub(crate) fn set_state(
+    transaction: &Transaction<'_>,
+    set: i64,
+    state: ImageSetState,
+    workflow: ImageSetWorkflowStatus,
+    at: Millis,
+) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE image_set SET state = ?2, workflow = ?3, updated_at = ?4 WHERE row = ?1",
+        )?
+        .execute((set, state.as_str(), workflow.as_str(), at))?;
+    Ok(())
+}
+
+fn insert_version(transaction: &Transaction<'_>, set: i64, version: &VersionRow) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO image_set_version (image_set, version, state, workflow, updated_at,
+                 message, forced, content_version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute((
+            set,
+            version.version,
+            version.state.as_str(),
+            version.workflow.as_str(),
+            version.updated_at,
+            &version.message,
+            version.forced,
+            version.content_version,
+        ))?;
+    Ok(())
+}
+
+pub(super) fn image_set(row: &Row<'_>) -> Result<ImageSetRow> {
+    Ok(ImageSetRow {
+        row: row.get("row")?,
+        id: checked(row, "id")?,
+        datastore: row.get("datastore")?,
+        latest_version: row.get("latest_version")?,
+        state: word(row, "state")?,
+        workflow: word(row, "workflow")?,
+        is_primary: row.get("is_primary")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+        deleted_at: row.get("deleted_at")?,
+        last_accessed_at: row.get("last_accessed_at")?,
+    })
+}
+
+fn version_row(row: &Row<'_>) -> Result<VersionRow> {
+    Ok(VersionRow {
+        version: row.get("version")?,
+        state: word(row, "state")?,
+        workflow: word(row, "workflow")?,
+        updated_at: row.get("updated_at")?,
+        message: row.get("message")?,
+        forced: row.get("forced")?,
+        content_version: row.get("content_version")?,
+    })
+}

@@ -1,0 +1,12 @@
+//! The catalogue: its tables, and what is asked of them in the words of the rest of the store.
+
+pub(crate) mod content;
+pub(crate) mod datastores;
+pub(crate) mod image_sets;
+pub(crate) mod packs;
+
+mod catalogue;
+mod schema;
+mod words;
+
+pub(crate) use catalogue::Catalogue;

@@ -1,0 +1,171 @@
+//! Packs and the blobs in them, as the catalogue knows them.
+
+use healthimaging::ImageFrameId;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+
+/// Name of a pack file: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PackId(pub(crate) String);
+
+/// What a blob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlobKind {
+    /// A frame, which `GetImageFrame` returns.
+    Frame,
+    /// A large value of an element other than pixel data.
+    Bulk,
+    /// The whole pixel data of an instance as received.
+    Pixels,
+}
+
+impl BlobKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frame => "frame",
+            Self::Bulk => "bulk",
+            Self::Pixels => "pixels",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        [Self::Frame, Self::Bulk, Self::Pixels]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| StoreError::Damaged("the catalogue holds an unknown blob".to_owned()))
+    }
+}
+
+/// Where the bytes of a blob are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlobPlace {
+    pub(crate) id: ImageFrameId,
+    pub(crate) pack: PackId,
+    /// First byte of the blob itself, after its record header.
+    pub(crate) offset: u64,
+    /// Bytes.
+    pub(crate) length: u64,
+    /// CRC-32 (IEEE) of the stored bytes.
+    pub(crate) crc32: u32,
+    pub(crate) kind: BlobKind,
+    /// In which transfer syntax the bytes are; absent for values other than pixel data.
+    pub(crate) transfer_syntax: Option<String>,
+}
+
+/// Announces a pack that nobody owns yet. Must be committed before its file is made, so that a sweep finds it.
+pub(crate) fn announce(transaction: &Transaction<'_>, id: &PackId, at: Millis) -> Result<()> {
+    transaction
+        .prepare_cached("INSERT INTO pack (id, created_at) VALUES (?1, ?2)")?
+        .execute((&id.0, at))?;
+    Ok(())
+}
+
+/// Gives a finished pack and its blobs to an image set.
+///
+/// Fails when a sweep has taken the pack away.
+pub(crate) fn adopt(
+    transaction: &Transaction<'_>,
+    id: &PackId,
+    image_set: i64,
+    blobs: &[BlobPlace],
+) -> Result<()> {
+    let pack: Option<i64> = transaction
+        .prepare_cached(
+            "UPDATE pack SET image_set = ?2 WHERE id = ?1 AND image_set IS NULL RETURNING row",
+        )?
+        .query_row((&id.0, image_set), |row| row.get(0))
+        .optional()?;
+    let pack =
+        pack.ok_or_else(|| StoreError::Damaged("a pack vanished before its use".to_owned()))?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO blob (image_set, id, pack, offset, length, crc32, kind, transfer_syntax)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for blob in blobs {
+        insert.execute((
+            image_set,
+            blob.id.as_str(),
+            pack,
+            blob.offset.cast_signed(),
+            blob.length.cast_signed(),
+            blob.crc32,
+            blob.kind.as_str(),
+            &blob.transfer_syntax,
+        ))?;
+    }
+    Ok(())
+}
+
+const SELECT_BLOB: &str = "
+    SELECT blob.id, pack.id, blob.offset, blob.length, blob.crc32, blob.kind, blob.transfer_syntax
+    FROM blob JOIN pack ON pack.row = blob.pack";
+
+/// Where a blob of an image set is.
+pub(crate) fn blob(
+    connection: &Connection,
+    image_set: i64,
+    id: &ImageFrameId,
+) -> Result<Option<BlobPlace>> {
+    connection
+        .prepare_cached(&format!(
+            "{SELECT_BLOB} WHERE blob.image_set = ?1 AND blob.id = ?2"
+        ))?
+        .query_and_then((image_set, id.as_str()), place)?
+        .next()
+        .transpose()
+}
+
+/// All blobs of an image set, of all its versions, pack by pack.
+pub(crate) fn blobs(connection: &Connection, image_set: i64) -> Result<Vec<BlobPlace>> {
+    connection
+        .prepare_cached(&format!(
+            "{SELECT_BLOB} WHERE blob.image_set = ?1 ORDER BY blob.pack, blob.offset"
+        ))?
+        .query_and_then([image_set], place)?
+        .collect()
+}
+
+/// Takes everything from an image set; its packs become garbage, which [`ownerless`] lists.
+pub(crate) fn disown(transaction: &Transaction<'_>, image_set: i64) -> Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM blob WHERE image_set = ?1")?
+        .execute([image_set])?;
+    transaction
+        .prepare_cached("UPDATE pack SET image_set = NULL WHERE image_set = ?1")?
+        .execute([image_set])?;
+    Ok(())
+}
+
+/// Packs without an owner: being written by somebody who holds the pack's lock, or garbage.
+pub(crate) fn ownerless(connection: &Connection) -> Result<Vec<PackId>> {
+    connection
+        .prepare_cached("SELECT id FROM pack WHERE image_set IS NULL")?
+        .query_and_then([], |row| Ok(PackId(row.get(0)?)))?
+        .collect()
+}
+
+/// Forgets a pack whose file is gone; one that got an owner meanwhile is left alone.
+pub(crate) fn forget(transaction: &Transaction<'_>, id: &PackId) -> Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM pack WHERE id = ?1 AND image_set IS NULL")?
+        .execute([&id.0])?;
+    Ok(())
+}
+
+fn place(row: &Row<'_>) -> Result<BlobPlace> {
+    let id: String = row.get(0)?;
+    let offset: i64 = row.get(2)?;
+    let length: i64 = row.get(3)?;
+    let kind: String = row.get(5)?;
+    Ok(BlobPlace {
+        id: ImageFrameId::try_from(id)?,
+        pack: PackId(row.get(1)?),
+        offset: offset.cast_unsigned(),
+        length: length.cast_unsigned(),
+        crc32: row.get(4)?,
+        kind: BlobKind::parse(&kind)?,
+        transfer_syntax: row.get(6)?,
+    })
+}

@@ -1,0 +1,208 @@
+//! The tables of the catalogue, format 1.
+
+/// The format that this program writes, kept in `PRAGMA user_version`.
+pub(crate) const FORMAT: i64 = 1;
+
+/// Settings of every connection.
+///
+/// `secure_delete` overwrites what is deleted: erased patient data does not linger in free pages.
+pub(crate) const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16000;
+";
+
+/// Makes all tables in an empty catalogue.
+///
+/// * Times are milliseconds since 1970. Enumerations are the service's words.
+/// * A tombstone (`state = 'DELETED'`) keeps no attribute of a patient, and no row of another table
+///   but its versions without their documents.
+/// * `image_set_version.content_version` says which version holds the content: a failed write or a
+///   revert repeats older content. NULL while a new set is being copied.
+/// * A `pack` without an owner is being written, or is garbage.
+/// * `pending` holds acknowledged writes that are not carried out yet; `owner` names the process
+///   (`locks/process-<owner>.lock`) that does it.
+/// * The attribute columns of `image_set` are those of its latest content.
+pub(crate) const CREATE: &str = "
+CREATE TABLE datastore (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    kms_key_arn TEXT,
+    lambda_authorizer_arn TEXT,
+    lossless_storage_format TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+CREATE INDEX datastore_newest ON datastore (created_at, row);
+
+CREATE TABLE client_token (
+    operation TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    token TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    result TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (operation, scope, token)
+) WITHOUT ROWID;
+
+CREATE TABLE tag (
+    resource TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (resource, key)
+) WITHOUT ROWID;
+
+CREATE TABLE import_job (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    datastore INTEGER NOT NULL REFERENCES datastore (row) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    data_access_role_arn TEXT,
+    input_uri TEXT NOT NULL,
+    output_uri TEXT NOT NULL,
+    configuration TEXT,
+    local_paths TEXT,
+    files_total INTEGER,
+    files_done INTEGER NOT NULL DEFAULT 0,
+    bytes_done INTEGER NOT NULL DEFAULT 0,
+    image_sets INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    warned INTEGER NOT NULL DEFAULT 0,
+    message TEXT,
+    submitted_at INTEGER NOT NULL,
+    ended_at INTEGER
+);
+CREATE INDEX import_job_newest ON import_job (datastore, submitted_at, row);
+CREATE INDEX import_job_status ON import_job (datastore, status, submitted_at, row);
+
+CREATE TABLE import_file (
+    job INTEGER NOT NULL REFERENCES import_job (row) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (job, key)
+) WITHOUT ROWID;
+
+CREATE TABLE image_set (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    datastore INTEGER NOT NULL REFERENCES datastore (row) ON DELETE CASCADE,
+    latest_version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    is_primary INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    last_accessed_at INTEGER,
+    patient_id TEXT,
+    issuer_of_patient_id TEXT,
+    patient_name TEXT,
+    patient_birth_date TEXT,
+    patient_birth_time TEXT,
+    patient_sex TEXT,
+    study_instance_uid TEXT,
+    study_date TEXT,
+    study_time TEXT,
+    study_datetime TEXT NOT NULL DEFAULT '',
+    accession_number TEXT,
+    study_id TEXT,
+    study_description TEXT,
+    referring_physician_name TEXT,
+    series_instance_uid TEXT,
+    series_number INTEGER,
+    modality TEXT,
+    body_part TEXT,
+    series_description TEXT,
+    series_date TEXT,
+    series_time TEXT,
+    pps_start_date TEXT,
+    pps_start_time TEXT,
+    series_count INTEGER,
+    instance_count INTEGER,
+    frame_count INTEGER
+);
+CREATE INDEX image_set_updated ON image_set (datastore, updated_at, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_created ON image_set (datastore, created_at, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_study_datetime ON image_set (datastore, study_datetime, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_patient ON image_set (datastore, patient_id, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_accession ON image_set (datastore, accession_number, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_study_id ON image_set (datastore, study_id, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_study ON image_set (datastore, study_instance_uid, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_series ON image_set (datastore, series_instance_uid, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_updated ON image_set (datastore, is_primary, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_created ON image_set (datastore, is_primary, created_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_study_datetime
+    ON image_set (datastore, is_primary, study_datetime, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_deleted ON image_set (deleted_at) WHERE state = 'DELETED';
+
+CREATE TABLE image_set_version (
+    image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    updated_at INTEGER NOT NULL,
+    message TEXT,
+    forced INTEGER NOT NULL DEFAULT 0,
+    content_version INTEGER,
+    document BLOB,
+    details BLOB,
+    PRIMARY KEY (image_set, version)
+);
+
+CREATE TABLE instance (
+    image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
+    series_instance_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    sop_class_uid TEXT,
+    instance_number INTEGER,
+    rows INTEGER,
+    columns INTEGER,
+    bits_allocated INTEGER,
+    number_of_frames INTEGER,
+    warning_reason INTEGER,
+    PRIMARY KEY (image_set, sop_instance_uid)
+) WITHOUT ROWID;
+CREATE INDEX instance_sop ON instance (sop_instance_uid);
+
+CREATE TABLE pack (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    image_set INTEGER REFERENCES image_set (row),
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX pack_owner ON pack (image_set);
+
+CREATE TABLE blob (
+    image_set INTEGER NOT NULL REFERENCES image_set (row),
+    id TEXT NOT NULL,
+    pack INTEGER NOT NULL REFERENCES pack (row),
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    transfer_syntax TEXT,
+    PRIMARY KEY (image_set, id)
+) WITHOUT ROWID;
+CREATE INDEX blob_pack ON blob (pack);
+
+CREATE TABLE pending (
+    row INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    work TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+";

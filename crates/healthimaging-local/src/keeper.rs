@@ -1,0 +1,59 @@
+//! The background loop of a process: writes down reads, and with the store's lease takes over the work
+//! of dead processes, sweeps garbage and drops what has outlived its time.
+
+use std::time::Duration;
+
+use crate::access;
+use crate::error::Result;
+use crate::file_lock::FileLock;
+use crate::operations;
+use crate::shared::SharedStore;
+use crate::{jobs, packs};
+
+/// How often the lease is tried, and the chores are done by who holds it.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// Runs until the store is closed.
+pub(crate) async fn keep(shared: SharedStore) {
+    let mut lease = None;
+    loop {
+        if shared.config.run_jobs
+            && let Err(error) = round(&shared, &mut lease).await
+        {
+            tracing::warn!(%error, "upkeep of the local store failed; it is tried again");
+        }
+        tokio::select! {
+            () = shared.closing.cancelled() => break,
+            () = tokio::time::sleep(ROUND) => {}
+        }
+        if let Err(error) = write_accesses(&shared).await {
+            tracing::warn!(%error, "could not note when image sets were read");
+        }
+    }
+}
+
+/// One round of chores, when this process holds the lease or can get it.
+async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
+    if lease.is_none() {
+        *lease = FileLock::try_acquire(&shared.config.data_dir.join("locks/store.lock"))?;
+    }
+    if lease.is_none() {
+        return Ok(());
+    }
+    operations::pending::adopt(shared).await?;
+    jobs::adopt(shared).await?;
+    packs::sweep(shared).await?;
+    operations::expiry::expire(shared).await
+}
+
+/// Writes down when image sets were read.
+pub(crate) async fn write_accesses(shared: &SharedStore) -> Result<()> {
+    let accesses = shared.accesses.take();
+    if accesses.is_empty() {
+        return Ok(());
+    }
+    shared
+        .catalogue
+        .write(move |transaction| access::write(transaction, &accesses))
+        .await
+}

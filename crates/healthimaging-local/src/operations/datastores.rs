@@ -1,0 +1,197 @@
+//! Data stores: create, show, list, delete.
+
+use healthimaging::Error;
+use healthimaging::model::{
+    CreateDatastoreRequest, CreateDatastoreResponse, DatastoreProperties, DatastoreStatus,
+    DatastoreSummary, DeleteDatastoreRequest, DeleteDatastoreResponse, GetDatastoreRequest,
+    GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
+};
+use rusqlite::Transaction;
+use serde_json::json;
+
+use super::client_token::{self, Repeat};
+use super::paging::{self, Place};
+use super::pending::{self, Work};
+use super::tags;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::index::datastores::{self, DatastoreRow, NewDatastore};
+use crate::new_id;
+use crate::shared::{Shared, SharedStore};
+
+/// Creates a data store: `CREATING` now, `ACTIVE` soon.
+pub(crate) async fn create(
+    shared: &SharedStore,
+    request: CreateDatastoreRequest,
+) -> Result<CreateDatastoreResponse> {
+    let at = shared.now();
+    let owner = shared.process.clone();
+    let (answer, work) = shared
+        .catalogue
+        .write(move |transaction| create_in(transaction, &request, &owner, at))
+        .await?;
+    pending::spawn(shared, work);
+    Ok(answer)
+}
+
+fn create_in(
+    transaction: &Transaction<'_>,
+    request: &CreateDatastoreRequest,
+    owner: &str,
+    at: Millis,
+) -> Result<(CreateDatastoreResponse, Option<i64>)> {
+    let tags: Vec<_> = request
+        .tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    let repeat = Repeat::new(
+        "CreateDatastore",
+        "",
+        request.client_token.as_ref(),
+        &json!([
+            request.datastore_name,
+            tags,
+            request.kms_key_arn,
+            request.lambda_authorizer_arn,
+            request.lossless_storage_format,
+        ]),
+    );
+    let id = match client_token::earlier(transaction, &repeat, at)? {
+        Some(earlier) => {
+            return Ok((
+                CreateDatastoreResponse {
+                    datastore_id: earlier.try_into()?,
+                    datastore_status: DatastoreStatus::Creating,
+                },
+                None,
+            ));
+        }
+        None => new_id::datastore_id()?,
+    };
+    let row = datastores::insert(
+        transaction,
+        &NewDatastore {
+            name: request
+                .datastore_name
+                .as_ref()
+                .map_or_else(|| id.to_string(), ToString::to_string),
+            id: id.clone(),
+            kms_key_arn: request.kms_key_arn.clone(),
+            lambda_authorizer_arn: request.lambda_authorizer_arn.clone(),
+            format: request
+                .lossless_storage_format
+                .unwrap_or(LosslessStorageFormat::Htj2k),
+        },
+        at,
+    )?;
+    tags::write(transaction, &tags::datastore_key(&id), &request.tags)?;
+    client_token::remember(transaction, &repeat, id.as_str(), at)?;
+    let work = pending::insert(transaction, owner, &Work::CreateDatastore { row }, at)?;
+    let answer = CreateDatastoreResponse {
+        datastore_id: id,
+        datastore_status: DatastoreStatus::Creating,
+    };
+    Ok((answer, Some(work)))
+}
+
+/// All about a data store, also a deleted one while its tombstone stands.
+pub(crate) async fn get(
+    shared: &SharedStore,
+    request: GetDatastoreRequest,
+) -> Result<GetDatastoreResponse> {
+    let id = request.datastore_id;
+    let found = shared
+        .catalogue
+        .read(move |connection| datastores::find(connection, &id))
+        .await?;
+    Ok(GetDatastoreResponse {
+        datastore_properties: DatastoreProperties {
+            datastore_arn: Some(shared.datastore_arn(&found.id)?),
+            datastore_id: found.id,
+            datastore_name: found.name,
+            datastore_status: found.status,
+            kms_key_arn: found.kms_key_arn,
+            lambda_authorizer_arn: found.lambda_authorizer_arn,
+            lossless_storage_format: Some(found.format),
+            created_at: Some(found.created_at.into()),
+            updated_at: Some(found.updated_at.into()),
+        },
+    })
+}
+
+/// A page of data stores, newest first.
+pub(crate) async fn list(
+    shared: &SharedStore,
+    request: ListDatastoresRequest,
+) -> Result<ListDatastoresResponse> {
+    let size = paging::page_size(request.max_results)?;
+    let status = request.datastore_status;
+    let query = ("ListDatastores", status);
+    let after: Option<Place<i64>> = paging::after(request.next_token.as_ref(), &query)?;
+    let mut rows = shared
+        .catalogue
+        .read(move |connection| {
+            let after = after.map(|place| (place.key, place.row));
+            datastores::page(connection, status, after, size + 1)
+        })
+        .await?;
+    let next_token = paging::cut(&mut rows, size, &query, |row| Place {
+        key: row.created_at.0,
+        row: row.row,
+    })?;
+    Ok(ListDatastoresResponse {
+        datastore_summaries: rows
+            .into_iter()
+            .map(|row| summary(shared, row))
+            .collect::<Result<_>>()?,
+        next_token,
+    })
+}
+
+fn summary(shared: &Shared, found: DatastoreRow) -> Result<DatastoreSummary> {
+    Ok(DatastoreSummary {
+        datastore_arn: Some(shared.datastore_arn(&found.id)?),
+        datastore_id: found.id,
+        datastore_name: found.name,
+        datastore_status: found.status,
+        created_at: Some(found.created_at.into()),
+        updated_at: Some(found.updated_at.into()),
+    })
+}
+
+/// Deletes an empty data store: `DELETING` now, `DELETED` soon.
+pub(crate) async fn delete(
+    shared: &SharedStore,
+    request: DeleteDatastoreRequest,
+) -> Result<DeleteDatastoreResponse> {
+    let at = shared.now();
+    let owner = shared.process.clone();
+    let id = request.datastore_id.clone();
+    let work = shared
+        .catalogue
+        .write(move |transaction| {
+            let found = datastores::find(transaction, &id)?;
+            if found.status != DatastoreStatus::Active {
+                return Err(Error::conflict(format!(
+                    "the data store is {}; only an ACTIVE one can be deleted",
+                    found.status
+                ))
+                .into());
+            }
+            datastores::check_empty(transaction, found.row)?;
+            datastores::set_status(transaction, found.row, DatastoreStatus::Deleting, at)?;
+            pending::insert(
+                transaction,
+                &owner,
+                &Work::DeleteDatastore { row: found.row },
+                at,
+            )
+        })
+        .await?;
+    pending::spawn(shared, Some(work));
+    Ok(DeleteDatastoreResponse {
+        datastore_id: request.datastore_id,
+        datastore_status: DatastoreStatus::Deleting,
+    })
+}

@@ -1,0 +1,136 @@
+//! Pack files: frames and other large values back to back, append-only.
+//!
+//! A pack starts with [`MAGIC`]; then come records: length of the bytes (u64), their CRC-32 (u32), both
+//! little endian, the id (32 ASCII digits), the bytes. A pack is written once, by one writer, which
+//! holds a lock on the file until the catalogue names the pack. A copied set may own a hard link.
+
+mod sweep;
+mod writer;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::error::{Result, StoreError};
+use crate::index::packs::{BlobPlace, PackId};
+
+pub(crate) use sweep::sweep;
+pub(crate) use writer::PackWriter;
+
+/// First bytes of a pack: its kind and the version of its format.
+const MAGIC: &[u8; 8] = b"HIPACK\x00\x01";
+/// Bytes of a record before those of the blob.
+const RECORD_HEADER: usize = 8 + 4 + 32;
+
+/// The folder of pack files: `ab/ab….pack`.
+#[derive(Debug, Clone)]
+pub(crate) struct Packs {
+    folder: PathBuf,
+}
+
+/// Keeps a sweep away from a pack that the catalogue does not name yet.
+#[derive(Debug)]
+pub(crate) struct PackGuard {
+    _file: File,
+}
+
+impl Packs {
+    /// Opens the folder.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "as the other parts of a store are opened"
+    )]
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn path(&self, id: &PackId) -> PathBuf {
+        let shelf = id.0.get(..2).unwrap_or("00");
+        self.folder.join(shelf).join(format!("{}.pack", id.0))
+    }
+
+    /// Reads a blob and checks it; damaged bytes are an error. Blocks.
+    pub(crate) fn read(&self, place: &BlobPlace) -> Result<Bytes> {
+        let path = self.path(&place.pack);
+        let mut file = File::open(&path).map_err(|error| missing_or(error, &path))?;
+        let header = RECORD_HEADER as u64;
+        let end = place.offset.checked_add(place.length);
+        let length = file
+            .metadata()
+            .map_err(StoreError::file("read", &path))?
+            .len();
+        let start = place.offset.checked_sub(header);
+        let (Some(start), Some(end)) = (start, end) else {
+            return Err(damaged());
+        };
+        if end > length {
+            return Err(damaged());
+        }
+        let size = usize::try_from(end - start).map_err(|_| damaged())?;
+        let mut record = vec![0; size];
+        let read = file.seek(SeekFrom::Start(start));
+        read.and_then(|_| file.read_exact(&mut record))
+            .map_err(StoreError::file("read", &path))?;
+        let mut record = Bytes::from(record);
+        let found = record.split_to(RECORD_HEADER);
+        let expected = writer::record_header(place.length, place.crc32, &place.id);
+        if found[..] != expected[..] || crc32fast::hash(&record) != place.crc32 {
+            return Err(damaged());
+        }
+        Ok(record)
+    }
+
+    /// Makes `to` the same bytes as `from` (a hard link, or a copy where links are not possible),
+    /// durably. Blocks.
+    ///
+    /// Announce `to` only while the guard is held, and hold it until the catalogue has its owner.
+    pub(crate) fn link(&self, from: &PackId, to: &PackId) -> Result<PackGuard> {
+        let (source, target) = (self.path(from), self.path(to));
+        let shelf = self.make_shelf(to)?;
+        if std::fs::hard_link(&source, &target).is_err() {
+            std::fs::copy(&source, &target).map_err(StoreError::file("copy", &source))?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&target);
+        let file = file.map_err(StoreError::file("open", &target))?;
+        file.lock_shared()
+            .map_err(StoreError::file("lock", &target))?;
+        file.sync_all().map_err(StoreError::file("sync", &target))?;
+        sync_folder(&shelf)?;
+        Ok(PackGuard { _file: file })
+    }
+
+    /// Makes the folder that a pack lies in, durably.
+    fn make_shelf(&self, id: &PackId) -> Result<PathBuf> {
+        let shelf = self.path(id).parent().unwrap_or(&self.folder).to_owned();
+        match std::fs::create_dir(&shelf) {
+            Ok(()) => sync_folder(&self.folder)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(StoreError::file("make", &shelf)(error)),
+        }
+        Ok(shelf)
+    }
+}
+
+/// Makes new and removed names durable; only Unix lets a folder be synced.
+fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let file = File::open(folder).map_err(StoreError::file("open", folder))?;
+        file.sync_all().map_err(StoreError::file("sync", folder))?;
+    }
+    Ok(())
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("a stored frame is damaged".to_owned())
+}
+
+fn missing_or(error: io::Error, path: &Path) -> StoreError {
+    if error.kind() == io::ErrorKind::NotFound {
+        return StoreError::Damaged("a file with stored frames is missing".to_owned());
+    }
+    StoreError::file("open", path)(error)
+}

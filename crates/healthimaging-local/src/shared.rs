@@ -1,0 +1,131 @@
+//! What all parts of an open store share.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use healthimaging::{DatastoreId, ImageSetId, Resource, ResourceArn};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Accesses;
+use crate::clock::Millis;
+use crate::config::LocalConfig;
+use crate::error::{Result, StoreError};
+use crate::file_lock::FileLock;
+use crate::index::Catalogue;
+use crate::new_id;
+use crate::packs::Packs;
+
+/// What all parts of an open store share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: LocalConfig,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) packs: Packs,
+    pub(crate) accesses: Accesses,
+    /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// Says that the store is being closed: loops end, jobs stop at the next file.
+    pub(crate) closing: CancellationToken,
+    /// Names this process in rows of pending work, and in `locks/process-<name>.lock`.
+    pub(crate) process: String,
+    _process_lock: FileLock,
+}
+
+impl Shared {
+    /// Opens the folder, making what is missing.
+    pub(crate) fn open(config: LocalConfig) -> Result<Self> {
+        let folder = config.data_dir.clone();
+        for name in ["", "packs", "imports", "locks"] {
+            private_folder(&folder.join(name))?;
+        }
+        let catalogue = Catalogue::open(&folder.join("catalogue.sqlite"))?;
+        let packs = Packs::open(&folder.join("packs"))?;
+        let process = new_id::random_hex()?;
+        let lock = FileLock::try_acquire(&process_lock_path(&folder, &process))?
+            .ok_or_else(|| StoreError::Damaged("a new lock is already held".to_owned()))?;
+        Ok(Self {
+            config,
+            catalogue,
+            packs,
+            accesses: Accesses::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            process,
+            _process_lock: lock,
+        })
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Millis {
+        self.config.clock.now()
+    }
+
+    /// Where the lock of the process `name` is.
+    pub(crate) fn process_lock(&self, name: &str) -> PathBuf {
+        process_lock_path(&self.config.data_dir, name)
+    }
+
+    /// Runs `work` to its end even when the caller goes away.
+    ///
+    /// A write that is committed must not lose the step that follows it.
+    pub(crate) async fn to_the_end<T, W>(&self, work: W) -> healthimaging::Result<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T>> + Send + 'static,
+    {
+        let done = self.tasks.spawn(work).await.map_err(StoreError::Task)?;
+        Ok(done?)
+    }
+
+    /// ARN of a data store.
+    pub(crate) fn datastore_arn(&self, id: &DatastoreId) -> Result<ResourceArn> {
+        let LocalConfig {
+            partition,
+            region,
+            account_id,
+            ..
+        } = &self.config;
+        Ok(ResourceArn::try_from(format!(
+            "arn:{partition}:medical-imaging:{region}:{account_id}:datastore/{id}"
+        ))?)
+    }
+
+    /// ARN of an image set.
+    pub(crate) fn image_set_arn(
+        &self,
+        datastore: &DatastoreId,
+        id: &ImageSetId,
+    ) -> Result<ResourceArn> {
+        let datastore = self.datastore_arn(datastore)?;
+        Ok(ResourceArn::try_from(format!("{datastore}/imageset/{id}"))?)
+    }
+
+    /// What `arn` points at, when it is an ARN of this store.
+    pub(crate) fn own_resource(&self, arn: &ResourceArn) -> Result<Option<Resource>> {
+        let resource = arn.resource();
+        let own = match &resource {
+            Some(Resource::Datastore(id)) => self.datastore_arn(id)?,
+            Some(Resource::ImageSet(datastore, id)) => self.image_set_arn(datastore, id)?,
+            None => return Ok(None),
+        };
+        Ok(resource.filter(|_| own == *arn))
+    }
+}
+
+/// A store that is open.
+pub(crate) type SharedStore = Arc<Shared>;
+
+fn process_lock_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join("locks").join(format!("process-{name}.lock"))
+}
+
+/// Makes a folder that only its owner can read: it holds patient data.
+fn private_folder(path: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(StoreError::file("make", path))
+}

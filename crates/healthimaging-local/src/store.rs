@@ -1,0 +1,133 @@
+//! The store as the contract sees it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+#[expect(
+    clippy::wildcard_imports,
+    reason = "every request and response of both traits"
+)]
+use healthimaging::model::*;
+use healthimaging::{DicomWeb, HealthImaging, Limits, Result};
+
+use crate::config::LocalConfig;
+use crate::error::StoreError;
+use crate::shared::{Shared, SharedStore};
+use crate::{keeper, operations, web};
+
+/// AWS HealthImaging in a folder.
+///
+/// Asynchronous writes, import jobs and upkeep run as tasks of the Tokio runtime that called.
+pub struct LocalStore {
+    pub(crate) shared: SharedStore,
+}
+
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalStore").finish_non_exhaustive()
+    }
+}
+
+impl LocalStore {
+    /// Opens the store in `config.data_dir`, making it when it is missing.
+    ///
+    /// A store of a newer format is refused.
+    pub async fn open(config: LocalConfig) -> Result<Arc<Self>> {
+        let shared = tokio::task::spawn_blocking(move || Shared::open(config))
+            .await
+            .map_err(StoreError::Task)??;
+        let shared = Arc::new(shared);
+        shared.tasks.spawn(keeper::keep(Arc::clone(&shared)));
+        Ok(Arc::new(Self { shared }))
+    }
+
+    /// Waits for writes under way; jobs stop at the next file, and go on when the store is opened again.
+    pub async fn close(&self) {
+        self.shared.closing.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        if let Err(error) = keeper::write_accesses(&self.shared).await {
+            tracing::warn!(%error, "could not note when image sets were read");
+        }
+    }
+}
+
+/// Writes one line for each operation: hands it to the module that does it.
+macro_rules! delegate {
+    (
+        $trait:ident;
+        { $($rest:item)* }
+        $($operation:ident: $request:ty => $response:ty, $path:path;)*
+    ) => {
+        #[async_trait]
+        impl $trait for LocalStore {
+            $($rest)*
+            $(async fn $operation(&self, request: $request) -> Result<$response> {
+                let shared = Arc::clone(&self.shared);
+                let work = async move { $path(&shared, request).await.map_err(StoreError::from) };
+                self.shared.to_the_end(work).await
+            })*
+        }
+    };
+}
+
+delegate! {
+    HealthImaging;
+    {
+        fn limits(&self) -> Limits {
+            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None }
+        }
+    }
+    create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
+        operations::datastores::create;
+    get_datastore: GetDatastoreRequest => GetDatastoreResponse,
+        operations::datastores::get;
+    list_datastores: ListDatastoresRequest => ListDatastoresResponse,
+        operations::datastores::list;
+    delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
+        operations::datastores::delete;
+    start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
+        operations::import_jobs::start;
+    get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,
+        operations::import_jobs::get;
+    list_dicom_import_jobs: ListDicomImportJobsRequest => ListDicomImportJobsResponse,
+        operations::import_jobs::list;
+    search_image_sets: SearchImageSetsRequest => SearchImageSetsResponse,
+        operations::search::search;
+    get_image_set: GetImageSetRequest => GetImageSetResponse,
+        operations::image_sets::get;
+    get_image_set_metadata: GetImageSetMetadataRequest => GetImageSetMetadataResponse,
+        operations::image_sets::metadata;
+    get_image_frame: GetImageFrameRequest => GetImageFrameResponse,
+        operations::image_sets::frame;
+    list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
+        operations::image_sets::versions;
+    update_image_set_metadata: UpdateImageSetMetadataRequest => UpdateImageSetMetadataResponse,
+        operations::update::update;
+    copy_image_set: CopyImageSetRequest => CopyImageSetResponse,
+        operations::copy::copy;
+    delete_image_set: DeleteImageSetRequest => DeleteImageSetResponse,
+        operations::delete::delete;
+    tag_resource: TagResourceRequest => TagResourceResponse,
+        operations::tags::tag;
+    untag_resource: UntagResourceRequest => UntagResourceResponse,
+        operations::tags::untag;
+    list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
+        operations::tags::list;
+}
+
+delegate! {
+    DicomWeb;
+    {}
+    retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
+        web::retrieve_instance;
+    instance_metadata: InstanceMetadataRequest => DicomJson,
+        web::instance_metadata;
+    series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
+        web::series_metadata;
+    search: SearchDicomRequest => Vec<DicomJson>,
+        web::search;
+    store_instances: StoreInstancesRequest => StoreInstancesResponse,
+        web::store_instances;
+}
