@@ -1,1 +1,28 @@
-//! Face: the tools and resources of the Model Context Protocol
+//! Face: the tools and resources of the Model Context Protocol.
+//!
+//! A [`Server`] offers the tools over any back end; [`serve_stdio`] and [`http_service`] put it behind
+//! the protocol, [`Server::call`] calls a tool without one. This crate alone knows the protocol.
+
+mod arguments;
+mod client;
+mod confirm;
+mod context;
+mod document;
+mod failure;
+mod listing;
+mod plan;
+mod protocol;
+mod resources;
+mod schema;
+mod server;
+mod tool;
+mod tools;
+mod transport;
+mod wait;
+
+pub use client::{Client, ServerIntroduction, ToolAnswer};
+pub use confirm::{Ask, Confirm, Consent, Round};
+pub use failure::error_document;
+pub use server::{Offer, Server, ServerOptions};
+pub use tool::{Answer, Arguments, Definition, Effect, Link, ToolEntry};
+pub use transport::{HttpOptions, http_service, serve_stdio};

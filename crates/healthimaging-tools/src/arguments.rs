@@ -1,0 +1,124 @@
+//! Arguments: how they are read, and the kinds that many tools share.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use healthimaging::{Error, Result};
+
+use crate::tool::Arguments;
+
+/// Reads arguments; an error names the argument and what is allowed, and does not repeat the value.
+pub(crate) fn parse<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+        let path = error.path().to_string();
+        let words = without_value(&error.into_inner().to_string());
+        if path == "." || words.contains(&path) {
+            Error::validation(format!("arguments: {words}"))
+        } else {
+            Error::validation(format!("`{path}`: {words}"))
+        }
+    })
+}
+
+/// What is wrong, without the value that is wrong: it may be patient data.
+fn without_value(words: &str) -> String {
+    const REPEATS_VALUE: [&str; 4] = [
+        "invalid type: ",
+        "invalid value: ",
+        "unknown variant ",
+        "invalid length ",
+    ];
+    for fault in REPEATS_VALUE {
+        if let Some(rest) = words.strip_prefix(fault)
+            && let Some((_, expected)) = rest.rsplit_once(", expected ")
+        {
+            return format!(
+                "{}, expected {expected}",
+                fault.trim_end_matches([' ', ':'])
+            );
+        }
+    }
+    words.to_owned()
+}
+
+/// How many results to return, 1 to 100; one page of the service when it is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct MaxResults(u32);
+
+impl MaxResults {
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for MaxResults {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<i64> for MaxResults {
+    type Error = Error;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match u32::try_from(number) {
+            Ok(number @ 1..=100) => Ok(Self(number)),
+            _ => Err(Error::validation("max_results must be from 1 to 100")),
+        }
+    }
+}
+
+impl JsonSchema for MaxResults {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "MaxResults".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": 100 })
+    }
+}
+
+/// How long to wait for a write to settle, 0 to 600 seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct WaitSeconds(u32);
+
+impl WaitSeconds {
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for WaitSeconds {
+    type Error = Error;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match u32::try_from(number) {
+            Ok(number @ 0..=600) => Ok(Self(number)),
+            _ => Err(Error::validation("wait_seconds must be from 0 to 600")),
+        }
+    }
+}
+
+impl JsonSchema for WaitSeconds {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "WaitSeconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": 600 })
+    }
+}

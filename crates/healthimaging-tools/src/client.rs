@@ -1,0 +1,126 @@
+//! A small client that starts a server as a child process and talks to it, as assistants do.
+
+use rmcp::ServiceExt as _;
+use rmcp::model::{CallToolRequestParams, ReadResourceRequestParams, ResourceContents};
+use rmcp::service::{RoleClient, RunningService, ServiceError};
+use rmcp::transport::TokioChildProcess;
+use serde_json::Value;
+use tokio::process::Command;
+
+use healthimaging::{Error, ErrorKind, Result};
+
+use crate::tool::Arguments;
+
+/// A client of one server process, which ends with it. It cannot ask its user anything.
+#[derive(Debug)]
+pub struct Client(RunningService<RoleClient, ()>);
+
+/// What a tool answered.
+#[derive(Debug, Clone)]
+pub struct ToolAnswer {
+    /// The structured answer; `null` when there is none.
+    pub structured: Value,
+    /// The text blocks, one a line.
+    pub text: String,
+    /// Whether it is an error.
+    pub is_error: bool,
+}
+
+/// What a server says about itself.
+#[derive(Debug, Clone)]
+pub struct ServerIntroduction {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How to use it, for a model.
+    pub instructions: String,
+}
+
+impl Client {
+    /// Starts a server and greets it; its standard error stays the caller's.
+    pub async fn spawn(command: Command) -> Result<Self> {
+        let process = TokioChildProcess::new(command)
+            .map_err(|error| Error::internal("the server could not be started", error))?;
+        let running = ()
+            .serve(process)
+            .await
+            .map_err(|error| Error::internal("the server did not answer the greeting", error))?;
+        Ok(Self(running))
+    }
+
+    /// What the server says about itself; `None` where it says nothing.
+    pub fn server(&self) -> Option<ServerIntroduction> {
+        let info = self.0.peer_info()?;
+        let server = info.server_info.clone()?;
+        Some(ServerIntroduction {
+            name: server.name,
+            version: server.version,
+            instructions: info.instructions.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Names of the tools.
+    pub async fn tools(&self) -> Result<Vec<String>> {
+        let tools = self.0.list_all_tools().await.map_err(failed)?;
+        Ok(tools
+            .into_iter()
+            .map(|tool| tool.name.into_owned())
+            .collect())
+    }
+
+    /// Name and URI of the resources.
+    pub async fn resources(&self) -> Result<Vec<(String, String)>> {
+        let resources = self.0.list_all_resources().await.map_err(failed)?;
+        Ok(resources
+            .into_iter()
+            .map(|resource| (resource.name, resource.uri))
+            .collect())
+    }
+
+    /// The text of a resource.
+    pub async fn read_resource(&self, uri: &str) -> Result<String> {
+        let request = ReadResourceRequestParams::new(uri);
+        let read = self.0.read_resource(request).await.map_err(failed)?;
+        let texts = read
+            .contents
+            .into_iter()
+            .filter_map(|content| match content {
+                ResourceContents::TextResourceContents { text, .. } => Some(text),
+                _ => None,
+            });
+        Ok(texts.collect())
+    }
+
+    /// Calls a tool; an error of the tool is an answer too.
+    pub async fn call_tool(&self, name: &str, arguments: Arguments) -> Result<ToolAnswer> {
+        let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
+        let result = self.0.call_tool(request).await.map_err(failed)?;
+        let texts = result.content.iter().filter_map(|block| block.as_text());
+        Ok(ToolAnswer {
+            structured: result.structured_content.unwrap_or_default(),
+            text: texts
+                .map(|block| block.text.as_str())
+                .collect::<Vec<_>>()
+                .join("\n"),
+            is_error: result.is_error == Some(true),
+        })
+    }
+
+    /// Hangs up and waits for the server to end.
+    pub async fn close(self) -> Result<()> {
+        let ended = self.0.cancel().await;
+        ended.map_err(|error| Error::internal("the server did not end well", error))?;
+        Ok(())
+    }
+}
+
+fn failed(error: ServiceError) -> Error {
+    match error {
+        ServiceError::McpError(refusal) => {
+            Error::new(ErrorKind::BadRequest, refusal.message.clone().into_owned())
+                .with_source(refusal)
+        }
+        error => Error::internal("the conversation with the server broke off", error),
+    }
+}

@@ -1,0 +1,260 @@
+//! Consent: a plan is carried out only when it is confirmed.
+//!
+//! Whoever can be asked is asked. Where the client cannot ask a person, the plan goes out with a
+//! token that is bound to the tool, the arguments and the plan, and the tool acts when it is called
+//! again with it. A plan that has changed since is refused.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
+use serde::Deserialize;
+use serde_json::Value;
+
+use healthimaging::{Error, ErrorKind, Result};
+
+use crate::plan::{Plan, fingerprint};
+use crate::tool::{Answer, Arguments, to_object};
+
+/// How long a person may think about a plan.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// When a planned tool acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// Asks the user through the client; where the client cannot ask, a token does.
+    #[default]
+    Auto,
+    /// Asks the user through the client, or refuses.
+    Always,
+    /// Acts at once.
+    Never,
+}
+
+/// Puts a question to a person.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// Whether the person agrees; an error when the question could not be put.
+    async fn ask(&self, question: &str) -> Result<bool>;
+}
+
+/// How the person behind a call agrees.
+#[derive(Clone)]
+pub enum Consent {
+    /// Has agreed beforehand.
+    Given,
+    /// Cannot be asked.
+    Unavailable,
+    /// Can be asked while the call waits.
+    Ask(Arc<dyn Ask>),
+    /// Is asked by the answer, and agrees by calling again: the state sent before, and the reply.
+    Rounds(Option<Round>),
+}
+
+impl fmt::Debug for Consent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Given => "Given",
+            Self::Unavailable => "Unavailable",
+            Self::Ask(_) => "Ask",
+            Self::Rounds(_) => "Rounds",
+        })
+    }
+}
+
+/// What came back in the second round.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// The state that went out with the question.
+    pub state: String,
+    /// Whether the person agreed.
+    pub agreed: bool,
+}
+
+/// What to do with a plan.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Carry it out.
+    Go,
+    /// Ask during the call, then look whether the plan still holds.
+    AskNow(Arc<dyn Ask>),
+    /// Answer with a question.
+    AskByAnswer { question: String, state: String },
+    /// Answer with the plan.
+    ShowPlan(Answer),
+}
+
+impl fmt::Debug for dyn Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask")
+    }
+}
+
+/// The arguments that every planned tool has beside its own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    pub(crate) dry_run: Option<bool>,
+    pub(crate) confirmation_token: Option<String>,
+}
+
+impl Asked {
+    /// Takes them out of the arguments.
+    pub(crate) fn take(arguments: &mut Arguments) -> Result<Self> {
+        let own: Arguments = ["dry_run", "confirmation_token"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), arguments.shift_remove(name)?)))
+            .collect();
+        crate::arguments::parse(own)
+    }
+}
+
+/// Seals what goes out and comes back; the key lives as long as the process.
+#[derive(Debug)]
+pub(crate) struct Seals(RequestStateCodec);
+
+/// Two kinds of seal, so that a token cannot stand for a person's answer.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Token,
+    Round,
+}
+
+impl Seals {
+    pub(crate) fn new() -> Result<Self> {
+        let mut key = [0_u8; 32];
+        getrandom::fill(&mut key)
+            .map_err(|error| Error::internal("the system gives no random numbers", error))?;
+        RequestStateCodec::try_new(key)
+            .map(Self)
+            .map_err(|error| Error::internal("the key for confirmations is bad", error))
+    }
+
+    /// What a seal is bound to.
+    fn binding(kind: Kind, tool: &str, arguments: &Arguments) -> String {
+        let arguments = fingerprint(&Value::Object(arguments.clone()));
+        format!("{kind:?}|{tool}|{arguments}")
+    }
+
+    fn seal(&self, kind: Kind, tool: &str, arguments: &Arguments, plan: &str) -> String {
+        let binding = Self::binding(kind, tool, arguments);
+        let options = SealOptions::new()
+            .associated_data(binding.as_bytes())
+            .ttl(LIFE);
+        self.0.seal_with(plan.as_bytes(), &options)
+    }
+
+    /// Whether `sealed` was made for this tool, these arguments and this plan.
+    fn check(
+        &self,
+        kind: Kind,
+        sealed: &str,
+        tool: &str,
+        arguments: &Arguments,
+        plan: &str,
+    ) -> Result<()> {
+        let binding = Self::binding(kind, tool, arguments);
+        let opened = self.0.open_with(sealed, binding.as_bytes()).map_err(|error| match error {
+            RequestStateError::Expired => Error::validation(
+                "the confirmation is older than 10 minutes; call without confirmation_token for \
+                 a new plan",
+            ),
+            _ => Error::validation(
+                "the confirmation does not belong to this tool and these arguments; call without \
+                 confirmation_token for a new plan",
+            ),
+        })?;
+        if opened == plan.as_bytes() {
+            Ok(())
+        } else {
+            Err(stale())
+        }
+    }
+
+    /// Decides about a plan; `arguments` are without those of [`Asked`].
+    pub(crate) fn decide(
+        &self,
+        confirm: Confirm,
+        consent: &Consent,
+        tool: &str,
+        arguments: &Arguments,
+        asked: &Asked,
+        plan: &Plan,
+    ) -> Result<Decision> {
+        if confirm == Confirm::Never {
+            return Ok(Decision::Go);
+        }
+        let print = plan.fingerprint()?;
+        match consent {
+            Consent::Given => Ok(Decision::Go),
+            Consent::Ask(ask) => Ok(Decision::AskNow(Arc::clone(ask))),
+            Consent::Rounds(None) => Ok(Decision::AskByAnswer {
+                question: plan.question(),
+                state: self.seal(Kind::Round, tool, arguments, &print),
+            }),
+            Consent::Rounds(Some(round)) => {
+                self.check(Kind::Round, &round.state, tool, arguments, &print)?;
+                if round.agreed {
+                    Ok(Decision::Go)
+                } else {
+                    Err(declined())
+                }
+            }
+            Consent::Unavailable if confirm == Confirm::Always => Err(Error::new(
+                ErrorKind::AccessDenied,
+                "this server asks a person before it erases anything (--confirm always), and the \
+                 client cannot ask; use a client with elicitation, or the command line",
+            )),
+            Consent::Unavailable => match &asked.confirmation_token {
+                Some(token) => {
+                    self.check(Kind::Token, token, tool, arguments, &print)?;
+                    Ok(Decision::Go)
+                }
+                None => {
+                    let token = self.seal(Kind::Token, tool, arguments, &print);
+                    shown(plan, Some(token)).map(Decision::ShowPlan)
+                }
+            },
+        }
+    }
+}
+
+/// The plan as an answer.
+pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
+    let mut structured = Arguments::new();
+    structured.insert("plan".to_owned(), Value::Object(to_object(plan)?));
+    let text = match token {
+        None => format!("Nothing was changed. The plan: {}.", plan.action),
+        Some(token) => {
+            structured.insert("confirmation_token".to_owned(), Value::from(token));
+            format!(
+                "Nothing was changed yet. The plan: {}. Show the plan to the user; when the user \
+                 agrees, call again with the same arguments and confirmation_token (valid for 10 \
+                 minutes).",
+                plan.action
+            )
+        }
+    };
+    Ok(Answer {
+        structured,
+        text,
+        links: Vec::new(),
+    })
+}
+
+/// The person said no.
+pub(crate) fn declined() -> Error {
+    Error::new(
+        ErrorKind::AccessDenied,
+        "the user did not agree; nothing was changed. Do not try again unless the user asks for it",
+    )
+}
+
+/// The data has changed since the plan was made.
+pub(crate) fn stale() -> Error {
+    Error::conflict(
+        "what the plan names has changed since; nothing was changed. Call again for a new plan",
+    )
+}

@@ -1,0 +1,34 @@
+//! The one form of an error: `{error: true, type, message, code?, request_id?}`.
+
+use serde_json::{Map, Value};
+
+use healthimaging::{Error, ErrorKind};
+
+/// The error as a caller reads it; its source stays in the log.
+pub fn error_document(error: &Error) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.insert("error".to_owned(), Value::Bool(true));
+    document.insert(
+        "type".to_owned(),
+        Value::from(error.kind().public_type().as_str()),
+    );
+    document.insert("message".to_owned(), Value::from(error.message()));
+    if let Some(code) = error.code() {
+        document.insert("code".to_owned(), Value::from(code));
+    }
+    if let Some(request_id) = error.request_id() {
+        document.insert("request_id".to_owned(), Value::from(request_id));
+    }
+    document
+}
+
+/// Writes what the caller is not told to the log; the log holds no arguments.
+pub(crate) fn log(tool: &str, error: &Error) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    match error.kind() {
+        ErrorKind::Internal => {
+            tracing::error!(tool, kind = ?error.kind(), %error, source, "tool failed");
+        }
+        _ => tracing::info!(tool, kind = ?error.kind(), code = error.code(), "tool refused"),
+    }
+}

@@ -1,0 +1,223 @@
+//! The server: which tools are offered, and how a call goes, whatever the protocol.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use healthimaging::{DicomWeb, Error, HealthImaging, Result};
+
+use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
+use crate::context::{BackEnd, Context, Progress};
+use crate::failure;
+use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
+use crate::tools::TOOLS;
+
+/// Which tools a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offer {
+    /// All.
+    #[default]
+    All,
+    /// All but those that destroy.
+    NoDelete,
+    /// Only those that read.
+    ReadOnly,
+}
+
+impl Offer {
+    fn includes(self, effect: Effect) -> bool {
+        match self {
+            Self::All => true,
+            Self::NoDelete => effect != Effect::Destroys,
+            Self::ReadOnly => effect == Effect::Reads,
+        }
+    }
+}
+
+/// How a server behaves.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// Which tools it offers.
+    pub offer: Offer,
+    /// When it acts on a plan.
+    pub confirm: Confirm,
+    /// Which back end it works on and why, in a sentence for the model; no secrets.
+    pub backend: String,
+}
+
+/// A server over one back end; clones are the same server.
+#[derive(Debug, Clone)]
+pub struct Server(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    back_end: BackEnd,
+    options: ServerOptions,
+    seals: Seals,
+    datastores_changed: broadcast::Sender<()>,
+}
+
+/// What a call comes to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is done.
+    Answer(Answer),
+    /// A person has to agree first; `state` comes back with the reply.
+    Question { question: String, state: String },
+}
+
+/// What a caller brings along.
+pub(crate) struct Caller {
+    pub(crate) consent: Consent,
+    pub(crate) progress: Option<Arc<dyn Progress>>,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl Server {
+    /// A server over a back end; an error when the system gives no random numbers.
+    pub fn new(
+        service: Arc<dyn HealthImaging>,
+        dicomweb: Arc<dyn DicomWeb>,
+        options: ServerOptions,
+    ) -> Result<Self> {
+        let (datastores_changed, _) = broadcast::channel(16);
+        Ok(Self(Arc::new(Inner {
+            back_end: BackEnd { service, dicomweb },
+            options,
+            seals: Seals::new()?,
+            datastores_changed,
+        })))
+    }
+
+    /// The 18 operations of its back end.
+    pub fn service(&self) -> &dyn HealthImaging {
+        &*self.0.back_end.service
+    }
+
+    /// DICOMweb of its back end.
+    pub fn dicomweb(&self) -> &dyn DicomWeb {
+        &*self.0.back_end.dicomweb
+    }
+
+    /// How it behaves.
+    pub fn options(&self) -> &ServerOptions {
+        &self.0.options
+    }
+
+    /// The tools it offers, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
+        let offer = self.0.options.offer;
+        TOOLS.iter().filter(move |tool| offer.includes(tool.effect))
+    }
+
+    /// Tells when data stores come or go.
+    pub(crate) fn datastores_changed(&self) -> broadcast::Receiver<()> {
+        self.0.datastores_changed.subscribe()
+    }
+
+    /// Calls a tool without a protocol, as the command line does.
+    pub async fn call(&self, name: &str, arguments: Arguments, consent: Consent) -> Result<Answer> {
+        let tool = self.find(name)?;
+        let caller = Caller {
+            consent,
+            progress: None,
+            cancelled: CancellationToken::new(),
+        };
+        match self.dispatch(tool, arguments, caller).await? {
+            Outcome::Answer(answer) => Ok(answer),
+            // Only a protocol with rounds gets here, and it does not call this way.
+            Outcome::Question { question, .. } => Err(Error::conflict(question)),
+        }
+    }
+
+    /// A tool that is offered; the error says which are, or why this one is not.
+    pub(crate) fn find(&self, name: &str) -> Result<&'static ToolEntry> {
+        let known = TOOLS.iter().find(|tool| tool.name == name);
+        match known {
+            Some(tool) if self.0.options.offer.includes(tool.effect) => Ok(tool),
+            Some(_) => Err(Error::not_found(format!(
+                "the tool {name} is not offered: the server was started with --read-only or \
+                 --no-delete"
+            ))),
+            None => Err(Error::not_found(
+                "there is no tool of that name; list the tools",
+            )),
+        }
+    }
+
+    /// Calls a tool; errors are logged here and nowhere else.
+    pub(crate) async fn dispatch(
+        &self,
+        tool: &'static ToolEntry,
+        arguments: Arguments,
+        caller: Caller,
+    ) -> Result<Outcome> {
+        let context = Context::new(
+            self.0.back_end.clone(),
+            caller.progress,
+            caller.cancelled,
+            self.0.datastores_changed.clone(),
+        );
+        let outcome = match tool.run {
+            Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
+            Run::Planned(..) => {
+                self.planned(tool, arguments, &caller.consent, &context)
+                    .await
+            }
+        };
+        if let Err(error) = &outcome {
+            failure::log(tool.name, error);
+        }
+        outcome
+    }
+
+    async fn planned(
+        &self,
+        tool: &'static ToolEntry,
+        mut arguments: Arguments,
+        consent: &Consent,
+        context: &Context,
+    ) -> Result<Outcome> {
+        let Run::Planned(make_plan, carry_out) = tool.run else {
+            return Err(Error::internal("the tool makes no plan", tool.name));
+        };
+        let asked = Asked::take(&mut arguments)?;
+        let plan = make_plan(&arguments, context).await?;
+        if asked.dry_run == Some(true) {
+            return confirm::shown(&plan, None).map(Outcome::Answer);
+        }
+        let Inner { options, seals, .. } = &*self.0;
+        match seals.decide(
+            options.confirm,
+            consent,
+            tool.name,
+            &arguments,
+            &asked,
+            &plan,
+        )? {
+            Decision::Go => {}
+            Decision::AskNow(ask) => {
+                if !ask.ask(&plan.question()).await? {
+                    return Err(confirm::declined());
+                }
+                // A person takes time; others may have changed what was planned.
+                if make_plan(&arguments, context).await? != plan {
+                    return Err(confirm::stale());
+                }
+            }
+            Decision::AskByAnswer { question, state } => {
+                return Ok(Outcome::Question { question, state });
+            }
+            Decision::ShowPlan(answer) => return Ok(Outcome::Answer(answer)),
+        }
+        tracing::info!(
+            tool = tool.name,
+            image_sets = plan.image_sets.len(),
+            "plan confirmed"
+        );
+        carry_out(arguments, plan, context)
+            .await
+            .map(Outcome::Answer)
+    }
+}

@@ -1,0 +1,256 @@
+//! What a tool is: a struct, its words, its effect, and what it does; and the table entry it becomes.
+//!
+//! A tool is its input. The doc comment of the struct is what the model reads.
+
+use std::fmt;
+use std::future::Future;
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use healthimaging::{Error, Result};
+
+use crate::arguments;
+use crate::context::Context;
+use crate::plan::Plan;
+use crate::schema;
+
+/// The arguments of a call.
+pub type Arguments = Map<String, Value>;
+
+/// What a tool does to the data; annotations, gates and confirmation follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes nothing.
+    Reads,
+    /// Adds or changes, and loses nothing: older versions stay.
+    Writes,
+    /// Takes something away for good; always planned and confirmed.
+    Destroys,
+}
+
+/// A tool that acts when it is called.
+pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// Name for people.
+    const TITLE: &'static str;
+    /// What it does to the data: never [`Effect::Destroys`].
+    const EFFECT: Effect;
+    /// What it answers with.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Does it.
+    fn call(self, context: &Context) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
+}
+
+/// A tool that first says what it would do, and does it once that is confirmed.
+pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// Name for people.
+    const TITLE: &'static str;
+    /// What it does to the data.
+    const EFFECT: Effect;
+    /// What it answers with when it is done.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Says what would be done, by reading only.
+    fn plan(&self, context: &Context) -> impl Future<Output = Result<Plan>> + Send;
+
+    /// Does what was planned and confirmed.
+    fn carry_out(
+        self,
+        plan: Plan,
+        context: &Context,
+    ) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
+}
+
+/// What a tool answers with: data for programs, a sentence for readers.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    output: T,
+    text: String,
+    links: Vec<Link>,
+}
+
+impl<T> Reply<T> {
+    /// `text` is brief: counts and ids, never text that came out of a DICOM file.
+    pub(crate) fn new(output: T, text: impl Into<String>) -> Self {
+        Self {
+            output,
+            text: text.into(),
+            links: Vec::new(),
+        }
+    }
+
+    /// Adds where more can be read.
+    pub(crate) fn with_link(mut self, link: Link) -> Self {
+        self.links.push(link);
+        self
+    }
+}
+
+/// A resource of this server that holds more than the answer does.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its URI.
+    pub uri: String,
+    /// What it is.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The answer of any tool.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The data, as the tool's output schema says.
+    pub structured: Map<String, Value>,
+    /// The same in brief.
+    pub text: String,
+    /// Where more can be read.
+    pub links: Vec<Link>,
+}
+
+/// What a client is told about a tool.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// What the model reads.
+    pub description: String,
+    /// JSON schema of the arguments.
+    pub input_schema: Map<String, Value>,
+    /// JSON schema of the structured answer.
+    pub output_schema: Map<String, Value>,
+}
+
+type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
+type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
+type CarryOut = for<'a> fn(Arguments, Plan, &'a Context) -> BoxFuture<'a, Result<Answer>>;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    Direct(Call),
+    Planned(MakePlan, CarryOut),
+}
+
+/// A tool in the table.
+pub struct ToolEntry {
+    /// Name on the wire.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// What it does to the data.
+    pub effect: Effect,
+    pub(crate) run: Run,
+    definition: fn() -> Definition,
+}
+
+impl ToolEntry {
+    /// The entry of a tool that acts when it is called.
+    pub(crate) const fn of<T: Tool>() -> Self {
+        const {
+            assert!(
+                !matches!(T::EFFECT, Effect::Destroys),
+                "a tool that destroys is a PlannedTool"
+            );
+        }
+        Self {
+            name: T::NAME,
+            title: T::TITLE,
+            effect: T::EFFECT,
+            run: Run::Direct(call::<T>),
+            definition: schema::definition::<T, T::Output>,
+        }
+    }
+
+    /// The entry of a tool that is confirmed first.
+    pub(crate) const fn planned<T: PlannedTool>() -> Self {
+        Self {
+            name: T::NAME,
+            title: T::TITLE,
+            effect: T::EFFECT,
+            run: Run::Planned(make_plan::<T>, carry_out::<T>),
+            definition: schema::planned_definition::<T, T::Output>,
+        }
+    }
+
+    /// What a client is told about it.
+    pub fn definition(&self) -> Definition {
+        (self.definition)()
+    }
+}
+
+impl fmt::Debug for ToolEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolEntry")
+            .field("name", &self.name)
+            .field("effect", &self.effect)
+            .finish_non_exhaustive()
+    }
+}
+
+fn call<T: Tool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Result<Answer>> {
+    Box::pin(async move {
+        let tool: T = arguments::parse(arguments)?;
+        erase(tool.call(context).await?, context)
+    })
+}
+
+fn make_plan<'a, T: PlannedTool>(
+    arguments: &'a Arguments,
+    context: &'a Context,
+) -> BoxFuture<'a, Result<Plan>> {
+    Box::pin(async move {
+        let tool: T = arguments::parse(arguments.clone())?;
+        tool.plan(context).await
+    })
+}
+
+fn carry_out<T: PlannedTool>(
+    arguments: Arguments,
+    plan: Plan,
+    context: &Context,
+) -> BoxFuture<'_, Result<Answer>> {
+    Box::pin(async move {
+        let tool: T = arguments::parse(arguments)?;
+        erase(tool.carry_out(plan, context).await?, context)
+    })
+}
+
+/// Names the data store where the caller left it out, so that the answer says what it is about.
+fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
+    let mut structured = to_object(&reply.output)?;
+    let mut text = reply.text;
+    if let Some(chosen) = context.chosen_datastore() {
+        structured
+            .entry("datastore_id")
+            .or_insert_with(|| Value::from(chosen.as_str()));
+        text = format!("{text} Data store {chosen} was used, the only one that is active.");
+    }
+    Ok(Answer {
+        structured,
+        text,
+        links: reply.links,
+    })
+}
+
+/// A value that is an object in JSON.
+pub(crate) fn to_object<T: Serialize>(value: &T) -> Result<Map<String, Value>> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::internal(
+            "the answer is not an object",
+            "not an object",
+        )),
+        Err(error) => Err(Error::internal(
+            "the answer could not be written as JSON",
+            error,
+        )),
+    }
+}

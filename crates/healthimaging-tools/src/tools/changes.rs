@@ -1,0 +1,357 @@
+//! Changing, copying and deleting image sets.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::Value;
+
+use healthimaging::model::{
+    CopyImageSetInformation, CopyImageSetRequest, CopyImageSetResponse, DeleteImageSetRequest,
+    DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest, GetImageSetResponse,
+    ImageSetState, MetadataUpdates, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+};
+use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
+
+use crate::arguments::WaitSeconds;
+use crate::context::Context;
+use crate::document::{self, Outline};
+use crate::plan::{Plan, PlannedImageSet};
+use crate::tool::{Effect, PlannedTool, Reply, Tool};
+use crate::wait;
+
+/// Change the metadata of an image set, giving a new version; the image set is LOCKED meanwhile.
+/// Documents look like the metadata: {"SchemaVersion":"1.1","Study":{"DICOM":{"StudyDescription":"x"}}}.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateImageSetMetadata {
+    datastore_id: Option<DatastoreId>,
+    image_set_id: ImageSetId,
+    /// The version you know as the latest.
+    latest_version_id: VersionId,
+    update_image_set_metadata_updates: Updates,
+    /// Allow UIDs, sequences and private elements on image sets that are not primary.
+    force: Option<bool>,
+    /// Update all primary image sets of the study.
+    include_study_image_sets: Option<bool>,
+    /// Wait until it is done, at most so long.
+    wait_seconds: Option<WaitSeconds>,
+}
+
+/// One of the two.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Updates {
+    #[serde(rename = "DICOMUpdates")]
+    dicom_updates: Option<DicomUpdates>,
+    /// Go back to this version instead.
+    #[serde(rename = "revertToVersionId")]
+    revert_to_version_id: Option<VersionId>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct DicomUpdates {
+    updatable_attributes: Option<Document>,
+    removable_attributes: Option<Document>,
+}
+
+/// A document as a caller writes it: a JSON object, its text, or that text in base64.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct Document(Bytes);
+
+impl TryFrom<Value> for Document {
+    type Error = Error;
+
+    fn try_from(written: Value) -> Result<Self> {
+        const WANTED: &str = "must be a JSON object, or one encoded in base64";
+        let text = match written {
+            Value::Object(object) => Value::Object(object).to_string().into_bytes(),
+            Value::String(text) if text.trim_start().starts_with('{') => text.into_bytes(),
+            Value::String(text) => STANDARD
+                .decode(text.trim())
+                .map_err(|_| Error::validation(WANTED))?,
+            _ => return Err(Error::validation(WANTED)),
+        };
+        Ok(Self(Bytes::from(text)))
+    }
+}
+
+impl JsonSchema for Document {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Document".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "object" }, { "type": "string" }] })
+    }
+}
+
+impl TryFrom<Updates> for MetadataUpdates {
+    type Error = Error;
+
+    fn try_from(updates: Updates) -> Result<Self> {
+        match (updates.dicom_updates, updates.revert_to_version_id) {
+            (None, Some(version)) => Ok(Self::RevertToVersion(version)),
+            (
+                Some(DicomUpdates {
+                    updatable_attributes,
+                    removable_attributes,
+                }),
+                None,
+            ) if updatable_attributes.is_some() || removable_attributes.is_some() => {
+                Ok(Self::DicomUpdates {
+                    removable_attributes: removable_attributes.map(|document| document.0),
+                    updatable_attributes: updatable_attributes.map(|document| document.0),
+                })
+            }
+            _ => Err(Error::validation(
+                "update_image_set_metadata_updates must have either DICOMUpdates (with \
+                 updatableAttributes, removableAttributes or both) or revertToVersionId",
+            )),
+        }
+    }
+}
+
+impl Tool for UpdateImageSetMetadata {
+    const NAME: &'static str = "update_image_set_metadata";
+    const TITLE: &'static str = "Update image set metadata";
+    const EFFECT: Effect = Effect::Writes;
+    type Output = UpdateImageSetMetadataResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let updates = self.update_image_set_metadata_updates.try_into()?;
+        let request = UpdateImageSetMetadataRequest {
+            datastore_id: context.datastore(self.datastore_id).await?,
+            image_set_id: self.image_set_id,
+            latest_version_id: self.latest_version_id,
+            force: self.force == Some(true),
+            include_study_image_sets: self.include_study_image_sets == Some(true),
+            updates,
+        };
+        let mut updated = context.service().update_image_set_metadata(request).await?;
+        if let Some(settled) = settle(
+            context,
+            &updated.datastore_id,
+            &updated.image_set_id,
+            self.wait_seconds,
+        )
+        .await?
+        {
+            let settled = settled.properties;
+            updated.latest_version_id = settled.version_id;
+            updated.image_set_state = settled.image_set_state;
+            updated.image_set_workflow_status = settled.image_set_workflow_status;
+            updated.updated_at = settled.updated_at;
+            updated.message = settled.message;
+        }
+        let text = format!(
+            "Image set {} version {} is {}{}.",
+            updated.image_set_id,
+            updated.latest_version_id,
+            updated.image_set_state,
+            updated
+                .image_set_workflow_status
+                .map(|done| format!(", {done}"))
+                .unwrap_or_default(),
+        );
+        Ok(Reply::new(updated, text))
+    }
+}
+
+/// Waits until an image set is no longer locked; nothing when the caller does not wait.
+async fn settle(
+    context: &Context,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    wait: Option<WaitSeconds>,
+) -> Result<Option<GetImageSetResponse>> {
+    let Some(wait) = wait.filter(|wait| wait.get() > 0) else {
+        return Ok(None);
+    };
+    let unlocked =
+        |set: &GetImageSetResponse| set.properties.image_set_state != ImageSetState::Locked;
+    let look = async || {
+        let request = GetImageSetRequest {
+            datastore_id: datastore_id.clone(),
+            image_set_id: image_set_id.clone(),
+            version_id: None,
+        };
+        context.service().get_image_set(request).await
+    };
+    wait::until(context, wait, "image set is locked", unlocked, look)
+        .await
+        .map(Some)
+}
+
+/// Copy an image set, whole or in part, to a new one or into another one of the data store.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CopyImageSet {
+    datastore_id: Option<DatastoreId>,
+    source_image_set_id: ImageSetId,
+    copy_image_set_information: CopyImageSetInformation,
+    /// The same as datastore_id.
+    source_datastore_id: Option<DatastoreId>,
+    /// Copy even where patient, study or series metadata disagree.
+    force: Option<bool>,
+    promote_to_primary: Option<bool>,
+    /// Wait until it is done, at most so long.
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl Tool for CopyImageSet {
+    const NAME: &'static str = "copy_image_set";
+    const TITLE: &'static str = "Copy image set";
+    const EFFECT: Effect = Effect::Writes;
+    type Output = CopyImageSetResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        if self
+            .source_datastore_id
+            .is_some_and(|source| source != datastore_id)
+        {
+            return Err(Error::not_supported(
+                "the service copies within one data store only; to bring images to another data \
+                 store, export them and import them there",
+            ));
+        }
+        let request = CopyImageSetRequest {
+            datastore_id,
+            source_image_set_id: self.source_image_set_id,
+            copy_image_set_information: self.copy_image_set_information,
+            force: self.force == Some(true),
+            promote_to_primary: self.promote_to_primary == Some(true),
+        };
+        let mut copied = context.service().copy_image_set(request).await?;
+        let wait = self.wait_seconds;
+        let destination = copied.destination_image_set_properties.image_set_id.clone();
+        if let Some(settled) = settle(context, &copied.datastore_id, &destination, wait).await? {
+            let settled = settled.properties;
+            let target = &mut copied.destination_image_set_properties;
+            target.latest_version_id = settled.version_id;
+            target.image_set_state = Some(settled.image_set_state);
+            target.image_set_workflow_status = settled.image_set_workflow_status;
+            target.updated_at = settled.updated_at;
+        }
+        let target = &copied.destination_image_set_properties;
+        let state = target
+            .image_set_state
+            .map(|state| format!(" is {state}"))
+            .unwrap_or_default();
+        let text = format!("The copy, image set {}{state}.", target.image_set_id);
+        Ok(Reply::new(copied, text))
+    }
+}
+
+/// Delete an image set with all its versions and frames, for good. Asks for confirmation first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteImageSet {
+    datastore_id: DatastoreId,
+    image_set_id: ImageSetId,
+    /// Leave out: all versions are deleted.
+    version_id: Option<VersionId>,
+}
+
+impl PlannedTool for DeleteImageSet {
+    const NAME: &'static str = "delete_image_set";
+    const TITLE: &'static str = "Delete image set";
+    const EFFECT: Effect = Effect::Destroys;
+    type Output = DeleteImageSetResponse;
+
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        if self.version_id.is_some() {
+            return Err(Error::validation(
+                "version_id: one version cannot be deleted; a delete takes the image set with all \
+                 its versions. Leave version_id out if that is what is meant",
+            ));
+        }
+        let action = format!(
+            "delete image set {} with all its versions and frames, for good",
+            self.image_set_id
+        );
+        let mut plan = Plan::new(action, self.datastore_id.clone());
+        add_image_set(&mut plan, context, &self.image_set_id).await?;
+        Ok(plan)
+    }
+
+    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
+        let request = DeleteImageSetRequest {
+            datastore_id: plan.datastore_id,
+            image_set_id: self.image_set_id,
+        };
+        let deleted = context.service().delete_image_set(request).await?;
+        let text = format!(
+            "Image set {} is {}.",
+            deleted.image_set_id, deleted.image_set_workflow_status
+        );
+        Ok(Reply::new(deleted, text))
+    }
+}
+
+/// Adds an image set to a plan: its version, what it holds, and whose it is.
+pub(crate) async fn add_image_set(
+    plan: &mut Plan,
+    context: &Context,
+    image_set_id: &ImageSetId,
+) -> Result<()> {
+    let datastore_id = plan.datastore_id.clone();
+    let request = GetImageSetRequest {
+        datastore_id: datastore_id.clone(),
+        image_set_id: image_set_id.clone(),
+        version_id: None,
+    };
+    let set = context.service().get_image_set(request).await?.properties;
+    match set.image_set_state {
+        ImageSetState::Active => {}
+        ImageSetState::Locked => {
+            return Err(Error::conflict(format!(
+                "image set {image_set_id} is locked by another write; try again when it is ACTIVE"
+            )));
+        }
+        ImageSetState::Deleted => {
+            return Err(Error::not_found(format!(
+                "image set {image_set_id} is deleted already"
+            )));
+        }
+    }
+    let request = GetImageSetMetadataRequest {
+        datastore_id,
+        image_set_id: image_set_id.clone(),
+        version_id: None,
+    };
+    let outline = match document::fetch(context.service(), request).await {
+        Ok(text) => document::parse(&text).map(|document| Outline::of(&document)),
+        Err(error) => Err(error),
+    };
+    let mut instances = None;
+    match outline {
+        Ok(outline) => {
+            plan.patient_ids
+                .extend(outline.patient_id().map(str::to_owned));
+            plan.study_instance_uids
+                .extend(outline.study_instance_uid().map(str::to_owned));
+            instances = Some(outline.instances());
+        }
+        // What cannot be read must still be deletable.
+        Err(_) => plan
+            .notes
+            .push(format!("The metadata of {image_set_id} cannot be read.")),
+    }
+    plan.image_sets.push(PlannedImageSet {
+        image_set_id: image_set_id.clone(),
+        version_id: set.version_id,
+        instances,
+    });
+    Ok(())
+}

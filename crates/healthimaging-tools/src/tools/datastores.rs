@@ -1,0 +1,195 @@
+//! Data stores: create, get, list, delete.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use healthimaging::model::{
+    CreateDatastoreRequest, CreateDatastoreResponse, DatastoreStatus, DeleteDatastoreRequest,
+    DeleteDatastoreResponse, GetDatastoreRequest, GetDatastoreResponse, ListDatastoresRequest,
+    ListDatastoresResponse, LosslessStorageFormat, SearchCriteria, SearchImageSetsRequest,
+};
+use healthimaging::{
+    ClientToken, DatastoreId, DatastoreName, Error, KmsKeyArn, LambdaArn, NextToken, Page, Result,
+    TagKey, TagValue,
+};
+
+use crate::arguments::MaxResults;
+use crate::context::Context;
+use crate::listing;
+use crate::plan::Plan;
+use crate::tool::{Effect, PlannedTool, Reply, Tool};
+
+/// Create a data store, a place for image sets. It is ready when get_datastore says ACTIVE.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateDatastore {
+    datastore_name: Option<DatastoreName>,
+    kms_key_arn: Option<KmsKeyArn>,
+    #[serde(default)]
+    tags: BTreeMap<TagKey, TagValue>,
+    lossless_storage_format: Option<LosslessStorageFormat>,
+    /// Lambda function that authorizes DICOMweb requests.
+    lambda_authorizer_arn: Option<LambdaArn>,
+    /// Makes a retry safe.
+    client_token: Option<ClientToken>,
+}
+
+impl Tool for CreateDatastore {
+    const NAME: &'static str = "create_datastore";
+    const TITLE: &'static str = "Create data store";
+    const EFFECT: Effect = Effect::Writes;
+    type Output = CreateDatastoreResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let request = CreateDatastoreRequest {
+            datastore_name: self.datastore_name,
+            client_token: self.client_token,
+            tags: self.tags,
+            kms_key_arn: self.kms_key_arn,
+            lambda_authorizer_arn: self.lambda_authorizer_arn,
+            lossless_storage_format: self.lossless_storage_format,
+        };
+        let made = context.service().create_datastore(request).await?;
+        context.announce_datastores();
+        let text = format!(
+            "Data store {} is {}.",
+            made.datastore_id, made.datastore_status
+        );
+        Ok(Reply::new(made, text))
+    }
+}
+
+/// Get the properties of a data store.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetDatastore {
+    /// May be left out when one data store is active.
+    datastore_id: Option<DatastoreId>,
+}
+
+impl Tool for GetDatastore {
+    const NAME: &'static str = "get_datastore";
+    const TITLE: &'static str = "Get data store";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = GetDatastoreResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let found = context
+            .service()
+            .get_datastore(GetDatastoreRequest { datastore_id })
+            .await?;
+        let properties = &found.datastore_properties;
+        let text = format!(
+            "Data store {} is {}.",
+            properties.datastore_id, properties.datastore_status
+        );
+        Ok(Reply::new(found, text))
+    }
+}
+
+/// List data stores, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListDatastores {
+    #[serde(alias = "status")]
+    datastore_status: Option<DatastoreStatus>,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
+}
+
+impl Tool for ListDatastores {
+    const NAME: &'static str = "list_datastores";
+    const TITLE: &'static str = "List data stores";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = ListDatastoresResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let service = context.service();
+        let page_size = service.limits().page_size;
+        let fetch = async |next_token, page_size| {
+            let request = ListDatastoresRequest {
+                datastore_status: self.datastore_status,
+                next_token,
+                max_results: Some(page_size),
+            };
+            let page = service.list_datastores(request).await?;
+            Ok(Page {
+                items: page.datastore_summaries,
+                next_token: page.next_token,
+            })
+        };
+        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let next = page.next_token.as_ref();
+        let text = listing::counted(page.items.len(), "data store", "data stores", next);
+        let output = ListDatastoresResponse {
+            datastore_summaries: page.items,
+            next_token: page.next_token,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// Delete an empty data store for good. Asks for confirmation first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteDatastore {
+    datastore_id: DatastoreId,
+}
+
+impl PlannedTool for DeleteDatastore {
+    const NAME: &'static str = "delete_datastore";
+    const TITLE: &'static str = "Delete data store";
+    const EFFECT: Effect = Effect::Destroys;
+    type Output = DeleteDatastoreResponse;
+
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let datastore_id = self.datastore_id.clone();
+        let service = context.service();
+        let request = GetDatastoreRequest {
+            datastore_id: datastore_id.clone(),
+        };
+        let status = service
+            .get_datastore(request)
+            .await?
+            .datastore_properties
+            .datastore_status;
+        if matches!(status, DatastoreStatus::Deleting | DatastoreStatus::Deleted) {
+            return Err(Error::conflict(format!(
+                "data store {datastore_id} is {status} already"
+            )));
+        }
+        if status == DatastoreStatus::Active {
+            let request = SearchImageSetsRequest {
+                datastore_id: datastore_id.clone(),
+                search_criteria: SearchCriteria::default(),
+                next_token: None,
+                max_results: Some(1),
+            };
+            let found = service.search_image_sets(request).await?;
+            if !found.image_sets_metadata_summaries.is_empty() {
+                return Err(Error::conflict(format!(
+                    "data store {datastore_id} still holds image sets; delete those first, since \
+                     only an empty data store can be deleted"
+                )));
+            }
+        }
+        let action = format!("delete the empty data store {datastore_id} for good");
+        Ok(Plan::new(action, datastore_id))
+    }
+
+    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
+        let request = DeleteDatastoreRequest {
+            datastore_id: plan.datastore_id,
+        };
+        let deleted = context.service().delete_datastore(request).await?;
+        context.announce_datastores();
+        let text = format!(
+            "Data store {} is {}.",
+            deleted.datastore_id, deleted.datastore_status
+        );
+        Ok(Reply::new(deleted, text))
+    }
+}

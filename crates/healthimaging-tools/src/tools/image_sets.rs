@@ -1,0 +1,91 @@
+//! Image sets and their versions.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use healthimaging::model::{
+    GetImageSetRequest, GetImageSetResponse, ListImageSetVersionsRequest,
+    ListImageSetVersionsResponse,
+};
+use healthimaging::{DatastoreId, ImageSetId, NextToken, Page, Result, VersionId};
+
+use crate::arguments::MaxResults;
+use crate::context::Context;
+use crate::listing;
+use crate::tool::{Effect, Reply, Tool};
+
+/// Get the state of an image set: version, status, whether it is primary.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetImageSet {
+    datastore_id: Option<DatastoreId>,
+    image_set_id: ImageSetId,
+    /// The latest when left out.
+    version_id: Option<VersionId>,
+}
+
+impl Tool for GetImageSet {
+    const NAME: &'static str = "get_image_set";
+    const TITLE: &'static str = "Get image set";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = GetImageSetResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let request = GetImageSetRequest {
+            datastore_id: context.datastore(self.datastore_id).await?,
+            image_set_id: self.image_set_id,
+            version_id: self.version_id,
+        };
+        let found = context.service().get_image_set(request).await?;
+        let set = &found.properties;
+        let text = format!(
+            "Image set {} version {} is {}.",
+            set.image_set_id, set.version_id, set.image_set_state
+        );
+        Ok(Reply::new(found, text))
+    }
+}
+
+/// List the versions of an image set, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListImageSetVersions {
+    datastore_id: Option<DatastoreId>,
+    image_set_id: ImageSetId,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
+}
+
+impl Tool for ListImageSetVersions {
+    const NAME: &'static str = "list_image_set_versions";
+    const TITLE: &'static str = "List versions of an image set";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = ListImageSetVersionsResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let service = context.service();
+        let fetch = async |next_token, page_size| {
+            let request = ListImageSetVersionsRequest {
+                datastore_id: datastore_id.clone(),
+                image_set_id: self.image_set_id.clone(),
+                next_token,
+                max_results: Some(page_size),
+            };
+            let page = service.list_image_set_versions(request).await?;
+            Ok(Page {
+                items: page.image_set_properties_list,
+                next_token: page.next_token,
+            })
+        };
+        let page_size = service.limits().page_size;
+        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let next = page.next_token.as_ref();
+        let text = listing::counted(page.items.len(), "version", "versions", next);
+        let output = ListImageSetVersionsResponse {
+            image_set_properties_list: page.items,
+            next_token: page.next_token,
+        };
+        Ok(Reply::new(output, text))
+    }
+}

@@ -1,0 +1,115 @@
+//! The metadata of an image set, as JSON that a model can read.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use healthimaging::model::GetImageSetMetadataRequest;
+use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid, VersionId};
+
+use crate::context::Context;
+use crate::document::{self, Level, Outline, Part};
+use crate::resources;
+use crate::tool::{Effect, Link, Reply, Tool};
+
+/// Longest metadata in an answer, in bytes of JSON; more than that is shown in outline.
+const LONGEST_ANSWER: usize = 200_000;
+
+/// Get the metadata (DICOM attributes, frame ids) of an image set as JSON, or a part of it; an
+/// outline when it is large.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetImageSetMetadata {
+    datastore_id: Option<DatastoreId>,
+    image_set_id: ImageSetId,
+    /// The latest when left out.
+    version_id: Option<VersionId>,
+    /// Deepest level to show.
+    level: Option<Level>,
+    /// Keywords to keep, such as PatientID.
+    #[serde(default)]
+    attributes: Vec<String>,
+    series_instance_uid: Option<Uid>,
+    sop_instance_uid: Option<Uid>,
+}
+
+/// The metadata, or its outline where it is too large.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Metadata {
+    image_set_id: ImageSetId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<VersionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outline: Option<Outline>,
+    size_bytes: usize,
+    content_type: &'static str,
+}
+
+impl Tool for GetImageSetMetadata {
+    const NAME: &'static str = "get_image_set_metadata";
+    const TITLE: &'static str = "Get image set metadata";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Metadata;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let request = GetImageSetMetadataRequest {
+            datastore_id: datastore_id.clone(),
+            image_set_id: self.image_set_id.clone(),
+            version_id: self.version_id.clone(),
+        };
+        let text = document::fetch(context.service(), request).await?;
+        let mut whole = document::parse(&text)?;
+        let outline = Outline::of(&whole);
+        let counts = format!(
+            "{} series, {} instances",
+            outline.series(),
+            outline.instances()
+        );
+        let part = Part {
+            level: self.level,
+            attributes: self.attributes,
+            series_instance_uid: self.series_instance_uid,
+            sop_instance_uid: self.sop_instance_uid,
+        };
+        part.cut(&mut whole)?;
+        let size = serde_json::to_string(&whole)
+            .map_err(|error| Error::internal("the metadata could not be written", error))?
+            .len();
+        let fits = size <= LONGEST_ANSWER;
+        let mut output = Metadata {
+            image_set_id: self.image_set_id,
+            version_id: self.version_id,
+            metadata: None,
+            outline: None,
+            size_bytes: size,
+            content_type: "application/json",
+        };
+        if fits {
+            output.metadata = Some(whole);
+            return Ok(Reply::new(
+                output,
+                format!("Metadata of an image set of {counts}."),
+            ));
+        }
+        let link = Link {
+            uri: resources::metadata_uri(
+                &datastore_id,
+                &output.image_set_id,
+                output.version_id.as_ref(),
+            ),
+            name: "Whole metadata".to_owned(),
+            media_type: "application/json",
+            size: text.len() as u64,
+        };
+        output.outline = Some(outline);
+        let text = format!(
+            "The metadata asked for is {size} bytes, more than the {LONGEST_ANSWER} of an answer, \
+             so this is its outline: {counts}. Pick a part with level, attributes, \
+             series_instance_uid or sop_instance_uid, or read the linked resource.",
+        );
+        Ok(Reply::new(output, text).with_link(link))
+    }
+}

@@ -1,0 +1,105 @@
+//! Tags of data stores and image sets.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use healthimaging::model::{
+    ListTagsForResourceRequest, ListTagsForResourceResponse, TagResourceRequest,
+    UntagResourceRequest,
+};
+use healthimaging::{Error, ResourceArn, Result, TagKey, TagValue};
+
+use crate::context::Context;
+use crate::tool::{Effect, Reply, Tool};
+
+/// That it is done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Done {
+    success: bool,
+}
+
+/// List the tags of a data store or image set.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListTagsForResource {
+    resource_arn: ResourceArn,
+}
+
+impl Tool for ListTagsForResource {
+    const NAME: &'static str = "list_tags_for_resource";
+    const TITLE: &'static str = "List tags";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = ListTagsForResourceResponse;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let request = ListTagsForResourceRequest {
+            resource_arn: self.resource_arn,
+        };
+        let found = context.service().list_tags_for_resource(request).await?;
+        let text = match found.tags.len() {
+            1 => "1 tag.".to_owned(),
+            count => format!("{count} tags."),
+        };
+        Ok(Reply::new(found, text))
+    }
+}
+
+/// Add tags to a data store or image set; a key that is there gets the new value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TagResource {
+    resource_arn: ResourceArn,
+    tags: BTreeMap<TagKey, TagValue>,
+}
+
+impl Tool for TagResource {
+    const NAME: &'static str = "tag_resource";
+    const TITLE: &'static str = "Add tags";
+    const EFFECT: Effect = Effect::Writes;
+    type Output = Done;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        if self.tags.is_empty() {
+            return Err(Error::validation("tags: name one tag at least"));
+        }
+        let count = self.tags.len();
+        let request = TagResourceRequest {
+            resource_arn: self.resource_arn,
+            tags: self.tags,
+        };
+        context.service().tag_resource(request).await?;
+        Ok(Reply::new(
+            Done { success: true },
+            format!("Tags set: {count}."),
+        ))
+    }
+}
+
+/// Remove tags from a data store or image set.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UntagResource {
+    resource_arn: ResourceArn,
+    tag_keys: Vec<TagKey>,
+}
+
+impl Tool for UntagResource {
+    const NAME: &'static str = "untag_resource";
+    const TITLE: &'static str = "Remove tags";
+    const EFFECT: Effect = Effect::Writes;
+    type Output = Done;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        if !(1..=200).contains(&self.tag_keys.len()) {
+            return Err(Error::validation("tag_keys: name 1 to 200 keys"));
+        }
+        let request = UntagResourceRequest {
+            resource_arn: self.resource_arn,
+            tag_keys: self.tag_keys,
+        };
+        context.service().untag_resource(request).await?;
+        Ok(Reply::new(Done { success: true }, "The tags are removed."))
+    }
+}

@@ -1,0 +1,106 @@
+//! The server on its two transports: stdio and Streamable HTTP.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::combinators::BoxBody;
+use rmcp::ServiceExt as _;
+use rmcp::service::ServerInitializeError;
+use rmcp::transport::StreamableHttpServerConfig;
+use rmcp::transport::streamable_http_server::StreamableHttpService;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use healthimaging::{Error, Result};
+
+use crate::protocol::Handler;
+use crate::server::Server;
+
+/// Serves one client on standard input and output, until it hangs up.
+///
+/// Standard output belongs to the protocol: nothing else may write to it.
+pub async fn serve_stdio(server: Server) -> Result<()> {
+    let failed =
+        |error| Error::internal("the connection on standard input and output failed", error);
+    match Handler(server).serve(rmcp::transport::stdio()).await {
+        Ok(running) => {
+            running.waiting().await.map_err(failed)?;
+            Ok(())
+        }
+        // The client hung up before it said anything.
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(Error::internal(
+            "the client did not start the protocol",
+            error,
+        )),
+    }
+}
+
+/// Who may reach the server over HTTP, and when it ends.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Allowed `Host` headers, with or without a port; loopback by default.
+    pub allowed_hosts: Vec<String>,
+    /// Allowed `Origin` headers with a scheme, `:*` for any port; loopback by default. A request
+    /// without an origin comes from no browser and passes.
+    pub allowed_origins: Vec<String>,
+    /// Ends all sessions.
+    pub shutdown: CancellationToken,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+        Self {
+            allowed_hosts: list(&["localhost", "127.0.0.1", "::1"]),
+            // An empty list would turn the check off, and with it the guard against rebinding.
+            allowed_origins: list(&["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]),
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+/// The server as an HTTP service, to be mounted at `/mcp`.
+///
+/// It checks `Host` and `Origin`; it does not check who the caller is.
+pub fn http_service<B>(
+    server: Server,
+    options: HttpOptions,
+) -> impl Service<
+    Request<B>,
+    Response = Response<BoxBody<Bytes, Infallible>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ Sync
++ 'static
+where
+    B: Body + Send + 'static,
+    B::Error: Display,
+    B::Data: Send + 'static,
+{
+    streamable(Handler(server), options)
+}
+
+/// Any handler behind the HTTP stack of this server.
+fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
+    handler: H,
+    options: HttpOptions,
+) -> StreamableHttpService<H, LocalSessionManager> {
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(options.allowed_hosts)
+        .with_allowed_origins(options.allowed_origins)
+        .enforce_origin_validation()
+        .with_cancellation_token(options.shutdown);
+    StreamableHttpService::new(
+        move || Ok(handler.clone()),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    )
+}
