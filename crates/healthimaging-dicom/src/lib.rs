@@ -25,6 +25,7 @@
 mod charset;
 mod data_set;
 mod document;
+mod json;
 mod read;
 mod write;
 
@@ -34,6 +35,7 @@ pub use document::{
     ImageFrame, IndexAttributes, Instance, InstanceDetails, InstanceIndex, Series, SeriesKey,
     SplitInstance, StudyKey,
 };
+pub use json::dicom_json;
 pub use read::{
     ByteOrder, Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData,
     PixelDescription, PixelLayout, PixelRepresentation, PlanarConfiguration, ReadError, ReadLimits,

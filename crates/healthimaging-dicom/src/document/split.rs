@@ -187,7 +187,7 @@ fn text_value(form: Form, vr: VR, text: &str) -> Json {
 }
 
 /// Integral numbers print without fraction. JSON has no words for the rest of IEEE 754: strings.
-fn decimal(number: f64) -> Json {
+pub(crate) fn decimal(number: f64) -> Json {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.is_nan() {
         return Json::from("NaN");
