@@ -104,7 +104,17 @@ impl Size {
             .iter()
             .map(|&w| u32::from_be_bytes(w).into())
             .collect();
-        let &[x1, y1, x0, y0, tile_x, tile_y, tile_x0, tile_y0] = words.as_slice() else {
+        let &[
+            right,
+            bottom,
+            left,
+            top,
+            tile_width,
+            tile_height,
+            tiles_left,
+            tiles_top,
+        ] = words.as_slice()
+        else {
             return None;
         };
         let count = u16::from_be_bytes(*fixed.last_chunk()?);
@@ -116,9 +126,13 @@ impl Size {
             Some(end.checked_sub(start)?.checked_add(size.checked_sub(1)?)? / size)
         };
         Some(Self {
-            columns: x1.checked_sub(x0)?,
-            rows: y1.checked_sub(y0)?,
-            tiles: tiles(x1, tile_x0, tile_x)?.checked_mul(tiles(y1, tile_y0, tile_y)?)?,
+            columns: right.checked_sub(left)?,
+            rows: bottom.checked_sub(top)?,
+            tiles: tiles(right, tiles_left, tile_width)?.checked_mul(tiles(
+                bottom,
+                tiles_top,
+                tile_height,
+            )?)?,
             components: components.len(),
             depth: components
                 .iter()

@@ -53,10 +53,11 @@ impl JpegHeader {
                     return Ok(header);
                 }
                 APP14 => {
+                    // Version and two sets of flags precede the transform.
                     adobe = segment
                         .strip_prefix(b"Adobe")
                         .and_then(|s| s.get(6))
-                        .copied()
+                        .copied();
                 }
                 0xC4 | 0xC8 | 0xCC => {}
                 0xC0..=0xCF | SOF_JPEG_LS => {

@@ -41,7 +41,7 @@ fn full(
 /// Horizontally halved chrominance, `Y Y Cb Cr` for two pixels (PS3.3 §C.7.6.3.1.2).
 fn subsampled(source: &SourceFrame<'_>, length: usize) -> Result<DecodedFrame, CodecError> {
     let shape = &source.shape;
-    if shape.samples_per_pixel != 3 || shape.columns % 2 != 0 {
+    if shape.samples_per_pixel != 3 || !shape.columns.is_multiple_of(2) {
         return Err(CodecError::Shape(format!(
             "YBR_FULL_422 needs 3 Samples per Pixel and even Columns, not {} and {}",
             shape.samples_per_pixel, shape.columns
@@ -111,8 +111,8 @@ pub(crate) fn interleave(shape: &FrameShape, planes: &[u8]) -> Result<Vec<u8>, C
     let mut pixels = zeroed(planes.len())?;
     let plane_length = (planes.len() / count).max(1);
     for (index, plane) in planes.chunks_exact(plane_length).enumerate() {
-        let places = pixels.chunks_exact_mut(sample * count);
-        for (pixel, from) in places.zip(plane.chunks_exact(sample)) {
+        let whole = pixels.chunks_exact_mut(sample * count);
+        for (pixel, from) in whole.zip(plane.chunks_exact(sample)) {
             if let Some(to) = pixel.get_mut(index * sample..(index + 1) * sample) {
                 to.copy_from_slice(from);
             }

@@ -48,20 +48,26 @@ impl Image {
         }
     }
 
-    /// The numbers of a component, when there are `count` of them.
-    #[expect(unsafe_code, reason = "OpenJPEG is C")]
-    fn values<'a>(
-        &'a self,
-        component: &opj::opj_image_comp_t,
-        count: usize,
-    ) -> Option<&'a mut [i32]> {
+    /// Where component `index` keeps its numbers, when there are `count` of them.
+    fn place(&self, index: usize, count: usize) -> Option<*mut i32> {
+        let component = self.components().get(index)?;
         let held = u64::from(component.w) * u64::from(component.h);
-        if component.data.is_null() || u64::try_from(count).ok()? != held {
-            return None;
-        }
-        // SAFETY: `data` of a live image's component is null or holds w × h numbers, and callers
-        // hold one component's numbers at a time.
-        Some(unsafe { std::slice::from_raw_parts_mut(component.data, count) })
+        let usable = !component.data.is_null() && u64::try_from(count).ok()? == held;
+        usable.then_some(component.data)
+    }
+
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn values(&self, index: usize, count: usize) -> Option<&[i32]> {
+        let place = self.place(index, count)?;
+        // SAFETY: `data` of a live image's component is null or holds w × h numbers.
+        Some(unsafe { std::slice::from_raw_parts(place, count) })
+    }
+
+    #[expect(unsafe_code, reason = "OpenJPEG is C")]
+    fn values_mut(&mut self, index: usize, count: usize) -> Option<&mut [i32]> {
+        let place = self.place(index, count)?;
+        // SAFETY: as in `values`; components have buffers of their own, and `self` is borrowed.
+        Some(unsafe { std::slice::from_raw_parts_mut(place, count) })
     }
 }
 
@@ -88,9 +94,9 @@ pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecEr
         return Err(damaged());
     }
     for (index, component) in image.components().iter().enumerate() {
-        let values = image.values(component, count).ok_or_else(damaged)?;
-        let values = values.iter().copied();
-        write_component(shape, &mut pixels, index, component.prec, values);
+        let values = image.values(index, count).ok_or_else(damaged)?;
+        let precision = component.prec;
+        write_component(shape, &mut pixels, index, precision, values.iter().copied());
     }
     Ok(pixels)
 }
@@ -182,7 +188,7 @@ fn image_of(shape: &FrameShape, bit_depth: u16, pixels: &[u8]) -> Result<Image, 
     let mut parameters = vec![parameter; shape.samples_in_a_pixel()];
     // SAFETY: `parameters` holds as many entries as are announced; the image is owned at once,
     // and its plain extent fields are set as opj_compress does.
-    let image = unsafe {
+    let mut image = unsafe {
         let image = opj::opj_image_create(
             shape.samples_per_pixel.into(),
             parameters.as_mut_ptr(),
@@ -197,9 +203,9 @@ fn image_of(shape: &FrameShape, bit_depth: u16, pixels: &[u8]) -> Result<Image, 
     };
 
     let pixel = shape.bytes_per_sample() * shape.samples_in_a_pixel();
-    for (index, component) in image.components().iter().enumerate() {
+    for index in 0..shape.samples_in_a_pixel() {
         let values = image
-            .values(component, length / pixel)
+            .values_mut(index, length / pixel)
             .ok_or(CodecError::OutOfMemory(shape.byte_length() * 4))?;
         let start = index * shape.bytes_per_sample();
         for (to, from) in values.iter_mut().zip(pixels.chunks_exact(pixel)) {

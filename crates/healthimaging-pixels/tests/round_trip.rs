@@ -1,29 +1,19 @@
 //! Every shape that can be encoded comes back byte for byte, through both stored formats and
 //! through two independent HTJ2K decoders (`OpenJPH` for stored frames, `OpenJPEG` for any other).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod pictures;
+
 use healthimaging_pixels::{
-    CodecError, FrameShape, LosslessFormat, PixelRepresentation, Planar, SourceFrame, decode,
-    decode_stored, encode,
+    CodecError, FrameShape, LosslessFormat, PixelRepresentation, decode, decode_stored, encode,
 };
+use pictures::{frame, shape, signed};
 use proptest::prelude::*;
-
-fn shape(rows: u32, columns: u32, samples: u16, allocated: u16, stored: u16) -> FrameShape {
-    FrameShape {
-        rows,
-        columns,
-        samples_per_pixel: samples,
-        bits_allocated: allocated,
-        bits_stored: stored,
-        representation: PixelRepresentation::Unsigned,
-    }
-}
-
-fn signed(shape: FrameShape) -> FrameShape {
-    FrameShape {
-        representation: PixelRepresentation::Signed,
-        ..shape
-    }
-}
 
 /// The kinds of picture that break codecs in different ways.
 #[derive(Debug, Clone, Copy)]
@@ -78,14 +68,8 @@ fn assert_comes_back(format: LosslessFormat, shape: &FrameShape, photometric: &s
         stored.pixels == pixels,
         "{format:?} {shape:?}: stored frame differs"
     );
-    let outside = decode(&SourceFrame {
-        transfer_syntax: uid,
-        shape: *shape,
-        photometric,
-        planar: Planar::Interleaved,
-        data: &encoded.bytes,
-    })
-    .unwrap_or_else(|error| panic!("{format:?} {shape:?}: {error}"));
+    let outside = decode(&frame(uid, *shape, photometric, &encoded.bytes))
+        .unwrap_or_else(|error| panic!("{format:?} {shape:?}: {error}"));
     assert!(
         outside.pixels == pixels,
         "{format:?} {shape:?}: OpenJPEG decodes something else"

@@ -1,0 +1,224 @@
+//! Streams that other codecs made (tests/data/make.py) decode to the pictures they were made of.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod pictures;
+
+use healthimaging_pixels::{CodecError, FrameShape, decode};
+use pictures::{frame, shape, signed};
+
+const JPEG_BASELINE: &str = "1.2.840.10008.1.2.4.50";
+const JPEG_LOSSLESS: &str = "1.2.840.10008.1.2.4.57";
+const JPEG_LOSSLESS_SV1: &str = "1.2.840.10008.1.2.4.70";
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
+
+macro_rules! data {
+    ($name:literal) => {
+        include_bytes!(concat!("data/", $name)).as_slice()
+    };
+}
+
+fn gray(allocated: u16, stored: u16) -> FrameShape {
+    shape(19, 23, 1, allocated, stored)
+}
+
+fn rgb() -> FrameShape {
+    shape(19, 23, 3, 8, 8)
+}
+
+fn assert_decodes(uid: &str, shape: FrameShape, stream: &[u8], picture: &[u8]) {
+    let photometric = if shape.samples_per_pixel == 3 {
+        "RGB"
+    } else {
+        "MONOCHROME2"
+    };
+    let decoded = decode(&frame(uid, shape, photometric, stream)).unwrap();
+    assert!(decoded.pixels == picture, "{uid} {shape:?}: other pixels");
+    assert_eq!(decoded.photometric, photometric);
+}
+
+#[test]
+fn lossless_streams_decode_exactly() {
+    let (gray8, gray12, gray16s) = (
+        data!("gray8.raw"),
+        data!("gray12.raw"),
+        data!("gray16s.raw"),
+    );
+    assert_decodes(JPEG_LS, gray(8, 8), data!("gray8.jls"), gray8);
+    assert_decodes(JPEG_LOSSLESS, gray(8, 8), data!("gray8.ljpeg"), gray8);
+    assert_decodes(JPEG_2000, gray(8, 8), data!("gray8.j2k"), gray8);
+    assert_decodes(HTJ2K, gray(8, 8), data!("gray8.jhc"), gray8);
+    assert_decodes(JPEG_LS, gray(16, 12), data!("gray12.jls"), gray12);
+    assert_decodes(
+        JPEG_LOSSLESS_SV1,
+        gray(16, 12),
+        data!("gray12.ljpeg"),
+        gray12,
+    );
+    assert_decodes(JPEG_2000, gray(16, 12), data!("gray12.j2k"), gray12);
+    assert_decodes(
+        JPEG_2000,
+        signed(gray(16, 16)),
+        data!("gray16s.j2k"),
+        gray16s,
+    );
+    assert_decodes(HTJ2K, signed(gray(16, 16)), data!("gray16s.jhc"), gray16s);
+    assert_decodes(JPEG_LS, rgb(), data!("rgb8.jls"), data!("rgb8.raw"));
+    assert_decodes(JPEG_2000, rgb(), data!("rgb8.j2k"), data!("rgb8.raw"));
+    assert_decodes(HTJ2K, rgb(), data!("rgb8.jhc"), data!("rgb8.raw"));
+}
+
+#[test]
+fn eight_bits_widen_into_sixteen() {
+    let wide: Vec<u8> = data!("gray8.raw")
+        .iter()
+        .flat_map(|&value| [value, 0])
+        .collect();
+    for (uid, stream) in [
+        (JPEG_LS, data!("gray8.jls")),
+        (JPEG_LOSSLESS, data!("gray8.ljpeg")),
+        (JPEG_2000, data!("gray8.j2k")),
+    ] {
+        assert_decodes(uid, gray(16, 8), stream, &wide);
+    }
+}
+
+/// JPEG carries no sign, and JPEG 2000 writers get it wrong: Pixel Representation wins.
+#[test]
+fn the_sign_comes_from_pixel_representation() {
+    let extended: Vec<u8> = data!("gray12.raw")
+        .chunks_exact(2)
+        .flat_map(|pair| {
+            let value = i16::from_le_bytes([pair[0], pair[1]]);
+            (if value >= 0x800 {
+                value - 0x1000
+            } else {
+                value
+            })
+            .to_le_bytes()
+        })
+        .collect();
+    for (uid, stream) in [
+        (JPEG_LOSSLESS_SV1, data!("gray12.ljpeg")),
+        (JPEG_2000, data!("gray12.j2k")),
+    ] {
+        assert_decodes(uid, signed(gray(16, 12)), stream, &extended);
+    }
+    // The other way round: what was signed keeps its bits.
+    assert_decodes(
+        JPEG_2000,
+        gray(16, 16),
+        data!("gray16s.j2k"),
+        data!("gray16s.raw"),
+    );
+}
+
+/// What some old writers did to make the length even.
+#[test]
+fn a_zero_byte_before_the_end_of_jpeg_ls_is_ignored() {
+    let stream = data!("gray8.jls");
+    let scan = stream.strip_suffix(&[0xFF, 0xD9]).unwrap();
+    let padded = [scan, &[0, 0xFF, 0xD9, 0]].concat();
+    assert_decodes(JPEG_LS, gray(8, 8), &padded, data!("gray8.raw"));
+}
+
+#[test]
+fn streams_that_are_cut_off_are_refused() {
+    for (uid, stream) in [
+        (JPEG_LS, data!("gray8.jls")),
+        (JPEG_LOSSLESS, data!("gray8.ljpeg")),
+        (JPEG_2000, data!("gray8.j2k")),
+        (HTJ2K, data!("gray8.jhc")),
+    ] {
+        let half = &stream[..stream.len() * 3 / 4];
+        let refused = decode(&frame(uid, gray(8, 8), "MONOCHROME2", half));
+        assert!(
+            matches!(refused, Err(CodecError::Malformed(_))),
+            "{uid}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_codestream_in_a_jp2_file_is_found() {
+    assert_decodes(
+        JPEG_2000,
+        gray(8, 8),
+        data!("gray8.jp2"),
+        data!("gray8.raw"),
+    );
+}
+
+#[test]
+fn multi_component_transforms_end_as_rgb() {
+    let stream = data!("rgb8.j2k");
+    let decoded = decode(&frame(JPEG_2000, rgb(), "YBR_RCT", stream)).unwrap();
+    assert_eq!(
+        (decoded.pixels.as_slice(), &*decoded.photometric),
+        (data!("rgb8.raw"), "RGB")
+    );
+}
+
+fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+}
+
+/// The bound is what imagecodecs' own decoder differs by from the picture, plus 2 for rounding.
+#[test]
+fn lossy_jpeg_comes_close_in_gray_rgb_and_ybr() {
+    let gray8 = decode(&frame(
+        JPEG_BASELINE,
+        gray(8, 8),
+        "MONOCHROME2",
+        data!("gray8.jpeg"),
+    ));
+    assert!(greatest_difference(&gray8.unwrap().pixels, data!("gray8.raw")) <= 5);
+    for (photometric, stream, bound) in [
+        ("RGB", data!("rgb8.jpeg"), 5),
+        ("YBR_FULL", data!("rgb8.jpeg"), 5), // its Adobe segment says: no transform
+        ("YBR_FULL", data!("rgb8.ybr"), 7),
+        ("YBR_FULL_422", data!("rgb8.ybr"), 7),
+    ] {
+        let decoded = decode(&frame(JPEG_BASELINE, rgb(), photometric, stream)).unwrap();
+        assert_eq!(decoded.photometric, "RGB");
+        let difference = greatest_difference(&decoded.pixels, data!("rgb8.raw"));
+        assert!(difference <= bound, "{photometric}: {difference}");
+    }
+}
+
+#[test]
+fn streams_that_disagree_with_the_attributes_are_refused() {
+    for (uid, stream) in [
+        (JPEG_BASELINE, data!("gray8.jpeg")),
+        (JPEG_LOSSLESS, data!("gray8.ljpeg")),
+        (JPEG_LS, data!("gray8.jls")),
+        (JPEG_2000, data!("gray8.j2k")),
+        (HTJ2K, data!("gray8.jhc")),
+    ] {
+        for other in [
+            shape(23, 19, 1, 8, 8),
+            shape(19, 24, 1, 8, 8),
+            shape(19, 23, 3, 8, 8),
+        ] {
+            let refused = decode(&frame(uid, other, "MONOCHROME2", stream));
+            assert!(
+                matches!(refused, Err(CodecError::Disagreement(_))),
+                "{uid}: {refused:?}"
+            );
+        }
+    }
+    for (uid, stream) in [
+        (JPEG_LOSSLESS, data!("gray12.ljpeg")),
+        (JPEG_LS, data!("gray12.jls")),
+        (JPEG_2000, data!("gray12.j2k")),
+    ] {
+        let refused = decode(&frame(uid, gray(8, 8), "MONOCHROME2", stream));
+        assert!(
+            matches!(refused, Err(CodecError::Disagreement(_))),
+            "{uid}: {refused:?}"
+        );
+    }
+}
