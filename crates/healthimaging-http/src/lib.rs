@@ -6,5 +6,5 @@
 mod site;
 mod token;
 
-pub use site::Site;
+pub use site::{RequestBody, Site};
 pub use token::Token;

@@ -27,6 +27,9 @@ const BODY_LIMIT: usize = 16 << 20;
 /// How long running requests may take once the site is told to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// The body of the requests that mounted services get.
+pub type RequestBody = Body;
+
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// Services under their paths, and `/healthz`.
@@ -62,7 +65,7 @@ impl Site {
     #[must_use]
     pub fn mount<S>(mut self, path: &str, service: S) -> Self
     where
-        S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S: Service<Request<RequestBody>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Response: IntoResponse,
         S::Future: Send + 'static,
     {

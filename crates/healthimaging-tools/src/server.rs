@@ -26,6 +26,11 @@ pub enum Offer {
 }
 
 impl Offer {
+    /// The tools that it leaves, by name.
+    pub fn tools(self) -> impl Iterator<Item = &'static ToolEntry> {
+        TOOLS.iter().filter(move |tool| self.includes(tool.effect))
+    }
+
     fn includes(self, effect: Effect) -> bool {
         match self {
             Self::All => true,
@@ -107,8 +112,7 @@ impl Server {
 
     /// The tools it offers, by name.
     pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
-        let offer = self.0.options.offer;
-        TOOLS.iter().filter(move |tool| offer.includes(tool.effect))
+        self.0.options.offer.tools()
     }
 
     /// Tells when data stores come or go.
