@@ -25,4 +25,4 @@ pub use confirm::{Ask, Confirm, Consent, Round};
 pub use failure::error_document;
 pub use server::{Offer, Server, ServerOptions};
 pub use tool::{Answer, Arguments, Definition, Effect, Link, ToolEntry};
-pub use transport::{HttpOptions, http_service, serve_stdio};
+pub use transport::{HttpOptions, http_service, serve, serve_stdio};

@@ -13,6 +13,7 @@ use rmcp::service::ServerInitializeError;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
@@ -25,11 +26,20 @@ use crate::server::Server;
 ///
 /// Standard output belongs to the protocol: nothing else may write to it.
 pub async fn serve_stdio(server: Server) -> Result<()> {
-    let failed =
-        |error| Error::internal("the connection on standard input and output failed", error);
-    match Handler(server).serve(rmcp::transport::stdio()).await {
+    let (input, output) = rmcp::transport::stdio();
+    serve(server, input, output).await
+}
+
+/// Serves one client on any pair of streams, until it hangs up.
+pub async fn serve<R, W>(server: Server, input: R, output: W) -> Result<()>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    match Handler(server).serve((input, output)).await {
         Ok(running) => {
-            running.waiting().await.map_err(failed)?;
+            let ended = running.waiting().await;
+            ended.map_err(|error| Error::internal("the connection to the client broke", error))?;
             Ok(())
         }
         // The client hung up before it said anything.

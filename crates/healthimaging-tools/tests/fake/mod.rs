@@ -1,0 +1,484 @@
+//! A back end in memory: it keeps to the contract where the tests look, and forgets the rest.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use healthimaging::model::*;
+use healthimaging::{
+    DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Limits, NextToken, ResourceArn,
+    Result, TagKey, TagValue, VersionId,
+};
+use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
+
+/// What the fake holds.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) datastores: Vec<DatastoreProperties>,
+    pub(crate) image_sets: Vec<FakeImageSet>,
+    pub(crate) jobs: Vec<DicomImportJobProperties>,
+    pub(crate) tags: BTreeMap<ResourceArn, BTreeMap<TagKey, TagValue>>,
+    /// The last update, as it came.
+    pub(crate) updates: Option<MetadataUpdates>,
+    /// Sizes of the pages that were asked for.
+    pub(crate) pages_asked: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeImageSet {
+    pub(crate) datastore_id: DatastoreId,
+    pub(crate) properties: ImageSetProperties,
+    pub(crate) document: Value,
+    pub(crate) frame: Vec<u8>,
+    /// Looks until a lock is seen open.
+    pub(crate) locked_for: u32,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Fake(Arc<Mutex<State>>);
+
+/// An id of 32 characters out of a short one.
+pub(crate) fn id(text: &str) -> String {
+    format!("{text:0>32}")
+}
+
+impl Fake {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn server(&self, offer: Offer, confirm: Confirm) -> Server {
+        let options = ServerOptions {
+            offer,
+            confirm,
+            backend: "A fake, for tests.".to_owned(),
+        };
+        Server::new(Arc::new(self.clone()), Arc::new(self.clone()), options).unwrap()
+    }
+
+    /// Adds a data store and returns its id.
+    pub(crate) fn add_datastore(&self, short: &str, status: DatastoreStatus) -> String {
+        let datastore_id = DatastoreId::try_from(id(short)).unwrap();
+        self.state().datastores.push(DatastoreProperties {
+            datastore_name: format!("store-{short}"),
+            datastore_id,
+            datastore_status: status,
+            kms_key_arn: None,
+            lambda_authorizer_arn: None,
+            lossless_storage_format: Some(LosslessStorageFormat::Htj2k),
+            datastore_arn: None,
+            created_at: None,
+            updated_at: None,
+        });
+        id(short)
+    }
+
+    /// Adds an image set of one CT series with `instances` instances, and returns its id.
+    pub(crate) fn add_image_set(&self, datastore: &str, short: &str, instances: usize) -> String {
+        let instances: serde_json::Map<String, Value> = (1..=instances)
+            .map(|number| {
+                let instance = json!({
+                    "DICOM": { "InstanceNumber": number.to_string(), "Rows": 512 },
+                    "DICOMVRs": {},
+                    "ImageFrames": [{ "ID": id(&format!("f{number}")) }]
+                });
+                (format!("1.2.3.4.{number}"), instance)
+            })
+            .collect();
+        let document = json!({
+            "SchemaVersion": "1.1",
+            "Patient": { "DICOM": { "PatientID": "MRN-0042", "PatientName": "DOE^JANE" } },
+            "Study": {
+                "DICOM": { "StudyInstanceUID": "1.2.3", "StudyDescription": "HEAD" },
+                "Series": { "1.2.3.4": { "DICOM": { "Modality": "CT" }, "Instances": instances } }
+            }
+        });
+        let properties = ImageSetProperties {
+            image_set_id: ImageSetId::try_from(id(short)).unwrap(),
+            version_id: VersionId::from(1),
+            image_set_state: ImageSetState::Active,
+            image_set_workflow_status: Some(ImageSetWorkflowStatus::Created),
+            created_at: None,
+            updated_at: None,
+            deleted_at: None,
+            message: None,
+            overrides: None,
+            is_primary: Some(true),
+        };
+        self.state().image_sets.push(FakeImageSet {
+            datastore_id: DatastoreId::try_from(datastore).unwrap(),
+            properties,
+            document,
+            frame: vec![0xff, 0x4f, 0xff, 0x51],
+            locked_for: 0,
+        });
+        id(short)
+    }
+
+    fn with_set<T>(
+        &self,
+        datastore: &DatastoreId,
+        set: &ImageSetId,
+        act: impl FnOnce(&mut FakeImageSet) -> Result<T>,
+    ) -> Result<T> {
+        let mut state = self.state();
+        let found = state
+            .image_sets
+            .iter_mut()
+            .find(|one| one.datastore_id == *datastore && one.properties.image_set_id == *set);
+        act(found.ok_or_else(|| Error::not_found("no such image set"))?)
+    }
+
+    fn page<T: Clone>(
+        &self,
+        all: &[T],
+        token: Option<NextToken>,
+        size: Option<u32>,
+    ) -> Result<(Vec<T>, Option<NextToken>)> {
+        let size = size.unwrap_or(50);
+        self.state().pages_asked.push(size);
+        if !(1..=50).contains(&size) {
+            return Err(Error::validation("the page size must be from 1 to 50"));
+        }
+        let start: usize = match token {
+            Some(token) => token
+                .as_str()
+                .parse()
+                .map_err(|_| Error::validation("next_token is not one of this listing"))?,
+            None => 0,
+        };
+        let end = (start + size as usize).min(all.len());
+        let next = (end < all.len()).then(|| NextToken::try_from(end.to_string()).unwrap());
+        Ok((all[start.min(end)..end].to_vec(), next))
+    }
+}
+
+#[async_trait]
+impl HealthImaging for Fake {
+    fn limits(&self) -> Limits {
+        Limits {
+            page_size: 50,
+            rate: |_| None,
+        }
+    }
+
+    async fn create_datastore(
+        &self,
+        request: CreateDatastoreRequest,
+    ) -> Result<CreateDatastoreResponse> {
+        let name = request.datastore_name.map(String::from).unwrap_or_default();
+        self.add_datastore(&name, DatastoreStatus::Active);
+        Ok(CreateDatastoreResponse {
+            datastore_id: DatastoreId::try_from(id(&name))?,
+            datastore_status: DatastoreStatus::Creating,
+        })
+    }
+
+    async fn get_datastore(&self, request: GetDatastoreRequest) -> Result<GetDatastoreResponse> {
+        let state = self.state();
+        let found = state
+            .datastores
+            .iter()
+            .find(|one| one.datastore_id == request.datastore_id);
+        let datastore_properties = found
+            .cloned()
+            .ok_or_else(|| Error::not_found("no such data store"))?;
+        Ok(GetDatastoreResponse {
+            datastore_properties,
+        })
+    }
+
+    async fn list_datastores(
+        &self,
+        request: ListDatastoresRequest,
+    ) -> Result<ListDatastoresResponse> {
+        let wanted = request.datastore_status;
+        let all: Vec<_> = self
+            .state()
+            .datastores
+            .iter()
+            .filter(|one| wanted.is_none_or(|status| one.datastore_status == status))
+            .map(|one| DatastoreSummary {
+                datastore_id: one.datastore_id.clone(),
+                datastore_name: one.datastore_name.clone(),
+                datastore_status: one.datastore_status,
+                datastore_arn: None,
+                created_at: None,
+                updated_at: None,
+            })
+            .collect();
+        let (datastore_summaries, next_token) =
+            self.page(&all, request.next_token, request.max_results)?;
+        Ok(ListDatastoresResponse {
+            datastore_summaries,
+            next_token,
+        })
+    }
+
+    async fn delete_datastore(
+        &self,
+        request: DeleteDatastoreRequest,
+    ) -> Result<DeleteDatastoreResponse> {
+        self.state()
+            .datastores
+            .retain(|one| one.datastore_id != request.datastore_id);
+        Ok(DeleteDatastoreResponse {
+            datastore_id: request.datastore_id,
+            datastore_status: DatastoreStatus::Deleting,
+        })
+    }
+
+    async fn start_dicom_import_job(
+        &self,
+        request: StartDicomImportJobRequest,
+    ) -> Result<StartDicomImportJobResponse> {
+        let job = DicomImportJobProperties {
+            job_id: "1".parse()?,
+            job_name: "job".to_owned(),
+            job_status: JobStatus::Submitted,
+            datastore_id: request.datastore_id.clone(),
+            data_access_role_arn: None,
+            ended_at: None,
+            submitted_at: None,
+            output_s3_uri: request.input_s3_uri.clone(),
+            input_s3_uri: request.input_s3_uri,
+            message: None,
+            import_configuration: request.import_configuration,
+        };
+        let started = StartDicomImportJobResponse {
+            datastore_id: request.datastore_id,
+            job_id: job.job_id.clone(),
+            job_status: job.job_status,
+            submitted_at: "2026-01-31T12:00:00Z".parse().unwrap(),
+        };
+        self.state().jobs.push(job);
+        Ok(started)
+    }
+
+    /// Each look takes the job a step further.
+    async fn get_dicom_import_job(
+        &self,
+        request: GetDicomImportJobRequest,
+    ) -> Result<GetDicomImportJobResponse> {
+        let mut state = self.state();
+        let job = state
+            .jobs
+            .iter_mut()
+            .find(|job| job.job_id == request.job_id);
+        let job = job.ok_or_else(|| Error::not_found("no such job"))?;
+        job.job_status = match job.job_status {
+            JobStatus::Submitted => JobStatus::InProgress,
+            _ => JobStatus::Completed,
+        };
+        Ok(GetDicomImportJobResponse {
+            job_properties: job.clone(),
+        })
+    }
+
+    async fn list_dicom_import_jobs(
+        &self,
+        _: ListDicomImportJobsRequest,
+    ) -> Result<ListDicomImportJobsResponse> {
+        Ok(ListDicomImportJobsResponse {
+            job_summaries: Vec::new(),
+            next_token: None,
+        })
+    }
+
+    async fn search_image_sets(
+        &self,
+        request: SearchImageSetsRequest,
+    ) -> Result<SearchImageSetsResponse> {
+        let all: Vec<_> = self
+            .state()
+            .image_sets
+            .iter()
+            .filter(|one| {
+                one.datastore_id == request.datastore_id
+                    && one.properties.image_set_state != ImageSetState::Deleted
+            })
+            .map(|one| ImageSetsMetadataSummary {
+                image_set_id: one.properties.image_set_id.clone(),
+                version: Some(1),
+                created_at: None,
+                updated_at: None,
+                last_accessed_at: None,
+                storage_tier: None,
+                is_primary: Some(true),
+                dicom_tags: None,
+            })
+            .collect();
+        let (image_sets_metadata_summaries, next_token) =
+            self.page(&all, request.next_token, request.max_results)?;
+        let sort = request.search_criteria.sort;
+        Ok(SearchImageSetsResponse {
+            image_sets_metadata_summaries,
+            sort,
+            next_token,
+        })
+    }
+
+    async fn get_image_set(&self, request: GetImageSetRequest) -> Result<GetImageSetResponse> {
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            if set.locked_for > 0 {
+                set.locked_for -= 1;
+                if set.locked_for == 0 {
+                    set.properties.image_set_state = ImageSetState::Active;
+                    set.properties.image_set_workflow_status =
+                        Some(ImageSetWorkflowStatus::Updated);
+                }
+            }
+            Ok(GetImageSetResponse {
+                datastore_id: request.datastore_id.clone(),
+                properties: set.properties.clone(),
+                image_set_arn: None,
+                last_accessed_at: None,
+                storage_tier: None,
+            })
+        })
+    }
+
+    async fn get_image_set_metadata(
+        &self,
+        request: GetImageSetMetadataRequest,
+    ) -> Result<GetImageSetMetadataResponse> {
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+            packed
+                .write_all(set.document.to_string().as_bytes())
+                .unwrap();
+            Ok(GetImageSetMetadataResponse {
+                image_set_metadata: packed.finish().unwrap().into(),
+                content_type: "application/json".to_owned(),
+                content_encoding: "gzip".to_owned(),
+            })
+        })
+    }
+
+    async fn get_image_frame(
+        &self,
+        request: GetImageFrameRequest,
+    ) -> Result<GetImageFrameResponse> {
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            Ok(GetImageFrameResponse {
+                image_frame: set.frame.clone().into(),
+                content_type: "image/jph".to_owned(),
+            })
+        })
+    }
+
+    async fn list_image_set_versions(
+        &self,
+        request: ListImageSetVersionsRequest,
+    ) -> Result<ListImageSetVersionsResponse> {
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            Ok(ListImageSetVersionsResponse {
+                image_set_properties_list: vec![set.properties.clone()],
+                next_token: None,
+            })
+        })
+    }
+
+    async fn update_image_set_metadata(
+        &self,
+        request: UpdateImageSetMetadataRequest,
+    ) -> Result<UpdateImageSetMetadataResponse> {
+        let version = u32::try_from(request.latest_version_id.number() + 1).unwrap();
+        self.state().updates = Some(request.updates);
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            set.properties.version_id = VersionId::from(version);
+            set.properties.image_set_state = ImageSetState::Locked;
+            set.properties.image_set_workflow_status = Some(ImageSetWorkflowStatus::Updating);
+            set.locked_for = 3;
+            Ok(UpdateImageSetMetadataResponse {
+                datastore_id: request.datastore_id.clone(),
+                image_set_id: request.image_set_id.clone(),
+                latest_version_id: set.properties.version_id.clone(),
+                image_set_state: set.properties.image_set_state,
+                image_set_workflow_status: set.properties.image_set_workflow_status,
+                created_at: None,
+                updated_at: None,
+                message: None,
+            })
+        })
+    }
+
+    async fn copy_image_set(&self, _: CopyImageSetRequest) -> Result<CopyImageSetResponse> {
+        Err(Error::not_supported("the fake does not copy"))
+    }
+
+    async fn delete_image_set(
+        &self,
+        request: DeleteImageSetRequest,
+    ) -> Result<DeleteImageSetResponse> {
+        self.with_set(&request.datastore_id, &request.image_set_id, |set| {
+            set.properties.image_set_state = ImageSetState::Deleted;
+            Ok(DeleteImageSetResponse {
+                datastore_id: request.datastore_id.clone(),
+                image_set_id: request.image_set_id.clone(),
+                image_set_state: ImageSetState::Locked,
+                image_set_workflow_status: ImageSetWorkflowStatus::Deleting,
+            })
+        })
+    }
+
+    async fn tag_resource(&self, request: TagResourceRequest) -> Result<TagResourceResponse> {
+        self.state()
+            .tags
+            .entry(request.resource_arn)
+            .or_default()
+            .extend(request.tags);
+        Ok(TagResourceResponse {})
+    }
+
+    async fn untag_resource(&self, request: UntagResourceRequest) -> Result<UntagResourceResponse> {
+        let mut state = self.state();
+        let tags = state.tags.entry(request.resource_arn).or_default();
+        tags.retain(|key, _| !request.tag_keys.contains(key));
+        Ok(UntagResourceResponse {})
+    }
+
+    async fn list_tags_for_resource(
+        &self,
+        request: ListTagsForResourceRequest,
+    ) -> Result<ListTagsForResourceResponse> {
+        let tags = self
+            .state()
+            .tags
+            .get(&request.resource_arn)
+            .cloned()
+            .unwrap_or_default();
+        Ok(ListTagsForResourceResponse { tags })
+    }
+}
+
+#[async_trait]
+impl DicomWeb for Fake {
+    async fn retrieve_instance(
+        &self,
+        _: RetrieveInstanceRequest,
+    ) -> Result<RetrieveInstanceResponse> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<DicomJson> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Vec<DicomJson>> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn search(&self, _: SearchDicomRequest) -> Result<Vec<DicomJson>> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn store_instances(&self, _: StoreInstancesRequest) -> Result<StoreInstancesResponse> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+}

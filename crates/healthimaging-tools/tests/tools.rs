@@ -1,0 +1,361 @@
+//! What the tools do, called without a protocol over a back end in memory.
+
+mod fake;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fake::{Fake, id};
+use healthimaging::ErrorKind;
+use healthimaging::model::{DatastoreStatus, ImageSetState, MetadataUpdates};
+use healthimaging_tools::{Answer, Arguments, Confirm, Consent, Offer, error_document};
+use serde_json::{Value, json};
+
+type Outcome = healthimaging::Result<Answer>;
+
+fn arguments(value: Value) -> Arguments {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+async fn call(fake: &Fake, name: &str, input: Value) -> Outcome {
+    let server = fake.server(Offer::All, Confirm::Auto);
+    server
+        .call(name, arguments(input), Consent::Unavailable)
+        .await
+}
+
+fn one_store() -> (Fake, String) {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    (fake, store)
+}
+
+#[tokio::test]
+async fn pages_of_fifty_are_joined_and_the_token_goes_on_where_they_end() {
+    let (fake, store) = one_store();
+    for number in 0..130 {
+        fake.add_image_set(&store, &format!("s{number}"), 1);
+    }
+    let mut seen = Vec::new();
+    let mut token = Value::Null;
+    for expected in [70, 60] {
+        let mut input = json!({ "datastore_id": store, "max_results": 70 });
+        if let Some(token) = token.as_str() {
+            input["next_token"] = json!(token);
+        }
+        let answer = call(&fake, "search_image_sets", input).await.unwrap();
+        let found = answer.structured["image_sets_metadata_summaries"]
+            .as_array()
+            .unwrap()
+            .clone();
+        assert_eq!(found.len(), expected);
+        seen.extend(
+            found
+                .iter()
+                .map(|one| one["image_set_id"].as_str().unwrap().to_owned()),
+        );
+        token = answer
+            .structured
+            .get("next_token")
+            .cloned()
+            .unwrap_or_default();
+    }
+    assert_eq!(token, Value::Null);
+    let wanted: Vec<String> = (0..130).map(|number| id(&format!("s{number}"))).collect();
+    assert_eq!(seen, wanted);
+    assert_eq!(fake.state().pages_asked, [50, 20, 50, 20]);
+}
+
+#[tokio::test]
+async fn max_results_outside_1_to_100_is_refused() {
+    let (fake, store) = one_store();
+    for wrong in [json!(0), json!(101), json!(-1), json!("ten"), json!(1.5)] {
+        let input = json!({ "datastore_id": store, "max_results": wrong });
+        let error = call(&fake, "search_image_sets", input).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation, "{wrong}");
+        assert!(
+            error.message().contains("max_results"),
+            "{}",
+            error.message()
+        );
+    }
+}
+
+#[tokio::test]
+async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
+    let (fake, _) = one_store();
+    let cases = [
+        (
+            json!({ "datastore": "x" }),
+            "unknown field `datastore`, expected `datastore_id`",
+        ),
+        (json!({ "datastore_id": 5 }), "datastore_id"),
+        (
+            json!({ "datastore_id": "DOE^JANE" }),
+            "datastore_id must have 32 characters",
+        ),
+    ];
+    for (input, part) in cases {
+        let error = call(&fake, "get_datastore", input).await.unwrap_err();
+        let document = error_document(&error);
+        assert_eq!(document["error"], true);
+        assert_eq!(document["type"], "validation_error");
+        let message = document["message"].as_str().unwrap();
+        assert!(message.contains(part), "{message}");
+        assert!(!message.contains("DOE"), "{message}");
+    }
+    let error = call(&fake, "list_datastores", json!({ "status": "DOE^JANE" }))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message().contains("CREATE_FAILED"),
+        "{}",
+        error.message()
+    );
+    assert!(!error.message().contains("DOE"), "{}", error.message());
+    let error = call(&fake, "get_image_set", json!({})).await.unwrap_err();
+    assert!(
+        error.message().contains("missing field `image_set_id`"),
+        "{}",
+        error.message()
+    );
+}
+
+#[tokio::test]
+async fn a_status_filters_under_both_names() {
+    let (fake, _) = one_store();
+    let broken = fake.add_datastore("b", DatastoreStatus::CreateFailed);
+    for name in ["datastore_status", "status"] {
+        let answer = call(&fake, "list_datastores", json!({ name: "CREATE_FAILED" }))
+            .await
+            .unwrap();
+        let found = answer.structured["datastore_summaries"].as_array().unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["datastore_id"], json!(broken));
+    }
+}
+
+#[tokio::test]
+async fn the_only_active_data_store_may_be_left_out_and_is_named() {
+    let (fake, store) = one_store();
+    fake.add_datastore("b", DatastoreStatus::Deleted);
+    fake.add_image_set(&store, "s", 1);
+    let answer = call(&fake, "search_image_sets", json!({})).await.unwrap();
+    assert_eq!(answer.structured["datastore_id"], json!(store));
+    assert!(answer.text.contains(&store));
+
+    fake.add_datastore("c", DatastoreStatus::Active);
+    let error = call(&fake, "search_image_sets", json!({}))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message().contains("several data stores"),
+        "{}",
+        error.message()
+    );
+    let error = call(
+        &fake,
+        "delete_image_set",
+        json!({ "image_set_id": id("s") }),
+    )
+    .await;
+    assert!(error.unwrap_err().message().contains("datastore_id"));
+}
+
+#[tokio::test]
+async fn metadata_comes_decoded_whole_in_part_or_in_outline() {
+    let (fake, store) = one_store();
+    let small = fake.add_image_set(&store, "small", 2);
+    let input = json!({ "image_set_id": small });
+    let answer = call(&fake, "get_image_set_metadata", input).await.unwrap();
+    let metadata = &answer.structured["metadata"];
+    assert_eq!(metadata["Patient"]["DICOM"]["PatientName"], "DOE^JANE");
+    assert!(!answer.text.contains("DOE"), "{}", answer.text);
+
+    let input = json!({
+        "image_set_id": small, "sop_instance_uid": "1.2.3.4.2", "attributes": ["Rows"]
+    });
+    let answer = call(&fake, "get_image_set_metadata", input).await.unwrap();
+    let metadata = &answer.structured["metadata"];
+    assert_eq!(metadata["Patient"]["DICOM"], json!({}));
+    let instances = &metadata["Study"]["Series"]["1.2.3.4"]["Instances"];
+    assert_eq!(instances.as_object().unwrap().len(), 1);
+    assert_eq!(instances["1.2.3.4.2"]["DICOM"], json!({ "Rows": 512 }));
+
+    let input = json!({ "image_set_id": small, "level": "SERIES" });
+    let answer = call(&fake, "get_image_set_metadata", input).await.unwrap();
+    let series = &answer.structured["metadata"]["Study"]["Series"]["1.2.3.4"];
+    assert_eq!(*series, json!({ "DICOM": { "Modality": "CT" } }));
+
+    let input = json!({ "image_set_id": small, "series_instance_uid": "1.9" });
+    let error = call(&fake, "get_image_set_metadata", input)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+
+    let large = fake.add_image_set(&store, "large", 3000);
+    let input = json!({ "image_set_id": large });
+    let answer = call(&fake, "get_image_set_metadata", input).await.unwrap();
+    assert!(!answer.structured.contains_key("metadata"));
+    let outline = &answer.structured["outline"];
+    assert_eq!(outline["series"][0]["instances"], 3000);
+    assert_eq!(outline["series"][0]["frames"], 3000);
+    assert_eq!(outline["patient"]["PatientID"], "MRN-0042");
+    let uri = &answer.links[0].uri;
+    assert_eq!(
+        *uri,
+        format!("healthimaging://datastores/{store}/image-sets/{large}/metadata")
+    );
+}
+
+#[tokio::test]
+async fn a_frame_comes_as_base64_of_the_stored_bytes() {
+    let (fake, store) = one_store();
+    let set = fake.add_image_set(&store, "s", 1);
+    let input = json!({
+        "image_set_id": set, "image_frame_information": { "imageFrameId": id("f1") }
+    });
+    let answer = call(&fake, "get_image_frame", input).await.unwrap();
+    assert_eq!(answer.structured["image_frame_blob"], "/0//UQ==");
+    assert_eq!(answer.structured["content_type"], "image/jph");
+}
+
+#[tokio::test]
+async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
+    let (fake, store) = one_store();
+    let set = fake.add_image_set(&store, "s", 1);
+    let document = json!({ "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyID": "7" } } });
+    let text = document.to_string();
+    for written in [document.clone(), json!(text), json!(STANDARD.encode(&text))] {
+        let input = json!({
+            "image_set_id": set,
+            "latest_version_id": "1",
+            "update_image_set_metadata_updates": { "DICOMUpdates": { "updatableAttributes": written } },
+            "wait_seconds": 60
+        });
+        let answer = call(&fake, "update_image_set_metadata", input)
+            .await
+            .unwrap();
+        assert_eq!(answer.structured["image_set_state"], "ACTIVE");
+        assert_eq!(answer.structured["image_set_workflow_status"], "UPDATED");
+        assert_eq!(answer.structured["latest_version_id"], "2");
+        let Some(MetadataUpdates::DicomUpdates {
+            updatable_attributes: Some(sent),
+            ..
+        }) = fake.state().updates.clone()
+        else {
+            panic!("no document was sent");
+        };
+        assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), document);
+    }
+    let both = json!({
+        "DICOMUpdates": { "updatableAttributes": document }, "revertToVersionId": "1"
+    });
+    for wrong in [both, json!({}), json!({ "DICOMUpdates": {} })] {
+        let input = json!({
+            "image_set_id": set, "latest_version_id": "1", "update_image_set_metadata_updates": wrong
+        });
+        let error = call(&fake, "update_image_set_metadata", input)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+    }
+}
+
+#[tokio::test]
+async fn an_import_is_awaited_and_no_longer_than_asked() {
+    let (fake, store) = one_store();
+    let mut input = json!({ "datastore_id": store, "input_s3_uri": "s3://bucket/scans/" });
+    let answer = call(&fake, "start_dicom_import_job", input.clone())
+        .await
+        .unwrap();
+    assert_eq!(answer.structured["job_status"], "SUBMITTED");
+    fake.state().jobs.clear();
+    input["wait_seconds"] = json!(600);
+    let answer = call(&fake, "start_dicom_import_job", input.clone())
+        .await
+        .unwrap();
+    assert_eq!(answer.structured["job_status"], "COMPLETED");
+    input["wait_seconds"] = json!(601);
+    let error = call(&fake, "start_dicom_import_job", input)
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .message()
+            .contains("wait_seconds must be from 0 to 600")
+    );
+}
+
+#[tokio::test]
+async fn tags_go_on_and_off() {
+    let (fake, store) = one_store();
+    let arn = format!("arn:aws:medical-imaging:us-east-1:123456789012:datastore/{store}");
+    let input = json!({ "resource_arn": arn, "tags": { "Project": "alpha", "Team": "x" } });
+    let answer = call(&fake, "tag_resource", input).await.unwrap();
+    assert_eq!(answer.structured["success"], true);
+    let input = json!({ "resource_arn": arn, "tag_keys": ["Team"] });
+    call(&fake, "untag_resource", input).await.unwrap();
+    let answer = call(
+        &fake,
+        "list_tags_for_resource",
+        json!({ "resource_arn": arn }),
+    )
+    .await
+    .unwrap();
+    assert_eq!(answer.structured["tags"], json!({ "Project": "alpha" }));
+}
+
+#[tokio::test]
+async fn a_copy_from_another_data_store_is_refused_in_plain_words() {
+    let (fake, store) = one_store();
+    let input = json!({
+        "datastore_id": store,
+        "source_datastore_id": id("other"),
+        "source_image_set_id": id("s"),
+        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } }
+    });
+    let error = call(&fake, "copy_image_set", input).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotSupported);
+}
+
+#[tokio::test]
+async fn the_gates_take_tools_off_the_offer() {
+    let (fake, store) = one_store();
+    let set = fake.add_image_set(&store, "s", 1);
+    let names = |offer| -> Vec<&str> {
+        let server = fake.server(offer, Confirm::Never);
+        server.tools().map(|tool| tool.name).collect()
+    };
+    assert!(names(Offer::All).contains(&"delete_image_set"));
+    assert!(names(Offer::NoDelete).contains(&"update_image_set_metadata"));
+    assert!(
+        !names(Offer::NoDelete)
+            .iter()
+            .any(|name| name.contains("delete"))
+    );
+    let readers = ["get_", "list_", "search_"];
+    let read_only = names(Offer::ReadOnly);
+    assert!(
+        read_only
+            .iter()
+            .all(|name| readers.iter().any(|begin| name.starts_with(begin)))
+    );
+    let server = fake.server(Offer::NoDelete, Confirm::Never);
+    let input = arguments(json!({ "datastore_id": store, "image_set_id": set }));
+    let error = server
+        .call("delete_image_set", input, Consent::Given)
+        .await
+        .unwrap_err();
+    assert!(
+        error.message().contains("--no-delete"),
+        "{}",
+        error.message()
+    );
+    assert_eq!(
+        fake.state().image_sets[0].properties.image_set_state,
+        ImageSetState::Active
+    );
+}
