@@ -1,7 +1,5 @@
 //! Uncompressed frames: the layouts of PS3.3 §C.7.6.3.1 put right, sample by sample.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod pictures;
 
 use healthimaging_pixels::{CodecError, Planar, SourceFrame, decode, facts};
