@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use healthimaging_objects::S3Config;
+
 use crate::clock::Clock;
 
 /// What a local store is opened with.
@@ -22,6 +24,8 @@ pub struct LocalConfig {
     pub write_delay: Duration,
     /// Whether this process takes over the work of dead ones and sweeps; off in read-only servers.
     pub run_jobs: bool,
+    /// How `s3://` is reached; refused without credentials.
+    pub s3: S3Config,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -37,6 +41,7 @@ impl LocalConfig {
             allowed_paths: Vec::new(),
             write_delay: Duration::ZERO,
             run_jobs: true,
+            s3: S3Config::default(),
             clock: Clock::system(),
         }
     }

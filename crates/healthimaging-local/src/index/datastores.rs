@@ -62,6 +62,15 @@ pub(crate) fn find(connection: &Connection, id: &DatastoreId) -> Result<Datastor
         })
 }
 
+/// The data store in `row`.
+pub(crate) fn at(connection: &Connection, row: i64) -> Result<DatastoreRow> {
+    connection
+        .prepare_cached("SELECT * FROM datastore WHERE row = ?1")?
+        .query_and_then([row], from_row)?
+        .next()
+        .unwrap_or_else(|| Err(Error::not_found("the data store is gone").into()))
+}
+
 /// The data store `id`, which must be `ACTIVE`.
 pub(crate) fn find_active(connection: &Connection, id: &DatastoreId) -> Result<DatastoreRow> {
     let found = find(connection, id)?;

@@ -137,6 +137,13 @@ pub(crate) fn at(connection: &Connection, row: i64) -> Result<ImageSetRow> {
         .unwrap_or_else(|| Err(not_there()))
 }
 
+/// The study of an image set.
+pub(crate) fn study_of(connection: &Connection, row: i64) -> Result<Option<String>> {
+    Ok(connection
+        .prepare_cached("SELECT study_instance_uid FROM image_set WHERE row = ?1")?
+        .query_row([row], |row| row.get(0))?)
+}
+
 /// The primary image sets of a study.
 pub(crate) fn primaries(
     connection: &Connection,
@@ -308,6 +315,19 @@ pub(crate) fn set_state(
             "UPDATE image_set SET state = ?2, workflow = ?3, updated_at = ?4 WHERE row = ?1",
         )?
         .execute((set, state.as_str(), workflow.as_str(), at))?;
+    Ok(())
+}
+
+/// Moves an image set into the primary hierarchy or out of it.
+pub(crate) fn set_hierarchy(
+    transaction: &Transaction<'_>,
+    set: i64,
+    hierarchy: Hierarchy,
+) -> Result<()> {
+    transaction.execute(
+        "UPDATE image_set SET is_primary = ?2 WHERE row = ?1",
+        (set, hierarchy == Hierarchy::Primary),
+    )?;
     Ok(())
 }
 

@@ -3,10 +3,12 @@
 pub(crate) mod content;
 pub(crate) mod datastores;
 pub(crate) mod image_sets;
+pub(crate) mod import_jobs;
 pub(crate) mod packs;
+pub(crate) mod search;
 
 mod catalogue;
 mod schema;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use catalogue::Catalogue;

@@ -1,13 +1,315 @@
-//! Operations on copy.
+//! Copying image sets: whole or in part, to a new set, into another one, or into the primary hierarchy.
 
-use healthimaging::model::{CopyImageSetRequest, CopyImageSetResponse};
+use healthimaging::model::{
+    CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, ImageSetState,
+    ImageSetWorkflowStatus,
+};
+use healthimaging::{DatastoreId, Error};
+use healthimaging_dicom::Document;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
-use crate::shared::SharedStore;
+use super::copied_blobs::CopiedBlobs;
+use super::documents::CopySelection;
+use super::merge;
+use super::pending::{self, Work};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+use crate::index::content::{self, Content};
+use crate::index::datastores;
+use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
+use crate::ingest::content::{pack, unpack};
+use crate::new_id;
+use crate::shared::{Shared, SharedStore};
 
+/// Characters of `copiableAttributes`, at most, as in the service model.
+const LONGEST_SELECTION: usize = 260_000;
+
+/// A copy that is still to be made, as the catalogue keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CopyWork {
+    source: i64,
+    source_version: u32,
+    /// What the source shows again afterwards.
+    source_workflow: ImageSetWorkflowStatus,
+    destination: i64,
+    destination_version: u32,
+    /// `copiableAttributes`; the whole set, when absent.
+    selection: Option<String>,
+    forced: bool,
+    kind: Kind,
+}
+
+/// Where a copy goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    /// Into a new image set.
+    New,
+    /// Into an image set that is there.
+    Merge,
+    /// Into a new image set of the primary hierarchy.
+    Promote,
+}
+
+/// Checks what can be checked at once, and locks both sets; the copy itself follows.
 pub(crate) async fn copy(
-    _shared: &SharedStore,
-    _request: CopyImageSetRequest,
+    shared: &SharedStore,
+    request: CopyImageSetRequest,
 ) -> Result<CopyImageSetResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+    let information = &request.copy_image_set_information;
+    if request.promote_to_primary && information.destination_image_set.is_some() {
+        return Err(Error::validation(
+            "promoteToPrimary finds the destination itself; leave destinationImageSet out",
+        )
+        .into());
+    }
+    if let Some(copies) = &information.source_image_set.dicom_copies {
+        let length = copies.copiable_attributes.chars().count();
+        if !(1..=LONGEST_SELECTION).contains(&length) {
+            return Err(Error::validation(format!(
+                "copiableAttributes must have 1 to {LONGEST_SELECTION} characters, not {length}"
+            ))
+            .into());
+        }
+        CopySelection::parse(&copies.copiable_attributes)?;
+    }
+    let at = shared.now();
+    let owner = shared.process.clone();
+    let datastore_id = request.datastore_id.clone();
+    let (begun, work) = shared
+        .catalogue
+        .write(move |transaction| begin(transaction, &request, &owner, at))
+        .await?;
+    pending::spawn(shared, Some(work));
+    let Begun {
+        source,
+        destination,
+    } = begun;
+    Ok(CopyImageSetResponse {
+        source_image_set_properties: properties(
+            shared,
+            &datastore_id,
+            &source,
+            ImageSetWorkflowStatus::CopyingWithReadOnlyAccess,
+        )?,
+        destination_image_set_properties: properties(
+            shared,
+            &datastore_id,
+            &destination,
+            ImageSetWorkflowStatus::Copying,
+        )?,
+        datastore_id,
+    })
+}
+
+fn properties(
+    shared: &SharedStore,
+    datastore: &DatastoreId,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+) -> Result<CopiedImageSetProperties> {
+    Ok(CopiedImageSetProperties {
+        image_set_arn: Some(shared.image_set_arn(datastore, &set.id)?),
+        image_set_id: set.id.clone(),
+        latest_version_id: set.latest_version.into(),
+        image_set_state: Some(ImageSetState::Locked),
+        image_set_workflow_status: Some(workflow),
+        created_at: Some(set.created_at.into()),
+        updated_at: Some(set.updated_at.into()),
+    })
+}
+
+struct Begun {
+    source: ImageSetRow,
+    destination: ImageSetRow,
+}
+
+fn begin(
+    transaction: &Transaction<'_>,
+    request: &CopyImageSetRequest,
+    owner: &str,
+    at: Millis,
+) -> Result<(Begun, i64)> {
+    let information = &request.copy_image_set_information;
+    let datastore = datastores::find_active(transaction, &request.datastore_id)?;
+    let source = image_sets::find_live(transaction, datastore.row, &request.source_image_set_id)?;
+    source.check_unlocked()?;
+    source.check_latest(&information.source_image_set.latest_version_id)?;
+    let version = image_sets::version(transaction, source.row, source.latest_version.into())?;
+    if version.content_version.is_none() {
+        return Err(Error::conflict("the source image set has no content to copy").into());
+    }
+    let (kind, destination) = destination(transaction, request, &source, at)?;
+    // The content of the source stays as it is, and so does the time of its last change.
+    image_sets::set_state(
+        transaction,
+        source.row,
+        ImageSetState::Locked,
+        ImageSetWorkflowStatus::CopyingWithReadOnlyAccess,
+        source.updated_at,
+    )?;
+    let work = Work::Copy(CopyWork {
+        source: source.row,
+        source_version: source.latest_version,
+        source_workflow: source.workflow,
+        destination: destination.row,
+        destination_version: destination.latest_version,
+        selection: information
+            .source_image_set
+            .dicom_copies
+            .as_ref()
+            .map(|copies| copies.copiable_attributes.clone()),
+        forced: request.force,
+        kind,
+    });
+    let row = pending::insert(transaction, owner, &work, at)?;
+    let begun = Begun {
+        source,
+        destination,
+    };
+    Ok((begun, row))
+}
+
+/// Finds or makes the destination, and locks it.
+fn destination(
+    transaction: &Transaction<'_>,
+    request: &CopyImageSetRequest,
+    source: &ImageSetRow,
+    at: Millis,
+) -> Result<(Kind, ImageSetRow)> {
+    let force = if request.force { Force::Yes } else { Force::No };
+    let named = &request.copy_image_set_information.destination_image_set;
+    let existing = match named {
+        Some(named) => {
+            let set = image_sets::find_live(transaction, source.datastore, &named.image_set_id)?;
+            if set.row == source.row {
+                return Err(Error::validation("source and destination are the same").into());
+            }
+            set.check_unlocked()?;
+            set.check_latest(&named.latest_version_id)?;
+            Some(set)
+        }
+        None if request.promote_to_primary => merge::primary_place(transaction, source)?,
+        None => None,
+    };
+    if let Some(set) = existing {
+        let workflow = ImageSetWorkflowStatus::Copying;
+        content::begin_version(transaction, &set, workflow, force, at)?;
+        return Ok((Kind::Merge, image_sets::at(transaction, set.row)?));
+    }
+    let (kind, hierarchy) = if request.promote_to_primary {
+        (Kind::Promote, Hierarchy::Primary)
+    } else {
+        (Kind::New, Hierarchy::Apart)
+    };
+    let new = NewImageSet {
+        id: &new_id::image_set_id()?,
+        datastore: source.datastore,
+        hierarchy,
+        state: ImageSetState::Locked,
+        workflow: ImageSetWorkflowStatus::Copying,
+        force,
+    };
+    let row = image_sets::insert(transaction, &new, at)?;
+    Ok((kind, image_sets::at(transaction, row)?))
+}
+
+/// What a copy adds.
+struct Copied {
+    content: Content,
+    blobs: CopiedBlobs,
+}
+
+/// Makes the copy, and unlocks both sets.
+pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Result<()> {
+    let copied = prepare(shared, work).map_err(|error| pending::failure_message(row, error));
+    let at = shared.now();
+    shared.catalogue.write_blocking(|transaction| {
+        if !pending::take(transaction, row)? {
+            return Ok(());
+        }
+        let ended = match &copied {
+            Ok(copied) => end_well(transaction, work, copied, at)?,
+            Err(message) => Err(message.clone()),
+        };
+        if let Err(message) = ended {
+            let workflow = ImageSetWorkflowStatus::CopyFailed;
+            let (set, version) = (work.destination, work.destination_version);
+            content::fail(transaction, set, version, workflow, &message, at)?;
+            if work.kind == Kind::Promote {
+                image_sets::set_hierarchy(transaction, set, Hierarchy::Apart)?;
+            }
+        }
+        let source = image_sets::at(transaction, work.source)?;
+        image_sets::set_state(
+            transaction,
+            source.row,
+            ImageSetState::Active,
+            work.source_workflow,
+            source.updated_at,
+        )
+    })
+}
+
+/// Gives the destination its content; `Err` holds the message of a copy that has become impossible.
+fn end_well(
+    transaction: &Transaction<'_>,
+    work: &CopyWork,
+    copied: &Copied,
+    at: Millis,
+) -> Result<Result<(), String>> {
+    if work.kind == Kind::Promote {
+        let source = image_sets::at(transaction, work.source)?;
+        match merge::primary_place(transaction, &source) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let message = "another primary image set of the series was made meanwhile";
+                return Ok(Err(message.to_owned()));
+            }
+            Err(StoreError::Told(error)) => return Ok(Err(error.message().to_owned())),
+            Err(other) => return Err(other),
+        }
+    }
+    copied.blobs.adopt(transaction, work.destination)?;
+    content::complete(
+        transaction,
+        work.destination,
+        work.destination_version,
+        ImageSetWorkflowStatus::Copied,
+        &copied.content,
+        at,
+    )?;
+    Ok(Ok(()))
+}
+
+fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
+    let source = document(shared, work.source, work.source_version)?
+        .ok_or_else(|| StoreError::Damaged("the source image set has no metadata".to_owned()))?;
+    let selected = match &work.selection {
+        Some(selection) => CopySelection::parse(selection)?.select(&source)?,
+        None => source,
+    };
+    let blobs = CopiedBlobs::make(shared, &selected, work.source, work.destination)?;
+    let force = if work.forced { Force::Yes } else { Force::No };
+    let merged = match document(shared, work.destination, work.destination_version)? {
+        Some(destination) => merge::merged(destination, selected, force)?,
+        None => selected,
+    };
+    let (datastore, set) = shared.catalogue.read_blocking(|connection| {
+        let set = image_sets::at(connection, work.destination)?;
+        Ok((datastores::at(connection, set.datastore)?, set))
+    })?;
+    shared.accesses.note(work.destination, shared.now());
+    Ok(Copied {
+        content: pack(&merged, &datastore.id, &set.id)?,
+        blobs,
+    })
+}
+
+fn document(shared: &Shared, set: i64, version: u32) -> Result<Option<Document>> {
+    let stored = shared.catalogue.read_blocking(|connection| {
+        let version = image_sets::version(connection, set, version.into())?;
+        content::stored(connection, set, &version)
+    })?;
+    stored.as_ref().map(unpack).transpose()
 }

@@ -1,8 +1,92 @@
-//! Operations on expiry.
+//! What has outlived its time: tombstones, client tokens, ended jobs.
 
-use crate::error::Result;
+use std::time::{Duration, SystemTime};
+
+use chrono::TimeDelta;
+use rusqlite::{Connection, Transaction};
+
+use super::client_token;
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+use crate::file_lock::FileLock;
 use crate::shared::SharedStore;
 
-pub(crate) async fn expire(_shared: &SharedStore) -> Result<()> {
+/// How long a deleted data store or image set is still told of. AWS does not say how long it does.
+const TOMBSTONE: TimeDelta = TimeDelta::hours(24);
+/// How long an ended import job is listed, as in AWS.
+const JOB: TimeDelta = TimeDelta::days(90);
+/// A lock file of a process that died without work left is removed when it is this old.
+const LOCK_FILE: Duration = Duration::from_hours(24);
+
+/// Rows that have outlived their time, as `(what is asked, what removes them)`.
+const EXPIRED: [(&str, TimeDelta); 4] = [
+    (
+        "FROM image_set WHERE state = 'DELETED' AND deleted_at < ?1",
+        TOMBSTONE,
+    ),
+    (
+        "FROM datastore WHERE status = 'DELETED' AND updated_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM image_set
+                 WHERE image_set.state = 'DELETED' AND image_set.datastore = datastore.row)",
+        TOMBSTONE,
+    ),
+    (
+        "FROM client_token WHERE created_at < ?1",
+        client_token::LIFE,
+    ),
+    ("FROM import_job WHERE ended_at < ?1", JOB),
+];
+
+/// Removes what has outlived its time. Called by the holder of the store's lease.
+pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
+    let at = shared.now();
+    let due = shared
+        .catalogue
+        .read(move |connection| due(connection, at))
+        .await?;
+    // A write transaction costs a sync of the disk; most rounds need none.
+    if due {
+        shared
+            .catalogue
+            .write(move |transaction| remove(transaction, at))
+            .await?;
+    }
+    let folder = shared.config.data_dir.join("locks");
+    tokio::task::spawn_blocking(move || remove_dead_locks(&folder)).await?
+}
+
+fn due(connection: &Connection, at: Millis) -> Result<bool> {
+    for (rows, life) in EXPIRED {
+        let found = connection
+            .prepare_cached(&format!("SELECT 1 {rows} LIMIT 1"))?
+            .exists([at.minus(life)])?;
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn remove(transaction: &Transaction<'_>, at: Millis) -> Result<()> {
+    for (rows, life) in EXPIRED {
+        transaction.execute(&format!("DELETE {rows}"), [at.minus(life)])?;
+    }
+    Ok(())
+}
+
+fn remove_dead_locks(folder: &std::path::Path) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(StoreError::file("list", folder))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_string_lossy().starts_with("process-");
+        let modified = entry.metadata().and_then(|data| data.modified());
+        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        if ours
+            && age.is_ok_and(|age| age > LOCK_FILE)
+            && let Some(lock) = FileLock::try_acquire(&entry.path())?
+        {
+            lock.remove()?;
+        }
+    }
     Ok(())
 }

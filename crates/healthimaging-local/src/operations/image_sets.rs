@@ -1,38 +1,198 @@
-//! Operations on image_sets.
+//! Image sets: state, versions, metadata, frames.
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use healthimaging::Error;
 use healthimaging::model::{
     GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
-    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse,
-    ListImageSetVersionsRequest, ListImageSetVersionsResponse,
+    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetProperties,
+    ImageSetState, ListImageSetVersionsRequest, ListImageSetVersionsResponse, Overrides,
+    StorageTier,
 };
+use rusqlite::Connection;
 
+use super::paging::{self, Place};
+use crate::clock::Millis;
 use crate::error::Result;
-use crate::shared::SharedStore;
+use crate::index::image_sets::{self, ImageSetRow, VersionRow};
+use crate::index::packs::{self, BlobKind};
+use crate::index::{content, datastores};
+use crate::shared::{Shared, SharedStore};
 
+/// A set that was not read for so long is in the archive tier, as in AWS.
+const UNTIL_ARCHIVE: TimeDelta = TimeDelta::days(30);
+
+/// The state of an image set; of a deleted one too, while its tombstone stands.
 pub(crate) async fn get(
-    _shared: &SharedStore,
-    _request: GetImageSetRequest,
+    shared: &SharedStore,
+    request: GetImageSetRequest,
 ) -> Result<GetImageSetResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+    let (datastore, id) = (request.datastore_id.clone(), request.image_set_id.clone());
+    let (set, version) = shared
+        .catalogue
+        .read(move |connection| {
+            let datastore = datastores::find_active(connection, &datastore)?;
+            let set = image_sets::find(connection, datastore.row, &id)?;
+            let wanted = request
+                .version_id
+                .map_or(u64::from(set.latest_version), |id| id.number());
+            let version = image_sets::version(connection, set.row, wanted)?;
+            Ok((set, version))
+        })
+        .await?;
+    let last_accessed = last_accessed(shared, &set);
+    Ok(GetImageSetResponse {
+        image_set_arn: Some(shared.image_set_arn(&request.datastore_id, &set.id)?),
+        datastore_id: request.datastore_id,
+        last_accessed_at: Some(last_accessed.into()),
+        storage_tier: Some(storage_tier(shared, &set)),
+        properties: properties(&set, version),
+    })
 }
 
-pub(crate) async fn metadata(
-    _shared: &SharedStore,
-    _request: GetImageSetMetadataRequest,
-) -> Result<GetImageSetMetadataResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+/// When an image set was last read, its making included.
+pub(crate) fn last_accessed(shared: &Shared, set: &ImageSetRow) -> Millis {
+    shared
+        .accesses
+        .last(set.row, set.last_accessed_at)
+        .unwrap_or(set.created_at)
 }
 
-pub(crate) async fn frame(
-    _shared: &SharedStore,
-    _request: GetImageFrameRequest,
-) -> Result<GetImageFrameResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+/// The tier that AWS would keep an image set in.
+pub(crate) fn storage_tier(shared: &Shared, set: &ImageSetRow) -> StorageTier {
+    if last_accessed(shared, set) < shared.now().minus(UNTIL_ARCHIVE) {
+        StorageTier::ArchiveInstantAccess
+    } else {
+        StorageTier::FrequentAccess
+    }
 }
 
+/// What is told of a version. The latest one is in the state of the set itself: locked while the
+/// set is copied from or deleted, without a new version.
+fn properties(set: &ImageSetRow, version: VersionRow) -> ImageSetProperties {
+    let latest = version.version == set.latest_version;
+    let (state, workflow) = if latest {
+        (set.state, set.workflow)
+    } else {
+        (version.state, version.workflow)
+    };
+    ImageSetProperties {
+        image_set_id: set.id.clone(),
+        version_id: version.version.into(),
+        image_set_state: state,
+        image_set_workflow_status: Some(workflow),
+        created_at: Some(set.created_at.into()),
+        updated_at: Some(version.updated_at.into()),
+        deleted_at: set.deleted_at.map(Into::into),
+        message: version.message,
+        overrides: version.forced.then_some(Overrides { forced: true }),
+        is_primary: Some(set.is_primary),
+    }
+}
+
+/// A page of versions, newest first.
 pub(crate) async fn versions(
-    _shared: &SharedStore,
-    _request: ListImageSetVersionsRequest,
+    shared: &SharedStore,
+    request: ListImageSetVersionsRequest,
 ) -> Result<ListImageSetVersionsResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+    let size = paging::page_size(request.max_results)?;
+    let query = (
+        "ListImageSetVersions",
+        request.datastore_id.clone(),
+        request.image_set_id.clone(),
+    );
+    let after: Option<Place<()>> = paging::after(request.next_token.as_ref(), &query)?;
+    let (set, mut rows) = shared
+        .catalogue
+        .read(move |connection| {
+            let datastore = datastores::find_active(connection, &request.datastore_id)?;
+            let set = image_sets::find(connection, datastore.row, &request.image_set_id)?;
+            let before = after.map(|place| place.row);
+            let rows = image_sets::versions(connection, set.row, before, size + 1)?;
+            Ok((set, rows))
+        })
+        .await?;
+    let next_token = paging::cut(&mut rows, size, &query, |row| Place {
+        key: (),
+        row: row.version.into(),
+    })?;
+    Ok(ListImageSetVersionsResponse {
+        image_set_properties_list: rows.into_iter().map(|row| properties(&set, row)).collect(),
+        next_token,
+    })
+}
+
+/// The metadata document of a version; while a write is under way, that of the last good one.
+pub(crate) async fn metadata(
+    shared: &SharedStore,
+    request: GetImageSetMetadataRequest,
+) -> Result<GetImageSetMetadataResponse> {
+    let at = shared.now();
+    let (row, document) = shared
+        .catalogue
+        .read(move |connection| {
+            let datastore = datastores::find_active(connection, &request.datastore_id)?;
+            let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
+            let wanted = request
+                .version_id
+                .map_or(u64::from(set.latest_version), |id| id.number());
+            let version = image_sets::version(connection, set.row, wanted)?;
+            let stored = content::stored(connection, set.row, &version)?;
+            let stored = stored.ok_or_else(|| nothing_yet(&set))?;
+            Ok((set.row, stored.document))
+        })
+        .await?;
+    shared.accesses.note(row, at);
+    Ok(GetImageSetMetadataResponse {
+        image_set_metadata: document.into(),
+        content_type: "application/json".to_owned(),
+        content_encoding: "gzip".to_owned(),
+    })
+}
+
+fn nothing_yet(set: &ImageSetRow) -> Error {
+    if set.state == ImageSetState::Locked {
+        Error::conflict(format!(
+            "the image set is still being made ({}); wait until it is ACTIVE",
+            set.workflow
+        ))
+    } else {
+        Error::not_found("the image set has no content, because making it failed; delete it")
+    }
+}
+
+/// A stored frame.
+pub(crate) async fn frame(
+    shared: &SharedStore,
+    request: GetImageFrameRequest,
+) -> Result<GetImageFrameResponse> {
+    let at = shared.now();
+    let task = Arc::clone(shared);
+    let (row, place, bytes) = tokio::task::spawn_blocking(move || {
+        let found = task
+            .catalogue
+            .read_blocking(|connection| find_frame(connection, &request))?;
+        let bytes = task.packs.read(&found.1)?;
+        Result::<_>::Ok((found.0, found.1, bytes))
+    })
+    .await??;
+    shared.accesses.note(row, at);
+    let syntax = place.transfer_syntax.as_deref();
+    Ok(GetImageFrameResponse {
+        image_frame: bytes.into(),
+        content_type: healthimaging_pixels::content_type(syntax).to_owned(),
+    })
+}
+
+fn find_frame(
+    connection: &Connection,
+    request: &GetImageFrameRequest,
+) -> Result<(i64, packs::BlobPlace)> {
+    let datastore = datastores::find_active(connection, &request.datastore_id)?;
+    let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
+    packs::blob(connection, set.row, &request.image_frame_id)?
+        .filter(|blob| blob.kind == BlobKind::Frame)
+        .map(|blob| (set.row, blob))
+        .ok_or_else(|| Error::not_found("the image set has no frame with this imageFrameId").into())
 }

@@ -1,8 +1,209 @@
-//! Operations on pending.
+//! Acknowledged writes that are carried out after the answer.
+//!
+//! The request's transaction leaves a row in `pending`; carrying it out is one transaction that also
+//! removes the row, so that it happens once, by whichever process. When the process that accepted it
+//! dies, the holder of the store's lease does it.
 
-use crate::error::Result;
-use crate::shared::SharedStore;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-pub(crate) async fn adopt(_shared: &SharedStore) -> Result<()> {
+use healthimaging::model::DatastoreStatus;
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::copy::CopyWork;
+use super::update::UpdateWork;
+use super::{copy, delete, update};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+use crate::file_lock::FileLock;
+use crate::index::datastores;
+use crate::shared::{Shared, SharedStore};
+
+/// A write that is still to be carried out, as the catalogue keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// Makes a data store `ACTIVE`.
+    CreateDatastore { row: i64 },
+    /// Makes a data store `DELETED`.
+    DeleteDatastore { row: i64 },
+    /// Changes metadata.
+    Update(UpdateWork),
+    /// Copies instances.
+    Copy(CopyWork),
+    /// Erases an image set.
+    DeleteImageSet { row: i64 },
+}
+
+/// Notes a write in the transaction that acknowledges it, and returns its row for [`spawn`].
+pub(crate) fn insert(
+    transaction: &Transaction<'_>,
+    owner: &str,
+    work: &Work,
+    at: Millis,
+) -> Result<i64> {
+    let json = serde_json::to_string(work)
+        .map_err(|_| StoreError::Damaged("a write could not be noted".to_owned()))?;
+    transaction.execute(
+        "INSERT INTO pending (owner, work, created_at) VALUES (?1, ?2, ?3)",
+        (owner, json, at),
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Removes the row of a write within the transaction that carries it out; `false` when somebody did.
+pub(crate) fn take(transaction: &Transaction<'_>, row: i64) -> Result<bool> {
+    Ok(transaction.execute("DELETE FROM pending WHERE row = ?1", [row])? == 1)
+}
+
+/// Carries a write out in the background, after the configured delay.
+pub(crate) fn spawn(shared: &SharedStore, row: Option<i64>) {
+    let Some(row) = row else {
+        return;
+    };
+    let task = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        if !task.config.write_delay.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(task.config.write_delay) => {}
+                () = task.closing.cancelled() => {}
+            }
+        }
+        carry_out(&task, row).await;
+    });
+}
+
+/// Carries a write out; what goes wrong is logged, and shown in the image set's state.
+async fn carry_out(shared: &SharedStore, row: i64) {
+    let task = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || carry_out_blocking(&task, row))
+        .await
+        .map_err(StoreError::from)
+        .flatten();
+    match done {
+        Ok(Aftermath::Nothing) => {}
+        Ok(Aftermath::Erased) => {
+            if let Err(error) = delete::clean_up(shared).await {
+                tracing::warn!(%error, "erased bytes are still on the disk; they are removed later");
+            }
+        }
+        Err(error) => tracing::error!(row, ?error, "an acknowledged write could not be ended"),
+    }
+}
+
+/// What is left to do once a write is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aftermath {
+    /// Nothing.
+    Nothing,
+    /// Rows were erased: their packs and traces in the log have to go.
+    Erased,
+}
+
+fn carry_out_blocking(shared: &SharedStore, row: i64) -> Result<Aftermath> {
+    let Some(work) = shared.catalogue.read_blocking(|c| load(c, row))? else {
+        return Ok(Aftermath::Nothing);
+    };
+    match work {
+        Work::CreateDatastore { row: datastore } => {
+            set_status(shared, row, datastore, DatastoreStatus::Active)?;
+        }
+        Work::DeleteDatastore { row: datastore } => {
+            set_status(shared, row, datastore, DatastoreStatus::Deleted)?;
+        }
+        Work::Update(work) => {
+            update::carry_out(shared, row, &work)?;
+        }
+        Work::Copy(work) => copy::carry_out(shared, row, &work)?,
+        Work::DeleteImageSet { row: set } => {
+            delete::carry_out(shared, row, set)?;
+            return Ok(Aftermath::Erased);
+        }
+    }
+    Ok(Aftermath::Nothing)
+}
+
+fn set_status(shared: &Shared, row: i64, datastore: i64, status: DatastoreStatus) -> Result<()> {
+    let at = shared.now();
+    shared.catalogue.write_blocking(|transaction| {
+        if take(transaction, row)? {
+            datastores::set_status(transaction, datastore, status, at)?;
+        }
+        Ok(())
+    })
+}
+
+fn load(connection: &Connection, row: i64) -> Result<Option<Work>> {
+    let json: Option<String> = connection
+        .query_row("SELECT work FROM pending WHERE row = ?1", [row], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    json.map(|json| serde_json::from_str(&json))
+        .transpose()
+        .map_err(|_| StoreError::Damaged("a noted write cannot be read".to_owned()))
+}
+
+/// Carries out the writes of processes that have died. Called by the holder of the store's lease.
+pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
+    let own = shared.process.clone();
+    let left: BTreeMap<String, Vec<i64>> = shared
+        .catalogue
+        .read(move |connection| by_owner(connection, &own))
+        .await?;
+    for (owner, rows) in left {
+        let lock = shared.process_lock(&owner);
+        let Some(lock) = tokio::task::spawn_blocking(move || dead(&lock)).await?? else {
+            continue;
+        };
+        tracing::info!(
+            writes = rows.len(),
+            "taking over the writes of a process that died"
+        );
+        for row in rows {
+            carry_out(shared, row).await;
+        }
+        lock.remove()?;
+    }
     Ok(())
+}
+
+/// The message of a version whose write failed. Refusals are told as they are; faults are logged.
+pub(crate) fn failure_message(row: i64, error: StoreError) -> String {
+    let told = matches!(&error, StoreError::Told(_));
+    if !told {
+        tracing::error!(row, ?error, "an acknowledged write failed");
+    }
+    wire_message(healthimaging::Error::from(error).message())
+}
+
+/// Fits a message to the rule of the service model: up to 2048 characters of `[\w -:`]`.
+fn wire_message(message: &str) -> String {
+    message
+        .chars()
+        .map(|c| match c {
+            ';' => ',',
+            ' '..=':' | '_' | '`' => c,
+            c if c.is_alphanumeric() => c,
+            _ => ' ',
+        })
+        .take(2048)
+        .collect()
+}
+
+/// The lock of a process, when it can be had because the process has died.
+fn dead(lock: &Path) -> Result<Option<FileLock>> {
+    FileLock::try_acquire(lock)
+}
+
+fn by_owner(connection: &Connection, except: &str) -> Result<BTreeMap<String, Vec<i64>>> {
+    let mut left: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let mut statement = connection
+        .prepare_cached("SELECT owner, row FROM pending WHERE owner <> ?1 ORDER BY row")?;
+    let mut rows = statement.query([except])?;
+    while let Some(row) = rows.next()? {
+        left.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    Ok(left)
 }

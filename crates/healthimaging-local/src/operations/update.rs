@@ -1,13 +1,340 @@
-//! Operations on update.
+//! Changing metadata: set, remove, revert; for one image set or for all primary sets of a study.
 
-use healthimaging::model::{UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse};
+use std::str;
 
-use crate::error::Result;
-use crate::shared::SharedStore;
+use bytes::Bytes;
+use healthimaging::Error;
+use healthimaging::model::{
+    ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
+};
+use healthimaging_dicom::Document;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
 
+use super::documents::{UpdateDocuments, UpdateRules};
+use super::pending::{self, Work};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+use crate::index::content::{self, Content};
+use crate::index::datastores;
+use crate::index::image_sets::{self, Force, ImageSetRow};
+use crate::ingest::content::{pack, unpack};
+use crate::shared::{Shared, SharedStore};
+
+/// Bytes of one update document, at most, as in the service model.
+const LONGEST_DOCUMENT: usize = 30_000;
+
+/// An update that is still to be made, as the catalogue keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct UpdateWork {
+    targets: Vec<Target>,
+    change: Change,
+    forced: bool,
+    scope: Scope,
+}
+
+/// An image set to change, and the version that is being made.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Target {
+    set: i64,
+    version: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Change {
+    /// Update documents, as JSON text.
+    Documents {
+        updatable: Option<String>,
+        removable: Option<String>,
+    },
+    /// To the content of this version.
+    Revert { version: u32 },
+}
+
+/// Which image sets an update is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Scope {
+    ImageSet,
+    /// All primary sets of the study.
+    Study,
+}
+
+/// Checks what can be checked at once, and locks; the change itself follows.
 pub(crate) async fn update(
-    _shared: &SharedStore,
-    _request: UpdateImageSetMetadataRequest,
+    shared: &SharedStore,
+    request: UpdateImageSetMetadataRequest,
 ) -> Result<UpdateImageSetMetadataResponse> {
-    Err(healthimaging::Error::not_supported("not there yet").into())
+    let change = checked_change(&request)?;
+    let at = shared.now();
+    let owner = shared.process.clone();
+    let (answer, work) = shared
+        .catalogue
+        .write(move |transaction| begin(transaction, &request, change, &owner, at))
+        .await?;
+    pending::spawn(shared, Some(work));
+    Ok(answer)
+}
+
+fn checked_change(request: &UpdateImageSetMetadataRequest) -> Result<Change> {
+    let (updatable, removable) = match &request.updates {
+        MetadataUpdates::RevertToVersion(version) => {
+            if request.include_study_image_sets {
+                return Err(Error::validation(
+                    "revertToVersionId cannot be used with includeStudyImageSets; revert each \
+                     image set on its own",
+                )
+                .into());
+            }
+            return Ok(Change::Revert {
+                version: u32::try_from(version.number()).map_err(|_| unknown_version())?,
+            });
+        }
+        MetadataUpdates::DicomUpdates {
+            updatable_attributes,
+            removable_attributes,
+        } => (updatable_attributes, removable_attributes),
+    };
+    let (updatable, removable) = (
+        document("updatableAttributes", updatable.as_ref())?,
+        document("removableAttributes", removable.as_ref())?,
+    );
+    let documents = parse(updatable.as_deref(), removable.as_deref())?;
+    if request.include_study_image_sets && !documents.is_study_wide_only() {
+        return Err(Error::validation(
+            "with includeStudyImageSets only patient and study attributes can be changed",
+        )
+        .into());
+    }
+    Ok(Change::Documents {
+        updatable,
+        removable,
+    })
+}
+
+fn document(name: &str, bytes: Option<&Bytes>) -> Result<Option<String>> {
+    let Some(bytes) = bytes else {
+        return Ok(None);
+    };
+    if !(1..=LONGEST_DOCUMENT).contains(&bytes.len()) {
+        return Err(Error::validation(format!(
+            "{name} must have 1 to {LONGEST_DOCUMENT} bytes, not {}",
+            bytes.len()
+        ))
+        .into());
+    }
+    let text = str::from_utf8(bytes)
+        .map_err(|_| Error::validation(format!("{name} must be JSON in UTF-8")))?;
+    Ok(Some(text.to_owned()))
+}
+
+fn parse(updatable: Option<&str>, removable: Option<&str>) -> Result<UpdateDocuments> {
+    Ok(UpdateDocuments::parse(
+        updatable.map(str::as_bytes),
+        removable.map(str::as_bytes),
+    )?)
+}
+
+fn unknown_version() -> StoreError {
+    Error::validation("revertToVersionId names a version that the image set does not have").into()
+}
+
+fn begin(
+    transaction: &Transaction<'_>,
+    request: &UpdateImageSetMetadataRequest,
+    change: Change,
+    owner: &str,
+    at: Millis,
+) -> Result<(UpdateImageSetMetadataResponse, i64)> {
+    let datastore = datastores::find_active(transaction, &request.datastore_id)?;
+    let set = image_sets::find_live(transaction, datastore.row, &request.image_set_id)?;
+    set.check_unlocked()?;
+    set.check_latest(&request.latest_version_id)?;
+    if let Change::Revert { version } = change {
+        check_revert(transaction, &set, version)?;
+    }
+    let scope = if request.include_study_image_sets {
+        Scope::Study
+    } else {
+        Scope::ImageSet
+    };
+    let force = if request.force { Force::Yes } else { Force::No };
+    let mut targets = vec![lock(
+        transaction,
+        &set,
+        ImageSetWorkflowStatus::Updating,
+        force,
+        at,
+    )?];
+    if scope == Scope::Study {
+        for other in others_of_study(transaction, &set)? {
+            other.check_unlocked()?;
+            let workflow = ImageSetWorkflowStatus::UpdatingForStudyConsistency;
+            targets.push(lock(transaction, &other, workflow, force, at)?);
+        }
+    }
+    let work = Work::Update(UpdateWork {
+        targets,
+        change,
+        forced: request.force,
+        scope,
+    });
+    let row = pending::insert(transaction, owner, &work, at)?;
+    let answer = UpdateImageSetMetadataResponse {
+        datastore_id: request.datastore_id.clone(),
+        image_set_id: set.id.clone(),
+        latest_version_id: set.next_version()?.into(),
+        image_set_state: ImageSetState::Locked,
+        image_set_workflow_status: Some(ImageSetWorkflowStatus::Updating),
+        created_at: Some(set.created_at.into()),
+        updated_at: Some(at.into()),
+        message: None,
+    };
+    Ok((answer, row))
+}
+
+fn lock(
+    transaction: &Transaction<'_>,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+    force: Force,
+    at: Millis,
+) -> Result<Target> {
+    let version = content::begin_version(transaction, set, workflow, force, at)?;
+    Ok(Target {
+        set: set.row,
+        version,
+    })
+}
+
+fn check_revert(transaction: &Transaction<'_>, set: &ImageSetRow, version: u32) -> Result<()> {
+    let found = image_sets::version(transaction, set.row, version.into());
+    match found {
+        Ok(found) if found.content_version.is_some() => Ok(()),
+        Ok(_) => Err(Error::validation("revertToVersionId names a version without content").into()),
+        Err(StoreError::Told(_)) => Err(unknown_version()),
+        Err(other) => Err(other),
+    }
+}
+
+fn others_of_study(transaction: &Transaction<'_>, set: &ImageSetRow) -> Result<Vec<ImageSetRow>> {
+    if !set.is_primary {
+        return Err(Error::validation(
+            "includeStudyImageSets needs a primary image set; this one is not",
+        )
+        .into());
+    }
+    let Some(study) = image_sets::study_of(transaction, set.row)? else {
+        return Ok(Vec::new());
+    };
+    let primaries = image_sets::primaries(transaction, set.datastore, &study)?;
+    let others = primaries.into_iter().map(|primary| primary.set);
+    Ok(others.filter(|other| other.row != set.row).collect())
+}
+
+/// The content of one target after the change.
+struct Changed {
+    target: Target,
+    content: Content,
+    /// The version that holds this content already.
+    older: Option<u32>,
+}
+
+/// Makes the change, for all targets or for none.
+pub(crate) fn carry_out(shared: &Shared, row: i64, work: &UpdateWork) -> Result<()> {
+    let changed: Result<Vec<Changed>> = work
+        .targets
+        .iter()
+        .map(|target| change(shared, work, *target))
+        .collect();
+    let changed = changed.map_err(|error| pending::failure_message(row, error));
+    let at = shared.now();
+    shared.catalogue.write_blocking(|transaction| {
+        if !pending::take(transaction, row)? {
+            return Ok(());
+        }
+        let message = match &changed {
+            Ok(changed) => return end_well(transaction, changed, at),
+            Err(message) => message,
+        };
+        let workflow = ImageSetWorkflowStatus::UpdateFailed;
+        for target in &work.targets {
+            content::fail(
+                transaction,
+                target.set,
+                target.version,
+                workflow,
+                message,
+                at,
+            )?;
+        }
+        Ok(())
+    })
+}
+
+fn end_well(transaction: &Transaction<'_>, changed: &[Changed], at: Millis) -> Result<()> {
+    let workflow = ImageSetWorkflowStatus::Updated;
+    for Changed {
+        target: Target { set, version },
+        content,
+        older,
+    } in changed
+    {
+        match older {
+            Some(older) => {
+                let older = (*older, content);
+                content::complete_with_older(transaction, *set, *version, workflow, older, at)?;
+            }
+            None => content::complete(transaction, *set, *version, workflow, content, at)?,
+        }
+    }
+    Ok(())
+}
+
+fn change(shared: &Shared, work: &UpdateWork, target: Target) -> Result<Changed> {
+    let source = match work.change {
+        Change::Documents { .. } => target.version,
+        Change::Revert { version } => version,
+    };
+    let (set, older, mut document, datastore) = shared.catalogue.read_blocking(|connection| {
+        let set = image_sets::at(connection, target.set)?;
+        let version = image_sets::version(connection, target.set, source.into())?;
+        let stored = content::stored(connection, target.set, &version)?.ok_or_else(|| {
+            StoreError::Damaged("the image set has no metadata to change".to_owned())
+        })?;
+        let datastore = datastores::at(connection, set.datastore)?;
+        Ok((set, version.content_version, unpack(&stored)?, datastore))
+    })?;
+    let older = match &work.change {
+        Change::Documents {
+            updatable,
+            removable,
+        } => {
+            let documents = parse(updatable.as_deref(), removable.as_deref())?;
+            apply(&documents, &mut document, work, &set)?;
+            None
+        }
+        Change::Revert { .. } => older,
+    };
+    Ok(Changed {
+        target,
+        content: pack(&document, &datastore.id, &set.id)?,
+        older,
+    })
+}
+
+fn apply(
+    documents: &UpdateDocuments,
+    document: &mut Document,
+    work: &UpdateWork,
+    set: &ImageSetRow,
+) -> Result<()> {
+    let rules = UpdateRules {
+        primary: set.is_primary,
+        force: work.forced,
+        study_wide: work.scope == Scope::Study,
+    };
+    documents
+        .apply(document, &rules)
+        .map_err(|failure| Error::validation(failure.to_string()).into())
 }

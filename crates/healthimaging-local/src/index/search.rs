@@ -1,0 +1,148 @@
+//! Searches for image sets, each page one walk along an index.
+//!
+//! The indexes lead with the data store and the key that is compared, then the time that is sorted by,
+//! then the row: with a filter on a key and the usual order (`updatedAt`), or with any order and no
+//! filter but `isPrimary`, a page costs the same whatever the number of sets.
+
+use healthimaging::model::{DicomTags, SortField, SortOrder};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::image_sets::{ImageSetRow, image_set};
+use crate::error::Result;
+
+/// One condition of a search.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    /// A column has this value.
+    Equal(Column, Value),
+    /// A column is within these bounds, both included.
+    Between(Column, Value, Value),
+}
+
+/// What a search can compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    PatientId,
+    AccessionNumber,
+    StudyId,
+    StudyInstanceUid,
+    SeriesInstanceUid,
+    CreatedAt,
+    UpdatedAt,
+    StudyDateTime,
+    IsPrimary,
+}
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::PatientId => "patient_id",
+            Self::AccessionNumber => "accession_number",
+            Self::StudyId => "study_id",
+            Self::StudyInstanceUid => "study_instance_uid",
+            Self::SeriesInstanceUid => "series_instance_uid",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::StudyDateTime => "study_datetime",
+            Self::IsPrimary => "is_primary",
+        }
+    }
+
+    /// The column that a field of the API sorts by.
+    pub(crate) const fn sorting(field: SortField) -> Self {
+        match field {
+            SortField::UpdatedAt => Self::UpdatedAt,
+            SortField::CreatedAt => Self::CreatedAt,
+            SortField::StudyDateAndTime => Self::StudyDateTime,
+        }
+    }
+}
+
+/// A page to fetch.
+#[derive(Debug)]
+pub(crate) struct PageQuery<'a> {
+    /// Row of the data store.
+    pub(crate) datastore: i64,
+    pub(crate) conditions: &'a [Condition],
+    pub(crate) sort: Column,
+    pub(crate) order: SortOrder,
+    /// Sort key and row of the last set of the page before.
+    pub(crate) after: Option<(Value, i64)>,
+    pub(crate) limit: u32,
+}
+
+/// A set that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) set: ImageSetRow,
+    pub(crate) tags: DicomTags,
+    /// What it is sorted by, for the next page's start.
+    pub(crate) sort_key: Value,
+}
+
+/// One page of a search.
+pub(crate) fn page(connection: &Connection, query: &PageQuery<'_>) -> Result<Vec<Found>> {
+    let (sql, values) = statement(query);
+    let sort = query.sort.name();
+    connection
+        .prepare_cached(&sql)?
+        .query_and_then(params_from_iter(values), |row| {
+            Ok(Found {
+                set: image_set(row)?,
+                tags: tags(row)?,
+                sort_key: row.get(sort)?,
+            })
+        })?
+        .collect()
+}
+
+fn statement(query: &PageQuery<'_>) -> (String, Vec<Value>) {
+    let mut sql = "SELECT * FROM image_set WHERE state <> 'DELETED' AND datastore = ?".to_owned();
+    let mut values = vec![Value::Integer(query.datastore)];
+    for condition in query.conditions {
+        match condition {
+            Condition::Equal(column, value) => {
+                sql += &format!(" AND {} = ?", column.name());
+                values.push(value.clone());
+            }
+            Condition::Between(column, low, high) => {
+                sql += &format!(" AND {} BETWEEN ? AND ?", column.name());
+                values.extend([low.clone(), high.clone()]);
+            }
+        }
+    }
+    let sort = query.sort.name();
+    let (beyond, direction) = match query.order {
+        SortOrder::Asc => (">", "ASC"),
+        SortOrder::Desc => ("<", "DESC"),
+    };
+    if let Some((key, row)) = &query.after {
+        sql += &format!(" AND ({sort}, row) {beyond} (?, ?)");
+        values.extend([key.clone(), Value::Integer(*row)]);
+    }
+    sql += &format!(" ORDER BY {sort} {direction}, row {direction} LIMIT ?");
+    values.push(Value::Integer(query.limit.into()));
+    (sql, values)
+}
+
+fn tags(row: &Row<'_>) -> Result<DicomTags> {
+    Ok(DicomTags {
+        patient_id: row.get("patient_id")?,
+        patient_name: row.get("patient_name")?,
+        patient_birth_date: row.get("patient_birth_date")?,
+        patient_sex: row.get("patient_sex")?,
+        study_instance_uid: row.get("study_instance_uid")?,
+        study_id: row.get("study_id")?,
+        study_description: row.get("study_description")?,
+        number_of_study_related_series: row.get("series_count")?,
+        number_of_study_related_instances: row.get("instance_count")?,
+        accession_number: row.get("accession_number")?,
+        series_instance_uid: row.get("series_instance_uid")?,
+        series_modality: row.get("modality")?,
+        series_body_part: row.get("body_part")?,
+        series_number: row.get("series_number")?,
+        study_date: row.get("study_date")?,
+        study_time: row.get("study_time")?,
+    })
+}

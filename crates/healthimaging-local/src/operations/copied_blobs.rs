@@ -1,0 +1,117 @@
+//! The bytes of a copy: packs of its own, so that deleting the source really deletes, and deleting
+//! the copy does not harm the source.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use healthimaging::ImageFrameId;
+use healthimaging_dicom::Document;
+use rusqlite::Transaction;
+
+use crate::error::{Result, StoreError};
+use crate::index::packs::{self, BlobPlace, PackId};
+use crate::new_id;
+use crate::packs::{PackGuard, PackWriter};
+use crate::shared::SharedStore;
+
+/// Packs that are durable and that nobody owns yet; keep them until the copy does.
+#[derive(Debug, Default)]
+pub(crate) struct CopiedBlobs {
+    packs: BTreeMap<PackId, Vec<BlobPlace>>,
+    _guards: Vec<PackGuard>,
+    _writer: Option<PackWriter>,
+}
+
+impl CopiedBlobs {
+    /// Copies what `document` refers to from `source` to new packs for `destination`, but for what the
+    /// destination has already. Blocks.
+    ///
+    /// A pack of which everything is wanted is linked; of others the wanted blobs are written anew.
+    pub(crate) fn make(
+        shared: &SharedStore,
+        document: &Document,
+        source: i64,
+        destination: i64,
+    ) -> Result<Self> {
+        let (found, present) = shared.catalogue.read_blocking(|connection| {
+            Ok((
+                packs::blobs(connection, source)?,
+                packs::blobs(connection, destination)?,
+            ))
+        })?;
+        let present: BTreeSet<ImageFrameId> = present.into_iter().map(|blob| blob.id).collect();
+        let mut missing: BTreeSet<&ImageFrameId> = blob_ids(document).collect();
+        missing.retain(|id| !present.contains(*id));
+        let mut by_pack: BTreeMap<PackId, Vec<BlobPlace>> = BTreeMap::new();
+        for blob in found {
+            by_pack.entry(blob.pack.clone()).or_default().push(blob);
+        }
+        let mut copied = Self::default();
+        let mut loose = Vec::new();
+        for (pack, blobs) in by_pack {
+            if blobs.iter().all(|blob| missing.contains(&blob.id)) {
+                for blob in &blobs {
+                    missing.remove(&blob.id);
+                }
+                copied.link(shared, &pack, blobs)?;
+            } else {
+                loose.extend(blobs.into_iter().filter(|blob| missing.remove(&blob.id)));
+            }
+        }
+        if !missing.is_empty() {
+            return Err(StoreError::Damaged(
+                "frames of the image set are missing".to_owned(),
+            ));
+        }
+        copied.write(shared, &loose)?;
+        Ok(copied)
+    }
+
+    /// Gives the packs to the copy.
+    pub(crate) fn adopt(&self, transaction: &Transaction<'_>, destination: i64) -> Result<()> {
+        for (pack, blobs) in &self.packs {
+            packs::adopt(transaction, pack, destination, blobs)?;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, shared: &SharedStore, from: &PackId, blobs: Vec<BlobPlace>) -> Result<()> {
+        let to = PackId(new_id::random_hex()?);
+        let guard = shared.packs.link(from, &to)?;
+        let at = shared.now();
+        shared
+            .catalogue
+            .write_blocking(|transaction| packs::announce(transaction, &to, at))?;
+        let blobs = blobs.into_iter().map(|blob| BlobPlace {
+            pack: to.clone(),
+            ..blob
+        });
+        self.packs.insert(to.clone(), blobs.collect());
+        self._guards.push(guard);
+        Ok(())
+    }
+
+    fn write(&mut self, shared: &SharedStore, blobs: &[BlobPlace]) -> Result<()> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let mut writer = PackWriter::create(shared)?;
+        let mut places = Vec::with_capacity(blobs.len());
+        for blob in blobs {
+            let bytes = shared.packs.read(blob)?;
+            let syntax = blob.transfer_syntax.as_deref();
+            places.push(writer.append(&blob.id, blob.kind, syntax, &bytes)?);
+        }
+        self.packs.insert(writer.finish()?, places);
+        self._writer = Some(writer);
+        Ok(())
+    }
+}
+
+/// Everything that a document refers to: frames, pixel data as received, values apart.
+fn blob_ids(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
+    document.instances().flat_map(|instance| {
+        let frames = instance.frames.iter().map(|frame| &frame.id);
+        let apart = instance.details.apart.values().map(|value| &value.blob_id);
+        frames.chain(apart).chain(&instance.details.pixel_blob)
+    })
+}
