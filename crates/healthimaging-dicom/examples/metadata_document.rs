@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         split.instance.details.apart.insert(element.path, value);
     }
     if let Some(pixels) = file.pixels() {
-        split.instance.details.pixel_vr = Some(pixels.vr.to_string().to_owned());
+        split.instance.details.keep_pixel_form(pixels);
     }
     let (series_uid, sop_uid) = (split.series_uid.clone(), split.sop_uid.clone());
     let mut document = Document::default();

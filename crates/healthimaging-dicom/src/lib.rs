@@ -27,6 +27,7 @@ mod data_set;
 mod document;
 mod json;
 mod read;
+mod update;
 mod write;
 
 pub use data_set::{DataSet, Element, Value};
@@ -41,6 +42,7 @@ pub use read::{
     PixelDescription, PixelLayout, PixelRepresentation, PlanarConfiguration, ReadError, ReadLimits,
     ReadWarning, read_part10,
 };
+pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
 pub use write::{
     ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
 };

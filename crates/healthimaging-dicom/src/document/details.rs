@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use dicom_core::Tag;
 use healthimaging::ImageFrameId;
 use serde::{Deserialize, Serialize};
+
+use super::dictionary;
+use crate::read::PixelData;
 
 /// Facts about an instance that the document has no place for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,6 +31,22 @@ pub struct InstanceDetails {
     /// Warning of the import (`PS3.3 §C.12.1.1`, `WarningReason` 0008,1196).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning_reason: Option<u16>,
+}
+
+impl InstanceDetails {
+    /// Keeps which element held the pixels, and with which VR.
+    pub fn keep_pixel_form(&mut self, pixels: &PixelData) {
+        self.pixel_element = dictionary::keyword(pixels.tag).map(str::to_owned);
+        self.pixel_vr = Some(pixels.vr.to_string().to_owned());
+    }
+
+    /// Forgets an element of the root and everything in it.
+    pub(crate) fn forget(&mut self, tag: Tag) {
+        let path = dictionary::hex(tag);
+        let within = |known: &String| known.split('/').next() == Some(path.as_str());
+        self.vrs.retain(|known, _| !within(known));
+        self.apart.retain(|known, _| !within(known));
+    }
 }
 
 /// A value that is stored apart from the document.

@@ -44,6 +44,11 @@ pub(crate) fn vr(tag: Tag) -> Option<VirtualVr> {
     standard(tag).map(|(_, vr)| vr)
 }
 
+/// The VR of a standard tag, where it depends on nothing else.
+pub(crate) fn exact_vr(tag: Tag) -> Option<VR> {
+    vr(tag)?.exact()
+}
+
 /// Whether the dictionary allows the tag more than one value.
 pub(crate) fn is_multi_valued(tag: Tag) -> bool {
     let number = u32::from(tag.group()) << 16 | u32::from(tag.element());

@@ -5,7 +5,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use serde_json::Value as Json;
 
-use super::{Attributes, dictionary};
+use super::{Attributes, Instance, dictionary};
 use crate::data_set::{DataSet, Value};
 
 /// What decides a VR beside the tag: whether pixel values are signed, in the nearest data set that
@@ -35,6 +35,13 @@ impl Context {
             },
             None => self,
         }
+    }
+}
+
+impl Instance {
+    /// The context of its attributes and of the levels above.
+    pub(crate) fn context(&self) -> Context {
+        Context::default().within_attributes(&self.attributes)
     }
 }
 

@@ -81,6 +81,12 @@ impl Document {
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         self.series.values().flat_map(Series::instances)
     }
+
+    pub(crate) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.series
+            .values_mut()
+            .flat_map(|series| series.instances.values_mut())
+    }
 }
 
 impl Series {

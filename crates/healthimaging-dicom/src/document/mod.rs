@@ -4,6 +4,7 @@ pub(crate) mod dictionary;
 pub(crate) mod implied;
 pub(crate) mod index;
 pub(crate) mod levels;
+pub(crate) mod limits;
 pub(crate) mod rebuild;
 pub(crate) mod split;
 

@@ -22,7 +22,7 @@ impl Document {
             instance,
             path: Vec::new(),
         };
-        let context = Context::default().within_attributes(&instance.attributes);
+        let context = instance.context();
         let mut data_set = DataSet::default();
         for level in [
             &self.patient,

@@ -1,0 +1,78 @@
+//! Lengths and forms of values that the service checks.
+
+use super::{Attributes, SplitInstance, index};
+
+/// Longest values, in characters (the developer guide of AWS HealthImaging, "DICOM element
+/// constraints").
+const LONGEST: [(&str, usize); 12] = [
+    ("PatientName", 256),
+    ("PatientID", 256),
+    ("PatientBirthDate", 18),
+    ("PatientSex", 16),
+    ("StudyInstanceUID", 256),
+    ("StudyID", 256),
+    ("StudyDescription", 256),
+    ("AccessionNumber", 256),
+    ("StudyDate", 18),
+    ("StudyTime", 28),
+    ("SOPInstanceUID", 256),
+    ("SeriesInstanceUID", 256),
+];
+
+/// The UIDs by which instances are found.
+pub(crate) const IDENTIFIERS: [&str; 3] =
+    ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"];
+
+/// The most characters that the service takes for an attribute; `None` where only its VR limits it.
+pub(crate) fn longest(keyword: &str) -> Option<usize> {
+    LONGEST
+        .iter()
+        .find(|(known, _)| *known == keyword)
+        .map(|(_, longest)| *longest)
+}
+
+/// Whether a UID has the form of `PS3.5 §9.1`, leading zeros let through: stored data has them.
+pub(crate) fn is_uid(text: &str) -> bool {
+    let component = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.len() <= 64 && text.split('.').all(component)
+}
+
+impl SplitInstance {
+    /// Keywords of attributes that are longer than the service takes: a reason for the warning
+    /// `INVALID_DICOM_VALUE_LENGTH` (B202).
+    #[must_use]
+    pub fn over_long_attributes(&self) -> Vec<&'static str> {
+        let over_long = |(keyword, longest): &&(&str, usize)| {
+            self.text(keyword)
+                .is_some_and(|text| text.chars().count() > *longest)
+        };
+        LONGEST
+            .iter()
+            .filter(over_long)
+            .map(|(keyword, _)| *keyword)
+            .collect()
+    }
+
+    /// Keywords of UIDs that are not well formed: a reason for the warning `INVALID_UID_FORMAT`
+    /// (B201).
+    #[must_use]
+    pub fn malformed_uids(&self) -> Vec<&'static str> {
+        let uids = ["SOPClassUID", "FrameOfReferenceUID"]
+            .into_iter()
+            .chain(IDENTIFIERS);
+        uids.filter(|uid| self.text(uid).is_some_and(|text| !is_uid(text)))
+            .collect()
+    }
+
+    fn text(&self, keyword: &str) -> Option<&str> {
+        let levels = [
+            &self.patient,
+            &self.study,
+            &self.series,
+            &self.instance.attributes,
+        ];
+        levels
+            .into_iter()
+            .find_map(|level: &Attributes| index::text(level, keyword))
+    }
+}

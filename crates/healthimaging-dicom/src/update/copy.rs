@@ -1,0 +1,158 @@
+//! `CopyImageSet`: which instances, and how they join another image set.
+
+use healthimaging::{Error, Result};
+
+use super::UpdateFailure;
+use super::tree::{Extent, Tree, parse_tree};
+use crate::document::{Attributes, Document, Series};
+
+/// Most characters of `copiableAttributes` (`medical-imaging/2023-07-19`).
+const LARGEST: usize = 260_000;
+
+/// The instances that `copiableAttributes` names.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CopySelection {
+    tree: Tree,
+}
+
+/// What to do when the patient, study and series levels of two image sets disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelConflicts {
+    /// Refuse.
+    Refuse,
+    /// Keep what the destination has (`force`).
+    KeepDestination,
+}
+
+impl CopySelection {
+    /// Reads `copiableAttributes`. Errors, all `Validation`: not JSON, not the shape of the metadata
+    /// document, attributes in it, or no instance named.
+    pub fn parse(copiable_attributes: &str) -> Result<Self> {
+        if copiable_attributes.len() > LARGEST {
+            let message = format!("copiableAttributes may have {LARGEST} characters at most");
+            return Err(Error::validation(message));
+        }
+        let tree = parse_tree("copiableAttributes", copiable_attributes.as_bytes())?;
+        let has_attributes = !(tree.patient.is_empty() && tree.study.is_empty())
+            || tree.series.values().any(|series| {
+                !series.changes.is_empty()
+                    || series
+                        .instances
+                        .values()
+                        .any(|node| node.extent == Extent::Listed)
+            });
+        if has_attributes {
+            let message =
+                "copiableAttributes names series and instances, each {}, and no attributes";
+            return Err(Error::validation(message));
+        }
+        let names_something = |series: &super::tree::SeriesNode| {
+            series.extent == Extent::Whole || !series.instances.is_empty()
+        };
+        if !tree.series.values().any(names_something) {
+            return Err(Error::validation("copiableAttributes names no instance"));
+        }
+        Ok(Self { tree })
+    }
+
+    /// The part of a document that is to be copied; a `Validation` error when it does not hold what is
+    /// named.
+    pub fn select(&self, document: &Document) -> Result<Document> {
+        self.tree.check_targets(document)?;
+        let mut selected = Document {
+            patient: document.patient.clone(),
+            study: document.study.clone(),
+            ..Document::default()
+        };
+        for (series_uid, node) in &self.tree.series {
+            let Some(series) = document.series.get(series_uid) else {
+                continue;
+            };
+            let named =
+                |uid: &String| node.extent == Extent::Whole || node.instances.contains_key(uid);
+            let instances = series.instances.iter().filter(|(uid, _)| named(uid));
+            let instances = instances
+                .map(|(uid, instance)| (uid.clone(), instance.clone()))
+                .collect();
+            let attributes = series.attributes.clone();
+            let series = Series {
+                attributes,
+                instances,
+            };
+            if !series.instances.is_empty() {
+                selected.series.insert(series_uid.clone(), series);
+            }
+        }
+        Ok(selected)
+    }
+}
+
+impl Document {
+    /// Takes the instances of `source` in, as `CopyImageSet` with a destination does. All or nothing:
+    /// fails when an instance is already here, or when the levels above disagree and `conflicts` does
+    /// not let that pass.
+    pub fn join(&mut self, source: &Self, conflicts: LevelConflicts) -> Result<(), UpdateFailure> {
+        let strict = conflicts == LevelConflicts::Refuse;
+        if strict && differ(&self.patient, &source.patient) {
+            return Err(mismatch("Patient"));
+        }
+        if strict && differ(&self.study, &source.study) {
+            return Err(mismatch("Study"));
+        }
+        for (series_uid, series) in &source.series {
+            match self.series.get(series_uid) {
+                Some(own) if strict && differ(&own.attributes, &series.attributes) => {
+                    return Err(mismatch("Series"));
+                }
+                None if strict => return Err(mismatch("Series")),
+                _ => {}
+            }
+            let taken = |uid: &String| {
+                self.series
+                    .values()
+                    .any(|own| own.instances.contains_key(uid))
+            };
+            if series.instances.keys().any(taken) {
+                return Err(UpdateFailure::new(
+                    "the destination already holds an instance of the source",
+                ));
+            }
+        }
+        for (series_uid, series) in &source.series {
+            let own = self
+                .series
+                .entry(series_uid.clone())
+                .or_insert_with(|| Series {
+                    attributes: series.attributes.clone(),
+                    ..Series::default()
+                });
+            own.instances.extend(series.instances.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Absent and empty are the same; padding does not count.
+fn differ(one: &Attributes, other: &Attributes) -> bool {
+    let keys = one.keys().chain(other.keys());
+    let value = |attributes: &Attributes, key: &str| match attributes.get(key) {
+        Some(serde_json::Value::String(text)) => {
+            let text = crate::document::index::trimmed(text);
+            if text.is_empty() {
+                serde_json::Value::Null
+            } else {
+                text.into()
+            }
+        }
+        Some(value) => value.clone(),
+        None => serde_json::Value::Null,
+    };
+    keys.into_iter()
+        .any(|key| value(one, key) != value(other, key))
+}
+
+fn mismatch(level: &str) -> UpdateFailure {
+    UpdateFailure::new(format!(
+        "{level} of SourceImageSet and DestinationImageSet don't match."
+    ))
+}
