@@ -55,7 +55,8 @@ pub struct PixelDescription {
     pub photometric: String,
     /// Planar Configuration; interleaved where absent.
     pub planar: PlanarConfiguration,
-    /// Number of Frames (0028,0008), 1 where absent.
+    /// Number of Frames (0028,0008), 1 where absent; 0 when it is declared as 0, less, or no number
+    /// of frames that there can be.
     pub number_of_frames: u32,
     /// Byte order of native pixel data.
     pub byte_order: ByteOrder,
@@ -125,7 +126,7 @@ impl PixelDescription {
                 0 => PlanarConfiguration::Interleaved,
                 _ => PlanarConfiguration::Planes,
             },
-            number_of_frames: number_of_frames(data_set)?,
+            number_of_frames: u32::try_from(declared_frames(data_set)).unwrap_or(0),
             byte_order,
         })
     }
@@ -140,15 +141,6 @@ impl PixelDescription {
         // At most 2^16 · 2^16 · 2^16 · 2^6.
         u64::from(self.rows) * u64::from(self.columns) * samples * u64::from(self.bits_allocated)
     }
-}
-
-/// Number of Frames: 1 where absent or empty; it has to be at least 1.
-fn number_of_frames(data_set: &DataSet) -> Result<u32, ReadError> {
-    let declared = declared_frames(data_set);
-    u32::try_from(declared)
-        .ok()
-        .filter(|&frames| frames > 0)
-        .ok_or_else(|| wrong("NumberOfFrames", format!("is {declared}")))
 }
 
 /// Number of Frames as it is declared, 1 where absent or no number.

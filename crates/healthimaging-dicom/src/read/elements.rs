@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::{Read, Seek};
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
@@ -17,7 +17,7 @@ use super::limits::Budget;
 use super::pixel_data::{PixelData, PixelLayout};
 use super::stream::Stream;
 use super::values::{self, Fidelity, Shape};
-use super::{ReadError, ReadWarning, fragments};
+use super::{ReadError, ReadWarning, ambiguous, fragments};
 
 /// More would tell nobody anything.
 const MOST_WARNINGS: usize = 100;
@@ -88,14 +88,26 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             character_sets: CharacterSets::default(),
         };
         let mut meta = DataSet::default();
-        while let Some([2, 0, ..]) = self.stream.peek::<8>()? {
+        while let Some([2, 0]) = self.stream.peek()? {
             let header = read_header(self.stream, place.encoding, place.end)?;
             self.budget.take_element()?;
             if let Some(element) = self.element(&header, &place)? {
                 self.insert(&mut meta, header.tag, element);
             }
         }
-        Ok(meta)
+        match self.stream.left() {
+            left @ 1..8 => {
+                let position = self.stream.position();
+                let what = "the file meta information".to_owned();
+                Err(ReadError::Cut {
+                    what,
+                    position,
+                    needed: 8,
+                    left,
+                })
+            }
+            _ => Ok(meta),
+        }
     }
 
     /// The encoding that the first element shows, where that is not the one declared.
@@ -152,6 +164,9 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     /// The next header, or `None` where the root has ended and other bytes begin.
     fn next_header(&mut self, place: &Place, previous: Tag) -> Result<Option<Header>, ReadError> {
         let start = self.stream.position();
+        if place.close == Close::File && self.zeros_here()? {
+            return self.trailing(start);
+        }
         let read = read_header(self.stream, place.encoding, place.end);
         if place.close != Close::File {
             return read.map(Some);
@@ -161,14 +176,36 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
                 let left = place.end.saturating_sub(self.stream.position());
                 let fits = header.length.is_none_or(|length| length <= left);
                 let follows = header.tag > previous && header.tag.group() != ITEM.group();
-                header.tag == Tag(0, 0) || (self.pixels.is_some() && !(fits && follows))
+                self.pixels.is_some() && !(fits && follows)
             }
             Err(ReadError::Io(_)) => false,
             Err(_) => self.pixels.is_some(),
         };
-        if !trailing {
-            return read.map(Some);
+        if trailing {
+            self.trailing(start)
+        } else {
+            read.map(Some)
         }
+    }
+
+    /// Whether padding begins here: there is no element (0000,0000) of length 0.
+    fn zeros_here(&mut self) -> Result<bool, ReadError> {
+        let left = self.stream.left();
+        let mut bytes = [0; 8];
+        let head = usize::try_from(left)
+            .ok()
+            .and_then(|left| bytes.get_mut(..left));
+        let start = self.stream.position();
+        match head {
+            Some(short) => self.stream.read_exact(short)?,
+            None => self.stream.read_exact(&mut bytes)?,
+        }
+        self.stream.seek_to(start)?;
+        Ok(bytes == [0; 8])
+    }
+
+    /// Ends the data set at `start`, before the end of the file.
+    fn trailing(&mut self, start: u64) -> Result<Option<Header>, ReadError> {
         let length = self.stream.length().saturating_sub(start);
         self.warn(ReadWarning::TrailingBytes {
             position: start,
@@ -218,16 +255,9 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
                 ReadError::cut(header.tag, offset, length, left)
             });
         }
-        if is_pixel_data && self.pixels.is_none() {
+        if is_pixel_data {
             self.stream.seek_to(offset + length)?;
-            let (tag, vr, layout) = (header.tag, header.vr, PixelLayout::Native);
-            self.pixels = Some(PixelData {
-                tag,
-                vr,
-                offset,
-                length,
-                layout,
-            });
+            self.located(header, offset, PixelLayout::Native);
             return Ok(None);
         }
         if header.tag.element() == 0 && header.tag.group() != 2 {
@@ -235,7 +265,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             self.stream.seek_to(offset + length)?;
             return Ok(None);
         }
-        let vr = known_vr(header);
+        let vr = known_vr(header, place.encoding);
         if vr != VR::SQ {
             return self.value(header.tag, vr, length, place).map(Some);
         }
@@ -286,18 +316,27 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     fn encapsulated(&mut self, header: &Header, place: &Place) -> Result<(), ReadError> {
         let offset = self.stream.position();
         let found = fragments::locate(self.stream, place.encoding, place.end, &mut self.budget)?;
-        if place.depth == 0 && is_pixel_data(header.tag) && self.pixels.is_none() {
-            self.pixels = Some(PixelData {
-                tag: header.tag,
-                vr: header.vr,
-                offset,
-                length: self.stream.position() - offset,
-                layout: PixelLayout::Encapsulated(found),
-            });
+        if place.depth == 0 && is_pixel_data(header.tag) {
+            self.located(header, offset, PixelLayout::Encapsulated(found));
         } else {
             self.warn(ReadWarning::NestedFragments(header.tag));
         }
         Ok(())
+    }
+
+    /// Notes pixel data of the root that go from `offset` to here.
+    fn located(&mut self, header: &Header, offset: u64, layout: PixelLayout) {
+        let (tag, vr, length) = (header.tag, header.vr, self.stream.position() - offset);
+        if self.pixels.is_some() {
+            return self.warn(ReadWarning::Duplicate(tag));
+        }
+        self.pixels = Some(PixelData {
+            tag,
+            vr,
+            offset,
+            length,
+            layout,
+        });
     }
 
     /// Reads the items of a sequence from here to the end of `place`.
@@ -401,18 +440,21 @@ fn is_offset_table(tag: Tag) -> bool {
     )
 }
 
-/// VR of the element: for UN the dictionary's, where it knows the element (PS3.5 §6.2.2 note 5).
-fn known_vr(header: &Header) -> VR {
-    if header.vr != VR::UN {
+/// VR of the element: where the file does not say, the dictionary's if it knows the element (PS3.5
+/// §6.2.2 note 5). What is US or SS stays UN until Pixel Representation is known.
+fn known_vr(header: &Header, encoding: Encoding) -> VR {
+    let says = encoding != Encoding::ImplicitLittle && header.vr != VR::UN;
+    if says {
         return header.vr;
+    }
+    if ambiguous::is_us_or_ss(header.tag) {
+        return VR::UN;
     }
     match StandardDataDictionary
         .by_tag(header.tag)
         .map(DataDictionaryEntry::vr)
     {
-        Some(VirtualVr::Exact(vr)) => vr,
-        Some(VirtualVr::Xs) => VR::US,
-        Some(VirtualVr::Ox | VirtualVr::Px | VirtualVr::Lt) => VR::OW,
-        _ => VR::UN,
+        Some(vr) if header.vr == VR::UN => vr.relaxed(),
+        _ => header.vr,
     }
 }

@@ -138,7 +138,7 @@ pub enum FrameError {
     /// The attributes do not describe the pixels.
     #[error("{0}")]
     Undescribed(String),
-    /// NumberOfFrames does not agree with the pixel data.
+    /// `NumberOfFrames` does not agree with the pixel data.
     #[error("NumberOfFrames is {declared} but the pixel data holds {found} frames")]
     CountMismatch {
         /// What the attribute says.

@@ -51,7 +51,7 @@ impl FrameTable {
             PixelLayout::Encapsulated(found) => {
                 let declared = declared_frames(data_set);
                 let frames = usize::try_from(declared).unwrap_or(0);
-                if is_video(transfer_syntax) {
+                if is_video(transfer_syntax) && !found.fragments.is_empty() {
                     return Ok(Self::Encapsulated(vec![Span::of(0, found.fragments.len())]));
                 }
                 if frames == 0 || found.fragments.len() < frames {
@@ -99,33 +99,30 @@ impl FrameTable {
 }
 
 fn native(data_set: &DataSet, byte_order: ByteOrder, found: u64) -> Result<FrameTable, FrameError> {
-    let declared = declared_frames(data_set);
-    if declared < 1 {
-        return Err(FrameError::CountMismatch { declared, found: 0 });
-    }
     let description = PixelDescription::of(data_set, byte_order)
         .map_err(|error| FrameError::Undescribed(error.message()))?;
     let frame_bits = description.native_frame_bits();
-    let frames = description.number_of_frames;
+    let declared = declared_frames(data_set);
+    let mismatch = FrameError::CountMismatch {
+        declared,
+        found: found * 8 / frame_bits,
+    };
+    let Some(frames) = u32::try_from(declared).ok().filter(|&frames| frames > 0) else {
+        return Err(mismatch);
+    };
     let needed = u64::try_from((u128::from(frame_bits) * u128::from(frames)).div_ceil(8))
         .unwrap_or(u64::MAX);
     if found < needed {
         let has_whole_frames = needed > 0 && found > 0 && (found * 8).is_multiple_of(frame_bits);
         return Err(if has_whole_frames && frames > 1 {
-            FrameError::CountMismatch {
-                declared,
-                found: found * 8 / frame_bits,
-            }
+            mismatch
         } else {
             FrameError::Short { needed, found }
         });
     }
     // A value may be longer by its padding, or by what some devices leave there; not by frames.
     if (found - needed).saturating_mul(8) >= frame_bits.max(16) {
-        return Err(FrameError::CountMismatch {
-            declared,
-            found: found * 8 / frame_bits,
-        });
+        return Err(mismatch);
     }
     let frames = usize::try_from(frames).unwrap_or(usize::MAX);
     Ok(FrameTable::Native { frame_bits, frames })

@@ -4,6 +4,7 @@
 //! readers of dicom-rs believe declared lengths, end quietly where a file is cut, and cannot change
 //! to implicit VR inside an element of VR UN and undefined length (PS3.5 §6.2.2).
 
+mod ambiguous;
 mod binary;
 mod description;
 mod elements;
@@ -15,7 +16,6 @@ mod limits;
 mod meta;
 mod part10;
 mod pixel_data;
-mod signedness;
 mod stream;
 mod values;
 mod warning;

@@ -15,9 +15,8 @@ use super::frames::FrameTable;
 use super::header::Encoding;
 use super::limits::Budget;
 use super::pixel_data::{ExtendedOffsets, PixelData, PixelLayout};
-use super::signedness::resolve;
 use super::stream::Stream;
-use super::{FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, meta};
+use super::{FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, ambiguous, meta};
 
 /// A DICOM Part 10 file that has been read up to its end, pixel data and large values left where they
 /// are.
@@ -62,7 +61,7 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
         ..
     } = walk;
     require(&data_set)?;
-    resolve(&mut data_set, encoding);
+    ambiguous::resolve(&mut data_set);
     let extended = take_extended_offsets(&mut data_set);
     if let Some(PixelLayout::Encapsulated(found)) = pixels.as_mut().map(|found| &mut found.layout) {
         found.extended = extended;
