@@ -22,13 +22,23 @@ pub(crate) struct CopiedBlobs {
 }
 
 impl CopiedBlobs {
-    /// Copies what `document` refers to from `source` to new packs for `destination`, but for what the
+    /// Everything that a document refers to: frames, pixel data as received, values apart.
+    pub(crate) fn wanted(document: &Document) -> BTreeSet<ImageFrameId> {
+        let ids = document.instances().flat_map(|instance| {
+            let frames = instance.frames.iter().map(|frame| &frame.id);
+            let apart = instance.details.apart.values().map(|value| &value.blob_id);
+            frames.chain(apart).chain(&instance.details.pixel_blob)
+        });
+        ids.cloned().collect()
+    }
+
+    /// Copies `wanted` from `source` to new packs for `destination`, but for what the
     /// destination has already. Blocks.
     ///
     /// A pack of which everything is wanted is linked; of others the wanted blobs are written anew.
     pub(crate) fn make(
         shared: &SharedStore,
-        document: &Document,
+        wanted: BTreeSet<ImageFrameId>,
         source: i64,
         destination: i64,
     ) -> Result<Self> {
@@ -38,9 +48,10 @@ impl CopiedBlobs {
                 packs::blobs(connection, destination)?,
             ))
         })?;
-        let present: BTreeSet<ImageFrameId> = present.into_iter().map(|blob| blob.id).collect();
-        let mut missing: BTreeSet<&ImageFrameId> = blob_ids(document).collect();
-        missing.retain(|id| !present.contains(*id));
+        let mut missing = wanted;
+        for blob in present {
+            missing.remove(&blob.id);
+        }
         let mut by_pack: BTreeMap<PackId, Vec<BlobPlace>> = BTreeMap::new();
         for blob in found {
             by_pack.entry(blob.pack.clone()).or_default().push(blob);
@@ -105,13 +116,4 @@ impl CopiedBlobs {
         self._writer = Some(writer);
         Ok(())
     }
-}
-
-/// Everything that a document refers to: frames, pixel data as received, values apart.
-fn blob_ids(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
-    document.instances().flat_map(|instance| {
-        let frames = instance.frames.iter().map(|frame| &frame.id);
-        let apart = instance.details.apart.values().map(|value| &value.blob_id);
-        frames.chain(apart).chain(&instance.details.pixel_blob)
-    })
 }

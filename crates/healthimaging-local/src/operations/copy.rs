@@ -5,13 +5,12 @@ use healthimaging::model::{
     ImageSetWorkflowStatus,
 };
 use healthimaging::{DatastoreId, Error};
-use healthimaging_dicom::Document;
+use healthimaging_dicom::{CopySelection, Document, LevelConflicts};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use super::copied_blobs::CopiedBlobs;
-use super::documents::CopySelection;
-use super::merge;
+use super::hierarchy;
 use super::pending::{self, Work};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -71,7 +70,12 @@ pub(crate) async fn copy(
             ))
             .into());
         }
-        CopySelection::parse(&copies.copiable_attributes)?;
+        check_selection(
+            shared,
+            &request,
+            CopySelection::parse(&copies.copiable_attributes)?,
+        )
+        .await?;
     }
     let at = shared.now();
     let owner = shared.process.clone();
@@ -100,6 +104,28 @@ pub(crate) async fn copy(
         )?,
         datastore_id,
     })
+}
+
+/// Refuses at once a selection of what the source does not hold.
+async fn check_selection(
+    shared: &SharedStore,
+    request: &CopyImageSetRequest,
+    selection: CopySelection,
+) -> Result<()> {
+    let (datastore, source) = (&request.datastore_id, &request.source_image_set_id);
+    let (datastore, source) = (datastore.clone(), source.clone());
+    let read = shared.catalogue.read(move |connection| {
+        let datastore = datastores::find_active(connection, &datastore)?;
+        let set = image_sets::find_live(connection, datastore.row, &source)?;
+        set.check_unlocked()?;
+        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
+        let stored = content::stored(connection, set.row, &version)?;
+        if let Some(stored) = stored {
+            selection.select(&unpack(&stored)?)?;
+        }
+        Ok(())
+    });
+    read.await
 }
 
 fn properties(
@@ -189,7 +215,7 @@ fn destination(
             set.check_latest(&named.latest_version_id)?;
             Some(set)
         }
-        None if request.promote_to_primary => merge::primary_place(transaction, source)?,
+        None if request.promote_to_primary => hierarchy::primary_place(transaction, source)?,
         None => None,
     };
     if let Some(set) = existing {
@@ -260,7 +286,7 @@ fn end_well(
 ) -> Result<Result<(), String>> {
     if work.kind == Kind::Promote {
         let source = image_sets::at(transaction, work.source)?;
-        match merge::primary_place(transaction, &source) {
+        match hierarchy::primary_place(transaction, &source) {
             Ok(None) => {}
             Ok(Some(_)) => {
                 let message = "another primary image set of the series was made meanwhile";
@@ -289,19 +315,28 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         Some(selection) => CopySelection::parse(selection)?.select(&source)?,
         None => source,
     };
-    let blobs = CopiedBlobs::make(shared, &selected, work.source, work.destination)?;
-    let force = if work.forced { Force::Yes } else { Force::No };
-    let merged = match document(shared, work.destination, work.destination_version)? {
-        Some(destination) => merge::merged(destination, selected, force)?,
+    let wanted = CopiedBlobs::wanted(&selected);
+    let conflicts = if work.forced {
+        LevelConflicts::KeepDestination
+    } else {
+        LevelConflicts::Refuse
+    };
+    let joined = match document(shared, work.destination, work.destination_version)? {
+        Some(mut destination) => {
+            let refused = destination.join(&selected, conflicts);
+            refused.map_err(|failure| Error::validation(failure.message))?;
+            destination
+        }
         None => selected,
     };
     let (datastore, set) = shared.catalogue.read_blocking(|connection| {
         let set = image_sets::at(connection, work.destination)?;
         Ok((datastores::at(connection, set.datastore)?, set))
     })?;
+    let blobs = CopiedBlobs::make(shared, wanted, work.source, work.destination)?;
     shared.accesses.note(work.destination, shared.now());
     Ok(Copied {
-        content: pack(&merged, &datastore.id, &set.id)?,
+        content: pack(&joined, &datastore.id, &set.id)?,
         blobs,
     })
 }

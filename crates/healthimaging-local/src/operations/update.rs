@@ -8,11 +8,10 @@ use healthimaging::model::{
     ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
     UpdateImageSetMetadataResponse,
 };
-use healthimaging_dicom::Document;
+use healthimaging_dicom::{Document, UpdateDocuments, UpdateRules};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
-use super::documents::{UpdateDocuments, UpdateRules};
 use super::pending::{self, Work};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -66,6 +65,7 @@ pub(crate) async fn update(
     request: UpdateImageSetMetadataRequest,
 ) -> Result<UpdateImageSetMetadataResponse> {
     let change = checked_change(&request)?;
+    check_targets(shared, &request, &change).await?;
     let at = shared.now();
     let owner = shared.process.clone();
     let (answer, work) = shared
@@ -110,6 +110,38 @@ fn checked_change(request: &UpdateImageSetMetadataRequest) -> Result<Change> {
         updatable,
         removable,
     })
+}
+
+/// Refuses at once an update of series or instances that the image set does not hold.
+async fn check_targets(
+    shared: &SharedStore,
+    request: &UpdateImageSetMetadataRequest,
+    change: &Change,
+) -> Result<()> {
+    let Change::Documents {
+        updatable,
+        removable,
+    } = change
+    else {
+        return Ok(());
+    };
+    let documents = parse(updatable.as_deref(), removable.as_deref())?;
+    if documents.is_study_wide_only() {
+        return Ok(());
+    }
+    let request = request.clone();
+    let read = shared.catalogue.read(move |connection| {
+        let datastore = datastores::find_active(connection, &request.datastore_id)?;
+        let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
+        set.check_unlocked()?;
+        set.check_latest(&request.latest_version_id)?;
+        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
+        if let Some(stored) = content::stored(connection, set.row, &version)? {
+            documents.check_targets(&unpack(&stored)?)?;
+        }
+        Ok(())
+    });
+    read.await
 }
 
 fn document(name: &str, bytes: Option<&Bytes>) -> Result<Option<String>> {
@@ -336,5 +368,5 @@ fn apply(
     };
     documents
         .apply(document, &rules)
-        .map_err(|failure| Error::validation(failure.to_string()).into())
+        .map_err(|failure| Error::validation(failure.message).into())
 }

@@ -1,0 +1,63 @@
+//! Where in the primary hierarchy the instances of an image set belong.
+
+use healthimaging::Error;
+use healthimaging_dicom::Document;
+use rusqlite::Connection;
+
+use crate::error::{Result, StoreError};
+use crate::index::content;
+use crate::index::image_sets::{self, ImageSetRow, PrimarySet};
+use crate::ingest::content::unpack;
+
+/// The primary image set that instances of `set` belong into; `None` when a new one has to be made.
+///
+/// Fails with `Conflict` when the set disagrees with the primary sets of its study in one of the
+/// attributes that group.
+pub(crate) fn primary_place(
+    connection: &Connection,
+    set: &ImageSetRow,
+) -> Result<Option<ImageSetRow>> {
+    if set.is_primary {
+        return Err(Error::validation("the image set is primary already").into());
+    }
+    let document = document_of(connection, set)?;
+    let conflict = || {
+        Error::conflict(
+            "the image set disagrees with the primary image sets of its study in StudyDate, \
+             AccessionNumber, PatientID, StudyID or SeriesNumber; update it first",
+        )
+    };
+    let mut place = None;
+    for series in document.series.keys() {
+        let key = document
+            .group_key(series)
+            .ok_or_else(|| StoreError::Damaged("a series has no group".to_owned()))?;
+        let study = &key.study.study_instance_uid;
+        for PrimarySet {
+            set: primary,
+            study,
+            series_instance_uid,
+        } in image_sets::primaries(connection, set.datastore, study)?
+        {
+            if study != key.study {
+                return Err(conflict().into());
+            }
+            if series_instance_uid == key.series.series_instance_uid {
+                let other = document_of(connection, &primary)?.group_key(series);
+                if other.is_some_and(|other| other.series != key.series) {
+                    return Err(conflict().into());
+                }
+                primary.check_unlocked()?;
+                place = Some(primary);
+            }
+        }
+    }
+    Ok(place)
+}
+
+fn document_of(connection: &Connection, set: &ImageSetRow) -> Result<Document> {
+    let version = image_sets::version(connection, set.row, set.latest_version.into())?;
+    let stored = content::stored(connection, set.row, &version)?
+        .ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
+    unpack(&stored)
+}
