@@ -14,7 +14,8 @@ pub struct ReadLimits {
     pub elements: usize,
     /// Bytes that a deflated data set may inflate to.
     pub inflated_bytes: u64,
-    /// How many times larger a deflated data set may become, once it is over 16 MiB.
+    /// How many times larger a deflated data set may become, once it is over 16 MiB. Deflate ends at
+    /// about 1030; sparse segmentations come to some hundreds.
     pub inflation: u64,
 }
 
@@ -26,7 +27,7 @@ impl Default for ReadLimits {
             depth: 128,
             elements: 2_000_000,
             inflated_bytes: 1 << 30,
-            inflation: 200,
+            inflation: 500,
         }
     }
 }
