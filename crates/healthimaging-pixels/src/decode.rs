@@ -27,6 +27,9 @@ pub struct SourceFrame<'a> {
     /// Planar Configuration (0028,0006).
     pub planar: Planar,
     /// One frame: native bytes as in the file, or the joined fragments of the frame.
+    ///
+    /// Samples of 8 bits that a big-endian file keeps in OW lie there with each pair of bytes
+    /// swapped; only the reader of the data set knows the VR and swaps them back.
     pub data: &'a [u8],
 }
 

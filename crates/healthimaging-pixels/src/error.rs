@@ -1,5 +1,7 @@
 //! What can go wrong with one frame, in words that hold no patient data.
 
+use healthimaging::{Error, ErrorKind};
+
 /// Why a frame could not be decoded or encoded.
 ///
 /// Decide on the variant; the message is for people. No message holds pixel values or any
@@ -34,5 +36,19 @@ impl CodecError {
 
     pub(crate) fn malformed(what: impl Into<String>) -> Self {
         Self::Malformed(what.into())
+    }
+}
+
+impl From<CodecError> for Error {
+    /// The words stay; the kind says what a caller can do about it.
+    fn from(error: CodecError) -> Self {
+        let kind = match &error {
+            CodecError::Unsupported(_) => ErrorKind::NotSupported,
+            CodecError::Shape(_) | CodecError::Disagreement(_) | CodecError::Malformed(_) => {
+                ErrorKind::Validation
+            }
+            CodecError::NotLossless | CodecError::OutOfMemory(_) => ErrorKind::Internal,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
     }
 }

@@ -70,7 +70,7 @@ fn subsampled(source: &SourceFrame<'_>, length: usize) -> Result<DecodedFrame, C
     })
 }
 
-/// Whether `data` is a frame of `length` bytes, give or take the pad byte of PS3.5 §8.1.1.
+/// Whether `data` is a frame of `length` bytes, give or take the byte that pads to an even length.
 fn fits(data: &[u8], length: usize) -> bool {
     data.len() == length || (length % 2 == 1 && data.len() == length + 1)
 }

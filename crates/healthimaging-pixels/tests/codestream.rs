@@ -126,12 +126,12 @@ fn bit_depth_is_bits_stored_while_the_samples_fit() {
     let signed = signed(unsigned);
     assert_eq!(
         depth(&signed, &[0x00, 0xF8, 0xFF, 0x07]),
-        0x80 | 11,
+        0x80 + 11,
         "-2048 and 2047"
     );
     assert_eq!(
         depth(&signed, &[0x00, 0x08, 0, 0]),
-        0x80 | 15,
+        0x80 + 15,
         "2048 needs more"
     );
 }
