@@ -52,6 +52,16 @@ pub fn dicom_json(
     .data_set(&data_set))
 }
 
+/// One attribute whose value is text, as [`dicom_json`] shows it.
+pub fn text_attribute(vr: VR, text: &str) -> Json {
+    let mut shown = json!({ "vr": vr.to_string() });
+    let values = values(vr, &Value::Text(text.to_owned()));
+    if let (false, Some(shown)) = (matches!(values[..], [] | [Json::Null]), shown.as_object_mut()) {
+        shown.insert("Value".to_owned(), Json::Array(values));
+    }
+    shown
+}
+
 struct JsonWriter<'a> {
     instance: &'a Instance,
     bulk: &'a dyn Fn(&ApartValue) -> String,

@@ -93,6 +93,14 @@ pub(crate) fn is_bytes(vr: VR) -> bool {
     )
 }
 
+/// Whether a VR is a binary number.
+pub(crate) fn is_number(vr: VR) -> bool {
+    matches!(
+        vr,
+        VR::FD | VR::FL | VR::SL | VR::SS | VR::SV | VR::UL | VR::US | VR::UV
+    )
+}
+
 fn standard(tag: Tag) -> Option<(&'static str, VirtualVr)> {
     if is_private(tag) {
         return None;

@@ -41,7 +41,7 @@ pub(super) fn accepted(
     if value.is_array() && !allows_several {
         return Err("it takes one value, not an array".to_owned());
     }
-    if plain_value(vr, value).is_none() {
+    if plain_value(vr, value).is_none() || !has_json_type(vr, value) {
         return Err(format!("the value does not fit the VR {}", vr.to_string()));
     }
     if let Some(longest) = longest(keyword) {
@@ -71,6 +71,15 @@ pub(super) fn accepted(
         }
     }
     Ok(shaped(tag, parts, value))
+}
+
+/// Numbers stand for text only where the text is a number.
+fn has_json_type(vr: VR, value: &Value) -> bool {
+    let parts = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    let is_number_vr = matches!(vr, VR::DS | VR::IS) || dictionary::is_number(vr);
+    is_number_vr || !parts.iter().any(Value::is_number)
 }
 
 /// An array where the dictionary allows several values, and where several are given.
@@ -177,7 +186,9 @@ fn is_time(text: &str) -> bool {
         |digits: &str| whole.len() == 6 && (1..=6).contains(&digits.len()) && all_digits(digits);
     let padded = format!("{whole:0<6}");
     // 60 is a leap second.
-    let padded = padded.strip_suffix("60").map_or(padded.clone(), |rest| format!("{rest}59"));
+    let padded = padded
+        .strip_suffix("60")
+        .map_or(padded.clone(), |rest| format!("{rest}59"));
     matches!(whole.len(), 2 | 4 | 6)
         && all_digits(whole)
         && fraction.is_none_or(has_fraction)

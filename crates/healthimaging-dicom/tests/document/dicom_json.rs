@@ -1,0 +1,142 @@
+//! DICOM JSON by the examples and tables of `PS3.18 Annex F`.
+
+use dicom_core::VR;
+use healthimaging::ImageFrameId;
+use healthimaging_dicom::{ApartValue, Document, Value, dicom_json};
+use serde_json::{Value as Json, json};
+
+use crate::slice::{SERIES, SOP, document_with, text};
+
+fn shown(document: &Document) -> serde_json::Map<String, Json> {
+    dicom_json(document, SERIES, SOP, &|value| {
+        format!("bulkdata/{}", value.blob_id)
+    })
+    .unwrap()
+}
+
+fn element(tag: u32, vr: VR, value: Value) -> Json {
+    shown(&document_with(tag, vr, value))[&format!("{tag:08X}")].clone()
+}
+
+#[test]
+fn names_have_their_groups() {
+    let name = element(
+        0x0010_0010,
+        VR::PN,
+        text("Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    );
+    let groups = json!({"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"});
+    assert_eq!(name, json!({"vr": "PN", "Value": [groups]}));
+    let name = element(0x0010_0010, VR::PN, text("A^B==C"));
+    assert_eq!(
+        name["Value"],
+        json!([{"Alphabetic": "A^B", "Phonetic": "C"}])
+    );
+}
+
+#[test]
+fn numbers_strings_and_nothing() {
+    assert_eq!(
+        element(0x0020_0013, VR::IS, text("1 ")),
+        json!({"vr": "IS", "Value": [1]})
+    );
+    assert_eq!(
+        element(0x0028_0030, VR::DS, text("0.7\\-1e2 ")),
+        json!({"vr": "DS", "Value": [0.7, -100.0]})
+    );
+    assert_eq!(
+        element(0x0020_0013, VR::IS, text("one")),
+        json!({"vr": "IS", "Value": ["one"]})
+    );
+    assert_eq!(
+        element(0x0008_0008, VR::CS, text("A\\\\B")),
+        json!({"vr": "CS", "Value": ["A", null, "B"]})
+    );
+    assert_eq!(
+        element(0x0008_0090, VR::PN, Value::Empty),
+        json!({"vr": "PN"})
+    );
+    assert_eq!(
+        element(0x0008_0090, VR::PN, text("  ")),
+        json!({"vr": "PN"})
+    );
+    assert_eq!(
+        element(0x0008_1140, VR::SQ, Value::Items(Vec::new())),
+        json!({"vr": "SQ"})
+    );
+    assert_eq!(
+        element(0x0020_4000, VR::LT, text(" a\\b ")),
+        json!({"vr": "LT", "Value": [" a\\b"]})
+    );
+}
+
+#[test]
+fn ambiguous_vrs_follow_the_pixel_representation() {
+    assert_eq!(
+        element(0x0028_0120, VR::US, Value::Unsigned(vec![7])),
+        json!({"vr": "US", "Value": [7]})
+    );
+    // As the file had it, although the pixels are unsigned.
+    assert_eq!(
+        element(0x0028_0120, VR::SS, Value::Signed(vec![-7])),
+        json!({"vr": "SS", "Value": [-7]})
+    );
+}
+
+#[test]
+fn private_vrs_and_bytes() {
+    assert_eq!(
+        element(0x0019_1002, VR::UN, Value::Bytes(vec![0, 1, 2])),
+        json!({"vr": "UN", "InlineBinary": "AAEC"})
+    );
+    assert_eq!(
+        element(0x0019_1001, VR::DS, text("97")),
+        json!({"vr": "DS", "Value": [97]})
+    );
+}
+
+#[test]
+fn large_values_are_named_by_uri() {
+    let mut document = document_with(
+        0x0019_1002,
+        VR::UN,
+        Value::Apart {
+            offset: 0,
+            length: 2 << 20,
+        },
+    );
+    let blob_id = ImageFrameId::try_from("b".repeat(32)).unwrap();
+    let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
+    let details = &mut instances.get_mut(SOP).unwrap().details;
+    let value = ApartValue {
+        blob_id,
+        length: 2 << 20,
+        vr: "UN".to_owned(),
+    };
+    details.apart.insert("00191002".to_owned(), value);
+    let uri = format!("bulkdata/{}", "b".repeat(32));
+    assert_eq!(
+        shown(&document)["00191002"],
+        json!({"vr": "UN", "BulkDataURI": uri})
+    );
+}
+
+#[test]
+fn of_group_2_only_the_stored_transfer_syntax() {
+    let mut document = document_with(0x0008_0060, VR::CS, text("CT"));
+    let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
+    let instance = instances.get_mut(SOP).unwrap();
+    instance.stored_transfer_syntax = Some("1.2.840.10008.1.2.4.202".to_owned());
+    instance.details.warning_reason = Some(45_330);
+    let shown = shown(&document);
+    let group_2: Vec<_> = shown.keys().filter(|key| key.starts_with("0002")).collect();
+    assert_eq!(group_2, ["00020010"]);
+    assert_eq!(
+        shown["00020010"]["Value"],
+        json!(["1.2.840.10008.1.2.4.202"])
+    );
+    assert_eq!(shown["00081196"], json!({"vr": "US", "Value": [45_330]}));
+    let keys: Vec<_> = shown.keys().collect();
+    assert!(keys.is_sorted());
+    assert!(dicom_json(&document, SERIES, "2.25.0", &|_| String::new()).is_err());
+}
