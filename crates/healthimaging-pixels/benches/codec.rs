@@ -30,7 +30,7 @@ fn main() -> Result<(), CodecError> {
             let write = median(|| encode(format, &shape, photometric, &pixels).map(drop))?;
             let read = median(|| decode_stored(uid, &shape, photometric, &stored).map(drop))?;
             println!(
-                "{name:28} {format:?}: encode and verify {:6.1} MP/s, decode {:6.1} MP/s, {ratio} %",
+                "{name:28} {format:?}: encode, verify {:6.1} MP/s; decode {:6.1} MP/s; {ratio} %",
                 megapixels / write,
                 megapixels / read
             );

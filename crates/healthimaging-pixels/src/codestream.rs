@@ -9,7 +9,7 @@ use crate::shape::FrameShape;
 const SOC_SIZ: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
 const SOT: u16 = 0xFF90;
 const TLM: u16 = 0xFF55;
-/// Capabilities, then eight 32-bit sizes and offsets, then the number of components (T.800 §A.5.1).
+/// Capabilities, eight 32-bit sizes and offsets, the number of components (T.800 §A.5.1).
 const SIZ_FIXED: usize = 36;
 /// A tile-part is at least an SOT segment and an SOD marker.
 const SMALLEST_TILE_PART: u64 = 14;

@@ -99,7 +99,11 @@ fn any_format() -> impl Strategy<Value = LosslessFormat> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_shape_comes_back(
@@ -148,9 +152,7 @@ fn frames_beyond_2048_come_back() {
     ] {
         let shape = shape(rows, columns, samples, allocated, stored);
         let pixels = paint(&shape, Picture::Noise, stored, 77);
-        for format in [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000] {
-            assert_comes_back(format, &shape, photometric(samples), &pixels);
-        }
+        assert_comes_back(LosslessFormat::Htj2k, &shape, photometric(samples), &pixels);
     }
 }
 
