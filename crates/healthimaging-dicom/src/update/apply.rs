@@ -18,7 +18,7 @@ type Done = Result<(), UpdateFailure>;
 const USE_DELETE: &str = "this would leave the image set empty: use DeleteImageSet instead";
 
 /// Carries out a document of removals.
-pub(super) fn remove(tree: &Tree, document: &mut Document, rules: &UpdateRules) -> Done {
+pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -> Done {
     let patient = Place {
         rules,
         level: Level::Patient,
@@ -73,7 +73,7 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: &UpdateRules) 
 fn remove_instances(
     nodes: &BTreeMap<String, InstanceNode>,
     series: &mut Series,
-    rules: &UpdateRules,
+    rules: UpdateRules,
 ) -> Done {
     let place = Place {
         rules,
@@ -96,7 +96,7 @@ fn remove_instances(
 }
 
 /// Carries out a document of new values.
-pub(super) fn update(tree: &Tree, document: &mut Document, rules: &UpdateRules) -> Done {
+pub(super) fn update(tree: &Tree, document: &mut Document, rules: UpdateRules) -> Done {
     let none = BTreeMap::new();
     let patient = Place {
         rules,
@@ -150,7 +150,7 @@ pub(super) fn update(tree: &Tree, document: &mut Document, rules: &UpdateRules) 
     Ok(())
 }
 
-fn update_instance(node: &InstanceNode, instance: &mut Instance, rules: &UpdateRules) -> Done {
+fn update_instance(node: &InstanceNode, instance: &mut Instance, rules: UpdateRules) -> Done {
     let place = Place {
         rules,
         level: Level::Instance,
@@ -161,7 +161,7 @@ fn update_instance(node: &InstanceNode, instance: &mut Instance, rules: &UpdateR
         instance.attributes.insert(dictionary::key(tag), value);
     }
     for (tag, vr) in &node.vrs {
-        instance.vrs.insert(tag.clone(), vr.to_string().to_owned());
+        instance.vrs.insert(tag.clone(), vr.to_string());
     }
     if !node.changes.is_empty() {
         in_tag_order(&mut instance.attributes);
@@ -171,12 +171,12 @@ fn update_instance(node: &InstanceNode, instance: &mut Instance, rules: &UpdateR
 
 /// The level at which changes are made, with the rules that hold there.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    rules: &'a UpdateRules,
+struct Place {
+    rules: UpdateRules,
     level: Level,
 }
 
-impl Place<'_> {
+impl Place {
     fn removable(self, change: &Change) -> Result<Tag, UpdateFailure> {
         let tag = self.allowed(change)?;
         let keyword = dictionary::keyword(tag);

@@ -94,8 +94,8 @@ impl UpdateDocuments {
     /// Changes `document`: removals first, then new values, then new UIDs. All or nothing.
     pub fn apply(&self, document: &mut Document, rules: &UpdateRules) -> Result<(), UpdateFailure> {
         let mut changed = document.clone();
-        apply::remove(&self.removable, &mut changed, rules)?;
-        apply::update(&self.updatable, &mut changed, rules)?;
+        apply::remove(&self.removable, &mut changed, *rules)?;
+        apply::update(&self.updatable, &mut changed, *rules)?;
         *document = changed;
         Ok(())
     }

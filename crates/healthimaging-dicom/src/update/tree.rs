@@ -227,15 +227,13 @@ struct Node<'a> {
 
 impl Node<'_> {
     fn members(&self, value: Value) -> Result<Map<String, Value>> {
-        match value {
-            Value::Object(members) => Ok(members),
-            _ => {
-                let Self { what, place } = self;
-                Err(Error::validation(format!(
-                    "{what}: {place} must be a JSON object"
-                )))
-            }
+        if let Value::Object(members) = value {
+            return Ok(members);
         }
+        let Self { what, place } = self;
+        Err(Error::validation(format!(
+            "{what}: {place} must be a JSON object"
+        )))
     }
 
     /// The name is not repeated: where a UID stands in the wrong place, it would be patient data.

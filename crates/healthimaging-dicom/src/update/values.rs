@@ -44,13 +44,9 @@ pub(super) fn accepted(
     if plain_value(vr, value).is_none() || !has_json_type(vr, value) {
         return Err(format!("the value does not fit the VR {}", vr.to_string()));
     }
-    if let Some(longest) = longest(keyword) {
-        if value
-            .as_str()
-            .is_some_and(|text| text.chars().count() > longest)
-        {
-            return Err(format!("at most {longest} characters are allowed"));
-        }
+    let length = value.as_str().map_or(0, |text| text.chars().count());
+    if let Some(longest) = longest(keyword).filter(|longest| length > *longest) {
+        return Err(format!("at most {longest} characters are allowed"));
     }
     let parts = match value {
         Value::Array(parts) => parts.iter().map(|part| kept(vr, part)).collect(),

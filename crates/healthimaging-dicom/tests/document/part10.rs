@@ -221,7 +221,7 @@ fn encoded_frames_are_one_fragment_each_behind_an_offset_table() {
         .fragments()
         .unwrap()
         .iter()
-        .map(|f| f.as_slice())
+        .map(Vec::as_slice)
         .collect();
     assert_eq!(
         fragments,

@@ -1,8 +1,11 @@
 //! One CT slice whole: every level, the order of keys, and what grouping and searching see.
 
+use std::collections::BTreeMap;
+
 use healthimaging::ImageFrameId;
 use healthimaging_dicom::{
-    ChecksumType, Document, FrameChecksum, GroupKey, ImageFrame, SeriesKey, StudyKey,
+    ChecksumType, Document, FrameChecksum, GroupKey, ImageFrame, InstanceDetails, SeriesKey,
+    StudyKey,
 };
 
 use crate::slice::{SERIES, SOP, document, json, only, split};
@@ -60,7 +63,7 @@ fn damage_is_told_without_a_panic() {
     for end in 0..whole.len() {
         let cut = whole.get(..end).unwrap();
         assert!(
-            Document::from_json(cut.as_bytes(), Default::default()).is_err(),
+            Document::from_json(cut.as_bytes(), BTreeMap::new()).is_err(),
             "{end}"
         );
     }
@@ -145,7 +148,7 @@ fn instances_stand_in_the_order_of_their_numbers() {
     let json = json(&document);
     let at = |uid: &str| json.find(&format!("\"{uid}\":{{\"DICOM\"")).unwrap();
     assert!(at("2.25.2") < at("2.25.1") && at("2.25.1") < at("2.25.3"));
-    assert_eq!(only(&document).details, Default::default());
+    assert_eq!(only(&document).details, InstanceDetails::default());
 }
 
 #[test]
