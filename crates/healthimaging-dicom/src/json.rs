@@ -56,7 +56,10 @@ pub fn dicom_json(
 pub fn text_attribute(vr: VR, text: &str) -> Json {
     let mut shown = json!({ "vr": vr.to_string() });
     let values = values(vr, &Value::Text(text.to_owned()));
-    if let (false, Some(shown)) = (matches!(values[..], [] | [Json::Null]), shown.as_object_mut()) {
+    if let (false, Some(shown)) = (
+        matches!(values[..], [] | [Json::Null]),
+        shown.as_object_mut(),
+    ) {
         shown.insert("Value".to_owned(), Json::Array(values));
     }
     shown
@@ -73,7 +76,12 @@ impl JsonWriter<'_> {
         let mut attributes = Map::new();
         for (tag, element) in &data_set.elements {
             self.path.push(dictionary::hex(*tag));
-            attributes.insert(dictionary::hex(*tag), self.element(element));
+            let shown = if *tag == tags::SPECIFIC_CHARACTER_SET {
+                character_set(element)
+            } else {
+                self.element(element)
+            };
+            attributes.insert(dictionary::hex(*tag), shown);
             self.path.pop();
         }
         attributes
@@ -110,6 +118,14 @@ impl JsonWriter<'_> {
             self.path.pop();
         }
         Json::Array(shown)
+    }
+}
+
+/// JSON is UTF-8, whatever the file was in.
+fn character_set(element: &Element) -> Json {
+    match element.value {
+        Value::Empty => text_attribute(VR::CS, ""),
+        _ => text_attribute(VR::CS, "ISO_IR 192"),
     }
 }
 

@@ -88,7 +88,7 @@ impl std::fmt::Debug for PixelSource<'_> {
 /// stored apart, at a time.
 ///
 /// Errors: `NotFound` when the document does not hold the instance; `NotAcceptable` when pixels and
-/// transfer syntax do not go together; whatever `apart` and the frames give; `Internal` when `out`
+/// transfer syntax do not go together, both before anything is written; whatever `apart` and the frames give; `Internal` when `out`
 /// cannot be written.
 pub fn write_part10(
     source: &InstanceToWrite<'_>,
@@ -104,6 +104,7 @@ pub fn write_part10(
         ));
     };
     let encoding = Encoding::of(source.transfer_syntax);
+    pixels::check(&pixels, encoding)?;
     meta::write(&data_set, source.transfer_syntax, out)?;
     prepare(&mut data_set, source, &pixels);
     encoding.run(out, |out, order| {

@@ -23,6 +23,20 @@ pub(super) fn tag(instance: &Instance) -> Tag {
         .unwrap_or(tags::PIXEL_DATA)
 }
 
+/// Whether the pixels can be written in the encoding at all; nothing is written for those that cannot.
+pub(super) fn check(pixels: &PixelSource<'_>, encoding: Encoding) -> Result<()> {
+    let is_encapsulated = encoding == Encoding::Encapsulated;
+    match pixels {
+        PixelSource::Frames(_) if !is_encapsulated => Err(unacceptable()),
+        PixelSource::Native { .. } if is_encapsulated => Err(unacceptable()),
+        // The frames are little endian.
+        PixelSource::Native { .. } if encoding == Encoding::ExplicitBig => Err(unacceptable()),
+        PixelSource::Native { length, .. } => native_length(*length).map(|_| ()),
+        PixelSource::None | PixelSource::Frames(_) | PixelSource::Blob { .. } => Ok(()),
+    }
+}
+
+/// Writes pixels that have passed [`check`].
 pub(super) fn write<'a, W: Write + 'a>(
     pixels: PixelSource<'_>,
     encoding: Encoding,
@@ -34,14 +48,8 @@ pub(super) fn write<'a, W: Write + 'a>(
     let vr = native_vr(tag, instance, bits_allocated);
     match pixels {
         PixelSource::None => Ok(()),
-        PixelSource::Native { length, frames } => match encoding {
-            Encoding::Encapsulated | Encoding::ExplicitBig => Err(unacceptable()),
-            _ => native(tag, vr, length, frames, to),
-        },
-        PixelSource::Frames(frames) if encoding == Encoding::Encapsulated => {
-            fragments(tag, instance, frames, to)
-        }
-        PixelSource::Frames(_) => Err(unacceptable()),
+        PixelSource::Native { length, frames } => native(tag, vr, length, frames, to),
+        PixelSource::Frames(frames) => fragments(tag, instance, frames, to),
         PixelSource::Blob { length, value } => {
             // A syntax that nobody knows may be native or encapsulated: the value shows it.
             let (start, value) = peek(value)?;

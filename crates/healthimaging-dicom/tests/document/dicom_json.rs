@@ -122,6 +122,14 @@ fn large_values_are_named_by_uri() {
 }
 
 #[test]
+fn the_character_set_is_that_of_json() {
+    let shown = element(0x0008_0005, VR::CS, text("\\ISO 2022 IR 87"));
+    assert_eq!(shown, json!({"vr": "CS", "Value": ["ISO_IR 192"]}));
+    let shown = element(0x0008_0005, VR::CS, Value::Empty);
+    assert_eq!(shown, json!({"vr": "CS"}));
+}
+
+#[test]
 fn of_group_2_only_the_stored_transfer_syntax() {
     let mut document = document_with(0x0008_0060, VR::CS, text("CT"));
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
