@@ -25,7 +25,8 @@ pub struct Element {
 pub enum Value {
     /// No value.
     Empty,
-    /// Text in Unicode, as stored: padding spaces kept, a trailing NUL dropped, components still joined by `\`.
+    /// Text in Unicode, as stored: padding spaces kept, trailing NULs dropped, components still joined
+    /// by `\`.
     Text(String),
     /// Unsigned integers (US, UL, UV).
     Unsigned(Vec<u64>),
@@ -39,14 +40,15 @@ pub enum Value {
     Tags(Vec<Tag>),
     /// Bytes in little endian (OB, OW, OF, OD, OL, OV, UN).
     Bytes(Vec<u8>),
-    /// A value too large to keep in memory: where it lies in the source (little or big endian as the file).
+    /// A value too large to keep in memory: where it lies in the source, or in what the data set
+    /// inflates to. [`crate::Part10::read_apart`] gives it in little endian.
     Apart {
         /// First byte, from the start of the source.
         offset: u64,
         /// Length in bytes.
         length: u64,
     },
-    /// Items of a sequence.
+    /// Items of a sequence, possibly none.
     Items(Vec<DataSet>),
 }
 

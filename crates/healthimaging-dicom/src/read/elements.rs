@@ -12,15 +12,19 @@ use crate::charset::CharacterSets;
 use crate::data_set::{DataSet, Element, Value};
 
 use super::description::ByteOrder;
-use super::header::{Encoding, Header, ITEM, ITEM_END, SEQUENCE_END, read_header, sniff};
+use super::header::{Encoding, Header, ITEM, ITEM_END, read_header, sniff};
 use super::limits::Budget;
 use super::pixel_data::{PixelData, PixelLayout};
+use super::sequences::Sniff;
 use super::stream::Stream;
 use super::values::{self, Fidelity, Shape};
-use super::{ReadError, ReadWarning, ambiguous, fragments};
+use super::{ReadError, ReadWarning, ambiguous};
 
 /// More would tell nobody anything.
 const MOST_WARNINGS: usize = 100;
+
+/// The tag of an item in little endian.
+const ITEM_BYTES: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 
 /// Reads one file's elements; what it finds besides them is kept here.
 #[derive(Debug)]
@@ -35,18 +39,18 @@ pub(super) struct Walk<'s, S> {
 
 /// Where in the data set the walk is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    encoding: Encoding,
+pub(super) struct Place {
+    pub(super) encoding: Encoding,
     /// No element may go past this byte.
-    end: u64,
+    pub(super) end: u64,
     /// What ends the data set.
-    close: Close,
-    depth: usize,
-    character_sets: CharacterSets,
+    pub(super) close: Close,
+    pub(super) depth: usize,
+    pub(super) character_sets: CharacterSets,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Close {
+pub(super) enum Close {
     /// The end of the file: this is the root.
     File,
     /// The end that its length gives.
@@ -127,13 +131,13 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         Ok(found)
     }
 
-    fn warn(&mut self, warning: ReadWarning) {
+    pub(super) fn warn(&mut self, warning: ReadWarning) {
         if self.warnings.len() < MOST_WARNINGS {
             self.warnings.push(warning);
         }
     }
 
-    fn data_set(&mut self, mut place: Place) -> Result<DataSet, ReadError> {
+    pub(super) fn data_set(&mut self, mut place: Place) -> Result<DataSet, ReadError> {
         let mut data_set = DataSet::default();
         let mut previous = Tag(0, 0);
         while place.close == Close::Delimiter || self.stream.position() < place.end {
@@ -265,124 +269,28 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             self.stream.seek_to(offset + length)?;
             return Ok(None);
         }
-        let vr = known_vr(header, place.encoding);
-        if vr != VR::SQ {
-            return self.value(header.tag, vr, length, place).map(Some);
-        }
-        let encoding = if header.vr == VR::UN {
-            Encoding::ImplicitLittle
-        } else {
-            place.encoding
-        };
-        let end = offset + length;
-        let place = Place {
-            encoding,
-            end,
-            close: Close::Length,
-            ..*place
-        };
-        self.sequence(&place, Sniff::No).map(Some)
-    }
-
-    fn undefined_length(
-        &mut self,
-        header: &Header,
-        place: &Place,
-    ) -> Result<Option<Element>, ReadError> {
-        let is_binary = values::shape(header.vr) == Shape::Binary && header.vr != VR::UN;
-        if is_binary || is_pixel_data(header.tag) {
-            return self.encapsulated(header, place).map(|()| None);
-        }
-        let place = Place {
-            close: Close::Delimiter,
-            ..*place
-        };
-        match header.vr {
-            VR::SQ => self.sequence(&place, Sniff::No).map(Some),
-            // Implicit little endian, whatever the rest is in (PS3.5 §6.2.2 note 4); yet some write it
-            // in explicit VR.
-            VR::UN => {
-                let encoding = Encoding::ImplicitLittle;
-                self.sequence(&Place { encoding, ..place }, Sniff::Yes)
-                    .map(Some)
+        match known_vr(header, place.encoding) {
+            VR::SQ if header.vr != VR::UN => {
+                let place = Place {
+                    end: offset + length,
+                    close: Close::Length,
+                    ..*place
+                };
+                self.sequence(&place, Sniff::No).map(Some)
             }
-            _ => Err(ReadError::malformed(
-                header.start,
-                format!("element {} of VR {} has no length", header.tag, header.vr),
-            )),
-        }
-    }
-
-    fn encapsulated(&mut self, header: &Header, place: &Place) -> Result<(), ReadError> {
-        let offset = self.stream.position();
-        let found = fragments::locate(self.stream, place.encoding, place.end, &mut self.budget)?;
-        if place.depth == 0 && is_pixel_data(header.tag) {
-            self.located(header, offset, PixelLayout::Encapsulated(found));
-        } else {
-            self.warn(ReadWarning::NestedFragments(header.tag));
-        }
-        Ok(())
-    }
-
-    /// Notes pixel data of the root that go from `offset` to here.
-    fn located(&mut self, header: &Header, offset: u64, layout: PixelLayout) {
-        let (tag, vr, length) = (header.tag, header.vr, self.stream.position() - offset);
-        if self.pixels.is_some() {
-            return self.warn(ReadWarning::Duplicate(tag));
-        }
-        self.pixels = Some(PixelData {
-            tag,
-            vr,
-            offset,
-            length,
-            layout,
-        });
-    }
-
-    /// Reads the items of a sequence from here to the end of `place`.
-    fn sequence(&mut self, place: &Place, sniffing: Sniff) -> Result<Element, ReadError> {
-        let limit = self.budget.limits().depth;
-        let depth = place.depth + 1;
-        if depth > limit {
-            return Err(ReadError::TooDeep { limit });
-        }
-        let mut items = Vec::new();
-        while place.close == Close::Delimiter || self.stream.position() < place.end {
-            let header = read_header(self.stream, place.encoding, place.end)?;
-            match header.tag {
-                ITEM => {}
-                SEQUENCE_END if place.close == Close::Delimiter => break,
-                _ => return Err(ReadError::malformed(header.start, "an item should begin")),
+            VR::SQ if length == 0 || self.stream.peek()? == Some(ITEM_BYTES) => {
+                let (end, encoding) = (offset + length, Encoding::ImplicitLittle);
+                let place = Place {
+                    encoding,
+                    end,
+                    close: Close::Length,
+                    ..*place
+                };
+                self.sequence(&place, Sniff::Yes).map(Some)
             }
-            self.budget.take_element()?;
-            let (offset, left) = (self.stream.position(), place.end - self.stream.position());
-            let (end, close) = match header.length {
-                Some(length) if length > left => {
-                    return Err(ReadError::cut(ITEM, offset, length, left));
-                }
-                Some(length) => (offset + length, Close::Length),
-                None => (place.end, Close::Delimiter),
-            };
-            let encoding = match sniffing {
-                Sniff::Yes => self
-                    .stream
-                    .peek()?
-                    .and_then(sniff)
-                    .unwrap_or(place.encoding),
-                Sniff::No => place.encoding,
-            };
-            items.push(self.data_set(Place {
-                encoding,
-                end,
-                close,
-                depth,
-                ..*place
-            })?);
+            VR::SQ => self.value(header.tag, VR::UN, length, place).map(Some),
+            vr => self.value(header.tag, vr, length, place).map(Some),
         }
-        Ok(Element {
-            vr: VR::SQ,
-            value: Value::Items(items),
-        })
     }
 
     /// Reads a value, whose length has been checked.
@@ -418,14 +326,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     }
 }
 
-/// Whether each item is asked which encoding it is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sniff {
-    Yes,
-    No,
-}
-
-fn is_pixel_data(tag: Tag) -> bool {
+pub(super) fn is_pixel_data(tag: Tag) -> bool {
     matches!(
         tag,
         tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA

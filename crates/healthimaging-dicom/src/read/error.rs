@@ -65,7 +65,7 @@ pub enum ReadError {
         limit: usize,
     },
     /// Values too large together.
-    #[error("the values of the data set take more than {limit} bytes")]
+    #[error("the values and items of the data set take more than {limit} bytes of memory")]
     TooLarge {
         /// The most that is kept.
         limit: u64,

@@ -3,7 +3,7 @@
 /// What a file may cost at most; more is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
-    /// Bytes of all values kept in memory together, as decoded.
+    /// Bytes of all values kept in memory together, as decoded; an item of a sequence counts as 500.
     pub header_bytes: u64,
     /// Bytes of one binary value (OB, OD, OF, OL, OV, OW, UN) kept in memory; a larger one stays
     /// [`crate::Value::Apart`].

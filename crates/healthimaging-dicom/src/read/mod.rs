@@ -16,6 +16,7 @@ mod limits;
 mod meta;
 mod part10;
 mod pixel_data;
+mod sequences;
 mod stream;
 mod values;
 mod warning;

@@ -207,6 +207,15 @@ fn more_elements_and_bytes_than_the_limits() {
 }
 
 #[test]
+fn more_items_than_memory() {
+    let items = whole_item(b"").repeat(600_000);
+    let sequence = element(Tag(0x0008, 0x1032), "SQ", &items);
+    let error = refusal(&file(EXPLICIT, &[identity(), sequence].concat()));
+    let expected = "the values and items of the data set take more than 268435456 bytes of memory";
+    assert_eq!(error, expected);
+}
+
+#[test]
 fn a_deflated_data_set_that_becomes_too_large() {
     let pixels = element(Tag(0x7FE0, 0x0010), "OB", &vec![0; 32 << 20]);
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());

@@ -185,6 +185,53 @@ fn standard_elements_of_unknown_vr_have_that_of_the_dictionary() {
 }
 
 #[test]
+fn a_standard_sequence_of_unknown_vr_is_read_where_it_is_one() {
+    let inner = implicit(Tag(0x0008, 0x0100), b"CODE");
+    let data_set = read_elements(
+        &[
+            element(Tag(0x0008, 0x1032), "UN", &whole_item(&inner)),
+            element(Tag(0x0008, 0x1084), "UN", b"no items at all."),
+            element(Tag(0x0008, 0x1110), "UN", b""),
+        ]
+        .concat(),
+    );
+    let Value::Items(items) = value(&data_set, 0x0008, 0x1032) else {
+        panic!("no items")
+    };
+    assert_eq!(items[0].text(tags::CODE_VALUE), Some("CODE"));
+    let bytes = Value::Bytes(b"no items at all.".to_vec());
+    assert_eq!(value(&data_set, 0x0008, 0x1084), &bytes);
+    assert_eq!(value(&data_set, 0x0008, 0x1110), &Value::Items(vec![]));
+}
+
+#[test]
+fn an_encapsulated_icon_is_left_out_with_a_warning() {
+    let icon = [
+        header(Tag(0x7FE0, 0x0010), "OB", UNDEFINED),
+        whole_item(b""),
+        whole_item(b"icon"),
+        sequence_end(),
+    ]
+    .concat();
+    let data_set = [
+        identity(),
+        element(Tag(0x0088, 0x0200), "SQ", &whole_item(&icon)),
+    ]
+    .concat();
+    let bytes = file(JPEG, &data_set);
+    let file = read(&bytes).unwrap();
+    assert_eq!(
+        file.warnings,
+        [ReadWarning::NestedFragments(tags::PIXEL_DATA)]
+    );
+    assert!(file.pixels().is_none());
+    let Value::Items(items) = value(&file.data_set, 0x0088, 0x0200) else {
+        panic!("no items")
+    };
+    assert!(items[0].elements.is_empty());
+}
+
+#[test]
 fn private_creators_in_implicit_vr_are_text() {
     let uid = |group, element, value: &[u8]| implicit(Tag(group, element), value);
     let data_set = [
