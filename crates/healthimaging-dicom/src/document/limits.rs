@@ -38,19 +38,15 @@ pub(crate) fn is_uid(text: &str) -> bool {
 }
 
 impl SplitInstance {
-    /// Keywords of attributes that are longer than the service takes: a reason for the warning
-    /// `INVALID_DICOM_VALUE_LENGTH` (B202).
+    /// Attributes that are longer than the service takes, each with the most characters it takes: a
+    /// reason for the warning `INVALID_DICOM_VALUE_LENGTH` (B202).
     #[must_use]
-    pub fn over_long_attributes(&self) -> Vec<&'static str> {
+    pub fn over_long_attributes(&self) -> Vec<(&'static str, usize)> {
         let over_long = |(keyword, longest): &&(&str, usize)| {
-            self.text(keyword)
-                .is_some_and(|text| text.chars().count() > *longest)
+            let text = self.text(keyword);
+            text.is_some_and(|text| text.chars().count() > *longest)
         };
-        LONGEST
-            .iter()
-            .filter(over_long)
-            .map(|(keyword, _)| *keyword)
-            .collect()
+        LONGEST.iter().filter(over_long).copied().collect()
     }
 
     /// Keywords of UIDs that are not well formed: a reason for the warning `INVALID_UID_FORMAT`

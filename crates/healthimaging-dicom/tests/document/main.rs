@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod copy;
+mod corpus;
 mod depth;
 mod dicom_json;
 mod part10;

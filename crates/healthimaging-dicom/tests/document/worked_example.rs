@@ -159,6 +159,6 @@ fn over_long_and_malformed_values_are_told() {
         .insert("PatientSex".to_owned(), "F".repeat(17).into());
     odd.study
         .insert("StudyInstanceUID".to_owned(), "1..2".into());
-    assert_eq!(odd.over_long_attributes(), ["PatientSex"]);
+    assert_eq!(odd.over_long_attributes(), [("PatientSex", 16)]);
     assert_eq!(odd.malformed_uids(), ["StudyInstanceUID"]);
 }
