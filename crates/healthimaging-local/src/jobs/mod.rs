@@ -1,22 +1,17 @@
-//! Import jobs.
+//! Import jobs: list, read headers, group, store, write the outcome.
+//!
+//! A job is run by the process that accepted it, which holds the lease `locks/job-<id>.lock`. When that
+//! process dies, the holder of the store's lease takes the job over: files that have an outcome in
+//! the catalogue are done, the rest is done again.
 
-use healthimaging::JobId;
+mod carry_out;
+mod inputs;
+mod output;
+mod paths;
+mod progress;
+mod rows;
+mod run;
 
-use crate::error::Result;
-use crate::shared::SharedStore;
-
-/// How far an import job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ImportProgress {}
-
-/// What an import job did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ImportSummary {}
-
-/// Begins to run a job that was just accepted.
-pub(crate) fn run(_shared: &SharedStore, _job: JobId) {}
-
-/// Runs jobs whose process has died. Called every two seconds by the holder of the store's lease.
-pub(crate) async fn adopt(_shared: &SharedStore) -> Result<()> {
-    Ok(())
-}
+pub(crate) use carry_out::{adopt, run};
+pub use paths::{ImportSummary, RefusedFile};
+pub use progress::ImportProgress;

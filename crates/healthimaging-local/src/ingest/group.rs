@@ -1,0 +1,336 @@
+//! Which image set files join, and the one transaction that makes it so.
+//!
+//! Seven attributes group (AWS HealthImaging developer guide, "Understanding image sets"). What agrees
+//! with the primary sets of its study becomes or extends the primary set of its series; what does not
+//! becomes a new non-primary set.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
+use healthimaging::{DatastoreId, ImageSetId};
+use healthimaging_dicom::{Document, GroupKey};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use tokio::time::Instant;
+
+use super::content;
+use super::file::StoredFile;
+use super::outcome::{Imported, Outcome, Refusal, Warning};
+use super::sink::{SealedPack, Sink};
+use crate::error::{Result, StoreError};
+use crate::index::content::{self as rows, Content, StoredContent};
+use crate::index::datastores;
+use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
+use crate::index::packs::{self, BlobPlace};
+use crate::new_id;
+use crate::shared::SharedStore;
+
+/// How long to wait for another write to the same image set.
+const LOCKED_AT_MOST: Duration = Duration::from_secs(60);
+const LOCKED_RETRY: Duration = Duration::from_millis(50);
+
+/// Writes down the outcomes of files in the transaction that stores them.
+pub(crate) type Recorder =
+    Arc<dyn Fn(&Transaction<'_>, &[(usize, Outcome)]) -> Result<()> + Send + Sync>;
+
+/// A file that is stored, under a number that means something to the caller.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) number: usize,
+    pub(crate) file: StoredFile,
+}
+
+/// Files that belong together, and where they go.
+pub(crate) struct Group {
+    pub(crate) shared: SharedStore,
+    pub(crate) datastore: DatastoreId,
+    /// Row of the data store.
+    pub(crate) datastore_row: i64,
+    pub(crate) key: GroupKey,
+    pub(crate) recorder: Recorder,
+}
+
+/// Files of a group, joined.
+struct Joined {
+    document: Document,
+    blobs: Vec<BlobPlace>,
+    files: Vec<(usize, Vec<Warning>)>,
+}
+
+/// Where files of a group go, as the catalogue is now.
+#[derive(Debug)]
+enum Place {
+    New(Hierarchy),
+    Extend(ImageSetRow, StoredContent),
+    /// A write to the set that they should join is under way.
+    Locked,
+}
+
+/// The content that files make, and what has to be still true when it is written.
+struct Prepared {
+    place: Place,
+    id: ImageSetId,
+    content: Content,
+}
+
+impl Group {
+    /// Stores the files, which came in the order of their keys: of two with the same SOP Instance UID
+    /// the later one stays. `refused` are outcomes to write down along with theirs.
+    pub(crate) async fn store(
+        self,
+        sink: Arc<Sink>,
+        arrivals: Vec<Arrival>,
+        refused: Vec<(usize, Refusal)>,
+    ) -> Result<Vec<(usize, Outcome)>> {
+        let refused = refused.into_iter();
+        let refused: Vec<_> = refused
+            .map(|(number, refusal)| (number, Outcome::Refused(refusal)))
+            .collect();
+        if arrivals.is_empty() {
+            return self.record(refused).await;
+        }
+        let joined = Arc::new(join(arrivals));
+        let sealed = blocking(move || sink.seal()).await?;
+        let group = Arc::new(self);
+        let deadline = Instant::now() + LOCKED_AT_MOST;
+        while Instant::now() < deadline {
+            let attempt = Arc::clone(&group).attempt(&joined, sealed.as_ref(), &refused);
+            if let Some(outcomes) = attempt.await? {
+                return Ok(outcomes);
+            }
+            tokio::time::sleep(LOCKED_RETRY).await;
+        }
+        let busy = Refusal::fault("the image set stayed LOCKED by another write; import it again");
+        let files = joined.files.iter();
+        let busy = files.map(|(number, _)| (*number, Outcome::Refused(busy.clone())));
+        let outcomes = refused.into_iter().chain(busy).collect();
+        group.record(outcomes).await
+    }
+
+    /// Tries once; `None` when the set is locked, or was written to meanwhile.
+    async fn attempt(
+        self: Arc<Self>,
+        joined: &Arc<Joined>,
+        sealed: Option<&SealedPack>,
+        refused: &[(usize, Outcome)],
+    ) -> Result<Option<Vec<(usize, Outcome)>>> {
+        let (group, files) = (Arc::clone(&self), Arc::clone(joined));
+        let Some(prepared) = blocking(move || group.prepare(&files)).await? else {
+            return Ok(None);
+        };
+        let (files, mut outcomes) = (Arc::clone(joined), refused.to_vec());
+        let pack = sealed.map(|sealed| sealed.id.clone());
+        let catalogue = self.shared.catalogue.clone();
+        catalogue
+            .write(move |transaction| {
+                let Some((row, imported)) = self.commit(transaction, &prepared)? else {
+                    return Ok(None);
+                };
+                if let Some(pack) = &pack {
+                    packs::adopt(transaction, pack, row, &files.blobs)?;
+                }
+                outcomes.extend(files.files.iter().map(|(number, warnings)| {
+                    let warnings = warnings.clone();
+                    let imported = Imported {
+                        warnings,
+                        ..imported.clone()
+                    };
+                    (*number, Outcome::Imported(imported))
+                }));
+                (self.recorder)(transaction, &outcomes)?;
+                Ok(Some(outcomes))
+            })
+            .await
+    }
+
+    /// Makes the content of the new version, outside of any write transaction. Blocks.
+    fn prepare(&self, joined: &Joined) -> Result<Option<Prepared>> {
+        let place = self
+            .shared
+            .catalogue
+            .read_blocking(|connection| self.place(connection))?;
+        let place = match place {
+            Place::Locked => return Ok(None),
+            Place::New(hierarchy) => Place::New(hierarchy),
+            Place::Extend(set, stored) => {
+                let mut document = content::unpack(&stored)?;
+                let series = &self.key.series.series_instance_uid;
+                if document.group_key(series).as_ref() == Some(&self.key) {
+                    merge(&mut document, &joined.document);
+                    let content = content::pack(&document, &self.datastore, &set.id)?;
+                    return Ok(Some(Prepared {
+                        id: set.id.clone(),
+                        place: Place::Extend(set, stored),
+                        content,
+                    }));
+                }
+                Place::New(Hierarchy::Apart)
+            }
+        };
+        let id = new_id::image_set_id()?;
+        let content = content::pack(&joined.document, &self.datastore, &id)?;
+        Ok(Some(Prepared { place, id, content }))
+    }
+
+    /// Where the files go, but for the attributes of the series, which only the document holds.
+    fn place(&self, connection: &Connection) -> Result<Place> {
+        let GroupKey { study, series } = &self.key;
+        let of_study =
+            image_sets::primaries(connection, self.datastore_row, &study.study_instance_uid)?;
+        if of_study.iter().any(|primary| primary.study != *study) {
+            return Ok(Place::New(Hierarchy::Apart));
+        }
+        let same_series = of_study
+            .into_iter()
+            .find(|primary| primary.series_instance_uid == series.series_instance_uid);
+        let Some(found) = same_series else {
+            let elsewhere = self.is_series_of_another_study(connection)?;
+            let hierarchy = if elsewhere {
+                Hierarchy::Apart
+            } else {
+                Hierarchy::Primary
+            };
+            return Ok(Place::New(hierarchy));
+        };
+        if found.set.state != ImageSetState::Active {
+            return Ok(Place::Locked);
+        }
+        let latest = found.set.latest_version.into();
+        let version = image_sets::version(connection, found.set.row, latest)?;
+        let stored = rows::stored(connection, found.set.row, &version)?;
+        let stored =
+            stored.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
+        Ok(Place::Extend(found.set, stored))
+    }
+
+    /// A primary set of the same series with another study disagrees in one of the seven.
+    fn is_series_of_another_study(&self, connection: &Connection) -> Result<bool> {
+        let GroupKey { study, series } = &self.key;
+        let found: Option<i64> = connection
+            .prepare_cached(
+                "SELECT 1 FROM image_set
+                 WHERE datastore = ?1 AND series_instance_uid = ?2 AND is_primary = 1
+                     AND state <> 'DELETED' AND study_instance_uid IS NOT ?3
+                 LIMIT 1",
+            )?
+            .query_row(
+                (
+                    self.datastore_row,
+                    &series.series_instance_uid,
+                    &study.study_instance_uid,
+                ),
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// Writes the version, if the catalogue still is as it was when the content was made.
+    fn commit(
+        &self,
+        transaction: &Transaction<'_>,
+        prepared: &Prepared,
+    ) -> Result<Option<(i64, Imported)>> {
+        datastores::find_active(transaction, &self.datastore)?;
+        let at = self.shared.now();
+        let (row, version, is_primary) = match (&prepared.place, self.place(transaction)?) {
+            (Place::Extend(was, _), Place::Extend(now, _))
+                if was.row == now.row && was.latest_version == now.latest_version =>
+            {
+                let workflow = ImageSetWorkflowStatus::Imported;
+                let content = &prepared.content;
+                let version = rows::add_version(transaction, &now, workflow, content, at)?;
+                (now.row, version, true)
+            }
+            // A set of the series that appeared meanwhile may want these files.
+            (Place::New(Hierarchy::Apart), now) if now_is_apart(&now) => (
+                self.create(transaction, prepared, Hierarchy::Apart)?,
+                1,
+                false,
+            ),
+            (Place::New(Hierarchy::Primary), Place::New(Hierarchy::Primary)) => (
+                self.create(transaction, prepared, Hierarchy::Primary)?,
+                1,
+                true,
+            ),
+            _ => return Ok(None),
+        };
+        Ok(Some((
+            row,
+            Imported {
+                image_set: prepared.id.clone(),
+                version,
+                is_primary,
+                warnings: Vec::new(),
+            },
+        )))
+    }
+
+    fn create(
+        &self,
+        transaction: &Transaction<'_>,
+        prepared: &Prepared,
+        hierarchy: Hierarchy,
+    ) -> Result<i64> {
+        let new = NewImageSet {
+            id: &prepared.id,
+            datastore: self.datastore_row,
+            hierarchy,
+            state: ImageSetState::Active,
+            workflow: ImageSetWorkflowStatus::Created,
+            force: Force::No,
+        };
+        rows::create(transaction, &new, &prepared.content, self.shared.now())
+    }
+
+    /// Writes down outcomes alone.
+    async fn record(&self, outcomes: Vec<(usize, Outcome)>) -> Result<Vec<(usize, Outcome)>> {
+        let recorder = Arc::clone(&self.recorder);
+        self.shared
+            .catalogue
+            .write(move |transaction| {
+                recorder(transaction, &outcomes)?;
+                Ok(outcomes)
+            })
+            .await
+    }
+}
+
+/// A set that disagrees in the series' own attributes still does: they do not change in primary sets.
+fn now_is_apart(now: &Place) -> bool {
+    matches!(now, Place::New(Hierarchy::Apart) | Place::Extend(..))
+}
+
+fn join(arrivals: Vec<Arrival>) -> Joined {
+    let mut document = Document::default();
+    let mut blobs: HashMap<String, Vec<BlobPlace>> = HashMap::new();
+    let mut files = Vec::with_capacity(arrivals.len());
+    for Arrival { number, file } in arrivals {
+        // What a later file replaces is left in the pack, and named nowhere.
+        blobs.insert(file.split.sop_uid.clone(), file.blobs);
+        document.add(file.split);
+        files.push((number, file.warnings));
+    }
+    Joined {
+        document,
+        blobs: blobs.into_values().flatten().collect(),
+        files,
+    }
+}
+
+/// Adds instances to a stored document, which keeps its own patient, study and series attributes.
+fn merge(document: &mut Document, incoming: &Document) {
+    for (uid, series) in &incoming.series {
+        let into = document.series.entry(uid.clone()).or_default();
+        let instances = series.instances.iter();
+        into.instances
+            .extend(instances.map(|(uid, instance)| (uid.clone(), instance.clone())));
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}

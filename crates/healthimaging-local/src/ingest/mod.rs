@@ -1,0 +1,16 @@
+//! From DICOM files to image sets: read, group, encode, store. Knows nothing of jobs.
+
+mod checks;
+pub(crate) mod content;
+mod file;
+mod group;
+mod memory;
+mod outcome;
+mod pixels;
+mod sink;
+
+pub(crate) use file::{Header, OpenFile, StoredFile, store};
+pub(crate) use group::{Arrival, Group, Recorder};
+pub(crate) use memory::Budget;
+pub(crate) use outcome::{Failure, Imported, Outcome, Refusal};
+pub(crate) use sink::Sink;

@@ -1,0 +1,216 @@
+//! What became of a file, in the words of the service's import output.
+
+use healthimaging::{Error, ErrorKind, ImageSetId};
+use healthimaging_dicom::{FrameError, ReadError, ReadWarning};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// It is in an image set.
+    Imported(Imported),
+    /// It is not.
+    Refused(Refusal),
+}
+
+/// Where a file went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Imported {
+    pub(crate) image_set: ImageSetId,
+    pub(crate) version: u32,
+    pub(crate) is_primary: bool,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Why a file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// The service's exception.
+    pub(crate) exception: String,
+    /// In words without patient data.
+    pub(crate) message: String,
+}
+
+const SERVER_FAULT: &str = "InternalServerException";
+
+impl Refusal {
+    /// The file itself is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self {
+            exception: "ValidationException".to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The file may be right; this program or its machine failed.
+    pub(crate) fn fault(message: impl Into<String>) -> Self {
+        Self {
+            exception: SERVER_FAULT.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Whether the file is not to blame.
+    pub(crate) fn is_fault(&self) -> bool {
+        self.exception == SERVER_FAULT
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(_) => Self::fault(error.message()),
+            _ => Self::invalid(error.message()),
+        }
+    }
+}
+
+impl From<FrameError> for Refusal {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Io(_) => Self::fault(error.to_string()),
+            _ => Self::invalid(error.to_string()),
+        }
+    }
+}
+
+/// For objects that cannot be opened.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let exception = match error.kind() {
+            ErrorKind::NotFound => "ResourceNotFoundException",
+            ErrorKind::AccessDenied | ErrorKind::Credentials => "AccessDeniedException",
+            ErrorKind::Validation => "ValidationException",
+            _ => SERVER_FAULT,
+        };
+        Self {
+            exception: exception.to_owned(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+/// Why a file has no image: its own fault, or one that stops the whole job.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// This file only.
+    File(Refusal),
+    /// The store failed: disk full, catalogue unusable.
+    Store(StoreError),
+}
+
+impl<T: Into<Refusal>> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Self::File(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A warning of the import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Warning {
+    pub(crate) reason: Reason,
+    /// In words without patient data.
+    pub(crate) message: String,
+}
+
+/// The service's warning reasons that this store gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reason {
+    CoercionOfDataElements,
+    ElementsDiscarded,
+    TranscodingException,
+    FramesExtractionFailure,
+    FrameNumberMismatch,
+    InvalidOffsetTable,
+    UnsupportedTransferSyntax,
+    InvalidUidFormat,
+    InvalidDicomValueLength,
+}
+
+impl Reason {
+    const ALL: [Self; 9] = [
+        Self::CoercionOfDataElements,
+        Self::ElementsDiscarded,
+        Self::TranscodingException,
+        Self::FramesExtractionFailure,
+        Self::FrameNumberMismatch,
+        Self::InvalidOffsetTable,
+        Self::UnsupportedTransferSyntax,
+        Self::InvalidUidFormat,
+        Self::InvalidDicomValueLength,
+    ];
+
+    /// The number, as the service's table prints it in decimal; for the last two that is one more than
+    /// their hexadecimal B201 and B202.
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::CoercionOfDataElements => 45056,
+            Self::ElementsDiscarded => 45062,
+            Self::TranscodingException => 45312,
+            Self::FramesExtractionFailure => 45328,
+            Self::FrameNumberMismatch => 45329,
+            Self::InvalidOffsetTable => 45330,
+            Self::UnsupportedTransferSyntax => 45344,
+            Self::InvalidUidFormat => 45570,
+            Self::InvalidDicomValueLength => 45571,
+        }
+    }
+
+    /// The word in `warning.ndjson`.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::CoercionOfDataElements => "CoercionOfDataElements",
+            Self::ElementsDiscarded => "ElementsDiscarded",
+            Self::TranscodingException => "TranscodingException",
+            Self::FramesExtractionFailure => "FramesExtractionFailure",
+            Self::FrameNumberMismatch => "FrameNumberMismatch",
+            Self::InvalidOffsetTable => "InvalidOffsetTable",
+            Self::UnsupportedTransferSyntax => "UnsupportedTransferSyntax",
+            Self::InvalidUidFormat => "InvalidUidFormat",
+            Self::InvalidDicomValueLength => "InvalidDicomValueLength",
+        }
+    }
+
+    /// The reason with a code.
+    pub(crate) fn of_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// Whether it is about the pixels, which makes it the one that `WarningReason` shows.
+    const fn is_about_pixels(self) -> bool {
+        matches!(self.code(), 45312..=45344)
+    }
+}
+
+impl Warning {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The warning that an oddity of the file amounts to, if any.
+    pub(crate) fn of_reading(odd: &ReadWarning) -> Option<Self> {
+        let reason = Reason::of_code(odd.warning_code()?)?;
+        Some(Self::new(reason, odd.to_string()))
+    }
+
+    /// The one code of several that `WarningReason` (0008,1196) shows.
+    pub(crate) fn shown(warnings: &[Self]) -> Option<u16> {
+        let pixels = warnings
+            .iter()
+            .find(|warning| warning.reason.is_about_pixels());
+        pixels
+            .or(warnings.first())
+            .map(|warning| warning.reason.code())
+    }
+}

@@ -1,0 +1,121 @@
+//! What an import does with pixel data: encode without loss, keep as received, or keep whole.
+
+mod encode;
+mod plan;
+mod whole;
+
+use std::io::{Read, Seek};
+
+use healthimaging_dicom::{
+    ChecksumType, FrameChecksum, ImageFrame, Instance, Part10, PixelDescription,
+};
+use healthimaging_pixels::LosslessFormat;
+
+use super::outcome::{Failure, Reason, Warning};
+use super::sink::Sink;
+use crate::index::packs::{BlobKind, BlobPlace};
+
+pub(super) use plan::PixelPlan;
+
+/// Native pixel data in little endian, whatever encoded the data set around it.
+pub(super) const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
+
+/// The largest frame, or pixel data kept whole, that is taken: they are held in memory.
+const LARGEST: u64 = 2 << 30;
+
+/// Where the pixels of an instance go.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) format: LosslessFormat,
+    pub(super) sink: &'a Sink,
+    pub(super) instance: &'a mut Instance,
+    pub(super) blobs: &'a mut Vec<BlobPlace>,
+    pub(super) warnings: &'a mut Vec<Warning>,
+}
+
+/// Stores the pixels of a file as planned, and describes them in the instance. Blocks.
+pub(super) fn store<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    plan: PixelPlan,
+    mut target: Target<'_>,
+) -> Result<(), Failure> {
+    if let Some(pixels) = part10.pixels() {
+        let keyword = match pixels.tag.element() {
+            0x0008 => Some("FloatPixelData"),
+            0x0009 => Some("DoubleFloatPixelData"),
+            _ => None,
+        };
+        let details = &mut target.instance.details;
+        details.pixel_element = keyword.map(str::to_owned);
+        details.pixel_vr = Some(pixels.vr.to_string().to_owned());
+    }
+    match plan {
+        PixelPlan::None => Ok(()),
+        PixelPlan::Keep {
+            description,
+            transfer_syntax,
+            ..
+        } => keep(part10, &description, &transfer_syntax, &mut target),
+        PixelPlan::Encode { description, .. } => encode::store(part10, &description, &mut target),
+        PixelPlan::Plain { description, .. } => {
+            whole::store_plain(part10, &description, &mut target)
+        }
+        PixelPlan::Whole {
+            description,
+            warning,
+            ..
+        } => whole::store(part10, description.as_ref(), warning, &mut target),
+    }
+}
+
+/// Stores each frame as it was received.
+fn keep<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    description: &PixelDescription,
+    transfer_syntax: &str,
+    target: &mut Target<'_>,
+) -> Result<(), Failure> {
+    for index in 0..part10.frame_count() {
+        let frame = part10.read_frame(index, LARGEST)?;
+        target.put_received(BlobKind::Frame, transfer_syntax, &frame, Some(description))?;
+    }
+    target.describe(transfer_syntax, ChecksumType::Compressed);
+    Ok(())
+}
+
+impl Target<'_> {
+    /// Stores bytes as they were received, as a frame of the document when its shape is known.
+    fn put_received(
+        &mut self,
+        kind: BlobKind,
+        transfer_syntax: &str,
+        bytes: &[u8],
+        description: Option<&PixelDescription>,
+    ) -> Result<BlobPlace, Failure> {
+        let blob = self.sink.put(kind, Some(transfer_syntax), bytes)?;
+        self.blobs.push(blob.clone());
+        if let Some(description) = description {
+            self.instance.frames.push(ImageFrame {
+                id: blob.id.clone(),
+                checksums: vec![FrameChecksum {
+                    width: description.columns,
+                    height: description.rows,
+                    checksum: blob.crc32,
+                }],
+                min: None,
+                max: None,
+                size: blob.length,
+            });
+        }
+        Ok(blob)
+    }
+
+    fn describe(&mut self, transfer_syntax: &str, checksum_type: ChecksumType) {
+        self.instance.stored_transfer_syntax = Some(transfer_syntax.to_owned());
+        self.instance.checksum_type = Some(checksum_type);
+    }
+
+    fn warn(&mut self, reason: Reason, message: impl Into<String>) {
+        self.warnings.push(Warning::new(reason, message));
+    }
+}

@@ -1,0 +1,183 @@
+//! Frames into the lossless format of the data store, on all cores.
+
+use std::io::{Read, Seek};
+
+use healthimaging_dicom::{
+    ChecksumType, FrameChecksum, ImageFrame, Part10, PixelDescription, PixelRepresentation,
+    PlanarConfiguration,
+};
+use healthimaging_pixels::{
+    CodecError, EncodedFrame, FrameShape, LosslessFormat, Planar, SourceFrame, decode, encode,
+};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::{LARGEST, Target, whole};
+use crate::index::packs::BlobKind;
+use crate::ingest::outcome::{Failure, Reason, Warning};
+
+/// Frames of one file that are in memory together take at most so much, unless one alone takes more.
+const AT_ONCE: u64 = 128 << 20;
+
+/// A frame this large that comes from so much less is not decoded: a few bytes could claim gigabytes.
+const SUSPICIOUS: u64 = 64 << 20;
+const SUSPICIOUS_RATIO: u64 = 500;
+
+/// Stores every frame; falls back to the pixel data as received when one cannot be done.
+pub(super) fn store<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    description: &PixelDescription,
+    target: &mut Target<'_>,
+) -> Result<(), Failure> {
+    let blobs_before = target.blobs.len();
+    let Err(stop) = store_frames(part10, description, target) else {
+        return Ok(());
+    };
+    let error = match stop {
+        Stop::Codec(error) => error,
+        Stop::Failure(failure) => return Err(failure),
+    };
+    target.blobs.truncate(blobs_before);
+    target.instance.frames.clear();
+    let message =
+        format!("the pixel data could not be transcoded and is kept as received: {error}");
+    let warning = Warning::new(Reason::TranscodingException, message);
+    whole::store(part10, Some(description), warning, target)
+}
+
+/// Why the frames were not all stored.
+enum Stop {
+    Codec(CodecError),
+    Failure(Failure),
+}
+
+impl<T: Into<Failure>> From<T> for Stop {
+    fn from(failure: T) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
+fn store_frames<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    description: &PixelDescription,
+    target: &mut Target<'_>,
+) -> Result<(), Stop> {
+    let length = part10.pixels().map_or(0, |pixels| pixels.length);
+    let at_once = frames_at_once(memory_of_a_frame(description, length), description);
+    let syntax = part10.transfer_syntax.clone();
+    let stored = target.format.transfer_syntax();
+    let count = part10.frame_count();
+    let mut photometric = None;
+    for first in (0..count).step_by(at_once) {
+        let mut sources = Vec::with_capacity(at_once);
+        for index in first..count.min(first + at_once) {
+            sources.push(part10.read_frame(index, LARGEST)?);
+        }
+        let format = target.format;
+        let frames: Result<Vec<_>, _> = sources
+            .par_iter()
+            .map(|source| transcode(&syntax, description, source, format))
+            .collect();
+        for (frame, decoded_as) in frames.map_err(Stop::Codec)? {
+            let blob = target
+                .sink
+                .put(BlobKind::Frame, Some(stored), &frame.bytes)?;
+            target.instance.frames.push(ImageFrame {
+                id: blob.id.clone(),
+                checksums: vec![FrameChecksum {
+                    width: description.columns,
+                    height: description.rows,
+                    checksum: frame.facts.crc32,
+                }],
+                min: Some(frame.facts.min),
+                max: Some(frame.facts.max),
+                size: blob.length,
+            });
+            target.blobs.push(blob);
+            photometric = Some(decoded_as);
+        }
+    }
+    target.describe(stored, ChecksumType::Decompressed);
+    if let Some(now) = photometric {
+        tell_photometric(description, now, target);
+    }
+    Ok(())
+}
+
+/// The document says what the stored samples are. `YBR_RCT` and `YBR_ICT` are left: they name a
+/// transform inside of the stream, which every decoder undoes, and not the samples.
+fn tell_photometric(description: &PixelDescription, now: String, target: &mut Target<'_>) {
+    let before = description.photometric.as_str();
+    if now == before || matches!(before, "YBR_RCT" | "YBR_ICT") {
+        return;
+    }
+    let message = format!("PhotometricInterpretation changed from {before} to {now}");
+    target.warn(Reason::CoercionOfDataElements, message);
+    let attributes = &mut target.instance.attributes;
+    attributes.insert("PhotometricInterpretation".to_owned(), Value::String(now));
+}
+
+fn transcode(
+    transfer_syntax: &str,
+    description: &PixelDescription,
+    data: &[u8],
+    format: LosslessFormat,
+) -> Result<(EncodedFrame, String), CodecError> {
+    let source = source_frame(transfer_syntax, description, data);
+    let decoded_length = source.shape.byte_length();
+    let ratio = decoded_length / (data.len() as u64).max(1);
+    if decoded_length > SUSPICIOUS && ratio > SUSPICIOUS_RATIO {
+        return Err(CodecError::Malformed(format!(
+            "{} bytes claim to hold {decoded_length}",
+            data.len()
+        )));
+    }
+    let decoded = decode(&source)?;
+    let encoded = encode(format, &source.shape, &decoded.photometric, &decoded.pixels)?;
+    Ok((encoded, decoded.photometric))
+}
+
+pub(super) fn source_frame<'a>(
+    transfer_syntax: &'a str,
+    description: &'a PixelDescription,
+    data: &'a [u8],
+) -> SourceFrame<'a> {
+    SourceFrame {
+        transfer_syntax,
+        shape: shape(description),
+        photometric: &description.photometric,
+        planar: match description.planar {
+            PlanarConfiguration::Interleaved => Planar::Interleaved,
+            PlanarConfiguration::Planes => Planar::Planes,
+        },
+        data,
+    }
+}
+
+pub(super) fn shape(description: &PixelDescription) -> FrameShape {
+    FrameShape {
+        rows: description.rows,
+        columns: description.columns,
+        samples_per_pixel: description.samples_per_pixel,
+        bits_allocated: description.bits_allocated,
+        bits_stored: description.bits_stored,
+        representation: match description.representation {
+            PixelRepresentation::Unsigned => healthimaging_pixels::PixelRepresentation::Unsigned,
+            PixelRepresentation::Signed => healthimaging_pixels::PixelRepresentation::Signed,
+        },
+    }
+}
+
+/// Source, pixels, encoded frame and the pixels decoded again for comparison.
+pub(super) fn memory_of_a_frame(description: &PixelDescription, length: u64) -> u64 {
+    let source = length / u64::from(description.number_of_frames.max(1));
+    let decoded = shape(description).byte_length();
+    source.saturating_add(decoded.saturating_mul(3))
+}
+
+pub(super) fn frames_at_once(memory_of_one: u64, description: &PixelDescription) -> usize {
+    let frames = usize::try_from(description.number_of_frames).unwrap_or(usize::MAX);
+    let fitting = usize::try_from(AT_ONCE / memory_of_one.max(1)).unwrap_or(usize::MAX);
+    let most = frames.min(2 * rayon::current_num_threads());
+    fitting.min(most).max(1)
+}

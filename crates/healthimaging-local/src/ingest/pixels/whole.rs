@@ -1,0 +1,106 @@
+//! Pixel data as one blob: frames that cannot be told apart, decoded, or held by a lossless format.
+
+use std::io::{Read, Seek};
+
+use healthimaging_dicom::{ByteOrder, ChecksumType, Part10, PixelDescription, PixelLayout};
+use healthimaging_pixels::{CodecError, decode};
+
+use super::encode::source_frame;
+use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST, Target};
+use crate::index::packs::BlobKind;
+use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
+
+/// Stores the pixel data as received.
+pub(super) fn store<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    description: Option<&PixelDescription>,
+    warning: Warning,
+    target: &mut Target<'_>,
+) -> Result<(), Failure> {
+    let Some(pixels) = part10.pixels() else {
+        return Ok(());
+    };
+    if pixels.length > LARGEST {
+        return Err(Refusal::invalid(format!(
+            "{}; {} bytes are too many to keep whole, the limit is {LARGEST}",
+            warning.message, pixels.length
+        ))
+        .into());
+    }
+    let native = pixels.layout == PixelLayout::Native;
+    let little = description.is_some_and(|found| found.byte_order == ByteOrder::Little);
+    // How the data set around them was encoded says nothing about native bytes in little endian.
+    let syntax = if native && little && is_uncompressed(&part10.transfer_syntax) {
+        EXPLICIT_LITTLE_ENDIAN.to_owned()
+    } else {
+        part10.transfer_syntax.clone()
+    };
+    let mut bytes = Vec::new();
+    part10
+        .read_pixel_blob_into(&mut bytes)
+        .map_err(|error| Refusal::fault(format!("the pixel data could not be read: {error}")))?;
+    put(&bytes, &syntax, description, warning, target)
+}
+
+/// Stores native frames in little endian, interleaved by pixel; as received when they make no sense.
+pub(super) fn store_plain<S: Read + Seek>(
+    part10: &mut Part10<S>,
+    description: &PixelDescription,
+    target: &mut Target<'_>,
+) -> Result<(), Failure> {
+    let message = format!(
+        "samples of {} bits cannot be transcoded; the pixel data is kept whole",
+        description.bits_allocated
+    );
+    let warning = Warning::new(Reason::TranscodingException, message);
+    let syntax = part10.transfer_syntax.clone();
+    let mut bytes = Vec::new();
+    for index in 0..part10.frame_count() {
+        let frame = part10.read_frame(index, LARGEST)?;
+        let decoded: Result<_, CodecError> = decode(&source_frame(&syntax, description, &frame));
+        let Ok(decoded) = decoded else {
+            return store(part10, Some(description), warning, target);
+        };
+        bytes.extend_from_slice(&decoded.pixels);
+    }
+    let attributes = &mut target.instance.attributes;
+    if let Some(planar) = attributes.get_mut("PlanarConfiguration") {
+        *planar = 0.into();
+    }
+    put(
+        &bytes,
+        EXPLICIT_LITTLE_ENDIAN,
+        Some(description),
+        warning,
+        target,
+    )
+}
+
+/// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`); not
+/// when nobody knows where its frames are.
+fn put(
+    bytes: &[u8],
+    transfer_syntax: &str,
+    description: Option<&PixelDescription>,
+    warning: Warning,
+    target: &mut Target<'_>,
+) -> Result<(), Failure> {
+    let for_want_of_a_codec = matches!(
+        warning.reason,
+        Reason::TranscodingException | Reason::UnsupportedTransferSyntax
+    );
+    let shown = description.filter(|_| for_want_of_a_codec);
+    let kind = match shown {
+        Some(_) => BlobKind::Frame,
+        None => BlobKind::Pixels,
+    };
+    let blob = target.put_received(kind, transfer_syntax, bytes, shown)?;
+    target.describe(transfer_syntax, ChecksumType::Compressed);
+    target.instance.details.pixel_blob = Some(blob.id);
+    target.warnings.push(warning);
+    Ok(())
+}
+
+fn is_uncompressed(transfer_syntax: &str) -> bool {
+    !healthimaging_pixels::is_encapsulated(transfer_syntax)
+}

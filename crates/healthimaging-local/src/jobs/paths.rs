@@ -1,0 +1,173 @@
+//! Imports from the command line, which allows the paths that it names.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthimaging::model::JobStatus;
+use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result};
+use healthimaging_objects::file_uri;
+
+use super::carry_out::carry_out;
+use super::progress::ImportProgress;
+use super::rows::{self, JobRow};
+use crate::error::StoreError;
+use crate::index::datastores;
+use crate::index::import_jobs::{NewImportJob, insert};
+use crate::new_id;
+use crate::operations::import_jobs;
+use crate::store::LocalStore;
+
+/// How often the caller hears of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Name of such jobs.
+const JOB_NAME: &str = "import";
+/// Refused files that a summary names.
+const REFUSED_AT_MOST: usize = 100;
+
+/// What an import job did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// The job.
+    pub job_id: JobId,
+    /// `COMPLETED` or `FAILED`; still running when the store was closed meanwhile.
+    pub status: JobStatus,
+    /// Why it failed.
+    pub message: Option<String>,
+    /// The counters at its end.
+    pub progress: ImportProgress,
+    /// Where its output is.
+    pub output_s3_uri: ObjectUri,
+    /// Files that were refused: the first 100, in the order of their names.
+    pub refused_files: Vec<RefusedFile>,
+}
+
+/// A file that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedFile {
+    /// Its key: for a file its path.
+    pub key: String,
+    /// Why.
+    pub message: String,
+}
+
+impl LocalStore {
+    /// Imports files and folders, as a job that reads these paths and nothing else.
+    ///
+    /// Returns when the job has ended; `progress` is called now and then until it does. The job goes on
+    /// in the store when the caller stops waiting. `Validation` for a path that is not there.
+    pub async fn import_paths(
+        &self,
+        datastore: &DatastoreId,
+        paths: &[PathBuf],
+        progress: impl Fn(ImportProgress) + Send,
+    ) -> Result<ImportSummary> {
+        let job = self.submit_paths(datastore, paths).await?;
+        let (shared, id) = (Arc::clone(&self.shared), job.clone());
+        let mut running = self
+            .shared
+            .tasks
+            .spawn(async move { carry_out(&shared, &id).await });
+        loop {
+            tokio::select! {
+                ended = &mut running => break ended.map_err(StoreError::Task)??,
+                () = tokio::time::sleep(PROGRESS_EVERY) => {
+                    progress(self.import_progress(&job).await?);
+                }
+            }
+        }
+        let ended = self.job(&job).await?;
+        progress(ended.progress);
+        self.summary(ended).await
+    }
+
+    /// How far an import job is.
+    pub async fn import_progress(&self, job: &JobId) -> Result<ImportProgress> {
+        Ok(self.job(job).await?.progress)
+    }
+
+    async fn job(&self, id: &JobId) -> Result<JobRow> {
+        let id = id.clone();
+        let found = self
+            .shared
+            .catalogue
+            .read(move |connection| rows::find(connection, &id));
+        Ok(found.await?)
+    }
+
+    async fn submit_paths(&self, datastore: &DatastoreId, paths: &[PathBuf]) -> Result<JobId> {
+        let paths: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| found(path))
+            .collect::<Result<_>>()?;
+        let input = common_folder(&paths)
+            .ok_or_else(|| Error::validation("there is nothing to import; name a path"))?;
+        let input = file_uri(&input)?;
+        let output = import_jobs::default_output(&self.shared)?;
+        let local_paths = serde_json::to_string(&paths)
+            .map_err(|error| Error::validation("a path is not UTF-8").with_source(error))?;
+        let id = new_id::job_id()?;
+        let (job, datastore, at) = (id.clone(), datastore.clone(), self.shared.now());
+        self.shared
+            .catalogue
+            .write(move |transaction| {
+                let new = NewImportJob {
+                    id: &job,
+                    datastore: datastores::find_active(transaction, &datastore)?.row,
+                    name: JOB_NAME,
+                    role: None,
+                    input: &input,
+                    output: &output,
+                    configuration: None,
+                    local_paths: Some(&local_paths),
+                };
+                insert(transaction, &new, at)
+            })
+            .await?;
+        Ok(id)
+    }
+
+    async fn summary(&self, job: JobRow) -> Result<ImportSummary> {
+        Ok(ImportSummary {
+            refused_files: self.refused_files(&job).await,
+            job_id: job.id,
+            status: job.status,
+            message: job.message,
+            progress: job.progress,
+            output_s3_uri: job.output_uri,
+        })
+    }
+
+    /// From the output in the store's own folder; none when it cannot be read.
+    async fn refused_files(&self, job: &JobRow) -> Vec<RefusedFile> {
+        let folder = format!("{}-DicomImport-{}", job.datastore, job.id);
+        let imports = self.shared.config.data_dir.join("imports");
+        let path = imports.join(folder).join("FAILURE/failure.ndjson");
+        let lines = tokio::fs::read_to_string(path).await.unwrap_or_default();
+        let refused = lines.lines().filter_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(RefusedFile {
+                key: line.get("inputFile")?.as_str()?.to_owned(),
+                message: line.get("exception")?.get("message")?.as_str()?.to_owned(),
+            })
+        });
+        refused.take(REFUSED_AT_MOST).collect()
+    }
+}
+
+fn found(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(|error| {
+        let message = format!("{} cannot be read: {}", path.display(), error.kind());
+        Error::validation(message).with_source(error)
+    })
+}
+
+/// The deepest folder that holds all paths; the path itself when there is one.
+fn common_folder(paths: &[PathBuf]) -> Option<PathBuf> {
+    let (first, rest) = paths.split_first()?;
+    let mut common = first.clone();
+    while rest.iter().any(|path| !path.starts_with(&common)) {
+        common.pop();
+    }
+    Some(common)
+}

@@ -1,0 +1,352 @@
+//! The work of a job.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use healthimaging::ObjectUri;
+use healthimaging::model::LosslessStorageFormat;
+use healthimaging_dicom::GroupKey;
+use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
+use healthimaging_pixels::LosslessFormat;
+use tokio::sync::Semaphore;
+
+use super::inputs::{Inputs, PlannedGroup, PlannedStudy, plan};
+use super::output;
+use super::progress::{Counters, count};
+use super::rows::{self, JobRow};
+use crate::error::{Result, StoreError};
+use crate::index::datastores::{self, DatastoreRow};
+use crate::ingest::{self, Arrival, Budget, Failure, Group, Outcome, Recorder, Sink, StoredFile};
+use crate::shared::SharedStore;
+
+/// How often counters are written down.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// Refused files that are written down together while headers are read.
+const REFUSED_AT_ONCE: usize = 200;
+
+/// A job that runs.
+pub(super) struct Run {
+    shared: SharedStore,
+    job: JobRow,
+    datastore: DatastoreRow,
+    output: Place,
+    output_uri: ObjectUri,
+    inputs: Arc<Inputs>,
+    counters: Arc<Counters>,
+    budget: Budget,
+    /// Files that are open at once.
+    open: Semaphore,
+}
+
+/// How the work ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Each file has an outcome, and the output is written.
+    Completed,
+    /// The store is being closed.
+    Stopped,
+}
+
+/// Why one group was left.
+enum Stop {
+    Closing,
+    Store(StoreError),
+}
+
+impl<T: Into<StoreError>> From<T> for Stop {
+    fn from(error: T) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+fn cores() -> usize {
+    rayon::current_num_threads()
+}
+
+impl Run {
+    /// Finds out what there is to read, and that the outcome can be written.
+    pub(super) async fn prepare(shared: &SharedStore, job: JobRow) -> Result<Self> {
+        let id = job.datastore.clone();
+        let datastore = shared
+            .catalogue
+            .read(move |connection| datastores::find_active(connection, &id))
+            .await?;
+        let objects = objects(shared, &job)?;
+        let output_uri = output::folder(&asked_output(&job), &job.datastore, &job.id)?;
+        let output = objects.place(&output_uri)?;
+        let mut places = Vec::new();
+        if job.local_paths.is_empty() {
+            places.push(objects.place(&job.input_uri)?);
+        }
+        for path in &job.local_paths {
+            places.push(objects.place(&file_uri(path)?)?);
+        }
+        let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
+        let inputs = Inputs::list(places, |key| key.contains(&own_output)).await?;
+        output::probe(&output).await?;
+        let counters = Counters::default();
+        counters
+            .files_total
+            .store(inputs.len() as u64, Ordering::Relaxed);
+        let (row, uri) = (job.row, output_uri.clone());
+        shared
+            .catalogue
+            .write(move |transaction| rows::begin(transaction, row, &uri))
+            .await?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            job,
+            datastore,
+            output,
+            output_uri,
+            inputs: Arc::new(inputs),
+            counters: Arc::new(counters),
+            budget: Budget::default(),
+            open: Semaphore::new(2 * cores()),
+        })
+    }
+
+    /// Reads and stores all files that have no outcome yet, and writes the output.
+    pub(super) async fn to_the_end(&self) -> Result<Ended> {
+        let work = async {
+            let left = self.inputs.without(&self.take_up().await?);
+            let headers = self.read_headers(&left).await?;
+            let studies = plan(headers);
+            stream::iter(studies.into_iter().map(Ok))
+                .try_for_each_concurrent(cores(), |study| self.store_study(study))
+                .await
+        };
+        let done = tokio::select! {
+            done = work => done,
+            never = self.keep_progress() => match never {},
+        };
+        self.write_progress().await?;
+        match done {
+            Ok(()) => {}
+            Err(Stop::Closing) => return Ok(Ended::Stopped),
+            Err(Stop::Store(error)) => return Err(error),
+        }
+        self.write_output().await?;
+        Ok(Ended::Completed)
+    }
+
+    /// Writes what is known of a job that failed; the status matters more than this.
+    pub(super) async fn tell_failure(&self) {
+        if let Err(error) = self.write_output().await {
+            tracing::warn!(job = %self.job.id, %error, "the output of a failed job is not written");
+        }
+    }
+
+    /// Counts what an earlier run has done, and returns its keys.
+    async fn take_up(&self) -> Result<HashSet<String>> {
+        let outcomes = self.outcomes().await?;
+        let mut sets = HashSet::new();
+        for (_, outcome) in &outcomes {
+            self.count_outcome(outcome);
+            if let Outcome::Imported(imported) = outcome {
+                sets.insert(imported.image_set.clone());
+            }
+        }
+        count(&self.counters.image_sets, sets.len());
+        count(&self.counters.files_done, outcomes.len());
+        Ok(outcomes.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Reads all headers; what cannot be read is refused. Only what grouping needs is kept.
+    async fn read_headers(&self, left: &[usize]) -> Result<Vec<(usize, GroupKey)>, Stop> {
+        let mut reading = stream::iter(left.to_vec())
+            .map(|number| async move { (number, self.inputs.header(number).await) })
+            .buffered(2 * cores());
+        let mut headers = Vec::with_capacity(left.len());
+        let mut refused = Vec::new();
+        while let Some((number, header)) = reading.next().await {
+            self.check_open()?;
+            match header {
+                Ok(header) => headers.push((number, header.group)),
+                Err(refusal) => {
+                    self.count_file(number);
+                    refused.push((number, Outcome::Refused(refusal)));
+                }
+            }
+            if refused.len() >= REFUSED_AT_ONCE {
+                self.record(std::mem::take(&mut refused)).await?;
+            }
+        }
+        self.record(refused).await?;
+        Ok(headers)
+    }
+
+    async fn store_study(&self, study: PlannedStudy) -> Result<(), Stop> {
+        for group in study.groups {
+            self.store_group(group).await?;
+        }
+        Ok(())
+    }
+
+    async fn store_group(&self, planned: PlannedGroup) -> Result<(), Stop> {
+        let sink = Arc::new(Sink::new(&self.shared));
+        let mut storing = stream::iter(planned.inputs)
+            .map(|number| self.store_file(number, &sink))
+            .buffered(2 * cores());
+        let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
+        while let Some((number, stored)) = storing.next().await {
+            self.check_open()?;
+            self.count_file(number);
+            match stored {
+                Ok(file) => arrivals.push(Arrival { number, file }),
+                Err(Failure::File(refusal)) => refused.push((number, refusal)),
+                Err(Failure::Store(error)) => return Err(error.into()),
+            }
+        }
+        drop(storing);
+        let group = Group {
+            shared: Arc::clone(&self.shared),
+            datastore: self.datastore.id.clone(),
+            datastore_row: self.datastore.row,
+            key: planned.key,
+            recorder: self.recorder(),
+        };
+        let outcomes = group.store(sink, arrivals, refused).await?;
+        let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));
+        count(
+            &self.counters.image_sets,
+            usize::from(outcomes.iter().any(stored)),
+        );
+        for (_, outcome) in &outcomes {
+            self.count_outcome(outcome);
+        }
+        Ok(())
+    }
+
+    async fn store_file(
+        &self,
+        number: usize,
+        sink: &Arc<Sink>,
+    ) -> (usize, Result<StoredFile, Failure>) {
+        // Never closed.
+        let _turn = self.open.acquire().await.ok();
+        let stored = async {
+            let file = self.inputs.open(number).await.map_err(Failure::File)?;
+            let format = match self.datastore.format {
+                LosslessStorageFormat::Htj2k => LosslessFormat::Htj2k,
+                LosslessStorageFormat::Jpeg2000Lossless => LosslessFormat::Jpeg2000,
+            };
+            ingest::store(file, format, sink, &self.budget).await
+        };
+        (number, stored.await)
+    }
+
+    fn check_open(&self) -> Result<(), Stop> {
+        if self.shared.closing.is_cancelled() {
+            return Err(Stop::Closing);
+        }
+        Ok(())
+    }
+
+    fn recorder(&self) -> Recorder {
+        let (inputs, job) = (Arc::clone(&self.inputs), self.job.row);
+        Arc::new(move |transaction, outcomes| {
+            for (number, outcome) in outcomes {
+                rows::record(transaction, job, inputs.key(*number), outcome)?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn record(&self, outcomes: Vec<(usize, Outcome)>) -> Result<()> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        for (_, outcome) in &outcomes {
+            self.count_outcome(outcome);
+        }
+        let recorder = self.recorder();
+        self.shared
+            .catalogue
+            .write(move |transaction| recorder(transaction, &outcomes))
+            .await
+    }
+
+    fn count_file(&self, number: usize) {
+        count(&self.counters.files_done, 1);
+        let bytes = self.inputs.size(number);
+        self.counters.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn count_outcome(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Refused(_) => count(&self.counters.refused, 1),
+            Outcome::Imported(imported) => {
+                count(
+                    &self.counters.warned,
+                    usize::from(!imported.warnings.is_empty()),
+                );
+            }
+        }
+    }
+
+    async fn keep_progress(&self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(PROGRESS_EVERY).await;
+            if let Err(error) = self.write_progress().await {
+                tracing::warn!(job = %self.job.id, %error, "progress is not written down");
+            }
+        }
+    }
+
+    async fn write_progress(&self) -> Result<()> {
+        let (job, progress) = (self.job.row, self.counters.now());
+        self.shared
+            .catalogue
+            .write(move |transaction| rows::write_progress(transaction, job, &progress))
+            .await
+    }
+
+    async fn outcomes(&self) -> Result<Vec<(String, Outcome)>> {
+        let job = self.job.row;
+        self.shared
+            .catalogue
+            .read(move |connection| rows::outcomes(connection, job))
+            .await
+    }
+
+    async fn write_output(&self) -> Result<()> {
+        let about = output::About {
+            job: &self.job.id,
+            datastore: &self.job.datastore,
+            input_uri: &self.job.input_uri,
+            output_uri: &self.output_uri,
+            scanned: self.inputs.len(),
+        };
+        Ok(output::write(&self.output, &about, &self.outcomes().await?).await?)
+    }
+}
+
+/// The output folder as it was asked for, without the folder of the job that a run adds.
+fn asked_output(job: &JobRow) -> ObjectUri {
+    let own = format!("{}-DicomImport-{}/", job.datastore, job.id);
+    let asked = job.output_uri.as_str().strip_suffix(&own);
+    asked
+        .and_then(|uri| ObjectUri::try_from(uri).ok())
+        .unwrap_or_else(|| job.output_uri.clone())
+}
+
+/// What the job may read and write: what requests may, the paths of the command line, and the default
+/// output folder.
+fn objects(shared: &SharedStore, job: &JobRow) -> Result<Objects> {
+    let config = &shared.config;
+    let downloads = config.data_dir.join("downloads");
+    let made = std::fs::create_dir_all(&downloads);
+    made.map_err(StoreError::file("make", &downloads))?;
+    let mut allowed_paths = config.allowed_paths.clone();
+    allowed_paths.push(config.data_dir.join("imports"));
+    let objects = Objects::new(ObjectsConfig {
+        allowed_paths,
+        s3: config.s3.clone(),
+        download_dir: Some(downloads),
+    });
+    Ok(objects.allowing(&job.local_paths))
+}

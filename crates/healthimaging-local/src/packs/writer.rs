@@ -1,0 +1,103 @@
+//! Writing a pack.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use healthimaging::ImageFrameId;
+
+use super::{MAGIC, RECORD_HEADER, sync_folder};
+use crate::error::{Result, StoreError};
+use crate::index::packs::{self, BlobKind, BlobPlace, PackId};
+use crate::new_id;
+use crate::shared::SharedStore;
+
+/// Writes one pack, holding its lock until it is dropped: keep it until the catalogue names the pack.
+#[derive(Debug)]
+pub(crate) struct PackWriter {
+    id: PackId,
+    path: PathBuf,
+    file: BufWriter<File>,
+    length: u64,
+}
+
+impl PackWriter {
+    /// Makes the file of a new pack and announces it in the catalogue. Blocks.
+    ///
+    /// The file comes first, and locked, so that a sweep cannot take the pack from its writer. A
+    /// crash in between leaves an empty file.
+    pub(crate) fn create(shared: &SharedStore) -> Result<Self> {
+        let id = PackId(new_id::random_hex()?);
+        let path = shared.packs.path(&id);
+        let shelf = shared.packs.make_shelf(&id)?;
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = made.map_err(StoreError::file("make", &path))?;
+        file.lock().map_err(StoreError::file("lock", &path))?;
+        sync_folder(&shelf)?;
+        let at = shared.now();
+        shared
+            .catalogue
+            .write_blocking(|transaction| packs::announce(transaction, &id, at))?;
+        let mut writer = Self {
+            id,
+            path,
+            file: BufWriter::with_capacity(1 << 20, file),
+            length: 0,
+        };
+        writer.put(MAGIC)?;
+        Ok(writer)
+    }
+
+    /// Appends a blob. Blocks.
+    pub(crate) fn append(
+        &mut self,
+        id: &ImageFrameId,
+        kind: BlobKind,
+        transfer_syntax: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<BlobPlace> {
+        let crc32 = crc32fast::hash(bytes);
+        let length = bytes.len() as u64;
+        self.put(&record_header(length, crc32, id))?;
+        let offset = self.length;
+        self.put(bytes)?;
+        Ok(BlobPlace {
+            id: id.clone(),
+            pack: self.id.clone(),
+            offset,
+            length,
+            crc32,
+            kind,
+            transfer_syntax: transfer_syntax.map(str::to_owned),
+        })
+    }
+
+    /// Makes the file durable. Blocks.
+    pub(crate) fn finish(&mut self) -> Result<PackId> {
+        let synced = self.file.flush();
+        synced
+            .and_then(|()| self.file.get_ref().sync_all())
+            .map_err(StoreError::file("write", &self.path))?;
+        Ok(self.id.clone())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all(bytes)
+            .map_err(StoreError::file("write", &self.path))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// What stands before the bytes of a blob.
+pub(super) fn record_header(length: u64, crc32: u32, id: &ImageFrameId) -> [u8; RECORD_HEADER] {
+    let mut header = [0; RECORD_HEADER];
+    header[..8].copy_from_slice(&length.to_le_bytes());
+    header[8..12].copy_from_slice(&crc32.to_le_bytes());
+    // An id has 32 ASCII characters: the rule of its type.
+    for (to, from) in header[12..].iter_mut().zip(id.as_str().bytes()) {
+        *to = from;
+    }
+    header
+}
