@@ -1,7 +1,8 @@
 //! DICOM Part 10 files to and from the image set metadata document; no storage.
 //!
 //! * In: [`read_part10`] reads a file up to its pixels; [`Document::new_instance`] parts what it read
-//!   into the levels of the document, and [`Document::add`] puts it there.
+//!   into the levels of the document, and [`Document::add`] puts it there. A [`MetadataOverride`]
+//!   of the import job replaces values before that.
 //! * Kept: [`Document::to_json`] is the document as the service sends it. What that form cannot say,
 //!   [`Document::details`] holds for [`Document::from_json`].
 //! * Asked: [`SplitInstance::group_key`], [`Document::index_attributes`] and
@@ -16,6 +17,7 @@ mod charset;
 mod data_set;
 mod document;
 mod json;
+mod metadata_override;
 mod read;
 mod update;
 mod write;
@@ -27,6 +29,7 @@ pub use document::{
     SplitInstance, StudyKey,
 };
 pub use json::{dicom_json, text_attribute};
+pub use metadata_override::MetadataOverride;
 pub use read::{
     ByteOrder, Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData,
     PixelDescription, PixelLayout, PixelRepresentation, PlanarConfiguration, ReadError, ReadLimits,

@@ -6,6 +6,7 @@ mod copy;
 mod corpus;
 mod depth;
 mod dicom_json;
+mod metadata_override;
 mod part10;
 mod slice;
 mod update;
