@@ -19,7 +19,7 @@ use crate::plan::{Plan, fingerprint};
 use crate::tool::{Answer, Arguments, to_object};
 
 /// How long a person may think about a plan.
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_mins(10);
 
 /// When a planned tool acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -207,16 +207,14 @@ impl Seals {
                 "this server asks a person before it erases anything (--confirm always), and the \
                  client cannot ask; use a client with elicitation, or the command line",
             )),
-            Consent::Unavailable => match &asked.confirmation_token {
-                Some(token) => {
+            Consent::Unavailable => {
+                if let Some(token) = &asked.confirmation_token {
                     self.check(Kind::Token, token, tool, arguments, &print)?;
-                    Ok(Decision::Go)
+                    return Ok(Decision::Go);
                 }
-                None => {
-                    let token = self.seal(Kind::Token, tool, arguments, &print);
-                    shown(plan, Some(token)).map(Decision::ShowPlan)
-                }
-            },
+                let token = self.seal(Kind::Token, tool, arguments, &print);
+                shown(plan, Some(token)).map(Decision::ShowPlan)
+            }
         }
     }
 }

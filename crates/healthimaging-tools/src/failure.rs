@@ -25,10 +25,10 @@ pub fn error_document(error: &Error) -> Map<String, Value> {
 /// Writes what the caller is not told to the log; the log holds no arguments.
 pub(crate) fn log(tool: &str, error: &Error) {
     let source = std::error::Error::source(error).map(ToString::to_string);
-    match error.kind() {
-        ErrorKind::Internal => {
-            tracing::error!(tool, kind = ?error.kind(), %error, source, "tool failed");
-        }
-        _ => tracing::info!(tool, kind = ?error.kind(), code = error.code(), "tool refused"),
+    let kind = error.kind();
+    if kind == ErrorKind::Internal {
+        tracing::error!(tool, ?kind, %error, source, "tool failed");
+    } else {
+        tracing::info!(tool, ?kind, code = error.code(), source, "tool refused");
     }
 }

@@ -9,6 +9,8 @@ mod confirm;
 mod context;
 mod document;
 mod failure;
+#[cfg(feature = "conformance-fixtures")]
+mod fixtures;
 mod listing;
 mod plan;
 mod protocol;
@@ -25,4 +27,6 @@ pub use confirm::{Ask, Confirm, Consent, Round};
 pub use failure::error_document;
 pub use server::{Offer, Server, ServerOptions};
 pub use tool::{Answer, Arguments, Definition, Effect, Link, ToolEntry};
+#[cfg(feature = "conformance-fixtures")]
+pub use transport::conformance_service;
 pub use transport::{HttpOptions, http_service, serve, serve_stdio};

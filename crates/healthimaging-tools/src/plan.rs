@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,8 +9,7 @@ use sha2::{Digest, Sha256};
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
 
 /// What would be done: what, how many, whose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Plan {
     /// What would be done, in a sentence without patient data.
     pub(crate) action: String,
@@ -32,8 +30,7 @@ pub(crate) struct Plan {
 }
 
 /// An image set in the version that was seen when the plan was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct PlannedImageSet {
     /// Which one.
     pub(crate) image_set_id: ImageSetId,

@@ -32,7 +32,7 @@ use crate::tool::{Answer, Effect, ToolEntry};
 const AGREEMENT: &str = "agreement";
 
 /// How long a person may take to answer a question that a call waits for.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How long a client may keep the list of tools, in milliseconds: it never changes.
 const TOOLS_FRESH_MS: u64 = 3_600_000;
@@ -108,7 +108,7 @@ impl ServerHandler for Handler {
         }
         match outcome {
             Ok(Outcome::Answer(answer)) => Ok(success(answer).into()),
-            Ok(Outcome::Question { question, state }) => Ok(ask_by_answer(question, state).into()),
+            Ok(Outcome::Question { question, state }) => Ok(ask_by_answer(question, state)),
             Err(error) => Ok(failure(&error).into()),
         }
     }
@@ -245,18 +245,20 @@ fn consent(request: &CallToolRequestParams, context: &RequestContext<RoleServer>
     if !is_modern(context) {
         return Consent::Ask(Arc::new(Elicitation(context.peer.clone())));
     }
-    let state = request.request_state.clone();
-    Consent::Rounds(state.map(|state| {
-        Round {
-            state,
-            agreed: request
-                .input_responses
-                .as_ref()
-                .and_then(|replies| replies.get(AGREEMENT))
-                .and_then(|reply| ElicitResult::deserialize(reply).ok())
-                .is_some_and(|reply| agrees(&reply)),
-        }
-    }))
+    let reply = request
+        .input_responses
+        .as_ref()
+        .and_then(|replies| replies.get(AGREEMENT));
+    let reply = reply.and_then(|reply| ElicitResult::deserialize(reply).ok());
+    // Without a reply that can be read, the question is asked again.
+    Consent::Rounds(
+        reply
+            .zip(request.request_state.clone())
+            .map(|(reply, state)| Round {
+                state,
+                agreed: agrees(&reply),
+            }),
+    )
 }
 
 /// Naming neither form nor URL means forms.

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::plan::Plan;
 use crate::tool::Definition;
 
 /// Which way data flows, and with it how much a schema has to say.
@@ -20,7 +19,8 @@ enum Flow {
 pub(crate) fn definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     let mut input_schema = schema_of::<I>(Flow::In);
     let description = match input_schema.remove("description") {
-        Some(Value::String(text)) => text,
+        // The comment's line breaks mean nothing.
+        Some(Value::String(text)) => text.replace('\n', " "),
         _ => String::new(),
     };
     // Some clients need the key even where there are no arguments.
@@ -59,7 +59,7 @@ pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     add_properties(
         &mut definition.output_schema,
         [
-            ("plan", Value::Object(schema_of::<Plan>(Flow::Out))),
+            ("plan", json!({ "type": "object" })),
             ("confirmation_token", json!({ "type": "string" })),
         ],
     );
@@ -88,56 +88,100 @@ fn schema_of<T: JsonSchema>(flow: Flow) -> Map<String, Value> {
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value();
-    tidy(&mut schema, flow);
+    tidy(&mut schema, flow, 0);
     match schema {
         Value::Object(schema) => schema,
         _ => Map::new(),
     }
 }
 
-/// Goes through a schema and all schemas in it.
-fn tidy(schema: &mut Value, flow: Flow) {
+/// The longest pattern that helps a model; longer ones are left to the check of the argument.
+const LONGEST_PATTERN: usize = 48;
+
+/// Deepest level of an output that is told property by property.
+const DEEPEST_OUTPUT: usize = 2;
+
+/// Goes through a schema and all schemas in it; `depth` counts the properties on the way.
+fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
     let Value::Object(object) = schema else {
         return;
     };
+    open_pattern_properties(object);
+    match flow {
+        Flow::In => trim_input(object, depth),
+        Flow::Out => trim_output(object, depth),
+    }
     object.remove("title");
-    if flow == Flow::Out {
-        for key in [
-            "description",
-            "pattern",
-            "minimum",
-            "maximum",
-            "additionalProperties",
-        ] {
-            object.remove(key);
-        }
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties
+            .values_mut()
+            .for_each(|property| tidy(property, flow, depth + 1));
     }
-    if object
-        .get("format")
-        .is_some_and(|format| format != "date-time")
-    {
-        object.remove("format");
-    }
-    for key in ["properties", "patternProperties"] {
-        if let Some(Value::Object(properties)) = object.get_mut(key) {
-            properties
-                .values_mut()
-                .for_each(|property| tidy(property, flow));
-        }
-    }
-    for key in ["items", "additionalProperties", "propertyNames"] {
+    for key in ["items", "additionalProperties"] {
         if let Some(inner) = object.get_mut(key) {
-            tidy(inner, flow);
+            tidy(inner, flow, depth.max(1));
         }
     }
     for key in ["oneOf", "anyOf", "allOf"] {
         if let Some(Value::Array(branches)) = object.get_mut(key) {
-            branches.iter_mut().for_each(|branch| tidy(branch, flow));
+            for branch in branches {
+                tidy(branch, flow, depth);
+            }
         }
     }
     drop_null(object);
     join_constants(object);
     join_single_property_objects(object);
+}
+
+/// The arguments themselves are described; what is in them has the API's names, which say enough.
+fn trim_input(object: &mut Map<String, Value>, depth: usize) {
+    if depth > 1 {
+        object.remove("description");
+    }
+    let is_long = |pattern: &Value| pattern.as_str().is_some_and(|p| p.len() > LONGEST_PATTERN);
+    if object.get("pattern").is_some_and(is_long) {
+        object.remove("pattern");
+    }
+    // Zero, nothing, empty: what else would be meant by leaving it out.
+    object.remove("default");
+    object.remove("format");
+}
+
+fn trim_output(object: &mut Map<String, Value>, depth: usize) {
+    const OF_NO_USE: [&str; 9] = [
+        "additionalProperties",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "maximum",
+        "minimum",
+        "pattern",
+        "uniqueItems",
+    ];
+    for key in OF_NO_USE {
+        object.remove(key);
+    }
+    if object.contains_key("oneOf") {
+        // An enumeration whose words are described.
+        object.remove("oneOf");
+        object.insert("type".to_owned(), json!("string"));
+    }
+    if depth > 0 {
+        object.remove("required");
+    }
+    if depth > DEEPEST_OUTPUT {
+        object.remove("properties");
+    }
+}
+
+/// A map whose keys have a pattern is a map; the keys are checked when they are read.
+fn open_pattern_properties(object: &mut Map<String, Value>) {
+    if let Some(Value::Object(patterns)) = object.shift_remove("patternProperties") {
+        let value = patterns.into_values().next().unwrap_or_else(|| json!({}));
+        object.insert("additionalProperties".to_owned(), value);
+    }
 }
 
 /// An argument that may be left out need not be `null` too; some clients refuse a list of types.
@@ -151,9 +195,6 @@ fn drop_null(object: &mut Map<String, Value>) {
     }
     if let Some(Value::Array(values)) = object.get_mut("enum") {
         values.retain(|value| !value.is_null());
-    }
-    if object.get("default").is_some_and(Value::is_null) {
-        object.remove("default");
     }
     for key in ["anyOf", "oneOf"] {
         let Some(Value::Array(branches)) = object.get_mut(key) else {
@@ -209,17 +250,7 @@ fn join_single_property_objects(object: &mut Map<String, Value>) {
         if !single {
             return;
         }
-        for (name, property) in properties {
-            let mut property = property.clone();
-            if let (Some(property), Some(description)) =
-                (property.as_object_mut(), branch.get("description"))
-            {
-                property
-                    .entry("description")
-                    .or_insert_with(|| description.clone());
-            }
-            joined.insert(name.clone(), property);
-        }
+        joined.extend(properties.clone());
     }
     object.remove("oneOf");
     object.insert("type".to_owned(), json!("object"));

@@ -98,6 +98,33 @@ where
     streamable(Handler(server), options)
 }
 
+/// As [`http_service`], with what the protocol's conformance suite expects to find added.
+#[cfg(feature = "conformance-fixtures")]
+pub fn conformance_service<B>(
+    server: Server,
+    options: HttpOptions,
+) -> Result<
+    impl Service<
+        Request<B>,
+        Response = Response<BoxBody<Bytes, Infallible>>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static,
+>
+where
+    B: Body + Send + 'static,
+    B::Error: Display,
+    B::Data: Send + 'static,
+{
+    Ok(streamable(
+        crate::fixtures::Fixtures::around(server)?,
+        options,
+    ))
+}
+
 /// Any handler behind the HTTP stack of this server.
 fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
     handler: H,

@@ -32,6 +32,7 @@ pub(crate) struct UpdateImageSetMetadata {
     image_set_id: ImageSetId,
     /// The version you know as the latest.
     latest_version_id: VersionId,
+    /// Documents to set or remove, as objects or base64; or the version to go back to.
     update_image_set_metadata_updates: Updates,
     /// Allow UIDs, sequences and private elements on image sets that are not primary.
     force: Option<bool>,
@@ -41,13 +42,11 @@ pub(crate) struct UpdateImageSetMetadata {
     wait_seconds: Option<WaitSeconds>,
 }
 
-/// One of the two.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Updates {
     #[serde(rename = "DICOMUpdates")]
     dicom_updates: Option<DicomUpdates>,
-    /// Go back to this version instead.
     #[serde(rename = "revertToVersionId")]
     revert_to_version_id: Option<VersionId>,
 }
@@ -137,33 +136,33 @@ impl Tool for UpdateImageSetMetadata {
             include_study_image_sets: self.include_study_image_sets == Some(true),
             updates,
         };
-        let mut updated = context.service().update_image_set_metadata(request).await?;
+        let mut changed = context.service().update_image_set_metadata(request).await?;
         if let Some(settled) = settle(
             context,
-            &updated.datastore_id,
-            &updated.image_set_id,
+            &changed.datastore_id,
+            &changed.image_set_id,
             self.wait_seconds,
         )
         .await?
         {
             let settled = settled.properties;
-            updated.latest_version_id = settled.version_id;
-            updated.image_set_state = settled.image_set_state;
-            updated.image_set_workflow_status = settled.image_set_workflow_status;
-            updated.updated_at = settled.updated_at;
-            updated.message = settled.message;
+            changed.latest_version_id = settled.version_id;
+            changed.image_set_state = settled.image_set_state;
+            changed.image_set_workflow_status = settled.image_set_workflow_status;
+            changed.updated_at = settled.updated_at;
+            changed.message = settled.message;
         }
         let text = format!(
             "Image set {} version {} is {}{}.",
-            updated.image_set_id,
-            updated.latest_version_id,
-            updated.image_set_state,
-            updated
+            changed.image_set_id,
+            changed.latest_version_id,
+            changed.image_set_state,
+            changed
                 .image_set_workflow_status
                 .map(|done| format!(", {done}"))
                 .unwrap_or_default(),
         );
-        Ok(Reply::new(updated, text))
+        Ok(Reply::new(changed, text))
     }
 }
 
@@ -198,8 +197,9 @@ async fn settle(
 pub(crate) struct CopyImageSet {
     datastore_id: Option<DatastoreId>,
     source_image_set_id: ImageSetId,
+    /// copiableAttributes is JSON text like the metadata, naming the instances to copy.
     copy_image_set_information: CopyImageSetInformation,
-    /// The same as datastore_id.
+    /// Only the same data store.
     source_datastore_id: Option<DatastoreId>,
     /// Copy even where patient, study or series metadata disagree.
     force: Option<bool>,

@@ -21,7 +21,7 @@ use crate::listing;
 use crate::plan::Plan;
 use crate::tool::{Effect, PlannedTool, Reply, Tool};
 
-/// Create a data store, a place for image sets. It is ready when get_datastore says ACTIVE.
+/// Create a data store, a place for image sets. It is ready once ACTIVE.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateDatastore {
@@ -29,6 +29,7 @@ pub(crate) struct CreateDatastore {
     kms_key_arn: Option<KmsKeyArn>,
     #[serde(default)]
     tags: BTreeMap<TagKey, TagValue>,
+    /// How frames are stored.
     lossless_storage_format: Option<LosslessStorageFormat>,
     /// Lambda function that authorizes DICOMweb requests.
     lambda_authorizer_arn: Option<LambdaArn>,
@@ -65,7 +66,6 @@ impl Tool for CreateDatastore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDatastore {
-    /// May be left out when one data store is active.
     datastore_id: Option<DatastoreId>,
 }
 

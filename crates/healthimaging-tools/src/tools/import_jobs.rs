@@ -18,7 +18,7 @@ use crate::listing;
 use crate::tool::{Effect, Reply, Tool};
 use crate::wait;
 
-/// Import every DICOM file under an S3 prefix (local store: also file:///folder) as a job.
+/// Import every DICOM file under an S3 prefix, or on the local store a `file:///` folder, as a job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomImportJob {
@@ -32,6 +32,7 @@ pub(crate) struct StartDicomImportJob {
     /// Where the outcome is written; needed on AWS.
     output_s3_uri: Option<ObjectUri>,
     input_owner_account_id: Option<AccountId>,
+    /// Header values to take from DICOM JSON files.
     import_configuration: Option<ImportConfiguration>,
     /// Wait until the job has ended, at most so long.
     wait_seconds: Option<WaitSeconds>,

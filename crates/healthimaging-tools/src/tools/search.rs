@@ -17,6 +17,7 @@ use crate::tool::{Effect, Reply, Tool};
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchImageSets {
     datastore_id: Option<DatastoreId>,
+    /// Up to two filters, all of which must hold; moments in ISO 8601, study dates as YYYYMMDD.
     search_criteria: Option<SearchCriteria>,
     max_results: Option<MaxResults>,
     next_token: Option<NextToken>,

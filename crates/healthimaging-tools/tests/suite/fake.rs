@@ -9,7 +9,24 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use healthimaging::model::*;
+use healthimaging::model::{
+    CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
+    DatastoreProperties, DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest,
+    DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
+    DicomImportJobProperties, DicomJson, GetDatastoreRequest, GetDatastoreResponse,
+    GetDicomImportJobRequest, GetDicomImportJobResponse, GetImageFrameRequest,
+    GetImageFrameResponse, GetImageSetMetadataRequest, GetImageSetMetadataResponse,
+    GetImageSetRequest, GetImageSetResponse, ImageSetProperties, ImageSetState,
+    ImageSetWorkflowStatus, ImageSetsMetadataSummary, InstanceMetadataRequest, JobStatus,
+    ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
+    ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, LosslessStorageFormat,
+    MetadataUpdates, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
+    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
+    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+};
 use healthimaging::{
     DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Limits, NextToken, ResourceArn,
     Result, TagKey, TagValue, VersionId,

@@ -1,10 +1,8 @@
 //! What the tools do, called without a protocol over a back end in memory.
 
-mod fake;
-
+use crate::fake::{Fake, id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fake::{Fake, id};
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState, MetadataUpdates};
 use healthimaging_tools::{Answer, Arguments, Confirm, Consent, Offer, error_document};
@@ -242,13 +240,13 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
         assert_eq!(answer.structured["image_set_workflow_status"], "UPDATED");
         assert_eq!(answer.structured["latest_version_id"], "2");
         let Some(MetadataUpdates::DicomUpdates {
-            updatable_attributes: Some(sent),
+            updatable_attributes: Some(bytes),
             ..
         }) = fake.state().updates.clone()
         else {
             panic!("no document was sent");
         };
-        assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), document);
+        assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), document);
     }
     let both = json!({
         "DICOMUpdates": { "updatableAttributes": document }, "revertToVersionId": "1"

@@ -1,11 +1,9 @@
 //! Nothing is destroyed without consent, and consent is to one plan alone.
 
-mod fake;
-
 use std::sync::{Arc, Mutex};
 
+use crate::fake::Fake;
 use async_trait::async_trait;
-use fake::Fake;
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState};
 use healthimaging_tools::{Arguments, Ask, Confirm, Consent, Offer, Server};
@@ -184,7 +182,7 @@ async fn what_changes_while_the_person_thinks_is_not_deleted() {
     let case = case(Confirm::Auto);
     let fake = case.fake.clone();
     let person = Person::new(true, move || {
-        fake.state().image_sets[0].properties.version_id = 2.into()
+        fake.state().image_sets[0].properties.version_id = 2.into();
     });
     let error = case
         .delete(case.arguments.clone(), Consent::Ask(person))

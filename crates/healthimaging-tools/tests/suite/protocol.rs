@@ -1,0 +1,438 @@
+//! The server as clients of both eras see it.
+
+use std::sync::{Arc, Mutex};
+
+use crate::fake::{Fake, id};
+use healthimaging::model::{DatastoreStatus, ImageSetState};
+use healthimaging_tools::{Confirm, Offer, serve};
+use rmcp::model::{
+    ArgumentInfo, CallToolRequestParams, ClientCapabilities, ClientConfig, CompleteRequestParams,
+    CompletionContext, ContentBlock, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ErrorCode, Implementation, NumberOrString, ProgressNotificationParam, ProgressToken,
+    ProtocolVersion, ReadResourceRequestParams, Reference, RequestMetaObject, ResourceContents,
+};
+use rmcp::service::{
+    NotificationContext, RequestContext, RoleClient, RunningService, ServiceError,
+};
+use rmcp::{ClientHandler, ClientLifecycleMode, ErrorData, ServiceExt as _};
+use serde_json::{Value, json};
+
+/// What a client's user does with a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum User {
+    Nobody,
+    Agrees,
+    Declines,
+}
+
+#[derive(Debug, Clone)]
+struct TestClient {
+    user: User,
+    questions: Arc<Mutex<Vec<String>>>,
+    progress: Arc<Mutex<Vec<f64>>>,
+    lists_changed: Arc<Mutex<usize>>,
+}
+
+impl TestClient {
+    fn new(user: User) -> Self {
+        Self {
+            user,
+            questions: Arc::default(),
+            progress: Arc::default(),
+            lists_changed: Arc::default(),
+        }
+    }
+}
+
+impl ClientHandler for TestClient {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = match self.user {
+            User::Nobody => ClientCapabilities::default(),
+            User::Agrees | User::Declines => {
+                ClientCapabilities::builder().enable_elicitation().build()
+            }
+        };
+        ClientConfig::new(capabilities, Implementation::new("test", "1"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
+            return Err(ErrorData::invalid_params("not a form", None));
+        };
+        self.questions.lock().unwrap().push(message);
+        Ok(match self.user {
+            User::Agrees => {
+                ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "agree": true }))
+            }
+            _ => ElicitResult::new(ElicitationAction::Decline),
+        })
+    }
+
+    async fn on_progress(
+        &self,
+        params: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.progress.lock().unwrap().push(params.progress);
+    }
+
+    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
+        *self.lists_changed.lock().unwrap() += 1;
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Era {
+    /// With `initialize`.
+    Old,
+    /// With `server/discover`.
+    New,
+}
+
+type Connection = RunningService<RoleClient, TestClient>;
+
+async fn connect(fake: &Fake, confirm: Confirm, era: Era, client: TestClient) -> Connection {
+    use rmcp::ClientServiceExt as _;
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let (input, output) = tokio::io::split(far);
+    tokio::spawn(serve(fake.server(Offer::All, confirm), input, output));
+    match era {
+        Era::Old => client.serve(near).await.unwrap(),
+        Era::New => {
+            let mode = ClientLifecycleMode::Discover {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            };
+            client.serve_with_lifecycle(near, mode).await.unwrap()
+        }
+    }
+}
+
+fn request(name: &'static str, arguments: Value) -> CallToolRequestParams {
+    let Value::Object(arguments) = arguments else {
+        panic!("not an object");
+    };
+    CallToolRequestParams::new(name).with_arguments(arguments)
+}
+
+fn one_set() -> (Fake, Value) {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let set = fake.add_image_set(&store, "s", 3);
+    (fake, json!({ "datastore_id": store, "image_set_id": set }))
+}
+
+fn is_there(fake: &Fake) -> bool {
+    fake.state().image_sets[0].properties.image_set_state == ImageSetState::Active
+}
+
+#[tokio::test]
+async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
+    for era in [Era::Old, Era::New] {
+        let fake = Fake::default();
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let tools = client.list_all_tools().await.unwrap();
+        let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+        assert!(names.is_sorted());
+        assert_eq!(names.len(), 18);
+        let find = |name| tools.iter().find(|tool| tool.name == name).unwrap();
+        let annotations = find("delete_image_set").annotations.clone().unwrap();
+        assert_eq!(annotations.destructive_hint, Some(true));
+        assert_eq!(annotations.read_only_hint, Some(false));
+        let annotations = find("get_image_set").annotations.clone().unwrap();
+        assert_eq!(annotations.read_only_hint, Some(true));
+        assert!(
+            tools
+                .iter()
+                .all(|tool| tool.output_schema.is_some() && tool.title.is_some())
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_tools_is_small() {
+    /// Bytes of the Python server's answer to `tools/list`, measured; it has no annotations.
+    const PYTHON_SERVER: usize = 49_039;
+    const WITHOUT_OUTPUT_SCHEMAS: usize = 25_000;
+    let fake = Fake::default();
+    let client = connect(
+        &fake,
+        Confirm::Auto,
+        Era::Old,
+        TestClient::new(User::Nobody),
+    )
+    .await;
+    let mut list = client.list_tools(None).await.unwrap();
+    let whole = serde_json::to_string(&list).unwrap().len();
+    list.tools
+        .iter_mut()
+        .for_each(|tool| tool.output_schema = None);
+    let inputs = serde_json::to_string(&list).unwrap().len();
+    println!(
+        "{} tools: {whole} bytes, {inputs} without output schemas",
+        list.tools.len()
+    );
+    assert!(whole < PYTHON_SERVER, "{whole}");
+    assert!(inputs < WITHOUT_OUTPUT_SCHEMAS, "{inputs}");
+}
+
+#[tokio::test]
+async fn an_unknown_tool_is_a_protocol_error_and_a_bad_argument_is_not() {
+    let (fake, _) = one_set();
+    let client = connect(
+        &fake,
+        Confirm::Auto,
+        Era::Old,
+        TestClient::new(User::Nobody),
+    )
+    .await;
+    let error = client
+        .call_tool(request("no_such_tool", json!({})))
+        .await
+        .unwrap_err();
+    let ServiceError::McpError(error) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+
+    let result = client
+        .call_tool(request("get_datastore", json!({ "x": 1 })))
+        .await
+        .unwrap();
+    assert_eq!(result.is_error, Some(true));
+    let document = result.structured_content.unwrap();
+    assert_eq!(document["type"], "validation_error");
+    let text = result.content[0].as_text().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text.text).unwrap(), document);
+
+    let input = json!({ "datastore_id": id("none") });
+    let result = client
+        .call_tool(request("get_datastore", input))
+        .await
+        .unwrap();
+    assert_eq!(result.structured_content.unwrap()["type"], "not_found");
+}
+
+#[tokio::test]
+async fn the_user_is_asked_in_both_eras() {
+    for era in [Era::Old, Era::New] {
+        let (fake, input) = one_set();
+        let declining = TestClient::new(User::Declines);
+        let client = connect(&fake, Confirm::Auto, era, declining.clone()).await;
+        let result = client
+            .call_tool(request("delete_image_set", input.clone()))
+            .await
+            .unwrap();
+        assert_eq!(result.is_error, Some(true), "{era:?}");
+        assert!(is_there(&fake), "{era:?}");
+        let questions = declining.questions.lock().unwrap().clone();
+        assert_eq!(questions.len(), 1, "{era:?}");
+        assert!(
+            questions[0].contains("\"MRN-0042\""),
+            "{era:?}: {}",
+            questions[0]
+        );
+
+        let client = connect(&fake, Confirm::Always, era, TestClient::new(User::Agrees)).await;
+        let result = client
+            .call_tool(request("delete_image_set", input))
+            .await
+            .unwrap();
+        assert_eq!(result.is_error, Some(false), "{era:?}: {result:?}");
+        assert!(!is_there(&fake), "{era:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_from_elsewhere_is_no_consent() {
+    let (fake, input) = one_set();
+    let client = connect(
+        &fake,
+        Confirm::Auto,
+        Era::New,
+        TestClient::new(User::Declines),
+    )
+    .await;
+    let mut forged = request("delete_image_set", input);
+    forged.request_state = Some("rs1.AAAA.AAAA".to_owned());
+    let agreed = json!({ "action": "accept", "content": { "agree": true } });
+    forged.input_responses = Some([("agreement".to_owned(), agreed)].into());
+    let result = client.call_tool(forged).await.unwrap();
+    assert_eq!(result.is_error, Some(true));
+    assert!(is_there(&fake));
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_ask_gets_the_plan_and_a_token() {
+    for era in [Era::Old, Era::New] {
+        let (fake, mut input) = one_set();
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let result = client
+            .call_tool(request("delete_image_set", input.clone()))
+            .await
+            .unwrap();
+        assert_eq!(result.is_error, Some(false));
+        assert!(is_there(&fake));
+        let token = result.structured_content.unwrap()["confirmation_token"].clone();
+        input["confirmation_token"] = token;
+        client
+            .call_tool(request("delete_image_set", input))
+            .await
+            .unwrap();
+        assert!(!is_there(&fake));
+    }
+}
+
+#[tokio::test]
+async fn waiting_is_told_as_progress() {
+    let (fake, mut input) = one_set();
+    let teller = TestClient::new(User::Nobody);
+    let client = connect(&fake, Confirm::Auto, Era::Old, teller.clone()).await;
+    input["latest_version_id"] = json!("1");
+    input["update_image_set_metadata_updates"] = json!({ "revertToVersionId": "1" });
+    input["wait_seconds"] = json!(30);
+    let mut call = request("update_image_set_metadata", input);
+    let mut meta = RequestMetaObject::new();
+    meta.set_progress_token(ProgressToken(NumberOrString::Number(7)));
+    call.meta = Some(meta);
+    let result = client.call_tool(call).await.unwrap();
+    assert_eq!(
+        result.structured_content.unwrap()["image_set_state"],
+        "ACTIVE"
+    );
+    let progress = teller.progress.lock().unwrap().clone();
+    assert!(!progress.is_empty());
+    assert!(progress.is_sorted());
+}
+
+#[tokio::test]
+async fn data_stores_and_image_sets_are_resources() {
+    for era in [Era::Old, Era::New] {
+        let (fake, input) = one_set();
+        for number in 0..60 {
+            fake.add_datastore(&format!("m{number}"), DatastoreStatus::Active);
+        }
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let all = client.list_all_resources().await.unwrap();
+        assert_eq!(all.len(), 62, "the index and 61 data stores");
+        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 3);
+
+        let read = async |uri: String| {
+            client
+                .read_resource(ReadResourceRequestParams::new(uri))
+                .await
+        };
+        let json_of = |contents: &[ResourceContents]| -> Value {
+            let [ResourceContents::TextResourceContents { text, .. }] = contents else {
+                panic!("not one text");
+            };
+            serde_json::from_str(text).unwrap()
+        };
+        let index = read("healthimaging://datastores".to_owned()).await.unwrap();
+        let stores = json_of(&index.contents)["datastore_summaries"]
+            .as_array()
+            .unwrap()
+            .len();
+        assert_eq!(stores, 61);
+        let (store, set) = (input["datastore_id"].as_str().unwrap(), id("s"));
+        let base = format!("healthimaging://datastores/{store}/image-sets/{set}");
+        let state = read(base.clone()).await.unwrap();
+        assert_eq!(json_of(&state.contents)["image_set_state"], "ACTIVE");
+        let metadata = read(format!("{base}/metadata")).await.unwrap();
+        assert_eq!(
+            json_of(&metadata.contents)["Patient"]["DICOM"]["PatientID"],
+            "MRN-0042"
+        );
+
+        let expected = match era {
+            Era::Old => ErrorCode::RESOURCE_NOT_FOUND,
+            Era::New => ErrorCode::INVALID_PARAMS,
+        };
+        for missing in [
+            format!("{base}/pixels"),
+            "healthimaging://datastores/short".to_owned(),
+        ] {
+            let ServiceError::McpError(error) = read(missing).await.unwrap_err() else {
+                panic!("not a protocol error");
+            };
+            assert_eq!(error.code, expected, "{era:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn ids_are_completed() {
+    let (fake, input) = one_set();
+    let client = connect(
+        &fake,
+        Confirm::Auto,
+        Era::Old,
+        TestClient::new(User::Nobody),
+    )
+    .await;
+    let template = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}";
+    let complete = async |name: &str, value: &str, context: Option<CompletionContext>| {
+        let argument = ArgumentInfo::new(name, value);
+        let mut params = CompleteRequestParams::new(Reference::for_resource(template), argument);
+        params.context = context;
+        client.complete(params).await.unwrap().completion.values
+    };
+    let store = input["datastore_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        complete("datastore_id", "000", None).await,
+        std::slice::from_ref(&store)
+    );
+    assert!(complete("datastore_id", "zzz", None).await.is_empty());
+    let known = CompletionContext::with_arguments([("datastore_id".to_owned(), store)].into());
+    assert_eq!(complete("image_set_id", "", Some(known)).await, [id("s")]);
+}
+
+#[tokio::test]
+async fn a_new_data_store_changes_the_list_of_resources() {
+    let fake = Fake::default();
+    let listener = TestClient::new(User::Nobody);
+    let client = connect(&fake, Confirm::Auto, Era::Old, listener.clone()).await;
+    let input = json!({ "datastore_name": "n" });
+    client
+        .call_tool(request("create_datastore", input))
+        .await
+        .unwrap();
+    client
+        .call_tool(request("list_datastores", json!({})))
+        .await
+        .unwrap();
+    assert_eq!(*listener.lists_changed.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn large_metadata_is_an_outline_with_a_link() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let set = fake.add_image_set(&store, "large", 3000);
+    let client = connect(
+        &fake,
+        Confirm::Auto,
+        Era::Old,
+        TestClient::new(User::Nobody),
+    )
+    .await;
+    let input = json!({ "image_set_id": set });
+    let result = client
+        .call_tool(request("get_image_set_metadata", input))
+        .await
+        .unwrap();
+    let [ContentBlock::Text(_), ContentBlock::ResourceLink(link)] = &result.content[..] else {
+        panic!("not a text and a link: {:?}", result.content);
+    };
+    let whole = client
+        .read_resource(ReadResourceRequestParams::new(&link.uri))
+        .await
+        .unwrap();
+    let [ResourceContents::TextResourceContents { text, .. }] = &whole.contents[..] else {
+        panic!("not one text");
+    };
+    assert_eq!(Some(text.len() as u64), link.size);
+}
