@@ -59,7 +59,9 @@ impl Fixture {
 
     /// Opens the folder once more, as another process would.
     pub(crate) async fn open_again(&self) -> Arc<LocalStore> {
-        LocalStore::open(config(&self.folder, &self.now)).await.unwrap()
+        LocalStore::open(config(&self.folder, &self.now))
+            .await
+            .unwrap()
     }
 
     /// Moves the clock on.
@@ -75,7 +77,11 @@ impl Fixture {
             std::fs::write(folder.path().join(format!("{number:04}.dcm")), file).unwrap();
         }
         let paths = [folder.path().to_owned()];
-        let summary = self.store.import_paths(&self.datastore, &paths, |_| ()).await.unwrap();
+        let summary = self
+            .store
+            .import_paths(&self.datastore, &paths, |_| ())
+            .await
+            .unwrap();
         assert_eq!(summary.status, JobStatus::Completed, "{summary:?}");
         assert!(summary.refused_files.is_empty(), "{summary:?}");
     }
@@ -85,7 +91,11 @@ impl Fixture {
         let before = self.all().await;
         self.import(files).await;
         let mut new = self.all().await;
-        new.retain(|set| before.iter().all(|old| old.image_set_id != set.image_set_id));
+        new.retain(|set| {
+            before
+                .iter()
+                .all(|old| old.image_set_id != set.image_set_id)
+        });
         let [set] = &new[..] else {
             panic!("{} new image sets", new.len());
         };
