@@ -1,0 +1,91 @@
+//! Attributes beyond the usual ones (`includefield`), out of the document.
+
+use dicom_core::dictionary::DataDictionary;
+use dicom_dictionary_std::StandardDataDictionary;
+use healthimaging::model::DicomJson;
+use healthimaging_dicom::{Attributes, Document, dicom_json};
+use rusqlite::Connection;
+
+use super::Page;
+use super::keys::{self, Level};
+use crate::error::Result;
+use crate::index::{content, image_sets};
+use crate::ingest::content::unpack;
+
+/// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`).
+///
+/// `at` names series and instance; the first ones, when absent.
+pub(super) fn add(
+    connection: &Connection,
+    page: &Page<'_>,
+    result: &mut DicomJson,
+    set: i64,
+    level: Level,
+    at: Option<(&str, &str)>,
+) -> Result<()> {
+    let fields = &page.request.include_fields;
+    let everything = fields.iter().any(|field| field == "all");
+    let wanted: Vec<String> = fields.iter().filter_map(|field| tag_of(field)).collect();
+    let lacking = wanted.iter().any(|tag| !result.contains_key(tag));
+    if !everything && !lacking {
+        return Ok(());
+    }
+    let row = image_sets::at(connection, set)?;
+    let version = image_sets::version(connection, set, row.latest_version.into())?;
+    let Some(stored) = content::stored(connection, set, &version)? else {
+        return Ok(());
+    };
+    let document = unpack(&stored)?;
+    let Some((series, sop)) = place(&document, at) else {
+        return Ok(());
+    };
+    let all = dicom_json(&document, &series, &sop, &|apart| {
+        let id = &apart.blob_id;
+        format!("/datastore/{}/bulkdata/{id}", page.request.datastore_id)
+    })?;
+    let within = tags_up_to(&document, &series, level);
+    for (tag, attribute) in all {
+        let of_level = within.as_ref().is_none_or(|tags| tags.contains(&tag));
+        if of_level && (everything || wanted.contains(&tag)) && !result.contains_key(&tag) {
+            result.insert(tag, attribute);
+        }
+    }
+    Ok(())
+}
+
+fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, String)> {
+    if let Some((series, sop)) = at {
+        return Some((series.to_owned(), sop.to_owned()));
+    }
+    let (uid, series) = document.series.first_key_value()?;
+    Some((uid.clone(), series.instances.keys().next()?.clone()))
+}
+
+/// Tags of a level and those above; `None` for instances, which show everything.
+fn tags_up_to(document: &Document, series: &str, level: Level) -> Option<Vec<String>> {
+    let mut levels: Vec<&Attributes> = vec![&document.patient, &document.study];
+    match level {
+        Level::Instance => return None,
+        Level::Series => {
+            levels.extend(document.series.get(series).map(|series| &series.attributes))
+        }
+        Level::Study => {}
+    }
+    Some(
+        levels
+            .iter()
+            .flat_map(|level| level.keys())
+            .filter_map(|key| tag_of(key))
+            .collect(),
+    )
+}
+
+/// Eight upper-case hexadecimal digits for a keyword or for such digits.
+fn tag_of(name: &str) -> Option<String> {
+    if name.len() == 8 && name.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Some(name.to_ascii_uppercase());
+    }
+    StandardDataDictionary
+        .by_name(name)
+        .map(|entry| keys::hex(entry.tag.inner()))
+}

@@ -1,0 +1,178 @@
+//! Searches (QIDO-RS, `PS3.18 §10.6`): the page is found in the catalogue alone; documents are read
+//! only for attributes that it does not hold.
+
+mod condition;
+mod include;
+mod keys;
+mod results;
+
+use std::sync::Arc;
+
+use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
+use healthimaging::{Error, Uid};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use condition::Where;
+use keys::Level;
+
+use crate::error::Result;
+use crate::index::datastores;
+use crate::shared::SharedStore;
+
+/// Results of one request at most, and without a limit.
+const MOST_RESULTS: u32 = 1000;
+/// The farthest start.
+const FARTHEST: u32 = 1_000_000;
+
+/// Studies, series or instances of the primary image sets.
+pub(crate) async fn search(
+    shared: &SharedStore,
+    request: SearchDicomRequest,
+) -> Result<Vec<DicomJson>> {
+    let limit = request.limit.unwrap_or(MOST_RESULTS);
+    if !(1..=MOST_RESULTS).contains(&limit) {
+        return Err(Error::validation(format!("limit is 1 to {MOST_RESULTS}")).into());
+    }
+    if request.offset > FARTHEST {
+        return Err(Error::validation(format!("offset is 0 to {FARTHEST}")).into());
+    }
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || {
+        shared.catalogue.read_blocking(|connection| {
+            let datastore = datastores::find_active(connection, &request.datastore_id)?;
+            let page = Page {
+                row: datastore.row,
+                request: &request,
+                limit,
+            };
+            match &request.level {
+                SearchLevel::Studies => page.studies(connection),
+                SearchLevel::Series(study) => page.series(connection, study.as_ref()),
+                SearchLevel::Instances(study, series) => {
+                    page.instances(connection, study.as_ref(), series.as_ref())
+                }
+            }
+        })
+    })
+    .await?
+}
+
+/// One page of results.
+struct Page<'a> {
+    /// Row of the data store.
+    row: i64,
+    request: &'a SearchDicomRequest,
+    limit: u32,
+}
+
+impl Page<'_> {
+    /// Latest change first.
+    fn studies(&self, connection: &Connection) -> Result<Vec<DicomJson>> {
+        let found = self.matching(Level::Study, None, None)?;
+        let (sql, values) = self.cut(
+            format!(
+                "SELECT image_set.study_instance_uid, max(image_set.updated_at) AS newest
+                 FROM image_set WHERE {} AND image_set.study_instance_uid IS NOT NULL
+                 GROUP BY image_set.study_instance_uid
+                 ORDER BY newest DESC, image_set.study_instance_uid",
+                found.sql
+            ),
+            found.values,
+        );
+        let studies: Vec<String> = connection
+            .prepare_cached(&sql)?
+            .query_and_then(params_from_iter(values), |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        studies
+            .iter()
+            .map(|study| results::study(connection, self, study))
+            .collect()
+    }
+
+    /// By series number.
+    fn series(&self, connection: &Connection, study: Option<&Uid>) -> Result<Vec<DicomJson>> {
+        let found = self.matching(Level::Series, study, None)?;
+        let (sql, values) = self.cut(
+            format!(
+                "SELECT image_set.* FROM image_set WHERE {}
+                 ORDER BY image_set.series_number NULLS LAST, image_set.row",
+                found.sql
+            ),
+            found.values,
+        );
+        let parents = Parents::shown(study.is_none());
+        connection
+            .prepare_cached(&sql)?
+            .query_and_then(params_from_iter(values), |row| {
+                results::series(connection, self, row, parents)
+            })?
+            .collect()
+    }
+
+    /// By instance number; of a whole study by latest change.
+    fn instances(
+        &self,
+        connection: &Connection,
+        study: Option<&Uid>,
+        series: Option<&Uid>,
+    ) -> Result<Vec<DicomJson>> {
+        let found = self.matching(Level::Instance, study, series)?;
+        let order = if study.is_some() && series.is_none() {
+            "image_set.updated_at DESC, image_set.row, instance.instance_number NULLS LAST"
+        } else {
+            "instance.instance_number NULLS LAST, instance.sop_instance_uid"
+        };
+        let (sql, values) = self.cut(
+            format!(
+                "SELECT image_set.*, instance.series_instance_uid AS own_series, instance.*
+                 FROM image_set JOIN instance ON instance.image_set = image_set.row
+                 WHERE {} ORDER BY {order}",
+                found.sql
+            ),
+            found.values,
+        );
+        let parents = Parents::shown(study.is_none() || series.is_none());
+        connection
+            .prepare_cached(&sql)?
+            .query_and_then(params_from_iter(values), |row| {
+                results::instance(connection, self, row, parents)
+            })?
+            .collect()
+    }
+
+    fn matching(&self, level: Level, study: Option<&Uid>, series: Option<&Uid>) -> Result<Where> {
+        let mut found = Where::primary(self.row);
+        if let Some(study) = study {
+            found.and_equal("image_set.study_instance_uid", study.to_string());
+        }
+        if let Some(series) = series {
+            found.and_equal("image_set.series_instance_uid", series.to_string());
+        }
+        found.and_filters(self.request, level)?;
+        Ok(found)
+    }
+
+    fn cut(&self, mut sql: String, mut values: Vec<Value>) -> (String, Vec<Value>) {
+        sql.push_str(" LIMIT ? OFFSET ?");
+        values.extend([
+            Value::Integer(self.limit.into()),
+            Value::Integer(self.request.offset.into()),
+        ]);
+        (sql, values)
+    }
+}
+
+/// Whether a result repeats the attributes of the levels above it, as it must where the path does not
+/// name them (`PS3.18 §10.6.3.3`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parents {
+    Shown,
+    Named,
+}
+
+impl Parents {
+    fn shown(shown: bool) -> Self {
+        if shown { Self::Shown } else { Self::Named }
+    }
+}

@@ -1,0 +1,315 @@
+//! One instance as a Part 10 file, out of the latest document and the stored frames.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use healthimaging::model::{
+    RetrieveInstanceRequest, RetrieveInstanceResponse, TransferSyntaxChoice,
+};
+use healthimaging::{Error, ErrorKind, ImageFrameId};
+use healthimaging_dicom::{
+    ChecksumType, Document, Instance, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
+};
+use healthimaging_pixels::{
+    FrameShape, LosslessFormat, PixelRepresentation, decode_stored, is_encapsulated,
+};
+
+use super::find::{Held, Wanted, no_instance};
+use super::stream::body_of;
+use crate::error::{Result, StoreError};
+use crate::index::packs;
+use crate::shared::SharedStore;
+
+const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
+
+/// How the pixels go into the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// There are none.
+    None,
+    /// Each stored frame as a fragment.
+    Fragments,
+    /// Each stored frame decoded.
+    Decoded,
+    /// Single bits, which are stored frame by frame and packed without gaps in a file.
+    Bits,
+    /// The one blob.
+    Blob,
+}
+
+/// One instance in the stored transfer syntax or in Explicit VR Little Endian.
+pub(crate) async fn retrieve_instance(
+    shared: &SharedStore,
+    request: RetrieveInstanceRequest,
+) -> Result<RetrieveInstanceResponse> {
+    let task = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || {
+        let held = Wanted::from(&request).find(&task)?;
+        let series = request.series_instance_uid.to_string();
+        let sop = request.sop_instance_uid.to_string();
+        let instance = held
+            .document
+            .instance(&series, &sop)
+            .ok_or_else(no_instance)?;
+        let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
+        let syntax = transfer_syntax_uid.clone();
+        let retrieval = Retrieval {
+            shared: task,
+            held,
+            series,
+            sop,
+            syntax,
+            form,
+        };
+        let instance = body_of(move |out| Ok(retrieval.write(out)?));
+        Ok(RetrieveInstanceResponse {
+            transfer_syntax_uid,
+            instance,
+        })
+    })
+    .await?
+}
+
+/// The transfer syntax of the file, and what that asks of the pixels.
+fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Result<(String, Form)> {
+    let stored = instance.stored_transfer_syntax.as_deref();
+    let as_stored = stored.unwrap_or(EXPLICIT_LITTLE_ENDIAN);
+    let form = match stored {
+        None => Form::None,
+        Some(_) if instance.details.pixel_blob.is_some() => Form::Blob,
+        Some(syntax) if is_encapsulated(syntax) => Form::Fragments,
+        Some(_) => Form::Bits,
+    };
+    match choice {
+        TransferSyntaxChoice::Stored => Ok((as_stored.to_owned(), form)),
+        TransferSyntaxChoice::Uid(uid) if uid.as_str() == as_stored => {
+            Ok((as_stored.to_owned(), form))
+        }
+        TransferSyntaxChoice::Uid(uid)
+            if uid.as_str() == EXPLICIT_LITTLE_ENDIAN
+                && form == Form::Fragments
+                && instance.checksum_type == Some(ChecksumType::Decompressed) =>
+        {
+            Ok((EXPLICIT_LITTLE_ENDIAN.to_owned(), Form::Decoded))
+        }
+        TransferSyntaxChoice::Uid(_) => Err(Error::new(
+            ErrorKind::NotAcceptable,
+            format!(
+                "the instance cannot be had in this transfer syntax; it is stored in {as_stored}, \
+                 which transfer syntax * retrieves"
+            ),
+        )
+        .into()),
+    }
+}
+
+/// Everything that writing the file needs.
+struct Retrieval {
+    shared: SharedStore,
+    held: Held,
+    series: String,
+    sop: String,
+    syntax: String,
+    form: Form,
+}
+
+impl Retrieval {
+    fn write(&self, out: &mut dyn std::io::Write) -> Result<()> {
+        let instance = self.instance()?;
+        let pixels = Pixels::of(instance);
+        let overrides = self.overrides(&pixels)?;
+        let source = InstanceToWrite {
+            document: self.document(),
+            series_uid: &self.series,
+            sop_uid: &self.sop,
+            transfer_syntax: &self.syntax,
+            overrides,
+        };
+        let frames = instance.frames.iter().map(|frame| &frame.id);
+        let source_of_pixels = match self.form {
+            Form::None => PixelSource::None,
+            Form::Fragments => {
+                PixelSource::Frames(Box::new(frames.map(|id| Ok(self.blob(id)?.to_vec()))))
+            }
+            Form::Decoded => PixelSource::Native {
+                length: pixels.shape.byte_length() * instance.frames.len() as u64,
+                frames: Box::new(frames.map(|id| Ok(self.decoded(&pixels, id)?.0))),
+            },
+            Form::Bits => {
+                let value = self.packed(instance, &pixels)?;
+                PixelSource::Blob {
+                    length: value.len() as u64,
+                    value: Box::new(Cursor::new(value)),
+                }
+            }
+            Form::Blob => {
+                let id = instance
+                    .details
+                    .pixel_blob
+                    .as_ref()
+                    .ok_or_else(no_instance)?;
+                let value = self.blob(id)?;
+                PixelSource::Blob {
+                    length: value.len() as u64,
+                    value: Box::new(Cursor::new(value)),
+                }
+            }
+        };
+        let mut apart = |id: &ImageFrameId| Ok(self.blob(id)?.to_vec());
+        Ok(write_part10(&source, source_of_pixels, &mut apart, out)?)
+    }
+
+    fn document(&self) -> &Document {
+        &self.held.document
+    }
+
+    fn instance(&self) -> Result<&Instance> {
+        self.document()
+            .instance(&self.series, &self.sop)
+            .ok_or_else(no_instance)
+    }
+
+    /// A stored blob, checked. Blocks.
+    fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
+        let row = self.held.row;
+        let place = self
+            .shared
+            .catalogue
+            .read_blocking(|at| packs::blob(at, row, id))?;
+        let place = place.ok_or_else(|| {
+            StoreError::Damaged("the catalogue lacks a frame of the document".to_owned())
+        })?;
+        self.shared.packs.read(&place)
+    }
+
+    /// A frame's pixels, and the photometric interpretation they are in. Blocks.
+    fn decoded(&self, pixels: &Pixels<'_>, id: &ImageFrameId) -> Result<(Vec<u8>, String)> {
+        let bytes = self.blob(id)?;
+        let decoded = decode_stored(pixels.stored, &pixels.shape, pixels.photometric, &bytes);
+        let decoded = decoded.map_err(|error| {
+            Error::internal("a stored frame cannot be decoded; run verify", error)
+        })?;
+        Ok((decoded.pixels, decoded.photometric))
+    }
+
+    /// What the file says of its pixels where that is not what the document says.
+    fn overrides(&self, pixels: &Pixels<'_>) -> Result<PixelOverrides> {
+        let lossless = [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000];
+        let lossless = lossless
+            .iter()
+            .any(|format| format.transfer_syntax() == pixels.stored);
+        let is_rgb = matches!(pixels.photometric, "RGB" | "YBR_RCT" | "YBR_ICT");
+        let several = pixels.shape.samples_per_pixel > 1;
+        let photometric_interpretation = match self.form {
+            // The colour transform is named in the data set (PS3.5 §8.2.4).
+            Form::Fragments if lossless && is_rgb && pixels.shape.samples_per_pixel == 3 => {
+                Some("YBR_RCT".to_owned())
+            }
+            Form::Decoded => match self.instance()?.frames.first() {
+                Some(first) if several => Some(self.decoded(pixels, &first.id)?.1),
+                _ => None,
+            },
+            _ => None,
+        };
+        let interleaved =
+            several && lossless && matches!(self.form, Form::Fragments | Form::Decoded);
+        Ok(PixelOverrides {
+            photometric_interpretation,
+            planar_configuration: interleaved.then_some(0),
+        })
+    }
+
+    /// Frames of single bits, one behind the other without gaps (`PS3.5 §8.1.1`).
+    fn packed(&self, instance: &Instance, pixels: &Pixels<'_>) -> Result<Vec<u8>> {
+        let shape = &pixels.shape;
+        let samples = u64::from(shape.rows) * u64::from(shape.columns);
+        let bits = samples * u64::from(shape.samples_per_pixel) * u64::from(shape.bits_allocated);
+        let mut joined = Vec::new();
+        let mut filled = 0_u64;
+        for frame in &instance.frames {
+            append_bits(&mut joined, &mut filled, &self.blob(&frame.id)?, bits);
+        }
+        Ok(joined)
+    }
+}
+
+/// Appends the first `bits` of `frame` behind the first `filled` bits of `joined`.
+fn append_bits(joined: &mut Vec<u8>, filled: &mut u64, frame: &[u8], bits: u64) {
+    let shift = *filled % 8;
+    if shift == 0 {
+        joined.extend_from_slice(frame);
+    } else {
+        for byte in frame {
+            if let Some(last) = joined.last_mut() {
+                *last |= byte << shift;
+            }
+            joined.push(byte >> (8 - shift));
+        }
+    }
+    *filled += bits;
+    joined.truncate(usize::try_from(filled.div_ceil(8)).unwrap_or(usize::MAX));
+}
+
+/// What the document says of an instance's pixels.
+struct Pixels<'a> {
+    shape: FrameShape,
+    photometric: &'a str,
+    stored: &'a str,
+}
+
+impl<'a> Pixels<'a> {
+    fn of(instance: &'a Instance) -> Self {
+        let number = |keyword: &str| {
+            let value = instance
+                .attributes
+                .get(keyword)
+                .and_then(serde_json::Value::as_u64);
+            value
+                .and_then(|value| u16::try_from(value).ok())
+                .unwrap_or_default()
+        };
+        let photometric = instance.attributes.get("PhotometricInterpretation");
+        let bits_allocated = number("BitsAllocated");
+        Self {
+            shape: FrameShape {
+                rows: number("Rows").into(),
+                columns: number("Columns").into(),
+                samples_per_pixel: number("SamplesPerPixel").max(1),
+                bits_allocated,
+                bits_stored: match number("BitsStored") {
+                    0 => bits_allocated,
+                    stored => stored,
+                },
+                representation: match number("PixelRepresentation") {
+                    1 => PixelRepresentation::Signed,
+                    _ => PixelRepresentation::Unsigned,
+                },
+            },
+            photometric: photometric
+                .and_then(|text| text.as_str())
+                .unwrap_or_default()
+                .trim(),
+            stored: instance
+                .stored_transfer_syntax
+                .as_deref()
+                .unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::append_bits;
+
+    #[test]
+    fn frames_of_single_bits_are_joined_without_gaps() {
+        // Three frames of 5 bits, lowest bit first: 10110, 01101, 11111.
+        let (mut joined, mut filled) = (Vec::new(), 0);
+        for frame in [[0b0_1101_u8], [0b1_0110], [0b1_1111]] {
+            append_bits(&mut joined, &mut filled, &frame, 5);
+        }
+        assert_eq!(joined, [0b1100_1101, 0b0111_1110]);
+        assert_eq!(filled, 15);
+    }
+}
