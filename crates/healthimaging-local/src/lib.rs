@@ -24,6 +24,6 @@ mod web;
 
 pub use clock::Clock;
 pub use config::LocalConfig;
-pub use jobs::{ImportProgress, ImportSummary};
+pub use jobs::{ImportProgress, ImportSummary, RefusedFile};
 pub use store::LocalStore;
-pub use verify::VerifyReport;
+pub use verify::{Damage, VerifyProgress, VerifyReport};

@@ -1,5 +1,257 @@
 //! Rereading the store against its checksums.
 
-/// What `verify` found.
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use healthimaging::model::ImageSetState;
+use healthimaging::{ImageFrameId, ImageSetId, Result as PublicResult};
+use healthimaging_dicom::Document;
+use rusqlite::Connection;
+
+use crate::error::{Result, StoreError};
+use crate::index::content::{self, StoredContent};
+use crate::index::image_sets::{self, ImageSetRow, VersionRow};
+use crate::index::packs::{self, BlobPlace};
+use crate::ingest::content::unpack;
+use crate::shared::Shared;
+use crate::store::LocalStore;
+
+/// Image sets looked up at once.
+const PAGE: u32 = 500;
+/// Versions looked up at once.
+const VERSIONS: u32 = 100;
+
+/// How far `verify` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct VerifyReport {}
+pub struct VerifyProgress {
+    /// Image sets in the store when it began.
+    pub image_sets_total: u64,
+    /// Image sets reread.
+    pub image_sets_done: u64,
+    /// Bytes of frames and other values reread.
+    pub bytes_done: u64,
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VerifyReport {
+    /// Image sets reread.
+    pub image_sets: u64,
+    /// Metadata documents reread.
+    pub documents: u64,
+    /// Frames and other values reread.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong; empty when all is well.
+    pub damaged: Vec<Damage>,
+}
+
+/// Something in the store that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// In which image set; absent when it is the catalogue itself.
+    pub image_set_id: Option<ImageSetId>,
+    /// Which version's document.
+    pub version: Option<u32>,
+    /// Which frame or other value.
+    pub blob: Option<ImageFrameId>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl LocalStore {
+    /// Rereads everything: the catalogue's own structure, each document, each frame and other value
+    /// against its checksum, and whether each frame that a document names is there.
+    ///
+    /// Damage is told in the report; an error means that the store could not be reread at all.
+    pub async fn verify(
+        &self,
+        progress: impl Fn(VerifyProgress) + Send,
+    ) -> PublicResult<VerifyReport> {
+        Ok(verify(&self.shared, progress).await?)
+    }
+}
+
+async fn verify(
+    shared: &Arc<Shared>,
+    progress: impl Fn(VerifyProgress) + Send,
+) -> Result<VerifyReport> {
+    let (total, faults) = shared.catalogue.read(check_catalogue).await?;
+    let mut report = VerifyReport {
+        damaged: faults.into_iter().map(of_catalogue).collect(),
+        ..VerifyReport::default()
+    };
+    let mut after = 0;
+    loop {
+        let rows = shared.catalogue.read(move |c| page(c, after)).await?;
+        let Some(last) = rows.last() else {
+            return Ok(report);
+        };
+        after = last.row;
+        for set in rows {
+            let of_task = Arc::clone(shared);
+            let found = tokio::task::spawn_blocking(move || check_set(&of_task, &set)).await??;
+            report.image_sets += 1;
+            report.documents += found.documents;
+            report.blobs += found.blobs;
+            report.bytes += found.bytes;
+            report.damaged.extend(found.damaged);
+            progress(VerifyProgress {
+                image_sets_total: total,
+                image_sets_done: report.image_sets,
+                bytes_done: report.bytes,
+            });
+        }
+    }
+}
+
+fn of_catalogue(message: String) -> Damage {
+    Damage {
+        image_set_id: None,
+        version: None,
+        blob: None,
+        message,
+    }
+}
+
+/// The number of image sets, and what SQLite finds wrong with the catalogue.
+fn check_catalogue(connection: &Connection) -> Result<(u64, Vec<String>)> {
+    let total: i64 = connection.query_row(
+        "SELECT count(*) FROM image_set WHERE state <> 'DELETED'",
+        [],
+        |row| row.get(0),
+    )?;
+    let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
+    let found: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let faults = found.into_iter().filter(|line| line != "ok");
+    let faults = faults.map(|_| "the catalogue is damaged; restore it from a backup".to_owned());
+    Ok((total.try_into().unwrap_or_default(), faults.collect()))
+}
+
+fn page(connection: &Connection, after: i64) -> Result<Vec<ImageSetRow>> {
+    let rows: Vec<i64> = connection
+        .prepare_cached(
+            "SELECT row FROM image_set WHERE row > ?1 AND state <> 'DELETED' ORDER BY row LIMIT ?2",
+        )?
+        .query_map((after, PAGE), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.into_iter()
+        .map(|row| image_sets::at(connection, row))
+        .collect()
+}
+
+/// Rereads one image set; nothing is wrong with one that is deleted meanwhile.
+fn check_set(shared: &Shared, set: &ImageSetRow) -> Result<VerifyReport> {
+    let mut check = Check {
+        set: &set.id,
+        report: VerifyReport::default(),
+    };
+    let (versions, blobs) = shared
+        .catalogue
+        .read_blocking(|connection| Ok((versions(connection, set.row)?, packs::blobs(connection, set.row)?)))?;
+    for blob in &blobs {
+        check.blob(shared, blob)?;
+    }
+    let present: HashSet<&ImageFrameId> = blobs.iter().map(|blob| &blob.id).collect();
+    for version in &versions {
+        let stored = shared
+            .catalogue
+            .read_blocking(|connection| content::stored(connection, set.row, version));
+        check.document(version.version, stored, &present)?;
+    }
+    if !check.report.damaged.is_empty() && is_going(shared, set.row)? {
+        check.report.damaged.clear();
+    }
+    Ok(check.report)
+}
+
+/// The versions that hold content of their own.
+fn versions(connection: &Connection, set: i64) -> Result<Vec<VersionRow>> {
+    let mut all = Vec::new();
+    let mut before = None;
+    loop {
+        let found = image_sets::versions(connection, set, before, VERSIONS)?;
+        let Some(last) = found.last() else {
+            all.retain(|row: &VersionRow| row.content_version == Some(row.version));
+            return Ok(all);
+        };
+        before = Some(last.version.into());
+        all.extend(found);
+    }
+}
+
+fn is_going(shared: &Shared, row: i64) -> Result<bool> {
+    let now = shared
+        .catalogue
+        .read_blocking(|connection| image_sets::at(connection, row))?;
+    Ok(now.state != ImageSetState::Active)
+}
+
+/// The check of one image set.
+struct Check<'a> {
+    set: &'a ImageSetId,
+    report: VerifyReport,
+}
+
+impl Check<'_> {
+    fn blob(&mut self, shared: &Shared, place: &BlobPlace) -> Result<()> {
+        match shared.packs.read(place) {
+            Ok(bytes) => {
+                self.report.blobs += 1;
+                self.report.bytes += bytes.len() as u64;
+            }
+            Err(StoreError::Damaged(message)) => self.damage(None, Some(&place.id), message),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn document(
+        &mut self,
+        version: u32,
+        stored: Result<Option<StoredContent>>,
+        present: &HashSet<&ImageFrameId>,
+    ) -> Result<()> {
+        let document = match stored {
+            Ok(None) => return Ok(()),
+            Ok(Some(stored)) => unpack(&stored),
+            Err(error) => Err(error),
+        };
+        match document {
+            Ok(document) => {
+                self.report.documents += 1;
+                for id in named(&document).filter(|id| !present.contains(id)) {
+                    let message = "a value that the metadata names is missing".to_owned();
+                    self.damage(Some(version), Some(id), message);
+                }
+            }
+            Err(StoreError::Damaged(message)) => self.damage(Some(version), None, message),
+            Err(StoreError::Told(error)) => {
+                self.damage(Some(version), None, error.message().to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn damage(&mut self, version: Option<u32>, blob: Option<&ImageFrameId>, message: String) {
+        self.report.damaged.push(Damage {
+            image_set_id: Some(self.set.clone()),
+            version,
+            blob: blob.cloned(),
+            message,
+        });
+    }
+}
+
+/// Every stored value that a document names.
+fn named(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
+    document.instances().flat_map(|instance| {
+        let frames = instance.frames.iter().map(|frame| &frame.id);
+        let apart = instance.details.apart.values().map(|value| &value.blob_id);
+        frames.chain(apart).chain(&instance.details.pixel_blob)
+    })
+}

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::sync::Arc;
 
+use healthimaging::model::LosslessStorageFormat;
 use healthimaging_dicom::{
     ApartValue, Document, GroupKey, Part10, ReadLimits, SplitInstance, read_part10,
 };
@@ -134,4 +135,12 @@ pub(crate) async fn store<S: Read + Seek + Send + 'static>(
         let message = "the file could not be stored because of a fault of this program";
         Err(Refusal::fault(message).into())
     })
+}
+
+/// The codec of a data store's format.
+pub(crate) fn lossless_format(format: LosslessStorageFormat) -> LosslessFormat {
+    match format {
+        LosslessStorageFormat::Htj2k => LosslessFormat::Htj2k,
+        LosslessStorageFormat::Jpeg2000Lossless => LosslessFormat::Jpeg2000,
+    }
 }

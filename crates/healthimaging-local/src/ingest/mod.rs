@@ -8,9 +8,11 @@ mod memory;
 mod outcome;
 mod pixels;
 mod sink;
+pub(crate) mod spool;
 
-pub(crate) use file::{Header, OpenFile, StoredFile, store};
+pub(crate) use file::{Header, OpenFile, StoredFile, lossless_format, store};
 pub(crate) use group::{Arrival, Group, Recorder};
 pub(crate) use memory::Budget;
-pub(crate) use outcome::{Failure, Imported, Outcome, Refusal};
+pub(crate) use outcome::{Failure, Imported, Outcome, Refusal, Warning};
 pub(crate) use sink::Sink;
+pub(crate) use spool::{Section, Spool};

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use healthimaging::ObjectUri;
-use healthimaging::model::LosslessStorageFormat;
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
-use healthimaging_pixels::LosslessFormat;
 use tokio::sync::Semaphore;
 
 use super::inputs::{Inputs, PlannedGroup, PlannedStudy, plan};
@@ -230,10 +228,7 @@ impl Run {
         let _turn = self.open.acquire().await.ok();
         let stored = async {
             let file = self.inputs.open(number).await.map_err(Failure::File)?;
-            let format = match self.datastore.format {
-                LosslessStorageFormat::Htj2k => LosslessFormat::Htj2k,
-                LosslessStorageFormat::Jpeg2000Lossless => LosslessFormat::Jpeg2000,
-            };
+            let format = ingest::lossless_format(self.datastore.format);
             ingest::store(file, format, sink, &self.budget).await
         };
         (number, stored.await)
@@ -338,15 +333,12 @@ fn asked_output(job: &JobRow) -> ObjectUri {
 /// output folder.
 fn objects(shared: &SharedStore, job: &JobRow) -> Result<Objects> {
     let config = &shared.config;
-    let downloads = config.data_dir.join("downloads");
-    let made = std::fs::create_dir_all(&downloads);
-    made.map_err(StoreError::file("make", &downloads))?;
     let mut allowed_paths = config.allowed_paths.clone();
     allowed_paths.push(config.data_dir.join("imports"));
     let objects = Objects::new(ObjectsConfig {
         allowed_paths,
         s3: config.s3.clone(),
-        download_dir: Some(downloads),
+        download_dir: Some(ingest::spool::folder(shared)?),
     });
     Ok(objects.allowing(&job.local_paths))
 }

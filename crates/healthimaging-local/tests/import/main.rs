@@ -1,0 +1,4 @@
+//! Imports, through the public face of the store.
+
+mod corpus;
+mod fixture;
