@@ -1,2 +1,22 @@
 //! `healthimaging-mcp-server`: opens a back end and serves a face.
-fn main() {}
+
+mod backend;
+mod cli;
+mod config;
+mod logging;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli::run(cli) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            terminal::note(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `call`: one tool, from the shell.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use clap::Args;
+use healthimaging::Error;
+use healthimaging_tools::{Ask, Consent, error_document};
+use serde_json::{Map, Value};
+
+use super::Outcome;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::terminal;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Name of the tool
+    tool: String,
+
+    /// Its arguments, a JSON object; `-` reads it from stdin
+    #[arg(default_value = "{}", hide_default_value = true)]
+    json: String,
+
+    /// Agree to what the tool plans to erase, unasked
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    let from_stdin = arguments.json == "-";
+    let parsed = parse(&arguments.json)?;
+    let consent = if arguments.yes {
+        Consent::Given
+    } else if terminal::is_interactive() && !from_stdin {
+        Consent::Ask(Arc::new(Prompt))
+    } else {
+        Consent::Ask(Arc::new(Nobody))
+    };
+    let backend = Backend::open(config).await?;
+    let called = backend
+        .server(config)?
+        .call(&arguments.tool, parsed, consent)
+        .await;
+    backend.close().await;
+    let (document, outcome) = match called {
+        Ok(answer) => (answer.structured, Outcome::Done),
+        Err(error) => (error_document(&error), Outcome::Refused),
+    };
+    terminal::result(&serde_json::to_string_pretty(&Value::Object(document))?)?;
+    Ok(outcome)
+}
+
+fn parse(json: &str) -> Result<Map<String, Value>> {
+    let text = if json == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("stdin cannot be read as text")?;
+        text
+    } else {
+        json.to_owned()
+    };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => bail!("the arguments must be one JSON object, such as '{{\"max_results\": 5}}'"),
+        Err(error) => bail!("the arguments are not JSON: {error}"),
+    }
+}
+
+/// Asks at the terminal.
+struct Prompt;
+
+#[async_trait]
+impl Ask for Prompt {
+    async fn ask(&self, question: &str) -> healthimaging::Result<bool> {
+        let question = question.to_owned();
+        tokio::task::spawn_blocking(move || terminal::agrees(&question))
+            .await
+            .map_err(|cause| Error::internal("the question could not be put", cause))?
+            .map_err(|cause| Error::internal("the answer could not be read", cause))
+    }
+}
+
+/// There is nobody to ask.
+struct Nobody;
+
+#[async_trait]
+impl Ask for Nobody {
+    async fn ask(&self, _question: &str) -> healthimaging::Result<bool> {
+        Err(Error::validation(
+            "this tool erases, and there is no terminal to ask at; nothing was changed. Add --yes to \
+             agree, or \"dry_run\": true to see the plan",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn arguments_are_one_object() {
+        assert_eq!(parse(r#"{"max_results": 5}"#).unwrap()["max_results"], 5);
+        assert!(
+            parse("[1]")
+                .unwrap_err()
+                .to_string()
+                .contains("one JSON object")
+        );
+        assert!(parse("{").unwrap_err().to_string().contains("not JSON"));
+    }
+}

@@ -1,0 +1,342 @@
+//! What is asked of the server, and what is expected of its answers.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use healthimaging_phantoms::DEMO_CT_STUDY_DESCRIPTION;
+use healthimaging_tools::Client;
+use serde_json::{Map, Value, json};
+
+use super::DATASTORE;
+use super::script::Script;
+use crate::terminal::megabytes;
+
+/// The Study Description as it should have been.
+const CORRECTED: &str = "CHEST W/O CONTRAST";
+
+/// The patient whose images are asked for.
+const PATIENT: &str = "DEMO-0001";
+
+/// SOC and SIZ, with which every JPEG 2000 codestream begins (ISO/IEC 15444-1 §A.4).
+const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
+
+/// A client in conversation with the server.
+pub(super) struct Conversation<'a> {
+    script: &'a mut Script,
+    client: Client,
+    datastore: String,
+}
+
+/// The image sets of the patient that the conversation is about.
+struct Found {
+    ct: String,
+    radiograph: String,
+    ultrasound: String,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(script: &'a mut Script, client: Client) -> Self {
+        Self {
+            script,
+            client,
+            datastore: String::new(),
+        }
+    }
+
+    /// The whole of it, in order.
+    pub(super) async fn hold(&mut self, scans: &Path) -> Result<()> {
+        self.discover().await?;
+        let found = self.search().await?;
+        self.read(&found.ct).await?;
+        self.frame(&found.radiograph, scans).await?;
+        self.correct(&found.ct).await?;
+        self.compare_versions(&found.ct).await?;
+        self.mistake().await?;
+        self.delete(&found.ultrasound).await
+    }
+
+    /// Lets the server go.
+    pub(super) async fn end(self) -> Result<()> {
+        Ok(self.client.close().await?)
+    }
+
+    async fn discover(&mut self) -> Result<()> {
+        self.script
+            .step("Discover the data stores, which are resources")?;
+        self.script.asked("resources/list", &Value::Null)?;
+        let resources = self.client.resources().await?;
+        for (name, uri) in &resources {
+            self.script.answered(&format!("{uri}  {name}"))?;
+        }
+        let one = resources.iter().find(|(name, _)| name.contains(DATASTORE));
+        let (_, uri) = one.context("the data store is not among the resources")?;
+        self.script
+            .asked("resources/read", &json!({ "uri": uri }))?;
+        let text = self.client.read_resource(uri).await?;
+        let store: Value = serde_json::from_str(&text).context("the resource is not JSON")?;
+        let status = text_at(&store, &["datastore_status"])?;
+        self.datastore = text_at(&store, &["datastore_id"])?;
+        self.script.answered(&format!("{DATASTORE} is {status}"))?;
+        ensure!(status == "ACTIVE", "the data store is {status}");
+        Ok(())
+    }
+
+    async fn search(&mut self) -> Result<Found> {
+        self.script.step("Find the images of a patient")?;
+        let sets = self.image_sets().await?;
+        let mut of = Map::new();
+        for set in &sets {
+            let tags = set
+                .get("dicom_tags")
+                .context("a search result has no attributes")?;
+            let modality = text_at(tags, &["DICOMSeriesModality"])?;
+            let description = text_at(tags, &["DICOMStudyDescription"])?;
+            let id = text_at(set, &["image_set_id"])?;
+            Script::detail(&format!("{id}  {modality}  {description}"))?;
+            of.insert(modality, Value::from(id));
+        }
+        ensure!(
+            sets.len() == 3,
+            "the patient has 3 image sets, not {}",
+            sets.len()
+        );
+        let of = Value::Object(of);
+        Ok(Found {
+            ct: text_at(&of, &["CT"])?,
+            radiograph: text_at(&of, &["DX"])?,
+            ultrasound: text_at(&of, &["US"])?,
+        })
+    }
+
+    async fn image_sets(&mut self) -> Result<Vec<Value>> {
+        let criteria = json!({ "filters": [
+            { "operator": "EQUAL", "values": [{ "DICOMPatientId": PATIENT }] }
+        ] });
+        let found = self
+            .call("search_image_sets", json!({ "search_criteria": criteria }))
+            .await?;
+        let sets = found
+            .get("image_sets_metadata_summaries")
+            .and_then(Value::as_array);
+        let sets = sets.context("the search has no results")?.clone();
+        self.script
+            .answered(&format!("{} image sets", sets.len()))?;
+        Ok(sets)
+    }
+
+    async fn read(&mut self, ct: &str) -> Result<()> {
+        self.script.step("Read the metadata of the CT")?;
+        let study = self.study_description(ct, None).await?;
+        Script::detail("The study description has a slip of the pen.")?;
+        ensure!(
+            study == DEMO_CT_STUDY_DESCRIPTION,
+            "the study is described as {study}"
+        );
+        Ok(())
+    }
+
+    async fn study_description(&mut self, set: &str, version: Option<&str>) -> Result<String> {
+        let mut arguments = json!({ "image_set_id": set });
+        if let (Some(version), Some(object)) = (version, arguments.as_object_mut()) {
+            object.insert("version_id".to_owned(), Value::from(version));
+        }
+        let answer = self.call("get_image_set_metadata", arguments).await?;
+        let document = document(&answer)?;
+        let patient = text_at(document, &["Patient", "DICOM", "PatientName"])?;
+        let study = text_at(document, &["Study", "DICOM", "StudyDescription"])?;
+        self.script
+            .answered(&format!("PatientName {patient}, StudyDescription {study}"))?;
+        Ok(study)
+    }
+
+    /// Fetches a frame, and holds its recorded checksum against the pixels of the original file.
+    async fn frame(&mut self, radiograph: &str, scans: &Path) -> Result<()> {
+        self.script.step("Fetch a frame of the radiograph")?;
+        let answer = self
+            .call(
+                "get_image_set_metadata",
+                json!({ "image_set_id": radiograph }),
+            )
+            .await?;
+        let instance = first_instance(document(&answer)?)?;
+        let frame = instance
+            .pointer("/ImageFrames/0")
+            .context("the instance has no frame")?;
+        let id = text_at(frame, &["ID"])?;
+        self.script.answered(&format!("frame {id}"))?;
+
+        let arguments = json!({
+            "image_set_id": radiograph, "image_frame_information": { "imageFrameId": id }
+        });
+        let stored = self.call("get_image_frame", arguments).await?;
+        let bytes = STANDARD.decode(text_at(&stored, &["image_frame_blob"])?)?;
+        ensure!(
+            bytes.starts_with(&CODESTREAM),
+            "the frame is no JPEG 2000 codestream"
+        );
+
+        let file = std::fs::read(scans.join("alma/dx/IM00001.dcm"))?;
+        let dimension = |name| {
+            instance
+                .pointer(&format!("/DICOM/{name}"))
+                .and_then(Value::as_u64)
+        };
+        let (rows, columns) = dimension("Rows")
+            .zip(dimension("Columns"))
+            .context("no size")?;
+        // Pixel Data is the last element of the file, with 16 bits a pixel.
+        let length = usize::try_from(rows * columns * 2)?;
+        let pixels = file
+            .len()
+            .checked_sub(length)
+            .and_then(|start| file.get(start..));
+        let pixels = pixels.context("the file is shorter than its pixels")?;
+        let recorded = frame
+            .pointer("/PixelDataChecksumFromBaseToFullResolution")
+            .and_then(|levels| levels.as_array()?.last()?.get("Checksum")?.as_u64());
+        self.script.answered(&format!(
+            "{} of HTJ2K for {columns}x{rows} pixels, {} in the file",
+            megabytes(bytes.len() as u64),
+            megabytes(length as u64),
+        ))?;
+        ensure!(
+            recorded == Some(u64::from(crc32fast::hash(pixels))),
+            "the checksum of the stored pixels is not that of the file's pixels"
+        );
+        Script::detail("Its checksum is that of the original file's pixels: nothing was lost.")?;
+        Ok(())
+    }
+
+    async fn correct(&mut self, ct: &str) -> Result<()> {
+        self.script.step("Correct the study description")?;
+        let document = json!({
+            "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": CORRECTED } }
+        });
+        let arguments = json!({
+            "image_set_id": ct,
+            "latest_version_id": "1",
+            "update_image_set_metadata_updates":
+                { "DICOMUpdates": { "updatableAttributes": document } },
+            "wait_seconds": 60,
+        });
+        let answer = self.call("update_image_set_metadata", arguments).await?;
+        let version = text_at(&answer, &["latest_version_id"])?;
+        let state = text_at(&answer, &["image_set_state"])?;
+        let status = text_at(&answer, &["image_set_workflow_status"])?;
+        self.script
+            .answered(&format!("version {version}, {state}, {status}"))?;
+        ensure!(
+            (version.as_str(), state.as_str(), status.as_str()) == ("2", "ACTIVE", "UPDATED"),
+            "the update did not come to its end"
+        );
+        Ok(())
+    }
+
+    async fn compare_versions(&mut self, ct: &str) -> Result<()> {
+        self.script
+            .step("See the new version, and the old one, which stays")?;
+        let answer = self
+            .call("list_image_set_versions", json!({ "image_set_id": ct }))
+            .await?;
+        let versions = answer
+            .get("image_set_properties_list")
+            .and_then(Value::as_array);
+        let count = versions.map_or(0, Vec::len);
+        self.script.answered(&format!("{count} versions"))?;
+        ensure!(count == 2, "2 versions are expected");
+        let new = self.study_description(ct, None).await?;
+        ensure!(new == CORRECTED, "the correction is not there");
+        let old = self.study_description(ct, Some("1")).await?;
+        ensure!(old == DEMO_CT_STUDY_DESCRIPTION, "version 1 has changed");
+        Ok(())
+    }
+
+    async fn mistake(&mut self) -> Result<()> {
+        self.script
+            .step("Make a mistake: the answer says what to mend")?;
+        let arguments = json!({ "patient": PATIENT });
+        self.script.asked("search_image_sets", &arguments)?;
+        let answer = self
+            .client
+            .call_tool("search_image_sets", object(arguments)?)
+            .await?;
+        ensure!(answer.is_error, "an unknown argument was let through");
+        let error = answer.structured;
+        let (kind, message) = (text_at(&error, &["type"])?, text_at(&error, &["message"])?);
+        self.script.answered(&format!("{kind}: {message}"))?;
+        ensure!(kind == "validation_error", "the error has the wrong type");
+        Ok(())
+    }
+
+    async fn delete(&mut self, ultrasound: &str) -> Result<()> {
+        self.script
+            .step("Delete the ultrasound: first the plan, then the deed")?;
+        let mut arguments = json!({
+            "datastore_id": self.datastore.clone(), "image_set_id": ultrasound
+        });
+        let planned = self.call("delete_image_set", arguments.clone()).await?;
+        let token = text_at(&planned, &["confirmation_token"])?;
+        self.script.answered(&format!(
+            "plan: {}",
+            text_at(&planned, &["plan", "action"])?
+        ))?;
+        Script::detail("Nothing was deleted yet. An assistant shows the plan to its user first.")?;
+        let sets = self.image_sets().await?;
+        ensure!(
+            sets.len() == 3,
+            "something was deleted before it was confirmed"
+        );
+
+        let all = arguments.as_object_mut().context("no arguments")?;
+        all.insert("confirmation_token".to_owned(), Value::from(token));
+        let answer = self.call("delete_image_set", arguments).await?;
+        let status = text_at(&answer, &["image_set_workflow_status"])?;
+        self.script.answered(&status)?;
+        let left = self.image_sets().await?;
+        ensure!(left.len() == 2, "{} image sets are left, not 2", left.len());
+        Ok(())
+    }
+
+    /// Calls a tool that is expected to succeed.
+    async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value> {
+        self.script.asked(tool, &arguments)?;
+        let answer = self.client.call_tool(tool, object(arguments)?).await?;
+        if answer.is_error {
+            bail!("{tool} was refused: {}", answer.text);
+        }
+        Ok(answer.structured)
+    }
+}
+
+fn object(value: Value) -> Result<Map<String, Value>> {
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => bail!("arguments are an object"),
+    }
+}
+
+/// The metadata document of an answer, whole or in outline.
+fn document(answer: &Value) -> Result<&Value> {
+    answer
+        .get("metadata")
+        .context("the answer has no metadata document")
+}
+
+/// The first instance of the first series.
+fn first_instance(document: &Value) -> Result<&Value> {
+    let series = document
+        .pointer("/Study/Series")
+        .and_then(|all| all.as_object()?.values().next());
+    let instance = series.and_then(|one| one.get("Instances")?.as_object()?.values().next());
+    instance.context("the document has no instance")
+}
+
+fn text_at(value: &Value, path: &[&str]) -> Result<String> {
+    let found = path.iter().try_fold(value, |inner, name| inner.get(name));
+    let found = found.and_then(Value::as_str);
+    Ok(found
+        .with_context(|| format!("the answer has no {}", path.join(".")))?
+        .to_owned())
+}

@@ -1,0 +1,187 @@
+//! `import`: DICOM files and folders into the embedded store.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use healthimaging::model::{
+    CreateDatastoreRequest, DatastoreStatus, DatastoreSummary, GetDatastoreRequest, JobStatus,
+};
+use healthimaging::{DatastoreId, DatastoreName};
+use healthimaging_local::{ImportProgress, ImportSummary};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Outcome;
+use super::serve::stop_signal;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::terminal::{self, counted, megabytes};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Files, and folders to be searched to the bottom
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Data store to import into, by name or id; made when there is none of that name
+    /// [default: the only one, or a new one named `default`]
+    #[arg(long, value_name = "NAME", verbatim_doc_comment)]
+    datastore: Option<String>,
+}
+
+/// Refused files that are listed; the rest is counted.
+const LISTED: usize = 20;
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    if config.read_only {
+        bail!("--read-only forbids an import");
+    }
+    let mut paths = Vec::new();
+    for path in &arguments.paths {
+        let found = path.canonicalize();
+        paths.push(found.with_context(|| format!("{} cannot be read", path.display()))?);
+    }
+    let backend = Backend::open(config).await?;
+    let outcome = import(&backend, arguments.datastore.as_deref(), &paths).await;
+    backend.close().await;
+    outcome
+}
+
+async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Result<Outcome> {
+    let (datastore, name) = find_or_make(backend, named).await?;
+    let started = Instant::now();
+    let bar = progress_bar();
+    let running = backend
+        .store
+        .import_paths(&datastore, paths, |progress| show(&bar, progress));
+    let ended = tokio::select! {
+        ended = running => ended,
+        heard = stop_signal() => {
+            bar.finish_and_clear();
+            heard.context("signals cannot be heard")?;
+            bail!("stopped; what is imported stays, and the rest goes on when the store is used next");
+        }
+    };
+    bar.finish_and_clear();
+    let summary = ended?;
+    report(&summary, &datastore, &name, started.elapsed());
+    match (summary.status, summary.progress.refused) {
+        (JobStatus::Completed, 0) => Ok(Outcome::Done),
+        (JobStatus::Completed, _) => Ok(Outcome::Partly),
+        (status, _) => bail!(
+            "the import is {status}: {}",
+            summary.message.unwrap_or_default()
+        ),
+    }
+}
+
+/// The data store to import into, with its name.
+pub(super) async fn find_or_make(
+    backend: &Backend,
+    named: Option<&str>,
+) -> Result<(DatastoreId, String)> {
+    let active = backend.active_datastores().await?;
+    let fits = |one: &&DatastoreSummary| match named {
+        Some(wanted) => one.datastore_name == wanted || one.datastore_id.as_str() == wanted,
+        None => true,
+    };
+    let found: Vec<&DatastoreSummary> = active.iter().filter(fits).collect();
+    match found.as_slice() {
+        [only] => Ok((only.datastore_id.clone(), only.datastore_name.clone())),
+        [] => make(backend, named.unwrap_or("default")).await,
+        several => bail!(
+            "{} data stores fit; name one with --datastore: {}",
+            several.len(),
+            several
+                .iter()
+                .map(|s| s.datastore_id.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+    }
+}
+
+async fn make(backend: &Backend, name: &str) -> Result<(DatastoreId, String)> {
+    let request = CreateDatastoreRequest {
+        datastore_name: Some(DatastoreName::try_from(name)?),
+        ..CreateDatastoreRequest::default()
+    };
+    let datastore_id = backend
+        .service
+        .create_datastore(request)
+        .await?
+        .datastore_id;
+    loop {
+        let request = GetDatastoreRequest {
+            datastore_id: datastore_id.clone(),
+        };
+        let found = backend
+            .service
+            .get_datastore(request)
+            .await?
+            .datastore_properties;
+        match found.datastore_status {
+            DatastoreStatus::Active => return Ok((datastore_id, found.datastore_name)),
+            DatastoreStatus::Creating => tokio::time::sleep(Duration::from_millis(20)).await,
+            other => bail!("the new data store is {other}"),
+        }
+    }
+}
+
+/// A bar on stderr; on anything but a terminal nothing is drawn.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: ImportProgress) {
+    if let Some(total) = progress.files_total {
+        bar.set_length(total);
+    }
+    bar.set_position(progress.files_done);
+    bar.set_message(format!(
+        "{}, {}",
+        megabytes(progress.bytes_done),
+        counted(progress.image_sets, "image set")
+    ));
+}
+
+fn report(summary: &ImportSummary, datastore: &DatastoreId, name: &str, took: Duration) {
+    let ImportProgress {
+        files_done,
+        bytes_done,
+        image_sets,
+        refused,
+        warned,
+        ..
+    } = summary.progress;
+    let listed = summary.refused_files.iter().take(LISTED);
+    for file in listed.clone() {
+        terminal::note(&format!("refused: {}: {}", file.key, file.message));
+    }
+    match refused.saturating_sub(listed.count() as u64) {
+        0 => {}
+        more => terminal::note(&format!("refused: {more} more")),
+    }
+    terminal::note(&format!(
+        "{} seen, {} imported, {refused} refused, {warned} with a warning",
+        counted(files_done, "file"),
+        files_done.saturating_sub(refused),
+    ));
+    terminal::note(&format!(
+        "{} in data store {name} ({datastore}); an outcome for each file is in {}",
+        counted(image_sets, "image set"),
+        summary.output_s3_uri,
+    ));
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    terminal::note(&format!(
+        "{} in {:.1} s, {}/s",
+        megabytes(bytes_done),
+        took.as_secs_f64(),
+        megabytes(bytes_done.saturating_mul(1000) / milliseconds),
+    ));
+}

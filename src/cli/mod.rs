@@ -1,0 +1,116 @@
+//! The command line: one file a command.
+
+mod call;
+mod demo;
+mod import;
+mod serve;
+mod stdio;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::config::{Config, Options, log_level};
+use crate::{logging, terminal};
+
+/// A Model Context Protocol server for AWS HealthImaging, with an embedded store that needs no account.
+///
+/// Without a command it speaks MCP over stdin and stdout, as an MCP client expects.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Speak MCP over stdin and stdout
+    Stdio,
+    /// Serve MCP over HTTP, at /mcp
+    Serve(serve::Arguments),
+    /// Import DICOM files and folders
+    Import(import::Arguments),
+    /// List the tools
+    Tools(tools::Arguments),
+    /// Call a tool and print its result as JSON
+    Call(call::Arguments),
+    /// Hold a whole conversation with the real server on generated scans, then clean up
+    Demo,
+}
+
+/// How a command that ran to its end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All is well: exit code 0.
+    Done,
+    /// What was asked for could not be had: exit code 1.
+    Refused,
+    /// Some of it was refused, the rest was done: exit code 3.
+    Partly,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Refused => Self::FAILURE,
+            Outcome::Partly => Self::from(3),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> Result<Outcome> {
+    if cli.command.is_none() && terminal::is_interactive() {
+        terminal::note(CONNECT);
+        return Ok(Outcome::Done);
+    }
+    let command = cli.command.unwrap_or(Command::Stdio);
+    let usual = if matches!(command, Command::Serve(_)) {
+        "info"
+    } else {
+        "warn"
+    };
+    logging::start(&log_level(&cli.options, usual))?;
+    let config = Config::resolve(cli.options)?;
+    let runtime = Runtime::new().context("the async runtime does not start")?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Stdio => stdio::run(&config).await,
+            Command::Serve(arguments) => serve::run(&config, arguments).await,
+            Command::Import(arguments) => import::run(&config, arguments).await,
+            Command::Tools(arguments) => tools::run(&config, &arguments),
+            Command::Call(arguments) => call::run(&config, arguments).await,
+            Command::Demo => demo::run().await,
+        }
+    });
+    // A read of stdin cannot be cancelled, and must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Told to a person who starts the program by hand.
+const CONNECT: &str = concat!(
+    "healthimaging-mcp-server ",
+    env!("CARGO_PKG_VERSION"),
+    ": a Model Context Protocol server for AWS HealthImaging, with an embedded store.
+
+It is started by an MCP client (Kiro, Cursor, VS Code, Claude, Cline), which talks to it over
+stdin and stdout. Tell the client about it:
+
+  { \"mcpServers\": { \"healthimaging\": { \"command\": \"healthimaging-mcp-server\" } } }
+
+By hand:
+  healthimaging-mcp-server import ~/scans      fill the embedded store with DICOM files
+  healthimaging-mcp-server tools               what an assistant can do with it
+  healthimaging-mcp-server call list_datastores
+  healthimaging-mcp-server serve               MCP over HTTP
+  healthimaging-mcp-server demo                see it all at work on generated scans
+  healthimaging-mcp-server --help              everything else"
+);

@@ -1,0 +1,158 @@
+//! `serve`: MCP over HTTP.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use futures::FutureExt;
+use healthimaging::model::ListDatastoresRequest;
+use healthimaging_http::{RequestBody, Site, Token};
+use healthimaging_tools::{HttpOptions, http_service};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Outcome;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::terminal;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Address and port to listen on; other than loopback needs a token
+    #[arg(
+        long,
+        env = "HEALTHIMAGING_HTTP",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8730"
+    )]
+    http: String,
+
+    /// Bearer token that every request must bring, at least 16 characters
+    #[arg(
+        long,
+        env = "HEALTHIMAGING_HTTP_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    http_token: Option<String>,
+
+    /// Name under which clients reach the server, beside its own address; can be given again
+    #[arg(
+        long,
+        env = "HEALTHIMAGING_HTTP_HOST",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    http_host: Vec<String>,
+}
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    let token = arguments.http_token.filter(|token| !token.is_empty());
+    let token = token.as_deref().map(Token::new).transpose()?;
+    let address = resolve(&arguments.http).await?;
+    if !address.ip().is_loopback() && token.is_none() {
+        bail!(
+            "{} can be reached from other machines, so clients must bring a token: \
+             set HEALTHIMAGING_HTTP_TOKEN, or listen on 127.0.0.1",
+            arguments.http
+        );
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+
+    let backend = Backend::open(config).await?;
+    let stop = CancellationToken::new();
+    let options = http_options(address, arguments.http_host, stop.clone());
+    let mcp = http_service::<RequestBody>(backend.server(config)?, options);
+    let mut site = Site::new(probe(&backend)).mount("/mcp", mcp);
+    if let Some(token) = token {
+        site = site.require(token);
+    }
+    terminal::note(&format!("MCP at http://{address}/mcp"));
+
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = stop_signal().await {
+            tracing::error!(%error, "signals cannot be heard");
+        }
+        tracing::info!("stopping");
+        signalled.cancel();
+    });
+    let served = site.serve(listener, stop).await;
+    backend.close().await;
+    served?;
+    Ok(Outcome::Done)
+}
+
+/// The first address that the text stands for; a port alone means loopback.
+async fn resolve(text: &str) -> Result<SocketAddr> {
+    let text = match text.strip_prefix(':') {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    tokio::net::lookup_host(&text)
+        .await
+        .ok()
+        .and_then(|mut found| found.next())
+        .with_context(|| format!("`{text}` is no address to listen on; write 127.0.0.1:8730"))
+}
+
+/// Loopback names, the address itself and those named may be in the `Host` and `Origin` headers.
+fn http_options(address: SocketAddr, named: Vec<String>, stop: CancellationToken) -> HttpOptions {
+    let mut options = HttpOptions {
+        shutdown: stop,
+        ..HttpOptions::default()
+    };
+    let own = match address.ip() {
+        ip if ip.is_unspecified() || ip.is_loopback() => None,
+        IpAddr::V4(ip) => Some(ip.to_string()),
+        IpAddr::V6(ip) => Some(format!("[{ip}]")),
+    };
+    for host in own.into_iter().chain(named) {
+        for scheme in ["http", "https"] {
+            options.allowed_origins.push(format!("{scheme}://{host}:*"));
+            options.allowed_origins.push(format!("{scheme}://{host}"));
+        }
+        options.allowed_hosts.push(host);
+    }
+    options
+}
+
+/// Healthy is a back end that can list its data stores.
+fn probe(
+    backend: &Backend,
+) -> impl Fn() -> futures::future::BoxFuture<'static, healthimaging::Result<()>> + use<> {
+    let service = Arc::clone(&backend.service);
+    move || {
+        let service = Arc::clone(&service);
+        async move {
+            let request = ListDatastoresRequest {
+                max_results: Some(1),
+                ..Default::default()
+            };
+            service.list_datastores(request).await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+/// Waits for ctrl-c or SIGTERM.
+pub(super) async fn stop_signal() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,60 @@
+//! Words for people and results for programs: stderr is for the former, stdout for the latter.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Writes a line to stderr; a stderr that is gone is no reason to fail.
+pub(crate) fn note(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+/// Writes a line to stdout.
+pub(crate) fn result(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// Whether a person types here and reads here.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks a question on stderr; only `y` or `yes` agrees.
+pub(crate) fn agrees(question: &str) -> io::Result<bool> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    let answer = answer.trim();
+    Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+}
+
+/// A count with its noun: `1 file`, `2 files`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// Bytes as megabytes (10⁶) with one decimal.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_add(50_000) / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_sizes_read_well() {
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(counted(0, "file"), "0 files");
+        assert_eq!(megabytes(0), "0.0 MB");
+        assert_eq!(megabytes(1_949_999), "1.9 MB");
+        assert_eq!(megabytes(1_950_000), "2.0 MB");
+    }
+}
