@@ -1,0 +1,135 @@
+//! What is deleted is gone from the disk.
+
+use std::fs;
+use std::path::Path;
+
+use healthimaging::model::{DeleteImageSetRequest, GetImageSetMetadataRequest};
+use healthimaging::{DatastoreId, ImageSetId};
+use serde_json::json;
+
+use crate::rig::{Rig, all_bytes, frame_id, only_instance};
+use crate::{rig, slice, study};
+
+/// Files below a folder that hold these bytes.
+fn holders(folder: &Path, needle: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(holders(&path, needle));
+        } else if fs::read(&path)
+            .is_ok_and(|bytes| bytes.windows(needle.len()).any(|w| w == needle))
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+/// Text and bytes by which an image set would be known on the disk.
+async fn traces(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> Vec<Vec<u8>> {
+    let request = GetImageSetMetadataRequest {
+        datastore_id: store.clone(),
+        image_set_id: set.clone(),
+        version_id: None,
+    };
+    let packed = rig
+        .service
+        .get_image_set_metadata(request)
+        .await
+        .unwrap()
+        .image_set_metadata;
+    let packed = all_bytes(packed).await;
+    let document = rig.document(store, set).await;
+    let (frame, _) = rig
+        .frame(store, set, frame_id(only_instance(&document), 0))
+        .await;
+    let middle = |bytes: &[u8]| bytes[bytes.len() / 2..bytes.len() / 2 + 40].to_vec();
+    vec![
+        b"VERYSECRET".to_vec(),
+        b"2.25.31".to_vec(),
+        middle(&packed),
+        middle(&frame),
+    ]
+}
+
+async fn delete(rig: &Rig, store: &DatastoreId, set: &ImageSetId) {
+    let request = DeleteImageSetRequest {
+        datastore_id: store.clone(),
+        image_set_id: set.clone(),
+    };
+    rig.service.delete_image_set(request).await.unwrap();
+    rig.wait_active(store, set).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_deleted_image_set_is_left_on_the_disk() {
+    let rig = rig().await;
+    let (store, set) = rig.holding(slice(1)).await;
+    let first = traces(&rig, &store, &set).await;
+    rig.update(rig.update_request(&store, &set, 1, &study("VERYSECRET STUDY")))
+        .await;
+    let traces: Vec<_> = first
+        .into_iter()
+        .chain(traces(&rig, &store, &set).await)
+        .collect();
+    for trace in &traces {
+        assert_ne!(
+            holders(&rig.data(), trace),
+            Vec::<String>::new(),
+            "the search finds what is there"
+        );
+    }
+    delete(&rig, &store, &set).await;
+    for trace in &traces {
+        let left = holders(&rig.data(), trace);
+        assert_eq!(
+            left,
+            Vec::<String>::new(),
+            "{}",
+            String::from_utf8_lossy(trace)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_keeps_its_bytes_until_it_is_deleted_too() {
+    let rig = rig().await;
+    let (store, set) = rig.holding(slice(1)).await;
+    let traces = traces(&rig, &store, &set).await;
+    let request = healthimaging::model::CopyImageSetRequest {
+        datastore_id: store.clone(),
+        source_image_set_id: set.clone(),
+        copy_image_set_information: serde_json::from_value(
+            json!({"sourceImageSet": {"latestVersionId": "1"}}),
+        )
+        .unwrap(),
+        force: false,
+        promote_to_primary: false,
+    };
+    let answer = rig.service.copy_image_set(request).await.unwrap();
+    let copy = answer.destination_image_set_properties.image_set_id;
+    rig.wait_active(&store, &copy).await;
+    rig.wait_active(&store, &set).await;
+    delete(&rig, &store, &set).await;
+    let frame = traces.last().unwrap();
+    assert_eq!(holders(&rig.data(), frame).len(), 1);
+    delete(&rig, &store, &copy).await;
+    for trace in &traces {
+        assert_eq!(holders(&rig.data(), trace), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_image_set_is_untouched_by_a_deletion() {
+    let rig = rig().await;
+    let (store, set) = rig.holding(slice(1)).await;
+    let kept = rig
+        .put(&store, slice(2).series_uid("2.25.32").series_number(2))
+        .await;
+    let before = rig.document(&store, &kept).await;
+    delete(&rig, &store, &set).await;
+    assert_eq!(rig.document(&store, &kept).await, before);
+    rig.frame(&store, &kept, frame_id(only_instance(&before), 0))
+        .await;
+}

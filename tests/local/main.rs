@@ -1,0 +1,67 @@
+//! What the embedded store promises beyond the contract: durability, erasure, sharing, damage seen.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says that something is wrong by panicking"
+)]
+
+#[path = "../conformance/rig.rs"]
+#[expect(dead_code, reason = "the conformance suite uses the rest")]
+mod rig;
+
+mod damage;
+mod erasure;
+mod folder;
+mod reopening;
+mod sharing;
+mod time;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_phantoms::Phantom;
+
+use crate::rig::{Backend, Opening, Rig};
+
+/// The settings of the usual store.
+fn config(opening: Opening) -> LocalConfig {
+    LocalConfig {
+        allowed_paths: vec![opening.allowed],
+        write_delay: opening.write_delay,
+        ..LocalConfig::new(opening.data_dir)
+    }
+}
+
+fn open(opening: Opening) -> BoxFuture<'static, Backend> {
+    async move {
+        let store = LocalStore::open(config(opening)).await.unwrap();
+        Backend {
+            service: Arc::clone(&store) as _,
+            web: store,
+        }
+    }
+    .boxed()
+}
+
+async fn rig() -> Rig {
+    Rig::new(open).await
+}
+
+/// A slice whose patient is not named anywhere else.
+fn slice(number: u32) -> Phantom {
+    Phantom::ct()
+        .size(64, 64)
+        .patient("VERYSECRET^NAME", "VERYSECRET-ID")
+        .accession_number("VERYSECRET-A")
+        .series_uid("2.25.31")
+        .sop_uid(&format!("2.25.31.{number}"))
+        .instance_number(number)
+}
+
+/// A document that changes the study.
+fn study(text: &str) -> serde_json::Value {
+    serde_json::json!({"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": text}}})
+}
