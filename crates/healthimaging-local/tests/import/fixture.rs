@@ -9,7 +9,7 @@ use healthimaging::model::{
     GetImageSetMetadataRequest, ImageSetsMetadataSummary, JobStatus, SearchCriteria,
     SearchImageSetsRequest,
 };
-use healthimaging::{DatastoreId, HealthImaging, ImageFrameId, ImageSetId, sweep, Page};
+use healthimaging::{DatastoreId, HealthImaging, ImageFrameId, ImageSetId, Page, sweep};
 use healthimaging_local::{ImportSummary, LocalConfig, LocalStore};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,10 +26,17 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(LocalConfig::new(folder.path().join("store"))).await.unwrap();
-        let created = store.create_datastore(CreateDatastoreRequest::default()).await.unwrap();
+        let store = LocalStore::open(LocalConfig::new(folder.path().join("store")))
+            .await
+            .unwrap();
+        let created = store
+            .create_datastore(CreateDatastoreRequest::default())
+            .await
+            .unwrap();
         let datastore = created.datastore_id;
-        let request = GetDatastoreRequest { datastore_id: datastore.clone() };
+        let request = GetDatastoreRequest {
+            datastore_id: datastore.clone(),
+        };
         loop {
             let found = store.get_datastore(request.clone()).await.unwrap();
             if found.datastore_properties.datastore_status == DatastoreStatus::Active {
@@ -37,7 +44,11 @@ impl Fixture {
             }
             tokio::task::yield_now().await;
         }
-        Self { store, datastore, folder }
+        Self {
+            store,
+            datastore,
+            folder,
+        }
     }
 
     /// Where the input of a test goes.
@@ -97,7 +108,11 @@ impl Fixture {
         serde_json::from_reader(GzDecoder::new(&bytes[..])).unwrap()
     }
 
-    pub(crate) async fn frame(&self, set: &ImageSetId, frame: &str) -> healthimaging::Result<Vec<u8>> {
+    pub(crate) async fn frame(
+        &self,
+        set: &ImageSetId,
+        frame: &str,
+    ) -> healthimaging::Result<Vec<u8>> {
         let found = self
             .store
             .get_image_frame(GetImageFrameRequest {
@@ -111,9 +126,15 @@ impl Fixture {
 
     /// The lines of an output file of a job.
     pub(crate) fn lines(summary: &ImportSummary, name: &str) -> Vec<Value> {
-        let folder = summary.output_s3_uri.as_str().strip_prefix("file://").unwrap();
+        let folder = summary
+            .output_s3_uri
+            .as_str()
+            .strip_prefix("file://")
+            .unwrap();
         let text = std::fs::read_to_string(Path::new(folder).join(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The summary in the manifest of a job.

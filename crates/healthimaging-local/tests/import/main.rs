@@ -2,3 +2,9 @@
 
 mod corpus;
 mod fixture;
+mod frames;
+mod grouping;
+mod jobs;
+mod output;
+mod stow;
+mod verify;

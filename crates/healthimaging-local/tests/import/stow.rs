@@ -1,0 +1,78 @@
+//! Storing instances over DICOMweb.
+
+use futures::StreamExt;
+use healthimaging::model::{StoreInstancesRequest, StoreInstancesResponse};
+use healthimaging::{Body, DicomWeb, Uid};
+use healthimaging_phantoms::Phantom;
+
+use crate::fixture::Fixture;
+
+async fn store(
+    fixture: &Fixture,
+    study: Option<&str>,
+    files: Vec<Vec<u8>>,
+) -> StoreInstancesResponse {
+    let request = StoreInstancesRequest {
+        datastore_id: fixture.datastore.clone(),
+        study_instance_uid: study.map(|uid| Uid::try_from(uid).unwrap()),
+        instances: futures::stream::iter(files.into_iter().map(|file| Ok(Body::from(file))))
+            .boxed(),
+    };
+    fixture.store.store_instances(request).await.unwrap()
+}
+
+fn slice(study: &str, sop: &str) -> Vec<u8> {
+    let series = format!("{study}.1");
+    Phantom::ct()
+        .size(16, 16)
+        .study_uid(study)
+        .series_uid(&series)
+        .sop_uid(sop)
+        .build()
+}
+
+#[tokio::test]
+async fn each_instance_has_its_outcome() {
+    let fixture = Fixture::new().await;
+    let files = vec![
+        slice("2.25.1", "2.25.5"),
+        b"no".to_vec(),
+        slice("2.25.1", "2.25.6"),
+    ];
+    let answer = store(&fixture, None, files).await;
+    let stored: Vec<_> = answer
+        .stored
+        .iter()
+        .map(|one| (one.position, one.sop_instance_uid.as_str()))
+        .collect();
+    assert_eq!(stored, [(0, "2.25.5"), (2, "2.25.6")]);
+    assert!(
+        answer
+            .stored
+            .iter()
+            .all(|one| one.is_primary && one.study_instance_uid == "2.25.1")
+    );
+    assert_eq!(answer.stored[0].image_set_id, answer.stored[1].image_set_id);
+    assert_eq!(answer.stored[0].sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
+    let failed: Vec<_> = answer
+        .failed
+        .iter()
+        .map(|one| (one.position, one.failure_reason))
+        .collect();
+    assert_eq!(failed, [(1, 0xC000)]);
+    let again = store(&fixture, None, vec![slice("2.25.1", "2.25.7")]).await;
+    assert_eq!(again.stored[0].image_set_id, answer.stored[0].image_set_id);
+    assert_eq!(fixture.image_sets().await[0].version, Some(2));
+}
+
+#[tokio::test]
+async fn instances_of_another_study_are_refused() {
+    let fixture = Fixture::new().await;
+    let files = vec![slice("2.25.1", "2.25.5"), slice("2.25.2", "2.25.6")];
+    let answer = store(&fixture, Some("2.25.1"), files).await;
+    assert_eq!(answer.stored.len(), 1);
+    let failed = &answer.failed[0];
+    assert_eq!((failed.position, failed.failure_reason), (1, 0xA900));
+    assert_eq!(failed.sop_instance_uid.as_deref(), Some("2.25.6"));
+    assert_eq!(fixture.image_sets().await.len(), 1);
+}
