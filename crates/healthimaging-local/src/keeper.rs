@@ -1,21 +1,24 @@
 //! The background loop of a process: writes down reads, and with the store's lease takes over the work
 //! of dead processes, sweeps garbage and drops what has outlived its time.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::access;
 use crate::error::Result;
 use crate::file_lock::FileLock;
-use crate::operations;
 use crate::shared::SharedStore;
-use crate::{jobs, packs};
+use crate::{jobs, operations};
 
 /// How often the lease is tried, and the chores are done by who holds it.
 const ROUND: Duration = Duration::from_secs(2);
+/// How often reads are written down: each time costs a sync of the disk.
+const ACCESSES: Duration = Duration::from_mins(1);
 
 /// Runs until the store is closed.
 pub(crate) async fn keep(shared: SharedStore) {
     let mut lease = None;
+    let mut written = Instant::now();
     loop {
         if shared.config.run_jobs
             && let Err(error) = round(&shared, &mut lease).await
@@ -26,8 +29,11 @@ pub(crate) async fn keep(shared: SharedStore) {
             () = shared.closing.cancelled() => break,
             () = tokio::time::sleep(ROUND) => {}
         }
-        if let Err(error) = write_accesses(&shared).await {
-            tracing::warn!(%error, "could not note when image sets were read");
+        if written.elapsed() >= ACCESSES {
+            written = Instant::now();
+            if let Err(error) = write_accesses(&shared).await {
+                tracing::warn!(%error, "could not note when image sets were read");
+            }
         }
     }
 }
@@ -36,14 +42,16 @@ pub(crate) async fn keep(shared: SharedStore) {
 async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
     if lease.is_none() {
         *lease = FileLock::try_acquire(&shared.config.data_dir.join("locks/store.lock"))?;
-    }
-    if lease.is_none() {
-        return Ok(());
+        if lease.is_none() {
+            return Ok(());
+        }
+        // A process may have died between erasing and emptying the log.
+        shared.traces.store(true, Ordering::Release);
     }
     operations::pending::adopt(shared).await?;
     jobs::adopt(shared).await?;
-    packs::sweep(shared).await?;
-    operations::expiry::expire(shared).await
+    operations::expiry::expire(shared).await?;
+    operations::delete::clean_up(shared).await
 }
 
 /// Writes down when image sets were read.

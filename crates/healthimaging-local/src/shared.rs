@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use healthimaging::{DatastoreId, ImageSetId, Resource, ResourceArn};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) packs: Packs,
     pub(crate) accesses: Accesses,
+    /// Whether the catalogue's log may still hold what was erased.
+    pub(crate) traces: AtomicBool,
     /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
@@ -50,6 +53,7 @@ impl Shared {
             catalogue,
             packs,
             accesses: Accesses::default(),
+            traces: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             process,
@@ -65,6 +69,14 @@ impl Shared {
     /// Where the lock of the process `name` is.
     pub(crate) fn process_lock(&self, name: &str) -> PathBuf {
         process_lock_path(&self.config.data_dir, name)
+    }
+
+    /// Says that this process has no work left: its lock file is not needed any more.
+    pub(crate) fn sign_off(&self) {
+        let lock = self.process_lock(&self.process);
+        if let Err(error) = std::fs::remove_file(lock) {
+            tracing::debug!(%error, "the lock file of this process stays behind");
+        }
     }
 
     /// Runs `work` to its end even when the caller goes away.

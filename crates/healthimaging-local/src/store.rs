@@ -4,11 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-#[expect(
-    clippy::wildcard_imports,
-    reason = "every request and response of both traits"
-)]
-use healthimaging::model::*;
+use healthimaging::model::{
+    CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
+    DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
+    DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
+    GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
+    GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
+    GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
+    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
+    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
+    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
+    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
+    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
+    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+};
 use healthimaging::{DicomWeb, HealthImaging, Limits, Result};
 
 use crate::config::LocalConfig;
@@ -50,6 +60,7 @@ impl LocalStore {
         if let Err(error) = keeper::write_accesses(&self.shared).await {
             tracing::warn!(%error, "could not note when image sets were read");
         }
+        self.shared.sign_off();
     }
 }
 

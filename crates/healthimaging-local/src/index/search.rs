@@ -103,11 +103,11 @@ fn statement(query: &PageQuery<'_>) -> (String, Vec<Value>) {
     for condition in query.conditions {
         match condition {
             Condition::Equal(column, value) => {
-                sql += &format!(" AND {} = ?", column.name());
+                sql.extend([" AND ", column.name(), " = ?"]);
                 values.push(value.clone());
             }
             Condition::Between(column, low, high) => {
-                sql += &format!(" AND {} BETWEEN ? AND ?", column.name());
+                sql.extend([" AND ", column.name(), " BETWEEN ? AND ?"]);
                 values.extend([low.clone(), high.clone()]);
             }
         }
@@ -118,10 +118,18 @@ fn statement(query: &PageQuery<'_>) -> (String, Vec<Value>) {
         SortOrder::Desc => ("<", "DESC"),
     };
     if let Some((key, row)) = &query.after {
-        sql += &format!(" AND ({sort}, row) {beyond} (?, ?)");
+        sql.extend([" AND (", sort, ", row) ", beyond, " (?, ?)"]);
         values.extend([key.clone(), Value::Integer(*row)]);
     }
-    sql += &format!(" ORDER BY {sort} {direction}, row {direction} LIMIT ?");
+    sql.extend([
+        " ORDER BY ",
+        sort,
+        " ",
+        direction,
+        ", row ",
+        direction,
+        " LIMIT ?",
+    ]);
     values.push(Value::Integer(query.limit.into()));
     (sql, values)
 }
@@ -145,4 +153,81 @@ fn tags(row: &Row<'_>) -> Result<DicomTags> {
         study_date: row.get("study_date")?,
         study_time: row.get("study_time")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::schema;
+    use super::*;
+
+    /// How SQLite would do the page.
+    fn plan(conditions: &[Condition], sort: Column, order: SortOrder) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(schema::CREATE).unwrap();
+        let query = PageQuery {
+            datastore: 1,
+            conditions,
+            sort,
+            order,
+            after: Some((Value::Integer(7), 7)),
+            limit: 51,
+        };
+        let (sql, values) = statement(&query);
+        let mut explained = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let steps = explained
+            .query_map(params_from_iter(values), |row| row.get("detail"))
+            .unwrap();
+        steps
+            .collect::<Result<Vec<String>, _>>()
+            .unwrap()
+            .join("; ")
+    }
+
+    #[test]
+    fn a_page_in_the_usual_order_walks_one_index_whatever_is_compared() {
+        let text = || Value::Text("x".to_owned());
+        for column in [
+            Column::PatientId,
+            Column::AccessionNumber,
+            Column::StudyId,
+            Column::StudyInstanceUid,
+            Column::SeriesInstanceUid,
+            Column::IsPrimary,
+        ] {
+            for order in [SortOrder::Asc, SortOrder::Desc] {
+                let plan = plan(
+                    &[Condition::Equal(column, text())],
+                    Column::UpdatedAt,
+                    order,
+                );
+                assert!(plan.starts_with("SEARCH image_set USING INDEX"), "{plan}");
+                assert!(plan.contains(&format!("{}=?", column.name())), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_in_any_order_walks_one_index_when_no_key_is_compared() {
+        for sort in [Column::UpdatedAt, Column::CreatedAt, Column::StudyDateTime] {
+            for conditions in [
+                vec![],
+                vec![Condition::Equal(Column::IsPrimary, Value::Integer(1))],
+                vec![Condition::Between(
+                    sort,
+                    Value::Integer(1),
+                    Value::Integer(9),
+                )],
+            ] {
+                let plan = plan(&conditions, sort, SortOrder::Desc);
+                assert!(plan.starts_with("SEARCH image_set USING INDEX"), "{plan}");
+                assert!(plan.contains(sort.name()), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            }
+        }
+    }
 }

@@ -17,8 +17,9 @@ use crate::shared::SharedStore;
 #[derive(Debug, Default)]
 pub(crate) struct CopiedBlobs {
     packs: BTreeMap<PackId, Vec<BlobPlace>>,
-    _guards: Vec<PackGuard>,
-    _writer: Option<PackWriter>,
+    // Both are kept for the locks that they hold.
+    guards: Vec<PackGuard>,
+    writer: Option<PackWriter>,
 }
 
 impl CopiedBlobs {
@@ -97,7 +98,7 @@ impl CopiedBlobs {
             ..blob
         });
         self.packs.insert(to.clone(), blobs.collect());
-        self._guards.push(guard);
+        self.guards.push(guard);
         Ok(())
     }
 
@@ -113,7 +114,7 @@ impl CopiedBlobs {
             places.push(writer.append(&blob.id, blob.kind, syntax, &bytes)?);
         }
         self.packs.insert(writer.finish()?, places);
-        self._writer = Some(writer);
+        self.writer = Some(writer);
         Ok(())
     }
 }

@@ -48,6 +48,8 @@ enum Kind {
     Merge,
     /// Into a new image set of the primary hierarchy.
     Promote,
+    /// Into the primary image set of its series, with which it agrees in what groups.
+    PromoteInto,
 }
 
 /// Checks what can be checked at once, and locks both sets; the copy itself follows.
@@ -221,7 +223,12 @@ fn destination(
     if let Some(set) = existing {
         let workflow = ImageSetWorkflowStatus::Copying;
         content::begin_version(transaction, &set, workflow, force, at)?;
-        return Ok((Kind::Merge, image_sets::at(transaction, set.row)?));
+        let kind = if request.promote_to_primary {
+            Kind::PromoteInto
+        } else {
+            Kind::Merge
+        };
+        return Ok((kind, image_sets::at(transaction, set.row)?));
     }
     let (kind, hierarchy) = if request.promote_to_primary {
         (Kind::Promote, Hierarchy::Primary)
@@ -316,7 +323,7 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         None => source,
     };
     let wanted = CopiedBlobs::wanted(&selected);
-    let conflicts = if work.forced {
+    let conflicts = if work.forced || work.kind == Kind::PromoteInto {
         LevelConflicts::KeepDestination
     } else {
         LevelConflicts::Refuse

@@ -1,5 +1,7 @@
 //! Deleting an image set: rows, documents and frames go for good; a tombstone without patient data stays.
 
+use std::sync::atomic::Ordering;
+
 use healthimaging::model::{
     DeleteImageSetRequest, DeleteImageSetResponse, ImageSetState, ImageSetWorkflowStatus,
 };
@@ -60,7 +62,9 @@ pub(crate) fn carry_out(shared: &Shared, row: i64, set: i64) -> Result<()> {
             erase(transaction, set, at)?;
         }
         Ok(())
-    })
+    })?;
+    shared.traces.store(true, Ordering::Release);
+    Ok(())
 }
 
 fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
@@ -90,11 +94,16 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Removes the packs that a deletion left, and what the write-ahead log still holds.
+/// Removes the packs that deletions left, and what the catalogue's log may still hold of them.
 pub(crate) async fn clean_up(shared: &SharedStore) -> Result<()> {
     packs::sweep(shared).await?;
-    if !shared.catalogue.empty_log().await? {
-        tracing::debug!("a reader keeps the log of the catalogue; it is emptied later");
+    if !shared.traces.swap(false, Ordering::AcqRel) {
+        return Ok(());
     }
-    Ok(())
+    let emptied = shared.catalogue.empty_log().await;
+    if !matches!(emptied, Ok(true)) {
+        // A reader of some process keeps the log: the keeper tries again.
+        shared.traces.store(true, Ordering::Release);
+    }
+    emptied.map(|_| ())
 }

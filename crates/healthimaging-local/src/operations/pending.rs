@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use healthimaging::model::DatastoreStatus;
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -20,6 +21,9 @@ use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::index::datastores;
 use crate::shared::{Shared, SharedStore};
+
+/// When a write that the store could not end is tried again, such as on a full disk.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// A write that is still to be carried out, as the catalogue keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,25 +74,41 @@ pub(crate) fn spawn(shared: &SharedStore, row: Option<i64>) {
                 () = task.closing.cancelled() => {}
             }
         }
-        carry_out(&task, row).await;
+        while !carry_out(&task, row).await {
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                // Whoever opens the store next does it.
+                () = task.closing.cancelled() => return,
+            }
+        }
     });
 }
 
-/// Carries a write out; what goes wrong is logged, and shown in the image set's state.
-async fn carry_out(shared: &SharedStore, row: i64) {
+/// Carries a write out; `false` when the store itself failed, so that it is still to be done.
+///
+/// What is wrong with the write is shown in the image set's state.
+async fn carry_out(shared: &SharedStore, row: i64) -> bool {
     let task = Arc::clone(shared);
     let done = tokio::task::spawn_blocking(move || carry_out_blocking(&task, row))
         .await
         .map_err(StoreError::from)
         .flatten();
     match done {
-        Ok(Aftermath::Nothing) => {}
+        Ok(Aftermath::Nothing) => true,
         Ok(Aftermath::Erased) => {
             if let Err(error) = delete::clean_up(shared).await {
                 tracing::warn!(%error, "erased bytes are still on the disk; they are removed later");
             }
+            true
         }
-        Err(error) => tracing::error!(row, ?error, "an acknowledged write could not be ended"),
+        Err(error) => {
+            tracing::error!(
+                row,
+                ?error,
+                "an acknowledged write could not be ended; it is tried again"
+            );
+            false
+        }
     }
 }
 
@@ -178,7 +198,8 @@ pub(crate) fn failure_message(row: i64, error: StoreError) -> String {
     wire_message(healthimaging::Error::from(error).message())
 }
 
-/// Fits a message to the rule of the service model: up to 2048 characters of `[\w -:`]`.
+/// Fits a message to the rule of the service model: up to 2048 letters, digits, `_`, back quotes and
+/// characters from the space to the colon.
 fn wire_message(message: &str) -> String {
     message
         .chars()

@@ -71,7 +71,7 @@ async fn an_acknowledged_write_outlives_its_process() {
 
 async fn die_after_acknowledging(folder: &str) {
     use healthimaging::model::{
-        ListDatastoresRequest, MetadataUpdates, SearchImageSetsRequest,
+        ListDatastoresRequest, MetadataUpdates, SearchCriteria, SearchImageSetsRequest,
         UpdateImageSetMetadataRequest,
     };
     let store = LocalStore::open(LocalConfig {
@@ -88,7 +88,7 @@ async fn die_after_acknowledging(folder: &str) {
     let datastore_id = listed.datastore_summaries[0].datastore_id.clone();
     let search = SearchImageSetsRequest {
         datastore_id: datastore_id.clone(),
-        search_criteria: Default::default(),
+        search_criteria: SearchCriteria::default(),
         next_token: None,
         max_results: None,
     };

@@ -13,8 +13,8 @@ fn criteria(json: Value) -> SearchCriteria {
     serde_json::from_value(json).unwrap()
 }
 
-fn equal(value: Value) -> Value {
-    json!({"operator": "EQUAL", "values": [value]})
+fn equal(value: impl Into<Value>) -> Value {
+    json!({"operator": "EQUAL", "values": [value.into()]})
 }
 
 /// Three studies of two patients, imported a second apart.
