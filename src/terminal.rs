@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 /// Writes a line to stderr; a stderr that is gone is no reason to fail.
 pub(crate) fn note(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
@@ -28,6 +30,15 @@ pub(crate) fn agrees(question: &str) -> io::Result<bool> {
     io::stdin().read_line(&mut answer)?;
     let answer = answer.trim();
     Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+}
+
+/// A bar on stderr; on anything but a terminal nothing is drawn.
+pub(crate) fn progress_bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// A count with its noun: `1 file`, `2 files`.

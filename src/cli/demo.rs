@@ -10,13 +10,14 @@ mod script;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use healthimaging::model::JobStatus;
 use healthimaging_phantoms::{demo_archive, write_to};
 use healthimaging_tools::Client;
 use serde_json::Value;
 use tokio::process::Command;
 
+use super::serve::stop_signal;
 use super::{Outcome, import};
 use crate::backend::Backend;
 use crate::config::{self, Config};
@@ -39,15 +40,23 @@ pub(super) async fn run() -> Result<Outcome> {
         "HealthImaging on this machine: generated scans, a temporary store, no account.",
     )?;
 
-    fill(&mut script, &scans, &store).await?;
-    let client = connect(&mut script, &store).await?;
-    let mut conversation = Conversation::new(&mut script, client);
-    let held = conversation.hold(&scans).await;
-    let ended = conversation.end().await;
-    folder
+    let told = async {
+        fill(&mut script, &scans, &store).await?;
+        let client = connect(&mut script, &store).await?;
+        let mut conversation = Conversation::new(&mut script, client);
+        let held = conversation.hold(&scans).await;
+        held.and(conversation.end().await)
+    };
+    let outcome = tokio::select! {
+        outcome = told => outcome,
+        heard = stop_signal() => {
+            heard.context("signals cannot be heard").and(Err(anyhow!("the demonstration was stopped")))
+        }
+    };
+    let removed = folder
         .close()
-        .context("the temporary folder cannot be removed")?;
-    held.and(ended)?;
+        .context("the temporary folder cannot be removed");
+    outcome.and(removed)?;
     terminal::result("\nEverything was as expected; the temporary store is gone.")?;
     Ok(Outcome::Done)
 }

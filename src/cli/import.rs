@@ -10,13 +10,13 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, DatastoreName};
 use healthimaging_local::{ImportProgress, ImportSummary};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::Outcome;
 use super::serve::stop_signal;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::terminal::{self, counted, megabytes};
+use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -51,7 +51,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Result<Outcome> {
     let (datastore, name) = find_or_make(backend, named).await?;
     let started = Instant::now();
-    let bar = progress_bar();
+    let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     let running = backend
         .store
         .import_paths(&datastore, paths, |progress| show(&bar, progress));
@@ -127,15 +127,6 @@ async fn make(backend: &Backend, name: &str) -> Result<(DatastoreId, String)> {
             other => bail!("the new data store is {other}"),
         }
     }
-}
-
-/// A bar on stderr; on anything but a terminal nothing is drawn.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn show(bar: &ProgressBar, progress: ImportProgress) {

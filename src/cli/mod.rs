@@ -6,6 +6,7 @@ mod import;
 mod serve;
 mod stdio;
 mod tools;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Tools(tools::Arguments),
     /// Call a tool and print its result as JSON
     Call(call::Arguments),
+    /// Reread everything in the store against its checksums
+    Verify,
     /// Hold a whole conversation with the real server on generated scans, then clean up
     Demo,
 }
@@ -87,6 +90,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Import(arguments) => import::run(&config, arguments).await,
             Command::Tools(arguments) => tools::run(&config, &arguments),
             Command::Call(arguments) => call::run(&config, arguments).await,
+            Command::Verify => verify::run(&config).await,
             Command::Demo => demo::run().await,
         }
     });

@@ -1,6 +1,7 @@
 //! What is asked of the server, and what is expected of its answers.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
@@ -18,6 +19,12 @@ const CORRECTED: &str = "CHEST W/O CONTRAST";
 
 /// The patient whose images are asked for.
 const PATIENT: &str = "DEMO-0001";
+
+/// How often a deleted image set is asked for, every 50 ms.
+const PATIENCE: u32 = 600;
+
+/// HTJ2K Lossless RPCL (PS3.5 §A.4.9).
+const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
 
 /// SOC and SIZ, with which every JPEG 2000 codestream begins (ISO/IEC 15444-1 §A.4).
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
@@ -178,6 +185,8 @@ impl<'a> Conversation<'a> {
         );
 
         let file = std::fs::read(scans.join("alma/dx/IM00001.dcm"))?;
+        let stored_as = text_at(instance, &["StoredTransferSyntaxUID"])?;
+        ensure!(stored_as == HTJ2K, "the frame is stored as {stored_as}");
         let dimension = |name| {
             instance
                 .pointer(&format!("/DICOM/{name}"))
@@ -294,9 +303,33 @@ impl<'a> Conversation<'a> {
         let answer = self.call("delete_image_set", arguments).await?;
         let status = text_at(&answer, &["image_set_workflow_status"])?;
         self.script.answered(&status)?;
+        self.gone(ultrasound).await?;
         let left = self.image_sets().await?;
         ensure!(left.len() == 2, "{} image sets are left, not 2", left.len());
         Ok(())
+    }
+
+    /// Deletion goes on behind the answer: asks until only the tombstone is left.
+    async fn gone(&mut self, image_set: &str) -> Result<()> {
+        let arguments = json!({ "image_set_id": image_set });
+        self.script.asked("get_image_set", &arguments)?;
+        for _ in 0..PATIENCE {
+            let arguments = object(arguments.clone())?;
+            let answer = self.client.call_tool("get_image_set", arguments).await?;
+            ensure!(
+                !answer.is_error,
+                "get_image_set was refused: {}",
+                answer.text
+            );
+            let state = text_at(&answer.structured, &["image_set_state"])?;
+            if state == "DELETED" {
+                return Ok(self
+                    .script
+                    .answered("DELETED: an empty tombstone, for a day")?);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the image set is still there")
     }
 
     /// Calls a tool that is expected to succeed.

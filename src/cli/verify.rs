@@ -1,0 +1,61 @@
+//! `verify`: rereads the store.
+
+use anyhow::Result;
+use healthimaging_local::{Damage, VerifyProgress};
+
+use super::Outcome;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::terminal::{self, counted, megabytes, progress_bar};
+
+pub(super) async fn run(config: &Config) -> Result<Outcome> {
+    let backend = Backend::open(config).await?;
+    let bar = progress_bar("{bar:30} {pos}/{len} image sets {msg}");
+    let show = |progress: VerifyProgress| {
+        bar.set_length(progress.image_sets_total);
+        bar.set_position(progress.image_sets_done);
+        bar.set_message(megabytes(progress.bytes_done));
+    };
+    let report = backend.store.verify(show).await;
+    bar.finish_and_clear();
+    backend.close().await;
+    let report = report?;
+    for damage in &report.damaged {
+        terminal::result(&described(damage))?;
+    }
+    terminal::note(&format!(
+        "{}, {} and {} reread ({}); {} damaged",
+        counted(report.image_sets, "image set"),
+        counted(report.documents, "document"),
+        counted(report.blobs, "stored value"),
+        megabytes(report.bytes),
+        report.damaged.len(),
+    ));
+    Ok(if report.damaged.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Refused
+    })
+}
+
+/// Where it is and what is wrong, on one line.
+fn described(damage: &Damage) -> String {
+    let places = [
+        damage
+            .image_set_id
+            .as_ref()
+            .map(|id| format!("image set {id}")),
+        damage.version.map(|version| format!("version {version}")),
+        damage
+            .blob
+            .as_ref()
+            .map(|id| format!("frame or value {id}")),
+    ];
+    let place: Vec<String> = places.into_iter().flatten().collect();
+    let place = if place.is_empty() {
+        "catalogue".to_owned()
+    } else {
+        place.join(", ")
+    };
+    format!("{place}: {}", damage.message)
+}
