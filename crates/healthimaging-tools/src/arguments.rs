@@ -17,7 +17,7 @@ pub(crate) fn parse<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
         let path = error.path().to_string();
         let words = without_value(&error.into_inner().to_string());
         if path == "." || words.contains(&path) {
-            Error::validation(format!("arguments: {words}"))
+            Error::validation(words)
         } else {
             Error::validation(format!("`{path}`: {words}"))
         }

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
 use healthimaging::{Error, ErrorKind, HealthImaging, Result, Uid};
 
-/// Longest document that is read, in bytes; a larger one is refused.
-const LONGEST: u64 = 256 * 1024 * 1024;
+/// Longest document that is read, in bytes of JSON; a larger one is refused. In memory a document
+/// is several times its length.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// A JSON object.
 type Object = Map<String, Value>;
@@ -57,8 +58,14 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Reads a document.
-pub(crate) fn parse(text: &[u8]) -> Result<Object> {
+/// Reads a document; a large one takes a while, so it is read beside the other calls.
+pub(crate) async fn parse(text: Vec<u8>) -> Result<Object> {
+    tokio::task::spawn_blocking(move || read(&text))
+        .await
+        .map_err(|error| Error::internal("reading the metadata failed", error))?
+}
+
+fn read(text: &[u8]) -> Result<Object> {
     serde_json::from_slice(text).map_err(|error| {
         Error::new(ErrorKind::Service, "the metadata is not a JSON object").with_source(error)
     })

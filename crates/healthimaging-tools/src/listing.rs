@@ -6,7 +6,7 @@ use healthimaging::{Error, ErrorKind, NextToken, Page, Result};
 
 use crate::arguments::MaxResults;
 
-/// Pages that may come back empty before a listing is given up.
+/// Pages of one call; a call that finds too little in them returns what it has, and the token.
 const MOST_PAGES: usize = 200;
 
 /// Up to `wanted` results from `start` on; the token goes on exactly where they end.
@@ -29,21 +29,19 @@ where
         let missing = u32::try_from(wanted.saturating_sub(items.len())).unwrap_or(u32::MAX);
         let page = fetch(at.clone(), missing.min(page_size)).await?;
         items.extend(page.items);
-        if page.next_token.is_none() || items.len() >= wanted {
-            return Ok(Page {
-                items,
-                next_token: page.next_token,
-            });
-        }
-        if page.next_token == at {
-            break;
+        if page.next_token.is_some() && page.next_token == at {
+            let message = "the listing repeats one page for ever";
+            return Err(Error::new(ErrorKind::Service, message));
         }
         at = page.next_token;
+        if at.is_none() || items.len() >= wanted {
+            break;
+        }
     }
-    Err(Error::new(
-        ErrorKind::Service,
-        "the listing does not come to an end",
-    ))
+    Ok(Page {
+        items,
+        next_token: at,
+    })
 }
 
 /// How many there are, and whether there are more, for the brief text.

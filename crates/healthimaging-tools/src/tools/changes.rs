@@ -331,7 +331,9 @@ pub(crate) async fn add_image_set(
         version_id: None,
     };
     let outline = match document::fetch(context.service(), request).await {
-        Ok(text) => document::parse(&text).map(|document| Outline::of(&document)),
+        Ok(text) => document::parse(text)
+            .await
+            .map(|document| Outline::of(&document)),
         Err(error) => Err(error),
     };
     let mut instances = None;

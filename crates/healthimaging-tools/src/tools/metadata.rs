@@ -61,7 +61,8 @@ impl Tool for GetImageSetMetadata {
             version_id: self.version_id.clone(),
         };
         let text = document::fetch(context.service(), request).await?;
-        let mut whole = document::parse(&text)?;
+        let whole_size = text.len() as u64;
+        let mut whole = document::parse(text).await?;
         let outline = Outline::of(&whole);
         let counts = format!(
             "{} series, {} instances",
@@ -102,7 +103,7 @@ impl Tool for GetImageSetMetadata {
             ),
             name: "Whole metadata".to_owned(),
             media_type: "application/json",
-            size: text.len() as u64,
+            size: whole_size,
         };
         output.outline = Some(outline);
         let text = format!(

@@ -13,7 +13,7 @@ use healthimaging::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
     DatastoreProperties, DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest,
     DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
-    DicomImportJobProperties, DicomJson, GetDatastoreRequest, GetDatastoreResponse,
+    DicomImportJobProperties, DicomJson, DicomTags, GetDatastoreRequest, GetDatastoreResponse,
     GetDicomImportJobRequest, GetDicomImportJobResponse, GetImageFrameRequest,
     GetImageFrameResponse, GetImageSetMetadataRequest, GetImageSetMetadataResponse,
     GetImageSetRequest, GetImageSetResponse, ImageSetProperties, ImageSetState,
@@ -52,6 +52,8 @@ pub(crate) struct FakeImageSet {
     pub(crate) properties: ImageSetProperties,
     pub(crate) document: Value,
     pub(crate) frame: Vec<u8>,
+    pub(crate) modality: &'static str,
+    pub(crate) study_date: &'static str,
     /// Looks until a lock is seen open.
     pub(crate) locked_for: u32,
 }
@@ -132,6 +134,8 @@ impl Fake {
             properties,
             document,
             frame: vec![0xff, 0x4f, 0xff, 0x51],
+            modality: "CT",
+            study_date: "20260131",
             locked_for: 0,
         });
         id(short)
@@ -327,7 +331,11 @@ impl HealthImaging for Fake {
                 last_accessed_at: None,
                 storage_tier: None,
                 is_primary: Some(true),
-                dicom_tags: None,
+                dicom_tags: Some(DicomTags {
+                    series_modality: Some(one.modality.to_owned()),
+                    study_date: Some(one.study_date.to_owned()),
+                    ..DicomTags::default()
+                }),
             })
             .collect();
         let (image_sets_metadata_summaries, next_token) =

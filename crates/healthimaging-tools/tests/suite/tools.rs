@@ -357,3 +357,56 @@ async fn the_gates_take_tools_off_the_offer() {
         ImageSetState::Active
     );
 }
+
+#[tokio::test]
+async fn what_the_service_cannot_filter_by_is_sieved_over_all_pages() {
+    let (fake, store) = one_store();
+    for number in 0..130 {
+        fake.add_image_set(&store, &format!("s{number}"), 1);
+    }
+    for (position, date) in [(3, "20260101"), (77, "20260102"), (129, "20260103")] {
+        let set = &mut fake.state().image_sets[position];
+        (set.modality, set.study_date) = ("MR", date);
+    }
+    let search = async |input: Value| -> Vec<String> {
+        let answer = call(&fake, "search_image_sets", input).await.unwrap();
+        let found = answer.structured["image_sets_metadata_summaries"]
+            .as_array()
+            .unwrap();
+        found
+            .iter()
+            .map(|one| one["image_set_id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        search(json!({ "modality": "mr" })).await,
+        [id("s3"), id("s77"), id("s129")]
+    );
+    let span = json!({ "study_date_from": "20260102", "study_date_to": "20260103" });
+    assert_eq!(search(span).await, [id("s77"), id("s129")]);
+    assert!(
+        search(json!({ "modality": "MR", "body_part": "HEAD" }))
+            .await
+            .is_empty()
+    );
+
+    let first = json!({ "modality": "MR", "max_results": 2 });
+    let answer = call(&fake, "search_image_sets", first).await.unwrap();
+    assert_eq!(
+        answer.structured["image_sets_metadata_summaries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let next = json!({ "modality": "MR", "next_token": answer.structured["next_token"] });
+    assert_eq!(search(next).await, [id("s129")]);
+
+    let error = call(
+        &fake,
+        "search_image_sets",
+        json!({ "study_date_from": "2026-01-02" }),
+    )
+    .await;
+    assert!(error.unwrap_err().message().contains("YYYYMMDD"));
+}
