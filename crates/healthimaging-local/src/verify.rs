@@ -149,9 +149,12 @@ fn check_set(shared: &Shared, set: &ImageSetRow) -> Result<VerifyReport> {
         set: &set.id,
         report: VerifyReport::default(),
     };
-    let (versions, blobs) = shared
-        .catalogue
-        .read_blocking(|connection| Ok((versions(connection, set.row)?, packs::blobs(connection, set.row)?)))?;
+    let (versions, blobs) = shared.catalogue.read_blocking(|connection| {
+        Ok((
+            versions(connection, set.row)?,
+            packs::blobs(connection, set.row)?,
+        ))
+    })?;
     for blob in &blobs {
         check.blob(shared, blob)?;
     }

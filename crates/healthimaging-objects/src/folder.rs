@@ -101,6 +101,11 @@ impl Folder {
         Ok(self.path.join(name))
     }
 
+    /// The key of a relative name.
+    pub(crate) fn key(&self, name: &str) -> Result<String> {
+        Ok(shown(self.below(name)?.as_os_str()))
+    }
+
     /// Writes beside, syncs, then renames: a reader sees the old file or the new one.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let target = self.below(name)?;

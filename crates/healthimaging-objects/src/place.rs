@@ -141,6 +141,14 @@ impl Place {
         }
     }
 
+    /// The key of a relative name below the prefix, as a listing shows it.
+    pub fn key(&self, name: &str) -> Result<String> {
+        match self {
+            Self::Bucket(bucket) => bucket.key(name),
+            Self::Folder(folder) => folder.key(name),
+        }
+    }
+
     /// The object of a relative name below the prefix; one longer than `limit` bytes is refused.
     pub async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         let file = match self {

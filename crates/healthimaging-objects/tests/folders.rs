@@ -19,14 +19,15 @@ fn place(allowed: &Path, at: &Path) -> healthimaging::Result<Place> {
     objects(allowed).place(&file_uri(at)?)
 }
 
+#[expect(clippy::unwrap_used, reason = "a test's own folder")]
 fn write(path: PathBuf, content: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
 }
 
 fn names(root: &Path, listed: &[Listed]) -> Vec<String> {
-    let root = root.to_str().unwrap();
-    let name = |line: &Listed| line.key().trim_start_matches(root).to_owned();
+    let root = root.to_string_lossy();
+    let name = |line: &Listed| line.key().trim_start_matches(&*root).to_owned();
     listed.iter().map(name).collect()
 }
 

@@ -13,6 +13,7 @@ use healthimaging_pixels::LosslessFormat;
 use super::checks;
 use super::memory::{Budget, Memory};
 use super::outcome::{Failure, Refusal, Warning};
+use super::overrides::Overrides;
 use super::pixels::{self, PixelPlan};
 use super::sink::Sink;
 use crate::index::packs::{BlobKind, BlobPlace};
@@ -43,15 +44,16 @@ pub(crate) struct Header {
 
 impl OpenFile<BufReader<File>> {
     /// Reads the header of a file. Blocks.
-    pub(crate) fn read(file: File) -> Result<Self, Refusal> {
-        Self::of(BufReader::with_capacity(1 << 16, file))
+    pub(crate) fn read(file: File, overrides: &Overrides) -> Result<Self, Refusal> {
+        Self::of(BufReader::with_capacity(1 << 16, file), overrides)
     }
 }
 
 impl<S: Read + Seek> OpenFile<S> {
     /// Reads a header from anything that can be sought in. Blocks.
-    pub(crate) fn of(source: S) -> Result<Self, Refusal> {
-        let part10 = read_part10(source, &ReadLimits::default())?;
+    pub(crate) fn of(source: S, overrides: &Overrides) -> Result<Self, Refusal> {
+        let mut part10 = read_part10(source, &ReadLimits::default())?;
+        overrides.apply(&mut part10.data_set)?;
         let split = Document::new_instance(&part10.meta, &part10.data_set);
         let plan = PixelPlan::of(&part10)?;
         Ok(Self {

@@ -27,7 +27,7 @@ use crate::new_id;
 use crate::shared::SharedStore;
 
 /// How long to wait for another write to the same image set.
-const LOCKED_AT_MOST: Duration = Duration::from_secs(60);
+const LOCKED_AT_MOST: Duration = Duration::from_mins(1);
 const LOCKED_RETRY: Duration = Duration::from_millis(50);
 
 /// Writes down the outcomes of files in the transaction that stores them.

@@ -86,7 +86,9 @@ pub(crate) struct Section {
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.length.saturating_sub(self.position);
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let wanted = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(self.start + self.position))?;
         let read = file.read(buffer.get_mut(..wanted).unwrap_or_default())?;

@@ -52,12 +52,12 @@ pub(super) async fn carry_out(shared: &SharedStore, id: &JobId) -> Result<()> {
             Ok(Ended::Completed) => (JobStatus::Completed, None),
             Ok(Ended::Stopped) => return Ok(()),
             Err(error) => {
-                let failure = failed(&id, error.into());
+                let failure = failed(&id, &error.into());
                 run.tell_failure().await;
                 failure
             }
         },
-        Err(error) => failed(&id, error.into()),
+        Err(error) => failed(&id, &error.into()),
     };
     let at = shared.now();
     shared
@@ -68,7 +68,7 @@ pub(super) async fn carry_out(shared: &SharedStore, id: &JobId) -> Result<()> {
     lease.remove()
 }
 
-fn failed(job: &JobId, error: Error) -> (JobStatus, Option<String>) {
+fn failed(job: &JobId, error: &Error) -> (JobStatus, Option<String>) {
     tracing::error!(%job, ?error, "an import job failed");
     (JobStatus::Failed, Some(error.message().to_owned()))
 }

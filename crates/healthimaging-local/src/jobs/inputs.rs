@@ -2,12 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::sync::Arc;
 
+use healthimaging::model::ImportConfiguration;
 use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Place};
 
-use crate::ingest::{Header, OpenFile, Refusal};
+use crate::ingest::{Header, OpenFile, Overrides, Refusal};
+
+/// The largest metadata file that is read: 64 MiB.
+const LARGEST_METADATA: u64 = 64 << 20;
 
 /// A listed object and the place it is in.
 #[derive(Debug)]
@@ -21,19 +26,29 @@ pub(super) struct Input {
 pub(super) struct Inputs {
     places: Vec<Place>,
     inputs: Vec<Input>,
+    overrides: Arc<Overrides>,
 }
 
 impl Inputs {
-    /// Lists the places; `skip` says which keys are none of the job's business.
+    /// Lists the places, without the files of metadata that the job takes, and without what has
+    /// `own_output` in its key.
     ///
     /// Fails when a place cannot be listed, or when there is nothing at all.
-    pub(super) async fn list(places: Vec<Place>, skip: impl Fn(&str) -> bool) -> Result<Self> {
+    pub(super) async fn list(
+        places: Vec<Place>,
+        configuration: Option<&ImportConfiguration>,
+        own_output: &str,
+    ) -> Result<Self> {
+        let (overrides, metadata_keys) = read_overrides(&places, configuration).await?;
         let mut inputs = Vec::new();
         for (place, found) in places.iter().enumerate() {
             let listed = found.list().await.map_err(unreadable)?;
             inputs.extend(listed.into_iter().map(|listed| Input { place, listed }));
         }
-        inputs.retain(|input| !skip(input.listed.key()));
+        inputs.retain(|input| {
+            let key = input.listed.key();
+            !key.contains(own_output) && !metadata_keys.contains(key)
+        });
         inputs.sort_by(|a, b| a.listed.key().cmp(b.listed.key()));
         inputs.dedup_by(|a, b| a.listed.key() == b.listed.key());
         if inputs.is_empty() {
@@ -41,7 +56,12 @@ impl Inputs {
                 "there are no objects under the input prefix",
             ));
         }
-        Ok(Self { places, inputs })
+        let overrides = Arc::new(overrides);
+        Ok(Self {
+            places,
+            inputs,
+            overrides,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -63,6 +83,15 @@ impl Inputs {
         }
     }
 
+    /// The bytes of inputs that are among the keys `done`.
+    pub(super) fn bytes_of(&self, done: &HashSet<String>) -> u64 {
+        let numbers = 0..self.inputs.len();
+        numbers
+            .filter(|number| done.contains(self.key(*number)))
+            .map(|number| self.size(number))
+            .sum()
+    }
+
     /// The numbers of inputs that are not among the keys `done`.
     pub(super) fn without(&self, done: &HashSet<String>) -> Vec<usize> {
         let all = self.inputs.iter().enumerate();
@@ -77,7 +106,8 @@ impl Inputs {
         number: usize,
     ) -> Result<OpenFile<std::io::BufReader<File>>, Refusal> {
         let file = self.fetch(number).await?;
-        let read = tokio::task::spawn_blocking(move || OpenFile::read(file));
+        let overrides = Arc::clone(&self.overrides);
+        let read = tokio::task::spawn_blocking(move || OpenFile::read(file, &overrides));
         read.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading a file ended unexpectedly");
             let message = "the file could not be read because of a fault of this program";
@@ -100,6 +130,33 @@ impl Inputs {
         let place = self.places.get(input.place).ok_or_else(missing)?;
         Ok(place.fetch(entry).await?)
     }
+}
+
+/// The metadata files that a job names, relative to its input, and their keys.
+async fn read_overrides(
+    places: &[Place],
+    configuration: Option<&ImportConfiguration>,
+) -> Result<(Overrides, HashSet<String>)> {
+    let mut overrides = Overrides::default();
+    let mut keys = HashSet::new();
+    let (Some(place), Some(configuration)) = (places.first(), configuration) else {
+        return Ok((overrides, keys));
+    };
+    let mappings = &configuration.dicom_json_metadata_import_configuration;
+    for mapping in &mappings.dicom_metadata_mappings {
+        let path = &mapping.metadata_file_path;
+        let json = place.read(path, LARGEST_METADATA).await.map_err(|error| {
+            let message = format!(
+                "a metadata file of the import configuration cannot be read: {}",
+                error.message()
+            );
+            Error::new(error.kind(), message).with_source(error)
+        })?;
+        let study = mapping.study_instance_uid.clone();
+        overrides.add(study, mapping.series_instance_uid.clone(), &json)?;
+        keys.insert(place.key(path)?);
+    }
+    Ok((overrides, keys))
 }
 
 fn unreadable(error: Error) -> Error {

@@ -83,7 +83,7 @@ impl Run {
             places.push(objects.place(&file_uri(path)?)?);
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
-        let inputs = Inputs::list(places, |key| key.contains(&own_output)).await?;
+        let inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
         output::probe(&output).await?;
         let counters = Counters::default();
         counters
@@ -150,7 +150,10 @@ impl Run {
         }
         count(&self.counters.image_sets, sets.len());
         count(&self.counters.files_done, outcomes.len());
-        Ok(outcomes.into_iter().map(|(key, _)| key).collect())
+        let done = outcomes.into_iter().map(|(key, _)| key).collect();
+        let bytes = self.inputs.bytes_of(&done);
+        self.counters.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+        Ok(done)
     }
 
     /// Reads all headers; what cannot be read is refused. Only what grouping needs is kept.

@@ -49,8 +49,10 @@ impl Packs {
     }
 
     fn path(&self, id: &PackId) -> PathBuf {
-        let shelf = id.0.get(..2).unwrap_or("00");
-        self.folder.join(shelf).join(format!("{}.pack", id.0))
+        let first_digits = id.0.get(..2).unwrap_or("00");
+        self.folder
+            .join(first_digits)
+            .join(format!("{}.pack", id.0))
     }
 
     /// Reads a blob and checks it; damaged bytes are an error. Blocks.
@@ -90,7 +92,7 @@ impl Packs {
     /// Announce `to` only while the guard is held, and hold it until the catalogue has its owner.
     pub(crate) fn link(&self, from: &PackId, to: &PackId) -> Result<PackGuard> {
         let (source, target) = (self.path(from), self.path(to));
-        let shelf = self.make_shelf(to)?;
+        let folder = self.make_shelf(to)?;
         if std::fs::hard_link(&source, &target).is_err() {
             std::fs::copy(&source, &target).map_err(StoreError::file("copy", &source))?;
         }
@@ -99,19 +101,19 @@ impl Packs {
         file.lock_shared()
             .map_err(StoreError::file("lock", &target))?;
         file.sync_all().map_err(StoreError::file("sync", &target))?;
-        sync_folder(&shelf)?;
+        sync_folder(&folder)?;
         Ok(PackGuard { _file: file })
     }
 
     /// Makes the folder that a pack lies in, durably.
     fn make_shelf(&self, id: &PackId) -> Result<PathBuf> {
-        let shelf = self.path(id).parent().unwrap_or(&self.folder).to_owned();
-        match std::fs::create_dir(&shelf) {
+        let folder = self.path(id).parent().unwrap_or(&self.folder).to_owned();
+        match std::fs::create_dir(&folder) {
             Ok(()) => sync_folder(&self.folder)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(StoreError::file("make", &shelf)(error)),
+            Err(error) => return Err(StoreError::file("make", &folder)(error)),
         }
-        Ok(shelf)
+        Ok(folder)
     }
 }
 

@@ -14,7 +14,8 @@ use healthimaging_dicom::GroupKey;
 use crate::error::Result;
 use crate::index::datastores::{self, DatastoreRow};
 use crate::ingest::{
-    self, Arrival, Budget, Failure, Group, Header, OpenFile, Outcome, Refusal, Section, Sink, Spool,
+    self, Arrival, Budget, Failure, Group, Header, OpenFile, Outcome, Overrides, Refusal, Section,
+    Sink, Spool,
 };
 use crate::shared::SharedStore;
 
@@ -86,11 +87,13 @@ async fn accept(
 ) -> Result<Waiting, Box<FailedInstance>> {
     let source = section.clone();
     let read = tokio::task::spawn_blocking(move || {
-        OpenFile::of(BufReader::new(source)).map(|file| file.header())
+        OpenFile::of(BufReader::new(source), &Overrides::default()).map(|file| file.header())
     });
     let read = read.await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading an instance ended unexpectedly");
-        Err(Refusal::fault("the instance could not be read because of a fault of this program"))
+        Err(Refusal::fault(
+            "the instance could not be read because of a fault of this program",
+        ))
     });
     let header = read.map_err(|refusal| Box::new(failure(position, None, &refusal)))?;
     if study.is_some_and(|study| study.as_str() != header.group.study.study_instance_uid) {
@@ -166,7 +169,7 @@ async fn store_sections(
             let sink = &sink;
             async move {
                 let opened = tokio::task::spawn_blocking(move || {
-                    OpenFile::of(BufReader::new(section))
+                    OpenFile::of(BufReader::new(section), &Overrides::default())
                 });
                 let stored = match opened.await {
                     Ok(Ok(file)) => ingest::store(file, format, sink, budget).await,

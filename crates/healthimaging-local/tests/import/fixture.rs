@@ -73,10 +73,14 @@ impl Fixture {
     }
 
     pub(crate) async fn image_sets(&self) -> Vec<ImageSetsMetadataSummary> {
+        self.image_sets_of(&self.store).await
+    }
+
+    /// The image sets, as another opening of the store shows them.
+    pub(crate) async fn image_sets_of(&self, store: &LocalStore) -> Vec<ImageSetsMetadataSummary> {
         use futures::TryStreamExt;
         sweep(1_000_000, |next_token| async {
-            let found = self
-                .store
+            let found = store
                 .search_image_sets(SearchImageSetsRequest {
                     datastore_id: self.datastore.clone(),
                     search_criteria: SearchCriteria::default(),
@@ -95,15 +99,20 @@ impl Fixture {
     }
 
     pub(crate) async fn metadata(&self, id: &ImageSetId) -> Value {
-        let found = self
-            .store
-            .get_image_set_metadata(GetImageSetMetadataRequest {
-                datastore_id: self.datastore.clone(),
-                image_set_id: id.clone(),
-                version_id: None,
-            })
-            .await
-            .unwrap();
+        Self::metadata_of(&self.store, &self.datastore, id).await
+    }
+
+    pub(crate) async fn metadata_of(
+        store: &LocalStore,
+        datastore: &DatastoreId,
+        id: &ImageSetId,
+    ) -> Value {
+        let request = GetImageSetMetadataRequest {
+            datastore_id: datastore.clone(),
+            image_set_id: id.clone(),
+            version_id: None,
+        };
+        let found = store.get_image_set_metadata(request).await.unwrap();
         let bytes = found.image_set_metadata.collect(LIMIT).await.unwrap();
         serde_json::from_reader(GzDecoder::new(&bytes[..])).unwrap()
     }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use healthimaging::model::{
-    DicomImportJobProperties, GetDicomImportJobRequest, JobStatus, StartDicomImportJobRequest,
+    DicomImportJobProperties, DicomJsonMetadataImportConfiguration, DicomMetadataMapping,
+    GetDicomImportJobRequest, ImportConfiguration, JobStatus, StartDicomImportJobRequest,
 };
-use healthimaging::{HealthImaging, JobId, ObjectUri};
+use healthimaging::{HealthImaging, JobId, ObjectUri, Uid};
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::file_uri;
-use healthimaging_phantoms::{Archive, write_to};
+use healthimaging_phantoms::{Archive, Phantom, write_to};
+use serde_json::json;
 
 use crate::fixture::Fixture;
 
@@ -178,4 +180,85 @@ async fn two_jobs_into_one_series_lose_nothing() {
             .unwrap();
     }
     assert_eq!(instances, 32);
+}
+
+fn overriding(path: &str) -> ImportConfiguration {
+    ImportConfiguration {
+        dicom_json_metadata_import_configuration: DicomJsonMetadataImportConfiguration {
+            dicom_metadata_mappings: vec![DicomMetadataMapping {
+                study_instance_uid: Uid::try_from("2.25.1").unwrap(),
+                series_instance_uid: None,
+                metadata_file_path: path.to_owned(),
+            }],
+        },
+    }
+}
+
+#[tokio::test]
+async fn metadata_files_override_headers_but_neither_uids_nor_pixels() {
+    let fixture = Fixture::new().await;
+    let slice = Phantom::ct().size(16, 16).study_uid("2.25.1");
+    fixture.put("a", &slice.clone().sop_uid("2.25.5").build());
+    fixture.put("b", &slice.sop_uid("2.25.6").build());
+    fixture.put(
+        "other",
+        &Phantom::ct().size(16, 16).study_uid("2.25.2").build(),
+    );
+    let name = json!({"vr": "PN", "Value": [{"Alphabetic": "A^B", "Phonetic": "C"}]});
+    let one = json!({"00080018": {"vr": "UI", "Value": ["2.25.6"]},
+        "00200013": {"vr": "IS", "Value": [42]}});
+    let store = reopen(&fixture).await;
+    let run = async |json: serde_json::Value| {
+        fixture.put("over.json", json.to_string().as_bytes());
+        let mut start = request(&fixture, file_uri(&fixture.input()).unwrap());
+        start.import_configuration = Some(overriding("over.json"));
+        let job = store.start_dicom_import_job(start).await.unwrap();
+        let ended = ended(&store, &fixture, &job.job_id).await;
+        let progress = store.import_progress(&job.job_id).await.unwrap();
+        (ended, progress)
+    };
+    let (ended, progress) = run(json!([{"00100010": name}, one])).await;
+    assert_eq!(
+        ended.job_status,
+        JobStatus::Completed,
+        "{:?}",
+        ended.message
+    );
+    assert_eq!((progress.files_total, progress.refused), (Some(3), 0));
+    let mut numbers = Vec::new();
+    for set in fixture.image_sets_of(&store).await {
+        let metadata = Fixture::metadata_of(&store, &fixture.datastore, &set.image_set_id).await;
+        let overridden = metadata["Study"]["DICOM"]["StudyInstanceUID"] == "2.25.1";
+        assert_eq!(
+            metadata["Patient"]["DICOM"]["PatientName"] == "A^B==C",
+            overridden
+        );
+        for series in metadata["Study"]["Series"].as_object().unwrap().values() {
+            for (uid, instance) in series["Instances"].as_object().unwrap() {
+                numbers.push((uid.clone(), instance["DICOM"]["InstanceNumber"] == "42"));
+            }
+        }
+    }
+    assert!(
+        numbers
+            .iter()
+            .all(|(uid, is_42)| *is_42 == (uid == "2.25.6")),
+        "{numbers:?}"
+    );
+
+    let uid = json!({"0020000E": {"vr": "UI", "Value": ["2.25.99"]}});
+    let (_, progress) = run(uid).await;
+    assert_eq!(progress.refused, 2);
+    for bad in [
+        json!({"00280010": {"vr": "US", "Value": [1]}}),
+        json!({"PatientName": {"vr": "PN"}}),
+        json!({"00100020": {"vr": "LO", "Value": [{}]}}),
+        json!("text"),
+    ] {
+        let (ended, _) = run(bad).await;
+        assert_eq!(ended.job_status, JobStatus::Failed);
+        let message = ended.message.unwrap();
+        assert!(message.contains("metadata file"), "{message}");
+    }
+    store.close().await;
 }
