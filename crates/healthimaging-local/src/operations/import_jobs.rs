@@ -135,7 +135,8 @@ pub(crate) fn default_output(shared: &Shared) -> Result<ObjectUri> {
     let folder = std::path::absolute(shared.config.data_dir.join("imports")).map_err(
         crate::error::StoreError::file("find", &shared.config.data_dir),
     )?;
-    ObjectUri::try_from(format!("file://{}/", folder.display())).map_err(|_| {
+    let uri = healthimaging_objects::file_uri(&folder)?;
+    ObjectUri::try_from(format!("{uri}/")).map_err(|_| {
         Error::validation("the path of the data folder is too long; name an output_s3_uri").into()
     })
 }
