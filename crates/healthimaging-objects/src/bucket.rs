@@ -182,15 +182,34 @@ impl CredentialProvider for Signer {
 
 fn s3_error(error: object_store::Error, what: &str) -> Error {
     use object_store::Error as S3;
-    let (kind, verdict) = match &error {
-        S3::NotFound { .. } => (ErrorKind::NotFound, "does not exist"),
-        S3::PermissionDenied { .. } => (ErrorKind::AccessDenied, "may not be used: S3 denied it"),
-        S3::Unauthenticated { .. } => (ErrorKind::Credentials, "was refused: wrong credentials"),
-        S3::InvalidPath { .. } => (
-            ErrorKind::Validation,
-            "has a key with empty or relative parts, which is not supported",
-        ),
-        _ => (ErrorKind::Service, "could not be reached"),
+    let kind = match &error {
+        S3::NotFound { .. } => ErrorKind::NotFound,
+        S3::PermissionDenied { .. } => ErrorKind::AccessDenied,
+        S3::Unauthenticated { .. } => ErrorKind::Credentials,
+        S3::InvalidPath { .. } => ErrorKind::Validation,
+        S3::Generic { source, .. } => kind_of_code(&source.to_string()),
+        _ => ErrorKind::Service,
+    };
+    let verdict = match kind {
+        ErrorKind::NotFound => "does not exist",
+        ErrorKind::AccessDenied => "may not be used: S3 denied it",
+        ErrorKind::Credentials => "was refused: the AWS credentials are wrong or have expired",
+        ErrorKind::Validation => "has a key with empty or relative parts, which is not supported",
+        _ => "could not be reached",
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
+}
+
+/// Of a failed listing the library tells only the text of the answer, which holds S3's error code.
+fn kind_of_code(answer: &str) -> ErrorKind {
+    const CODES: [(&str, ErrorKind); 6] = [
+        ("NoSuchBucket", ErrorKind::NotFound),
+        ("AccessDenied", ErrorKind::AccessDenied),
+        ("AllAccessDisabled", ErrorKind::AccessDenied),
+        ("InvalidAccessKeyId", ErrorKind::Credentials),
+        ("SignatureDoesNotMatch", ErrorKind::Credentials),
+        ("ExpiredToken", ErrorKind::Credentials),
+    ];
+    let found = CODES.iter().find(|(code, _)| answer.contains(code));
+    found.map_or(ErrorKind::Service, |(_, kind)| *kind)
 }
