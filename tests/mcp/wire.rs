@@ -1,0 +1,197 @@
+//! The lines on the wire: both eras, rubbish, and the end.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::time::timeout;
+
+use crate::program;
+
+/// Longer than any answer takes; a server that does not answer fails the test, not the run.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+struct Wire {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Wire {
+    fn open(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = program(folder.path()).args(arguments).spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self {
+            child,
+            input,
+            output,
+            _folder: folder,
+        }
+    }
+
+    async fn send(&mut self, line: &str) {
+        self.input.write_all(line.as_bytes()).await.unwrap();
+        self.input.write_all(b"\n").await.unwrap();
+    }
+
+    /// The next line, which has to be a message of the protocol.
+    async fn next(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.output.next_line())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let message: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(message["jsonrpc"], "2.0", "{line}");
+        message
+    }
+
+    /// The answer to a request.
+    async fn ask(&mut self, request: Value) -> Value {
+        self.send(&request.to_string()).await;
+        loop {
+            let message = self.next().await;
+            if message["id"] == request["id"] {
+                return message;
+            }
+        }
+    }
+
+    async fn initialize(&mut self) -> Value {
+        let answer = self
+            .ask(json!({
+                "jsonrpc": "2.0", "id": 0, "method": "initialize",
+                "params": {
+                    "protocolVersion": "2025-06-18",
+                    "capabilities": {},
+                    "clientInfo": { "name": "test", "version": "1" }
+                }
+            }))
+            .await;
+        let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        self.send(&ready.to_string()).await;
+        answer
+    }
+
+    /// Hangs up; the program has to end by itself, and well.
+    async fn hang_up(mut self) {
+        drop(self.input);
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+fn request(id: u32, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+/// The parameters of a request of the new era, which says everything itself.
+fn modern(mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" }
+    });
+    params
+}
+
+#[tokio::test]
+async fn a_client_that_initializes_is_served_in_its_version() {
+    let mut wire = Wire::open(&[]);
+    let greeting = wire.initialize().await;
+    assert_eq!(greeting["result"]["protocolVersion"], "2025-06-18");
+    assert_eq!(
+        greeting["result"]["serverInfo"]["name"],
+        "healthimaging-mcp-server"
+    );
+    assert!(
+        greeting["result"]["instructions"]
+            .as_str()
+            .unwrap()
+            .contains("embedded")
+    );
+    let list = wire.ask(request(1, "tools/list", json!({}))).await;
+    assert!(list["result"].get("resultType").is_none());
+    assert!(list["result"]["tools"].as_array().unwrap().len() >= 18);
+    wire.hang_up().await;
+}
+
+#[tokio::test]
+async fn a_client_of_the_new_era_needs_no_greeting() {
+    let mut wire = Wire::open(&[]);
+    let found = wire
+        .ask(request(1, "server/discover", modern(json!({}))))
+        .await;
+    let versions = found["result"]["supportedVersions"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert!(versions.contains(&json!("2026-07-28")), "{found}");
+    let list = wire.ask(request(2, "tools/list", modern(json!({})))).await;
+    assert_eq!(list["result"]["resultType"], "complete");
+    assert!(list["result"]["ttlMs"].as_u64().unwrap() > 0);
+    let call = modern(json!({ "name": "list_datastores", "arguments": {} }));
+    let answer = wire.ask(request(3, "tools/call", call)).await;
+    assert_eq!(
+        answer["result"]["structuredContent"],
+        json!({ "datastore_summaries": [] })
+    );
+    wire.hang_up().await;
+}
+
+#[tokio::test]
+async fn rubbish_does_not_end_the_conversation() {
+    let mut wire = Wire::open(&[]);
+    wire.initialize().await;
+    for rubbish in [
+        "",
+        "not json",
+        "{\"jsonrpc\":\"2.0\"}",
+        "[[[[[[",
+        "{\"id\":9}",
+        "\u{feff}null",
+    ] {
+        wire.send(rubbish).await;
+    }
+    let answer = wire.ask(request(1, "no/such/method", json!({}))).await;
+    assert_eq!(answer["error"]["code"], -32601);
+    let call = json!({ "name": "get_datastore", "arguments": { "datastore_id": "short" } });
+    let answer = wire.ask(request(2, "tools/call", call)).await;
+    assert_eq!(answer["result"]["isError"], true);
+    assert_eq!(
+        answer["result"]["structuredContent"]["type"],
+        "validation_error"
+    );
+    let call = json!({ "name": "no_such_tool", "arguments": {} });
+    let answer = wire.ask(request(3, "tools/call", call)).await;
+    assert_eq!(answer["error"]["code"], -32602);
+    wire.hang_up().await;
+}
+
+#[tokio::test]
+async fn a_read_only_server_offers_and_does_nothing_but_reading() {
+    let mut wire = Wire::open(&["--read-only"]);
+    wire.initialize().await;
+    let list = wire.ask(request(1, "tools/list", json!({}))).await;
+    for tool in list["result"]["tools"].as_array().unwrap() {
+        assert_eq!(
+            tool["annotations"]["readOnlyHint"], true,
+            "{}",
+            tool["name"]
+        );
+    }
+    let call = json!({ "name": "create_datastore", "arguments": { "datastore_name": "x" } });
+    let answer = wire.ask(request(2, "tools/call", call)).await;
+    assert_eq!(answer["error"]["code"], -32602);
+    let call = json!({ "name": "list_datastores", "arguments": {} });
+    let answer = wire.ask(request(3, "tools/call", call)).await;
+    assert_eq!(
+        answer["result"]["structuredContent"],
+        json!({ "datastore_summaries": [] })
+    );
+    wire.hang_up().await;
+}
