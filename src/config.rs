@@ -185,7 +185,7 @@ impl Config {
             confirm: Confirm::Auto,
             allowed_paths: Vec::new(),
             s3: S3Config::default(),
-            chosen: "a temporary embedded store".to_owned(),
+            chosen: "These image sets are kept in a temporary store.".to_owned(),
         })
     }
 }
@@ -206,13 +206,14 @@ pub(crate) fn log_level(options: &Options, default: &str) -> String {
 }
 
 fn chosen(asked: Option<BackendKind>) -> String {
+    const STORE: &str = "These image sets are kept in the embedded store on this machine";
     let aws = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
     match (asked, aws.into_iter().find(|name| variable(name).is_some())) {
-        (Some(_), _) => "the embedded store, as asked for".to_owned(),
-        (None, Some(name)) => format!(
-            "the embedded store; {name} is set, but the AWS back end is not in this version"
-        ),
-        (None, None) => "the embedded store, the default".to_owned(),
+        (Some(_), _) => format!("{STORE}, as asked for."),
+        (None, None) => format!("{STORE}, the default."),
+        (None, Some(name)) => {
+            format!("{STORE}: {name} is set, but the AWS back end is not in this version.")
+        }
     }
 }
 
@@ -280,6 +281,6 @@ mod tests {
             Config::resolve(options(&["--backend", "local", "--allow-path", "a"])).unwrap();
         assert!(config.data_dir.is_absolute());
         assert_eq!(config.allowed_paths, [PathBuf::from("a")]);
-        assert_eq!(config.chosen, "the embedded store, as asked for");
+        assert!(config.chosen.ends_with("as asked for."));
     }
 }
