@@ -72,10 +72,10 @@ pub(crate) fn storage_tier(shared: &Shared, set: &ImageSetRow) -> StorageTier {
 /// set is copied from or deleted, without a new version.
 fn properties(set: &ImageSetRow, version: VersionRow) -> ImageSetProperties {
     let latest = version.version == set.latest_version;
-    let (state, workflow) = if latest {
-        (set.state, set.workflow)
+    let (state, workflow, updated_at) = if latest {
+        (set.state, set.workflow, set.updated_at)
     } else {
-        (version.state, version.workflow)
+        (version.state, version.workflow, version.updated_at)
     };
     ImageSetProperties {
         image_set_id: set.id.clone(),
@@ -83,7 +83,7 @@ fn properties(set: &ImageSetRow, version: VersionRow) -> ImageSetProperties {
         image_set_state: state,
         image_set_workflow_status: Some(workflow),
         created_at: Some(set.created_at.into()),
-        updated_at: Some(version.updated_at.into()),
+        updated_at: Some(updated_at.into()),
         deleted_at: set.deleted_at.map(Into::into),
         message: version.message,
         overrides: version.forced.then_some(Overrides { forced: true }),
@@ -173,7 +173,11 @@ pub(crate) async fn frame(
         let found = task
             .catalogue
             .read_blocking(|connection| find_frame(connection, &request))?;
-        let bytes = task.packs.read(&found.1)?;
+        let bytes = task.packs.read(&found.1).or_else(|error| {
+            // A deletion may have come between; then the frame is not there, rather than damaged.
+            let again = |connection: &Connection| find_frame(connection, &request);
+            task.catalogue.read_blocking(again).and(Err(error))
+        })?;
         Result::<_>::Ok((found.0, found.1, bytes))
     })
     .await??;

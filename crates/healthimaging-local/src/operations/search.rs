@@ -142,6 +142,12 @@ fn condition(filter: &SearchFilter) -> Result<(Column, Condition)> {
     match (filter.operator, &filter.values[..]) {
         (Operator::Equal, [value]) => {
             let (column, value) = compared(value)?;
+            if matches!(column, Column::CreatedAt | Column::UpdatedAt) {
+                return Err(Error::validation(
+                    "EQUAL does not work with createdAt and updatedAt; use BETWEEN",
+                )
+                .into());
+            }
             Ok((column, Condition::Equal(column, value)))
         }
         (Operator::Equal, values) => {
