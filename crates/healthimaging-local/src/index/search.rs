@@ -84,7 +84,7 @@ pub(crate) struct Found {
 }
 
 /// So many sets are sorted in memory rather than walked in their order.
-const FEW: usize = 2000;
+const FEW: u32 = 2000;
 
 /// What leads a page to its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,10 +165,10 @@ fn lead(connection: &Connection, query: &PageQuery<'_>) -> Result<Lead> {
         let (mut sql, mut values) = select("1", query.datastore);
         condition.write(&mut sql, &mut values, "");
         sql += " LIMIT ?";
-        values.push(Value::Integer(FEW as i64 + 1));
+        values.push(Value::Integer(i64::from(FEW) + 1));
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut found = 0;
+        let mut found = 0_u32;
         while rows.next()?.is_some() {
             found += 1;
         }
