@@ -23,6 +23,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::rig::{Backend, Opening, Rig};
 
@@ -64,4 +65,21 @@ fn slice(number: u32) -> Phantom {
 /// A document that changes the study.
 fn study(text: &str) -> serde_json::Value {
     serde_json::json!({"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": text}}})
+}
+
+/// A runtime that can be torn down with all that runs in it, as a dying process is.
+fn mortal() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Runs some work, and drops everything that it left running.
+fn live_and_die<T>(work: impl Future<Output = T>) -> T {
+    let runtime = mortal();
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }

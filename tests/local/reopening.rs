@@ -2,27 +2,9 @@
 
 use healthimaging::model::{ImageSetWorkflowStatus, JobStatus};
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::rig::{Rig, frame_id, instances, write_files};
-use crate::{rig, slice, study};
-
-/// A runtime that can be torn down with all that runs in it, as a dying process is.
-fn mortal() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// Runs some work, and drops everything that it left running.
-fn live_and_die<T>(work: impl Future<Output = T>) -> T {
-    let runtime = mortal();
-    let result = runtime.block_on(work);
-    runtime.shutdown_background();
-    result
-}
+use crate::{live_and_die, rig, slice, study};
 
 #[test]
 fn what_was_acknowledged_is_there_after_reopening() {

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{TimeDelta, Utc};
 use healthimaging::model::{
-    CreateDatastoreRequest, DeleteDatastoreRequest, DeleteImageSetRequest, GetDatastoreRequest,
-    GetImageSetRequest,
+    CreateDatastoreRequest, DatastoreStatus, DeleteDatastoreRequest, DeleteImageSetRequest,
+    GetDatastoreRequest, GetImageSetRequest,
 };
 use healthimaging::{ErrorKind, HealthImaging};
 use healthimaging_local::{Clock, LocalConfig, LocalStore};
 
 use crate::rig::{refused, until};
-use crate::{rig, slice};
+use crate::{live_and_die, rig, slice};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_token_ends_after_a_day() {
@@ -46,38 +46,44 @@ async fn a_client_token_ends_after_a_day() {
     assert_ne!(other, first);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn traces_of_what_was_deleted_end_after_a_day() {
-    let rig = rig().await;
-    let (datastore_id, image_set_id) = rig.holding(slice(1)).await;
-    let request = DeleteImageSetRequest {
-        datastore_id: datastore_id.clone(),
-        image_set_id: image_set_id.clone(),
-    };
-    rig.service.delete_image_set(request).await.unwrap();
-    rig.wait_active(&datastore_id, &image_set_id).await;
-    let gone = rig.datastore().await;
-    let request = DeleteDatastoreRequest {
-        datastore_id: gone.clone(),
-    };
-    rig.service.delete_datastore(request).await.unwrap();
-    let later = LocalConfig {
-        clock: Clock::from_fn(|| Utc::now() + TimeDelta::hours(25)),
-        ..LocalConfig::new(rig.data())
-    };
-    let store = LocalStore::open(later).await.unwrap();
-    let set = GetImageSetRequest {
-        datastore_id,
-        image_set_id,
-        version_id: None,
-    };
-    let datastore = GetDatastoreRequest { datastore_id: gone };
-    until(async || {
-        let set = store.get_image_set(set.clone()).await;
-        let datastore = store.get_datastore(datastore.clone()).await;
-        (set.is_err() && datastore.is_err()).then_some(())
-    })
-    .await;
-    refused(store.get_image_set(set).await, ErrorKind::NotFound);
-    refused(store.get_datastore(datastore).await, ErrorKind::NotFound);
+#[test]
+fn traces_of_what_was_deleted_end_after_a_day() {
+    let (folder, datastore_id, image_set_id, gone) = live_and_die(async {
+        let rig = rig().await;
+        let (datastore_id, image_set_id) = rig.holding(slice(1)).await;
+        let request = DeleteImageSetRequest {
+            datastore_id: datastore_id.clone(),
+            image_set_id: image_set_id.clone(),
+        };
+        rig.service.delete_image_set(request).await.unwrap();
+        rig.wait_active(&datastore_id, &image_set_id).await;
+        let gone = rig.datastore().await;
+        let request = DeleteDatastoreRequest {
+            datastore_id: gone.clone(),
+        };
+        rig.service.delete_datastore(request).await.unwrap();
+        rig.wait_datastore(&gone, DatastoreStatus::Deleted).await;
+        (rig.leave(), datastore_id, image_set_id, gone)
+    });
+    live_and_die(async {
+        let later = LocalConfig {
+            clock: Clock::from_fn(|| Utc::now() + TimeDelta::hours(25)),
+            ..LocalConfig::new(folder.path().join("data"))
+        };
+        let store = LocalStore::open(later).await.unwrap();
+        let set = GetImageSetRequest {
+            datastore_id,
+            image_set_id,
+            version_id: None,
+        };
+        let datastore = GetDatastoreRequest { datastore_id: gone };
+        until(async || {
+            let set = store.get_image_set(set.clone()).await;
+            let datastore = store.get_datastore(datastore.clone()).await;
+            (set.is_err() && datastore.is_err()).then_some(())
+        })
+        .await;
+        refused(store.get_image_set(set).await, ErrorKind::NotFound);
+        refused(store.get_datastore(datastore).await, ErrorKind::NotFound);
+    });
 }
