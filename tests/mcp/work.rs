@@ -48,7 +48,10 @@ async fn import_search_read_correct_and_delete() {
     let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
 
     let made = assistant
-        .call("create_datastore", json!({ "datastore_name": "ward" }))
+        .call(
+            "create_datastore",
+            json!({ "datastore_name": "ward", "wait_seconds": 60 }),
+        )
         .await;
     let store = text(&made["datastore_id"]);
     let import = json!({
@@ -134,11 +137,12 @@ async fn delete_all(assistant: &Assistant, store: &str, sets: &[Value]) {
     assert!(refused.is_error);
     assert_eq!(refused.structured["type"], "service_error");
     for set in sets {
-        let mut input = json!({ "datastore_id": store, "image_set_id": set["image_set_id"] });
+        let mut input = json!({ "datastore_id": store, "image_set_id": set["image_set_id"], "wait_seconds": 60 });
         let planned = assistant.call("delete_image_set", input.clone()).await;
         assert_eq!(planned["plan"]["image_sets"][0]["instances"], 3);
         input["confirmation_token"] = planned["confirmation_token"].clone();
-        assistant.call("delete_image_set", input.clone()).await;
+        let deleted = assistant.call("delete_image_set", input.clone()).await;
+        assert_eq!(deleted["image_set_workflow_status"], "DELETED");
         let again = assistant.try_call("delete_image_set", input).await;
         assert!(again.is_error, "a token is good for one plan");
     }
@@ -155,7 +159,10 @@ async fn folders_that_were_not_allowed_stay_closed() {
     write_to(elsewhere.path(), ARCHIVE.files().take(1)).unwrap();
     let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
     let made = assistant
-        .call("create_datastore", json!({ "datastore_name": "ward" }))
+        .call(
+            "create_datastore",
+            json!({ "datastore_name": "ward", "wait_seconds": 60 }),
+        )
         .await;
     let import = json!({
         "datastore_id": made["datastore_id"],

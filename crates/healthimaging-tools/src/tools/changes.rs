@@ -12,9 +12,10 @@ use serde_json::Value;
 use healthimaging::model::{
     CopyImageSetInformation, CopyImageSetRequest, CopyImageSetResponse, DeleteImageSetRequest,
     DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest, GetImageSetResponse,
-    ImageSetState, MetadataUpdates, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
 };
-use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
+use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
 
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
@@ -261,6 +262,8 @@ pub(crate) struct DeleteImageSet {
     image_set_id: ImageSetId,
     /// Leave out: all versions are deleted.
     version_id: Option<VersionId>,
+    /// Wait until it is gone, at most so long.
+    wait_seconds: Option<WaitSeconds>,
 }
 
 impl PlannedTool for DeleteImageSet {
@@ -290,13 +293,42 @@ impl PlannedTool for DeleteImageSet {
             datastore_id: plan.datastore_id,
             image_set_id: self.image_set_id,
         };
-        let deleted = context.service().delete_image_set(request).await?;
+        let mut deleted = context.service().delete_image_set(request).await?;
+        if let Some(wait) = self.wait_seconds.filter(|wait| wait.get() > 0)
+            && await_deletion(context, &deleted, wait).await? == ImageSetState::Deleted
+        {
+            deleted.image_set_state = ImageSetState::Deleted;
+            deleted.image_set_workflow_status = ImageSetWorkflowStatus::Deleted;
+        }
         let text = format!(
             "Image set {} is {}.",
             deleted.image_set_id, deleted.image_set_workflow_status
         );
         Ok(Reply::new(deleted, text))
     }
+}
+
+/// Waits until an image set that is being deleted is no longer locked.
+async fn await_deletion(
+    context: &Context,
+    deleted: &DeleteImageSetResponse,
+    wait: WaitSeconds,
+) -> Result<ImageSetState> {
+    let look = async || {
+        let request = GetImageSetRequest {
+            datastore_id: deleted.datastore_id.clone(),
+            image_set_id: deleted.image_set_id.clone(),
+            version_id: None,
+        };
+        match context.service().get_image_set(request).await {
+            Ok(found) => Ok(found.properties.image_set_state),
+            // What is deleted may be forgotten too.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(ImageSetState::Deleted),
+            Err(error) => Err(error),
+        }
+    };
+    let unlocked = |state: &ImageSetState| *state != ImageSetState::Locked;
+    wait::until(context, wait, "image set is being deleted", unlocked, look).await
 }
 
 /// Adds an image set to a plan: its version, what it holds, and whose it is.

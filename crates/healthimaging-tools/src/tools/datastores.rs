@@ -15,11 +15,12 @@ use healthimaging::{
     TagKey, TagValue,
 };
 
-use crate::arguments::MaxResults;
+use crate::arguments::{MaxResults, WaitSeconds};
 use crate::context::Context;
 use crate::listing;
 use crate::plan::Plan;
 use crate::tool::{Effect, PlannedTool, Reply, Tool};
+use crate::wait;
 
 /// Create a data store, a place for image sets. It is ready once ACTIVE.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +36,8 @@ pub(crate) struct CreateDatastore {
     lambda_authorizer_arn: Option<LambdaArn>,
     /// Makes a retry safe.
     client_token: Option<ClientToken>,
+    /// Wait until it is ready, at most so long.
+    wait_seconds: Option<WaitSeconds>,
 }
 
 impl Tool for CreateDatastore {
@@ -52,7 +55,10 @@ impl Tool for CreateDatastore {
             lambda_authorizer_arn: self.lambda_authorizer_arn,
             lossless_storage_format: self.lossless_storage_format,
         };
-        let made = context.service().create_datastore(request).await?;
+        let mut made = context.service().create_datastore(request).await?;
+        if let Some(wait) = self.wait_seconds.filter(|wait| wait.get() > 0) {
+            made.datastore_status = await_creation(context, &made.datastore_id, wait).await?;
+        }
         context.announce_datastores();
         let text = format!(
             "Data store {} is {}.",
@@ -60,6 +66,22 @@ impl Tool for CreateDatastore {
         );
         Ok(Reply::new(made, text))
     }
+}
+
+async fn await_creation(
+    context: &Context,
+    datastore_id: &DatastoreId,
+    wait: WaitSeconds,
+) -> Result<DatastoreStatus> {
+    let look = async || {
+        let request = GetDatastoreRequest {
+            datastore_id: datastore_id.clone(),
+        };
+        let found = context.service().get_datastore(request).await?;
+        Ok(found.datastore_properties.datastore_status)
+    };
+    let made = |status: &DatastoreStatus| *status != DatastoreStatus::Creating;
+    wait::until(context, wait, "data store is being made", made, look).await
 }
 
 /// Get the properties of a data store.
