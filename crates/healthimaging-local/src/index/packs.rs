@@ -54,7 +54,7 @@ pub(crate) struct BlobPlace {
     pub(crate) transfer_syntax: Option<String>,
 }
 
-/// Announces a pack that nobody owns yet. Must be committed before its file is made, so that a sweep finds it.
+/// Announces a pack that nobody owns yet: before its file gets its place, so that a sweep finds it.
 pub(crate) fn announce(transaction: &Transaction<'_>, id: &PackId, at: Millis) -> Result<()> {
     transaction
         .prepare_cached("INSERT INTO pack (id, created_at) VALUES (?1, ?2)")?
@@ -144,6 +144,13 @@ pub(crate) fn ownerless(connection: &Connection) -> Result<Vec<PackId>> {
         .prepare_cached("SELECT id FROM pack WHERE image_set IS NULL")?
         .query_and_then([], |row| Ok(PackId(row.get(0)?)))?
         .collect()
+}
+
+/// Whether the pack `id` is there and has no owner.
+pub(crate) fn is_ownerless(connection: &Connection, id: &PackId) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM pack WHERE id = ?1 AND image_set IS NULL")?
+        .exists([&id.0])?)
 }
 
 /// Forgets a pack whose file is gone; one that got an owner meanwhile is left alone.

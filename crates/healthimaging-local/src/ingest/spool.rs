@@ -14,7 +14,7 @@ use crate::shared::Shared;
 
 /// The folder for bytes that are on their way into the store.
 pub(crate) fn folder(shared: &Shared) -> Result<PathBuf> {
-    let folder = shared.config.data_dir.join("downloads");
+    let folder = shared.config.data_dir.join("incoming");
     std::fs::create_dir_all(&folder).map_err(StoreError::file("make", &folder))?;
     Ok(folder)
 }

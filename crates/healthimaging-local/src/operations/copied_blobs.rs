@@ -88,11 +88,7 @@ impl CopiedBlobs {
 
     fn link(&mut self, shared: &SharedStore, from: &PackId, blobs: Vec<BlobPlace>) -> Result<()> {
         let to = PackId(new_id::random_hex()?);
-        let guard = shared.packs.link(from, &to)?;
-        let at = shared.now();
-        shared
-            .catalogue
-            .write_blocking(|transaction| packs::announce(transaction, &to, at))?;
+        let guard = shared.packs.link(shared, from, &to)?;
         let blobs = blobs.into_iter().map(|blob| BlobPlace {
             pack: to.clone(),
             ..blob

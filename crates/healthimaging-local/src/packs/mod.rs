@@ -1,8 +1,11 @@
 //! Pack files: frames and other large values back to back, append-only.
 //!
 //! A pack starts with [`MAGIC`]; then come records: length of the bytes (u64), their CRC-32 (u32), both
-//! little endian, the id (32 ASCII digits), the bytes. A pack is written once, by one writer, which
-//! holds a lock on the file until the catalogue names the pack. A copied set may own a hard link.
+//! little endian, the id (32 ASCII digits), the bytes. A pack is written once, by one writer, in
+//! `incoming`; when it is durable the catalogue is told of it, and only then it gets its place in
+//! `packs/ab`. The writer holds a lock on the file until the pack has an owner. So whatever a crash
+//! leaves behind is either in `incoming` and not locked, or known to the catalogue and owned by
+//! nobody: [`sweep`] removes both. A copied set may own a hard link.
 
 mod sweep;
 mod writer;
@@ -14,7 +17,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::error::{Result, StoreError};
-use crate::index::packs::{BlobPlace, PackId};
+use crate::index::packs::{self, BlobPlace, PackId};
+use crate::shared::Shared;
 
 pub(crate) use sweep::sweep;
 pub(crate) use writer::PackWriter;
@@ -38,14 +42,22 @@ pub(crate) struct PackGuard {
 
 impl Packs {
     /// Opens the folder.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "as the other parts of a store are opened"
-    )]
     pub(crate) fn open(folder: &Path) -> Result<Self> {
-        Ok(Self {
+        let packs = Self {
             folder: folder.to_owned(),
-        })
+        };
+        let unfinished = packs.unfinished();
+        std::fs::create_dir_all(&unfinished).map_err(StoreError::file("make", &unfinished))?;
+        Ok(packs)
+    }
+
+    /// Where packs are until the catalogue knows them.
+    fn unfinished(&self) -> PathBuf {
+        self.folder.with_file_name("incoming")
+    }
+
+    fn unfinished_path(&self, id: &PackId) -> PathBuf {
+        self.unfinished().join(format!("{}.pack", id.0))
     }
 
     fn path(&self, id: &PackId) -> PathBuf {
@@ -86,23 +98,50 @@ impl Packs {
         Ok(record)
     }
 
-    /// Makes `to` the same bytes as `from` (a hard link, or a copy where links are not possible),
-    /// durably. Blocks.
+    /// Makes `to` the same bytes as `from`: a hard link, or a copy where links are not possible. It is
+    /// durable, and announced in the catalogue. Blocks.
     ///
-    /// Announce `to` only while the guard is held, and hold it until the catalogue has its owner.
-    pub(crate) fn link(&self, from: &PackId, to: &PackId) -> Result<PackGuard> {
-        let (source, target) = (self.path(from), self.path(to));
-        let folder = self.make_shelf(to)?;
-        if std::fs::hard_link(&source, &target).is_err() {
-            std::fs::copy(&source, &target).map_err(StoreError::file("copy", &source))?;
-        }
-        let file = OpenOptions::new().read(true).write(true).open(&target);
-        let file = file.map_err(StoreError::file("open", &target))?;
+    /// Hold the guard until the catalogue has its owner.
+    pub(crate) fn link(&self, shared: &Shared, from: &PackId, to: &PackId) -> Result<PackGuard> {
+        let (source, target) = (self.path(from), self.unfinished_path(to));
+        let mut file = File::open(&source).map_err(|error| missing_or(error, &source))?;
+        // A link is the same file, so this lock is its lock too.
         file.lock_shared()
-            .map_err(StoreError::file("lock", &target))?;
-        file.sync_all().map_err(StoreError::file("sync", &target))?;
-        sync_folder(&folder)?;
+            .map_err(StoreError::file("lock", &source))?;
+        if std::fs::hard_link(&source, &target).is_err() {
+            let mut copy = self.begin(to)?;
+            let copied = io::copy(&mut file, &mut copy).and_then(|_| copy.sync_all());
+            copied.map_err(StoreError::file("copy", &source))?;
+            file = copy;
+        }
+        self.publish(shared, to)?;
         Ok(PackGuard { _file: file })
+    }
+
+    /// Makes an empty, locked file for a new pack.
+    fn begin(&self, id: &PackId) -> Result<File> {
+        let path = self.unfinished_path(id);
+        loop {
+            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            let file = made.map_err(StoreError::file("make", &path))?;
+            file.lock().map_err(StoreError::file("lock", &path))?;
+            // A sweep may have taken it away before it was locked.
+            if path.exists() {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Tells the catalogue of a pack that is durable, and gives it its place.
+    fn publish(&self, shared: &Shared, id: &PackId) -> Result<()> {
+        let at = shared.now();
+        shared
+            .catalogue
+            .write_blocking(|transaction| packs::announce(transaction, id, at))?;
+        let (from, to) = (self.unfinished_path(id), self.path(id));
+        let shelf = self.make_shelf(id)?;
+        std::fs::rename(&from, &to).map_err(StoreError::file("move", &from))?;
+        sync_folder(&shelf)
     }
 
     /// Makes the folder that a pack lies in, durably.

@@ -1,20 +1,22 @@
 //! Writing a pack.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use healthimaging::ImageFrameId;
 
-use super::{MAGIC, RECORD_HEADER, sync_folder};
+use super::{MAGIC, RECORD_HEADER};
 use crate::error::{Result, StoreError};
-use crate::index::packs::{self, BlobKind, BlobPlace, PackId};
+use crate::index::packs::{BlobKind, BlobPlace, PackId};
 use crate::new_id;
 use crate::shared::SharedStore;
 
 /// Writes one pack, holding its lock until it is dropped: keep it until the catalogue names the pack.
 #[derive(Debug)]
 pub(crate) struct PackWriter {
+    shared: SharedStore,
     id: PackId,
     path: PathBuf,
     file: BufWriter<File>,
@@ -22,25 +24,14 @@ pub(crate) struct PackWriter {
 }
 
 impl PackWriter {
-    /// Makes the file of a new pack and announces it in the catalogue. Blocks.
-    ///
-    /// The file comes first, and locked, so that a sweep cannot take the pack from its writer. A
-    /// crash in between leaves an empty file.
+    /// Makes the file of a new pack. Blocks.
     pub(crate) fn create(shared: &SharedStore) -> Result<Self> {
         let id = PackId(new_id::random_hex()?);
-        let path = shared.packs.path(&id);
-        let shelf = shared.packs.make_shelf(&id)?;
-        let made = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = made.map_err(StoreError::file("make", &path))?;
-        file.lock().map_err(StoreError::file("lock", &path))?;
-        sync_folder(&shelf)?;
-        let at = shared.now();
-        shared
-            .catalogue
-            .write_blocking(|transaction| packs::announce(transaction, &id, at))?;
+        let file = shared.packs.begin(&id)?;
         let mut writer = Self {
+            shared: Arc::clone(shared),
+            path: shared.packs.unfinished_path(&id),
             id,
-            path,
             file: BufWriter::with_capacity(1 << 20, file),
             length: 0,
         };
@@ -72,12 +63,13 @@ impl PackWriter {
         })
     }
 
-    /// Makes the file durable. Blocks.
+    /// Makes the pack durable, and announces it in the catalogue. Blocks.
     pub(crate) fn finish(&mut self) -> Result<PackId> {
         let synced = self.file.flush();
         synced
             .and_then(|()| self.file.get_ref().sync_all())
             .map_err(StoreError::file("write", &self.path))?;
+        self.shared.packs.publish(&self.shared, &self.id)?;
         Ok(self.id.clone())
     }
 

@@ -6,5 +6,7 @@ mod frames;
 mod grouping;
 mod jobs;
 mod output;
+mod processes;
+mod s3;
 mod stow;
 mod verify;
