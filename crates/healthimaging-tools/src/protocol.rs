@@ -1,6 +1,6 @@
 //! The server behind the Model Context Protocol, in both eras: with `initialize`, and without.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,7 +39,25 @@ const TOOLS_FRESH_MS: u64 = 3_600_000;
 
 /// The server, as the protocol sees it.
 #[derive(Debug, Clone)]
-pub(crate) struct Handler(pub(crate) Server);
+pub(crate) struct Handler {
+    server: Server,
+    /// The tools as clients are told of them, described once.
+    tools: Arc<OnceLock<Vec<Tool>>>,
+}
+
+impl Handler {
+    pub(crate) fn new(server: Server) -> Self {
+        Self {
+            server,
+            tools: Arc::default(),
+        }
+    }
+
+    fn tools(&self) -> &[Tool] {
+        self.tools
+            .get_or_init(|| self.server.tools().map(describe).collect())
+    }
+}
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
@@ -50,7 +68,7 @@ impl ServerHandler for Handler {
             .enable_completions()
             .build();
         let mut info = ServerConfig::new(capabilities)
-            .with_instructions(instructions(self.0.options().backend.as_str()));
+            .with_instructions(instructions(self.server.options().backend.as_str()));
         info.server_info =
             Implementation::new("healthimaging-mcp-server", env!("CARGO_PKG_VERSION"));
         info.server_info.title = Some("AWS HealthImaging".to_owned());
@@ -69,15 +87,13 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(
-            ListToolsResult::with_all_items(self.0.tools().map(describe).collect())
-                .with_ttl_ms(TOOLS_FRESH_MS)
-                .with_cache_scope(CacheScope::Public),
-        )
+        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
+            .with_ttl_ms(TOOLS_FRESH_MS)
+            .with_cache_scope(CacheScope::Public))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.find(name).ok().map(describe)
+        self.tools().iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -86,7 +102,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self
-            .0
+            .server
             .find(&request.name)
             .map_err(|error| ErrorData::invalid_params(error.message().to_owned(), None))?;
         let caller = Caller {
@@ -99,9 +115,9 @@ impl ServerHandler for Handler {
             }),
             cancelled: context.ct.clone(),
         };
-        let mut changes = self.0.datastores_changed();
+        let mut changes = self.server.datastores_changed();
         let arguments = request.arguments.unwrap_or_default();
-        let outcome = self.0.dispatch(tool, arguments, caller).await;
+        let outcome = self.server.dispatch(tool, arguments, caller).await;
         if changes.try_recv().is_ok() && !is_modern(&context) {
             // A client that is gone needs no news.
             let _ = context.peer.notify_resource_list_changed().await;
@@ -118,7 +134,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(self.0.service(), request.and_then(|page| page.cursor)).await
+        resources::list(self.server.service(), request.and_then(|page| page.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -134,7 +150,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(self.0.service(), &request.uri)
+        resources::read(self.server.service(), &request.uri)
             .await
             .map(Into::into)
     }
@@ -144,7 +160,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        resources::complete(self.0.service(), &request)
+        resources::complete(self.server.service(), &request)
             .await
             .map(CompleteResult::new)
     }
@@ -158,7 +174,7 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.0.datastores_changed();
+        let mut changes = self.server.datastores_changed();
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),

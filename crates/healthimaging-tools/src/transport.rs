@@ -36,7 +36,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    match Handler(server).serve((input, output)).await {
+    match Handler::new(server).serve((input, output)).await {
         Ok(running) => {
             let ended = running.waiting().await;
             ended.map_err(|error| Error::internal("the connection to the client broke", error))?;
@@ -95,7 +95,7 @@ where
     B::Error: Display,
     B::Data: Send + 'static,
 {
-    streamable(Handler(server), options)
+    streamable(Handler::new(server), options)
 }
 
 /// As [`http_service`], with what the protocol's conformance suite expects to find added.
