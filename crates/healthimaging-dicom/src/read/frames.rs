@@ -1,6 +1,9 @@
 //! Which bytes of the pixel data are which frame.
 
 use std::io::{Read, Seek};
+use std::ops::Range;
+
+use dicom_core::VR;
 
 use crate::data_set::DataSet;
 
@@ -13,9 +16,22 @@ use super::{FrameError, PixelDescription};
 #[derive(Debug)]
 pub(super) enum FrameTable {
     /// One after another, each of so many bits.
-    Native { frame_bits: u64, frames: usize },
+    Native {
+        frame_bits: u64,
+        frames: usize,
+        bytes: ByteSequence,
+    },
     /// Fragments of each frame.
     Encapsulated(Vec<Span>),
+}
+
+/// How the bytes of native pixel data follow one another in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByteSequence {
+    AsTheyAre,
+    /// Samples of at most 8 bits in the words of OW, which big endian turns: each pair of bytes of the
+    /// whole value is swapped, whatever the frames are (PS3.5 §8.1.1, §A.3).
+    SwappedPairs,
 }
 
 /// The fragments of a frame.
@@ -47,7 +63,7 @@ impl FrameTable {
     ) -> Result<Self, FrameError> {
         let pixels = pixels.ok_or(FrameError::NoPixelData)?;
         match &pixels.layout {
-            PixelLayout::Native => native(data_set, byte_order, pixels.length),
+            PixelLayout::Native => native(data_set, byte_order, pixels),
             PixelLayout::Encapsulated(found) => {
                 let declared = declared_frames(data_set);
                 let frames = usize::try_from(declared).unwrap_or(0);
@@ -84,8 +100,14 @@ impl FrameTable {
             return Err(FrameError::NoSuchFrame { index, frames });
         }
         match (self, &pixels.layout) {
-            (Self::Native { frame_bits, .. }, _) => {
-                read_native(stream, pixels.offset, *frame_bits, index as u64, limit)
+            (
+                Self::Native {
+                    frame_bits, bytes, ..
+                },
+                _,
+            ) => {
+                let bits = *frame_bits * index as u64..*frame_bits * (index as u64 + 1);
+                read_native(stream, pixels, bits, *bytes, limit)
             }
             (Self::Encapsulated(spans), PixelLayout::Encapsulated(found)) => {
                 let span = spans
@@ -98,7 +120,12 @@ impl FrameTable {
     }
 }
 
-fn native(data_set: &DataSet, byte_order: ByteOrder, found: u64) -> Result<FrameTable, FrameError> {
+fn native(
+    data_set: &DataSet,
+    byte_order: ByteOrder,
+    pixels: &PixelData,
+) -> Result<FrameTable, FrameError> {
+    let found = pixels.length;
     let description = PixelDescription::of(data_set, byte_order)
         .map_err(|error| FrameError::Undescribed(error.message()))?;
     let frame_bits = description.native_frame_bits();
@@ -125,26 +152,49 @@ fn native(data_set: &DataSet, byte_order: ByteOrder, found: u64) -> Result<Frame
         return Err(mismatch);
     }
     let frames = usize::try_from(frames).unwrap_or(usize::MAX);
-    Ok(FrameTable::Native { frame_bits, frames })
+    let in_words = pixels.vr == VR::OW && description.bits_allocated <= 8;
+    let bytes = match byte_order {
+        ByteOrder::Big if in_words => ByteSequence::SwappedPairs,
+        ByteOrder::Big | ByteOrder::Little => ByteSequence::AsTheyAre,
+    };
+    Ok(FrameTable::Native {
+        frame_bits,
+        frames,
+        bytes,
+    })
 }
 
 fn read_native<S: Read + Seek>(
     stream: &mut Stream<S>,
-    value: u64,
-    frame_bits: u64,
-    index: u64,
+    pixels: &PixelData,
+    bits: Range<u64>,
+    sequence: ByteSequence,
     limit: u64,
 ) -> Result<Vec<u8>, FrameError> {
+    let frame_bits = bits.end - bits.start;
     let length = frame_bits.div_ceil(8);
     if length > limit {
         return Err(FrameError::TooLarge { length, limit });
     }
     // Frames of single bits follow one another without padding (PS3.5 §8.1.1).
-    let first_bit = frame_bits * index;
-    let shift = u32::try_from(first_bit % 8).unwrap_or(0);
-    let (first, last) = (first_bit / 8, (first_bit + frame_bits).div_ceil(8));
-    stream.seek_to(value + first)?;
-    let mut bytes = stream.read_vec(last - first)?;
+    let shift = u32::try_from(bits.start % 8).unwrap_or(0);
+    let (first, last) = (bits.start / 8, bits.end.div_ceil(8));
+    let mut bytes = match sequence {
+        ByteSequence::AsTheyAre => {
+            stream.seek_to(pixels.offset + first)?;
+            stream.read_vec(last - first)?
+        }
+        ByteSequence::SwappedPairs => {
+            let start = first - first % 2;
+            let end = last.next_multiple_of(2).min(pixels.length);
+            stream.seek_to(pixels.offset + start)?;
+            let mut pairs = stream.read_vec(end - start)?;
+            pairs.chunks_exact_mut(2).for_each(<[u8]>::reverse);
+            pairs.drain(..usize::from(start < first));
+            pairs.truncate(usize::try_from(last - first).unwrap_or(usize::MAX));
+            pairs
+        }
+    };
     if !frame_bits.is_multiple_of(8) || shift > 0 {
         align(&mut bytes, shift, frame_bits);
     }

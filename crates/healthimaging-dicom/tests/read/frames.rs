@@ -2,7 +2,7 @@
 
 use dicom_core::Tag;
 use healthimaging_dicom::{ByteOrder, FrameError, PixelLayout, PixelRepresentation};
-use healthimaging_phantoms::{Phantom, TransferSyntax};
+use healthimaging_phantoms::{Phantom, PrimitiveValue, TransferSyntax, VR, tags};
 
 use crate::bytes::*;
 
@@ -72,6 +72,30 @@ fn native_frames_are_parts_of_the_value() {
         .pixels(pixels.clone())
         .build();
     let expected: Vec<_> = pixels.chunks(12).map(<[u8]>::to_vec).collect();
+    assert_eq!(frames(&bytes).unwrap(), expected);
+}
+
+#[test]
+fn bytes_in_big_endian_words_are_swapped_back_over_all_frames() {
+    // PS3.5 §8.1.1: with OW two samples of 8 bits share a word. Frames of 9 bytes: the words straddle them.
+    let pixels: Vec<u8> = (1..=27).collect();
+    let padded = [&pixels[..], &[0]].concat();
+    let words = padded
+        .chunks(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let bytes = Phantom::ct()
+        .size(3, 3)
+        .bits(8, 8)
+        .unsigned()
+        .frames(3)
+        .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
+        .with(
+            tags::PIXEL_DATA,
+            VR::OW,
+            PrimitiveValue::U16(words.collect()),
+        )
+        .build();
+    let expected: Vec<_> = pixels.chunks(9).map(<[u8]>::to_vec).collect();
     assert_eq!(frames(&bytes).unwrap(), expected);
 }
 
