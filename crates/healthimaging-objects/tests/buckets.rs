@@ -1,6 +1,9 @@
 //! `s3://` places. Runs when `HEALTHIMAGING_TEST_S3` is the endpoint of an object store with an empty
 //! bucket `healthimaging-test`, such as moto's, which takes any credentials.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::print_stdout, reason = "a test that did not run says so")]
+
 use std::io::Read;
 use std::sync::Arc;
 

@@ -139,9 +139,9 @@ impl Packs {
             .catalogue
             .write_blocking(|transaction| packs::announce(transaction, id, at))?;
         let (from, to) = (self.unfinished_path(id), self.path(id));
-        let shelf = self.make_shelf(id)?;
+        let folder = self.make_shelf(id)?;
         std::fs::rename(&from, &to).map_err(StoreError::file("move", &from))?;
-        sync_folder(&shelf)
+        sync_folder(&folder)
     }
 
     /// Makes the folder that a pack lies in, durably.

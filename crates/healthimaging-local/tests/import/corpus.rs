@@ -32,7 +32,7 @@ async fn every_file_of_a_corpus_has_an_outcome_and_can_be_read_back() {
     let total = usize::try_from(summary.progress.files_total.unwrap()).unwrap();
     assert_eq!(keys.len(), total);
     assert_eq!(success.len() + failure.len(), total);
-    assert_eq!(summary.progress.files_done as usize, total);
+    assert_eq!(summary.progress.files_done, total as u64);
     let faults: Vec<_> = failure
         .iter()
         .filter(|line| line["exception"]["exceptionType"] == "InternalServerException")

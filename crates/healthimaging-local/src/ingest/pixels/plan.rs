@@ -50,47 +50,36 @@ impl PixelPlan {
             return Ok(Self::None);
         };
         let length = pixels.length;
-        let encapsulated = matches!(pixels.layout, PixelLayout::Encapsulated(_));
-        let syntax = part10.transfer_syntax.as_str();
-        let description = part10.description();
-        let whole = |reason, message: String| {
-            if length > LARGEST {
-                return Err(Refusal::invalid(format!(
-                    "{message}, and {length} bytes are too many to keep whole; the limit is {LARGEST}"
-                )));
+        let (description, warning) = match (part10.description(), why_whole(part10)?) {
+            (Ok(description), None) => return Ok(Self::of_frames(part10, description, length)),
+            (description, Some(warning)) => (description.ok(), warning),
+            (Err(error), None) => {
+                let warning = Warning::new(Reason::FramesExtractionFailure, error.message());
+                (None, warning)
             }
-            Ok(Self::Whole {
-                description: part10.description().ok(),
-                warning: Warning::new(reason, message),
-                length,
-            })
         };
-        let bits = description.as_ref().map_or(0, |found| found.bits_allocated);
-        let disposition = disposition(syntax, bits);
-        if disposition == Disposition::Unsupported {
-            let message =
-                "the transfer syntax is not supported; the pixel data is kept as received";
-            return whole(Reason::UnsupportedTransferSyntax, message.to_owned());
+        if length > LARGEST {
+            return Err(Refusal::invalid(format!(
+                "{}; {length} bytes are too many to keep whole, the limit is {LARGEST}",
+                warning.message
+            )));
         }
-        if let Some(problem) = part10.frame_problem() {
-            return match problem.warning_code().and_then(Reason::of_code) {
-                Some(reason) => whole(reason, problem.to_string()),
-                None if matches!(problem, FrameError::Undescribed(_)) => {
-                    whole(Reason::FramesExtractionFailure, problem.to_string())
-                }
-                None => Err(problem.into()),
-            };
-        }
-        let description = match description {
-            Ok(description) => description,
-            Err(error) => return whole(Reason::FramesExtractionFailure, error.message()),
-        };
-        if encapsulated != is_encapsulated(syntax) {
-            let message = "the pixel data is not encapsulated as its transfer syntax says";
-            return whole(Reason::FramesExtractionFailure, message.to_owned());
-        }
+        Ok(Self::Whole {
+            description,
+            warning,
+            length,
+        })
+    }
+
+    /// The plan for pixel data whose frames can be told apart.
+    fn of_frames<S: Read + Seek>(
+        part10: &Part10<S>,
+        description: PixelDescription,
+        length: u64,
+    ) -> Self {
+        let syntax = part10.transfer_syntax.as_str();
         let little = description.byte_order == ByteOrder::Little;
-        Ok(match disposition {
+        match disposition(syntax, description.bits_allocated) {
             Disposition::Keep => Self::Keep {
                 transfer_syntax: syntax.to_owned(),
                 description,
@@ -109,7 +98,7 @@ impl PixelPlan {
                 description,
                 length,
             },
-        })
+        }
     }
 
     /// Memory that storing takes at most.
@@ -136,6 +125,38 @@ impl PixelPlan {
             }
         })
     }
+}
+
+/// Why pixel data has to be kept whole, if so; refuses what is cut short.
+fn why_whole<S: Read + Seek>(part10: &Part10<S>) -> Result<Option<Warning>, Refusal> {
+    let syntax = part10.transfer_syntax.as_str();
+    let bits = part10
+        .description()
+        .map_or(0, |description| description.bits_allocated);
+    if disposition(syntax, bits) == Disposition::Unsupported {
+        let message = "the transfer syntax is not supported; the pixel data is kept as received";
+        return Ok(Some(Warning::new(
+            Reason::UnsupportedTransferSyntax,
+            message,
+        )));
+    }
+    if let Some(problem) = part10.frame_problem() {
+        let reason = match problem.warning_code().and_then(Reason::of_code) {
+            Some(reason) => reason,
+            None if matches!(problem, FrameError::Undescribed(_)) => {
+                Reason::FramesExtractionFailure
+            }
+            None => return Err(problem.into()),
+        };
+        return Ok(Some(Warning::new(reason, problem.to_string())));
+    }
+    let layout = part10.pixels().map(|pixels| &pixels.layout);
+    let encapsulated = matches!(layout, Some(PixelLayout::Encapsulated(_)));
+    if encapsulated != is_encapsulated(syntax) {
+        let message = "the pixel data is not encapsulated as its transfer syntax says";
+        return Ok(Some(Warning::new(Reason::FramesExtractionFailure, message)));
+    }
+    Ok(None)
 }
 
 /// Whether the lossless formats hold such samples exactly.
