@@ -2,6 +2,10 @@
 
 /// What the main header says.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a bit of the main header"
+)]
 pub(crate) struct Codestream {
     pub(crate) width: u32,
     pub(crate) height: u32,

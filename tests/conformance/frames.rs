@@ -212,6 +212,32 @@ pub(crate) async fn big_endian_pixels_are_turned(rig: &Rig) {
     check_stored(rig, &GREY, phantom).await;
 }
 
+pub(crate) async fn bytes_in_big_endian_words_are_put_back_in_order(rig: &Rig) {
+    // With OW two samples of 8 bits share a word, which big endian turns: PS3.5 §8.1.1.
+    let picture = Picture {
+        allocated: 8,
+        stored: 8,
+        rows: 3,
+        columns: 5,
+        frames: 3,
+        ..GREY
+    };
+    let mut bytes = picture.all_bytes();
+    bytes.push(0);
+    let words = bytes
+        .chunks(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let phantom = picture
+        .describe(Phantom::ct())
+        .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
+        .with(
+            tags::PIXEL_DATA,
+            VR::OW,
+            PrimitiveValue::U16(words.collect()),
+        );
+    check_stored(rig, &picture, phantom).await;
+}
+
 pub(crate) async fn implicit_and_deflated_pixels_are_the_same(rig: &Rig) {
     for syntax in [
         TransferSyntax::ImplicitVrLittleEndian,

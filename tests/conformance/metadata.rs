@@ -516,9 +516,7 @@ pub(crate) async fn private_elements_in_items_have_their_vr_with_the_instance(ri
     );
 }
 
-pub(crate) async fn private_elements_of_implicit_files_are_unknown_but_creators_are_text(
-    rig: &Rig,
-) {
+pub(crate) async fn private_elements_of_implicit_files_are_unknown(rig: &Rig) {
     let phantom = slice()
         .private(0x0019, "ACME", 0x01, VR::SH, "abcd")
         .transfer_syntax(TransferSyntax::ImplicitVrLittleEndian);

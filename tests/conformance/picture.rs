@@ -36,6 +36,11 @@ pub(crate) const GREY: Picture = Picture {
 
 impl Picture {
     /// The stored values of a frame: a slope with noise on it, both ends of the range included.
+    #[expect(
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "numbers of at most 17 bits, none below zero"
+    )]
     pub(crate) fn values(&self, frame: u32) -> Vec<i64> {
         let (low, high) = self.range();
         let count = usize::from(self.rows) * usize::from(self.columns) * self.samples;

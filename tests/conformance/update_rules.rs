@@ -27,14 +27,13 @@ async fn check_refused(rig: &Rig, request: UpdateImageSetMetadataRequest) {
     let (store, set) = (request.datastore_id.clone(), request.image_set_id.clone());
     let before = rig.document(&store, &set).await;
     let shown = format!("{:?}", request.updates);
-    match rig.ask_update(request).await {
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Validation, "{error}"),
-        Ok(_) => {
-            let found = rig.wait_active(&store, &set).await.properties;
-            let failed = Some(ImageSetWorkflowStatus::UpdateFailed);
-            assert_eq!(found.image_set_workflow_status, failed, "{shown}");
-            assert!(!found.message.unwrap().is_empty());
-        }
+    if let Err(error) = rig.ask_update(request).await {
+        assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+    } else {
+        let found = rig.wait_active(&store, &set).await.properties;
+        let failed = Some(ImageSetWorkflowStatus::UpdateFailed);
+        assert_eq!(found.image_set_workflow_status, failed, "{shown}");
+        assert!(!found.message.unwrap().is_empty());
     }
     assert_eq!(rig.document(&store, &set).await, before, "{shown}");
 }

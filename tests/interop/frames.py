@@ -134,8 +134,9 @@ def check(store, path, folder, count):
         return
     instance = stored.instance(["TransferSyntaxUID"])
     frames = instance["ImageFrames"]
-    if not frames or stored.warnings and "CoercionOfDataElements" not in stored.warnings:
-        count["without frames or with a warning"] += 1
+    told = [warning for warning in stored.warnings if warning != "CoercionOfDataElements"]
+    if told or not frames:
+        count["files with " + told[0] if told else "files without frames"] += 1
         return
     file = pydicom.dcmread(path)
     source, syntax = file.file_meta.TransferSyntaxUID, instance["StoredTransferSyntaxUID"]

@@ -124,7 +124,7 @@ async fn paths_of_the_command_line_are_imported_with_progress() {
     let last = std::sync::Mutex::new(None);
     let summary = store
         .import_paths(&datastore, &paths, |progress| {
-            *last.lock().unwrap() = Some(progress)
+            *last.lock().unwrap() = Some(progress);
         })
         .await
         .unwrap();
