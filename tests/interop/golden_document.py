@@ -5,7 +5,7 @@ pydicom reads in the file with what it reads in the file that we write from the 
     golden_document.py <metadata_document binary> [--differs NAME]... <file or folder> ...
 
 `--differs` names a file that is known to differ, such as one with bytes after the data set, which
-pydicom takes for elements.
+pydicom takes for elements, or one with a value of odd length, which is written with its padding.
 
 The binary prints the document and the DICOM JSON of one file, a line each, and writes the instance
 again (the example of that name in the crate healthimaging-dicom). Prints one line a difference and a count; exit status 1 when
