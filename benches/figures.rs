@@ -36,16 +36,28 @@ const SLICE: FrameShape = FrameShape {
 #[tokio::main]
 async fn main() -> Outcome<()> {
     start_and_memory()?;
-    let series = std::env::var("FIGURES_SERIES").ok().and_then(|text| text.parse().ok());
-    let archive = Archive { patients: 1, studies: 1, series: series.unwrap_or(20), ..Archive::default() };
+    let series = std::env::var("FIGURES_SERIES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let archive = Archive {
+        patients: 1,
+        studies: 1,
+        series: series.unwrap_or(20),
+        ..Archive::default()
+    };
     let folder = tempfile::tempdir()?;
     let count = healthimaging_phantoms::write_to(folder.path(), archive.files())?;
     let alone = codec_alone(folder.path())?;
     let data = tempfile::tempdir()?;
     let store = LocalStore::open(LocalConfig::new(data.path())).await?;
-    let datastore = store.create_datastore(CreateDatastoreRequest::default()).await?.datastore_id;
+    let datastore = store
+        .create_datastore(CreateDatastoreRequest::default())
+        .await?
+        .datastore_id;
     let began = Instant::now();
-    let summary = store.import_paths(&datastore, &[folder.path().to_owned()], |_| {}).await?;
+    let summary = store
+        .import_paths(&datastore, &[folder.path().to_owned()], |_| {})
+        .await?;
     let rate = slices_a_second(count, began.elapsed());
     println!(
         "import of {count} slices: {rate:.1} frames/s, {:.0} % of the {alone:.1} frames/s of encode and \
@@ -74,8 +86,14 @@ fn start_and_memory() -> Outcome<()> {
         server.ask(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#)?;
         resident = server.resident_kib()?;
     }
-    println!("start to the first answer: {:.1} ms (median of {STARTS})", milliseconds(median(&mut times)));
-    println!("memory after tools/list: {:.1} MiB resident", f64::from(resident) / 1024.0);
+    println!(
+        "start to the first answer: {:.1} ms (median of {STARTS})",
+        milliseconds(median(&mut times))
+    );
+    println!(
+        "memory after tools/list: {:.1} MiB resident",
+        f64::from(resident) / 1024.0
+    );
     Ok(())
 }
 
@@ -95,7 +113,11 @@ impl Server {
             .spawn()?;
         let input = child.stdin.take().ok_or("no stdin")?;
         let output = BufReader::new(child.stdout.take().ok_or("no stdout")?);
-        Ok(Self { child, input, output })
+        Ok(Self {
+            child,
+            input,
+            output,
+        })
     }
 
     fn say(&mut self, message: &str) -> Outcome<()> {
@@ -113,7 +135,10 @@ impl Server {
     fn resident_kib(&self) -> Outcome<u32> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        Ok(line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?.parse()?)
+        Ok(line
+            .and_then(|line| line.split_whitespace().next())
+            .ok_or("no VmRSS")?
+            .parse()?)
     }
 }
 
@@ -175,7 +200,10 @@ async fn frames(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
             max_results: None,
         };
         let found = store.search_image_sets(request).await?;
-        Ok(Page { items: found.image_sets_metadata_summaries, next_token: found.next_token })
+        Ok(Page {
+            items: found.image_sets_metadata_summaries,
+            next_token: found.next_token,
+        })
     });
     let sets: Vec<_> = found.map_ok(|set| set.image_set_id).try_collect().await?;
     let mut times = Vec::new();
@@ -185,7 +213,10 @@ async fn frames(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
             image_set_id: image_set_id.clone(),
             version_id: None,
         };
-        let document = store.get_image_set_metadata(request).await?.image_set_metadata;
+        let document = store
+            .get_image_set_metadata(request)
+            .await?
+            .image_set_metadata;
         let document = document.collect(1 << 30).await?;
         let document: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&document[..]))?;
         let mut ids = Vec::new();
@@ -214,7 +245,12 @@ async fn frames(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
 fn frame_ids(value: &Value, ids: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
-            for frame in object.get("ImageFrames").and_then(Value::as_array).into_iter().flatten() {
+            for frame in object
+                .get("ImageFrames")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 ids.extend(frame["ID"].as_str().map(str::to_owned));
             }
             object.values().for_each(|value| frame_ids(value, ids));

@@ -85,7 +85,7 @@ impl Wire {
     }
 }
 
-fn request(id: u32, method: &str, params: Value) -> Value {
+fn request(id: u32, method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
@@ -114,7 +114,7 @@ async fn a_client_that_initializes_is_served_in_its_version() {
             .unwrap()
             .contains("embedded")
     );
-    let list = wire.ask(request(1, "tools/list", json!({}))).await;
+    let list = wire.ask(request(1, "tools/list", &json!({}))).await;
     assert!(list["result"].get("resultType").is_none());
     assert!(list["result"]["tools"].as_array().unwrap().len() >= 18);
     wire.hang_up().await;
@@ -124,18 +124,18 @@ async fn a_client_that_initializes_is_served_in_its_version() {
 async fn a_client_of_the_new_era_needs_no_greeting() {
     let mut wire = Wire::open(&[]);
     let found = wire
-        .ask(request(1, "server/discover", modern(json!({}))))
+        .ask(request(1, "server/discover", &modern(json!({}))))
         .await;
     let versions = found["result"]["supportedVersions"]
         .as_array()
         .unwrap()
         .clone();
     assert!(versions.contains(&json!("2026-07-28")), "{found}");
-    let list = wire.ask(request(2, "tools/list", modern(json!({})))).await;
+    let list = wire.ask(request(2, "tools/list", &modern(json!({})))).await;
     assert_eq!(list["result"]["resultType"], "complete");
     assert!(list["result"]["ttlMs"].as_u64().unwrap() > 0);
     let call = modern(json!({ "name": "list_datastores", "arguments": {} }));
-    let answer = wire.ask(request(3, "tools/call", call)).await;
+    let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(
         answer["result"]["structuredContent"],
         json!({ "datastore_summaries": [] })
@@ -157,17 +157,17 @@ async fn rubbish_does_not_end_the_conversation() {
     ] {
         wire.send(rubbish).await;
     }
-    let answer = wire.ask(request(1, "no/such/method", json!({}))).await;
+    let answer = wire.ask(request(1, "no/such/method", &json!({}))).await;
     assert_eq!(answer["error"]["code"], -32601);
     let call = json!({ "name": "get_datastore", "arguments": { "datastore_id": "short" } });
-    let answer = wire.ask(request(2, "tools/call", call)).await;
+    let answer = wire.ask(request(2, "tools/call", &call)).await;
     assert_eq!(answer["result"]["isError"], true);
     assert_eq!(
         answer["result"]["structuredContent"]["type"],
         "validation_error"
     );
     let call = json!({ "name": "no_such_tool", "arguments": {} });
-    let answer = wire.ask(request(3, "tools/call", call)).await;
+    let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(answer["error"]["code"], -32602);
     wire.hang_up().await;
 }
@@ -176,7 +176,7 @@ async fn rubbish_does_not_end_the_conversation() {
 async fn a_read_only_server_offers_and_does_nothing_but_reading() {
     let mut wire = Wire::open(&["--read-only"]);
     wire.initialize().await;
-    let list = wire.ask(request(1, "tools/list", json!({}))).await;
+    let list = wire.ask(request(1, "tools/list", &json!({}))).await;
     for tool in list["result"]["tools"].as_array().unwrap() {
         assert_eq!(
             tool["annotations"]["readOnlyHint"], true,
@@ -185,10 +185,10 @@ async fn a_read_only_server_offers_and_does_nothing_but_reading() {
         );
     }
     let call = json!({ "name": "create_datastore", "arguments": { "datastore_name": "x" } });
-    let answer = wire.ask(request(2, "tools/call", call)).await;
+    let answer = wire.ask(request(2, "tools/call", &call)).await;
     assert_eq!(answer["error"]["code"], -32602);
     let call = json!({ "name": "list_datastores", "arguments": {} });
-    let answer = wire.ask(request(3, "tools/call", call)).await;
+    let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(
         answer["result"]["structuredContent"],
         json!({ "datastore_summaries": [] })

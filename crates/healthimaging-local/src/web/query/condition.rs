@@ -73,9 +73,8 @@ impl Where {
             }
             Matching::Uid => self.and_list(column, value),
             Matching::DateOrTime => self.and_range(column, value)?,
-            Matching::Number => self.and_equal(column, number(key, value)?),
             Matching::Warning if value == "*" => self.and(&format!("{column} IS NOT NULL"), []),
-            Matching::Warning => self.and_equal(column, number(key, value)?),
+            Matching::Number | Matching::Warning => self.and_equal(column, number(key, value)?),
             Matching::ModalitiesInStudy => self.and_modality(value),
             Matching::None => {}
         }

@@ -67,7 +67,7 @@ fn tags_up_to(document: &Document, series: &str, level: Level) -> Option<Vec<Str
     match level {
         Level::Instance => return None,
         Level::Series => {
-            levels.extend(document.series.get(series).map(|series| &series.attributes))
+            levels.extend(document.series.get(series).map(|series| &series.attributes));
         }
         Level::Study => {}
     }
