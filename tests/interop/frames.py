@@ -25,6 +25,8 @@ from pydicom.pixels import iter_pixels
 from store import Store, files_of
 
 HTJ2K, JPEG2000 = "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.90"
+# Warnings about attributes, which leave the frames as they are.
+HARMLESS = {"CoercionOfDataElements", "InvalidUidFormat", "InvalidDicomValueLength"}
 # Decoders of lossy DCT data may differ by one step: ISO/IEC 10918-2.
 LOSSY_DCT = {"1.2.840.10008.1.2.4.51": 1}
 
@@ -134,7 +136,7 @@ def check(store, path, folder, count):
         return
     instance = stored.instance(["TransferSyntaxUID"])
     frames = instance["ImageFrames"]
-    told = [warning for warning in stored.warnings if warning != "CoercionOfDataElements"]
+    told = [warning for warning in stored.warnings if warning not in HARMLESS]
     if told or not frames:
         count["files with " + told[0] if told else "files without frames"] += 1
         return
