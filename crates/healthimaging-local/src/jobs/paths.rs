@@ -63,22 +63,39 @@ impl LocalStore {
         progress: impl Fn(ImportProgress) + Send,
     ) -> Result<ImportSummary> {
         let job = self.submit_paths(datastore, paths).await?;
+        loop {
+            self.carry_out_or_watch(&job, &progress).await?;
+            let now = self.job(&job).await?;
+            progress(now.progress);
+            let ended = matches!(now.status, JobStatus::Completed | JobStatus::Failed);
+            if ended || self.shared.closing.is_cancelled() {
+                return self.summary(now).await;
+            }
+            // Somebody else has taken the job up first; should they die, it is tried here again.
+            tokio::select! {
+                () = self.shared.closing.cancelled() => {}
+                () = tokio::time::sleep(PROGRESS_EVERY) => {}
+            }
+        }
+    }
+
+    /// Runs the job to its end, unless somebody else does.
+    async fn carry_out_or_watch(
+        &self,
+        job: &JobId,
+        progress: &(impl Fn(ImportProgress) + Send),
+    ) -> Result<()> {
         let (shared, id) = (Arc::clone(&self.shared), job.clone());
-        let mut running = self
-            .shared
-            .tasks
-            .spawn(async move { carry_out(&shared, &id).await });
+        let work = async move { carry_out(&shared, &id).await };
+        let mut running = self.shared.tasks.spawn(work);
         loop {
             tokio::select! {
-                ended = &mut running => break ended.map_err(StoreError::Task)??,
+                ended = &mut running => return Ok(ended.map_err(StoreError::Task)??),
                 () = tokio::time::sleep(PROGRESS_EVERY) => {
-                    progress(self.import_progress(&job).await?);
+                    progress(self.import_progress(job).await?);
                 }
             }
         }
-        let ended = self.job(&job).await?;
-        progress(ended.progress);
-        self.summary(ended).await
     }
 
     /// How far an import job is.
