@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use healthimaging::model::{
-    CreateDatastoreRequest, GetImageFrameRequest, GetImageSetMetadataRequest, SearchCriteria,
-    SearchImageSetsRequest,
+    CreateDatastoreRequest, DatastoreStatus, GetDatastoreRequest, GetImageFrameRequest,
+    GetImageSetMetadataRequest, SearchCriteria, SearchImageSetsRequest,
 };
 use healthimaging::{DatastoreId, HealthImaging, Page, sweep};
 use healthimaging_local::{LocalConfig, LocalStore};
@@ -54,6 +54,7 @@ async fn main() -> Outcome<()> {
         .create_datastore(CreateDatastoreRequest::default())
         .await?
         .datastore_id;
+    until_active(&store, &datastore).await?;
     let began = Instant::now();
     let summary = store
         .import_paths(&datastore, &[folder.path().to_owned()], |_| {})
@@ -68,6 +69,20 @@ async fn main() -> Outcome<()> {
     frames(&store, &datastore).await?;
     store.close().await;
     Ok(())
+}
+
+/// A new data store is `CREATING` for a moment.
+async fn until_active(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
+    loop {
+        let request = GetDatastoreRequest {
+            datastore_id: datastore.clone(),
+        };
+        let found = store.get_datastore(request).await?.datastore_properties;
+        if found.datastore_status == DatastoreStatus::Active {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The release binary on an empty store: spawn to the answer of `initialize`, then its memory.

@@ -1,6 +1,7 @@
 """Imports from and writes to an S3-compatible server (moto), by the standard AWS variables alone."""
 
 import json
+import logging
 import os
 import pathlib
 import socket
@@ -13,6 +14,9 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 BINARY = os.environ["HEALTHIMAGING_BIN"]
+
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 def free_port():
@@ -38,7 +42,8 @@ def main(folder):
         for file in files:
             s3.upload_file(str(file), "scans", f"in/{file.relative_to(folder)}")
         s3.put_object(Bucket="scans", Key="in/notes.txt", Body=b"not DICOM")
-        s3.put_object(Bucket="scans", Key="in/folder/", Body=b"")
+        marker = files[0].relative_to(folder).parent
+        s3.put_object(Bucket="scans", Key=f"in/{marker}/", Body=b"")
         with tempfile.TemporaryDirectory() as data:
             run(data, s3, len(files))
     finally:

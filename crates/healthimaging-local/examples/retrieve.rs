@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
 use healthimaging::model::{
-    CreateDatastoreRequest, GetImageSetMetadataRequest, RetrieveInstanceRequest, SearchCriteria,
-    SearchImageSetsRequest, TransferSyntaxChoice,
+    CreateDatastoreRequest, DatastoreStatus, GetDatastoreRequest, GetImageSetMetadataRequest,
+    RetrieveInstanceRequest, SearchCriteria, SearchImageSetsRequest, TransferSyntaxChoice,
 };
 use healthimaging::{
     DatastoreId, DicomWeb, ErrorKind, HealthImaging, ImageSetId, Page, Uid, sweep,
@@ -33,6 +33,7 @@ async fn main() -> Outcome<()> {
     let made = store
         .create_datastore(CreateDatastoreRequest::default())
         .await?;
+    until_active(&store, &made.datastore_id).await?;
     let summary = store
         .import_paths(&made.datastore_id, &[folder], |_| {})
         .await?;
@@ -78,6 +79,20 @@ fn print(sop: &Uid, set: &ImageSetId, file: &Path, syntax: &str) {
 fn is_not_acceptable(error: &(dyn Error + 'static)) -> bool {
     let ours = error.downcast_ref::<healthimaging::Error>();
     ours.is_some_and(|error| error.kind() == ErrorKind::NotAcceptable)
+}
+
+/// A new data store is `CREATING` for a moment.
+async fn until_active(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
+    loop {
+        let request = GetDatastoreRequest {
+            datastore_id: datastore.clone(),
+        };
+        let found = store.get_datastore(request).await?.datastore_properties;
+        if found.datastore_status == DatastoreStatus::Active {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn image_sets(store: &LocalStore, datastore: &DatastoreId) -> Outcome<Vec<ImageSetId>> {
