@@ -50,6 +50,9 @@ def text_of(element, syntax):
         return bytes(value).rstrip(b"\0")
     if element.VM == 0 or value is None:
         return ""
+    if element.VR in ("US", "SS") and isinstance(value, int):
+        # PixelPaddingValue is the series', but each instance says whether its samples are signed.
+        return str(value & 0xFFFF)
     if isinstance(value, pydicom.multival.MultiValue):
         return [str(part).strip() for part in value]
     return str(value).strip()
