@@ -67,7 +67,8 @@ impl LevelReader<'_> {
         let detailed = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
         let known = known_vr(tag, value, context, self.instance);
         // An update may have put a value where the VR of the file no longer fits.
-        for vr in detailed.into_iter().chain([known, plausible_vr(value)]) {
+        let possible = [known, other_sign(known), plausible_vr(value)];
+        for vr in detailed.into_iter().chain(possible) {
             if let Some(value) = self.typed(vr, value, context) {
                 return Element { vr, value };
             }
@@ -111,6 +112,15 @@ fn known_vr(tag: Tag, value: &Json, context: Context, instance: &Instance) -> VR
         Some(vr) => vr,
         None if dictionary::is_private_creator(tag) => VR::LO,
         None => VR::UN,
+    }
+}
+
+/// For a value of the series that is shown in an instance whose samples have another sign.
+fn other_sign(vr: VR) -> VR {
+    match vr {
+        VR::US => VR::SS,
+        VR::SS => VR::US,
+        vr => vr,
     }
 }
 
