@@ -46,8 +46,8 @@ async fn main() -> Outcome<()> {
         ..Archive::default()
     };
     let folder = tempfile::tempdir()?;
-    let count = healthimaging_phantoms::write_to(folder.path(), archive.files())?;
-    let alone = codec_alone(folder.path())?;
+    healthimaging_phantoms::write_to(folder.path(), archive.files())?;
+    let (count, alone) = codec_alone(folder.path())?;
     let data = tempfile::tempdir()?;
     let store = LocalStore::open(LocalConfig::new(data.path())).await?;
     let datastore = store
@@ -165,8 +165,9 @@ impl Drop for Server {
     }
 }
 
-/// Encode and verify of the same slices, a thread a core, files read and headers skipped; frames a second.
-fn codec_alone(folder: &Path) -> Outcome<f64> {
+/// Encode and verify of the same slices, a thread a core, files read and headers skipped: how many slices,
+/// and frames a second.
+fn codec_alone(folder: &Path) -> Outcome<(usize, f64)> {
     let mut slices = Vec::new();
     pixels_below(folder, &mut slices)?;
     let threads = std::thread::available_parallelism()?.get();
@@ -187,7 +188,7 @@ fn codec_alone(folder: &Path) -> Outcome<f64> {
         }
         Ok(())
     })?;
-    Ok(slices_a_second(slices.len() as u64, began.elapsed()))
+    Ok((slices.len(), slices_a_second(slices.len(), began.elapsed())))
 }
 
 /// The pixel data is the last element of every slice.
@@ -285,6 +286,6 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of files")]
-fn slices_a_second(count: u64, took: Duration) -> f64 {
+fn slices_a_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
