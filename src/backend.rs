@@ -8,7 +8,9 @@ use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequ
 use healthimaging::{DicomWeb, HealthImaging, Page, ReadOnly, sweep};
 use healthimaging_local::{LocalConfig, LocalStore};
 
+use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
+use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::{self, Config};
 
@@ -33,6 +35,8 @@ pub(crate) struct Backend {
     pub(crate) service: Arc<dyn HealthImaging>,
     /// DICOMweb, guarded.
     pub(crate) dicomweb: Arc<dyn DicomWeb>,
+    /// The jobs of this program, over both.
+    pub(crate) ledger: Ledger,
 }
 
 impl Backend {
@@ -51,18 +55,35 @@ impl Backend {
         tracing::info!(%folder, chosen = config.chosen, "serving from the embedded store");
         let service: Arc<dyn HealthImaging> = Arc::clone(&store) as _;
         let dicomweb: Arc<dyn DicomWeb> = Arc::clone(&store) as _;
-        Ok(if config.read_only {
-            Self {
-                store,
-                service: Arc::new(ReadOnly::new(service)),
-                dicomweb: Arc::new(ReadOnly::new(dicomweb)),
-            }
+        let (service, dicomweb): (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>) = if config.read_only {
+            (
+                Arc::new(ReadOnly::new(service)),
+                Arc::new(ReadOnly::new(dicomweb)),
+            )
         } else {
-            Self {
-                store,
-                service,
-                dicomweb,
-            }
+            (service, dicomweb)
+        };
+        let tools = Tools {
+            back_end: BackEnd {
+                service: Arc::clone(&service),
+                dicomweb: Arc::clone(&dicomweb),
+            },
+            objects: Objects::new(ObjectsConfig {
+                allowed_paths: config.allowed_paths.clone(),
+                s3: config.s3.clone(),
+                download_dir: None,
+            }),
+        };
+        let ledger = LedgerConfig {
+            folder: config.data_dir.join("ledger"),
+            back_end: "local".to_owned(),
+            run_jobs: !config.read_only,
+        };
+        Ok(Self {
+            store,
+            service,
+            dicomweb,
+            ledger: Ledger::open(ledger, tools)?,
         })
     }
 
@@ -77,12 +98,12 @@ impl Backend {
             },
             backend: config.chosen.clone(),
         };
-        let (service, dicomweb) = (Arc::clone(&self.service), Arc::clone(&self.dicomweb));
-        Ok(Server::new(service, dicomweb, options)?)
+        Ok(Server::new(self.ledger.clone(), options)?)
     }
 
     /// Ends it: what was acknowledged is finished or left for the next one to finish.
     pub(crate) async fn close(self) {
+        self.ledger.close().await;
         self.store.close().await;
     }
 

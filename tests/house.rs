@@ -23,7 +23,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-pixels",
         ],
     ),
-    ("healthimaging-tools", &["healthimaging"]),
+    (
+        "healthimaging-aws",
+        &["healthimaging", "healthimaging-objects"],
+    ),
+    (
+        "healthimaging-workflows",
+        &["healthimaging", "healthimaging-objects"],
+    ),
+    (
+        "healthimaging-tools",
+        &[
+            "healthimaging",
+            "healthimaging-pixels",
+            "healthimaging-workflows",
+        ],
+    ),
     ("healthimaging-http", &["healthimaging"]),
     (
         "healthimaging-mcp-server",
@@ -34,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-objects",
             "healthimaging-phantoms",
             "healthimaging-tools",
+            "healthimaging-workflows",
         ],
     ),
 ];
@@ -44,8 +60,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("axum", "healthimaging-http"),
     ("rusqlite", "healthimaging-local"),
     ("object_store", "healthimaging-objects"),
+    ("aws-sdk-medicalimaging", "healthimaging-aws"),
     ("charls", "healthimaging-pixels"),
     ("jpeg-decoder", "healthimaging-pixels"),
+    ("jpeg-encoder", "healthimaging-pixels"),
+    ("png", "healthimaging-pixels"),
     ("openjpeg-sys", "healthimaging-pixels"),
     ("clap", "healthimaging-mcp-server"),
     ("anyhow", "healthimaging-mcp-server"),

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use healthimaging::{Error, ErrorKind, Result};
 
-use crate::plan::{Plan, fingerprint};
 use crate::tool::{Answer, Arguments, to_object};
+use healthimaging_workflows::{Plan, fingerprint};
 
 /// How long a person may think about a plan.
 const LIFE: Duration = Duration::from_mins(10);

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{DatastoreStatus, ListDatastoresRequest};
 use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, Result};
+use healthimaging_workflows::{BackEnd, Ledger};
 
 /// Hears how far a long call is.
 #[async_trait]
@@ -16,16 +17,9 @@ pub(crate) trait Progress: Send + Sync {
     async fn report(&self, done: f64, total: Option<f64>, message: String);
 }
 
-/// The two seams of a back end.
-#[derive(Debug, Clone)]
-pub(crate) struct BackEnd {
-    pub(crate) service: Arc<dyn HealthImaging>,
-    pub(crate) dicomweb: Arc<dyn DicomWeb>,
-}
-
 /// What a call may use.
 pub(crate) struct Context {
-    back_end: BackEnd,
+    ledger: Ledger,
     progress: Option<Arc<dyn Progress>>,
     cancelled: CancellationToken,
     datastores_changed: broadcast::Sender<()>,
@@ -34,13 +28,13 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(
-        back_end: BackEnd,
+        ledger: Ledger,
         progress: Option<Arc<dyn Progress>>,
         cancelled: CancellationToken,
         datastores_changed: broadcast::Sender<()>,
     ) -> Self {
         Self {
-            back_end,
+            ledger,
             progress,
             cancelled,
             datastores_changed,
@@ -56,7 +50,22 @@ impl Context {
 
     /// The 18 operations.
     pub(crate) fn service(&self) -> &dyn HealthImaging {
-        &*self.back_end.service
+        &*self.back_end().service
+    }
+
+    /// DICOMweb.
+    pub(crate) fn dicomweb(&self) -> &dyn DicomWeb {
+        &*self.back_end().dicomweb
+    }
+
+    /// Both.
+    pub(crate) fn back_end(&self) -> &BackEnd {
+        &self.ledger.tools().back_end
+    }
+
+    /// The jobs of this program.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Ends when the caller no longer waits.

@@ -7,12 +7,10 @@ mod arguments;
 mod client;
 mod confirm;
 mod context;
-mod document;
 mod failure;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod listing;
-mod plan;
 mod protocol;
 mod resources;
 mod schema;

@@ -18,8 +18,8 @@ use healthimaging::{
     sweep,
 };
 
-use crate::document;
 use crate::failure::error_document;
+use healthimaging_workflows::document;
 
 const INDEX: &str = "healthimaging://datastores";
 const JSON: &str = "application/json";

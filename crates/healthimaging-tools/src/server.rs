@@ -6,9 +6,10 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{DicomWeb, Error, HealthImaging, Result};
+use healthimaging_workflows::Ledger;
 
 use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
-use crate::context::{BackEnd, Context, Progress};
+use crate::context::{Context, Progress};
 use crate::failure;
 use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
 use crate::tools::TOOLS;
@@ -57,7 +58,7 @@ pub struct Server(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    back_end: BackEnd,
+    ledger: Ledger,
     options: ServerOptions,
     seals: Seals,
     datastores_changed: broadcast::Sender<()>,
@@ -80,15 +81,11 @@ pub(crate) struct Caller {
 }
 
 impl Server {
-    /// A server over a back end; an error when the system gives no random numbers.
-    pub fn new(
-        service: Arc<dyn HealthImaging>,
-        dicomweb: Arc<dyn DicomWeb>,
-        options: ServerOptions,
-    ) -> Result<Self> {
+    /// A server over the back end of a ledger; an error when the system gives no random numbers.
+    pub fn new(ledger: Ledger, options: ServerOptions) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
         Ok(Self(Arc::new(Inner {
-            back_end: BackEnd { service, dicomweb },
+            ledger,
             options,
             seals: Seals::new()?,
             datastores_changed,
@@ -97,12 +94,12 @@ impl Server {
 
     /// The 18 operations of its back end.
     pub fn service(&self) -> &dyn HealthImaging {
-        &*self.0.back_end.service
+        &*self.0.ledger.tools().back_end.service
     }
 
     /// DICOMweb of its back end.
     pub fn dicomweb(&self) -> &dyn DicomWeb {
-        &*self.0.back_end.dicomweb
+        &*self.0.ledger.tools().back_end.dicomweb
     }
 
     /// How it behaves.
@@ -158,7 +155,7 @@ impl Server {
         caller: Caller,
     ) -> Result<Outcome> {
         let context = Context::new(
-            self.0.back_end.clone(),
+            self.0.ledger.clone(),
             caller.progress,
             caller.cancelled,
             self.0.datastores_changed.clone(),

@@ -15,8 +15,8 @@ use healthimaging::{Error, Result};
 
 use crate::arguments;
 use crate::context::Context;
-use crate::plan::Plan;
 use crate::schema;
+use healthimaging_workflows::Plan;
 
 /// The arguments of a call.
 pub type Arguments = Map<String, Value>;
@@ -38,6 +38,8 @@ pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     const NAME: &'static str;
     /// Name for people.
     const TITLE: &'static str;
+    /// Arguments of a usual call, in JSON: shown in the documentation, and read by a test.
+    const EXAMPLE: &'static str;
     /// What it does to the data: never [`Effect::Destroys`].
     const EFFECT: Effect;
     /// What it answers with.
@@ -53,6 +55,8 @@ pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
     const NAME: &'static str;
     /// Name for people.
     const TITLE: &'static str;
+    /// Arguments of a usual call, in JSON: shown in the documentation, and read by a test.
+    const EXAMPLE: &'static str;
     /// What it does to the data.
     const EFFECT: Effect;
     /// What it answers with when it is done.
@@ -145,10 +149,13 @@ pub struct ToolEntry {
     pub name: &'static str,
     /// Name for people.
     pub title: &'static str,
+    /// Arguments of a usual call, in JSON.
+    pub example: &'static str,
     /// What it does to the data.
     pub effect: Effect,
     pub(crate) run: Run,
     definition: fn() -> Definition,
+    check: fn(Arguments) -> Result<()>,
 }
 
 impl ToolEntry {
@@ -163,9 +170,11 @@ impl ToolEntry {
         Self {
             name: T::NAME,
             title: T::TITLE,
+            example: T::EXAMPLE,
             effect: T::EFFECT,
             run: Run::Direct(call::<T>),
             definition: schema::definition::<T, T::Output>,
+            check: |arguments| arguments::parse::<T>(arguments).map(drop),
         }
     }
 
@@ -174,15 +183,22 @@ impl ToolEntry {
         Self {
             name: T::NAME,
             title: T::TITLE,
+            example: T::EXAMPLE,
             effect: T::EFFECT,
             run: Run::Planned(make_plan::<T>, carry_out::<T>),
             definition: schema::planned_definition::<T, T::Output>,
+            check: |arguments| arguments::parse::<T>(arguments).map(drop),
         }
     }
 
     /// What a client is told about it.
     pub fn definition(&self) -> Definition {
         (self.definition)()
+    }
+
+    /// Whether arguments can be read; nothing is called.
+    pub fn check(&self, arguments: Arguments) -> Result<()> {
+        (self.check)(arguments)
     }
 }
 

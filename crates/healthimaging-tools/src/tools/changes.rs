@@ -17,10 +17,11 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
 
+use healthimaging_workflows::document::{self, Outline};
+use healthimaging_workflows::{Plan, PlannedImageSet};
+
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::document::{self, Outline};
-use crate::plan::{Plan, PlannedImageSet};
 use crate::tool::{Effect, PlannedTool, Reply, Tool};
 use crate::wait;
 
@@ -124,6 +125,7 @@ impl TryFrom<Updates> for MetadataUpdates {
 impl Tool for UpdateImageSetMetadata {
     const NAME: &'static str = "update_image_set_metadata";
     const TITLE: &'static str = "Update image set metadata";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "latest_version_id": "1", "update_image_set_metadata_updates": {"DICOMUpdates": {"updatableAttributes": {"SchemaVersion": "1.1", "Study": {"DICOM": {"StudyDescription": "CT CHEST"}}}}}, "wait_seconds": 60}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = UpdateImageSetMetadataResponse;
 
@@ -212,6 +214,7 @@ pub(crate) struct CopyImageSet {
 impl Tool for CopyImageSet {
     const NAME: &'static str = "copy_image_set";
     const TITLE: &'static str = "Copy image set";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "source_image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "copy_image_set_information": {"sourceImageSet": {"latestVersionId": "1"}}, "wait_seconds": 60}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = CopyImageSetResponse;
 
@@ -269,6 +272,7 @@ pub(crate) struct DeleteImageSet {
 impl PlannedTool for DeleteImageSet {
     const NAME: &'static str = "delete_image_set";
     const TITLE: &'static str = "Delete image set";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f"}"#;
     const EFFECT: Effect = Effect::Destroys;
     type Output = DeleteImageSetResponse;
 

@@ -16,9 +16,10 @@ use healthimaging::{
 };
 
 use crate::arguments::{MaxResults, WaitSeconds};
+use healthimaging_workflows::Plan;
+
 use crate::context::Context;
 use crate::listing;
-use crate::plan::Plan;
 use crate::tool::{Effect, PlannedTool, Reply, Tool};
 use crate::wait;
 
@@ -43,6 +44,7 @@ pub(crate) struct CreateDatastore {
 impl Tool for CreateDatastore {
     const NAME: &'static str = "create_datastore";
     const TITLE: &'static str = "Create data store";
+    const EXAMPLE: &'static str = r#"{"datastore_name": "radiology", "wait_seconds": 60}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = CreateDatastoreResponse;
 
@@ -94,6 +96,7 @@ pub(crate) struct GetDatastore {
 impl Tool for GetDatastore {
     const NAME: &'static str = "get_datastore";
     const TITLE: &'static str = "Get data store";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = GetDatastoreResponse;
 
@@ -125,6 +128,7 @@ pub(crate) struct ListDatastores {
 impl Tool for ListDatastores {
     const NAME: &'static str = "list_datastores";
     const TITLE: &'static str = "List data stores";
+    const EXAMPLE: &'static str = r#"{"datastore_status": "ACTIVE"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = ListDatastoresResponse;
 
@@ -164,6 +168,7 @@ pub(crate) struct DeleteDatastore {
 impl PlannedTool for DeleteDatastore {
     const NAME: &'static str = "delete_datastore";
     const TITLE: &'static str = "Delete data store";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#;
     const EFFECT: Effect = Effect::Destroys;
     type Output = DeleteDatastoreResponse;
 

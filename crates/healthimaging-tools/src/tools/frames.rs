@@ -41,6 +41,7 @@ pub(crate) struct StoredFrame {
 impl Tool for GetImageFrame {
     const NAME: &'static str = "get_image_frame";
     const TITLE: &'static str = "Get image frame";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = StoredFrame;
 

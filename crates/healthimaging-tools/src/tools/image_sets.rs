@@ -27,6 +27,7 @@ pub(crate) struct GetImageSet {
 impl Tool for GetImageSet {
     const NAME: &'static str = "get_image_set";
     const TITLE: &'static str = "Get image set";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = GetImageSetResponse;
 
@@ -59,6 +60,7 @@ pub(crate) struct ListImageSetVersions {
 impl Tool for ListImageSetVersions {
     const NAME: &'static str = "list_image_set_versions";
     const TITLE: &'static str = "List versions of an image set";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = ListImageSetVersionsResponse;
 

@@ -57,6 +57,7 @@ pub(crate) struct StartedJob {
 impl Tool for StartDicomImportJob {
     const NAME: &'static str = "start_dicom_import_job";
     const TITLE: &'static str = "Start DICOM import job";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "input_s3_uri": "s3://bucket/scans/", "output_s3_uri": "s3://bucket/outcome/", "data_access_role_arn": "arn:aws:iam::000000000000:role/import", "wait_seconds": 60}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = StartedJob;
 
@@ -127,6 +128,7 @@ pub(crate) struct GetDicomImportJob {
 impl Tool for GetDicomImportJob {
     const NAME: &'static str = "get_dicom_import_job";
     const TITLE: &'static str = "Get DICOM import job";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "job_id": "5c0ffee05c0ffee05c0ffee05c0ffee0"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = GetDicomImportJobResponse;
 
@@ -156,6 +158,8 @@ pub(crate) struct ListDicomImportJobs {
 impl Tool for ListDicomImportJobs {
     const NAME: &'static str = "list_dicom_import_jobs";
     const TITLE: &'static str = "List DICOM import jobs";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "job_status": "COMPLETED"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = ListDicomImportJobsResponse;
 

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use healthimaging::model::GetImageSetMetadataRequest;
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid, VersionId};
 
+use healthimaging_workflows::document::{self, Level, Outline, Part};
+
 use crate::context::Context;
-use crate::document::{self, Level, Outline, Part};
 use crate::resources;
 use crate::tool::{Effect, Link, Reply, Tool};
 
@@ -50,6 +51,7 @@ pub(crate) struct Metadata {
 impl Tool for GetImageSetMetadata {
     const NAME: &'static str = "get_image_set_metadata";
     const TITLE: &'static str = "Get image set metadata";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "level": "SERIES"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = Metadata;
 

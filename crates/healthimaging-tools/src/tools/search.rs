@@ -39,6 +39,7 @@ pub(crate) struct SearchImageSets {
 impl Tool for SearchImageSets {
     const NAME: &'static str = "search_image_sets";
     const TITLE: &'static str = "Search image sets";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "search_criteria": {"filters": [{"values": [{"DICOMPatientId": "MRN-0042"}], "operator": "EQUAL"}]}, "modality": "CT"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = SearchImageSetsResponse;
 

@@ -30,6 +30,7 @@ pub(crate) struct ListTagsForResource {
 impl Tool for ListTagsForResource {
     const NAME: &'static str = "list_tags_for_resource";
     const TITLE: &'static str = "List tags";
+    const EXAMPLE: &'static str = r#"{"resource_arn": "arn:aws:medical-imaging:us-east-1:000000000000:datastore/0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#;
     const EFFECT: Effect = Effect::Reads;
     type Output = ListTagsForResourceResponse;
 
@@ -57,6 +58,7 @@ pub(crate) struct TagResource {
 impl Tool for TagResource {
     const NAME: &'static str = "tag_resource";
     const TITLE: &'static str = "Add tags";
+    const EXAMPLE: &'static str = r#"{"resource_arn": "arn:aws:medical-imaging:us-east-1:000000000000:datastore/0f1e2d3c4b5a69788796a5b4c3d2e1f0", "tags": {"project": "lung"}}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = Done;
 
@@ -88,6 +90,7 @@ pub(crate) struct UntagResource {
 impl Tool for UntagResource {
     const NAME: &'static str = "untag_resource";
     const TITLE: &'static str = "Remove tags";
+    const EXAMPLE: &'static str = r#"{"resource_arn": "arn:aws:medical-imaging:us-east-1:000000000000:datastore/0f1e2d3c4b5a69788796a5b4c3d2e1f0", "tag_keys": ["project"]}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = Done;
 

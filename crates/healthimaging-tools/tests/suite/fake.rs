@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use healthimaging::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
@@ -31,7 +33,9 @@ use healthimaging::{
     DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Limits, NextToken, ResourceArn,
     Result, TagKey, TagValue, VersionId,
 };
+use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
+use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 /// What the fake holds.
 #[derive(Debug, Default)]
@@ -59,7 +63,7 @@ pub(crate) struct FakeImageSet {
 }
 
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Fake(Arc<Mutex<State>>);
+pub(crate) struct Fake(Arc<Mutex<State>>, Arc<OnceLock<TempDir>>);
 
 /// An id of 32 characters out of a short one.
 pub(crate) fn id(text: &str) -> String {
@@ -71,13 +75,30 @@ impl Fake {
         self.0.lock().unwrap()
     }
 
+    /// Where its jobs are kept.
+    fn folder(&self) -> PathBuf {
+        let folder = self.1.get_or_init(|| tempfile::tempdir().unwrap());
+        folder.path().to_path_buf()
+    }
+
     pub(crate) fn server(&self, offer: Offer, confirm: Confirm) -> Server {
         let options = ServerOptions {
             offer,
             confirm,
             backend: "A fake, for tests.".to_owned(),
         };
-        Server::new(Arc::new(self.clone()), Arc::new(self.clone()), options).unwrap()
+        let back_end = BackEnd {
+            service: Arc::new(self.clone()),
+            dicomweb: Arc::new(self.clone()),
+        };
+        let config = LedgerConfig {
+            folder: self.folder(),
+            back_end: "fake".to_owned(),
+            run_jobs: true,
+        };
+        let objects = Objects::new(ObjectsConfig::default());
+        let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
+        Server::new(ledger, options).unwrap()
     }
 
     /// Adds a data store and returns its id.

@@ -125,3 +125,15 @@ fn inputs_refuse_what_they_do_not_know_and_are_described() {
         }
     }
 }
+
+#[test]
+fn each_tool_has_an_example_that_it_reads() {
+    for tool in tools() {
+        let Ok(Value::Object(example)) = serde_json::from_str(tool.example) else {
+            panic!("{}: the example is not an object", tool.name);
+        };
+        if let Err(error) = tool.check(example) {
+            panic!("{}: {error}", tool.name);
+        }
+    }
+}

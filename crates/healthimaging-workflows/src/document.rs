@@ -18,7 +18,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 type Object = Map<String, Value>;
 
 /// Fetches and unpacks a document: JSON text.
-pub(crate) async fn fetch(
+pub async fn fetch(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Vec<u8>> {
@@ -59,7 +59,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Reads a document; a large one takes a while, so it is read beside the other calls.
-pub(crate) async fn parse(text: Vec<u8>) -> Result<Object> {
+pub async fn parse(text: Vec<u8>) -> Result<Object> {
     tokio::task::spawn_blocking(move || read(&text))
         .await
         .map_err(|error| Error::internal("reading the metadata failed", error))?
@@ -75,25 +75,33 @@ fn read(text: &[u8]) -> Result<Object> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
-pub(crate) enum Level {
+pub enum Level {
+    /// The patient alone.
     Patient,
+    /// Down to the study.
     Study,
+    /// Down to the series.
     Series,
+    /// All of it.
     Instance,
 }
 
 /// Which part of a document is wanted.
 #[derive(Debug, Default)]
-pub(crate) struct Part {
-    pub(crate) level: Option<Level>,
-    pub(crate) attributes: Vec<String>,
-    pub(crate) series_instance_uid: Option<Uid>,
-    pub(crate) sop_instance_uid: Option<Uid>,
+pub struct Part {
+    /// Deepest level.
+    pub level: Option<Level>,
+    /// Attributes to keep; all, when empty.
+    pub attributes: Vec<String>,
+    /// The one series to keep.
+    pub series_instance_uid: Option<Uid>,
+    /// The one instance to keep.
+    pub sop_instance_uid: Option<Uid>,
 }
 
 impl Part {
     /// Cuts a document down; a series or instance that is not there is `NotFound`.
-    pub(crate) fn cut(&self, document: &mut Object) -> Result<()> {
+    pub fn cut(&self, document: &mut Object) -> Result<()> {
         if let Some(wanted) = &self.series_instance_uid {
             keep_only(
                 all_series(document),
@@ -178,7 +186,7 @@ fn instances(series: &mut Value) -> Option<&mut Object> {
 /// A document in brief: whose it is, and how much of what it holds.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Outline {
+pub struct Outline {
     patient: Object,
     study: Object,
     series: Vec<SeriesOutline>,
@@ -199,7 +207,7 @@ struct SeriesOutline {
 
 impl Outline {
     /// The outline of a document; what is missing in it is left out.
-    pub(crate) fn of(document: &Object) -> Self {
+    pub fn of(document: &Object) -> Self {
         let level = |name: &str| {
             let attributes = document.get(name).and_then(|level| level.get("DICOM"));
             attributes
@@ -219,22 +227,22 @@ impl Outline {
     }
 
     /// Patient ID (0010,0020), where there is one.
-    pub(crate) fn patient_id(&self) -> Option<&str> {
+    pub fn patient_id(&self) -> Option<&str> {
         self.patient.get("PatientID")?.as_str()
     }
 
     /// Study Instance UID (0020,000D), where there is one.
-    pub(crate) fn study_instance_uid(&self) -> Option<&str> {
+    pub fn study_instance_uid(&self) -> Option<&str> {
         self.study.get("StudyInstanceUID")?.as_str()
     }
 
     /// How many instances the image set holds.
-    pub(crate) fn instances(&self) -> usize {
+    pub fn instances(&self) -> usize {
         self.series.iter().map(|series| series.instances).sum()
     }
 
     /// How many series the image set holds.
-    pub(crate) fn series(&self) -> usize {
+    pub fn series(&self) -> usize {
         self.series.len()
     }
 }

@@ -10,40 +10,40 @@ use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
 
 /// What would be done: what, how many, whose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// What would be done, in a sentence without patient data.
-    pub(crate) action: String,
+    pub action: String,
     /// In which data store.
-    pub(crate) datastore_id: DatastoreId,
+    pub datastore_id: DatastoreId,
     /// What would be changed or erased, each in the version that was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) image_sets: Vec<PlannedImageSet>,
+    pub image_sets: Vec<PlannedImageSet>,
     /// Whose images they are: Patient ID (0010,0020).
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) patient_ids: BTreeSet<String>,
+    pub patient_ids: BTreeSet<String>,
     /// Study Instance UID (0020,000D) of the studies they belong to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) study_instance_uids: BTreeSet<String>,
+    pub study_instance_uids: BTreeSet<String>,
     /// What to know before agreeing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// An image set in the version that was seen when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct PlannedImageSet {
+pub struct PlannedImageSet {
     /// Which one.
-    pub(crate) image_set_id: ImageSetId,
+    pub image_set_id: ImageSetId,
     /// Its latest version.
-    pub(crate) version_id: VersionId,
+    pub version_id: VersionId,
     /// How many instances it holds, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instances: Option<usize>,
+    pub instances: Option<usize>,
 }
 
 impl Plan {
     /// A plan that names nothing yet.
-    pub(crate) fn new(action: impl Into<String>, datastore_id: DatastoreId) -> Self {
+    pub fn new(action: impl Into<String>, datastore_id: DatastoreId) -> Self {
         Self {
             action: action.into(),
             datastore_id,
@@ -55,14 +55,14 @@ impl Plan {
     }
 
     /// SHA-256 of the plan: two plans with the same one are the same.
-    pub(crate) fn fingerprint(&self) -> Result<String> {
+    pub fn fingerprint(&self) -> Result<String> {
         let value = serde_json::to_value(self)
             .map_err(|error| Error::internal("the plan could not be written as JSON", error))?;
         Ok(fingerprint(&value))
     }
 
     /// The question to a person, with the ids that the decision needs.
-    pub(crate) fn question(&self) -> String {
+    pub fn question(&self) -> String {
         const SHOWN: usize = 10;
         let mut lines = vec![format!("Agree to {}?", self.action)];
         let lists: [(&str, Vec<&str>); 3] = [
@@ -117,7 +117,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// SHA-256 of a value, whatever the order of its keys; lower-case hexadecimal.
-pub(crate) fn fingerprint(value: &Value) -> String {
+pub fn fingerprint(value: &Value) -> String {
     let mut digest = Sha256::new();
     write_sorted(value, &mut digest);
     digest

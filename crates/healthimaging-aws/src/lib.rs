@@ -1,0 +1,1 @@
+//! Back end: AWS HealthImaging through the official SDK, and its DICOMweb.

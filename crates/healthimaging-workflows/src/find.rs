@@ -1,0 +1,1 @@
+//! Image sets by anything that their summaries tell.

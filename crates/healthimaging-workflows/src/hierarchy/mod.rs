@@ -1,0 +1,1 @@
+//! Patient, study, series: the hierarchy that image sets add up to.

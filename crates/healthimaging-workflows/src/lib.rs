@@ -1,0 +1,21 @@
+//! What composed tools do, over the contract alone, so that they work on any back end.
+//!
+//! * [`find`]: image sets by anything that their summaries tell; [`hierarchy`]: patient, study, series.
+//! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
+//! * [`export`]: instances as Part 10 files, out of the service.
+//! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
+
+mod back_end;
+pub mod change;
+pub mod document;
+pub mod export;
+pub mod find;
+pub mod hierarchy;
+mod ledger;
+mod plan;
+mod work;
+
+pub use back_end::BackEnd;
+pub use ledger::{Job, JobFilter, JobState, Ledger, LedgerConfig, NewJob};
+pub use plan::{Plan, PlannedImageSet, fingerprint};
+pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

@@ -1,0 +1,126 @@
+//! What a job does, and what it may use while it does it.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use healthimaging::{Error, ImageSetId, Result};
+use healthimaging_objects::Objects;
+
+use crate::back_end::BackEnd;
+use crate::change::{self, Change};
+use crate::export::{self, Export};
+
+/// What a job does. It is written into the job's file, so what is added later is optional.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Changes and deletions, one after the other.
+    Change(Change),
+    /// Instances written as Part 10 files.
+    Export(Export),
+}
+
+/// What running work may use.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The back end.
+    pub back_end: BackEnd,
+    /// Where files are read and written.
+    pub objects: Objects,
+}
+
+/// Where running work writes down what it has done; what is recorded is durable.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// What an earlier run of the same job recorded for an item.
+    fn outcome_of(&self, item: &str) -> Option<ItemOutcome>;
+
+    /// Everything recorded so far, in the order of recording.
+    fn outcomes(&self) -> Vec<ItemOutcome>;
+
+    /// How many items there are, as soon as that is known.
+    fn expect(&self, total: u64);
+
+    /// Records what became of an item.
+    async fn record(&self, outcome: ItemOutcome) -> Result<()>;
+
+    /// Ends when the job is cancelled or the process stops: work ends soon, between two items.
+    fn cancelled(&self) -> &CancellationToken;
+}
+
+/// What became of one item of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ItemOutcome {
+    /// Which item: unique in its job, without patient data.
+    pub item: String,
+    /// The image set it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_set_id: Option<ImageSetId>,
+    /// What became of it.
+    pub result: ItemResult,
+    /// What to know about it: a version, a key, a checksum; without patient data.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ItemError>,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ItemResult {
+    /// Image set deleted, with all its versions.
+    Deleted,
+    /// Changed: there is a new version.
+    Updated,
+    /// Series or instance removed from its image set: there is a new version.
+    Removed,
+    /// Written.
+    Written,
+    /// There was nothing to do any more.
+    Unchanged,
+    /// It failed; the rest goes on.
+    Failed,
+}
+
+/// Why an item failed, as a tool's error says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ItemError {
+    /// One of the five public types.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl From<&Error> for ItemError {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: error.kind().public_type().as_str().to_owned(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+impl Work {
+    /// Does it, or what is left of it, and reports at the end.
+    ///
+    /// An item that fails is recorded and the rest goes on; an error means that the whole cannot go on.
+    pub(crate) async fn run(
+        &self,
+        tools: &Tools,
+        journal: &dyn Journal,
+    ) -> Result<Map<String, Value>> {
+        match self {
+            Self::Change(change) => change::run(change, tools, journal).await,
+            Self::Export(export) => export::run(export, tools, journal).await,
+        }
+    }
+}

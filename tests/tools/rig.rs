@@ -1,0 +1,160 @@
+//! A server over a fresh store for one case, and the few steps that most cases begin with.
+
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use healthimaging_objects::{Objects, ObjectsConfig, file_uri};
+use healthimaging_phantoms::{Archive, PhantomFile, write_to};
+use healthimaging_tools::{Answer, Confirm, Consent, Offer, Server, ServerOptions};
+use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What a back end is opened with.
+pub(crate) struct Opening {
+    /// Where it keeps its data.
+    pub(crate) data_dir: PathBuf,
+    /// The folder that `file://` may touch.
+    pub(crate) allowed: PathBuf,
+}
+
+/// How a rig opens its back end.
+pub(crate) type Open = fn(Opening) -> BoxFuture<'static, BackEnd>;
+
+/// A server over a store of its own.
+pub(crate) struct Rig {
+    pub(crate) back_end: BackEnd,
+    pub(crate) server: Server,
+    pub(crate) ledger: Ledger,
+    folder: TempDir,
+}
+
+/// A small archive: two patients with two studies of two series of three slices.
+pub(crate) const ARCHIVE: Archive = Archive {
+    patients: 2,
+    studies: 2,
+    series: 2,
+    instances: 3,
+    size: 32,
+    seed: 7,
+    noise: 18.0,
+};
+
+impl Rig {
+    /// A rig with an empty store; what is planned is done at once.
+    pub(crate) async fn new(open: Open) -> Self {
+        Self::asking(open, Confirm::Never).await
+    }
+
+    /// A rig that confirms as told.
+    pub(crate) async fn asking(open: Open, confirm: Confirm) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let allowed = folder.path().join("objects");
+        std::fs::create_dir(&allowed).unwrap();
+        let opening = Opening {
+            data_dir: folder.path().join("data"),
+            allowed: allowed.clone(),
+        };
+        let back_end = open(opening).await;
+        let objects = Objects::new(ObjectsConfig {
+            allowed_paths: vec![allowed],
+            ..ObjectsConfig::default()
+        });
+        let config = LedgerConfig {
+            folder: folder.path().join("ledger"),
+            back_end: "test".to_owned(),
+            run_jobs: true,
+        };
+        let tools = Tools {
+            back_end: back_end.clone(),
+            objects,
+        };
+        let ledger = Ledger::open(config, tools).unwrap();
+        let options = ServerOptions {
+            offer: Offer::All,
+            confirm,
+            backend: "A store for tests.".to_owned(),
+        };
+        let server = Server::new(ledger.clone(), options).unwrap();
+        Self {
+            back_end,
+            server,
+            ledger,
+            folder,
+        }
+    }
+
+    /// The folder that `file://` may touch.
+    pub(crate) fn allowed(&self) -> PathBuf {
+        self.folder.path().join("objects")
+    }
+
+    /// Calls a tool; an error is handed out as the caller reads it.
+    pub(crate) async fn answer(&self, tool: &str, arguments: Value) -> Result<Answer, Value> {
+        let Value::Object(arguments) = arguments else {
+            panic!("not an object");
+        };
+        let called = self.server.call(tool, arguments, Consent::Unavailable);
+        called
+            .await
+            .map_err(|error| Value::Object(healthimaging_tools::error_document(&error)))
+    }
+
+    /// Calls a tool that has to do what is asked.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
+        match self.answer(tool, arguments).await {
+            Ok(answer) => Value::Object(answer.structured),
+            Err(error) => panic!("{tool}: {error}"),
+        }
+    }
+
+    /// Calls a tool that has to refuse, with an error of this type.
+    pub(crate) async fn refusal(&self, tool: &str, arguments: Value, kind: &str) -> String {
+        match self.answer(tool, arguments).await {
+            Ok(Answer { structured, .. }) => panic!("{tool} did it: {}", json!(structured)),
+            Err(error) => {
+                assert_eq!(error["type"], kind, "{tool}: {error}");
+                error["message"].as_str().unwrap().to_owned()
+            }
+        }
+    }
+
+    /// A new data store.
+    pub(crate) async fn datastore(&self) -> String {
+        let asked = json!({ "datastore_name": "ward", "wait_seconds": 60 });
+        let made = self.call("create_datastore", asked).await;
+        made["datastore_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Imports files into a data store.
+    pub(crate) async fn import(
+        &self,
+        datastore: &str,
+        files: impl IntoIterator<Item = PhantomFile>,
+    ) {
+        let folder = tempfile::tempdir_in(self.allowed()).unwrap();
+        write_to(folder.path(), files).unwrap();
+        let outcome = tempfile::tempdir_in(self.allowed()).unwrap();
+        let asked = json!({
+            "datastore_id": datastore,
+            "input_s3_uri": uri(folder.path()),
+            "output_s3_uri": uri(outcome.path()),
+            "data_access_role_arn": "arn:aws:iam::000000000000:role/import",
+            "wait_seconds": 120
+        });
+        let job = self.call("start_dicom_import_job", asked).await;
+        assert_eq!(job["job_status"], "COMPLETED", "{job}");
+    }
+
+    /// A new data store that holds [`ARCHIVE`].
+    pub(crate) async fn filled(&self) -> String {
+        let datastore = self.datastore().await;
+        self.import(&datastore, ARCHIVE.files()).await;
+        datastore
+    }
+}
+
+/// A folder as a URI.
+pub(crate) fn uri(folder: &Path) -> String {
+    file_uri(folder).unwrap().to_string()
+}
