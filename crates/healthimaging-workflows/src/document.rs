@@ -75,14 +75,14 @@ fn read(text: &[u8]) -> Result<Object> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "documented variants make a long schema, and the words say it"
+)]
 pub enum Level {
-    /// The patient alone.
     Patient,
-    /// Down to the study.
     Study,
-    /// Down to the series.
     Series,
-    /// All of it.
     Instance,
 }
 
