@@ -1,1 +1,0 @@
-//! Image sets by anything that their summaries tell.

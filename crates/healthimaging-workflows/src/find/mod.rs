@@ -1,0 +1,93 @@
+//! Image sets by anything that their summaries tell.
+//!
+//! The service compares two attributes at most, and not every one. So the best two go to it, and the
+//! rest is compared here, over all that it returns.
+
+mod criteria;
+mod value;
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt as _;
+
+use healthimaging::model::{
+    ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest, Sort, SortField, SortOrder,
+};
+use healthimaging::{DatastoreId, Error, HealthImaging, Page, Result, sweep};
+
+pub use criteria::Criteria;
+pub use value::{Moment, Span, StudyDate, StudyMoment, Text};
+
+/// Most image sets that one search looks at.
+pub const MOST_EXAMINED: usize = 200_000;
+
+/// Oldest first: a set that changes meanwhile stays in its place, so none is missed or seen twice.
+const STEADY: Sort = Sort {
+    sort_order: SortOrder::Asc,
+    sort_field: SortField::CreatedAt,
+};
+
+/// What a search came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// All image sets that match, oldest first; locked ones and those outside of the primary
+    /// hierarchy are among them.
+    pub image_sets: Vec<ImageSetsMetadataSummary>,
+    /// How many image sets were looked at.
+    pub examined: usize,
+}
+
+/// All image sets that match, from all pages.
+///
+/// More than `ceiling` of them, or more than [`MOST_EXAMINED`] to look at, are a `Validation` error:
+/// nothing is cut in silence.
+pub async fn all(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    criteria: &Criteria,
+    ceiling: usize,
+) -> Result<Found> {
+    criteria.check()?;
+    let wanted = SearchCriteria {
+        filters: criteria.filters(),
+        sort: Some(STEADY),
+    };
+    let page_size = service.limits().page_size;
+    let pages = sweep(MOST_EXAMINED, async |next_token| {
+        let request = SearchImageSetsRequest {
+            datastore_id: datastore_id.clone(),
+            search_criteria: wanted.clone(),
+            next_token,
+            max_results: Some(page_size),
+        };
+        let page = service.search_image_sets(request).await?;
+        Ok(Page {
+            items: page.image_sets_metadata_summaries,
+            next_token: page.next_token,
+        })
+    });
+    let mut pages = std::pin::pin!(pages);
+    let mut seen = HashSet::new();
+    let mut found = Found {
+        image_sets: Vec::new(),
+        examined: 0,
+    };
+    while let Some(summary) = pages.try_next().await? {
+        found.examined += 1;
+        if !criteria.matches(&summary) || !seen.insert(summary.image_set_id.clone()) {
+            continue;
+        }
+        if found.image_sets.len() == ceiling {
+            return Err(Error::validation(format!(
+                "more than {ceiling} image sets match; narrow the search"
+            )));
+        }
+        found.image_sets.push(summary);
+    }
+    Ok(found)
+}
+
+/// Whether an image set belongs to the primary hierarchy. Its version says nothing about that.
+pub fn is_primary(summary: &ImageSetsMetadataSummary) -> bool {
+    summary.is_primary == Some(true)
+}
