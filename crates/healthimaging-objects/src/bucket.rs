@@ -10,9 +10,11 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use healthimaging::{Error, ErrorKind, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
+use object_store::buffered::BufWriter;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{ClientOptions, CredentialProvider, ObjectStoreExt, PutPayload};
+use object_store::{ClientOptions, CredentialProvider, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::credentials::{S3Config, S3CredentialSource};
 use crate::place::{Entry, Listed, blocking};
@@ -111,14 +113,13 @@ impl Bucket {
         Ok(file)
     }
 
-    pub(crate) async fn write(&self, name: &str, content: Bytes) -> Result<()> {
+    /// Begins an object: it is there when the upload is complete.
+    pub(crate) fn create(&self, name: &str) -> Result<Upload> {
         let path = Path::parse(self.key(name)?)
             .map_err(|error| Error::validation("the output key is malformed").with_source(error))?;
-        self.store
-            .put(&path, PutPayload::from_bytes(content))
-            .await
-            .map_err(|error| s3_error(error, "the output bucket"))?;
-        Ok(())
+        let store: Arc<AmazonS3> = Arc::clone(&self.store);
+        let writer = BufWriter::with_capacity(store, path, PART);
+        Ok(Upload(writer.with_max_concurrency(PARTS_AT_ONCE)))
     }
 
     /// The key of a relative name; the prefix counts as a folder.
@@ -135,6 +136,39 @@ impl Bucket {
             format!("{prefix}/{name}")
         })
     }
+}
+
+/// Bytes of a part of a large upload. S3 takes 10,000 parts: 80 GB an object.
+const PART: usize = 8 << 20;
+/// Parts of one upload that are on their way at once.
+const PARTS_AT_ONCE: usize = 2;
+
+/// An object that is being written: in one request when it is small, else in parts.
+#[derive(Debug)]
+pub(crate) struct Upload(BufWriter);
+
+impl Upload {
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<()> {
+        self.0.put(piece).await.map_err(unwritable)
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        let ended = self.0.shutdown().await;
+        ended.map_err(|error| match error.downcast::<object_store::Error>() {
+            Ok(error) => unwritable(error),
+            Err(error) => Error::new(ErrorKind::Service, "the output bucket could not be reached")
+                .with_source(error),
+        })
+    }
+
+    /// Drops the parts that are there already.
+    pub(crate) async fn abandon(mut self) -> Result<()> {
+        self.0.abort().await.map_err(unwritable)
+    }
+}
+
+fn unwritable(error: object_store::Error) -> Error {
+    s3_error(error, "the output bucket")
 }
 
 /// Drops the empty objects that stand for folders. The library cuts the `/` at the end of their keys,

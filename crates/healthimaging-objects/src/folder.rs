@@ -106,29 +106,55 @@ impl Folder {
         Ok(shown(self.below(name)?.as_os_str()))
     }
 
-    /// Writes beside, syncs, then renames: a reader sees the old file or the new one.
-    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+    /// Begins a file: it is written beside its name, which it gets when it is whole.
+    pub(crate) fn create(&self, name: &str) -> Result<Draft> {
         let target = self.below(name)?;
-        let unwritable = |error| io_error(error, "the output folder");
-        let folder = target.parent().unwrap_or(&self.path);
-        fs::create_dir_all(folder).map_err(unwritable)?;
-        if !self.contains(folder) {
+        let folder = target.parent().unwrap_or(&self.path).to_owned();
+        fs::create_dir_all(&folder).map_err(unwritable)?;
+        if !self.contains(&folder) {
             return Err(Error::new(
                 ErrorKind::AccessDenied,
                 "the output folder lies outside of the allowed folders",
             ));
         }
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
-        file.write_all(content).map_err(unwritable)?;
-        file.as_file().sync_all().map_err(unwritable)?;
-        file.persist(&target)
-            .map_err(|error| unwritable(error.error))?;
-        sync_folder(folder).map_err(unwritable)
+        let file = tempfile::NamedTempFile::new_in(&folder).map_err(unwritable)?;
+        Ok(Draft {
+            file,
+            folder,
+            target,
+        })
     }
 
     fn contains(&self, path: &Path) -> bool {
         fs::canonicalize(path).is_ok_and(|resolved| resolved.starts_with(&self.root))
     }
+}
+
+/// A file that is being written; dropped unfinished, it vanishes.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    file: tempfile::NamedTempFile,
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+impl Draft {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<()> {
+        self.file.write_all(piece).map_err(unwritable)
+    }
+
+    /// Syncs, then renames: a reader sees the old file or the new one.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.file.as_file().sync_all().map_err(unwritable)?;
+        self.file
+            .persist(&self.target)
+            .map_err(|error| unwritable(error.error))?;
+        sync_folder(&self.folder).map_err(unwritable)
+    }
+}
+
+fn unwritable(error: io::Error) -> Error {
+    io_error(error, "the output folder")
 }
 
 /// Makes a rename durable; only Unix lets a folder be synced.

@@ -7,7 +7,9 @@ mod bucket;
 mod credentials;
 mod folder;
 mod place;
+mod writing;
 
 pub use credentials::{S3Config, S3CredentialSource, S3Credentials, StaticS3Credentials};
 pub use folder::file_uri;
 pub use place::{Entry, Listed, Objects, ObjectsConfig, Place};
+pub use writing::Writing;

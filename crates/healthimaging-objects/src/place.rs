@@ -11,6 +11,7 @@ use healthimaging::{Error, ObjectUri, Result};
 use crate::bucket::Bucket;
 use crate::credentials::S3Config;
 use crate::folder::Folder;
+use crate::writing::Writing;
 
 /// What may be read and written, and how.
 #[derive(Debug, Clone, Default)]
@@ -164,11 +165,20 @@ impl Place {
     /// Writes an object at a relative name below the prefix, over what was there, whole or not at
     /// all; durable when this returns.
     pub async fn write(&self, name: &str, content: Bytes) -> Result<()> {
+        let mut writing = self.create(name).await?;
+        writing.write(content).await?;
+        writing.finish().await
+    }
+
+    /// Begins an object at a relative name below the prefix, to be written piece by piece.
+    pub async fn create(&self, name: &str) -> Result<Writing> {
         match self {
-            Self::Bucket(bucket) => bucket.write(name, content).await,
+            Self::Bucket(bucket) => bucket.create(name).map(Writing::upload),
             Self::Folder(folder) => {
                 let (folder, name) = (folder.clone(), name.to_owned());
-                blocking(move || folder.write(&name, &content)).await
+                blocking(move || folder.create(&name))
+                    .await
+                    .map(Writing::draft)
             }
         }
     }

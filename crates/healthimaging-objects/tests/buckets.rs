@@ -82,6 +82,31 @@ async fn objects_are_written_listed_and_read_below_a_prefix() {
 }
 
 #[tokio::test]
+async fn a_large_object_is_written_in_parts() {
+    let Some(objects) = objects() else { return };
+    let place = objects
+        .place(&uri("s3://healthimaging-test/large/"))
+        .unwrap();
+    let piece = Bytes::from(vec![7; 3 << 20]);
+    let mut writing = place.create("whole").await.unwrap();
+    for _ in 0..7 {
+        writing.write(piece.clone()).await.unwrap();
+    }
+    writing.finish().await.unwrap();
+    let written = place.read("whole", 64 << 20).await.unwrap();
+    assert_eq!(written.len(), 21 << 20);
+    assert!(written.iter().all(|byte| *byte == 7));
+
+    let mut dropped = place.create("dropped").await.unwrap();
+    for _ in 0..7 {
+        dropped.write(piece.clone()).await.unwrap();
+    }
+    dropped.abandon().await.unwrap();
+    let error = place.read("dropped", 64 << 20).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_not_there_is_told() {
     let Some(objects) = objects() else { return };
     let place = objects.place(&uri("s3://healthimaging-none/")).unwrap();

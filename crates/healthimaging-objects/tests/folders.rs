@@ -196,3 +196,25 @@ async fn what_is_written_can_be_read_and_stays_below_the_place() {
         assert_eq!(error.kind(), ErrorKind::Validation, "{name:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_written_in_pieces_is_there_when_it_is_finished_and_not_before() {
+    let root = tempfile::tempdir().unwrap();
+    let place = place(root.path(), root.path()).unwrap();
+    let mut writing = place.create("a/whole.dcm").await.unwrap();
+    writing.write(Bytes::from_static(b"one ")).await.unwrap();
+    assert!(!root.path().join("a/whole.dcm").exists());
+    writing.write(Bytes::from_static(b"two")).await.unwrap();
+    writing.finish().await.unwrap();
+    assert_eq!(place.read("a/whole.dcm", 10).await.unwrap(), b"one two");
+
+    let mut abandoned = place.create("b/part.dcm").await.unwrap();
+    abandoned.write(Bytes::from_static(b"one")).await.unwrap();
+    abandoned.abandon().await.unwrap();
+    let mut dropped = place.create("b/part.dcm").await.unwrap();
+    dropped.write(Bytes::from_static(b"one")).await.unwrap();
+    drop(dropped);
+    assert_eq!(fs::read_dir(root.path().join("b")).unwrap().count(), 0);
+    let error = place.create("../out.dcm").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+}
