@@ -1,27 +1,48 @@
 //! What a call may use: the back end, the way to report progress, and the end of patience.
 
+use std::future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{DatastoreStatus, ListDatastoresRequest};
-use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, Result};
-use healthimaging_workflows::{BackEnd, Ledger};
+use healthimaging::{DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, Result};
+use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
+
+use crate::arguments::WaitSeconds;
+
+/// How long a call waits for the job that it started, when the caller does not say.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The shortest time between two reports of progress.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Hears how far a long call is.
 #[async_trait]
-pub(crate) trait Progress: Send + Sync {
+pub trait Progress: Send + Sync {
     /// `done` only grows; `message` holds no patient data.
     async fn report(&self, done: f64, total: Option<f64>, message: String);
+}
+
+/// Who waits for a call, and how.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// Hears how far it is.
+    pub(crate) progress: Option<Arc<dyn Progress>>,
+    /// Ends when the caller no longer waits.
+    pub(crate) cancelled: CancellationToken,
+    /// How long a job is waited for when the arguments do not say; `None` for as long as it takes.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// What a call may use.
 pub(crate) struct Context {
     ledger: Ledger,
-    progress: Option<Arc<dyn Progress>>,
-    cancelled: CancellationToken,
+    caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
 }
@@ -29,14 +50,12 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(
         ledger: Ledger,
-        progress: Option<Arc<dyn Progress>>,
-        cancelled: CancellationToken,
+        caller: Caller,
         datastores_changed: broadcast::Sender<()>,
     ) -> Self {
         Self {
             ledger,
-            progress,
-            cancelled,
+            caller,
             datastores_changed,
             chosen: OnceLock::new(),
         }
@@ -70,13 +89,65 @@ impl Context {
 
     /// Ends when the caller no longer waits.
     pub(crate) fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
+        &self.caller.cancelled
     }
 
     /// Tells the caller how far the work is, where it wants to know.
     pub(crate) async fn report(&self, done: f64, total: Option<f64>, message: String) {
-        if let Some(progress) = &self.progress {
+        if let Some(progress) = &self.caller.progress {
             progress.report(done, total, message).await;
+        }
+    }
+
+    /// Starts a job, and [follows](Self::follow) it.
+    pub(crate) async fn run_job(&self, new: NewJob, wait: Option<WaitSeconds>) -> Result<Job> {
+        let job = self.ledger.start(new).await?;
+        self.follow(job, wait).await
+    }
+
+    /// Waits for the end of a job, at most so long, and tells how far it is: how it stands then.
+    ///
+    /// A caller that cancels the call cancels the job. One that only stops waiting does not.
+    pub(crate) async fn follow(&self, mut job: Job, wait: Option<WaitSeconds>) -> Result<Job> {
+        let patience = wait.map(|wait| Duration::from_secs(u64::from(wait.get())));
+        let end = patience
+            .or(self.caller.patience)
+            .map(|p| Instant::now() + p);
+        let mut told: Option<(u64, Instant)> = None;
+        while !job.job_status.has_ended() {
+            let is_news =
+                told.is_none_or(|(done, at)| job.items_done > done && at.elapsed() >= PACE);
+            if is_news {
+                told = Some((job.items_done, Instant::now()));
+                self.report_job(&job).await;
+            }
+            tokio::select! {
+                changed = self.ledger.changed(&job) => job = changed?,
+                () = patience_ends(end) => return Ok(job),
+                () = self.cancelled().cancelled() => return self.call_off(&job).await,
+            }
+        }
+        if told.is_none_or(|(done, _)| job.items_done > done) {
+            self.report_job(&job).await;
+        }
+        Ok(job)
+    }
+
+    async fn report_job(&self, job: &Job) {
+        let message = match job.items_total {
+            Some(total) => format!("job {}: {} of {total} items", job.job_id, job.items_done),
+            None => format!("job {}: {} items", job.job_id, job.items_done),
+        };
+        self.report(number(job.items_done), job.items_total.map(number), message)
+            .await;
+    }
+
+    /// The caller cancelled the call that started the job, or that waits for it.
+    async fn call_off(&self, job: &Job) -> Result<Job> {
+        match self.ledger.cancel(&job.job_id).await {
+            // It may have ended in between, or be cancelled already.
+            Err(error) if error.kind() == ErrorKind::Conflict => self.ledger.get(&job.job_id).await,
+            other => other,
         }
     }
 
@@ -111,4 +182,17 @@ impl Context {
     pub(crate) fn chosen_datastore(&self) -> Option<&DatastoreId> {
         self.chosen.get()
     }
+}
+
+/// Ends when the caller's patience does.
+async fn patience_ends(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => future::pending().await,
+    }
+}
+
+/// A count as the protocol tells it.
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -22,6 +22,7 @@ mod wait;
 
 pub use client::{Client, ServerIntroduction, ToolAnswer};
 pub use confirm::{Ask, Confirm, Consent, Round};
+pub use context::Progress;
 pub use failure::error_document;
 pub use server::{Offer, Server, ServerOptions};
 pub use tool::{Answer, Arguments, Definition, Effect, Link, ToolEntry};

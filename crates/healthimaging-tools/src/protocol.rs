@@ -22,17 +22,17 @@ use tokio::sync::broadcast::error::RecvError;
 use healthimaging::{Error, ErrorKind, Result};
 
 use crate::confirm::{Ask, Consent, Round};
-use crate::context::Progress;
+use crate::context::{Caller, PATIENCE, Progress};
 use crate::failure::error_document;
 use crate::resources;
-use crate::server::{Caller, Outcome, Server};
+use crate::server::{Outcome, Server};
 use crate::tool::{Answer, Effect, ToolEntry};
 
 /// Name of the one question in a round.
 const AGREEMENT: &str = "agreement";
 
 /// How long a person may take to answer a question that a call waits for.
-const PATIENCE: Duration = Duration::from_mins(10);
+const THINKING: Duration = Duration::from_mins(10);
 
 /// How long a client may keep the list of tools, in milliseconds: it never changes.
 const TOOLS_FRESH_MS: u64 = 3_600_000;
@@ -105,8 +105,8 @@ impl ServerHandler for Handler {
             .server
             .find(&request.name)
             .map_err(|error| ErrorData::invalid_params(error.message().to_owned(), None))?;
+        let consent = consent(&request, &context);
         let caller = Caller {
-            consent: consent(&request, &context),
             progress: context.meta.get_progress_token().map(|token| {
                 Arc::new(ToldProgress {
                     peer: context.peer.clone(),
@@ -114,10 +114,11 @@ impl ServerHandler for Handler {
                 }) as Arc<dyn Progress>
             }),
             cancelled: context.ct.clone(),
+            patience: Some(PATIENCE),
         };
         let mut changes = self.server.datastores_changed();
         let arguments = request.arguments.unwrap_or_default();
-        let outcome = self.server.dispatch(tool, arguments, caller).await;
+        let outcome = self.server.dispatch(tool, arguments, consent, caller).await;
         if changes.try_recv().is_ok() && !is_modern(&context) {
             // A client that is gone needs no news.
             let _ = context.peer.notify_resource_list_changed().await;
@@ -328,7 +329,7 @@ impl Ask for Elicitation {
         let form = form(question.to_owned())?;
         let reply = self
             .0
-            .create_elicitation_with_timeout(form, Some(PATIENCE))
+            .create_elicitation_with_timeout(form, Some(THINKING))
             .await;
         let reply = reply.map_err(|error| {
             Error::new(

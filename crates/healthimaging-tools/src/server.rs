@@ -9,7 +9,7 @@ use healthimaging::{DicomWeb, Error, HealthImaging, Result};
 use healthimaging_workflows::Ledger;
 
 use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
-use crate::context::{Context, Progress};
+use crate::context::{Caller, Context, PATIENCE, Progress};
 use crate::failure;
 use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
 use crate::tools::TOOLS;
@@ -73,13 +73,6 @@ pub(crate) enum Outcome {
     Question { question: String, state: String },
 }
 
-/// What a caller brings along.
-pub(crate) struct Caller {
-    pub(crate) consent: Consent,
-    pub(crate) progress: Option<Arc<dyn Progress>>,
-    pub(crate) cancelled: CancellationToken,
-}
-
 impl Server {
     /// A server over the back end of a ledger; an error when the system gives no random numbers.
     pub fn new(ledger: Ledger, options: ServerOptions) -> Result<Self> {
@@ -117,15 +110,41 @@ impl Server {
         self.0.datastores_changed.subscribe()
     }
 
-    /// Calls a tool without a protocol, as the command line does.
+    /// Calls a tool without a protocol, as a client does that wants no progress.
     pub async fn call(&self, name: &str, arguments: Arguments, consent: Consent) -> Result<Answer> {
-        let tool = self.find(name)?;
         let caller = Caller {
-            consent,
             progress: None,
             cancelled: CancellationToken::new(),
+            patience: Some(PATIENCE),
         };
-        match self.dispatch(tool, arguments, caller).await? {
+        self.call_as(name, arguments, consent, caller).await
+    }
+
+    /// Calls a tool and, unless the arguments say how long, waits for the end of what it starts.
+    pub async fn call_to_end(
+        &self,
+        name: &str,
+        arguments: Arguments,
+        consent: Consent,
+        progress: Option<Arc<dyn Progress>>,
+    ) -> Result<Answer> {
+        let caller = Caller {
+            progress,
+            cancelled: CancellationToken::new(),
+            patience: None,
+        };
+        self.call_as(name, arguments, consent, caller).await
+    }
+
+    async fn call_as(
+        &self,
+        name: &str,
+        arguments: Arguments,
+        consent: Consent,
+        caller: Caller,
+    ) -> Result<Answer> {
+        let tool = self.find(name)?;
+        match self.dispatch(tool, arguments, consent, caller).await? {
             Outcome::Answer(answer) => Ok(answer),
             // Only a protocol with rounds gets here, and it does not call this way.
             Outcome::Question { question, .. } => Err(Error::conflict(question)),
@@ -152,20 +171,14 @@ impl Server {
         &self,
         tool: &'static ToolEntry,
         arguments: Arguments,
+        consent: Consent,
         caller: Caller,
     ) -> Result<Outcome> {
-        let context = Context::new(
-            self.0.ledger.clone(),
-            caller.progress,
-            caller.cancelled,
-            self.0.datastores_changed.clone(),
-        );
+        let changed = self.0.datastores_changed.clone();
+        let context = Context::new(self.0.ledger.clone(), caller, changed);
         let outcome = match tool.run {
             Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
-            Run::Planned(..) => {
-                self.planned(tool, arguments, &caller.consent, &context)
-                    .await
-            }
+            Run::Planned(..) => self.planned(tool, arguments, &consent, &context).await,
         };
         if let Err(error) = &outcome {
             failure::log(tool.name, error);

@@ -1,12 +1,13 @@
 //! What a job does, and what it may use while it does it.
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{Error, ImageSetId, Result};
+use healthimaging::{Error, ImageSetId, JobId, Result};
 use healthimaging_objects::Objects;
 
 use crate::back_end::BackEnd;
@@ -35,16 +36,19 @@ pub struct Tools {
 /// Where running work writes down what it has done; what is recorded is durable.
 #[async_trait]
 pub trait Journal: Send + Sync {
+    /// The job whose journal it is.
+    fn job_id(&self) -> &JobId;
+
     /// What an earlier run of the same job recorded for an item.
     fn outcome_of(&self, item: &str) -> Option<ItemOutcome>;
 
-    /// Everything recorded so far, in the order of recording.
-    fn outcomes(&self) -> Vec<ItemOutcome>;
+    /// Everything recorded so far, in the order of recording; read as it is asked for.
+    fn outcomes(&self) -> BoxStream<'_, Result<ItemOutcome>>;
 
     /// How many items there are, as soon as that is known.
     fn expect(&self, total: u64);
 
-    /// Records what became of an item.
+    /// Records what became of an item: once. Those who record at the same time wait together.
     async fn record(&self, outcome: ItemOutcome) -> Result<()>;
 
     /// Ends when the job is cancelled or the process stops: work ends soon, between two items.
@@ -110,6 +114,13 @@ impl From<&Error> for ItemError {
 }
 
 impl Work {
+    /// What an ended job keeps of it on disk: nothing that may be patient data.
+    pub(crate) fn redacted(self) -> Self {
+        match self {
+            Self::Change(_) | Self::Export(_) => self,
+        }
+    }
+
     /// Does it, or what is left of it, and reports at the end.
     ///
     /// An item that fails is recorded and the rest goes on; an error means that the whole cannot go on.
