@@ -17,7 +17,7 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
 
-use healthimaging_workflows::document::{self, Outline};
+use healthimaging_workflows::document;
 use healthimaging_workflows::{Plan, PlannedImageSet};
 
 use crate::arguments::WaitSeconds;
@@ -366,20 +366,14 @@ pub(crate) async fn add_image_set(
         image_set_id: image_set_id.clone(),
         version_id: None,
     };
-    let outline = match document::fetch(context.service(), request).await {
-        Ok(text) => document::parse(text)
-            .await
-            .map(|document| Outline::of(&document)),
-        Err(error) => Err(error),
-    };
     let mut instances = None;
-    match outline {
-        Ok(outline) => {
+    match document::contents(context.service(), request).await {
+        Ok(contents) => {
             plan.patient_ids
-                .extend(outline.patient_id().map(str::to_owned));
+                .extend(contents.patient_id().map(str::to_owned));
             plan.study_instance_uids
-                .extend(outline.study_instance_uid().map(str::to_owned));
-            instances = Some(outline.instances());
+                .extend(contents.study_instance_uid().map(str::to_owned));
+            instances = Some(contents.instances());
         }
         // What cannot be read must still be deletable.
         Err(_) => plan

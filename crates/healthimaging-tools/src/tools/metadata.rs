@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use healthimaging::model::GetImageSetMetadataRequest;
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid, VersionId};
 
-use healthimaging_workflows::document::{self, Level, Outline, Part};
+use healthimaging_workflows::document::{self, Attribute, Contents, Level, Outline, Part};
 
 use crate::context::Context;
 use crate::resources;
@@ -27,9 +27,9 @@ pub(crate) struct GetImageSetMetadata {
     version_id: Option<VersionId>,
     /// Deepest level to show.
     level: Option<Level>,
-    /// Keywords to keep, such as PatientID.
+    /// Keywords or tags to keep, such as PatientID or 00100020.
     #[serde(default)]
-    attributes: Vec<String>,
+    attributes: Vec<Attribute>,
     series_instance_uid: Option<Uid>,
     sop_instance_uid: Option<Uid>,
 }
@@ -65,11 +65,11 @@ impl Tool for GetImageSetMetadata {
         let text = document::fetch(context.service(), request).await?;
         let whole_size = text.len() as u64;
         let mut whole = document::parse(text).await?;
-        let outline = Outline::of(&whole);
+        let contents = Contents::of(&whole)?;
         let counts = format!(
             "{} series, {} instances",
-            outline.series(),
-            outline.instances()
+            contents.series().len(),
+            contents.instances()
         );
         let part = Part {
             level: self.level,
@@ -107,7 +107,7 @@ impl Tool for GetImageSetMetadata {
             media_type: "application/json",
             size: whole_size,
         };
-        output.outline = Some(outline);
+        output.outline = Some(Outline::from(contents));
         let text = format!(
             "The metadata asked for is {size} bytes, more than the {LONGEST_ANSWER} of an answer, \
              so this is its outline: {counts}. Pick a part with level, attributes, \

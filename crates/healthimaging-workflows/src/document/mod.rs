@@ -1,0 +1,86 @@
+//! The metadata document of an image set: fetched whole, then shown whole, in part, or in outline.
+
+mod attribute;
+mod contents;
+mod part;
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value};
+
+use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
+use healthimaging::{Error, ErrorKind, HealthImaging, Result};
+
+pub use attribute::Attribute;
+pub use contents::{Contents, InstanceContents, Outline, SeriesContents};
+pub use part::{Level, Part};
+
+/// Longest document that is read, in bytes of JSON; a larger one is refused. In memory a document
+/// is several times its length.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// A JSON object.
+type Object = Map<String, Value>;
+
+/// Fetches and unpacks a document: JSON text.
+pub async fn fetch(
+    service: &dyn HealthImaging,
+    request: GetImageSetMetadataRequest,
+) -> Result<Vec<u8>> {
+    let found = service.get_image_set_metadata(request).await?;
+    let GetImageSetMetadataResponse {
+        image_set_metadata,
+        content_encoding,
+        ..
+    } = found;
+    let packed = image_set_metadata.collect(LONGEST).await?;
+    if content_encoding != "gzip" {
+        return Ok(packed.to_vec());
+    }
+    // Unpacking a large document would hold up other calls.
+    tokio::task::spawn_blocking(move || unpack(&packed))
+        .await
+        .map_err(|error| Error::internal("unpacking the metadata failed", error))?
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    GzDecoder::new(packed)
+        .take(LONGEST + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Service,
+                "the metadata is not a whole gzip stream",
+            )
+            .with_source(error)
+        })?;
+    if text.len() as u64 > LONGEST {
+        return Err(Error::validation(
+            "the metadata is too large to be read by a tool",
+        ));
+    }
+    Ok(text)
+}
+
+/// Fetches a document and reads what the image set holds.
+pub async fn contents(
+    service: &dyn HealthImaging,
+    request: GetImageSetMetadataRequest,
+) -> Result<Contents> {
+    Contents::read(fetch(service, request).await?).await
+}
+
+/// Reads a document; a large one takes a while, so it is read beside the other calls.
+pub async fn parse(text: Vec<u8>) -> Result<Object> {
+    tokio::task::spawn_blocking(move || read(&text))
+        .await
+        .map_err(|error| Error::internal("reading the metadata failed", error))?
+}
+
+fn read(text: &[u8]) -> Result<Object> {
+    serde_json::from_slice(text).map_err(|error| {
+        Error::new(ErrorKind::Service, "the metadata is not a JSON object").with_source(error)
+    })
+}
