@@ -7,6 +7,7 @@
 
 mod back_end;
 pub mod change;
+mod content;
 pub mod document;
 pub mod export;
 pub mod find;

@@ -1,24 +1,130 @@
 //! Export: instances as Part 10 files, with a manifest and a checksum a file.
+//!
+//! Files are `study/series/instance.dcm` below the output; those of image sets outside of the primary
+//! hierarchy, where a UID may come twice, `study/series/<image set>/instance.dcm`.
 
+mod file;
+mod items;
+mod manifest;
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use healthimaging::{DatastoreId, Error, Result};
+use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result, RoleArn, Uid};
+use healthimaging_objects::{Objects, Place};
 
+use crate::find::Criteria;
 use crate::work::{Journal, Tools};
+
+use items::{Item, Walk};
+
+/// Files that are written at once.
+const AT_ONCE: usize = 6;
 
 /// What to export, and where to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Export {
     /// From which data store.
     pub datastore_id: DatastoreId,
+    /// Where to.
+    pub output_uri: ObjectUri,
+    /// Which image sets; all, when empty.
+    pub criteria: Criteria,
+    /// Which instance of them, SOP Instance UID (0008,0018); all, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sop_instance_uid: Option<Uid>,
+    /// Whether image sets outside of the primary hierarchy are exported too.
+    #[serde(default)]
+    pub include_non_primary: bool,
+    /// Transfer syntax of the files; as they are stored, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_syntax_uid: Option<Uid>,
+    /// The role that the caller named, for the record: the server's own credentials write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_access_role_arn: Option<RoleArn>,
+    /// Folders that are allowed to this job beside those of the server: a person named them on the
+    /// command line when the job was started, whichever process runs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_paths: Vec<PathBuf>,
+}
+
+impl Export {
+    /// Refuses what can be known to fail before anything is read.
+    pub fn check(&self, objects: &Objects) -> Result<()> {
+        self.criteria.check()?;
+        self.output(objects).map(drop)
+    }
+
+    /// The folder of what the job tells of itself, below the output.
+    pub fn outcome_uri(&self, job_id: &JobId) -> Result<ObjectUri> {
+        let output = self.output_uri.as_str().trim_end_matches('/');
+        let datastore = &self.datastore_id;
+        ObjectUri::try_from(format!("{output}/{datastore}-DicomExport-{job_id}/"))
+    }
+
+    fn output(&self, objects: &Objects) -> Result<Place> {
+        // A prefix is any beginning of a key: the output is a folder.
+        let output = self.output_uri.as_str().trim_end_matches('/');
+        let folder = ObjectUri::try_from(format!("{output}/"))?;
+        objects.allowing(&self.allowed_paths).place(&folder)
+    }
+}
+
+/// What a walk over the image sets has met, whether its files were written now or earlier.
+#[derive(Debug, Default)]
+struct Counts {
+    image_sets: AtomicU64,
+    left_out: AtomicU64,
+    items: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 /// Carries it out.
 pub(crate) async fn run(
-    _export: &Export,
-    _tools: &Tools,
-    _journal: &dyn Journal,
+    export: &Export,
+    tools: &Tools,
+    journal: &dyn Journal,
 ) -> Result<Map<String, Value>> {
-    Err(Error::not_supported("exports are not here yet"))
+    let output = export.output(&tools.objects)?;
+    let outcome = manifest::Folder::open(export, tools, journal.job_id()).await?;
+    let counts = Counts::default();
+    let walk = Walk::new(export, &tools.back_end, journal, &counts);
+    let cancelled = journal.cancelled();
+    let items = pin!(walk.items().await?.take_until(cancelled.cancelled()));
+    let writer = file::Writer {
+        export,
+        dicomweb: &*tools.back_end.dicomweb,
+        output: &output,
+        journal,
+    };
+    items
+        .try_for_each_concurrent(AT_ONCE, async |item: Item| writer.carry_out(item).await)
+        .await?;
+    if cancelled.is_cancelled() {
+        return Ok(Map::new());
+    }
+    if count(&counts.items) == 0 && walk.is_narrowed() {
+        return Err(nothing_matches(&counts));
+    }
+    outcome.write(&output, journal, &counts).await
+}
+
+fn nothing_matches(counts: &Counts) -> Error {
+    let hint = match count(&counts.left_out) {
+        0 => String::new(),
+        some => format!(
+            "; {some} image sets that match are not primary: include_non_primary exports them too"
+        ),
+    };
+    Error::not_found(format!(
+        "nothing in the data store matches, so nothing was exported{hint}"
+    ))
 }

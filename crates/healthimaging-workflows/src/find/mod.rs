@@ -8,7 +8,7 @@ mod value;
 
 use std::collections::HashSet;
 
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 
 use healthimaging::model::{
     ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest, Sort, SortField, SortOrder,
@@ -48,24 +48,7 @@ pub async fn all(
     ceiling: usize,
 ) -> Result<Found> {
     criteria.check()?;
-    let wanted = SearchCriteria {
-        filters: criteria.filters(),
-        sort: Some(STEADY),
-    };
-    let page_size = service.limits().page_size;
-    let pages = sweep(MOST_EXAMINED, async |next_token| {
-        let request = SearchImageSetsRequest {
-            datastore_id: datastore_id.clone(),
-            search_criteria: wanted.clone(),
-            next_token,
-            max_results: Some(page_size),
-        };
-        let page = service.search_image_sets(request).await?;
-        Ok(Page {
-            items: page.image_sets_metadata_summaries,
-            next_token: page.next_token,
-        })
-    });
+    let pages = candidates(service, datastore_id, criteria, MOST_EXAMINED);
     let mut pages = std::pin::pin!(pages);
     let mut seen = HashSet::new();
     let mut found = Found {
@@ -85,6 +68,37 @@ pub async fn all(
         found.image_sets.push(summary);
     }
     Ok(found)
+}
+
+/// What the service finds, oldest first, as it is asked for: all that match, and perhaps more.
+///
+/// More than `ceiling` of them are a `Validation` error.
+pub(crate) fn candidates<'a>(
+    service: &'a dyn HealthImaging,
+    datastore_id: &'a DatastoreId,
+    criteria: &Criteria,
+    ceiling: usize,
+) -> impl Stream<Item = Result<ImageSetsMetadataSummary>> + Send + 'a {
+    let wanted = SearchCriteria {
+        filters: criteria.filters(),
+        sort: Some(STEADY),
+    };
+    let page_size = service.limits().page_size;
+    sweep(ceiling, move |next_token| {
+        let request = SearchImageSetsRequest {
+            datastore_id: datastore_id.clone(),
+            search_criteria: wanted.clone(),
+            next_token,
+            max_results: Some(page_size),
+        };
+        async move {
+            let page = service.search_image_sets(request).await?;
+            Ok(Page {
+                items: page.image_sets_metadata_summaries,
+                next_token: page.next_token,
+            })
+        }
+    })
 }
 
 /// Whether an image set belongs to the primary hierarchy. Its version says nothing about that.

@@ -1,0 +1,144 @@
+//! One instance becomes one file.
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
+use healthimaging::{Body, DicomWeb, Result};
+use healthimaging_objects::{Place, Writing};
+
+use super::Export;
+use super::items::{Instance, Item};
+use crate::work::{ItemError, ItemOutcome, ItemResult, Journal};
+
+/// Writes files, and records what became of each.
+pub(super) struct Writer<'a> {
+    pub(super) export: &'a Export,
+    pub(super) dicomweb: &'a dyn DicomWeb,
+    pub(super) output: &'a Place,
+    pub(super) journal: &'a dyn Journal,
+}
+
+/// What was written.
+struct Written {
+    transfer_syntax_uid: String,
+    sha256: String,
+    bytes: u64,
+}
+
+impl Writer<'_> {
+    /// Carries an item out; one that fails is recorded, and one that is cancelled in the middle is not.
+    pub(super) async fn carry_out(&self, item: Item) -> Result<()> {
+        let Item {
+            name,
+            image_set_id,
+            is_primary,
+            instance,
+        } = item;
+        let set = (!is_primary).then(|| image_set_id.clone());
+        let written = match instance {
+            Ok(instance) => self.write(&name, instance, set).await.transpose(),
+            Err(error) => Some(Err(error)),
+        };
+        let Some(written) = written else {
+            return Ok(());
+        };
+        let mut details = Map::new();
+        details.insert("is_primary".to_owned(), is_primary.into());
+        let (result, error) = match written {
+            Ok(written) => {
+                details.extend(written.details());
+                (ItemResult::Written, None)
+            }
+            Err(error) => {
+                tracing::warn!(?error, %image_set_id, "a file was not exported");
+                (ItemResult::Failed, Some(ItemError::from(&error)))
+            }
+        };
+        let outcome = ItemOutcome {
+            item: name,
+            image_set_id: Some(image_set_id),
+            result,
+            details,
+            error,
+        };
+        self.journal.record(outcome).await
+    }
+
+    /// Writes a file; nothing is left of it when the job is cancelled meanwhile.
+    async fn write(
+        &self,
+        name: &str,
+        instance: Instance,
+        image_set_id: Option<healthimaging::ImageSetId>,
+    ) -> Result<Option<Written>> {
+        let syntax = self.export.transfer_syntax_uid.clone();
+        let request = RetrieveInstanceRequest {
+            datastore_id: self.export.datastore_id.clone(),
+            study_instance_uid: instance.study,
+            series_instance_uid: instance.series,
+            sop_instance_uid: instance.sop,
+            image_set_id,
+            transfer_syntax: syntax.map_or(TransferSyntaxChoice::Stored, TransferSyntaxChoice::Uid),
+        };
+        let found = self.dicomweb.retrieve_instance(request).await?;
+        let mut writing = self.output.create(name).await?;
+        let copied = tokio::select! {
+            copied = copy(found.instance, &mut writing) => copied.map(Some),
+            () = self.journal.cancelled().cancelled() => Ok(None),
+        };
+        match copied {
+            Ok(Some((sha256, bytes))) => {
+                writing.finish().await?;
+                Ok(Some(Written {
+                    transfer_syntax_uid: found.transfer_syntax_uid,
+                    sha256,
+                    bytes,
+                }))
+            }
+            unfinished => {
+                if let Err(error) = writing.abandon().await {
+                    tracing::warn!(?error, "an unfinished file could not be taken back");
+                }
+                unfinished.map(|_| None)
+            }
+        }
+    }
+}
+
+impl Written {
+    fn details(self) -> Map<String, Value> {
+        let details = json!({
+            "transfer_syntax_uid": self.transfer_syntax_uid,
+            "sha256": self.sha256,
+            "size_in_bytes": self.bytes,
+        });
+        match details {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// Copies a body; its SHA-256 in hexadecimal, and its length.
+async fn copy(from: Body, to: &mut Writing) -> Result<(String, u64)> {
+    let mut pieces = from.into_stream();
+    let (mut digest, mut length) = (Sha256::new(), 0);
+    while let Some(piece) = pieces.try_next().await? {
+        digest.update(&piece);
+        length += Bytes::len(&piece) as u64;
+        to.write(piece).await?;
+    }
+    Ok((hex(&digest.finalize()), length))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
