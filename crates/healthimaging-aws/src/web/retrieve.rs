@@ -1,0 +1,122 @@
+//! WADO-RS: instances and metadata.
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use healthimaging::model::{
+    DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
+    SeriesMetadataRequest, TransferSyntaxChoice,
+};
+use healthimaging::{Body, Error, ErrorKind, ImageSetId, Result};
+use http::header;
+
+use super::part10;
+use super::request::{Answer, Web};
+
+/// Metadata documents of a whole series; beyond what the service keeps.
+const MOST_METADATA: u64 = 512 * 1024 * 1024;
+
+pub(super) async fn instance(
+    web: &Web,
+    request: RetrieveInstanceRequest,
+) -> Result<RetrieveInstanceResponse> {
+    let accept = match &request.transfer_syntax {
+        TransferSyntaxChoice::Stored => "application/dicom; transfer-syntax=*".to_owned(),
+        TransferSyntaxChoice::Uid(uid) => format!("application/dicom; transfer-syntax={uid}"),
+    };
+    let path = format!(
+        "/studies/{}/series/{}/instances/{}{}",
+        request.study_instance_uid,
+        request.series_instance_uid,
+        request.sop_instance_uid,
+        of_set(request.image_set_id.as_ref()),
+    );
+    let answer = web.get(&request.datastore_id, &path, &accept).await?;
+    let (transfer_syntax_uid, instance) = transfer_syntax(answer).await?;
+    Ok(RetrieveInstanceResponse {
+        transfer_syntax_uid,
+        instance,
+    })
+}
+
+/// The transfer syntax that the file itself tells, which no proxy can have changed.
+async fn transfer_syntax(answer: Answer) -> Result<(String, Body)> {
+    let length = answer.body.length();
+    let mut pieces = answer.body.into_stream();
+    let mut head = BytesMut::new();
+    while head.len() < part10::HEAD
+        && let Some(piece) = pieces.try_next().await?
+    {
+        head.extend_from_slice(&piece);
+    }
+    let told = part10::meta(&head).transfer_syntax_uid;
+    let uid = told
+        .or_else(|| parameter(&answer.headers))
+        .ok_or_else(|| unreadable("a file without a transfer syntax"))?;
+    let whole = stream::once(async move { Ok(head.freeze()) }).chain(pieces);
+    Ok((uid, Body::from_stream(whole.boxed(), length)))
+}
+
+/// `transfer-syntax` of the media type.
+fn parameter(headers: &http::HeaderMap) -> Option<String> {
+    let media = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    media.split(';').find_map(|part| {
+        part.trim()
+            .strip_prefix("transfer-syntax=")
+            .map(|uid| uid.trim_matches('"').to_owned())
+    })
+}
+
+pub(super) async fn instance_metadata(
+    web: &Web,
+    request: &InstanceMetadataRequest,
+) -> Result<DicomJson> {
+    let path = format!(
+        "/studies/{}/series/{}/instances/{}/metadata{}",
+        request.study_instance_uid,
+        request.series_instance_uid,
+        request.sop_instance_uid,
+        of_set(request.image_set_id.as_ref()),
+    );
+    let answer = web.get(&request.datastore_id, &path, JSON).await?;
+    let found = data_sets(answer).await?;
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::not_found("this instance has no metadata"))
+}
+
+pub(super) async fn series_metadata(
+    web: &Web,
+    request: &SeriesMetadataRequest,
+) -> Result<Vec<DicomJson>> {
+    let path = format!(
+        "/studies/{}/series/{}/metadata{}",
+        request.study_instance_uid,
+        request.series_instance_uid,
+        of_set(request.image_set_id.as_ref()),
+    );
+    data_sets(web.get(&request.datastore_id, &path, JSON).await?).await
+}
+
+pub(super) const JSON: &str = "application/dicom+json";
+
+fn of_set(set: Option<&ImageSetId>) -> String {
+    set.map(|id| format!("?imageSetId={id}"))
+        .unwrap_or_default()
+}
+
+/// The data sets of an answer; none where it has no content.
+pub(super) async fn data_sets(answer: Answer) -> Result<Vec<DicomJson>> {
+    let body: Bytes = answer.body.collect(MOST_METADATA).await?;
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&body).map_err(|cause| unreadable("no DICOM JSON").with_source(cause))
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Service,
+        format!("DICOMweb of AWS HealthImaging answered with {what}"),
+    )
+}

@@ -1,0 +1,238 @@
+//! The response of a store (`PS3.18 §I.2`): which file went where.
+
+use std::collections::BTreeMap;
+
+use healthimaging::model::{
+    DicomJson, FailedInstance, ImageSetsMetadataSummary, Operator, SearchCriteria, SearchFilter,
+    SearchImageSetsRequest, SearchValue, StoreInstancesResponse, StoredInstance,
+};
+use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result};
+use serde_json::Value;
+
+use super::Item;
+use crate::config::Aws;
+use crate::web::request::{Answer, refusal};
+
+/// Failure reason "processing failure" (`PS3.4 Table B.2-1`).
+pub(super) const PROCESSING_FAILURE: u16 = 0x0110;
+
+const STORED: &str = "00081199";
+const FAILED: &str = "00081198";
+const SOP_CLASS: &str = "00081150";
+const SOP_INSTANCE: &str = "00081155";
+const FAILURE_REASON: &str = "00081197";
+const WARNING_REASON: &str = "00081196";
+const RETRIEVE_URL: &str = "00081190";
+/// A store's response tells some hundred bytes a file.
+const MOST: u64 = 16 * 1024 * 1024;
+
+/// Reads the outcomes; an answer without any is an error.
+pub(super) async fn read(
+    aws: &Aws,
+    datastore: &DatastoreId,
+    items: &[Item],
+    answer: Answer,
+) -> Result<StoreInstancesResponse> {
+    if !matches!(answer.status, 200 | 202 | 409) {
+        return Err(refusal(answer).await);
+    }
+    let (status, headers) = (answer.status, answer.headers.clone());
+    let body = answer.body.collect(MOST).await?;
+    let Some(response) = response(&body) else {
+        let answer = Answer {
+            status,
+            headers,
+            body: body.into(),
+        };
+        return Err(if status == 409 {
+            refusal(answer).await
+        } else {
+            Error::new(
+                ErrorKind::Service,
+                "AWS HealthImaging did not tell which files it stored",
+            )
+        });
+    };
+    let mut places = Places(items.iter().collect());
+    let mut homes = Homes::new(aws, datastore);
+    let mut outcomes = StoreInstancesResponse {
+        stored: Vec::new(),
+        failed: Vec::new(),
+    };
+    for item in sequence(&response, STORED) {
+        let position = places.take(text(item, SOP_INSTANCE));
+        outcomes.stored.push(homes.stored(position, item).await?);
+    }
+    for item in sequence(&response, FAILED) {
+        let position = places.take(text(item, SOP_INSTANCE));
+        outcomes.failed.push(failed(position, item));
+    }
+    outcomes.failed.extend(places.0.into_iter().map(untold));
+    Ok(outcomes)
+}
+
+/// The data set of the response, bare or in a list.
+fn response(body: &[u8]) -> Option<DicomJson> {
+    let found = match serde_json::from_slice(body).ok()? {
+        Value::Array(list) => list.into_iter().next()?,
+        found => found,
+    };
+    match found {
+        Value::Object(found) if found.contains_key(STORED) || found.contains_key(FAILED) => {
+            Some(found)
+        }
+        _ => None,
+    }
+}
+
+fn sequence<'a>(item: &'a DicomJson, tag: &str) -> impl Iterator<Item = &'a DicomJson> + use<'a> {
+    let items = item.get(tag).and_then(|element| element.get("Value"));
+    let items = items.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_object)
+}
+
+fn first<'a>(item: &'a DicomJson, tag: &str) -> Option<&'a Value> {
+    item.get(tag)?.get("Value")?.get(0)
+}
+
+fn text<'a>(item: &'a DicomJson, tag: &str) -> Option<&'a str> {
+    first(item, tag)?.as_str()
+}
+
+fn code(item: &DicomJson, tag: &str) -> Option<u16> {
+    u16::try_from(first(item, tag)?.as_u64()?).ok()
+}
+
+/// Files whose outcome has not been read yet.
+struct Places<'a>(Vec<&'a Item>);
+
+impl Places<'_> {
+    /// The first one that says it is this instance; the first that says nothing, else.
+    fn take(&mut self, sop_instance: Option<&str>) -> usize {
+        let says = |wanted: Option<&str>| {
+            let mut items = self.0.iter();
+            items.position(|item| item.meta.sop_instance_uid.as_deref() == wanted)
+        };
+        let found = says(sop_instance)
+            .or_else(|| says(None))
+            .unwrap_or_default();
+        if found < self.0.len() {
+            self.0.remove(found).position
+        } else {
+            0
+        }
+    }
+}
+
+fn failed(position: usize, item: &DicomJson) -> FailedInstance {
+    let reason = code(item, FAILURE_REASON).unwrap_or(PROCESSING_FAILURE);
+    FailedInstance {
+        position,
+        sop_class_uid: text(item, SOP_CLASS).map(str::to_owned),
+        sop_instance_uid: text(item, SOP_INSTANCE).map(str::to_owned),
+        failure_reason: reason,
+        message: meaning(reason).to_owned(),
+    }
+}
+
+fn untold(item: &Item) -> FailedInstance {
+    FailedInstance {
+        position: item.position,
+        sop_class_uid: item.meta.sop_class_uid.clone(),
+        sop_instance_uid: item.meta.sop_instance_uid.clone(),
+        failure_reason: PROCESSING_FAILURE,
+        message: "AWS HealthImaging did not tell what became of this file".to_owned(),
+    }
+}
+
+/// What a failure reason means (`PS3.18 Table I.2-2`).
+fn meaning(reason: u16) -> &'static str {
+    match reason {
+        0xA700..=0xA7FF => "refused: out of resources",
+        0xA900..=0xA9FF => "refused: the data set does not match the SOP class or the study",
+        0xC122 => "refused: the transfer syntax is not supported",
+        0xC000..=0xCFFF => "refused: the file cannot be understood",
+        0x0110 => "processing failed",
+        0x0117 => "refused: the SOP Instance UID is not valid",
+        0x0122 => "refused: the SOP class is not supported",
+        0x0124 => "refused: not authorised",
+        _ => "refused: the reason is in the code",
+    }
+}
+
+/// Where stored instances are: their image sets, asked for once a series.
+struct Homes<'a> {
+    aws: &'a Aws,
+    datastore: &'a DatastoreId,
+    known: BTreeMap<String, Vec<ImageSetsMetadataSummary>>,
+}
+
+impl<'a> Homes<'a> {
+    fn new(aws: &'a Aws, datastore: &'a DatastoreId) -> Self {
+        Self {
+            aws,
+            datastore,
+            known: BTreeMap::new(),
+        }
+    }
+
+    async fn stored(&mut self, position: usize, item: &DicomJson) -> Result<StoredInstance> {
+        let url = text(item, RETRIEVE_URL).unwrap_or_default();
+        let series = after(url, "/series/");
+        let sets = self.of_series(&series).await?;
+        let named = after(url, "imageSetId=");
+        let named = ImageSetId::try_from(named).ok();
+        let primary = sets.iter().find(|set| set.is_primary == Some(true));
+        // Newest change first: without a name it is the set that was just written.
+        let home = named
+            .or_else(|| primary.or(sets.first()).map(|set| set.image_set_id.clone()))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Service,
+                    "an instance was stored, but its image set is not found yet; search again later",
+                )
+            })?;
+        Ok(StoredInstance {
+            position,
+            sop_class_uid: text(item, SOP_CLASS).unwrap_or_default().to_owned(),
+            sop_instance_uid: text(item, SOP_INSTANCE).unwrap_or_default().to_owned(),
+            study_instance_uid: after(url, "/studies/"),
+            series_instance_uid: series,
+            is_primary: primary.is_some_and(|set| set.image_set_id == home),
+            image_set_id: home,
+            warning_reason: code(item, WARNING_REASON),
+        })
+    }
+
+    async fn of_series(&mut self, series: &str) -> Result<&[ImageSetsMetadataSummary]> {
+        if !self.known.contains_key(series) {
+            let request = SearchImageSetsRequest {
+                datastore_id: self.datastore.clone(),
+                search_criteria: SearchCriteria {
+                    filters: vec![SearchFilter {
+                        values: vec![SearchValue::SeriesInstanceUid(series.to_owned())],
+                        operator: Operator::Equal,
+                    }],
+                    sort: None,
+                },
+                next_token: None,
+                max_results: None,
+            };
+            let found = self.aws.search_image_sets(request).await?;
+            let found = found.image_sets_metadata_summaries;
+            self.known.insert(series.to_owned(), found);
+        }
+        Ok(self
+            .known
+            .get(series)
+            .map(Vec::as_slice)
+            .unwrap_or_default())
+    }
+}
+
+/// The word that follows a mark in a URL.
+fn after(url: &str, mark: &str) -> String {
+    let rest = url.split_once(mark).map(|(_, rest)| rest);
+    let word = rest.and_then(|rest| rest.split(['/', '?', '&', '#']).next());
+    word.unwrap_or_default().to_owned()
+}
