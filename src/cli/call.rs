@@ -1,13 +1,16 @@
 //! `call`: one tool, from the shell.
 
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use healthimaging::Error;
-use healthimaging_tools::{Ask, Consent, error_document};
+use healthimaging_tools::{Answer, Ask, Consent, error_document};
 use serde_json::{Map, Value};
 
 use super::Outcome;
@@ -27,6 +30,10 @@ pub(super) struct Arguments {
     /// Agree to what the tool plans to erase, unasked
     #[arg(long, short)]
     yes: bool,
+
+    /// Write the picture, or the stored frame, to this file instead of printing it
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
@@ -46,11 +53,41 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         .await;
     backend.close().await;
     let (document, outcome) = match called {
-        Ok(answer) => (answer.structured, Outcome::Done),
+        Ok(answer) => (
+            set_apart(answer, arguments.output.as_deref())?,
+            Outcome::Done,
+        ),
         Err(error) => (error_document(&error), Outcome::Refused),
     };
     terminal::result(&serde_json::to_string_pretty(&Value::Object(document))?)?;
     Ok(outcome)
+}
+
+/// What is printed of an answer; pictures go to a file, as does a frame where a file is named.
+fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>> {
+    let Answer {
+        mut structured,
+        images,
+        ..
+    } = answer;
+    let Some(path) = output else {
+        if !images.is_empty() {
+            terminal::note("The picture was left out; --output FILE writes it to a file.");
+        }
+        return Ok(structured);
+    };
+    let frame = structured.get("image_frame_blob").and_then(Value::as_str);
+    let bytes = match (images.into_iter().next(), frame) {
+        (Some(image), _) => image.data,
+        (None, Some(base64)) => STANDARD.decode(base64).context("the frame is not base64")?,
+        (None, None) => {
+            terminal::note("The answer holds nothing for a file, so none was written.");
+            return Ok(structured);
+        }
+    };
+    std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+    structured.remove("image_frame_blob");
+    Ok(structured)
 }
 
 fn parse(json: &str) -> Result<Map<String, Value>> {

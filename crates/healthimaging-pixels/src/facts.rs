@@ -13,6 +13,12 @@ pub struct FrameFacts {
     pub max: i64,
 }
 
+/// The checksum that the metadata document tells: CRC-32, zlib polynomial.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
 /// Computes checksum and value range of decoded pixels.
 ///
 /// Values are cut to Bits Stored and, when signed, extended from there, so overlay bits above
@@ -22,7 +28,7 @@ pub struct FrameFacts {
 pub fn facts(shape: &FrameShape, pixels: &[u8]) -> FrameFacts {
     let (min, max) = stored_range(shape, pixels, shape.bits_stored);
     FrameFacts {
-        crc32: crc32fast::hash(pixels),
+        crc32: checksum(pixels),
         min,
         max,
     }

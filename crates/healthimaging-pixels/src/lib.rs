@@ -5,6 +5,7 @@
 //! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
 //!   decoding it again.
 //! * [`decode_stored`] reads back what was stored.
+//! * [`render`] turns decoded pixels into a picture that a person can look at.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
 //!
@@ -23,6 +24,7 @@ mod memory_stream;
 mod native;
 mod openjpeg;
 mod openjph;
+mod render;
 mod rle;
 mod samples;
 mod shape;
@@ -31,7 +33,11 @@ mod transfer_syntax;
 pub use decode::{DecodedFrame, Planar, SourceFrame, decode, decode_stored};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
-pub use facts::{FrameFacts, facts};
+pub use facts::{FrameFacts, checksum, facts};
+pub use render::{
+    Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,
+    Window, WindowFunction, decode_to_show, render,
+};
 pub use shape::{FrameShape, PixelRepresentation};
 pub use transfer_syntax::{
     ByteOrder, Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated,

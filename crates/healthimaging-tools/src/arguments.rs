@@ -122,3 +122,45 @@ impl JsonSchema for WaitSeconds {
         json_schema!({ "type": "integer", "minimum": 0, "maximum": 600 })
     }
 }
+
+/// Longest side of a picture in pixels, 16 to 4096.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct PictureSize(u32);
+
+impl PictureSize {
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for PictureSize {
+    fn default() -> Self {
+        Self(512)
+    }
+}
+
+impl TryFrom<i64> for PictureSize {
+    type Error = Error;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match u32::try_from(number) {
+            Ok(number @ 16..=4096) => Ok(Self(number)),
+            _ => Err(Error::validation("max_size must be from 16 to 4096")),
+        }
+    }
+}
+
+impl JsonSchema for PictureSize {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PictureSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 16, "maximum": 4096 })
+    }
+}

@@ -239,6 +239,7 @@ pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
         structured,
         text,
         links: Vec::new(),
+        images: Vec::new(),
     })
 }
 

@@ -11,6 +11,7 @@ mod failure;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod listing;
+mod picture;
 mod protocol;
 mod resources;
 mod schema;
@@ -25,7 +26,7 @@ pub use confirm::{Ask, Confirm, Consent, Round};
 pub use context::Progress;
 pub use failure::error_document;
 pub use server::{Offer, Server, ServerOptions};
-pub use tool::{Answer, Arguments, Definition, Effect, Link, ToolEntry};
+pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;
 pub use transport::{HttpOptions, http_service, serve, serve_stdio};

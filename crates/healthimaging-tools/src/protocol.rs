@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
     CompleteResult, ContentBlock, DiscoverResult, ElicitRequest, ElicitRequestParams, ElicitResult,
@@ -224,6 +226,12 @@ fn describe(tool: &ToolEntry) -> Tool {
 
 fn success(answer: Answer) -> CallToolResult {
     let mut content = vec![ContentBlock::text(answer.text)];
+    content.extend(
+        answer
+            .images
+            .into_iter()
+            .map(|image| ContentBlock::image(STANDARD.encode(&image.data), image.media_type)),
+    );
     content.extend(answer.links.into_iter().map(|link| {
         let resource = Resource::new(link.uri, link.name)
             .with_mime_type(link.media_type)

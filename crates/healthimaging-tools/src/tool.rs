@@ -79,6 +79,7 @@ pub(crate) struct Reply<T> {
     output: T,
     text: String,
     links: Vec<Link>,
+    images: Vec<Image>,
 }
 
 impl<T> Reply<T> {
@@ -88,12 +89,19 @@ impl<T> Reply<T> {
             output,
             text: text.into(),
             links: Vec::new(),
+            images: Vec::new(),
         }
     }
 
     /// Adds where more can be read.
     pub(crate) fn with_link(mut self, link: Link) -> Self {
         self.links.push(link);
+        self
+    }
+
+    /// Adds a picture to look at.
+    pub(crate) fn with_image(mut self, image: Image) -> Self {
+        self.images.push(image);
         self
     }
 }
@@ -111,6 +119,25 @@ pub struct Link {
     pub size: u64,
 }
 
+/// A picture, as the bytes of a file.
+#[derive(Clone)]
+pub struct Image {
+    /// The file.
+    pub data: Vec<u8>,
+    /// Its media type.
+    pub media_type: &'static str,
+}
+
+impl fmt::Debug for Image {
+    /// Leaves the picture out: it is patient data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("media_type", &self.media_type)
+            .field("bytes", &self.data.len())
+            .finish()
+    }
+}
+
 /// The answer of any tool.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -120,6 +147,8 @@ pub struct Answer {
     pub text: String,
     /// Where more can be read.
     pub links: Vec<Link>,
+    /// Pictures to look at.
+    pub images: Vec<Image>,
 }
 
 /// What a client is told about a tool.
@@ -253,6 +282,7 @@ fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
         structured,
         text,
         links: reply.links,
+        images: reply.images,
     })
 }
 

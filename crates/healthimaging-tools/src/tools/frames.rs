@@ -1,26 +1,39 @@
-//! Frames as they are stored.
+//! Frames: as they are stored, or as pictures.
+
+use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use healthimaging::model::GetImageFrameRequest;
-use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, Result};
+use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid};
+use healthimaging_pixels::{PictureFormat, WindowFunction};
 
+use crate::arguments::PictureSize;
 use crate::context::Context;
-use crate::tool::{Effect, Reply, Tool};
+use crate::picture::{self, Contrast, Drawn, Located, Which, Wish};
+use crate::tool::{Effect, Image, Reply, Tool};
 
-/// Longest frame that is returned, in bytes as stored.
-const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
-
-/// Get one frame as stored (usually HTJ2K), base64. Frame ids are in the metadata of the image set.
+/// Get one frame, as stored (usually HTJ2K, base64) or as a picture to look at. Name it by
+/// image_frame_information (ids are in the metadata), or by sop_instance_uid and frame_number.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
     datastore_id: Option<DatastoreId>,
     image_set_id: ImageSetId,
-    image_frame_information: ImageFrameInformation,
+    image_frame_information: Option<ImageFrameInformation>,
+    sop_instance_uid: Option<Uid>,
+    frame_number: Option<NonZeroU32>,
+    #[serde(default)]
+    format: Format,
+    /// Window of a grey picture; the file's when left out.
+    window_center: Option<f64>,
+    window_width: Option<f64>,
+    /// Window over all values of the frame.
+    auto_window: Option<bool>,
+    /// Longest side of a picture; 512 when left out.
+    max_size: Option<PictureSize>,
 }
 
 /// Which frame, as the API spells it.
@@ -30,39 +43,180 @@ struct ImageFrameInformation {
     image_frame_id: ImageFrameId,
 }
 
-/// A stored frame.
+/// How a frame is returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Format {
+    #[default]
+    Stored,
+    Png,
+    Jpeg,
+}
+
+/// A frame; a picture itself goes beside it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct StoredFrame {
-    image_frame_blob: String,
+pub(crate) struct Frame {
+    image_frame_id: ImageFrameId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_frame_blob: Option<String>,
     content_type: String,
     size_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<PictureFacts>,
+}
+
+/// What a picture shows.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct PictureFacts {
+    rows: u32,
+    columns: u32,
+    original_rows: u32,
+    original_columns: u32,
+    sop_instance_uid: String,
+    frame_number: usize,
+    number_of_frames: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_center: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_width: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voi_lut_function: Option<&'static str>,
 }
 
 impl Tool for GetImageFrame {
     const NAME: &'static str = "get_image_frame";
     const TITLE: &'static str = "Get image frame";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}}"#;
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}, "format": "png"}"#;
     const EFFECT: Effect = Effect::Reads;
-    type Output = StoredFrame;
+    type Output = Frame;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let request = GetImageFrameRequest {
-            datastore_id: context.datastore(self.datastore_id).await?,
-            image_set_id: self.image_set_id,
-            image_frame_id: self.image_frame_information.image_frame_id,
+        let which = self.which()?;
+        let wish = self.wish()?;
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let service = context.service();
+        if let Some(wish) = wish {
+            let (located, drawn) =
+                picture::picture(service, &datastore_id, &self.image_set_id, &which, wish).await?;
+            return Ok(shown(located, drawn, wish.format));
+        }
+        let id = match which {
+            Which::Id(id) => id,
+            Which::Number(..) => {
+                picture::locate(service, &datastore_id, &self.image_set_id, &which)
+                    .await?
+                    .image_frame_id
+            }
         };
-        let found = context.service().get_image_frame(request).await?;
-        let frame = found.image_frame.collect(LONGEST_FRAME).await?;
+        let stored = picture::fetch(service, &datastore_id, &self.image_set_id, &id).await?;
+        let size = stored.bytes.len();
         let text = format!(
-            "{} bytes of {} in image_frame_blob.",
-            frame.len(),
-            found.content_type
+            "{size} bytes of {} in image_frame_blob.",
+            stored.content_type
         );
-        let output = StoredFrame {
-            image_frame_blob: STANDARD.encode(&frame),
-            content_type: found.content_type,
-            size_bytes: frame.len(),
+        let output = Frame {
+            image_frame_id: id,
+            image_frame_blob: Some(STANDARD.encode(&stored.bytes)),
+            content_type: stored.content_type,
+            size_bytes: size,
+            picture: None,
         };
         Ok(Reply::new(output, text))
     }
+}
+
+impl GetImageFrame {
+    /// The frame that is meant.
+    fn which(&self) -> Result<Which> {
+        match (&self.image_frame_information, &self.sop_instance_uid) {
+            (Some(information), None) if self.frame_number.is_none() => {
+                Ok(Which::Id(information.image_frame_id.clone()))
+            }
+            (None, Some(uid)) => Ok(Which::Number(
+                uid.clone(),
+                self.frame_number.map_or(1, NonZeroU32::get),
+            )),
+            (None, None) => Err(Error::validation(
+                "name the frame: give image_frame_information, or sop_instance_uid and frame_number",
+            )),
+            _ => Err(Error::validation(
+                "name the frame in one way: image_frame_information, or sop_instance_uid and \
+                 frame_number",
+            )),
+        }
+    }
+
+    /// How a picture is wanted, where one is.
+    fn wish(&self) -> Result<Option<Wish>> {
+        let format = match self.format {
+            Format::Png => PictureFormat::Png,
+            Format::Jpeg => PictureFormat::Jpeg,
+            Format::Stored => {
+                let of_pictures = self.window_center.is_some()
+                    || self.window_width.is_some()
+                    || self.auto_window.is_some()
+                    || self.max_size.is_some();
+                if of_pictures {
+                    return Err(Error::validation(
+                        "windows and max_size are for pictures: give format png or jpeg",
+                    ));
+                }
+                return Ok(None);
+            }
+        };
+        Ok(Some(Wish {
+            format,
+            max_size: self.max_size.unwrap_or_default(),
+            contrast: Contrast::of(
+                self.window_center,
+                self.window_width,
+                self.auto_window == Some(true),
+            )?,
+        }))
+    }
+}
+
+fn shown(located: Located, drawn: Drawn, format: PictureFormat) -> Reply<Frame> {
+    let picture = PictureFacts {
+        rows: drawn.rows,
+        columns: drawn.columns,
+        original_rows: drawn.original_rows,
+        original_columns: drawn.original_columns,
+        sop_instance_uid: located.sop_instance_uid,
+        frame_number: located.index + 1,
+        number_of_frames: located.count,
+        window_center: drawn.window.map(|window| window.center),
+        window_width: drawn.window.map(|window| window.width),
+        voi_lut_function: drawn.window.map(|window| match window.function {
+            WindowFunction::Linear => "LINEAR",
+            WindowFunction::LinearExact => "LINEAR_EXACT",
+            WindowFunction::Sigmoid => "SIGMOID",
+        }),
+    };
+    let text = format!(
+        "Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.",
+        picture.frame_number,
+        picture.number_of_frames,
+        picture.original_columns,
+        picture.original_rows,
+        picture.columns,
+        picture.rows,
+        drawn.window.map_or_else(String::new, |window| format!(
+            ", window {} / {}",
+            window.center, window.width
+        )),
+    );
+    let output = Frame {
+        image_frame_id: located.image_frame_id,
+        image_frame_blob: None,
+        content_type: format.media_type().to_owned(),
+        size_bytes: drawn.file.len(),
+        picture: Some(picture),
+    };
+    Reply::new(output, text).with_image(Image {
+        data: drawn.file,
+        media_type: format.media_type(),
+    })
 }
