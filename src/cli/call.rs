@@ -86,7 +86,7 @@ fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>
         }
     };
     std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
-    structured.remove("image_frame_blob");
+    structured.shift_remove("image_frame_blob");
     Ok(structured)
 }
 
