@@ -87,7 +87,7 @@ delegate! {
     HealthImaging;
     {
         fn limits(&self) -> Limits {
-            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None }
+            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
         }
     }
     create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,

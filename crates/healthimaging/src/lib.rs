@@ -8,6 +8,7 @@ mod dicomweb;
 mod error;
 mod id;
 mod operation;
+mod paced;
 mod page;
 mod read_only;
 mod service;
@@ -23,6 +24,7 @@ pub use id::{
     Uid, VersionId,
 };
 pub use operation::{Limits, Operation, Rate};
+pub use paced::{Pace, Paced};
 pub use page::{Page, sweep};
 pub use read_only::ReadOnly;
 pub use service::HealthImaging;

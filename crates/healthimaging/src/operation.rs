@@ -92,4 +92,6 @@ pub struct Limits {
     pub page_size: u32,
     /// Allowed rate of an operation; `None` where there is no limit.
     pub rate: fn(Operation) -> Option<Rate>,
+    /// Allowed rate of each call of DICOMweb; `None` where there is no limit.
+    pub web_rate: Option<Rate>,
 }

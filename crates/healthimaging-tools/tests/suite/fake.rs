@@ -206,6 +206,7 @@ impl HealthImaging for Fake {
         Limits {
             page_size: 50,
             rate: |_| None,
+            web_rate: None,
         }
     }
 
