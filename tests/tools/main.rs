@@ -9,6 +9,7 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod export;
 mod rig;
 mod search;
 
@@ -23,6 +24,17 @@ use rig::Opening;
 macro_rules! cases {
     ($back_end:ident, $open:path) => {
         cases! { @list $back_end, $open;
+            export {
+                a_whole_data_store_is_exported,
+                a_study_a_series_an_instance_are_exported_alone,
+                image_sets_are_chosen_by_when_they_were_made,
+                image_sets_that_are_not_primary_are_exported_when_asked_for,
+                an_edit_is_in_the_files,
+                files_have_the_transfer_syntax_that_is_asked_for,
+                what_cannot_be_exported_is_refused_with_the_reason,
+                a_job_is_started_once_a_token,
+                what_is_exported_and_imported_again_is_the_same,
+            }
             search {
                 everything_is_found_without_criteria,
             }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod datastores;
+mod export_jobs;
 mod frames;
 mod image_sets;
 mod import_jobs;
@@ -18,15 +19,18 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<datastores::DeleteDatastore>(),
     ToolEntry::planned::<changes::DeleteImageSet>(),
     ToolEntry::of::<datastores::GetDatastore>(),
+    ToolEntry::of::<export_jobs::GetDicomExportJob>(),
     ToolEntry::of::<import_jobs::GetDicomImportJob>(),
     ToolEntry::of::<frames::GetImageFrame>(),
     ToolEntry::of::<image_sets::GetImageSet>(),
     ToolEntry::of::<metadata::GetImageSetMetadata>(),
     ToolEntry::of::<datastores::ListDatastores>(),
+    ToolEntry::of::<export_jobs::ListDicomExportJobs>(),
     ToolEntry::of::<import_jobs::ListDicomImportJobs>(),
     ToolEntry::of::<image_sets::ListImageSetVersions>(),
     ToolEntry::of::<tags::ListTagsForResource>(),
     ToolEntry::of::<search::SearchImageSets>(),
+    ToolEntry::of::<export_jobs::StartDicomExportJob>(),
     ToolEntry::of::<import_jobs::StartDicomImportJob>(),
     ToolEntry::of::<tags::TagResource>(),
     ToolEntry::of::<tags::UntagResource>(),

@@ -23,6 +23,9 @@ use crate::work::{Journal, Tools};
 
 use items::{Item, Walk};
 
+/// The tool that starts exports, whoever asks: its jobs are listed by that.
+pub const TOOL: &str = "start_dicom_export_job";
+
 /// Files that are written at once.
 const AT_ONCE: usize = 6;
 

@@ -1,0 +1,302 @@
+//! Export jobs: start, get, list. The AWS API has none: they are jobs of this server.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use healthimaging::model::{DatastoreStatus, GetDatastoreRequest};
+use healthimaging::{
+    ClientToken, DatastoreId, Error, JobId, JobName, NextToken, ObjectUri, Result, RoleArn,
+    Timestamp, Uid,
+};
+use healthimaging_workflows::export::{self, Export};
+use healthimaging_workflows::find::{Criteria, Moment, Span};
+use healthimaging_workflows::{Job, JobFilter, JobState, NewJob, Work};
+
+use crate::arguments::{MaxResults, WaitSeconds};
+use crate::context::Context;
+use crate::listing;
+use crate::tool::{Effect, Reply, Tool};
+
+/// Jobs that the ledger is asked for at once.
+const PAGE_SIZE: u32 = 50;
+
+/// Export instances as DICOM files, `study/series/instance.dcm` below an s3:// or file:/// folder, with
+/// a manifest, as a job. Everything, unless narrowed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartDicomExportJob {
+    datastore_id: Option<DatastoreId>,
+    output_s3_uri: ObjectUri,
+    /// Not used: this server's credentials write.
+    data_access_role_arn: Option<RoleArn>,
+    job_name: Option<JobName>,
+    client_token: Option<ClientToken>,
+    study_instance_uid: Option<Uid>,
+    series_instance_uid: Option<Uid>,
+    sop_instance_uid: Option<Uid>,
+    /// Image sets made until then: 2026-01-31T12:00:00Z.
+    submitted_before: Option<Moment>,
+    submitted_after: Option<Moment>,
+    /// Of the files; as stored, when left out.
+    transfer_syntax_uid: Option<Uid>,
+    include_non_primary: Option<bool>,
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl Tool for StartDicomExportJob {
+    const NAME: &'static str = export::TOOL;
+    const TITLE: &'static str = "Start DICOM export job";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "output_s3_uri": "s3://bucket/export/", "study_instance_uid": "1.2.840.113619.2.1", "wait_seconds": 60}"#;
+    const EFFECT: Effect = Effect::Writes;
+    type Output = ExportJobProperties;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let submitted = Span {
+            from: self.submitted_after,
+            to: self.submitted_before,
+        };
+        let is_open = submitted.from.is_none() && submitted.to.is_none();
+        let role_is_unused = self.data_access_role_arn.is_some();
+        let export = Export {
+            datastore_id: datastore_id.clone(),
+            output_uri: self.output_s3_uri,
+            criteria: Criteria {
+                study_instance_uid: self.study_instance_uid,
+                series_instance_uid: self.series_instance_uid,
+                created_at: (!is_open).then_some(submitted),
+                ..Criteria::default()
+            },
+            sop_instance_uid: self.sop_instance_uid,
+            include_non_primary: self.include_non_primary == Some(true),
+            transfer_syntax_uid: self.transfer_syntax_uid,
+            data_access_role_arn: self.data_access_role_arn,
+            allowed_paths: Vec::new(),
+        };
+        export.check(&context.ledger().tools().objects)?;
+        check_datastore(context, &datastore_id).await?;
+        let new = NewJob {
+            tool: Self::NAME,
+            job_name: self.job_name,
+            client_token: self.client_token,
+            datastore_id,
+            work: Work::Export(export.clone()),
+        };
+        let job = context.run_job(new, self.wait_seconds).await?;
+        let job = ExportJobProperties::of(job, export)?;
+        let mut text = job.in_words();
+        if role_is_unused {
+            text.push_str(
+                " data_access_role_arn is not used: this server's own credentials write.",
+            );
+        }
+        Ok(Reply::new(job, text))
+    }
+}
+
+async fn check_datastore(context: &Context, datastore_id: &DatastoreId) -> Result<()> {
+    let request = GetDatastoreRequest {
+        datastore_id: datastore_id.clone(),
+    };
+    let found = context.service().get_datastore(request).await?;
+    match found.datastore_properties.datastore_status {
+        DatastoreStatus::Active => Ok(()),
+        other => Err(Error::conflict(format!(
+            "the data store is {other}; only one that is ACTIVE can be exported"
+        ))),
+    }
+}
+
+/// Get how an export job stands.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetDicomExportJob {
+    datastore_id: Option<DatastoreId>,
+    job_id: JobId,
+}
+
+/// An export job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FoundExportJob {
+    job_properties: ExportJobProperties,
+}
+
+impl Tool for GetDicomExportJob {
+    const NAME: &'static str = "get_dicom_export_job";
+    const TITLE: &'static str = "Get DICOM export job";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "job_id": "5c0ffee05c0ffee05c0ffee05c0ffee0"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = FoundExportJob;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let job = context.ledger().get(&self.job_id).await?;
+        match context.ledger().work(&self.job_id).await? {
+            Work::Export(export) if export.datastore_id == datastore_id => {
+                let job_properties = ExportJobProperties::of(job, export)?;
+                let text = job_properties.in_words();
+                Ok(Reply::new(FoundExportJob { job_properties }, text))
+            }
+            _ => Err(Error::not_found(
+                "the data store has no export job of this id; list_dicom_export_jobs lists them",
+            )),
+        }
+    }
+}
+
+/// List the export jobs of a data store, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListDicomExportJobs {
+    datastore_id: Option<DatastoreId>,
+    #[serde(alias = "status")]
+    job_status: Option<JobState>,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
+}
+
+/// Export jobs in brief.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExportJobs {
+    job_summaries: Vec<ExportJobSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
+}
+
+impl Tool for ListDicomExportJobs {
+    const NAME: &'static str = "list_dicom_export_jobs";
+    const TITLE: &'static str = "List DICOM export jobs";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "job_status": "COMPLETED"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = ExportJobs;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let filter = JobFilter {
+            datastore_id: Some(context.datastore(self.datastore_id).await?),
+            job_status: self.job_status,
+            tool: Some(export::TOOL.to_owned()),
+        };
+        let ledger = context.ledger();
+        let fetch = async |next_token, page_size| ledger.list(&filter, next_token, page_size).await;
+        let page = listing::join(self.max_results, self.next_token, PAGE_SIZE, fetch).await?;
+        let next = page.next_token.as_ref();
+        let text = listing::counted(page.items.len(), "export job", "export jobs", next);
+        let output = ExportJobs {
+            job_summaries: page.items.into_iter().map(ExportJobSummary::of).collect(),
+            next_token: page.next_token,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// An export job in brief.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct ExportJobSummary {
+    job_id: JobId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_name: Option<JobName>,
+    job_status: JobState,
+    datastore_id: DatastoreId,
+    submitted_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    files_done: u64,
+    files_failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl ExportJobSummary {
+    fn of(job: Job) -> Self {
+        Self {
+            job_id: job.job_id,
+            job_name: job.job_name,
+            job_status: job.job_status,
+            datastore_id: job.datastore_id,
+            submitted_at: job.submitted_at,
+            ended_at: job.ended_at,
+            files_done: job.items_done,
+            files_failed: job.items_failed,
+            message: job.message,
+        }
+    }
+}
+
+/// All about an export job.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct ExportJobProperties {
+    #[serde(flatten)]
+    job: ExportJobSummary,
+    /// Folder of the manifest.
+    output_s3_uri: ObjectUri,
+    /// Folder of the files.
+    files_s3_uri: ObjectUri,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_written: Option<u64>,
+    /// What was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    non_primary_image_sets_left_out: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_access_role_arn: Option<RoleArn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    study_instance_uid: Option<Uid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series_instance_uid: Option<Uid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sop_instance_uid: Option<Uid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitted_before: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitted_after: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer_syntax_uid: Option<Uid>,
+    include_non_primary: bool,
+}
+
+impl ExportJobProperties {
+    fn of(job: Job, export: Export) -> Result<Self> {
+        let output_s3_uri = export.outcome_uri(&job.job_id)?;
+        let report = job.report.as_ref();
+        let reported = |name: &str| report?.get(name).and_then(Value::as_u64);
+        let submitted = export.criteria.created_at;
+        Ok(Self {
+            output_s3_uri,
+            files_s3_uri: export.output_uri,
+            files_total: job.items_total,
+            bytes_written: reported("bytes_written"),
+            non_primary_image_sets_left_out: reported("non_primary_image_sets_left_out"),
+            data_access_role_arn: export.data_access_role_arn,
+            study_instance_uid: export.criteria.study_instance_uid,
+            series_instance_uid: export.criteria.series_instance_uid,
+            sop_instance_uid: export.sop_instance_uid,
+            submitted_before: submitted.as_ref().and_then(|span| span.to),
+            submitted_after: submitted.as_ref().and_then(|span| span.from),
+            transfer_syntax_uid: export.transfer_syntax_uid,
+            include_non_primary: export.include_non_primary,
+            job: ExportJobSummary::of(job),
+        })
+    }
+
+    fn in_words(&self) -> String {
+        let ExportJobSummary {
+            job_id,
+            job_status,
+            files_done,
+            files_failed,
+            message,
+            ..
+        } = &self.job;
+        let written = files_done.saturating_sub(*files_failed);
+        let why = message.as_deref().map(|why| format!(" ({why})"));
+        format!(
+            "Export job {job_id} is {job_status}{}: {written} files written, {files_failed} failed.",
+            why.unwrap_or_default()
+        )
+    }
+}
