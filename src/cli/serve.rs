@@ -1,4 +1,4 @@
-//! `serve`: MCP over HTTP.
+//! `serve`: everything over HTTP: MCP, the AWS wire and DICOMweb.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::FutureExt;
 use healthimaging::model::ListDatastoresRequest;
-use healthimaging_http::{RequestBody, Site, Token};
+use healthimaging_http::{AccessKeys, RequestBody, Site, Token};
 use healthimaging_tools::{HttpOptions, http_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Address and port to listen on; other than loopback needs a token
+    /// Address and port to listen on; other than loopback needs a token or access keys
     #[arg(
         long,
         env = "HEALTHIMAGING_HTTP",
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     )]
     http: String,
 
-    /// Bearer token that every request must bring, at least 16 characters
+    /// Bearer token that lets a request in, at least 16 characters
     #[arg(
         long,
         env = "HEALTHIMAGING_HTTP_TOKEN",
@@ -37,6 +37,16 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     http_token: Option<String>,
+
+    /// Access key that lets signed requests in, as ID:SECRET; can be given again
+    #[arg(
+        long,
+        env = "HEALTHIMAGING_HTTP_ACCESS_KEYS",
+        value_name = "ID:SECRET",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    http_access_key: Vec<String>,
 
     /// Name under which clients reach the server, beside its own address; can be given again
     #[arg(
@@ -51,11 +61,14 @@ pub(super) struct Arguments {
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let token = arguments.http_token.filter(|token| !token.is_empty());
     let token = token.as_deref().map(Token::new).transpose()?;
+    let mut keys = arguments.http_access_key;
+    keys.retain(|key| !key.is_empty());
     let address = resolve(&arguments.http).await?;
-    if !address.ip().is_loopback() && token.is_none() {
+    if !address.ip().is_loopback() && token.is_none() && keys.is_empty() {
         bail!(
-            "{} can be reached from other machines, so clients must bring a token: \
-             set HEALTHIMAGING_HTTP_TOKEN, or listen on 127.0.0.1",
+            "{} can be reached from other machines, so clients must show who they are: set \
+             HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS or both, or listen on \
+             127.0.0.1",
             arguments.http
         );
     }
@@ -68,13 +81,20 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 
     let backend = Backend::open(config).await?;
     let stop = CancellationToken::new();
-    let options = http_options(address, arguments.http_host, stop.clone());
+    let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);
-    let mut site = Site::new(probe(&backend)).mount("/mcp", mcp);
+    let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
+    let mut site = Site::new(probe(&backend))
+        .allow_hosts(arguments.http_host)
+        .mount("/mcp", mcp)
+        .serve_back_end(service, dicomweb);
+    if !keys.is_empty() {
+        site = site.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
+    }
     if let Some(token) = token {
         site = site.require(token);
     }
-    terminal::note(&format!("MCP at http://{address}/mcp"));
+    terminal::note(&directions(address, config));
 
     let signalled = stop.clone();
     tokio::spawn(async move {
@@ -84,10 +104,22 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         tracing::info!("stopping");
         signalled.cancel();
     });
-    let served = site.serve(listener, stop).await;
+    site.serve(listener, stop).await;
     backend.close().await;
-    served?;
     Ok(Outcome::Done)
+}
+
+/// Where clients of each kind find what they look for. The `u@` keeps the `runtime-` that SDKs put
+/// before the host of some operations out of the name that they connect to.
+fn directions(address: SocketAddr, config: &Config) -> String {
+    let region = &config.region;
+    format!(
+        "MCP at http://{address}/mcp\n\
+         AWS API at http://u@{address} for any SDK; boto3 and the AWS CLI also take\n\
+         \x20 AWS_ENDPOINT_URL_MEDICAL_IMAGING=http://{address} \
+         AWS_DISABLE_HOST_PREFIX_INJECTION=true AWS_REGION={region}\n\
+         DICOMweb at http://{address}/datastore/DATASTORE_ID"
+    )
 }
 
 /// The first address that the text stands for; a port alone means loopback.

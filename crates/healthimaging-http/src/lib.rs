@@ -1,10 +1,21 @@
-//! The HTTP face: routes, the bearer token, body limits and an orderly end.
+//! The HTTP face: the AWS wire, DICOMweb, and what is mounted beside them.
 //!
-//! What is served comes from outside as a tower service and is mounted on a [`Site`]; this crate
-//! knows neither MCP nor any back end. It is the only one that names axum.
+//! A [`Site`] serves a back end through the contract alone, as the SDKs of AWS and DICOMweb clients
+//! call it, and any tower service, such as that of MCP. It checks who may come in, bounds bodies,
+//! connections and silence, and ends in order. This crate is the only one that names axum.
 
+mod access;
+mod call;
+mod content;
+mod failure;
+mod listen;
+mod patience;
+mod rest;
 mod site;
+mod store;
 mod token;
+mod visitors;
 
+pub use access::AccessKeys;
 pub use site::{RequestBody, Site};
 pub use token::Token;

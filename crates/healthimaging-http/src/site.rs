@@ -12,16 +12,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, RequestExt, Router};
 use futures::future::BoxFuture;
-use healthimaging::{Error, Result};
+use healthimaging::{DicomWeb, HealthImaging, Result};
 use http::{StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use crate::access::{Access, AccessKeys};
 use crate::token::Token;
+use crate::visitors::Visitors;
+use crate::{listen, store};
 
-/// Largest request body in bytes; the MCP service keeps its own, smaller limit.
+/// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
 
 /// How long running requests may take once the site is told to end.
@@ -32,14 +35,17 @@ pub type RequestBody = Body;
 
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// Services under their paths, and `/healthz`.
+/// A back end's two faces, mounted services under their paths, and `/healthz`.
 ///
-/// `/healthz` answers 200 while the probe succeeds and 503 otherwise, and is open to everyone;
-/// everything else asks for the token, once one is required.
+/// `/healthz` answers 200 while the probe succeeds and 503 otherwise, and is open to everyone.
+/// Everything else asks for what [`require`](Self::require) and [`require_keys`](Self::require_keys)
+/// name; without them everyone may come in, so the site must not be reached from other machines.
 pub struct Site {
-    guarded: Router,
+    mounted: Router,
+    back_end: Option<(Arc<dyn HealthImaging>, Arc<dyn DicomWeb>)>,
     probe: Probe,
-    token: Option<Token>,
+    access: Access,
+    hosts: Vec<String>,
     grace: Duration,
 }
 
@@ -47,17 +53,34 @@ impl Site {
     /// An empty site; `probe` says whether the back end answers.
     pub fn new(probe: impl Fn() -> BoxFuture<'static, Result<()>> + Send + Sync + 'static) -> Self {
         Self {
-            guarded: Router::new(),
+            mounted: Router::new(),
+            back_end: None,
             probe: Arc::new(probe),
-            token: None,
+            access: Access::default(),
+            hosts: Vec::new(),
             grace: GRACE,
         }
     }
 
-    /// Asks every request but `/healthz` for this token, as `Authorization: Bearer …`.
+    /// Lets in who brings this token, as `Authorization: Bearer …`.
     #[must_use]
     pub fn require(mut self, token: Token) -> Self {
-        self.token = Some(token);
+        self.access.token = Some(token);
+        self
+    }
+
+    /// Lets in who signs with one of these keys (Signature Version 4). What is mounted takes no
+    /// signatures: it asks for the token then.
+    #[must_use]
+    pub fn require_keys(mut self, keys: AccessKeys) -> Self {
+        self.access.keys = Some(Arc::new(keys));
+        self
+    }
+
+    /// Names hosts under which web pages may ask, beside those of this machine.
+    #[must_use]
+    pub fn allow_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.hosts.extend(hosts);
         self
     }
 
@@ -69,59 +92,63 @@ impl Site {
         S::Response: IntoResponse,
         S::Future: Send + 'static,
     {
-        self.guarded = self.guarded.route_service(path, service);
+        self.mounted = self.mounted.route_service(path, service);
+        self
+    }
+
+    /// Serves a back end: the AWS wire, and DICOMweb under `/datastore/{id}`.
+    #[must_use]
+    pub fn serve_back_end(
+        mut self,
+        service: Arc<dyn HealthImaging>,
+        dicomweb: Arc<dyn DicomWeb>,
+    ) -> Self {
+        self.back_end = Some((service, dicomweb));
         self
     }
 
     /// Serves until `stop` is cancelled; running requests are then given ten seconds.
-    ///
-    /// # Errors
-    /// `Internal` when the listener fails.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let grace = self.grace;
-        let served = axum::serve(listener, self.router())
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        let overdue = async {
-            stop.cancelled().await;
-            tokio::time::sleep(grace).await;
-        };
-        tokio::select! {
-            outcome = served => outcome
-                .map_err(|cause| Error::internal("the HTTP listener failed", cause)),
-            () = overdue => {
-                tracing::warn!("requests still running after the grace period are dropped");
-                Ok(())
-            }
-        }
+        listen::serve(listener, self.router(), stop, grace).await;
     }
 
     fn router(self) -> Router {
-        let guarded = match self.token {
-            Some(token) => self
-                .guarded
-                .layer(middleware::from_fn_with_state(token, admit)),
-            None => self.guarded,
+        let mounted = match &self.access {
+            access if access.is_open() => self.mounted,
+            access => self
+                .mounted
+                .layer(middleware::from_fn_with_state(access.token.clone(), admit)),
         };
         // The limit is set by one layer and put around the body by the other.
-        let limited = guarded
+        let limited = mounted
             .layer(middleware::from_fn(limit_body))
             .layer(DefaultBodyLimit::max(BODY_LIMIT));
-        Router::new()
+        let site = Router::new()
             .route("/healthz", get(health).with_state(self.probe))
-            .merge(limited)
+            .merge(limited);
+        let Some((service, dicomweb)) = self.back_end else {
+            return site;
+        };
+        let visitors = Visitors {
+            is_open: self.access.is_open(),
+            hosts: self.hosts.into(),
+        };
+        site.merge(store::routes(service, dicomweb, self.access, visitors))
     }
 }
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("token", &self.token)
+            .field("access", &self.access)
             .finish_non_exhaustive()
     }
 }
 
-async fn admit(State(token): State<Token>, request: Request, next: Next) -> Response {
-    if token.admits(request.headers()) {
+/// Asks for the token; where there is none, nobody may come in.
+async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
+    if token.is_some_and(|token| token.admits(request.headers())) {
         return next.run(request).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
@@ -163,6 +190,7 @@ mod tests {
     use axum::body::to_bytes;
     use axum::routing::post;
     use futures::FutureExt;
+    use healthimaging::Error;
 
     const SECRET: &str = "0123456789abcdef";
 
@@ -255,7 +283,7 @@ mod tests {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(site(|| Ok(())).serve(listener, stop.clone()));
         stop.cancel();
-        serving.await.unwrap().unwrap();
+        serving.await.unwrap();
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl fmt::Debug for Token {
     }
 }
 
-fn digest(text: &str) -> [u8; 32] {
+/// What secrets are compared by.
+pub(crate) fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }

@@ -1,0 +1,98 @@
+//! The one form of a request that both sides sign.
+
+use std::fmt::Write;
+
+use http::header::HeaderMap;
+use http::request::Parts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use super::claim::Claim;
+
+/// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+
+/// Names the signature of a presigned request, which does not sign itself.
+const SIGNATURE: &str = "X-Amz-Signature";
+
+/// The canonical request but for the hash of its payload.
+pub(super) struct Canonical(String);
+
+impl Canonical {
+    /// What is known before the body is read.
+    pub(super) fn of(head: &Parts, claim: &Claim) -> Self {
+        let signed_headers = claim.signed_headers();
+        let mut text = format!(
+            "{}\n{}\n{}\n",
+            head.method,
+            // The path is encoded once more, as for every service but S3.
+            utf8_percent_encode(head.uri.path(), RESERVED_IN_PATH),
+            query(head.uri.query().unwrap_or_default()),
+        );
+        for name in signed_headers {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name}:{}", header(&head.headers, name));
+        }
+        let _ = write!(text, "\n{}\n", signed_headers.join(";"));
+        Self(text)
+    }
+
+    /// All of it.
+    pub(super) fn with(&self, payload_hash: &str) -> String {
+        format!("{}{payload_hash}", self.0)
+    }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> String {
+    let values = headers.get_all(name).iter().map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    values.collect::<Vec<_>>().join(",")
+}
+
+fn query(written: &str) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+    let mut pairs: Vec<(String, String)> = parameters(written)
+        .filter(|(name, _)| name != SIGNATURE)
+        .map(|(name, value)| (encoded(&name), encoded(&value)))
+        .collect();
+    pairs.sort();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join("&")
+}
+
+/// The parameters of a query, decoded. A plus stays one: signers write a space as `%20`.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(move |pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        })
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(super) fn hex_digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,185 @@
+//! What a signature says of itself, in the `Authorization` header or in the query (Signature Version 4).
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use healthimaging::Result;
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::request::Parts;
+
+use super::canonical::{hex_digest, parameters};
+use super::{incomplete, refused};
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// How far the clocks of the two sides may be apart.
+const SKEW: TimeDelta = TimeDelta::minutes(15);
+
+/// Longest life of a presigned request: a week.
+const LONGEST: i64 = 604_800;
+
+/// The signing name of AWS HealthImaging.
+const SERVICE: &str = "medical-imaging";
+
+/// A signature and what it was made with.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) access_key: String,
+    pub(super) region: String,
+    pub(super) service: String,
+    pub(super) signature: String,
+    pub(super) time: DateTime<Utc>,
+    /// `time` as it was written.
+    written: String,
+    signed_headers: Vec<String>,
+    /// How long the request may be used, when it is presigned.
+    life: Option<TimeDelta>,
+}
+
+impl Claim {
+    /// Finds the signature of a request.
+    pub(super) fn of(head: &Parts) -> Result<Self> {
+        let header = head
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let query: Vec<(String, String)> =
+            parameters(head.uri.query().unwrap_or_default()).collect();
+        let in_query = |name: &str| {
+            let found = query
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.as_str())
+        };
+        let claim = if let Some(text) = header.and_then(|text| text.strip_prefix(ALGORITHM)) {
+            let member = |name: &str| {
+                let members = text.split(',').map(str::trim);
+                members
+                    .filter_map(|member| member.split_once('='))
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| value)
+            };
+            let date = head
+                .headers
+                .get("x-amz-date")
+                .and_then(|value| value.to_str().ok());
+            Self::from_members(
+                member("Credential"),
+                member("SignedHeaders"),
+                member("Signature"),
+                date,
+                None,
+            )?
+        } else if in_query("X-Amz-Algorithm") == Some(ALGORITHM) {
+            let life = in_query("X-Amz-Expires").and_then(|text| text.parse().ok());
+            let life = life.filter(|seconds| (1..=LONGEST).contains(seconds));
+            let life = life.ok_or_else(|| incomplete("X-Amz-Expires is 1 to 604800 seconds"))?;
+            Self::from_members(
+                in_query("X-Amz-Credential"),
+                in_query("X-Amz-SignedHeaders"),
+                in_query("X-Amz-Signature"),
+                in_query("X-Amz-Date"),
+                Some(TimeDelta::seconds(life)),
+            )?
+        } else {
+            return Err(refused(
+                "MissingAuthenticationTokenException",
+                "sign the request (Signature Version 4) with an access key of this server, or bring \
+                 its bearer token",
+            ));
+        };
+        claim.check_headers(&head.headers)?;
+        Ok(claim)
+    }
+
+    fn from_members(
+        credential: Option<&str>,
+        signed_headers: Option<&str>,
+        signature: Option<&str>,
+        date: Option<&str>,
+        life: Option<TimeDelta>,
+    ) -> Result<Self> {
+        let credential = credential.ok_or_else(|| incomplete("Credential is missing"))?;
+        let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
+        let [end, service, region, day, access_key] = scope[..] else {
+            return Err(incomplete(
+                "Credential is KEY/DATE/REGION/SERVICE/aws4_request",
+            ));
+        };
+        let date = date.ok_or_else(|| incomplete("X-Amz-Date is missing"))?;
+        let time = NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ")
+            .map_err(|_| incomplete("X-Amz-Date is a moment such as 20260131T120000Z"))?;
+        if !date.starts_with(day) || day.len() != 8 || end != "aws4_request" || service != SERVICE {
+            return Err(incomplete(
+                "Credential must name the day of X-Amz-Date, the service medical-imaging and aws4_request",
+            ));
+        }
+        let signed = signed_headers.ok_or_else(|| incomplete("SignedHeaders is missing"))?;
+        Ok(Self {
+            access_key: access_key.to_owned(),
+            region: region.to_owned(),
+            service: service.to_owned(),
+            signature: signature
+                .ok_or_else(|| incomplete("Signature is missing"))?
+                .to_owned(),
+            time: time.and_utc(),
+            written: date.to_owned(),
+            signed_headers: signed.split(';').map(str::to_owned).collect(),
+            life,
+        })
+    }
+
+    /// `host` and every `x-amz-` header must be signed: else they could be changed on the way.
+    fn check_headers(&self, headers: &HeaderMap) -> Result<()> {
+        let is_signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
+        let must = headers
+            .keys()
+            .map(http::HeaderName::as_str)
+            .filter(|name| name.starts_with("x-amz-"));
+        match std::iter::once("host")
+            .chain(must)
+            .find(|name| !is_signed(name))
+        {
+            Some(name) => Err(incomplete(&format!("the header {name} is not signed"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what was signed too long ago, or in the future.
+    pub(super) fn check_time(&self, now: DateTime<Utc>) -> Result<()> {
+        let from = self.time - SKEW;
+        let to = self.time + self.life.unwrap_or(SKEW);
+        if (from..=to).contains(&now) {
+            return Ok(());
+        }
+        Err(refused(
+            "InvalidSignatureException",
+            &format!(
+                "the signature is not valid now: it was made at {}, and it is {}; check the clock, \
+                 and sign again",
+                self.written,
+                now.format("%Y%m%dT%H%M%SZ"),
+            ),
+        ))
+    }
+
+    /// The headers that are signed, in their order.
+    pub(super) fn signed_headers(&self) -> &[String] {
+        &self.signed_headers
+    }
+
+    /// What the signature of a canonical request is made of.
+    pub(super) fn string_to_sign(&self, request: &str) -> String {
+        self.scoped(ALGORITHM, &hex_digest(request.as_bytes()))
+    }
+
+    /// A text to sign, of `algorithm`, at the time and within the scope of this signature.
+    pub(super) fn scoped(&self, algorithm: &str, rest: &str) -> String {
+        let Self {
+            written,
+            region,
+            service,
+            ..
+        } = self;
+        let day = written.get(..8).unwrap_or_default();
+        format!("{algorithm}\n{written}\n{day}/{region}/{service}/aws4_request\n{rest}")
+    }
+}

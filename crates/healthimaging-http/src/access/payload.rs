@@ -1,0 +1,146 @@
+//! How a body is signed, and the check of it while it is read.
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use healthimaging::{Error, Result};
+use http::HeaderMap;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+use super::canonical::{Canonical, hex};
+use super::chunked::{self, Chain};
+use super::claim::Claim;
+use super::keys::SigningKey;
+use super::mismatch;
+use crate::content::read_failure;
+use crate::token::digest;
+
+const HASH: &str = "x-amz-content-sha256";
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+
+/// What the header says of the body.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// Nothing: the hash of the body is in the signature alone.
+    Untold,
+    /// Its hash.
+    Hash(String),
+    /// That it is not signed.
+    Unsigned,
+    /// That it comes in chunks of `aws-chunked`, signed or not, this long when they are joined.
+    Chunks { signed: bool, length: Option<u64> },
+}
+
+impl Payload {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let length = || text("x-amz-decoded-content-length").and_then(|text| text.parse().ok());
+        match text(HASH) {
+            None => Ok(Self::Untold),
+            Some(UNSIGNED) => Ok(Self::Unsigned),
+            Some(SIGNED_CHUNKS) => Ok(Self::Chunks {
+                signed: true,
+                length: length(),
+            }),
+            Some(UNSIGNED_CHUNKS) => Ok(Self::Chunks {
+                signed: false,
+                length: length(),
+            }),
+            Some(hash) if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(Self::Hash(hash.to_ascii_lowercase()))
+            }
+            Some(_) => Err(Error::validation(format!(
+                "{HASH} is the SHA-256 of the body in hexadecimal, {UNSIGNED}, {SIGNED_CHUNKS} or \
+                 {UNSIGNED_CHUNKS}"
+            ))),
+        }
+    }
+
+    /// The body without its framing, taken as it is.
+    pub(super) fn unchecked(self, body: Body) -> Body {
+        match self {
+            Self::Chunks { length, .. } => chunked::joined(body, None, length),
+            _ => body,
+        }
+    }
+
+    /// The body without its framing. The signature is checked now where it can be; else the body
+    /// ends with an error when it turns out to be wrong.
+    pub(super) fn checked(
+        self,
+        body: Body,
+        claim: Claim,
+        key: SigningKey,
+        head: &Parts,
+    ) -> Result<Body> {
+        let written = Canonical::of(head, &claim);
+        let check = |told: &str| {
+            let text = claim.string_to_sign(&written.with(told));
+            if key.signed(&text, &claim.signature) {
+                Ok(())
+            } else {
+                Err(mismatch())
+            }
+        };
+        match self {
+            Self::Unsigned => check(UNSIGNED).map(|()| body),
+            Self::Hash(told) => {
+                check(&told)?;
+                Ok(hashed(body, move |found| digest(found) == digest(&told)))
+            }
+            Self::Chunks {
+                signed: false,
+                length,
+            } => {
+                check(UNSIGNED_CHUNKS)?;
+                Ok(chunked::joined(body, None, length))
+            }
+            Self::Chunks {
+                signed: true,
+                length,
+            } => {
+                check(SIGNED_CHUNKS)?;
+                Ok(chunked::joined(body, Some(Chain::new(claim, key)), length))
+            }
+            // The signature can be checked once the hash is known.
+            Self::Untold => Ok(hashed(body, move |found| {
+                let text = claim.string_to_sign(&written.with(found));
+                key.signed(&text, &claim.signature)
+            })),
+        }
+    }
+}
+
+/// The body, with an error at its end unless `is_right` of its hash.
+fn hashed(body: Body, is_right: impl FnOnce(&str) -> bool + Send + 'static) -> Body {
+    struct Hashing<F> {
+        pieces: BodyDataStream,
+        hash: Sha256,
+        is_right: F,
+    }
+    let hashing = Hashing {
+        pieces: body.into_data_stream(),
+        hash: Sha256::new(),
+        is_right,
+    };
+    Body::from_stream(
+        stream::try_unfold(Some(hashing), |state| async move {
+            let Some(mut hashing) = state else {
+                return Ok::<_, Error>(None);
+            };
+            if let Some(piece) = hashing.pieces.try_next().await.map_err(read_failure)? {
+                hashing.hash.update(&piece);
+                return Ok(Some((piece, Some(hashing))));
+            }
+            if (hashing.is_right)(&hex(&hashing.hash.finalize())) {
+                Ok(Some((Bytes::new(), None)))
+            } else {
+                Err(mismatch())
+            }
+        })
+        .fuse(),
+    )
+}

@@ -1,0 +1,161 @@
+//! A request taken apart: path, query, body.
+
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{Query, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, RequestExt};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use healthimaging::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::content::collected;
+use crate::failure::Failure;
+
+/// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
+const BODY_LIMIT: usize = 2 << 20;
+
+/// Makes handlers over one back end.
+pub(crate) struct Operation<S: ?Sized>(pub(crate) Arc<S>);
+
+impl<S: ?Sized + Send + Sync + 'static> Operation<S> {
+    /// The handler that takes a request apart, calls `operation` and puts its answer on the wire.
+    pub(crate) fn run<F, Fut>(&self, operation: F) -> Handler<S, F>
+    where
+        F: Fn(Arc<S>, Call) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response>> + Send,
+    {
+        Handler {
+            back_end: Arc::clone(&self.0),
+            operation,
+        }
+    }
+}
+
+/// One operation over one back end.
+pub(crate) struct Handler<S: ?Sized, F> {
+    back_end: Arc<S>,
+    operation: F,
+}
+
+impl<S: ?Sized, F: Clone> Clone for Handler<S, F> {
+    fn clone(&self) -> Self {
+        Self {
+            back_end: Arc::clone(&self.back_end),
+            operation: self.operation.clone(),
+        }
+    }
+}
+
+impl<S, F, Fut> axum::handler::Handler<(), ()> for Handler<S, F>
+where
+    S: ?Sized + Send + Sync + 'static,
+    F: Fn(Arc<S>, Call) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response>> + Send,
+{
+    type Future = BoxFuture<'static, Response>;
+
+    fn call(self, request: Request, (): ()) -> Self::Future {
+        Box::pin(async move {
+            let answered = match Call::of(request).await {
+                Ok(call) => (self.operation)(self.back_end, call).await,
+                Err(error) => Err(error),
+            };
+            answered.unwrap_or_else(|error| Failure::from(error).into_response())
+        })
+    }
+}
+
+/// A request taken apart.
+pub(crate) struct Call {
+    path: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Call {
+    async fn of(mut request: Request) -> Result<Self> {
+        let path = request.extract_parts::<RawPathParams>().await;
+        let path = path.map_err(|_| Error::validation("the path is not UTF-8"))?;
+        let path = path
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let query = request
+            .extract_parts::<Query<Vec<(String, String)>>>()
+            .await;
+        let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
+        let body = collected(request.into_body(), BODY_LIMIT).await?;
+        Ok(Self { path, query, body })
+    }
+
+    /// A part of the path.
+    pub(crate) fn path<T: TryFrom<String, Error = Error>>(&self, name: &str) -> Result<T> {
+        let found = self.path.iter().find(|(known, _)| known == name);
+        let text = found.map(|(_, value)| value.clone()).unwrap_or_default();
+        T::try_from(text)
+    }
+
+    /// Every value of a parameter of the query.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.query.iter().filter(move |(known, _)| known == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter of the query, where it is given.
+    pub(crate) fn query<T: FromStr<Err = Error>>(&self, name: &str) -> Result<Option<T>> {
+        self.all(name).next().map(str::parse).transpose()
+    }
+
+    /// A parameter of the query that must be given.
+    pub(crate) fn required<T: FromStr<Err = Error>>(&self, name: &str) -> Result<T> {
+        let missing = || Error::validation(format!("the query parameter {name} is missing"));
+        self.query(name)?.ok_or_else(missing)
+    }
+
+    /// `true` or `false`; `false` when it is not given.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        match self.all(name).next() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::validation(format!("{name} is true or false"))),
+        }
+    }
+
+    /// `maxResults`.
+    pub(crate) fn page_size(&self) -> Result<Option<u32>> {
+        let wrong = |_| Error::validation("maxResults is a number from 1 to 50");
+        let given = self.all("maxResults").next();
+        given.map(|text| text.parse().map_err(wrong)).transpose()
+    }
+
+    /// The body as JSON. An empty one stands for `{}`, as does one of another content type: some
+    /// clients send none, and what is no JSON shows when it is read.
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T> {
+        let text: &[u8] = if self.body.is_empty() {
+            b"{}"
+        } else {
+            &self.body
+        };
+        let read = &mut serde_json::Deserializer::from_slice(text);
+        serde_path_to_error::deserialize(read).map_err(|error| {
+            let place = match error.path().to_string() {
+                place if place == "." => String::new(),
+                place => format!(" at {place}"),
+            };
+            Error::validation(format!(
+                "the body is not as it must be{place}: {}",
+                error.inner()
+            ))
+        })
+    }
+}
+
+/// An answer as JSON.
+pub(crate) fn json<W: Serialize>(wire: W) -> Result<Response> {
+    Ok(Json(wire).into_response())
+}

@@ -1,0 +1,70 @@
+//! Bodies on their way out.
+
+use axum::body::Body as HttpBody;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt};
+use healthimaging::{Body, Error, ErrorKind, Result};
+use http::{HeaderValue, header};
+
+/// A response of `content_type` that streams `body`. Its first piece is awaited, so that what fails
+/// at once is an error and not a connection that breaks.
+pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response> {
+    let length = body.length();
+    let mut pieces = body.into_stream();
+    let first = pieces.next().await.transpose()?.unwrap_or_default();
+    let whole = length == Some(first.len() as u64);
+    let content = if whole {
+        HttpBody::from(first)
+    } else {
+        let rest = pieces.inspect(|piece| {
+            if let Err(error) = piece {
+                tracing::error!(?error, "a response breaks off");
+            }
+        });
+        HttpBody::from_stream(stream::once(async move { Ok(first) }).chain(rest))
+    };
+    let mut response = content.into_response();
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_str(content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, content_type);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(response)
+}
+
+/// What went wrong while a body was read: a cause of ours as it is, or the connection.
+pub(crate) fn read_failure(error: axum::Error) -> Error {
+    let mut cause = error.into_inner();
+    loop {
+        // Each body around another wraps its errors once more.
+        cause = match cause.downcast::<axum::Error>() {
+            Ok(wrapper) => wrapper.into_inner(),
+            Err(other) => match other.downcast::<Error>() {
+                Ok(ours) => return *ours,
+                Err(foreign) => {
+                    let told = "the body of the request could not be read to its end";
+                    return Error::new(ErrorKind::BadRequest, told).with_source(foreign);
+                }
+            },
+        };
+    }
+}
+
+/// The whole of a body, at most `limit` bytes.
+pub(crate) async fn collected(body: HttpBody, limit: usize) -> Result<Bytes> {
+    let mut pieces = body.into_data_stream();
+    let mut whole = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(read_failure)?;
+        if whole.len() + piece.len() > limit {
+            return Err(Error::validation(format!(
+                "the body is longer than the {limit} bytes that this operation takes"
+            )));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}

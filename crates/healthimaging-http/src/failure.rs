@@ -1,0 +1,75 @@
+//! What went wrong, in the words of AWS: the one place where an [`ErrorKind`] becomes a status.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use healthimaging::{Error, ErrorKind};
+use http::{HeaderName, StatusCode};
+use serde_json::json;
+
+/// Names the exception, for SDKs.
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// An error as it goes out: a status, the name of the exception, `{"message": …}`.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+impl Failure {
+    /// There is nothing at this path, or not for this method.
+    pub(crate) fn unknown_operation() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "UnknownOperationException".to_owned(),
+            message: "no operation has this method and path".to_owned(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (status, code) = shown_as(error.kind());
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(?error, "a request failed");
+        }
+        // An exception that is known by its own name keeps it, such as InvalidSignatureException.
+        let named = error.code().filter(|code| code.ends_with("Exception"));
+        Self {
+            status,
+            code: named.unwrap_or(code).to_owned(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+const fn shown_as(kind: ErrorKind) -> (StatusCode, &'static str) {
+    match kind {
+        ErrorKind::Validation | ErrorKind::NotSupported => {
+            (StatusCode::BAD_REQUEST, "ValidationException")
+        }
+        ErrorKind::BadRequest => (StatusCode::BAD_REQUEST, "BadRequestException"),
+        ErrorKind::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "NotAcceptableException"),
+        ErrorKind::NotFound => (StatusCode::NOT_FOUND, "ResourceNotFoundException"),
+        ErrorKind::AccessDenied | ErrorKind::Credentials => {
+            (StatusCode::FORBIDDEN, "AccessDeniedException")
+        }
+        ErrorKind::Conflict => (StatusCode::CONFLICT, "ConflictException"),
+        ErrorKind::Throttled => (StatusCode::TOO_MANY_REQUESTS, "ThrottlingException"),
+        ErrorKind::QuotaExceeded => (
+            StatusCode::PAYMENT_REQUIRED,
+            "ServiceQuotaExceededException",
+        ),
+        ErrorKind::Service | ErrorKind::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException")
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = Json(json!({ "message": self.message }));
+        (self.status, [(ERROR_TYPE, self.code)], body).into_response()
+    }
+}
