@@ -13,11 +13,12 @@ use healthimaging::model::{
     GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
     ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
     ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
-    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
-    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
-    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
+    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
+    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{DicomWeb, HealthImaging, Limits, Result};
 
@@ -133,6 +134,10 @@ delegate! {
     {}
     retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
         web::retrieve_instance;
+    retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
+        web::retrieve_frames;
+    retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
+        web::retrieve_bulkdata;
     instance_metadata: InstanceMetadataRequest => DicomJson,
         web::instance_metadata;
     series_metadata: SeriesMetadataRequest => Vec<DicomJson>,

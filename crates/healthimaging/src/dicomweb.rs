@@ -6,8 +6,10 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::model::{
-    DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
-    SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest, StoreInstancesResponse,
+    DicomJson, InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest,
+    StoreInstancesResponse,
 };
 
 /// DICOMweb (`PS3.18`) as AWS HealthImaging offers it.
@@ -22,6 +24,21 @@ pub trait DicomWeb: Send + Sync + fmt::Debug {
         &self,
         request: RetrieveInstanceRequest,
     ) -> Result<RetrieveInstanceResponse>;
+
+    /// Frames of one instance (WADO-RS).
+    ///
+    /// A transfer syntax that cannot be made is `NotAcceptable`; the stored one always can. Frames
+    /// that are not there, or cannot be told apart, are `NotFound`.
+    async fn retrieve_frames(
+        &self,
+        request: RetrieveFramesRequest,
+    ) -> Result<RetrieveFramesResponse>;
+
+    /// A large value that the metadata only points at (WADO-RS).
+    async fn retrieve_bulkdata(
+        &self,
+        request: RetrieveBulkdataRequest,
+    ) -> Result<RetrieveBulkdataResponse>;
 
     /// The attributes of one instance, without bulk data (WADO-RS metadata).
     async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson>;

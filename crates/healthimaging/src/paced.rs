@@ -20,11 +20,12 @@ use crate::model::{
     GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
     ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
     ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
-    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
-    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
-    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
+    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
+    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use crate::operation::{Limits, Operation, Rate};
 use crate::service::HealthImaging;
@@ -65,6 +66,8 @@ pub struct Pace {
 #[derive(Clone, Copy)]
 enum WebCall {
     RetrieveInstance,
+    RetrieveFrames,
+    RetrieveBulkdata,
     InstanceMetadata,
     SeriesMetadata,
     Search,
@@ -258,6 +261,8 @@ paced! {
     DicomWeb, WebCall, web;
     again {
         retrieve_instance RetrieveInstance: RetrieveInstanceRequest => RetrieveInstanceResponse,
+        retrieve_frames RetrieveFrames: RetrieveFramesRequest => RetrieveFramesResponse,
+        retrieve_bulkdata RetrieveBulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
         instance_metadata InstanceMetadata: InstanceMetadataRequest => DicomJson,
         series_metadata SeriesMetadata: SeriesMetadataRequest => Vec<DicomJson>,
         search Search: SearchDicomRequest => Vec<DicomJson>,

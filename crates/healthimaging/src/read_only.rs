@@ -15,11 +15,12 @@ use crate::model::{
     GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
     ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
     ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
-    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
-    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
-    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
+    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
+    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use crate::operation::Limits;
 use crate::service::HealthImaging;
@@ -96,6 +97,8 @@ gate! {
     DicomWeb;
     reads {
         retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
+        retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
+        retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
         instance_metadata: InstanceMetadataRequest => DicomJson,
         series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
         search: SearchDicomRequest => Vec<DicomJson>,

@@ -9,9 +9,10 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use healthimaging::model::{
-    DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
-    SearchDicomRequest, SearchLevel, SeriesMetadataRequest, StoreInstancesRequest,
-    StoreInstancesResponse,
+    DicomJson, InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SearchLevel, SeriesMetadataRequest,
+    StoreInstancesRequest, StoreInstancesResponse,
 };
 use healthimaging::{DicomWeb, Error, ErrorKind, Limits, Pace, Paced, Rate, Result};
 use tokio::time::Instant;
@@ -69,6 +70,17 @@ impl DicomWeb for Service {
         &self,
         _: RetrieveInstanceRequest,
     ) -> Result<RetrieveInstanceResponse> {
+        Err(Error::not_found("nothing here"))
+    }
+
+    async fn retrieve_frames(&self, _: RetrieveFramesRequest) -> Result<RetrieveFramesResponse> {
+        Err(Error::not_found("nothing here"))
+    }
+
+    async fn retrieve_bulkdata(
+        &self,
+        _: RetrieveBulkdataRequest,
+    ) -> Result<RetrieveBulkdataResponse> {
         Err(Error::not_found("nothing here"))
     }
 

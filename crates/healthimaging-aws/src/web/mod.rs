@@ -11,10 +11,12 @@ mod store;
 
 use async_trait::async_trait;
 use healthimaging::model::{
-    DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
-    SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest, StoreInstancesResponse,
+    DicomJson, InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest,
+    StoreInstancesResponse,
 };
-use healthimaging::{DicomWeb, Result};
+use healthimaging::{DicomWeb, Error, Result};
 
 use crate::config::Aws;
 
@@ -27,6 +29,21 @@ impl DicomWeb for Aws {
         request: RetrieveInstanceRequest,
     ) -> Result<RetrieveInstanceResponse> {
         retrieve::instance(&self.web, request).await
+    }
+
+    async fn retrieve_frames(&self, _: RetrieveFramesRequest) -> Result<RetrieveFramesResponse> {
+        Err(Error::not_supported(
+            "frames of AWS HealthImaging are read one by one, with get_image_frame",
+        ))
+    }
+
+    async fn retrieve_bulkdata(
+        &self,
+        _: RetrieveBulkdataRequest,
+    ) -> Result<RetrieveBulkdataResponse> {
+        Err(Error::not_supported(
+            "large values of AWS HealthImaging are read with the whole instance",
+        ))
     }
 
     async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson> {

@@ -1,7 +1,8 @@
 //! From the UIDs of DICOMweb to an image set and its document.
 
 use healthimaging::model::{
-    InstanceMetadataRequest, RetrieveInstanceRequest, SeriesMetadataRequest,
+    InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
+    RetrieveInstanceRequest, SeriesMetadataRequest,
 };
 use healthimaging::{DatastoreId, Error, ImageSetId};
 use healthimaging_dicom::Document;
@@ -46,6 +47,8 @@ macro_rules! wanted_from {
 }
 wanted_from!(
     RetrieveInstanceRequest,
+    RetrieveFramesRequest,
+    RetrieveBulkdataRequest,
     InstanceMetadataRequest,
     SeriesMetadataRequest
 );

@@ -60,7 +60,8 @@ pub(crate) async fn series_metadata(
     .await?
 }
 
-fn shown(
+/// The attributes of one instance; large values are named by their place.
+pub(super) fn shown(
     document: &Document,
     datastore: &DatastoreId,
     series: &str,

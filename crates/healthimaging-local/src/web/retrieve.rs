@@ -25,7 +25,7 @@ const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
 /// How the pixels go into the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// There are none.
     None,
     /// Each stored frame as a fragment.
@@ -72,7 +72,7 @@ pub(crate) async fn retrieve_instance(
 }
 
 /// The transfer syntax of the file, and what that asks of the pixels.
-fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Result<(String, Form)> {
+pub(super) fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Result<(String, Form)> {
     let stored = instance.stored_transfer_syntax.as_deref();
     let as_stored = stored.unwrap_or(EXPLICIT_LITTLE_ENDIAN);
     let form = match stored {
@@ -105,13 +105,13 @@ fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Result<(String,
 }
 
 /// Everything that writing the file needs.
-struct Retrieval {
-    shared: SharedStore,
-    held: Held,
-    series: String,
-    sop: String,
-    syntax: String,
-    form: Form,
+pub(super) struct Retrieval {
+    pub(super) shared: SharedStore,
+    pub(super) held: Held,
+    pub(super) series: String,
+    pub(super) sop: String,
+    pub(super) syntax: String,
+    pub(super) form: Form,
 }
 
 impl Retrieval {
@@ -164,14 +164,14 @@ impl Retrieval {
         &self.held.document
     }
 
-    fn instance(&self) -> Result<&Instance> {
+    pub(super) fn instance(&self) -> Result<&Instance> {
         self.document()
             .instance(&self.series, &self.sop)
             .ok_or_else(no_instance)
     }
 
     /// A stored blob, checked. Blocks.
-    fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
+    pub(super) fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
         let row = self.held.row;
         let place = self
             .shared
@@ -184,7 +184,11 @@ impl Retrieval {
     }
 
     /// A frame's pixels, and the photometric interpretation they are in. Blocks.
-    fn decoded(&self, pixels: &Pixels<'_>, id: &ImageFrameId) -> Result<(Vec<u8>, String)> {
+    pub(super) fn decoded(
+        &self,
+        pixels: &Pixels<'_>,
+        id: &ImageFrameId,
+    ) -> Result<(Vec<u8>, String)> {
         let bytes = self.blob(id)?;
         let decoded = decode_stored(pixels.stored, &pixels.shape, pixels.photometric, &bytes);
         let decoded = decoded.map_err(|error| {
@@ -252,14 +256,14 @@ fn append_bits(joined: &mut Vec<u8>, filled: &mut u64, frame: &[u8], bits: u64) 
 }
 
 /// What the document says of an instance's pixels.
-struct Pixels<'a> {
+pub(super) struct Pixels<'a> {
     shape: FrameShape,
     photometric: &'a str,
     stored: &'a str,
 }
 
 impl<'a> Pixels<'a> {
-    fn of(instance: &'a Instance) -> Self {
+    pub(super) fn of(instance: &'a Instance) -> Self {
         let number = |keyword: &str| {
             let value = instance
                 .attributes

@@ -23,7 +23,8 @@ use healthimaging::model::{
     ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
     ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
     ListTagsForResourceRequest, ListTagsForResourceResponse, LosslessStorageFormat,
-    MetadataUpdates, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    MetadataUpdates, RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
     SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
     StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
     StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
@@ -510,6 +511,17 @@ impl DicomWeb for Fake {
         &self,
         _: RetrieveInstanceRequest,
     ) -> Result<RetrieveInstanceResponse> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn retrieve_frames(&self, _: RetrieveFramesRequest) -> Result<RetrieveFramesResponse> {
+        Err(Error::not_supported("the fake has no DICOMweb"))
+    }
+
+    async fn retrieve_bulkdata(
+        &self,
+        _: RetrieveBulkdataRequest,
+    ) -> Result<RetrieveBulkdataResponse> {
         Err(Error::not_supported("the fake has no DICOMweb"))
     }
 

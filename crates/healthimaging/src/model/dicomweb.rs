@@ -46,6 +46,65 @@ pub struct RetrieveInstanceResponse {
     pub instance: Body,
 }
 
+/// Input of `retrieve_frames`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrieveFramesRequest {
+    /// In which data store.
+    pub datastore_id: DatastoreId,
+    /// Of which study.
+    pub study_instance_uid: Uid,
+    /// Of which series.
+    pub series_instance_uid: Uid,
+    /// Of which instance.
+    pub sop_instance_uid: Uid,
+    /// In this image set, primary or not; in the primary one, when absent.
+    pub image_set_id: Option<ImageSetId>,
+    /// Numbers of the frames, from 1, in any order, each once.
+    pub frames: Vec<u32>,
+    /// In which transfer syntax.
+    pub transfer_syntax: TransferSyntaxChoice,
+}
+
+/// Output of `retrieve_frames`.
+pub struct RetrieveFramesResponse {
+    /// The transfer syntax of the frames.
+    pub transfer_syntax_uid: String,
+    /// The frames, in the order asked for.
+    pub frames: BoxStream<'static, Result<Body>>,
+}
+
+impl fmt::Debug for RetrieveFramesResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetrieveFramesResponse")
+            .field("transfer_syntax_uid", &self.transfer_syntax_uid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Input of `retrieve_bulkdata`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrieveBulkdataRequest {
+    /// In which data store.
+    pub datastore_id: DatastoreId,
+    /// Of which study.
+    pub study_instance_uid: Uid,
+    /// Of which series.
+    pub series_instance_uid: Uid,
+    /// Of which instance.
+    pub sop_instance_uid: Uid,
+    /// In this image set, primary or not; in the primary one, when absent.
+    pub image_set_id: Option<ImageSetId>,
+    /// The last part of a `BulkDataURI` in the metadata.
+    pub bulkdata_id: String,
+}
+
+/// Output of `retrieve_bulkdata`.
+#[derive(Debug)]
+pub struct RetrieveBulkdataResponse {
+    /// The value as it is in a file of Explicit VR Little Endian.
+    pub bulkdata: Body,
+}
+
 /// Input of `instance_metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceMetadataRequest {

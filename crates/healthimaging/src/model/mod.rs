@@ -16,9 +16,11 @@ pub use datastore::{
     GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
 };
 pub use dicomweb::{
-    DicomJson, FailedInstance, InstanceMetadataRequest, RetrieveInstanceRequest,
-    RetrieveInstanceResponse, SearchDicomRequest, SearchLevel, SeriesMetadataRequest,
-    StoreInstancesRequest, StoreInstancesResponse, StoredInstance, TransferSyntaxChoice,
+    DicomJson, FailedInstance, InstanceMetadataRequest, RetrieveBulkdataRequest,
+    RetrieveBulkdataResponse, RetrieveFramesRequest, RetrieveFramesResponse,
+    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchLevel,
+    SeriesMetadataRequest, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
+    TransferSyntaxChoice,
 };
 pub use image_set::{
     CopiedImageSetProperties, CopyDestination, CopyImageSetInformation, CopyImageSetRequest,

@@ -3,7 +3,7 @@
 use dicom_core::dictionary::DataDictionary;
 use dicom_dictionary_std::StandardDataDictionary;
 use healthimaging::model::DicomJson;
-use healthimaging_dicom::{Attributes, Document, dicom_json};
+use healthimaging_dicom::{Attributes, Document};
 use rusqlite::Connection;
 
 use super::Page;
@@ -11,6 +11,7 @@ use super::keys::{self, Level};
 use crate::error::Result;
 use crate::index::{content, image_sets};
 use crate::ingest::content::unpack;
+use crate::web::metadata::shown;
 
 /// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`).
 ///
@@ -39,10 +40,7 @@ pub(super) fn add(
     let Some((series, sop)) = place(&document, at) else {
         return Ok(());
     };
-    let all = dicom_json(&document, &series, &sop, &|apart| {
-        let id = &apart.blob_id;
-        format!("/datastore/{}/bulkdata/{id}", page.request.datastore_id)
-    })?;
+    let all = shown(&document, &page.request.datastore_id, &series, &sop)?;
     let within = tags_up_to(&document, &series, level);
     for (tag, attribute) in all {
         let of_level = within.as_ref().is_none_or(|tags| tags.contains(&tag));
