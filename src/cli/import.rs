@@ -81,6 +81,17 @@ pub(super) async fn find_or_make(
     backend: &Backend,
     named: Option<&str>,
 ) -> Result<(DatastoreId, String)> {
+    match find(backend, named).await? {
+        Some(found) => Ok(found),
+        None => make(backend, named.unwrap_or("default")).await,
+    }
+}
+
+/// The data store of that name or id, or the only one, with its name; `None` when there is none.
+pub(super) async fn find(
+    backend: &Backend,
+    named: Option<&str>,
+) -> Result<Option<(DatastoreId, String)>> {
     let active = backend.active_datastores().await?;
     let fits = |one: &&DatastoreSummary| match named {
         Some(wanted) => one.datastore_name == wanted || one.datastore_id.as_str() == wanted,
@@ -88,8 +99,11 @@ pub(super) async fn find_or_make(
     };
     let found: Vec<&DatastoreSummary> = active.iter().filter(fits).collect();
     match found.as_slice() {
-        [only] => Ok((only.datastore_id.clone(), only.datastore_name.clone())),
-        [] => make(backend, named.unwrap_or("default")).await,
+        [only] => Ok(Some((
+            only.datastore_id.clone(),
+            only.datastore_name.clone(),
+        ))),
+        [] => Ok(None),
         several => bail!(
             "{} data stores fit; name one with --datastore: {}",
             several.len(),

@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod export;
 mod import;
 mod serve;
 mod stdio;
@@ -37,6 +38,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Import DICOM files and folders
     Import(import::Arguments),
+    /// Export instances as DICOM files, to a folder or to S3
+    Export(export::Arguments),
     /// List the tools
     Tools(tools::Arguments),
     /// Call a tool and print its result as JSON
@@ -88,6 +91,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Stdio => stdio::run(&config).await,
             Command::Serve(arguments) => serve::run(&config, arguments).await,
             Command::Import(arguments) => import::run(&config, arguments).await,
+            Command::Export(arguments) => export::run(&config, arguments).await,
             Command::Tools(arguments) => tools::run(&config, &arguments),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Verify => verify::run(&config).await,
@@ -112,6 +116,7 @@ stdin and stdout. Tell the client about it:
 
 By hand:
   healthimaging-mcp-server import ~/scans      fill the embedded store with DICOM files
+  healthimaging-mcp-server export --out DIR    write DICOM files out of it
   healthimaging-mcp-server tools               what an assistant can do with it
   healthimaging-mcp-server call list_datastores
   healthimaging-mcp-server serve               MCP over HTTP

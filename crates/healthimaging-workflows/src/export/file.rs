@@ -53,7 +53,10 @@ impl Writer<'_> {
                 (ItemResult::Written, None)
             }
             Err(error) => {
-                tracing::warn!(?error, %image_set_id, "a file was not exported");
+                // The caller reads it in the outcome; only the cause is for the log.
+                if let Some(cause) = std::error::Error::source(&error) {
+                    tracing::warn!(%error, %cause, %image_set_id, "a file was not exported");
+                }
                 (ItemResult::Failed, Some(ItemError::from(&error)))
             }
         };

@@ -1,0 +1,237 @@
+//! `export`: instances out of a data store, as DICOM files in a folder or in S3.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use futures::TryStreamExt as _;
+use healthimaging::{ObjectUri, Uid, sweep};
+use healthimaging_objects::file_uri;
+use healthimaging_workflows::export::{self, Export};
+use healthimaging_workflows::find::{Criteria, Moment, Span};
+use healthimaging_workflows::{ItemOutcome, Job, JobState, Ledger, NewJob, Work};
+use indicatif::ProgressBar;
+use serde_json::Value;
+
+use super::Outcome;
+use super::import::find;
+use super::serve::stop_signal;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::terminal::{self, counted, megabytes, progress_bar};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where to: a folder, made when it is missing, or s3://bucket/prefix/. Files are
+    /// STUDY/SERIES/INSTANCE.dcm below it
+    #[arg(long, value_name = "DIR_OR_URI")]
+    out: String,
+
+    /// Data store to export from, by name or id [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    datastore: Option<String>,
+
+    /// Only this study
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    study: Option<Uid>,
+
+    /// Only this series
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    series: Option<Uid>,
+
+    /// Only this instance
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    instance: Option<Uid>,
+
+    /// Only image sets made since then, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    submitted_after: Option<Moment>,
+
+    /// Only image sets made until then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    submitted_before: Option<Moment>,
+
+    /// Transfer syntax of the files, such as 1.2.840.10008.1.2.1 [default: as they are stored]
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    transfer_syntax: Option<Uid>,
+
+    /// Image sets outside of the primary hierarchy too, as STUDY/SERIES/IMAGE-SET/INSTANCE.dcm
+    #[arg(long)]
+    include_non_primary: bool,
+}
+
+/// Files that were not written and are listed; the rest is counted.
+const LISTED: u64 = 20;
+/// Outcomes that are read at once.
+const PAGE: u32 = 100;
+
+fn uid(text: &str) -> healthimaging::Result<Uid> {
+    Uid::try_from(text)
+}
+
+fn moment(text: &str) -> healthimaging::Result<Moment> {
+    Moment::try_from(text.to_owned())
+}
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    if config.read_only {
+        bail!("--read-only forbids an export: it writes files");
+    }
+    let (output_uri, allowed_paths) = output(&arguments.out)?;
+    let backend = Backend::open(config).await?;
+    let outcome = export(&backend, arguments, output_uri, allowed_paths).await;
+    backend.close().await;
+    outcome
+}
+
+/// Where to, and the folder that is allowed by being named.
+fn output(out: &str) -> Result<(ObjectUri, Vec<PathBuf>)> {
+    if out.starts_with("s3://") || out.starts_with("file://") {
+        return Ok((ObjectUri::try_from(out)?, Vec::new()));
+    }
+    std::fs::create_dir_all(out).with_context(|| format!("{out} cannot be made"))?;
+    let folder = Path::new(out).canonicalize();
+    let folder = folder.with_context(|| format!("{out} cannot be used"))?;
+    Ok((file_uri(&folder)?, vec![folder]))
+}
+
+async fn export(
+    backend: &Backend,
+    arguments: Arguments,
+    output_uri: ObjectUri,
+    allowed_paths: Vec<PathBuf>,
+) -> Result<Outcome> {
+    let named = arguments.datastore.as_deref();
+    let Some((datastore_id, name)) = find(backend, named).await? else {
+        bail!("there is no active data store of that name; `call list_datastores` lists them");
+    };
+    let submitted = Span {
+        from: arguments.submitted_after,
+        to: arguments.submitted_before,
+    };
+    let is_open = submitted.from.is_none() && submitted.to.is_none();
+    let export = Export {
+        datastore_id: datastore_id.clone(),
+        output_uri,
+        criteria: Criteria {
+            study_instance_uid: arguments.study,
+            series_instance_uid: arguments.series,
+            created_at: (!is_open).then_some(submitted),
+            ..Criteria::default()
+        },
+        sop_instance_uid: arguments.instance,
+        include_non_primary: arguments.include_non_primary,
+        transfer_syntax_uid: arguments.transfer_syntax,
+        data_access_role_arn: None,
+        allowed_paths,
+    };
+    let ledger = &backend.ledger;
+    export.check(&ledger.tools().objects)?;
+    let new = NewJob {
+        tool: export::TOOL,
+        job_name: None,
+        client_token: None,
+        datastore_id,
+        work: Work::Export(export),
+    };
+    let started = Instant::now();
+    let job = follow(ledger, ledger.start(new).await?).await?;
+    match job.job_status {
+        JobState::Completed => report(ledger, &job, &name, started.elapsed()).await,
+        state => bail!(
+            "export job {} is {state}: {}",
+            job.job_id,
+            job.message.unwrap_or_default()
+        ),
+    }
+}
+
+/// Shows how far the job is, until it has ended or a signal comes.
+async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
+    let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
+    while !job.job_status.has_ended() {
+        show(&bar, &job);
+        tokio::select! {
+            changed = ledger.changed(&job) => job = changed?,
+            heard = stop_signal() => {
+                bar.finish_and_clear();
+                heard.context("signals cannot be heard")?;
+                bail!(
+                    "stopped; what is written stays, and export job {} goes on when the store is used \
+                     next (`call get_job` shows it, `call cancel_job` ends it)",
+                    job.job_id
+                );
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(job)
+}
+
+fn show(bar: &ProgressBar, job: &Job) {
+    if let Some(total) = job.items_total {
+        bar.set_length(total);
+    }
+    bar.set_position(job.items_done);
+    if job.items_failed > 0 {
+        bar.set_message(format!("{} failed", job.items_failed));
+    }
+}
+
+async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Result<Outcome> {
+    if job.items_failed > 0 {
+        list_failures(ledger, job).await?;
+    }
+    let report = job.report.as_ref();
+    let number = |key: &str| {
+        let value = report.and_then(|report| report.get(key));
+        value.and_then(Value::as_u64).unwrap_or_default()
+    };
+    let outcome_uri = report.and_then(|report| report.get("output_s3_uri"));
+    let bytes = number("bytes_written");
+    terminal::note(&format!(
+        "{} written out of {} of data store {name}, {} failed; checksums are in {}",
+        counted(number("files_written"), "file"),
+        counted(number("image_sets"), "image set"),
+        number("files_failed"),
+        outcome_uri.and_then(Value::as_str).unwrap_or_default(),
+    ));
+    match number("non_primary_image_sets_left_out") {
+        0 => {}
+        some => terminal::note(&format!(
+            "{} outside of the primary hierarchy left out; --include-non-primary exports them too",
+            counted(some, "image set")
+        )),
+    }
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    terminal::note(&format!(
+        "{} in {:.1} s, {}/s",
+        megabytes(bytes),
+        took.as_secs_f64(),
+        megabytes(bytes.saturating_mul(1000) / milliseconds),
+    ));
+    Ok(match job.items_failed {
+        0 => Outcome::Done,
+        _ => Outcome::Partly,
+    })
+}
+
+async fn list_failures(ledger: &Ledger, job: &Job) -> Result<()> {
+    let outcomes = sweep(usize::MAX, |start| {
+        ledger.outcomes(&job.job_id, start, PAGE)
+    });
+    let mut outcomes = std::pin::pin!(outcomes);
+    let mut listed = 0;
+    while let Some(ItemOutcome { item, error, .. }) = outcomes.try_next().await? {
+        let Some(error) = error else { continue };
+        if listed == LISTED {
+            let more = job.items_failed.saturating_sub(LISTED);
+            terminal::note(&format!("failed: {more} more"));
+            break;
+        }
+        listed += 1;
+        terminal::note(&format!("failed: {item}: {}", error.message));
+    }
+    Ok(())
+}
