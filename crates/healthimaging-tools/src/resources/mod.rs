@@ -1,0 +1,213 @@
+//! Resources: data stores, image sets, their metadata and frames, under `healthimaging://`.
+
+mod complete;
+mod place;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rmcp::ErrorData;
+use rmcp::model::{
+    CacheScope, ErrorCode, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult,
+    Resource, ResourceContents, ResourceTemplate,
+};
+use serde_json::{Value, json};
+
+use futures::TryStreamExt as _;
+use healthimaging::model::{
+    DatastoreStatus, DatastoreSummary, GetDatastoreRequest, GetImageSetMetadataRequest,
+    GetImageSetRequest, ListDatastoresRequest,
+};
+use healthimaging::{Error, ErrorKind, HealthImaging, NextToken, Page, Result, sweep};
+use healthimaging_workflows::document;
+
+use crate::failure::error_document;
+use crate::picture::{self, Which};
+
+pub(crate) use complete::complete;
+pub(crate) use place::metadata_uri;
+use place::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, Place};
+
+const JSON: &str = "application/json";
+
+/// Most data stores that the index holds.
+const MOST_DATASTORES: usize = 10_000;
+
+/// How long a client may keep what it read, in milliseconds; never shared between users.
+const FRESH_MS: u64 = 5_000;
+
+/// One page: the index first, then a resource for each data store.
+pub(crate) async fn list(
+    service: &dyn HealthImaging,
+    cursor: Option<String>,
+) -> Result<ListResourcesResult, ErrorData> {
+    let mut resources = Vec::new();
+    if cursor.is_none() {
+        resources.push(
+            Resource::new(INDEX, "datastores")
+                .with_title("Data stores")
+                .with_description("All data stores of this server.")
+                .with_mime_type(JSON),
+        );
+    }
+    let next_token = cursor
+        .map(NextToken::try_from)
+        .transpose()
+        .map_err(|_| ErrorData::invalid_params("the cursor is not one of this server's", None))?;
+    let request = ListDatastoresRequest {
+        datastore_status: None,
+        next_token,
+        max_results: Some(service.limits().page_size),
+    };
+    let page = service
+        .list_datastores(request)
+        .await
+        .map_err(|error| protocol_error(&error))?;
+    resources.extend(page.datastore_summaries.iter().map(datastore_resource));
+    let mut result = ListResourcesResult::with_all_items(resources)
+        .with_ttl_ms(FRESH_MS)
+        .with_cache_scope(CacheScope::Private);
+    result.next_cursor = page.next_token.map(String::from);
+    Ok(result)
+}
+
+fn datastore_resource(datastore: &DatastoreSummary) -> Resource {
+    let id = &datastore.datastore_id;
+    Resource::new(format!("{INDEX}/{id}"), datastore.datastore_name.clone())
+        .with_description(format!("Data store {id}, {}.", datastore.datastore_status))
+        .with_mime_type(JSON)
+}
+
+/// The templates.
+pub(crate) fn templates() -> ListResourceTemplatesResult {
+    let template = |uri: &str, name: &str, description: &str| {
+        ResourceTemplate::new(uri, name).with_description(description)
+    };
+    let json = |uri: &str, name: &str, description: &str| {
+        template(uri, name, description).with_mime_type(JSON)
+    };
+    ListResourceTemplatesResult::with_all_items(vec![
+        json(DATASTORE, "datastore", "A data store."),
+        json(IMAGE_SET, "image-set", "The state of an image set."),
+        json(
+            METADATA,
+            "image-set-metadata",
+            "The whole metadata of an image set.",
+        ),
+        template(FRAME, "image-frame", "A frame as it is stored."),
+        template(
+            PICTURE,
+            "image-frame-picture",
+            "A frame as a picture, PNG unless format is jpeg.",
+        ),
+    ])
+    .with_ttl_ms(3_600_000)
+    .with_cache_scope(CacheScope::Public)
+}
+
+/// What a URI names.
+pub(crate) async fn read(
+    service: &dyn HealthImaging,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
+    let missing = || {
+        ErrorData::resource_not_found(
+            "this server has no such resource",
+            Some(json!({ "uri": uri })),
+        )
+    };
+    let place = Place::of(uri).ok_or_else(missing)?;
+    let contents = match read_place(service, place).await {
+        Ok(Contents::Json(text)) => ResourceContents::text(text, uri).with_mime_type(JSON),
+        Ok(Contents::Bytes(bytes, media_type)) => {
+            ResourceContents::blob(STANDARD.encode(bytes), uri).with_mime_type(media_type)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
+        Err(error) => return Err(protocol_error(&error)),
+    };
+    Ok(ReadResourceResult::new(vec![contents])
+        .with_ttl_ms(FRESH_MS)
+        .with_cache_scope(CacheScope::Private))
+}
+
+/// What a resource holds.
+enum Contents {
+    Json(String),
+    /// And their media type.
+    Bytes(Vec<u8>, String),
+}
+
+async fn read_place(service: &dyn HealthImaging, place: Place) -> Result<Contents> {
+    let value = match place {
+        Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
+        Place::Datastore(datastore_id) => {
+            let found = service
+                .get_datastore(GetDatastoreRequest { datastore_id })
+                .await?;
+            json!(found.datastore_properties)
+        }
+        Place::ImageSet(datastore_id, image_set_id) => {
+            let request = GetImageSetRequest {
+                datastore_id,
+                image_set_id,
+                version_id: None,
+            };
+            json!(service.get_image_set(request).await?)
+        }
+        Place::Metadata(datastore_id, image_set_id, version_id) => {
+            let request = GetImageSetMetadataRequest {
+                datastore_id,
+                image_set_id,
+                version_id,
+            };
+            let text = document::fetch(service, request).await?;
+            return String::from_utf8(text)
+                .map(Contents::Json)
+                .map_err(|error| Error::internal("the metadata is not UTF-8", error));
+        }
+        Place::Frame(datastore_id, image_set_id, frame) => {
+            let stored = picture::fetch(service, &datastore_id, &image_set_id, &frame).await?;
+            return Ok(Contents::Bytes(stored.bytes, stored.content_type));
+        }
+        Place::Picture(datastore_id, image_set_id, frame, wish) => {
+            let which = Which::Id(frame);
+            let (_, drawn) =
+                picture::picture(service, &datastore_id, &image_set_id, &which, wish).await?;
+            let media_type = wish.format.media_type().to_owned();
+            return Ok(Contents::Bytes(drawn.file, media_type));
+        }
+    };
+    Ok(Contents::Json(value.to_string()))
+}
+
+async fn all_datastores(
+    service: &dyn HealthImaging,
+    status: Option<DatastoreStatus>,
+) -> Result<Vec<DatastoreSummary>> {
+    let page_size = service.limits().page_size;
+    let pages = sweep(MOST_DATASTORES, async |next_token| {
+        let request = ListDatastoresRequest {
+            datastore_status: status,
+            next_token,
+            max_results: Some(page_size),
+        };
+        let page = service.list_datastores(request).await?;
+        Ok(Page {
+            items: page.datastore_summaries,
+            next_token: page.next_token,
+        })
+    });
+    pages.try_collect().await
+}
+
+/// An error outside of a tool: the same document, as the data of a protocol error.
+fn protocol_error(error: &Error) -> ErrorData {
+    crate::failure::log("resources", error);
+    let code = match error.kind() {
+        ErrorKind::Validation | ErrorKind::BadRequest | ErrorKind::NotFound => {
+            ErrorCode::INVALID_PARAMS
+        }
+        _ => ErrorCode::INTERNAL_ERROR,
+    };
+    let data = Value::Object(error_document(error));
+    ErrorData::new(code, error.message().to_owned(), Some(data))
+}

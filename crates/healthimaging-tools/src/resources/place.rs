@@ -1,0 +1,118 @@
+//! URIs: what each names.
+
+use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, VersionId};
+use healthimaging_pixels::PictureFormat;
+
+use crate::arguments::PictureSize;
+use crate::picture::{Contrast, Wish};
+
+pub(super) const INDEX: &str = "healthimaging://datastores";
+pub(super) const DATASTORE: &str = "healthimaging://datastores/{datastore_id}";
+pub(super) const IMAGE_SET: &str =
+    "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}";
+pub(super) const METADATA: &str =
+    "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/metadata{?version_id}";
+pub(super) const FRAME: &str =
+    "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}";
+pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
+
+/// What a URI names.
+#[derive(Debug, PartialEq)]
+pub(super) enum Place {
+    Index,
+    Datastore(DatastoreId),
+    ImageSet(DatastoreId, ImageSetId),
+    Metadata(DatastoreId, ImageSetId, Option<VersionId>),
+    Frame(DatastoreId, ImageSetId, ImageFrameId),
+    Picture(DatastoreId, ImageSetId, ImageFrameId, Wish),
+}
+
+impl Place {
+    pub(super) fn of(uri: &str) -> Option<Self> {
+        let rest = uri.strip_prefix(INDEX)?;
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        let mut parts = path.split('/');
+        if !parts.next()?.is_empty() {
+            return None;
+        }
+        let parts: Vec<&str> = parts.collect();
+        let datastore = |id: &str| DatastoreId::try_from(id).ok();
+        let image_set = |id: &str| ImageSetId::try_from(id).ok();
+        let frame = |id: &str| ImageFrameId::try_from(id).ok();
+        match (&parts[..], query) {
+            ([], None) => Some(Self::Index),
+            ([id], None) => Some(Self::Datastore(datastore(id)?)),
+            ([id, "image-sets", set], None) => {
+                Some(Self::ImageSet(datastore(id)?, image_set(set)?))
+            }
+            ([id, "image-sets", set, "metadata"], query) => Some(Self::Metadata(
+                datastore(id)?,
+                image_set(set)?,
+                version(query)?,
+            )),
+            ([id, "image-sets", set, "frames", one], None) => {
+                Some(Self::Frame(datastore(id)?, image_set(set)?, frame(one)?))
+            }
+            ([id, "image-sets", set, "frames", one, "picture"], query) => Some(Self::Picture(
+                datastore(id)?,
+                image_set(set)?,
+                frame(one)?,
+                wish(query)?,
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// The version that a query asks for, if any; `None` for a query that makes no sense.
+fn version(query: Option<&str>) -> Option<Option<VersionId>> {
+    let Some(query) = query else {
+        return Some(None);
+    };
+    VersionId::try_from(query.strip_prefix("version_id=")?)
+        .ok()
+        .map(Some)
+}
+
+/// The picture that a query asks for; `None` for a query that makes no sense.
+fn wish(query: Option<&str>) -> Option<Wish> {
+    let (mut format, mut max_size) = (PictureFormat::Png, PictureSize::default());
+    let (mut center, mut width) = (None, None);
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        match pair.split_once('=')? {
+            ("format", "png") => format = PictureFormat::Png,
+            ("format", "jpeg") => format = PictureFormat::Jpeg,
+            ("max_size", number) => {
+                max_size = PictureSize::try_from(number.parse::<i64>().ok()?).ok()?;
+            }
+            ("window_center", number) => center = Some(number.parse().ok()?),
+            ("window_width", number) => width = Some(number.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(Wish {
+        format,
+        max_size,
+        contrast: Contrast::of(center, width, false).ok()?,
+    })
+}
+
+/// The resource that holds the whole metadata of an image set.
+pub(crate) fn metadata_uri(
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    version_id: Option<&VersionId>,
+) -> String {
+    let uri = format!("{INDEX}/{datastore_id}/image-sets/{image_set_id}/metadata");
+    match version_id {
+        Some(version) => format!("{uri}?version_id={version}"),
+        None => uri,
+    }
+}
