@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use healthimaging::{Error, Result};
 use healthimaging_pixels::{
-    FrameShape, LookupTable, Modality, Palette, PaletteData, PixelRepresentation, Planar, Voi,
-    Window, WindowFunction,
+    Disposition, FrameShape, LookupTable, Modality, Palette, PaletteData, PixelRepresentation,
+    Planar, Voi, Window, WindowFunction, disposition, is_encapsulated,
 };
 
 use super::locate::{Object, taken};
@@ -83,6 +83,15 @@ impl Instance {
             Some(of) => of == "COMPRESSED",
             None => ![HTJ2K_LOSSLESS_RPCL, JPEG_2000_LOSSLESS].contains(&self.stored_syntax()),
         }
+    }
+
+    /// Whether the bytes are not a frame but all pixel data as received, fragments and all: that of a
+    /// compressed syntax that is transcoded as a rule, and could not be.
+    pub(super) fn is_kept_for_want_of_a_codec(&self) -> bool {
+        let syntax = self.stored_syntax();
+        self.checksum_is_of_stored_bytes()
+            && is_encapsulated(syntax)
+            && disposition(syntax, 8) != Disposition::Keep
     }
 
     /// Number of Frames (0028,0008); 1 when it is left out.

@@ -144,6 +144,10 @@ pub(crate) async fn picture(
     if is_video(syntax) {
         return Err(no_picture("video", content_type(Some(syntax))));
     }
+    if located.instance.is_kept_for_want_of_a_codec() {
+        let what = "the store could not decode it, and keeps the pixel data as it was received";
+        return Err(no_picture(what, content_type(Some(syntax))));
+    }
     let stored = fetch(service, datastore_id, image_set_id, id).await?;
     // Decoding and encoding take a while, and would hold up other calls.
     tokio::task::spawn_blocking(move || {

@@ -318,7 +318,7 @@ async fn data_stores_and_image_sets_are_resources() {
         let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
         let all = client.list_all_resources().await.unwrap();
         assert_eq!(all.len(), 62, "the index and 61 data stores");
-        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 3);
+        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 5);
 
         let read = async |uri: String| {
             client
@@ -347,12 +347,29 @@ async fn data_stores_and_image_sets_are_resources() {
             "MRN-0042"
         );
 
+        let frame = read(format!("{base}/frames/{}", id("f1"))).await.unwrap();
+        let [
+            ResourceContents::BlobResourceContents {
+                blob, mime_type, ..
+            },
+        ] = &frame.contents[..]
+        else {
+            panic!("not one blob");
+        };
+        assert_eq!(
+            (blob.as_str(), mime_type.as_deref()),
+            ("/0//UQ==", Some("image/jph"))
+        );
+
         let expected = match era {
             Era::Old => ErrorCode::RESOURCE_NOT_FOUND,
             Era::New => ErrorCode::INVALID_PARAMS,
         };
         for missing in [
             format!("{base}/pixels"),
+            format!("{base}/frames/{}/picture?max_size=5", id("f1")),
+            format!("{base}/frames/{}/picture?window_center=5", id("f1")),
+            format!("{base}/frames/{}/picture?format=bmp", id("f1")),
             "healthimaging://datastores/short".to_owned(),
         ] {
             let ServiceError::McpError(error) = read(missing).await.unwrap_err() else {
@@ -388,6 +405,17 @@ async fn ids_are_completed() {
     assert!(complete("datastore_id", "zzz", None).await.is_empty());
     let known = CompletionContext::with_arguments([("datastore_id".to_owned(), store)].into());
     assert_eq!(complete("image_set_id", "", Some(known)).await, [id("s")]);
+    let ids = [
+        (
+            "datastore_id".to_owned(),
+            input["datastore_id"].as_str().unwrap().to_owned(),
+        ),
+        ("image_set_id".to_owned(), id("s")),
+    ];
+    let known = Some(CompletionContext::with_arguments(ids.into()));
+    assert_eq!(complete("version_id", "", known.clone()).await, ["1"]);
+    let frames = complete("image_frame_id", "", known).await;
+    assert_eq!(frames, [id("f1"), id("f2"), id("f3")]);
 }
 
 #[tokio::test]

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Imports DICOM files into our store and compares its pictures with those of pydicom and dcmtk.
+
+    pictures.py [--keep FOLDER] <file or folder> ...
+
+The first, the middle and the last frame of each file, unscaled, as PNG: the grey levels and colours may be one
+level apart from what pydicom's LUT functions make of the samples, and from what dcm2pnm draws with the same
+window. Prints one line a difference and a count; exit status 1 when anything differs.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+
+from store import Store, files_of
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+JPEG_LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+# Decoders of lossy DCT data may differ by one step (ISO/IEC 10918-2), which YBR to RGB turns into almost two,
+# and rounding to three.
+LOSSY_COLOUR = 3
+# dcmtk's programs by the syntaxes that they decode.
+DCMJ2PNM = JPEG_LOSSY | {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
+DCML2PNM = {"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"}
+DCM2PNM = {f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".1.99", ".2", ".5")}
+
+
+def group(file, frame, name):
+    """The functional group of a frame; the file itself where it has none."""
+    for groups in (
+        file.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1],
+        file.get("SharedFunctionalGroupsSequence", []),
+    ):
+        for item in groups:
+            if item.get(name):
+                return item.get(name)[0]
+    return file
+
+
+def described(file, frame):
+    """The file with the attributes that count for a frame, so that pydicom finds them."""
+    found = pydicom.Dataset()
+    for keyword in ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "ModalityLUTSequence"):
+        if keyword in file:
+            found[keyword] = file[keyword]
+    for name, keywords in (
+        ("PixelValueTransformationSequence", ["RescaleSlope", "RescaleIntercept"]),
+        ("FrameVOILUTSequence", ["WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"]),
+    ):
+        source = group(file, frame, name)
+        for keyword in keywords:
+            if source.get(keyword) not in (None, ""):
+                found[keyword] = source[keyword]
+    return found
+
+
+def grey(file, frame, samples):
+    """pydicom's grey levels, 0 to 255, as fractions."""
+    of = described(file, frame)
+    values = apply_modality_lut(samples, of).astype("float64")
+    if of.get("VOILUTSequence"):
+        depth = of.VOILUTSequence[0].LUTDescriptor[2]
+        levels = apply_voi_lut(values.astype("int64"), of) / (2**depth - 1) * 255
+    elif "WindowCenter" in of and "WindowWidth" in of:
+        # What comes of the ends tells pydicom's range of output.
+        ends = [values.min() - 1e9, values.max() + 1e9]
+        shown = apply_voi_lut(np.append(values, ends), of, prefer_lut=False)
+        low, high = shown[-2:]
+        levels = ((shown[:-2] - low) / (high - low) * 255).reshape(values.shape)
+    else:
+        levels = spread(file, samples, values)
+    return 255 - levels if file.PhotometricInterpretation == "MONOCHROME1" else levels
+
+
+def spread(file, samples, values):
+    """From the lowest to the highest value, padding left out."""
+    if file.BitsStored == 1:
+        return values * 255
+    counts = np.ones(samples.shape, bool)
+    padding = file.get("PixelPaddingValue")
+    if padding is not None:
+        limit = file.get("PixelPaddingRangeLimit", padding)
+        counts = (samples < min(padding, limit)) | (samples > max(padding, limit))
+    inside = values[counts] if counts.any() else values
+    low, high = inside.min(), inside.max()
+    return np.clip((values - low) / ((high - low) or 1), 0, 1) * 255
+
+
+def by_pydicom(file, path, frame):
+    kind = file.PhotometricInterpretation
+    samples = pixel_array(path, index=frame, raw=kind == "PALETTE COLOR")
+    if kind == "PALETTE COLOR":
+        colours = apply_color_lut(samples, file)
+        return colours.astype("float64") * (255 / (2 ** (8 * colours.itemsize) - 1))
+    if kind.startswith("MONOCHROME"):
+        return grey(file, frame, samples)
+    return samples.astype("float64") * (255 / (2**file.BitsStored - 1))
+
+
+def by_dcmtk(file, path, frame, folder):
+    """dcmtk's picture, or why there is none."""
+    syntax = file.file_meta.TransferSyntaxUID
+    programs = {"dcm2pnm": DCM2PNM, "dcmj2pnm": DCMJ2PNM, "dcml2pnm": DCML2PNM}
+    program = next((name for name, syntaxes in programs.items() if syntax in syntaxes), None)
+    if program is None:
+        return "a transfer syntax it does not decode"
+    if file.BitsAllocated == 32 and not file.file_meta.TransferSyntaxUID.is_little_endian:
+        return "words of big-endian samples of 32 bits, which it takes in another order than pydicom"
+    if any(name in file for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")):
+        return "functional groups, which it does not look at"
+    options = []
+    if file.PhotometricInterpretation.startswith("MONOCHROME"):
+        if file.get("VOILUTSequence"):
+            options = ["+Wl", "1"]
+        elif file.get("WindowCenter") is not None and file.get("WindowWidth") is not None:
+            options = ["+Wi", "1"]
+            # It takes the function of the file for LINEAR whatever it says, unless told.
+            if file.get("VOILUTFunction") == "SIGMOID":
+                options.append("+Wfs")
+            elif file.get("VOILUTFunction") == "LINEAR_EXACT":
+                return "LINEAR_EXACT, which it does not know"
+        elif file.get("PixelPaddingValue") is not None or file.BitsStored == 1:
+            return "an automatic window of its own"
+        else:
+            options = ["+Wm"]
+    target = Path(folder) / "dcmtk.png"
+    target.unlink(missing_ok=True)
+    command = [program, "-q", "-S", "-O", *options, "+F", str(frame + 1), "+on", path, target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not target.exists():
+        return "what it refuses"
+    return read_png(target)
+
+
+def read_png(path):
+    """The levels of a PNG; libpng's word of advice for its caller is kept from stderr."""
+    kept = os.dup(2)
+    with open(os.devnull, "w", encoding="ascii") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            return imagecodecs.png_decode(path.read_bytes()).astype("float64")
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def ours(stored, uid, frame, folder):
+    """Our picture, or the error; and what is told of it."""
+    target = Path(folder) / "ours.png"
+    wanted = {
+        **stored.ids,
+        "sop_instance_uid": uid,
+        "frame_number": frame + 1,
+        "format": "png",
+        "max_size": 4096,
+    }
+    done = stored.store.run("call", "get_image_frame", json.dumps(wanted), "--output", target)
+    answer = json.loads(done.stdout)
+    if done.returncode:
+        return None, answer["message"]
+    told = answer["picture"]
+    picture = read_png(target)
+    if picture.shape[:2] != (told["rows"], told["columns"]):
+        raise RuntimeError(f"{picture.shape} is not what is told: {told}")
+    return picture, told
+
+
+def apart(one, other):
+    """By how much two pictures differ at most; colour that is grey is compared with grey."""
+    if one.ndim == 3 and other.ndim == 2:
+        other = other[..., None]
+    if one.ndim == 2 and other.ndim == 3:
+        one = one[..., None]
+    if one.shape[:2] != other.shape[:2]:
+        return f"{one.shape} is not {other.shape}"
+    return float(np.abs(one - other).max())
+
+
+def check(store, path, folder, count, keep):
+    """Lines that tell what is wrong with the pictures of a file."""
+    stored = store.take_in(path)
+    if isinstance(stored, str):
+        count["files refused by the import"] += 1
+        return
+    file = pydicom.dcmread(path, force=True)
+    if not any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        count["files without pixels"] += 1
+        return
+    frames = int(file.get("NumberOfFrames", 1) or 1)
+    for frame in sorted({0, frames // 2, frames - 1}):
+        picture, told = ours(stored, file.SOPInstanceUID, frame, folder)
+        if picture is None:
+            count["frames that we refuse"] += 1
+            print(f"refused  {path} frame {frame + 1}: {told}")
+            continue
+        if max(told["original_rows"], told["original_columns"]) > 4096:
+            count["frames too large to be shown unscaled"] += 1
+            continue
+        if keep:
+            imagecodecs.imwrite(Path(keep) / f"{path.stem}-{frame + 1}.png", picture.astype("uint8"))
+        yield from compared(file, path, frame, picture, folder, count)
+
+
+def compared(file, path, frame, picture, folder, count):
+    lossy = file.file_meta.TransferSyntaxUID in JPEG_LOSSY and file.SamplesPerPixel == 3
+    tolerance = (LOSSY_COLOUR if lossy else 1) + 1e-6
+    try:
+        wanted = by_pydicom(file, path, frame)
+    except Exception as error:  # noqa: BLE001 - whatever the stranger says
+        count["frames refused by pydicom"] += 1
+        print(f"pydicom refuses  {path} frame {frame + 1}: {type(error).__name__} {error}"[:200])
+    else:
+        yield from told_apart("pydicom", apart(picture, wanted), tolerance, frame, count)
+    wanted = by_dcmtk(file, path, frame, folder)
+    if isinstance(wanted, str):
+        count[f"not compared with dcmtk: {wanted}"] += 1
+    else:
+        yield from told_apart("dcmtk", apart(picture, wanted), tolerance, frame, count)
+
+
+def told_apart(name, far, tolerance, frame, count):
+    if isinstance(far, str) or far > tolerance:
+        yield f"frame {frame + 1}: {name}: {far if isinstance(far, str) else f'up to {far:.2f} levels apart'}"
+        return
+    count[f"the same as {name}"] += 1
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keep", help="folder for our pictures")
+    parser.add_argument("paths", nargs="+")
+    asked = parser.parse_args()
+    count, bad = Counter(), 0
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder:
+        store = Store(data)
+        for path in files_of(asked.paths):
+            for line in check(store, path, folder, count, asked.keep):
+                print(f"{path}: {line}")
+                bad += 1
+    for what, number in sorted(count.items()):
+        print(f"{number} {what}")
+    print(f"{bad} differ")
+    return 1 if bad or not count["the same as pydicom"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
