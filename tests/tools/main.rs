@@ -35,6 +35,7 @@ macro_rules! cases {
                 what_cannot_be_exported_is_refused_with_the_reason,
                 a_job_is_started_once_a_token,
                 what_is_exported_and_imported_again_is_the_same,
+            }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
                 a_frame_is_named_by_its_instance_and_number,
