@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
-use healthimaging::{DicomWeb, HealthImaging, Page, ReadOnly, sweep};
+use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
+use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_local::{LocalConfig, LocalStore};
-
-use healthimaging_objects::{Objects, ObjectsConfig};
+use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
-use crate::config::{self, Config};
+use crate::config::{self, BackendKind, Config};
 
 /// More data stores than this are not looked through for a name.
 const MOST_DATASTORES: usize = 10_000;
@@ -26,36 +26,57 @@ pub(crate) fn offer(config: &Config) -> Offer {
     }
 }
 
+/// What keeps the image sets.
+#[derive(Debug, Clone)]
+pub(crate) enum Keeper {
+    /// The embedded store.
+    Local(Arc<LocalStore>),
+    /// The managed service.
+    Aws(Arc<Aws>),
+}
+
 /// An open back end.
 #[derive(Debug, Clone)]
 pub(crate) struct Backend {
-    /// The embedded store itself, for what the contract lacks.
-    pub(crate) store: Arc<LocalStore>,
+    /// The back end itself, for what the contract lacks.
+    pub(crate) keeper: Keeper,
     /// The 18 operations, guarded.
     pub(crate) service: Arc<dyn HealthImaging>,
     /// DICOMweb, guarded.
     pub(crate) dicomweb: Arc<dyn DicomWeb>,
     /// The jobs of this program, over both.
     pub(crate) ledger: Ledger,
+    /// Which back end it is, and why, in a sentence.
+    pub(crate) described: String,
 }
 
+/// Both traits of one back end.
+type Traits = (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>);
+
 impl Backend {
-    /// Opens the embedded store; with `--read-only`, every write is refused beneath the tools too.
+    /// Opens the back end; with `--read-only`, every write is refused beneath the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
-        let mut local = LocalConfig::new(&config.data_dir);
-        local.region.clone_from(&config.region);
-        local.account_id = config.account_id.to_string();
-        local.allowed_paths.clone_from(&config.allowed_paths);
-        local.s3.clone_from(&config.s3);
-        local.run_jobs = !config.read_only;
-        let folder = config.data_dir.display();
-        let store = LocalStore::open(local)
-            .await
-            .with_context(|| format!("the embedded store in {folder} does not open"))?;
-        tracing::info!(%folder, chosen = config.chosen, "serving from the embedded store");
-        let service: Arc<dyn HealthImaging> = Arc::clone(&store) as _;
-        let dicomweb: Arc<dyn DicomWeb> = Arc::clone(&store) as _;
-        let (service, dicomweb): (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>) = if config.read_only {
+        let mut s3 = config.s3.clone();
+        let (keeper, (service, dicomweb)) = match config.backend {
+            BackendKind::Local => {
+                s3.credentials = Some(healthimaging_aws::credentials(aws_config(config)));
+                let store = open_store(config, s3.clone()).await?;
+                let traits: Traits = (Arc::clone(&store) as _, Arc::clone(&store) as _);
+                (Keeper::Local(store), traits)
+            }
+            BackendKind::Aws => {
+                let aws = Aws::open(aws_config(config)).await?;
+                s3.credentials = Some(aws.credentials());
+                s3.region = Some(aws.region().to_owned());
+                let pace = Arc::new(Pace::new(&aws.limits(), config.rate_factor));
+                let traits: Traits = (
+                    Arc::new(Paced::new(Arc::clone(&aws), Arc::clone(&pace))),
+                    Arc::new(Paced::new(Arc::clone(&aws), pace)),
+                );
+                (Keeper::Aws(aws), traits)
+            }
+        };
+        let (service, dicomweb): Traits = if config.read_only {
             (
                 Arc::new(ReadOnly::new(service)),
                 Arc::new(ReadOnly::new(dicomweb)),
@@ -63,6 +84,8 @@ impl Backend {
         } else {
             (service, dicomweb)
         };
+        let described = keeper.described(&config.reason);
+        tracing::info!(folder = %config.data_dir.display(), "{described}");
         let tools = Tools {
             back_end: BackEnd {
                 service: Arc::clone(&service),
@@ -70,21 +93,30 @@ impl Backend {
             },
             objects: Objects::new(ObjectsConfig {
                 allowed_paths: config.allowed_paths.clone(),
-                s3: config.s3.clone(),
+                s3,
                 download_dir: None,
             }),
         };
         let ledger = LedgerConfig {
             folder: config.data_dir.join("ledger"),
-            back_end: "local".to_owned(),
+            back_end: keeper.key(),
             run_jobs: !config.read_only,
         };
         Ok(Self {
-            store,
+            keeper,
             service,
             dicomweb,
             ledger: Ledger::open(ledger, tools)?,
+            described,
         })
+    }
+
+    /// The embedded store; `command` cannot do without.
+    pub(crate) fn store(&self, command: &str) -> Result<&Arc<LocalStore>> {
+        match &self.keeper {
+            Keeper::Local(store) => Ok(store),
+            Keeper::Aws(_) => Err(anyhow!("`{command}` is of the embedded store alone")),
+        }
     }
 
     /// A server of tools over it.
@@ -96,7 +128,7 @@ impl Backend {
                 config::Confirm::Always => Confirm::Always,
                 config::Confirm::Never => Confirm::Never,
             },
-            backend: config.chosen.clone(),
+            backend: self.described.clone(),
         };
         Ok(Server::new(self.ledger.clone(), options)?)
     }
@@ -104,7 +136,9 @@ impl Backend {
     /// Ends it: what was acknowledged is finished or left for the next one to finish.
     pub(crate) async fn close(self) {
         self.ledger.close().await;
-        self.store.close().await;
+        if let Keeper::Local(store) = self.keeper {
+            store.close().await;
+        }
     }
 
     /// All data stores that are active.
@@ -122,5 +156,56 @@ impl Backend {
             })
         });
         Ok(pages.try_collect().await?)
+    }
+}
+
+impl Keeper {
+    /// Which back end it is, and why.
+    fn described(&self, reason: &str) -> String {
+        match self {
+            Self::Local(_) => {
+                format!(
+                    "These image sets are kept in the embedded store on this machine, {reason}."
+                )
+            }
+            Self::Aws(aws) => {
+                let endpoint = aws.endpoint().map(|url| format!(" at {url}"));
+                format!(
+                    "These image sets are kept in AWS HealthImaging{} in {}, {reason}.",
+                    endpoint.unwrap_or_default(),
+                    aws.region(),
+                )
+            }
+        }
+    }
+
+    /// Tells the jobs of one back end from those of another.
+    fn key(&self) -> String {
+        match self {
+            Self::Local(_) => "local".to_owned(),
+            Self::Aws(aws) => format!("aws:{}:{}", aws.region(), aws.endpoint().unwrap_or("-")),
+        }
+    }
+}
+
+async fn open_store(config: &Config, s3: S3Config) -> Result<Arc<LocalStore>> {
+    let mut local = LocalConfig::new(&config.data_dir);
+    local.region = config.store_region().to_owned();
+    local.account_id = config.account_id.to_string();
+    local.allowed_paths.clone_from(&config.allowed_paths);
+    local.s3 = s3;
+    local.run_jobs = !config.read_only;
+    LocalStore::open(local).await.with_context(|| {
+        let folder = config.data_dir.display();
+        format!("the embedded store in {folder} does not open")
+    })
+}
+
+fn aws_config(config: &Config) -> AwsConfig {
+    AwsConfig {
+        region: config.region.clone(),
+        profile: config.profile.clone(),
+        endpoint_url: config.endpoint_url.clone(),
+        credentials: None,
     }
 }

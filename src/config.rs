@@ -2,14 +2,13 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
 use healthimaging::AccountId;
-use healthimaging_objects::{S3Config, S3Credentials, StaticS3Credentials};
+use healthimaging_objects::S3Config;
 
 const ALLOW_PATH: &str =
     "Folder that file:// may touch; can be given again [env: HEALTHIMAGING_ALLOW_PATH=]";
@@ -38,15 +37,42 @@ pub(crate) struct Options {
     )]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Region in the ARNs of the embedded store
+    /// Region of AWS [default: that of the environment or the profile]; in the ARNs of the embedded store
     #[arg(
         long,
         global = true,
         env = "HEALTHIMAGING_REGION",
         value_name = "REGION"
     )]
-    #[arg(default_value = "us-east-1")]
-    pub(crate) region: String,
+    pub(crate) region: Option<String>,
+
+    /// Profile of the shared AWS files [default: AWS_PROFILE]
+    #[arg(
+        long,
+        global = true,
+        env = "HEALTHIMAGING_PROFILE",
+        value_name = "NAME"
+    )]
+    pub(crate) profile: Option<String>,
+
+    /// Another endpoint of HealthImaging than that of AWS [default: AWS_ENDPOINT_URL_MEDICAL_IMAGING]
+    #[arg(
+        long,
+        global = true,
+        env = "HEALTHIMAGING_ENDPOINT_URL",
+        value_name = "URL"
+    )]
+    pub(crate) endpoint_url: Option<String>,
+
+    /// Part of the call rates of AWS that this server uses, such as 0.5
+    #[arg(
+        long,
+        global = true,
+        env = "HEALTHIMAGING_RATE_FACTOR",
+        value_name = "FACTOR"
+    )]
+    #[arg(default_value = "1", value_parser = rate_factor)]
+    pub(crate) rate_factor: f64,
 
     /// Account in the ARNs of the embedded store, 12 digits
     #[arg(
@@ -105,7 +131,7 @@ pub(crate) struct Options {
 pub(crate) enum BackendKind {
     /// The embedded store
     Local,
-    /// AWS HealthImaging; not in this version
+    /// AWS HealthImaging
     Aws,
 }
 
@@ -123,27 +149,36 @@ pub(crate) enum Confirm {
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    pub(crate) backend: BackendKind,
     pub(crate) data_dir: PathBuf,
-    pub(crate) region: String,
+    /// Of AWS; the embedded store has one of its own.
+    pub(crate) region: Option<String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
+    pub(crate) rate_factor: f64,
     pub(crate) account_id: AccountId,
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
     pub(crate) confirm: Confirm,
     pub(crate) allowed_paths: Vec<PathBuf>,
     pub(crate) s3: S3Config,
-    /// Which back end serves, and why, in a sentence.
-    pub(crate) chosen: String,
+    /// Why this back end serves, in some words.
+    pub(crate) reason: String,
+}
+
+/// Which back end serves when none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usual {
+    /// AWS where its region or profile is set, since an MCP client's settings are all that speaks.
+    ByEnvironment,
+    /// The embedded store.
+    Local,
 }
 
 impl Config {
-    /// Resolves the options; refuses what this version cannot do.
-    pub(crate) fn resolve(options: Options) -> Result<Self> {
-        if options.backend == Some(BackendKind::Aws) {
-            bail!(
-                "the AWS back end is not in this version, only the embedded store; \
-                 leave out --backend aws (and HEALTHIMAGING_BACKEND)"
-            );
-        }
+    /// Resolves the options.
+    pub(crate) fn resolve(options: Options, usual: Usual) -> Result<Self> {
+        let (backend, reason) = chosen(&options, usual);
         let data_dir = match options.data_dir {
             Some(directory) => directory,
             None => default_data_dir()?,
@@ -160,9 +195,13 @@ impl Config {
                 .collect();
         }
         Ok(Self {
-            chosen: chosen(options.backend),
+            backend,
+            reason,
             data_dir: std::path::absolute(data_dir).context("--data-dir is not a path")?,
             region: options.region,
+            profile: options.profile,
+            endpoint_url: options.endpoint_url,
+            rate_factor: options.rate_factor,
             account_id,
             read_only: options.read_only,
             no_delete: options.no_delete,
@@ -174,18 +213,27 @@ impl Config {
 }
 
 impl Config {
+    /// The region in the ARNs of the embedded store.
+    pub(crate) fn store_region(&self) -> &str {
+        self.region.as_deref().unwrap_or("us-east-1")
+    }
+
     /// A store of its own in `data_dir`, whatever the environment says.
     pub(crate) fn temporary(data_dir: &Path) -> Result<Self> {
         Ok(Self {
             data_dir: data_dir.to_path_buf(),
-            region: "us-east-1".to_owned(),
+            backend: BackendKind::Local,
+            region: None,
+            profile: None,
+            endpoint_url: None,
+            rate_factor: 1.0,
             account_id: AccountId::try_from("000000000000")?,
             read_only: false,
             no_delete: false,
             confirm: Confirm::Auto,
             allowed_paths: Vec::new(),
             s3: S3Config::default(),
-            chosen: "These image sets are kept in a temporary store.".to_owned(),
+            reason: "for a demonstration".to_owned(),
         })
     }
 }
@@ -205,15 +253,30 @@ pub(crate) fn log_level(options: &Options, default: &str) -> String {
     told.unwrap_or_else(|| default.to_owned())
 }
 
-fn chosen(asked: Option<BackendKind>) -> String {
-    const STORE: &str = "These image sets are kept in the embedded store on this machine";
-    let aws = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
-    match (asked, aws.into_iter().find(|name| variable(name).is_some())) {
-        (Some(_), _) => format!("{STORE}, as asked for."),
-        (None, None) => format!("{STORE}, the default."),
-        (None, Some(name)) => {
-            format!("{STORE}: {name} is set, but the AWS back end is not in this version.")
-        }
+/// Which back end, and why.
+fn chosen(options: &Options, usual: Usual) -> (BackendKind, String) {
+    if let Some(asked) = options.backend {
+        return (asked, "as asked for".to_owned());
+    }
+    let flags = [
+        ("--profile", options.profile.is_some()),
+        ("--endpoint-url", options.endpoint_url.is_some()),
+    ];
+    let flag = flags
+        .into_iter()
+        .find_map(|(name, given)| given.then_some(name));
+    let variables = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    let variable = || variables.into_iter().find(|name| variable(name).is_some());
+    match (usual, flag.or_else(variable)) {
+        (Usual::ByEnvironment, Some(name)) => (BackendKind::Aws, format!("since {name} is set")),
+        _ => (BackendKind::Local, "the default".to_owned()),
+    }
+}
+
+fn rate_factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (0.001..=10_000.0).contains(&factor) => Ok(factor),
+        _ => Err("a number from 0.001 to 10000".to_owned()),
     }
 }
 
@@ -223,21 +286,12 @@ fn default_data_dir() -> Result<PathBuf> {
     Ok(directories.data_local_dir().to_path_buf())
 }
 
-/// S3 as the standard AWS variables describe it.
+/// S3 as the standard AWS variables describe it; who signs is up to the back end.
 fn s3_config() -> S3Config {
-    let credentials = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
     S3Config {
         region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
         endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
-        credentials: credentials.map(|(access_key_id, secret_access_key)| {
-            let session_token = variable("AWS_SESSION_TOKEN");
-            let keys = S3Credentials {
-                access_key_id,
-                secret_access_key,
-                session_token,
-            };
-            Arc::new(StaticS3Credentials(keys)) as _
-        }),
+        credentials: None,
     }
 }
 
@@ -273,14 +327,33 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_cannot_do_is_said() {
-        let refused = Config::resolve(options(&["--backend", "aws"])).unwrap_err();
-        assert!(refused.to_string().contains("not in this version"));
-        assert!(Config::resolve(options(&["--account-id", "12"])).is_err());
-        let config =
-            Config::resolve(options(&["--backend", "local", "--allow-path", "a"])).unwrap();
+    fn the_back_end_is_the_one_that_is_named() {
+        let resolved = |words: &[&str], usual| Config::resolve(options(words), usual).unwrap();
+        let config = resolved(&["--backend", "aws"], Usual::Local);
+        assert_eq!(config.backend, BackendKind::Aws);
+        assert_eq!(config.reason, "as asked for");
+        let config = resolved(
+            &["--backend", "local", "--profile", "p"],
+            Usual::ByEnvironment,
+        );
+        assert_eq!(config.backend, BackendKind::Local);
+        let config = resolved(&["--profile", "p"], Usual::ByEnvironment);
+        assert_eq!(config.backend, BackendKind::Aws);
+        assert_eq!(config.reason, "since --profile is set");
+        let config = resolved(&["--profile", "p"], Usual::Local);
+        assert_eq!(config.backend, BackendKind::Local);
+    }
+
+    #[test]
+    fn values_are_checked() {
+        let usual = Usual::Local;
+        assert!(Config::resolve(options(&["--account-id", "12"]), usual).is_err());
+        for wrong in ["0", "-1", "nan", "much"] {
+            let words = ["test", "--data-dir", "d", "--rate-factor", wrong];
+            assert!(Line::try_parse_from(words).is_err(), "{wrong}");
+        }
+        let config = Config::resolve(options(&["--allow-path", "a"]), usual).unwrap();
         assert!(config.data_dir.is_absolute());
         assert_eq!(config.allowed_paths, [PathBuf::from("a")]);
-        assert!(config.chosen.ends_with("as asked for."));
     }
 }

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "healthimaging-mcp-server",
         &[
             "healthimaging",
+            "healthimaging-aws",
             "healthimaging-http",
             "healthimaging-local",
             "healthimaging-objects",

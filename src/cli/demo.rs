@@ -72,7 +72,7 @@ async fn fill(script: &mut Script, scans: &Path, store: &Path) -> Result<()> {
     let backend = Backend::open(&Config::temporary(store)?).await?;
     let (datastore, _) = import::find_or_make(&backend, Some(DATASTORE)).await?;
     let imported = backend
-        .store
+        .store("demo")?
         .import_paths(&datastore, &[scans.to_path_buf()], |_| ())
         .await;
     backend.close().await;

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use super::Outcome;
 use super::serve::stop_signal;
 use crate::backend::Backend;
-use crate::config::Config;
+use crate::config::{BackendKind, Config};
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
@@ -37,6 +37,12 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     if config.read_only {
         bail!("--read-only forbids an import");
     }
+    if config.backend == BackendKind::Aws {
+        bail!(
+            "`import` fills the embedded store; into AWS, call the tool store_dicom_instances, or \
+             start_dicom_import_job once the files are in a bucket"
+        );
+    }
     let mut paths = Vec::new();
     for path in &arguments.paths {
         let found = path.canonicalize();
@@ -53,7 +59,7 @@ async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Re
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     let running = backend
-        .store
+        .store("import")?
         .import_paths(&datastore, paths, |progress| show(&bar, progress));
     let ended = tokio::select! {
         ended = running => ended,

@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod serve;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::config::{Config, Options, log_level};
+use crate::config::{Config, Options, Usual, log_level};
 use crate::{logging, terminal};
 
 /// A Model Context Protocol server for AWS HealthImaging, with an embedded store that needs no account.
@@ -44,6 +45,8 @@ enum Command {
     Tools(tools::Arguments),
     /// Call a tool and print its result as JSON
     Call(call::Arguments),
+    /// Tell what is configured, who calls, and what can be reached; changes nothing
+    Doctor,
     /// Reread everything in the store against its checksums
     Verify,
     /// Hold a whole conversation with the real server on generated scans, then clean up
@@ -84,7 +87,11 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         "warn"
     };
     logging::start(&log_level(&cli.options, usual))?;
-    let config = Config::resolve(cli.options)?;
+    let usual = match command {
+        Command::Stdio | Command::Doctor => Usual::ByEnvironment,
+        _ => Usual::Local,
+    };
+    let config = Config::resolve(cli.options, usual)?;
     let runtime = Runtime::new().context("the async runtime does not start")?;
     let outcome = runtime.block_on(async {
         match command {
@@ -94,6 +101,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Export(arguments) => export::run(&config, arguments).await,
             Command::Tools(arguments) => tools::run(&config, &arguments),
             Command::Call(arguments) => call::run(&config, arguments).await,
+            Command::Doctor => doctor::run(&config).await,
             Command::Verify => verify::run(&config).await,
             Command::Demo => demo::run().await,
         }
@@ -121,5 +129,6 @@ By hand:
   healthimaging-mcp-server call list_datastores
   healthimaging-mcp-server serve               MCP over HTTP
   healthimaging-mcp-server demo                see it all at work on generated scans
+  healthimaging-mcp-server doctor              what is configured, and what can be reached
   healthimaging-mcp-server --help              everything else"
 );

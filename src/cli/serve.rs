@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use crate::backend::Backend;
-use crate::config::Config;
+use crate::config::{BackendKind, Config};
 use crate::terminal;
 
 #[derive(Debug, Args)]
@@ -83,11 +83,14 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);
-    let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
     let mut site = Site::new(probe(&backend))
         .allow_hosts(arguments.http_host)
-        .mount("/mcp", mcp)
-        .serve_back_end(service, dicomweb);
+        .mount("/mcp", mcp);
+    // AWS has both of its own; here they would lend this server's credentials to whoever calls.
+    if config.backend == BackendKind::Local {
+        let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
+        site = site.serve_back_end(service, dicomweb);
+    }
     if !keys.is_empty() {
         site = site.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
     }
@@ -112,9 +115,13 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 /// Where clients of each kind find what they look for. The `u@` keeps the `runtime-` that SDKs put
 /// before the host of some operations out of the name that they connect to.
 fn directions(address: SocketAddr, config: &Config) -> String {
-    let region = &config.region;
+    let mcp = format!("MCP at http://{address}/mcp");
+    if config.backend == BackendKind::Aws {
+        return mcp;
+    }
+    let region = config.store_region();
     format!(
-        "MCP at http://{address}/mcp\n\
+        "{mcp}\n\
          AWS API at http://u@{address} for any SDK; boto3 and the AWS CLI also take\n\
          \x20 AWS_ENDPOINT_URL_MEDICAL_IMAGING=http://{address} \
          AWS_DISABLE_HOST_PREFIX_INJECTION=true AWS_REGION={region}\n\

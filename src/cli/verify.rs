@@ -1,22 +1,26 @@
 //! `verify`: rereads the store.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use healthimaging_local::{Damage, VerifyProgress};
 
 use super::Outcome;
 use crate::backend::Backend;
-use crate::config::Config;
+use crate::config::{BackendKind, Config};
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
+    if config.backend == BackendKind::Aws {
+        bail!("`verify` rereads the embedded store; AWS looks after its own");
+    }
     let backend = Backend::open(config).await?;
+    let store = backend.store("verify")?;
     let bar = progress_bar("{bar:30} {pos}/{len} image sets {msg}");
     let show = |progress: VerifyProgress| {
         bar.set_length(progress.image_sets_total);
         bar.set_position(progress.image_sets_done);
         bar.set_message(megabytes(progress.bytes_done));
     };
-    let report = backend.store.verify(show).await;
+    let report = store.verify(show).await;
     bar.finish_and_clear();
     backend.close().await;
     let report = report?;

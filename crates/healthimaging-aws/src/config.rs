@@ -124,7 +124,7 @@ pub(crate) fn connector(settings: &HttpConnectorSettings) -> Connector {
         .build()
 }
 
-async fn load(config: &AwsConfig) -> SdkConfig {
+pub(crate) async fn load(config: &AwsConfig) -> SdkConfig {
     let client =
         aws_smithy_http_client::Builder::new().build_with_connector_fn(
             |settings, _| match settings {

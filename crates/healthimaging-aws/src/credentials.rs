@@ -1,6 +1,7 @@
 //! Credentials of the standard chain, for what the SDK does not sign: DICOMweb and S3.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -8,8 +9,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_objects::{S3CredentialSource, S3Credentials};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
+use crate::config::{AwsConfig, load};
 use crate::error;
 
 /// Credentials are asked for anew this long before they expire.
@@ -69,5 +71,30 @@ impl S3CredentialSource for Keys {
             secret_access_key: found.secret_access_key().to_owned(),
             session_token: found.session_token().map(str::to_owned),
         })
+    }
+}
+
+/// Credentials of the standard chain for S3 alone; nothing is read before they are asked for.
+#[must_use]
+pub fn credentials(config: AwsConfig) -> Arc<dyn S3CredentialSource> {
+    Arc::new(Later {
+        config,
+        keys: OnceCell::new(),
+    })
+}
+
+/// The chain, once it is needed.
+#[derive(Debug)]
+struct Later {
+    config: AwsConfig,
+    keys: OnceCell<Keys>,
+}
+
+#[async_trait]
+impl S3CredentialSource for Later {
+    async fn credentials(&self) -> Result<S3Credentials> {
+        let load = async || Keys::new(load(&self.config).await.credentials_provider());
+        let keys = self.keys.get_or_init(load).await;
+        keys.credentials().await
     }
 }

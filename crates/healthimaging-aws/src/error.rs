@@ -57,38 +57,35 @@ pub(crate) fn of_connector(error: ConnectorError) -> Error {
 
 /// An error of the chain of credentials.
 pub(crate) fn of_credentials(error: CredentialsError) -> Error {
-    let message = match &error {
+    Error::new(ErrorKind::Credentials, without_credentials(&error)).with_source(error)
+}
+
+/// Why there are no credentials, and what to do.
+fn without_credentials(error: &CredentialsError) -> String {
+    let cause = root_cause(error);
+    // The metadata of an instance is asked last: all the others had none.
+    let last = cause.contains("IMDS") || cause.contains("instance metadata");
+    match error {
         CredentialsError::CredentialsNotLoaded(_) => NO_CREDENTIALS.to_owned(),
+        _ if last => NO_CREDENTIALS.to_owned(),
         CredentialsError::ProviderTimedOut(_) => {
             "the source of the AWS credentials did not answer in time; try again".to_owned()
         }
-        CredentialsError::InvalidConfiguration(_) => format!(
-            "the AWS configuration is not valid ({}): check AWS_PROFILE and ~/.aws/config",
-            root_cause(&error)
-        ),
+        CredentialsError::InvalidConfiguration(_) => {
+            format!(
+                "the AWS configuration is not valid ({cause}): check AWS_PROFILE and ~/.aws/config"
+            )
+        }
         other if is_expired(other) => EXPIRED.to_owned(),
         // The other cases, and those that a later SDK adds.
-        other => format!(
-            "the AWS credentials could not be loaded: {}",
-            root_cause(other)
-        ),
-    };
-    Error::new(ErrorKind::Credentials, message).with_source(error)
+        _ => format!("the AWS credentials could not be loaded: {cause}"),
+    }
 }
 
 /// A request that did not get there, or no answer that can be read.
 fn of_way(error: &(dyn StdError + 'static)) -> Error {
     if let Some(cause) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
-        // The original is kept as the source by the caller.
-        let message = match cause {
-            CredentialsError::CredentialsNotLoaded(_) => NO_CREDENTIALS.to_owned(),
-            other if is_expired(other) => EXPIRED.to_owned(),
-            other => format!(
-                "the AWS credentials could not be loaded: {}",
-                root_cause(other)
-            ),
-        };
-        return Error::new(ErrorKind::Credentials, message);
+        return Error::new(ErrorKind::Credentials, without_credentials(cause));
     }
     let says = |word: &str| causes(error).any(|cause| cause.to_string().contains(word));
     let message = if says("dns error") || says("failed to lookup address") {

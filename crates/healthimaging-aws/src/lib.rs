@@ -13,4 +13,5 @@ mod service;
 mod web;
 
 pub use config::{Aws, AwsConfig};
+pub use credentials::credentials;
 pub use identity::Identity;
