@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
 
+use crate::change::Change;
+
+/// Most entries of a list that a plan shows; all of them count for its fingerprint.
+const SHOWN: usize = 100;
+
 /// What would be done: what, how many, whose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// What would be done, in a sentence without patient data.
     pub action: String,
@@ -27,6 +32,9 @@ pub struct Plan {
     /// What to know before agreeing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// How it would be done, where a job does it.
+    #[serde(skip)]
+    pub change: Option<Change>,
 }
 
 /// An image set in the version that was seen when the plan was made.
@@ -39,6 +47,9 @@ pub struct PlannedImageSet {
     /// How many instances it holds, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<usize>,
+    /// What would be done to it, where the plan does several things.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<&'static str>,
 }
 
 impl Plan {
@@ -51,14 +62,35 @@ impl Plan {
             patient_ids: BTreeSet::new(),
             study_instance_uids: BTreeSet::new(),
             notes: Vec::new(),
+            change: None,
         }
     }
 
     /// SHA-256 of the plan: two plans with the same one are the same.
     pub fn fingerprint(&self) -> Result<String> {
-        let value = serde_json::to_value(self)
-            .map_err(|error| Error::internal("the plan could not be written as JSON", error))?;
+        let value = serde_json::to_value((self, &self.change)).map_err(unwritable)?;
         Ok(fingerprint(&value))
+    }
+
+    /// The plan as it is shown: long lists are cut, and counted.
+    pub fn shown(&self) -> Result<Map<String, Value>> {
+        let Value::Object(mut shown) = serde_json::to_value(self).map_err(unwritable)? else {
+            return Err(unwritable("not an object"));
+        };
+        let lists = ["image_sets", "patient_ids", "study_instance_uids"];
+        for name in lists {
+            let Some(Value::Array(list)) = shown.get_mut(name) else {
+                continue;
+            };
+            let total = list.len();
+            list.truncate(SHOWN);
+            shown.insert(format!("{name}_total"), json!(total));
+        }
+        let instances: Option<usize> = self.image_sets.iter().map(|set| set.instances).sum();
+        if let Some(instances) = instances.filter(|_| !self.image_sets.is_empty()) {
+            shown.insert("instances_total".to_owned(), json!(instances));
+        }
+        Ok(shown)
     }
 
     /// The question to a person, with the ids that the decision needs.
@@ -105,6 +137,10 @@ impl Plan {
     }
 }
 
+fn unwritable(cause: impl Into<healthimaging::Source>) -> Error {
+    Error::internal("the plan could not be written as JSON", cause)
+}
+
 /// Text out of a DICOM file, so that it cannot pass for a sentence of ours.
 fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;
@@ -120,10 +156,18 @@ fn quoted(text: &str) -> String {
 pub fn fingerprint(value: &Value) -> String {
     let mut digest = Sha256::new();
     write_sorted(value, &mut digest);
-    digest
-        .finalize()
+    hexadecimal(&digest.finalize())
+}
+
+/// SHA-256 of bytes; lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
         .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
             use std::fmt::Write as _;
             // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");

@@ -85,6 +85,8 @@ pub enum ItemResult {
     Updated,
     /// Series or instance removed from its image set: there is a new version.
     Removed,
+    /// The copy of another image set, or of a part of one.
+    Copied,
     /// Written.
     Written,
     /// There was nothing to do any more.

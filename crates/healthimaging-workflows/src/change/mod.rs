@@ -1,24 +1,145 @@
-//! Changes and deletions: what they are, and how each is carried out.
+//! Changes and deletions: what they are, how they are planned, and how each is carried out.
+//!
+//! A [`Change`] is a list of steps, one an image set, made by reading only ([`planning`]). Each step
+//! can be repeated: what was done before a crash is found done, and is done no second time.
+
+mod attributes;
+mod delete;
+mod erase;
+mod image_sets;
+mod part;
+pub mod planning;
+mod remove;
+mod report;
+mod run;
+mod update;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use healthimaging::{DatastoreId, Error, Result};
+use healthimaging::{DatastoreId, ImageSetId, VersionId};
 
-use crate::work::{Journal, Tools};
+use crate::find::{Criteria, Text};
+
+pub use attributes::Values;
+pub use part::Part;
+pub(crate) use run::run;
 
 /// Changes and deletions of one data store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// In which data store.
     pub datastore_id: DatastoreId,
+    /// What it is about; searched again at the end, to prove what is left.
+    pub target: Target,
+    /// What is to be taken out of image sets; nothing, when whole image sets are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// What is to be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Values>,
+    /// What is done, an image set at a time.
+    pub steps: Vec<Step>,
 }
 
-/// Carries it out.
-pub(crate) async fn run(
-    _change: &Change,
-    _tools: &Tools,
-    _journal: &dyn Journal,
-) -> Result<Map<String, Value>> {
-    Err(Error::not_supported("changes are not here yet"))
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The image sets that match.
+    Matching(Box<Criteria>),
+    /// One image set.
+    ImageSet(ImageSetId),
+    /// What stays of it once the job has ended: SHA-256 of the Patient ID, where there was one.
+    Forgotten {
+        /// Lower-case hexadecimal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patient_id_sha256: Option<String>,
+    },
 }
+
+/// What is done to an image set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which one.
+    pub image_set_id: ImageSetId,
+    /// Its latest version when the plan was made.
+    pub version_id: VersionId,
+    /// What is done to it.
+    pub action: Action,
+    /// The same number for all image sets of one study.
+    pub study: usize,
+    /// How many series it held, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<usize>,
+    /// How many instances it held, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<usize>,
+}
+
+/// What is done to an image set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is deleted, with all its versions.
+    Delete,
+    /// The part is removed: there is a new version, and the older ones keep the part.
+    Remove,
+    /// The rest is copied to a new image set, and this one is deleted with all its versions.
+    Erase {
+        /// Whether the copy has to join the primary hierarchy.
+        primary: bool,
+        /// The image sets of the study that were there before.
+        known: Vec<ImageSetId>,
+    },
+    /// The values are set in this image set.
+    Update,
+    /// The values are set in all primary image sets of the study at once, through this one.
+    UpdateStudy {
+        /// The others.
+        others: Vec<ImageSetId>,
+    },
+}
+
+impl Action {
+    /// The word for it in a plan.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Remove => "remove",
+            Self::Erase { .. } => "copy_rest_and_delete",
+            Self::Update | Self::UpdateStudy { .. } => "update",
+        }
+    }
+}
+
+impl Change {
+    /// What may stay on disk once the job has ended: ids of image sets and counts, a digest of the
+    /// Patient ID, and the names of attributes; no UIDs of studies, series or instances, no values.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self {
+            target: Target::Forgotten {
+                patient_id_sha256: self.patient_id_sha256(),
+            },
+            part: None,
+            values: self.values.as_ref().map(Values::without_values),
+            ..self
+        }
+    }
+
+    /// SHA-256 of the Patient ID that was asked for, lower-case hexadecimal.
+    pub(crate) fn patient_id_sha256(&self) -> Option<String> {
+        match &self.target {
+            Target::Matching(criteria) => criteria
+                .patient_id
+                .as_ref()
+                .map(|id| crate::plan::sha256(Text::as_str(id).as_bytes())),
+            Target::ImageSet(_) => None,
+            Target::Forgotten { patient_id_sha256 } => patient_id_sha256.clone(),
+        }
+    }
+}
+
+/// A JSON object.
+pub(crate) type Object = Map<String, Value>;

@@ -1,0 +1,295 @@
+//! Which attributes can be set for a patient and for a study, and the values to set.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use healthimaging::{Error, Result};
+
+use super::Object;
+
+/// The attributes of the Patient level (developer guide of AWS HealthImaging, "Metadata normalization").
+const PATIENT: [&str; 46] = [
+    "BreedRegistrationSequence",
+    "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
+    "ClinicalTrialProtocolEthicsCommitteeName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "EthnicGroup",
+    "GeneticModificationsSequence",
+    "GroupOfPatientsIdentificationSequence",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "PatientAlternativeCalendar",
+    "PatientBirthDate",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientBirthTime",
+    "PatientBreedCodeSequence",
+    "PatientBreedDescription",
+    "PatientComments",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientID",
+    "PatientIdentityRemoved",
+    "PatientName",
+    "PatientSex",
+    "PatientSpeciesCodeSequence",
+    "PatientSpeciesDescription",
+    "QualityControlSubject",
+    "ReferencedPatientPhotoSequence",
+    "ReferencedPatientSequence",
+    "ResponsibleOrganization",
+    "ResponsiblePerson",
+    "ResponsiblePersonRole",
+    "SourcePatientGroupIdentificationSequence",
+    "StrainAdditionalInformation",
+    "StrainCodeSequence",
+    "StrainDescription",
+    "StrainNomenclature",
+    "StrainStockSequence",
+    "TypeOfPatientID",
+];
+
+/// The attributes of the Study level (the same page).
+const STUDY: [&str; 50] = [
+    "AccessionNumber",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "AdmittingDiagnosesCodeSequence",
+    "AdmittingDiagnosesDescription",
+    "Allergies",
+    "ClinicalTrialTimePointDescription",
+    "ClinicalTrialTimePointID",
+    "ConsentForClinicalTrialUseSequence",
+    "ConsultingPhysicianIdentificationSequence",
+    "ConsultingPhysicianName",
+    "IssuerOfAccessionNumberSequence",
+    "IssuerOfAdmissionIDSequence",
+    "IssuerOfServiceEpisodeIDSequence",
+    "LastMenstrualDate",
+    "LongitudinalTemporalEventType",
+    "LongitudinalTemporalOffsetFromEvent",
+    "MeasuredAPDimension",
+    "MeasuredLateralDimension",
+    "MedicalAlerts",
+    "NameOfPhysiciansReadingStudy",
+    "Occupation",
+    "PatientAge",
+    "PatientBodyMassIndex",
+    "PatientSexNeutered",
+    "PatientSize",
+    "PatientSizeCodeSequence",
+    "PatientState",
+    "PatientWeight",
+    "PhysiciansOfRecord",
+    "PhysiciansOfRecordIdentificationSequence",
+    "PhysiciansReadingStudyIdentificationSequence",
+    "PregnancyStatus",
+    "ProcedureCodeSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "ReasonForVisit",
+    "ReasonForVisitCodeSequence",
+    "ReferencedStudySequence",
+    "ReferringPhysicianIdentificationSequence",
+    "ReferringPhysicianName",
+    "RequestingService",
+    "RequestingServiceCodeSequence",
+    "ServiceEpisodeDescription",
+    "ServiceEpisodeID",
+    "SmokingStatus",
+    "StudyDate",
+    "StudyDescription",
+    "StudyID",
+    "StudyInstanceUID",
+    "StudyTime",
+];
+
+/// Those with several values, which the service takes with `force` only (DICOM `PS3.6 §6`).
+const MULTI_VALUED: [&str; 8] = [
+    "AdmittingDiagnosesDescription",
+    "Allergies",
+    "ConsultingPhysicianName",
+    "DeidentificationMethod",
+    "MedicalAlerts",
+    "NameOfPhysiciansReadingStudy",
+    "OtherPatientNames",
+    "PhysiciansOfRecord",
+];
+
+/// Bytes of an update document, at most (`medical-imaging/2023-07-19`).
+const LONGEST_DOCUMENT: usize = 30_000;
+
+/// Values to set at the Patient and the Study level, by keyword.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Values {
+    /// Patient level.
+    patient: Object,
+    /// Study level.
+    study: Object,
+}
+
+impl Values {
+    /// Values whose level the caller names.
+    ///
+    /// Errors, all `Validation`: nothing to set, a keyword of another level or of none, a value that
+    /// no attribute can have, too much for one update.
+    pub fn of_levels(patient: Object, study: Object) -> Result<Self> {
+        for (level, own, other, keywords) in [
+            ("Patient", &PATIENT[..], &STUDY[..], &patient),
+            ("Study", &STUDY[..], &PATIENT[..], &study),
+        ] {
+            for keyword in keywords.keys() {
+                check_level(level, keyword, own, other)?;
+            }
+        }
+        Self { patient, study }.checked()
+    }
+
+    /// Values that are put where their keywords belong; errors as [`Self::of_levels`] has them.
+    pub fn of_keywords(values: Object) -> Result<Self> {
+        let mut sorted = Self::default();
+        for (keyword, value) in values {
+            if PATIENT.contains(&keyword.as_str()) {
+                sorted.patient.insert(keyword, value);
+            } else if STUDY.contains(&keyword.as_str()) {
+                sorted.study.insert(keyword, value);
+            } else {
+                return Err(unknown(&keyword, "Patient or Study"));
+            }
+        }
+        sorted.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        if self.patient.is_empty() && self.study.is_empty() {
+            return Err(Error::validation(
+                "there is nothing to set: give at least one attribute, such as PatientName",
+            ));
+        }
+        for (keyword, value) in self.all() {
+            if keyword == "StudyInstanceUID" {
+                return Err(Error::validation(
+                    "StudyInstanceUID says which study it is, and cannot be set for a whole study",
+                ));
+            }
+            if !(value.is_string() || value.is_number() || value.is_array()) {
+                return Err(Error::validation(format!(
+                    "{keyword}: the value must be text, a number, or a list; to remove an attribute \
+                     use update_image_set_metadata with removableAttributes"
+                )));
+            }
+        }
+        if self.document().to_string().len() > LONGEST_DOCUMENT {
+            return Err(Error::validation(format!(
+                "one update holds {LONGEST_DOCUMENT} bytes at most; set fewer attributes at once"
+            )));
+        }
+        Ok(self)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let both = self.patient.iter().chain(&self.study);
+        both.map(|(keyword, value)| (keyword.as_str(), value))
+    }
+
+    /// The keywords.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.all().map(|(keyword, _)| keyword)
+    }
+
+    /// The update document (`updatableAttributes`).
+    pub(super) fn document(&self) -> Value {
+        let mut document = Object::new();
+        document.insert("SchemaVersion".to_owned(), json!("1.1"));
+        for (level, values) in [("Patient", &self.patient), ("Study", &self.study)] {
+            if !values.is_empty() {
+                document.insert(level.to_owned(), json!({ "DICOM": values }));
+            }
+        }
+        Value::Object(document)
+    }
+
+    /// Whether the service takes them with `force` only: StudyID, sequences, several values.
+    pub(super) fn need_force(&self) -> bool {
+        self.keywords().any(|keyword| {
+            keyword == "StudyID"
+                || keyword.ends_with("Sequence")
+                || MULTI_VALUED.contains(&keyword)
+        })
+    }
+
+    /// Whether a metadata document has them all.
+    pub(super) fn are_in(&self, document: &Object) -> bool {
+        [("Patient", &self.patient), ("Study", &self.study)]
+            .into_iter()
+            .all(|(level, values)| {
+                let found = document.get(level).and_then(|level| level.get("DICOM"));
+                values
+                    .iter()
+                    .all(|(keyword, value)| same(found.and_then(|f| f.get(keyword)), value))
+            })
+    }
+
+    /// The names alone.
+    pub(super) fn without_values(&self) -> Self {
+        let names = |values: &Object| {
+            let names = values.keys().map(|keyword| (keyword.clone(), Value::Null));
+            names.collect()
+        };
+        Self {
+            patient: names(&self.patient),
+            study: names(&self.study),
+        }
+    }
+}
+
+/// Padding does not count, nor whether a number is written as text.
+fn same(found: Option<&Value>, wanted: &Value) -> bool {
+    fn text(value: &Value) -> Option<String> {
+        match value {
+            Value::Null => Some(String::new()),
+            Value::String(text) => Some(text.trim().to_owned()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+    let found = found.unwrap_or(&Value::Null);
+    match (text(found), text(wanted)) {
+        (Some(found), Some(wanted)) => found == wanted,
+        _ => found == wanted,
+    }
+}
+
+fn check_level(level: &str, keyword: &str, own: &[&str], other: &[&str]) -> Result<()> {
+    if own.contains(&keyword) {
+        return Ok(());
+    }
+    if other.contains(&keyword) {
+        let right = if level == "Study" {
+            "patient_updates"
+        } else {
+            "study_updates"
+        };
+        return Err(Error::validation(format!(
+            "{keyword} is not an attribute of the {level} level; give it in {right}"
+        )));
+    }
+    Err(unknown(keyword, level))
+}
+
+/// A keyword is the caller's own text: it is repeated only where it looks like one.
+fn unknown(keyword: &str, level: &str) -> Error {
+    let is_plain = keyword.len() <= 64 && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let shown = if is_plain { keyword } else { "a key" };
+    Error::validation(format!(
+        "{shown} is no keyword of the {level} level, such as PatientName or StudyDescription; series \
+         and instances are changed with update_image_set_metadata"
+    ))
+}

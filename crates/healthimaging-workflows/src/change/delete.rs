@@ -1,0 +1,49 @@
+//! Deleting a whole image set.
+
+use healthimaging::ErrorKind;
+
+use super::Step;
+use super::image_sets::{Halt, Step as Stepped};
+use super::part::Without;
+use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use crate::work::ItemResult;
+
+impl Run<'_> {
+    /// Deletes an image set, with all its versions; one that is gone is deleted.
+    pub(super) async fn delete(&self, step: &Step) -> Stepped<Done> {
+        let id = &step.image_set_id;
+        for _ in 0..ATTEMPTS {
+            let Some(now) = self.sets.unlocked(id).await? else {
+                return Ok(Done::new(ItemResult::Deleted));
+            };
+            if now.version_id != step.version_id && !self.is_still_meant(step).await? {
+                return Err(changed_since(id).into());
+            }
+            match self.sets.delete(id).await {
+                Ok(()) => {
+                    let versions = now.version_id.number();
+                    return Ok(Done::new(ItemResult::Deleted).with("versions", versions));
+                }
+                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
+                Err(halt) => return Err(halt),
+            }
+        }
+        Err(restless(id).into())
+    }
+
+    /// Whether an image set that has changed is still to be deleted as a whole.
+    async fn is_still_meant(&self, step: &Step) -> Stepped<bool> {
+        let id = &step.image_set_id;
+        if !self.is_target(id).await? {
+            return Ok(false);
+        }
+        let Some(part) = &self.change.part else {
+            return Ok(true);
+        };
+        let Some(now) = self.sets.latest(id).await? else {
+            return Ok(true);
+        };
+        let document = self.sets.document(id, &now.version_id).await?;
+        Ok(part.taken_from(&document) == Without::Nothing)
+    }
+}

@@ -1,0 +1,225 @@
+//! Erasing a series or an instance from an image set that holds more, older versions and all.
+//!
+//! The rest is copied to a new image set, the copy is compared, and only then the old one is deleted. A
+//! copy can join the primary hierarchy only when the old set has left it, so it is promoted last. At
+//! each moment the rest is in at least one image set.
+
+use healthimaging::{Error, ErrorKind, ImageSetId};
+use serde_json::Value;
+
+use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped};
+use super::part::{Without, everything, instances_of};
+use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::{Object, Step};
+use super::update::study_of;
+use crate::find::{self, Criteria};
+use crate::work::ItemResult;
+
+impl Run<'_> {
+    /// Puts a copy of the rest in the place of the image set.
+    pub(super) async fn erase(
+        &self,
+        step: &Step,
+        primary: bool,
+        known: &[ImageSetId],
+    ) -> Stepped<Done> {
+        let copy = match self.copied(step)? {
+            Some(copy) => copy,
+            None => match self.copy_rest(step, known).await? {
+                Some(copy) => copy,
+                None => return Err(changed_since(&step.image_set_id).into()),
+            },
+        };
+        // From here on stopping half-way would leave the study with a hole, or with two copies.
+        let sets = self.sets.finishing();
+        self.delete_source(&sets, step, &copy).await?;
+        let place = if primary {
+            promote(&sets, &copy).await?
+        } else {
+            Some(copy)
+        };
+        let done = Done::new(ItemResult::Deleted).with("versions", step.version_id.number());
+        Ok(match place {
+            Some(place) => done.with("replaced_by", place.as_str()),
+            None => done,
+        })
+    }
+
+    /// The copy that an earlier run made.
+    fn copied(&self, step: &Step) -> Stepped<Option<ImageSetId>> {
+        let Some(outcome) = self.journal.outcome_of(&copy_item(step)) else {
+            return Ok(None);
+        };
+        if outcome.error.is_some() {
+            return Ok(None);
+        }
+        Ok(outcome.image_set_id)
+    }
+
+    /// Copies the rest, and records the copy; nothing when there is no rest to copy any more.
+    async fn copy_rest(&self, step: &Step, known: &[ImageSetId]) -> Stepped<Option<ImageSetId>> {
+        let (id, part) = (&step.image_set_id, self.part()?);
+        let Some(now) = self.sets.unlocked(id).await? else {
+            return Ok(None);
+        };
+        if now.version_id != step.version_id {
+            return Ok(None);
+        }
+        let document = self.sets.document(id, &now.version_id).await?;
+        let Without::Rest { rest, .. } = part.taken_from(&document) else {
+            return Ok(None);
+        };
+        let criteria = Criteria::study(study_of(&document)?);
+        let copy = match self.left_over(&criteria, &rest, known).await? {
+            Some(copy) => copy,
+            None => {
+                let how = Copy {
+                    selection: Some(&rest),
+                    promote: false,
+                };
+                self.sets.copy(id, &now.version_id, how).await?
+            }
+        };
+        let sets = self.sets.finishing();
+        if content(&sets, &copy).await?.as_ref() != Some(&rest) {
+            sets.delete(&copy).await?;
+            return Err(Error::new(
+                ErrorKind::Service,
+                "the copy of the rest is not whole; it was deleted again, and the image set is as it \
+                 was",
+            )
+            .into());
+        }
+        let done = Done::new(ItemResult::Copied).with("copied_from", id.as_str());
+        self.record_as(copy_item(step), &copy, done).await?;
+        Ok(Some(copy))
+    }
+
+    /// The copy that a killed run made and could not record.
+    async fn left_over(
+        &self,
+        criteria: &Criteria,
+        rest: &Value,
+        known: &[ImageSetId],
+    ) -> Stepped<Option<ImageSetId>> {
+        let (service, datastore) = (self.sets.service, self.sets.datastore_id);
+        let found = find::all(service, datastore, criteria, find::MOST_EXAMINED).await?;
+        for set in found.image_sets {
+            let id = set.image_set_id;
+            if set.is_primary == Some(true) || known.contains(&id) {
+                continue;
+            }
+            match content(&self.sets, &id).await {
+                Ok(Some(held)) if held == *rest => return Ok(Some(id)),
+                Err(Halt::Stopped) => return Err(Halt::Stopped),
+                // What cannot be read is no copy of ours.
+                Ok(_) | Err(Halt::Failed(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deletes the image set, unless it has changed since it was copied; where it stays, the copy goes.
+    async fn delete_source(
+        &self,
+        sets: &ImageSets<'_>,
+        step: &Step,
+        copy: &ImageSetId,
+    ) -> Stepped<()> {
+        let id = &step.image_set_id;
+        let refused = match sets.unlocked(id).await? {
+            None => return Ok(()),
+            Some(now) if now.version_id == step.version_id => match sets.delete(id).await {
+                Err(Halt::Failed(error)) => error,
+                done => return done,
+            },
+            Some(_) => changed_since(id),
+        };
+        if sets.latest(id).await?.is_some() {
+            sets.delete(copy).await?;
+        }
+        Err(refused.into())
+    }
+}
+
+/// Puts a copy into the primary hierarchy and takes it away; the image set that holds its instances there,
+/// where that is known.
+async fn promote(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<ImageSetId>> {
+    let place = match promoted(sets, copy).await {
+        Ok(place) => place,
+        Err(Halt::Stopped) => return Err(Halt::Stopped),
+        Err(Halt::Failed(error)) => {
+            let message = format!(
+                "the part is erased, and the rest is safe in image set {copy}, but could not be made \
+                 primary: {}. Try copy_image_set with promote_to_primary on it",
+                error.message()
+            );
+            return Err(Error::new(error.kind(), message).into());
+        }
+    };
+    // Once it is promoted there are two of it; where the service moved it there is one.
+    if place.as_ref() != Some(copy) {
+        sets.delete(copy).await?;
+    }
+    Ok(place)
+}
+
+async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<ImageSetId>> {
+    let mut last = restless(copy);
+    for _ in 0..ATTEMPTS {
+        let Some(now) = sets.unlocked(copy).await? else {
+            // An earlier run came as far as to delete it.
+            return Ok(None);
+        };
+        if now.is_primary == Some(true) {
+            return Ok(Some(copy.clone()));
+        }
+        let document = sets.document(copy, &now.version_id).await?;
+        if let Some(place) = primary_place(sets, &document).await? {
+            return Ok(Some(place));
+        }
+        let how = Copy {
+            selection: None,
+            promote: true,
+        };
+        match sets.copy(copy, &now.version_id, how).await {
+            Ok(place) => return Ok(Some(place)),
+            // The primary image set that it has to join may be locked for a moment.
+            Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => last = error,
+            Err(halt) => return Err(halt),
+        }
+    }
+    Err(last.into())
+}
+
+/// The primary image set that holds all instances of a document.
+async fn primary_place(sets: &ImageSets<'_>, document: &Object) -> Stepped<Option<ImageSetId>> {
+    let mut criteria = Criteria::study(study_of(document)?);
+    criteria.is_primary = Some(true);
+    let found = find::all(sets.service, sets.datastore_id, &criteria, find::MOST_EXAMINED).await?;
+    let wanted = instances_of(document);
+    for set in found.image_sets {
+        let Some(now) = sets.unlocked(&set.image_set_id).await? else {
+            continue;
+        };
+        let held = sets.document(&set.image_set_id, &now.version_id).await?;
+        if instances_of(&held).is_superset(&wanted) {
+            return Ok(Some(set.image_set_id));
+        }
+    }
+    Ok(None)
+}
+
+/// The item of the journal under which a copy is recorded.
+fn copy_item(step: &Step) -> String {
+    format!("{}/copy", step.image_set_id)
+}
+
+/// The instances that an image set holds now, as `copiableAttributes` names them; `None` when it is gone.
+async fn content(sets: &ImageSets<'_>, id: &ImageSetId) -> Stepped<Option<Value>> {
+    let Some(now) = sets.unlocked(id).await? else {
+        return Ok(None);
+    };
+    let document = sets.document(id, &now.version_id).await?;
+    Ok(Some(everything(&document)))
+}

@@ -1,0 +1,342 @@
+//! The calls that steps are made of: paced, patient with locks and throttling, ended by cancelling.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use healthimaging::model::{
+    CopyImageSetInformation, CopyImageSetRequest, CopySource, DeleteImageSetRequest, DicomCopies,
+    GetImageSetMetadataRequest, GetImageSetRequest, ImageSetProperties, ImageSetState,
+    ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
+};
+use healthimaging::{
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Operation, Result, VersionId,
+};
+
+use super::Object;
+use crate::document;
+
+/// How long a step waits for an image set that is locked.
+const LONGEST_LOCK: Duration = Duration::from_mins(15);
+
+/// The first pause between two looks; each is twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(4);
+
+/// How long a call that is throttled is tried again.
+const LONGEST_THROTTLE: Duration = Duration::from_mins(2);
+
+/// What is said where the service does not say why.
+pub(super) const NO_REASON: &str = "the service gave no reason";
+
+/// Why a step did not come to its end.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The job was cancelled or the process stops: nothing is recorded, a later run goes on.
+    Stopped,
+    /// It failed.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The result of a step, or of a part of one.
+pub(super) type Step<T> = Result<T, Halt>;
+
+/// The image sets of a data store.
+pub(super) struct ImageSets<'a> {
+    pub(super) service: &'a dyn HealthImaging,
+    pub(super) datastore_id: &'a DatastoreId,
+    stop: CancellationToken,
+    /// When the next call of an operation may be made.
+    slots: Arc<Mutex<HashMap<Operation, Instant>>>,
+}
+
+/// Two looks at the same thing, further and further apart.
+struct Pauses {
+    next: Duration,
+    end: Instant,
+}
+
+impl Pauses {
+    fn up_to(longest: Duration) -> Self {
+        Self {
+            next: FIRST_PAUSE,
+            end: Instant::now() + longest,
+        }
+    }
+}
+
+impl<'a> ImageSets<'a> {
+    pub(super) fn new(
+        service: &'a dyn HealthImaging,
+        datastore_id: &'a DatastoreId,
+        stop: &CancellationToken,
+    ) -> Self {
+        Self {
+            service,
+            datastore_id,
+            stop: stop.clone(),
+            slots: Arc::default(),
+        }
+    }
+
+    /// The same for what has to come to its end, cancelled or not: what is begun is not left half done.
+    pub(super) fn finishing(&self) -> Self {
+        Self {
+            service: self.service,
+            datastore_id: self.datastore_id,
+            stop: CancellationToken::new(),
+            slots: Arc::clone(&self.slots),
+        }
+    }
+
+    /// Whether the work is to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// An image set as it stands; `None` when it is deleted or unknown.
+    pub(super) async fn latest(&self, id: &ImageSetId) -> Step<Option<ImageSetProperties>> {
+        self.version(id, None).await
+    }
+
+    async fn version(
+        &self,
+        id: &ImageSetId,
+        version_id: Option<&VersionId>,
+    ) -> Step<Option<ImageSetProperties>> {
+        let request = GetImageSetRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            version_id: version_id.cloned(),
+        };
+        let found = self
+            .patiently(Operation::GetImageSet, || {
+                self.service.get_image_set(request.clone())
+            })
+            .await;
+        match found {
+            Ok(found) if found.properties.image_set_state == ImageSetState::Deleted => Ok(None),
+            Ok(found) => Ok(Some(found.properties)),
+            Err(Halt::Failed(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(halt) => Err(halt),
+        }
+    }
+
+    /// The same, once it is not locked any more.
+    pub(super) async fn unlocked(&self, id: &ImageSetId) -> Step<Option<ImageSetProperties>> {
+        let mut pauses = Pauses::up_to(LONGEST_LOCK);
+        loop {
+            match self.latest(id).await? {
+                Some(set) if set.image_set_state == ImageSetState::Locked => {}
+                settled => return Ok(settled),
+            }
+            if !self.pause(&mut pauses).await? {
+                return Err(Error::conflict(format!(
+                    "image set {id} stays locked by another write; try again when it is ACTIVE"
+                ))
+                .into());
+            }
+        }
+    }
+
+    /// The metadata of a version.
+    pub(super) async fn document(&self, id: &ImageSetId, version_id: &VersionId) -> Step<Object> {
+        let request = GetImageSetMetadataRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            version_id: Some(version_id.clone()),
+        };
+        let text = self.patiently(Operation::GetImageSetMetadata, || {
+            Box::pin(document::fetch(self.service, request.clone()))
+        });
+        Ok(document::parse(text.await?).await?)
+    }
+
+    /// Deletes an image set, and waits until it is gone.
+    pub(super) async fn delete(&self, id: &ImageSetId) -> Step<()> {
+        let request = DeleteImageSetRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+        };
+        let asked = self.patiently(Operation::DeleteImageSet, || {
+            self.service.delete_image_set(request.clone())
+        });
+        match asked.await {
+            Ok(_) => {}
+            Err(Halt::Failed(error)) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(halt) => return Err(halt),
+        }
+        match self.finishing().unlocked(id).await? {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Service,
+                format!("image set {id} was to be deleted and is still there; try again"),
+            )
+            .into()),
+        }
+    }
+
+    /// Makes a new version, and waits until it is made; what became of it.
+    pub(super) async fn update(
+        &self,
+        id: &ImageSetId,
+        latest: &VersionId,
+        how: Update<'_>,
+    ) -> Step<ImageSetProperties> {
+        let text = |document: &Value| Bytes::from(document.to_string());
+        let request = UpdateImageSetMetadataRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            latest_version_id: latest.clone(),
+            force: how.force,
+            include_study_image_sets: how.whole_study,
+            updates: MetadataUpdates::DicomUpdates {
+                updatable_attributes: how.set.map(text),
+                removable_attributes: how.remove.map(text),
+            },
+        };
+        let made = self.patiently(Operation::UpdateImageSetMetadata, || {
+            self.service.update_image_set_metadata(request.clone())
+        });
+        let made = made.await?.latest_version_id;
+        let finishing = self.finishing();
+        finishing.unlocked(id).await?;
+        let made = finishing.version(id, Some(&made)).await?;
+        made.ok_or_else(|| Halt::Failed(deleted_meanwhile(id)))
+    }
+
+    /// Copies an image set, and waits until the copy is made; its id.
+    pub(super) async fn copy(
+        &self,
+        id: &ImageSetId,
+        latest: &VersionId,
+        how: Copy<'_>,
+    ) -> Step<ImageSetId> {
+        let request = CopyImageSetRequest {
+            datastore_id: self.datastore_id.clone(),
+            source_image_set_id: id.clone(),
+            copy_image_set_information: CopyImageSetInformation {
+                source_image_set: CopySource {
+                    latest_version_id: latest.clone(),
+                    dicom_copies: how.selection.map(|selection| DicomCopies {
+                        copiable_attributes: selection.to_string(),
+                    }),
+                },
+                destination_image_set: None,
+            },
+            force: false,
+            promote_to_primary: how.promote,
+        };
+        let copied = self.patiently(Operation::CopyImageSet, || {
+            self.service.copy_image_set(request.clone())
+        });
+        let copy = copied
+            .await?
+            .destination_image_set_properties
+            .image_set_id;
+        let finishing = self.finishing();
+        let made = finishing.unlocked(&copy).await?;
+        finishing.unlocked(id).await?;
+        let made = made.ok_or_else(|| deleted_meanwhile(&copy))?;
+        if made.image_set_workflow_status != Some(ImageSetWorkflowStatus::CopyFailed) {
+            return Ok(copy);
+        }
+        if made.version_id.number() == 1 && made.is_primary != Some(true) {
+            // An empty image set is all that is left of the attempt.
+            finishing.delete(&copy).await?;
+        }
+        let why = made.message.as_deref().unwrap_or(NO_REASON);
+        Err(Error::validation(format!("the service did not copy (COPY_FAILED): {why}")).into())
+    }
+
+    /// Calls when it is this call's turn, and again while the service says that it is too much.
+    async fn patiently<T>(
+        &self,
+        operation: Operation,
+        call: impl Fn() -> BoxFuture<'a, Result<T>> + Send,
+    ) -> Step<T>
+    where
+        T: Send,
+    {
+        let mut pauses = Pauses::up_to(LONGEST_THROTTLE);
+        loop {
+            self.turn(operation).await?;
+            match call().await {
+                Err(error) if error.kind() == ErrorKind::Throttled => {
+                    if !self.pause(&mut pauses).await? {
+                        return Err(error.into());
+                    }
+                }
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    /// Waits until the back end's rate allows a call.
+    async fn turn(&self, operation: Operation) -> Step<()> {
+        if self.is_stopped() {
+            return Err(Halt::Stopped);
+        }
+        let Some(rate) = (self.service.limits().rate)(operation) else {
+            return Ok(());
+        };
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let next = slots.entry(operation).or_insert(now);
+            let slot = now.max(*next);
+            *next = slot + Duration::from_secs_f64(1.0 / rate.per_second.max(0.001));
+            slot
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(slot) => Ok(()),
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+        }
+    }
+
+    /// Waits a while; false once it was long enough.
+    async fn pause(&self, pauses: &mut Pauses) -> Step<bool> {
+        if Instant::now() >= pauses.end {
+            return Ok(false);
+        }
+        let pause = pauses.next;
+        pauses.next = (pause * 2).min(LAST_PAUSE);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(true),
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+        }
+    }
+}
+
+/// An image set went away during a step.
+pub(super) fn deleted_meanwhile(id: &ImageSetId) -> Error {
+    Error::not_found(format!("image set {id} was deleted meanwhile"))
+}
+
+/// An update to make.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Update<'a> {
+    pub(super) set: Option<&'a Value>,
+    pub(super) remove: Option<&'a Value>,
+    pub(super) force: bool,
+    pub(super) whole_study: bool,
+}
+
+/// A copy to make.
+#[derive(Clone, Copy)]
+pub(super) struct Copy<'a> {
+    pub(super) selection: Option<&'a Value>,
+    pub(super) promote: bool,
+}

@@ -1,0 +1,353 @@
+//! Plans of changes, made by reading only.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use healthimaging::model::{
+    GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState, ImageSetsMetadataSummary,
+};
+use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid, VersionId};
+
+use super::part::Without;
+use super::report::READ_AT_ONCE;
+use super::{Action, Change, Object, Part, Step, Target, Values};
+use crate::document::{self, Outline};
+use crate::find::{self, Criteria, is_primary};
+use crate::plan::{Plan, PlannedImageSet};
+
+const KEPT: &str = "Removing makes a new version; the older versions of these image sets keep what is \
+                    removed. To erase it for good, call with erase: true (remove_series_from_image_set \
+                    and the tools for instances have it): the rest is copied to a new image set, and \
+                    the old one is deleted with all its versions.";
+
+const REPLACED: &str = "Where an image set holds more, the rest is copied to a new image set with a new \
+                        id, without older versions and tags, and the old one is deleted with all its \
+                        versions. For a moment a study may be seen without these instances.";
+
+/// Where plans are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    /// Where it is read.
+    pub service: &'a dyn HealthImaging,
+    /// In which data store.
+    pub datastore_id: &'a DatastoreId,
+}
+
+/// Which image sets a part is taken out of.
+#[derive(Debug, Clone)]
+pub enum Holders {
+    /// All of a study that hold it.
+    Study(Uid),
+    /// All that hold this series.
+    Series(Uid),
+    /// This one.
+    ImageSet(ImageSetId),
+}
+
+/// What becomes of the versions before the one that is made without a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderVersions {
+    /// They stay, and keep the part.
+    Keep,
+    /// They go, with the image set, once the rest is copied.
+    Erase,
+}
+
+/// An image set that was looked at.
+struct Seen {
+    image_set_id: ImageSetId,
+    version_id: VersionId,
+    is_primary: bool,
+    patient_id: Option<String>,
+    study: String,
+    series: Option<usize>,
+    instances: Option<usize>,
+}
+
+impl<'a> Planner<'a> {
+    /// Deleting all image sets that match; none is `NotFound`, `missing` says what is.
+    ///
+    /// More than `ceiling` are a `Validation` error that says how many match.
+    pub async fn deletion(
+        self,
+        action: &str,
+        criteria: Criteria,
+        ceiling: usize,
+        missing: &str,
+    ) -> Result<Plan> {
+        let found = self.matching(&criteria, missing).await?;
+        if found.len() > ceiling {
+            return Err(Error::validation(format!(
+                "{} image sets match, and at most {ceiling} may be deleted at once: nothing was \
+                 deleted. Narrow the criteria, or raise max_deletions",
+                found.len()
+            )));
+        }
+        let seen: Vec<Seen> = self.versions_of(found).await?;
+        let acts = seen.into_iter().map(|seen| (seen, Action::Delete)).collect();
+        let change = self.change(Target::Matching(Box::new(criteria)));
+        Ok(plan(action, change, acts))
+    }
+
+    /// Taking a part out of every image set that holds it.
+    ///
+    /// Whole image sets are deleted where nothing else would be left.
+    pub async fn removal(
+        self,
+        action: &str,
+        part: Part,
+        holders: Holders,
+        older: OlderVersions,
+    ) -> Result<Plan> {
+        let (target, candidates) = self.candidates(holders).await?;
+        let missing = format!("there is no such {} there", part.name());
+        let looked = stream::iter(candidates.iter().cloned())
+            .map(|id| Box::pin(self.look(id)))
+            .buffered(READ_AT_ONCE)
+            .try_collect::<Vec<_>>();
+        let known = if older == OlderVersions::Erase {
+            candidates.clone()
+        } else {
+            Vec::new()
+        };
+        let mut acts = Vec::new();
+        for (seen, document) in looked.await?.into_iter().flatten() {
+            let action = match (part.taken_from(&document), older) {
+                (Without::Same, _) => continue,
+                (Without::Nothing, _) => Action::Delete,
+                (Without::Rest { .. }, OlderVersions::Keep) => Action::Remove,
+                (Without::Rest { .. }, OlderVersions::Erase) => Action::Erase {
+                    primary: seen.is_primary,
+                    known: self.siblings(&seen, &known).await?,
+                },
+            };
+            acts.push((seen, action));
+        }
+        if acts.is_empty() {
+            return Err(Error::not_found(missing));
+        }
+        let mut change = self.change(target);
+        change.part = Some(part);
+        Ok(plan(action, change, acts))
+    }
+
+    /// Setting values in all image sets that match: in the primary ones of a study at once, in each of
+    /// the others by itself.
+    pub async fn update(
+        self,
+        action: &str,
+        criteria: Criteria,
+        values: Values,
+        missing: &str,
+    ) -> Result<Plan> {
+        let found = self.matching(&criteria, missing).await?;
+        let mut seen = self.versions_of(found).await?;
+        let mut through: BTreeMap<String, usize> = BTreeMap::new();
+        let mut acts: Vec<(Seen, Action)> = Vec::new();
+        for one in seen.drain(..) {
+            match through.get(&one.study) {
+                Some(first) if one.is_primary => {
+                    if let Some((_, Action::UpdateStudy { others })) = acts.get_mut(*first) {
+                        others.push(one.image_set_id.clone());
+                    }
+                }
+                None if one.is_primary => {
+                    through.insert(one.study.clone(), acts.len());
+                    acts.push((one, Action::UpdateStudy { others: Vec::new() }));
+                }
+                _ => acts.push((one, Action::Update)),
+            }
+        }
+        let keywords: Vec<&str> = values.keywords().collect();
+        let note = format!("Attributes: {}.", keywords.join(", "));
+        let mut change = self.change(Target::Matching(Box::new(criteria)));
+        change.values = Some(values);
+        let mut plan = plan(action, change, acts);
+        plan.notes.push(note);
+        Ok(plan)
+    }
+
+    fn change(self, target: Target) -> Change {
+        Change {
+            datastore_id: self.datastore_id.clone(),
+            target,
+            part: None,
+            values: None,
+            steps: Vec::new(),
+        }
+    }
+
+    async fn matching(
+        self,
+        criteria: &Criteria,
+        missing: &str,
+    ) -> Result<Vec<ImageSetsMetadataSummary>> {
+        let found = find::all(self.service, self.datastore_id, criteria, find::MOST_EXAMINED);
+        let found = found.await?.image_sets;
+        if found.is_empty() {
+            return Err(Error::not_found(missing));
+        }
+        Ok(found)
+    }
+
+    /// Completes summaries that leave the version out, as they may.
+    async fn versions_of(self, found: Vec<ImageSetsMetadataSummary>) -> Result<Vec<Seen>> {
+        stream::iter(found)
+            .map(|summary| Box::pin(self.version_of(summary)))
+            .buffered(READ_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn version_of(self, summary: ImageSetsMetadataSummary) -> Result<Seen> {
+        let version_id = match summary.version {
+            Some(version) => version.into(),
+            None => {
+                let request = GetImageSetRequest {
+                    datastore_id: self.datastore_id.clone(),
+                    image_set_id: summary.image_set_id.clone(),
+                    version_id: None,
+                };
+                let found = self.service.get_image_set(request).await?;
+                found.properties.version_id
+            }
+        };
+        let is_primary = is_primary(&summary);
+        let tags = summary.dicom_tags.unwrap_or_default();
+        let count = |count: Option<u32>| count.and_then(|count| usize::try_from(count).ok());
+        Ok(Seen {
+            image_set_id: summary.image_set_id,
+            version_id,
+            is_primary,
+            patient_id: tags.patient_id,
+            study: tags.study_instance_uid.unwrap_or_default(),
+            series: count(tags.number_of_study_related_series),
+            instances: count(tags.number_of_study_related_instances),
+        })
+    }
+
+    /// Image sets that may hold a part, and how they are found again.
+    async fn candidates(self, holders: Holders) -> Result<(Target, Vec<ImageSetId>)> {
+        let (criteria, missing) = match holders {
+            Holders::ImageSet(id) => return Ok((Target::ImageSet(id.clone()), vec![id])),
+            Holders::Study(uid) => (Criteria::study(uid), "the data store holds no such study"),
+            Holders::Series(uid) => (Criteria::series(uid), "the data store holds no such series"),
+        };
+        let found = self.matching(&criteria, missing).await?;
+        let mut ids: Vec<ImageSetId> = found.iter().map(|set| set.image_set_id.clone()).collect();
+        if criteria.series_instance_uid.is_some() {
+            // A set of several series may be known under another one of them.
+            let known: HashSet<ImageSetId> = ids.iter().cloned().collect();
+            for study in studies_of(&found) {
+                let all = find::all(
+                    self.service,
+                    self.datastore_id,
+                    &Criteria::study(study),
+                    find::MOST_EXAMINED,
+                );
+                let of_many = all.await?.image_sets.into_iter().filter(|set| {
+                    let series = |tags: &healthimaging::model::DicomTags| {
+                        tags.number_of_study_related_series
+                    };
+                    set.dicom_tags.as_ref().and_then(series) != Some(1)
+                });
+                let of_many = of_many.map(|set| set.image_set_id);
+                ids.extend(of_many.filter(|id| !known.contains(id)));
+            }
+        }
+        Ok((Target::Matching(Box::new(criteria)), ids))
+    }
+
+    /// An image set with its document; nothing when it is deleted.
+    async fn look(self, id: ImageSetId) -> Result<Option<(Seen, Object)>> {
+        let request = GetImageSetRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            version_id: None,
+        };
+        let set = self.service.get_image_set(request).await?.properties;
+        if set.image_set_state == ImageSetState::Deleted {
+            return Ok(None);
+        }
+        let request = GetImageSetMetadataRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            version_id: None,
+        };
+        let document = document::parse(document::fetch(self.service, request).await?).await?;
+        let outline = Outline::of(&document);
+        let seen = Seen {
+            image_set_id: id,
+            version_id: set.version_id,
+            is_primary: set.is_primary == Some(true),
+            patient_id: outline.patient_id().map(str::to_owned),
+            study: outline.study_instance_uid().unwrap_or_default().to_owned(),
+            series: Some(outline.series()),
+            instances: Some(outline.instances()),
+        };
+        Ok(Some((seen, document)))
+    }
+
+    /// The image sets of the same study, so that a copy made later can be told from them.
+    async fn siblings(self, seen: &Seen, candidates: &[ImageSetId]) -> Result<Vec<ImageSetId>> {
+        let study = Criteria::study(Uid::try_from(seen.study.trim())?);
+        let found = find::all(self.service, self.datastore_id, &study, find::MOST_EXAMINED);
+        let mut known: Vec<ImageSetId> = candidates.to_vec();
+        for set in found.await?.image_sets {
+            if !known.contains(&set.image_set_id) {
+                known.push(set.image_set_id);
+            }
+        }
+        Ok(known)
+    }
+}
+
+fn studies_of(found: &[ImageSetsMetadataSummary]) -> Vec<Uid> {
+    let tags = found.iter().filter_map(|set| set.dicom_tags.as_ref());
+    let uids = tags.filter_map(|tags| tags.study_instance_uid.as_deref());
+    let mut studies: Vec<Uid> = uids
+        .filter_map(|uid| Uid::try_from(uid.trim()).ok())
+        .collect();
+    studies.sort();
+    studies.dedup();
+    studies
+}
+
+/// The plan of these acts.
+fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
+    let mut plan = Plan::new(action, change.datastore_id.clone());
+    let mut studies: BTreeMap<String, usize> = BTreeMap::new();
+    let mut notes: Vec<&str> = Vec::new();
+    for (seen, action) in acts {
+        let note = match &action {
+            Action::Remove => Some(KEPT),
+            Action::Erase { .. } => Some(REPLACED),
+            _ => None,
+        };
+        notes.extend(note.filter(|note| !notes.contains(note)));
+        let number = studies.len();
+        let study = *studies.entry(seen.study.clone()).or_insert(number);
+        plan.patient_ids.extend(seen.patient_id);
+        if !seen.study.is_empty() {
+            plan.study_instance_uids.insert(seen.study);
+        }
+        plan.image_sets.push(PlannedImageSet {
+            image_set_id: seen.image_set_id.clone(),
+            version_id: seen.version_id.clone(),
+            instances: seen.instances,
+            action: Some(action.name()),
+        });
+        change.steps.push(Step {
+            image_set_id: seen.image_set_id,
+            version_id: seen.version_id,
+            action,
+            study,
+            series: seen.series,
+            instances: seen.instances,
+        });
+    }
+    plan.notes.extend(notes.into_iter().map(str::to_owned));
+    plan.change = Some(change);
+    plan
+}

@@ -1,0 +1,184 @@
+//! The end of a change: what was done, and a fresh search that proves what is left.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::Utc;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+
+use healthimaging::{Error, ImageSetId, Result};
+
+use super::image_sets::{Halt, Step as Stepped};
+use super::part::Without;
+use super::run::Run;
+use super::{Action, Change, Object, Step, Target};
+use crate::find;
+use crate::work::{ItemOutcome, ItemResult};
+
+/// Documents read at once.
+pub(super) const READ_AT_ONCE: usize = 8;
+
+/// Image sets that a report names; the rest is counted.
+const NAMED: usize = 50;
+
+/// What deleting in a data store does not reach.
+const NOT_REACHED: [&str; 4] = [
+    "files that were exported, and their manifests",
+    "the files that were imported, and the outcome files of import jobs",
+    "other data stores",
+    "backups and copies of the store itself",
+];
+
+/// Counts of what was done to image sets.
+#[derive(Default)]
+struct Counts {
+    image_sets: u64,
+    studies: BTreeSet<usize>,
+    series: usize,
+    instances: usize,
+    versions: u64,
+}
+
+impl Counts {
+    fn add(&mut self, step: &Step, outcome: &ItemOutcome) {
+        self.image_sets += 1;
+        self.studies.insert(step.study);
+        self.series += step.series.unwrap_or_default();
+        self.instances += step.instances.unwrap_or_default();
+        let versions = outcome.details.get("versions").and_then(Value::as_u64);
+        self.versions += versions.unwrap_or_else(|| step.version_id.number());
+    }
+}
+
+/// What a job tells when it has ended; it holds no patient data.
+pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
+    let change = run.change;
+    let by_id: HashMap<&str, &Step> = change
+        .steps
+        .iter()
+        .map(|step| (step.image_set_id.as_str(), step))
+        .collect();
+    let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
+    for outcome in run.journal.outcomes()? {
+        let outcome = outcome?;
+        let name = serde_json::to_value(outcome.result)
+            .map_err(|cause| Error::internal("an outcome has no name", cause))?;
+        let count = counted
+            .entry(name.as_str().unwrap_or("unknown").to_owned())
+            .or_insert(json!(0));
+        *count = json!(count.as_u64().unwrap_or_default() + 1);
+        if outcome.result == ItemResult::Deleted
+            && let Some(step) = by_id.get(outcome.item.as_str())
+        {
+            gone.insert(step.image_set_id.clone());
+            deleted.add(step, &outcome);
+        }
+    }
+    let mut report = Object::new();
+    report.insert("outcomes".to_owned(), Value::Object(counted));
+    if change.destroys() {
+        report.insert(
+            "deleted".to_owned(),
+            json!({
+                "image_sets": deleted.image_sets, "studies": deleted.studies.len(),
+                "series": deleted.series, "instances": deleted.instances,
+                "versions": deleted.versions,
+            }),
+        );
+    }
+    if let Some(digest) = change.patient_id_sha256() {
+        report.insert("patient_id_sha256".to_owned(), json!(digest));
+    }
+    match remaining(run, &gone).await {
+        Ok(left) => {
+            let word = if change.values.is_some() {
+                "without_the_values"
+            } else {
+                "remaining"
+            };
+            let named: Vec<&ImageSetId> = left.iter().take(NAMED).collect();
+            report.insert(
+                word.to_owned(),
+                json!({ "image_sets": left.len(), "image_set_ids": named }),
+            );
+            report.insert("searched_at".to_owned(), json!(Utc::now()));
+        }
+        Err(Halt::Stopped) => {}
+        Err(Halt::Failed(error)) => {
+            let message = format!("what is left could not be looked up: {}", error.message());
+            report.insert("not_searched".to_owned(), json!(message));
+        }
+    }
+    if change.destroys() {
+        report.insert("not_reached".to_owned(), json!(NOT_REACHED));
+    }
+    Ok(report)
+}
+
+impl Change {
+    /// Whether it takes something away.
+    fn destroys(&self) -> bool {
+        self.values.is_none()
+    }
+}
+
+/// Image sets that the change was about and that still hold what was to go, or lack what was to be set.
+async fn remaining(run: &Run<'_>, gone: &HashSet<ImageSetId>) -> Stepped<Vec<ImageSetId>> {
+    let mut candidates = candidates(run).await?;
+    let mut left: Vec<ImageSetId> = stream::iter(candidates.drain(..))
+        .map(|id| Box::pin(is_left(run, gone, id)))
+        .buffered(READ_AT_ONCE)
+        .try_filter_map(async |left| Ok(left))
+        .try_collect()
+        .await?;
+    left.dedup();
+    Ok(left)
+}
+
+async fn candidates(run: &Run<'_>) -> Stepped<Vec<ImageSetId>> {
+    let mut ids: Vec<ImageSetId> = match &run.change.target {
+        Target::Matching(criteria) => {
+            let (service, datastore) = (run.sets.service, run.sets.datastore_id);
+            let found = find::all(service, datastore, criteria, find::MOST_EXAMINED).await?;
+            let found = found.image_sets.into_iter();
+            found.map(|set| set.image_set_id).collect()
+        }
+        Target::ImageSet(id) => vec![id.clone()],
+        Target::Forgotten { .. } => Vec::new(),
+    };
+    // What does not match any more may still be there, such as a set whose Patient ID was changed.
+    let known: HashSet<ImageSetId> = ids.iter().cloned().collect();
+    let steps = run.change.steps.iter().flat_map(|step| match &step.action {
+        Action::UpdateStudy { others } => [&[step.image_set_id.clone()][..], others].concat(),
+        _ => vec![step.image_set_id.clone()],
+    });
+    if run.change.values.is_some() || run.change.part.is_some() {
+        ids.extend(steps.filter(|id| !known.contains(id)));
+    }
+    Ok(ids)
+}
+
+/// The image set, when it is left.
+async fn is_left(
+    run: &Run<'_>,
+    gone: &HashSet<ImageSetId>,
+    id: ImageSetId,
+) -> Stepped<Option<ImageSetId>> {
+    let change = run.change;
+    if change.part.is_none() && change.values.is_none() && !gone.contains(&id) {
+        return Ok(Some(id));
+    }
+    // A search may lag behind a deletion.
+    let Some(now) = run.sets.latest(&id).await? else {
+        return Ok(None);
+    };
+    let is_left = if let Some(part) = &change.part {
+        let document = run.sets.document(&id, &now.version_id).await?;
+        part.taken_from(&document) != Without::Same
+    } else if let Some(values) = &change.values {
+        !values.are_in(&run.sets.document(&id, &now.version_id).await?)
+    } else {
+        true
+    };
+    Ok(is_left.then_some(id))
+}

@@ -1,0 +1,192 @@
+//! Carrying a change out, step by step.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Map, Value};
+
+use healthimaging::{Error, ErrorKind, ImageSetId, Result};
+
+use super::image_sets::{Halt, ImageSets, Step as Stepped};
+use super::{Action, Change, Object, Part, Step, Target, Values, report};
+use crate::find;
+use crate::work::{ItemError, ItemOutcome, ItemResult, Journal, Tools};
+
+/// Steps in work at once; each has image sets of its own.
+const AT_ONCE: usize = 4;
+
+/// How often a step begins again because the image set changed under it.
+pub(super) const ATTEMPTS: usize = 8;
+
+/// A change that is being carried out.
+pub(super) struct Run<'a> {
+    pub(super) change: &'a Change,
+    pub(super) sets: ImageSets<'a>,
+    pub(super) journal: &'a dyn Journal,
+}
+
+/// Carries it out, or what is left of it.
+pub(crate) async fn run(
+    change: &Change,
+    tools: &Tools,
+    journal: &dyn Journal,
+) -> Result<Map<String, Value>> {
+    let service = Arc::clone(&tools.back_end.service);
+    let sets = ImageSets::new(&*service, &change.datastore_id, journal.cancelled());
+    let run = Run {
+        change,
+        sets,
+        journal,
+    };
+    journal.expect(change.items());
+    let run = &run;
+    let mut steps = stream::iter(&change.steps)
+        .map(|step| Box::pin(run.step(step)))
+        .buffer_unordered(AT_ONCE);
+    while steps.try_next().await?.is_some() {}
+    drop(steps);
+    report::report(run).await
+}
+
+impl Change {
+    /// How many outcomes there will be.
+    fn items(&self) -> u64 {
+        let items = self.steps.iter().map(|step| match &step.action {
+            Action::UpdateStudy { others } => 1 + others.len(),
+            // The copy and the deletion.
+            Action::Erase { .. } => 2,
+            Action::Delete | Action::Remove | Action::Update => 1,
+        });
+        items.sum::<usize>() as u64
+    }
+}
+
+impl Run<'_> {
+    /// Does a step and records what became of it; an error means that no other step would fare better.
+    async fn step(&self, step: &Step) -> Result<()> {
+        let id = &step.image_set_id;
+        if self.journal.outcome_of(id.as_str()).is_some() || self.sets.is_stopped() {
+            return Ok(());
+        }
+        let done = match &step.action {
+            Action::Delete => self.delete(step).await,
+            Action::Remove => self.remove(step).await,
+            Action::Erase { primary, known } => self.erase(step, *primary, known).await,
+            Action::Update => self.update(step).await,
+            Action::UpdateStudy { others } => self.update_study(step, others).await,
+        };
+        match done {
+            Ok(done) => self.record(id, done).await,
+            Err(Halt::Stopped) => Ok(()),
+            Err(Halt::Failed(error)) if error.kind() == ErrorKind::Credentials => Err(error),
+            Err(Halt::Failed(error)) => {
+                if let Action::UpdateStudy { others } = &step.action {
+                    // The service changes all of a study or nothing.
+                    for other in others {
+                        self.record(other, Done::failed(&error)).await?;
+                    }
+                }
+                self.record(id, Done::failed(&error)).await
+            }
+        }
+    }
+
+    /// Records what became of an image set, once.
+    pub(super) async fn record(&self, id: &ImageSetId, done: Done) -> Result<()> {
+        self.record_as(id.as_str().to_owned(), id, done).await
+    }
+
+    /// Records an item that is not named like its image set.
+    pub(super) async fn record_as(&self, item: String, id: &ImageSetId, done: Done) -> Result<()> {
+        if self.journal.outcome_of(&item).is_some() {
+            return Ok(());
+        }
+        let outcome = ItemOutcome {
+            item,
+            image_set_id: Some(id.clone()),
+            result: done.result,
+            details: done.details,
+            error: done.error,
+        };
+        self.journal.record(outcome).await
+    }
+
+    /// The part that the change takes out.
+    pub(super) fn part(&self) -> Result<&Part> {
+        let part = self.change.part.as_ref();
+        part.ok_or_else(|| Error::internal("the job does not say what to remove", "no part"))
+    }
+
+    /// The values that the change sets.
+    pub(super) fn values(&self) -> Result<&Values> {
+        let values = self.change.values.as_ref();
+        values.ok_or_else(|| Error::internal("the job does not say what to set", "no values"))
+    }
+
+    /// Whether an image set that changed since the plan is still one that it is about.
+    pub(super) async fn is_target(&self, id: &ImageSetId) -> Stepped<bool> {
+        match &self.change.target {
+            Target::Matching(criteria) => {
+                let found = find::all(
+                    self.sets.service,
+                    self.sets.datastore_id,
+                    criteria,
+                    find::MOST_EXAMINED,
+                );
+                Ok(found
+                    .await?
+                    .image_sets
+                    .iter()
+                    .any(|set| set.image_set_id == *id))
+            }
+            Target::ImageSet(only) => Ok(only == id),
+            Target::Forgotten { .. } => Ok(false),
+        }
+    }
+}
+
+/// What became of an image set.
+pub(super) struct Done {
+    result: ItemResult,
+    details: Object,
+    error: Option<ItemError>,
+}
+
+impl Done {
+    pub(super) fn new(result: ItemResult) -> Self {
+        Self {
+            result,
+            details: Object::new(),
+            error: None,
+        }
+    }
+
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn failed(error: &Error) -> Self {
+        tracing::debug!(%error, "a step failed");
+        Self {
+            result: ItemResult::Failed,
+            details: Object::new(),
+            error: Some(ItemError::from(error)),
+        }
+    }
+}
+
+/// What a step meets that was planned for another state of the image set.
+pub(super) fn changed_since(id: &ImageSetId) -> Error {
+    Error::conflict(format!(
+        "image set {id} has changed since the plan was made, and nothing was done to it; call again \
+         for a new plan"
+    ))
+}
+
+/// What a step says that met one change after the other.
+pub(super) fn restless(id: &ImageSetId) -> Error {
+    Error::conflict(format!(
+        "image set {id} changed each time it was to be written; try again when nobody else writes it"
+    ))
+}

@@ -1,0 +1,145 @@
+//! Setting values: in one image set, or in all primary image sets of a study at once.
+
+use std::collections::BTreeMap;
+
+use healthimaging::{Error, ErrorKind, ImageSetId, Uid, VersionId};
+
+use super::image_sets::{Halt, Step as Stepped, Update, deleted_meanwhile};
+use super::remove::check_updated;
+use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::{Object, Step};
+use crate::find::{self, Criteria};
+use crate::work::ItemResult;
+
+impl Run<'_> {
+    /// Sets the values in one image set; where they are set already nothing is done.
+    pub(super) async fn update(&self, step: &Step) -> Stepped<Done> {
+        let (id, values) = (&step.image_set_id, self.values()?);
+        let document = values.document();
+        for attempt in 0..ATTEMPTS {
+            let now = self.sets.unlocked(id).await?;
+            let now = now.ok_or_else(|| deleted_meanwhile(id))?;
+            let metadata = self.sets.document(id, &now.version_id).await?;
+            if values.are_in(&metadata) {
+                return Ok(as_version(ItemResult::Unchanged, &now.version_id));
+            }
+            if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
+                return Err(changed_since(id).into());
+            }
+            let update = Update {
+                set: Some(&document),
+                force: values.need_force(),
+                ..Update::default()
+            };
+            match self.sets.update(id, &now.version_id, update).await {
+                Ok(made) => {
+                    check_updated(&made)?;
+                    return Ok(as_version(ItemResult::Updated, &made.version_id));
+                }
+                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
+                Err(halt) => return Err(halt),
+            }
+        }
+        Err(restless(id).into())
+    }
+
+    /// Sets the values in all primary image sets of a study, in one write: all or none.
+    ///
+    /// Records the others; what became of the one that the write goes through is returned.
+    pub(super) async fn update_study(&self, step: &Step, others: &[ImageSetId]) -> Stepped<Done> {
+        let (id, values) = (&step.image_set_id, self.values()?);
+        let document = values.document();
+        for attempt in 0..ATTEMPTS {
+            let now = self.sets.unlocked(id).await?;
+            let now = now.ok_or_else(|| deleted_meanwhile(id))?;
+            let metadata = self.sets.document(id, &now.version_id).await?;
+            let before = self.primaries(&metadata).await?;
+            if now.is_primary != Some(true) || !before.contains_key(id) {
+                return Err(changed_since(id).into());
+            }
+            if self.all_have_values(&before).await? {
+                return self.record_study(id, others, ItemResult::Unchanged, before).await;
+            }
+            if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
+                return Err(changed_since(id).into());
+            }
+            let update = Update {
+                set: Some(&document),
+                force: values.need_force(),
+                whole_study: true,
+                ..Update::default()
+            };
+            match self.sets.update(id, &now.version_id, update).await {
+                Ok(made) => {
+                    check_updated(&made)?;
+                    let after = self.primaries(&metadata).await?;
+                    return self.record_study(id, others, ItemResult::Updated, after).await;
+                }
+                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
+                Err(halt) => return Err(halt),
+            }
+        }
+        Err(restless(id).into())
+    }
+
+    /// The primary image sets of the study that a document is of, none of them locked, with their versions.
+    async fn primaries(&self, document: &Object) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
+        let mut criteria = Criteria::study(study_of(document)?);
+        criteria.is_primary = Some(true);
+        let found = find::all(
+            self.sets.service,
+            self.sets.datastore_id,
+            &criteria,
+            find::MOST_EXAMINED,
+        );
+        let mut primaries = BTreeMap::new();
+        for set in found.await?.image_sets {
+            if let Some(now) = self.sets.unlocked(&set.image_set_id).await? {
+                primaries.insert(set.image_set_id, now.version_id);
+            }
+        }
+        Ok(primaries)
+    }
+
+    async fn all_have_values(&self, sets: &BTreeMap<ImageSetId, VersionId>) -> Stepped<bool> {
+        let values = self.values()?;
+        for (id, version) in sets {
+            if !values.are_in(&self.sets.document(id, version).await?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn record_study(
+        &self,
+        id: &ImageSetId,
+        others: &[ImageSetId],
+        result: ItemResult,
+        mut versions: BTreeMap<ImageSetId, VersionId>,
+    ) -> Stepped<Done> {
+        let own = versions.remove(id);
+        for other in others {
+            if !versions.contains_key(other) {
+                self.record(other, Done::failed(&changed_since(other))).await?;
+            }
+        }
+        for (other, version) in &versions {
+            self.record(other, as_version(result, version)).await?;
+        }
+        let own = own.ok_or_else(|| deleted_meanwhile(id))?;
+        Ok(as_version(result, &own))
+    }
+}
+
+fn as_version(result: ItemResult, version: &VersionId) -> Done {
+    Done::new(result).with("version_id", version.as_str())
+}
+
+/// Study Instance UID (0020,000D) of a document.
+pub(super) fn study_of(document: &Object) -> Result<Uid, Error> {
+    let study = document.get("Study").and_then(|study| study.get("DICOM"));
+    let uid = study.and_then(|study| study.get("StudyInstanceUID")?.as_str());
+    let missing = || Error::conflict("the metadata of the image set names no study");
+    Uid::try_from(uid.ok_or_else(missing)?.trim())
+}
