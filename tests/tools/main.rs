@@ -9,6 +9,8 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod correct;
+mod erase;
 mod export;
 mod pictures;
 mod rig;
@@ -42,6 +44,21 @@ macro_rules! cases {
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
                 what_cannot_be_shown_says_what_can_be_had,
+            correct {
+                a_study_is_corrected_in_one_piece,
+                a_patient_is_corrected_in_all_studies,
+                what_cannot_be_set_is_refused_before_anything_changes,
+            }
+            erase {
+                a_patient_goes_and_the_others_stay,
+                an_erased_patient_is_not_named_in_the_job,
+                a_study_goes_and_the_others_stay,
+                a_series_goes_and_the_others_stay,
+                an_instance_is_removed_and_the_last_one_takes_the_image_set,
+                erasing_an_instance_leaves_no_version_that_holds_it,
+                removing_the_only_series_deletes_the_image_set,
+                a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling,
+                more_than_a_page_is_deleted,
             }
             search {
                 everything_is_found_without_criteria,

@@ -89,6 +89,24 @@ impl Rig {
         self.folder.path().join("objects")
     }
 
+    /// Every file of the ledger.
+    pub(crate) fn ledger_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().join("ledger")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path);
+                }
+            }
+        }
+        assert!(!found.is_empty());
+        found
+    }
+
     /// Calls a tool; an error is handed out as the caller reads it.
     pub(crate) async fn answer(&self, tool: &str, arguments: Value) -> Result<Answer, Value> {
         let Value::Object(arguments) = arguments else {

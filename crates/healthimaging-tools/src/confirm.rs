@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use healthimaging::{Error, ErrorKind, Result};
 
-use crate::tool::{Answer, Arguments, to_object};
+use crate::tool::{Answer, Arguments};
 use healthimaging_workflows::{Plan, fingerprint};
 
 /// How long a person may think about a plan.
@@ -222,7 +222,7 @@ impl Seals {
 /// The plan as an answer.
 pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
     let mut structured = Arguments::new();
-    structured.insert("plan".to_owned(), Value::Object(to_object(plan)?));
+    structured.insert("plan".to_owned(), Value::Object(plan.shown()?));
     let text = match token {
         None => format!("Nothing was changed. The plan: {}.", plan.action),
         Some(token) => {

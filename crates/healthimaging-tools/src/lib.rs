@@ -4,6 +4,7 @@
 //! the protocol, [`Server::call`] calls a tool without one. This crate alone knows the protocol.
 
 mod arguments;
+mod changed;
 mod client;
 mod confirm;
 mod context;

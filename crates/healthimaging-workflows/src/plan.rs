@@ -95,7 +95,7 @@ impl Plan {
 
     /// The question to a person, with the ids that the decision needs.
     pub fn question(&self) -> String {
-        const SHOWN: usize = 10;
+        const ASKED: usize = 10;
         let mut lines = vec![format!("Agree to {}?", self.action)];
         let lists: [(&str, Vec<&str>); 3] = [
             (
@@ -121,8 +121,8 @@ impl Plan {
             if ids.is_empty() {
                 continue;
             }
-            let shown: Vec<String> = ids.iter().take(SHOWN).map(|id| quoted(id)).collect();
-            let more = match ids.len().saturating_sub(SHOWN) {
+            let shown: Vec<String> = ids.iter().take(ASKED).map(|id| quoted(id)).collect();
+            let more = match ids.len().saturating_sub(ASKED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };

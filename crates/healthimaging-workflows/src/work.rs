@@ -119,7 +119,8 @@ impl Work {
     /// What an ended job keeps of it on disk: nothing that may be patient data.
     pub(crate) fn redacted(self) -> Self {
         match self {
-            Self::Change(_) | Self::Export(_) => self,
+            Self::Change(change) => Self::Change(change.redacted()),
+            Self::Export(_) => self,
         }
     }
 

@@ -384,6 +384,7 @@ pub(crate) async fn add_image_set(
         image_set_id: image_set_id.clone(),
         version_id: set.version_id,
         instances,
+        action: None,
     });
     Ok(())
 }

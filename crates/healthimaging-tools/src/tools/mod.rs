@@ -1,7 +1,9 @@
 //! The tools, by subject.
 
 mod changes;
+mod correct;
 mod datastores;
+mod erase;
 mod export_jobs;
 mod frames;
 mod image_sets;
@@ -14,10 +16,17 @@ use crate::tool::ToolEntry;
 
 /// Every tool there is, by name; a new one is a line here.
 pub(crate) const TOOLS: &[ToolEntry] = &[
+    ToolEntry::planned::<erase::BulkDeleteByCriteria>(),
+    ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(),
     ToolEntry::of::<changes::CopyImageSet>(),
     ToolEntry::of::<datastores::CreateDatastore>(),
     ToolEntry::planned::<datastores::DeleteDatastore>(),
     ToolEntry::planned::<changes::DeleteImageSet>(),
+    ToolEntry::planned::<erase::DeleteInstanceInSeries>(),
+    ToolEntry::planned::<erase::DeleteInstanceInStudy>(),
+    ToolEntry::planned::<erase::DeletePatientStudies>(),
+    ToolEntry::planned::<erase::DeleteSeriesByUid>(),
+    ToolEntry::planned::<erase::DeleteStudy>(),
     ToolEntry::of::<datastores::GetDatastore>(),
     ToolEntry::of::<export_jobs::GetDicomExportJob>(),
     ToolEntry::of::<import_jobs::GetDicomImportJob>(),
@@ -29,10 +38,13 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<import_jobs::ListDicomImportJobs>(),
     ToolEntry::of::<image_sets::ListImageSetVersions>(),
     ToolEntry::of::<tags::ListTagsForResource>(),
+    ToolEntry::planned::<erase::RemoveInstanceFromImageSet>(),
+    ToolEntry::planned::<erase::RemoveSeriesFromImageSet>(),
     ToolEntry::of::<search::SearchImageSets>(),
     ToolEntry::of::<export_jobs::StartDicomExportJob>(),
     ToolEntry::of::<import_jobs::StartDicomImportJob>(),
     ToolEntry::of::<tags::TagResource>(),
     ToolEntry::of::<tags::UntagResource>(),
     ToolEntry::of::<changes::UpdateImageSetMetadata>(),
+    ToolEntry::of::<correct::UpdatePatientStudyMetadata>(),
 ];

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use healthimaging::{Error, Result};
 
 use super::Object;
+use crate::document::Contents;
 
 /// The attributes of the Patient level (developer guide of AWS HealthImaging, "Metadata normalization").
 const PATIENT: [&str; 46] = [
@@ -219,22 +220,21 @@ impl Values {
     /// Whether the service takes them with `force` only: StudyID, sequences, several values.
     pub(super) fn need_force(&self) -> bool {
         self.keywords().any(|keyword| {
-            keyword == "StudyID"
-                || keyword.ends_with("Sequence")
-                || MULTI_VALUED.contains(&keyword)
+            keyword == "StudyID" || keyword.ends_with("Sequence") || MULTI_VALUED.contains(&keyword)
         })
     }
 
-    /// Whether a metadata document has them all.
-    pub(super) fn are_in(&self, document: &Object) -> bool {
-        [("Patient", &self.patient), ("Study", &self.study)]
-            .into_iter()
-            .all(|(level, values)| {
-                let found = document.get(level).and_then(|level| level.get("DICOM"));
-                values
-                    .iter()
-                    .all(|(keyword, value)| same(found.and_then(|f| f.get(keyword)), value))
-            })
+    /// Whether an image set has them all.
+    pub(super) fn are_in(&self, contents: &Contents) -> bool {
+        let levels = [
+            (&self.patient, contents.patient()),
+            (&self.study, contents.study()),
+        ];
+        levels.into_iter().all(|(wanted, found)| {
+            wanted
+                .iter()
+                .all(|(keyword, value)| same(found.get(keyword), value))
+        })
     }
 
     /// The names alone.

@@ -43,7 +43,7 @@ impl Run<'_> {
         let Some(now) = self.sets.latest(id).await? else {
             return Ok(true);
         };
-        let document = self.sets.document(id, &now.version_id).await?;
-        Ok(part.taken_from(&document) == Without::Nothing)
+        let contents = self.sets.contents(id, &now.version_id).await?;
+        Ok(part.taken_from(&contents) == Without::Nothing)
     }
 }

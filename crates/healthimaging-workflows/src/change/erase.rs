@@ -7,11 +7,12 @@
 use healthimaging::{Error, ErrorKind, ImageSetId};
 use serde_json::Value;
 
+use super::Step;
 use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped};
 use super::part::{Without, everything, instances_of};
 use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
-use super::{Object, Step};
 use super::update::study_of;
+use crate::document::Contents;
 use crate::find::{self, Criteria};
 use crate::work::ItemResult;
 
@@ -65,11 +66,11 @@ impl Run<'_> {
         if now.version_id != step.version_id {
             return Ok(None);
         }
-        let document = self.sets.document(id, &now.version_id).await?;
-        let Without::Rest { rest, .. } = part.taken_from(&document) else {
+        let contents = self.sets.contents(id, &now.version_id).await?;
+        let Without::Rest { rest, .. } = part.taken_from(&contents) else {
             return Ok(None);
         };
-        let criteria = Criteria::study(study_of(&document)?);
+        let criteria = Criteria::study(study_of(&contents)?);
         let copy = match self.left_over(&criteria, &rest, known).await? {
             Some(copy) => copy,
             None => {
@@ -174,8 +175,8 @@ async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<Ima
         if now.is_primary == Some(true) {
             return Ok(Some(copy.clone()));
         }
-        let document = sets.document(copy, &now.version_id).await?;
-        if let Some(place) = primary_place(sets, &document).await? {
+        let contents = sets.contents(copy, &now.version_id).await?;
+        if let Some(place) = primary_place(sets, &contents).await? {
             return Ok(Some(place));
         }
         let how = Copy {
@@ -192,17 +193,23 @@ async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<Ima
     Err(last.into())
 }
 
-/// The primary image set that holds all instances of a document.
-async fn primary_place(sets: &ImageSets<'_>, document: &Object) -> Stepped<Option<ImageSetId>> {
-    let mut criteria = Criteria::study(study_of(document)?);
+/// The primary image set that holds all instances of another.
+async fn primary_place(sets: &ImageSets<'_>, contents: &Contents) -> Stepped<Option<ImageSetId>> {
+    let mut criteria = Criteria::study(study_of(contents)?);
     criteria.is_primary = Some(true);
-    let found = find::all(sets.service, sets.datastore_id, &criteria, find::MOST_EXAMINED).await?;
-    let wanted = instances_of(document);
+    let found = find::all(
+        sets.service,
+        sets.datastore_id,
+        &criteria,
+        find::MOST_EXAMINED,
+    )
+    .await?;
+    let wanted = instances_of(contents);
     for set in found.image_sets {
         let Some(now) = sets.unlocked(&set.image_set_id).await? else {
             continue;
         };
-        let held = sets.document(&set.image_set_id, &now.version_id).await?;
+        let held = sets.contents(&set.image_set_id, &now.version_id).await?;
         if instances_of(&held).is_superset(&wanted) {
             return Ok(Some(set.image_set_id));
         }
@@ -220,6 +227,6 @@ async fn content(sets: &ImageSets<'_>, id: &ImageSetId) -> Stepped<Option<Value>
     let Some(now) = sets.unlocked(id).await? else {
         return Ok(None);
     };
-    let document = sets.document(id, &now.version_id).await?;
-    Ok(Some(everything(&document)))
+    let contents = sets.contents(id, &now.version_id).await?;
+    Ok(Some(everything(&contents)))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -19,8 +20,7 @@ use healthimaging::{
     DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Operation, Result, VersionId,
 };
 
-use super::Object;
-use crate::document;
+use crate::document::{self, Contents};
 
 /// How long a step waits for an image set that is locked.
 const LONGEST_LOCK: Duration = Duration::from_mins(15);
@@ -151,17 +151,17 @@ impl<'a> ImageSets<'a> {
         }
     }
 
-    /// The metadata of a version.
-    pub(super) async fn document(&self, id: &ImageSetId, version_id: &VersionId) -> Step<Object> {
+    /// What a version holds.
+    pub(super) async fn contents(&self, id: &ImageSetId, version_id: &VersionId) -> Step<Contents> {
         let request = GetImageSetMetadataRequest {
             datastore_id: self.datastore_id.clone(),
             image_set_id: id.clone(),
             version_id: Some(version_id.clone()),
         };
-        let text = self.patiently(Operation::GetImageSetMetadata, || {
-            Box::pin(document::fetch(self.service, request.clone()))
-        });
-        Ok(document::parse(text.await?).await?)
+        self.patiently(Operation::GetImageSetMetadata, || {
+            document::contents(self.service, request.clone()).boxed()
+        })
+        .await
     }
 
     /// Deletes an image set, and waits until it is gone.
@@ -242,10 +242,7 @@ impl<'a> ImageSets<'a> {
         let copied = self.patiently(Operation::CopyImageSet, || {
             self.service.copy_image_set(request.clone())
         });
-        let copy = copied
-            .await?
-            .destination_image_set_properties
-            .image_set_id;
+        let copy = copied.await?.destination_image_set_properties.image_set_id;
         let finishing = self.finishing();
         let made = finishing.unlocked(&copy).await?;
         finishing.unlocked(id).await?;

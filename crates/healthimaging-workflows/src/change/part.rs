@@ -1,4 +1,4 @@
-//! A part of an image set: a series or an instance, and where a document has it.
+//! A part of an image set: a series or an instance, and what is left without it.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use healthimaging::Uid;
 
 use super::Object;
+use crate::document::Contents;
 
 /// A part of an image set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,12 @@ pub enum Part {
     },
 }
 
-/// What a document is without the part.
+/// What an image set is without the part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Without {
-    /// The document does not hold the part.
+    /// It does not hold the part.
     Same,
-    /// The document holds nothing else.
+    /// It holds nothing else.
     Nothing,
     /// The rest.
     Rest {
@@ -42,18 +43,18 @@ pub(super) enum Without {
 }
 
 impl Part {
-    /// What a document would be without the part.
-    pub(super) fn taken_from(&self, document: &Object) -> Without {
+    /// What an image set would be without the part.
+    pub(super) fn taken_from(&self, contents: &Contents) -> Without {
         let (mut removed, mut rest) = (Object::new(), Object::new());
-        for (series_uid, series) in all_series(document) {
+        for (series_uid, series) in contents.series() {
             let (mut out, mut left) = (Object::new(), Object::new());
-            for sop_uid in instances(series) {
+            for sop_uid in series.instances.keys() {
                 let side = if self.holds(series_uid, sop_uid) {
                     &mut out
                 } else {
                     &mut left
                 };
-                side.insert(sop_uid.to_owned(), json!({}));
+                side.insert(sop_uid.clone(), json!({}));
             }
             // `{}` is the whole series.
             if !out.is_empty() {
@@ -61,10 +62,10 @@ impl Part {
                     Self::Series(_) => json!({}),
                     Self::Instance { .. } => json!({ "Instances": out }),
                 };
-                removed.insert(series_uid.to_owned(), named);
+                removed.insert(series_uid.clone(), named);
             }
             if !left.is_empty() {
-                rest.insert(series_uid.to_owned(), json!({ "Instances": left }));
+                rest.insert(series_uid.clone(), json!({ "Instances": left }));
             }
         }
         if removed.is_empty() {
@@ -104,34 +105,27 @@ impl Part {
 }
 
 /// The document that names every instance, in the form of `copiableAttributes`.
-pub(super) fn everything(document: &Object) -> Value {
+pub(super) fn everything(contents: &Contents) -> Value {
     let mut named = Object::new();
-    for (series_uid, series) in all_series(document) {
-        let each = instances(series).map(|uid| (uid.to_owned(), json!({})));
+    for (series_uid, series) in contents.series() {
+        let each = series.instances.keys().map(|uid| (uid.clone(), json!({})));
         let each: Object = each.collect();
-        named.insert(series_uid.to_owned(), json!({ "Instances": each }));
+        named.insert(series_uid.clone(), json!({ "Instances": each }));
     }
     naming(named)
 }
 
-/// The instances of a document, each in its series.
-pub(super) fn instances_of(document: &Object) -> BTreeSet<(&str, &str)> {
-    all_series(document)
-        .flat_map(|(uid, series)| instances(series).map(move |sop_uid| (uid, sop_uid)))
+/// The instances, each in its series.
+pub(super) fn instances_of(contents: &Contents) -> BTreeSet<(&str, &str)> {
+    let series = contents.series().iter();
+    series
+        .flat_map(|(uid, series)| {
+            let instances = series.instances.keys();
+            instances.map(move |sop_uid| (uid.as_str(), sop_uid.as_str()))
+        })
         .collect()
 }
 
 fn naming(series: Object) -> Value {
     json!({ "SchemaVersion": "1.1", "Study": { "Series": series } })
-}
-
-fn all_series(document: &Object) -> impl Iterator<Item = (&str, &Value)> {
-    let series = document.get("Study").and_then(|study| study.get("Series"));
-    let series = series.and_then(Value::as_object).into_iter().flatten();
-    series.map(|(uid, one)| (uid.as_str(), one))
-}
-
-fn instances(series: &Value) -> impl Iterator<Item = &str> {
-    let instances = series.get("Instances").and_then(Value::as_object);
-    instances.into_iter().flatten().map(|(uid, _)| uid.as_str())
 }

@@ -11,8 +11,8 @@ use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid, 
 
 use super::part::Without;
 use super::report::READ_AT_ONCE;
-use super::{Action, Change, Object, Part, Step, Target, Values};
-use crate::document::{self, Outline};
+use super::{Action, Change, Part, Step, Target, Values};
+use crate::document::{self, Contents};
 use crate::find::{self, Criteria, is_primary};
 use crate::plan::{Plan, PlannedImageSet};
 
@@ -85,7 +85,10 @@ impl<'a> Planner<'a> {
             )));
         }
         let seen: Vec<Seen> = self.versions_of(found).await?;
-        let acts = seen.into_iter().map(|seen| (seen, Action::Delete)).collect();
+        let acts = seen
+            .into_iter()
+            .map(|seen| (seen, Action::Delete))
+            .collect();
         let change = self.change(Target::Matching(Box::new(criteria)));
         Ok(plan(action, change, acts))
     }
@@ -112,8 +115,8 @@ impl<'a> Planner<'a> {
             Vec::new()
         };
         let mut acts = Vec::new();
-        for (seen, document) in looked.await?.into_iter().flatten() {
-            let action = match (part.taken_from(&document), older) {
+        for (seen, contents) in looked.await?.into_iter().flatten() {
+            let action = match (part.taken_from(&contents), older) {
                 (Without::Same, _) => continue,
                 (Without::Nothing, _) => Action::Delete,
                 (Without::Rest { .. }, OlderVersions::Keep) => Action::Remove,
@@ -183,7 +186,12 @@ impl<'a> Planner<'a> {
         criteria: &Criteria,
         missing: &str,
     ) -> Result<Vec<ImageSetsMetadataSummary>> {
-        let found = find::all(self.service, self.datastore_id, criteria, find::MOST_EXAMINED);
+        let found = find::all(
+            self.service,
+            self.datastore_id,
+            criteria,
+            find::MOST_EXAMINED,
+        );
         let found = found.await?.image_sets;
         if found.is_empty() {
             return Err(Error::not_found(missing));
@@ -240,12 +248,8 @@ impl<'a> Planner<'a> {
             // A set of several series may be known under another one of them.
             let known: HashSet<ImageSetId> = ids.iter().cloned().collect();
             for study in studies_of(&found) {
-                let all = find::all(
-                    self.service,
-                    self.datastore_id,
-                    &Criteria::study(study),
-                    find::MOST_EXAMINED,
-                );
+                let study = Criteria::study(study);
+                let all = find::all(self.service, self.datastore_id, &study, find::MOST_EXAMINED);
                 let of_many = all.await?.image_sets.into_iter().filter(|set| {
                     let series = |tags: &healthimaging::model::DicomTags| {
                         tags.number_of_study_related_series
@@ -259,8 +263,8 @@ impl<'a> Planner<'a> {
         Ok((Target::Matching(Box::new(criteria)), ids))
     }
 
-    /// An image set with its document; nothing when it is deleted.
-    async fn look(self, id: ImageSetId) -> Result<Option<(Seen, Object)>> {
+    /// An image set and what it holds; nothing when it is deleted.
+    async fn look(self, id: ImageSetId) -> Result<Option<(Seen, Contents)>> {
         let request = GetImageSetRequest {
             datastore_id: self.datastore_id.clone(),
             image_set_id: id.clone(),
@@ -275,18 +279,17 @@ impl<'a> Planner<'a> {
             image_set_id: id.clone(),
             version_id: None,
         };
-        let document = document::parse(document::fetch(self.service, request).await?).await?;
-        let outline = Outline::of(&document);
+        let contents = document::contents(self.service, request).await?;
         let seen = Seen {
             image_set_id: id,
             version_id: set.version_id,
             is_primary: set.is_primary == Some(true),
-            patient_id: outline.patient_id().map(str::to_owned),
-            study: outline.study_instance_uid().unwrap_or_default().to_owned(),
-            series: Some(outline.series()),
-            instances: Some(outline.instances()),
+            patient_id: contents.patient_id().map(str::to_owned),
+            study: contents.study_instance_uid().unwrap_or_default().to_owned(),
+            series: Some(contents.series().len()),
+            instances: Some(contents.instances()),
         };
-        Ok(Some((seen, document)))
+        Ok(Some((seen, contents)))
     }
 
     /// The image sets of the same study, so that a copy made later can be told from them.

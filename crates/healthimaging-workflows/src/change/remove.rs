@@ -16,8 +16,8 @@ impl Run<'_> {
         for _ in 0..ATTEMPTS {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let document = self.sets.document(id, &now.version_id).await?;
-            let removal = match part.taken_from(&document) {
+            let contents = self.sets.contents(id, &now.version_id).await?;
+            let removal = match part.taken_from(&contents) {
                 Without::Same => {
                     return Ok(keeping(Done::new(ItemResult::Unchanged), &now));
                 }

@@ -59,8 +59,8 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
         .map(|step| (step.image_set_id.as_str(), step))
         .collect();
     let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
-    for outcome in run.journal.outcomes()? {
-        let outcome = outcome?;
+    let mut outcomes = run.journal.outcomes();
+    while let Some(outcome) = outcomes.try_next().await? {
         let name = serde_json::to_value(outcome.result)
             .map_err(|cause| Error::internal("an outcome has no name", cause))?;
         let count = counted
@@ -173,10 +173,10 @@ async fn is_left(
         return Ok(None);
     };
     let is_left = if let Some(part) = &change.part {
-        let document = run.sets.document(&id, &now.version_id).await?;
-        part.taken_from(&document) != Without::Same
+        let contents = run.sets.contents(&id, &now.version_id).await?;
+        part.taken_from(&contents) != Without::Same
     } else if let Some(values) = &change.values {
-        !values.are_in(&run.sets.document(&id, &now.version_id).await?)
+        !values.are_in(&run.sets.contents(&id, &now.version_id).await?)
     } else {
         true
     };

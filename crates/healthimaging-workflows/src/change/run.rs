@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
+use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value};
 
 use healthimaging::{Error, ErrorKind, ImageSetId, Result};
@@ -39,13 +40,18 @@ pub(crate) async fn run(
         journal,
     };
     journal.expect(change.items());
-    let run = &run;
-    let mut steps = stream::iter(&change.steps)
-        .map(|step| Box::pin(run.step(step)))
-        .buffer_unordered(AT_ONCE);
-    while steps.try_next().await?.is_some() {}
-    drop(steps);
-    report::report(run).await
+    let (mut steps, mut working) = (change.steps.iter(), FuturesUnordered::new());
+    loop {
+        while working.len() < AT_ONCE
+            && let Some(step) = steps.next()
+        {
+            working.push(run.step(step));
+        }
+        if working.try_next().await?.is_none() {
+            break;
+        }
+    }
+    report::report(&run).await
 }
 
 impl Change {

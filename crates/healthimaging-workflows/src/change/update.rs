@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use healthimaging::{Error, ErrorKind, ImageSetId, Uid, VersionId};
 
+use super::Step;
 use super::image_sets::{Halt, Step as Stepped, Update, deleted_meanwhile};
 use super::remove::check_updated;
 use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
-use super::{Object, Step};
+use crate::document::Contents;
 use crate::find::{self, Criteria};
 use crate::work::ItemResult;
 
@@ -19,8 +20,8 @@ impl Run<'_> {
         for attempt in 0..ATTEMPTS {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let metadata = self.sets.document(id, &now.version_id).await?;
-            if values.are_in(&metadata) {
+            let contents = self.sets.contents(id, &now.version_id).await?;
+            if values.are_in(&contents) {
                 return Ok(as_version(ItemResult::Unchanged, &now.version_id));
             }
             if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
@@ -52,13 +53,15 @@ impl Run<'_> {
         for attempt in 0..ATTEMPTS {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let metadata = self.sets.document(id, &now.version_id).await?;
-            let before = self.primaries(&metadata).await?;
+            let contents = self.sets.contents(id, &now.version_id).await?;
+            let before = self.primaries(&contents).await?;
             if now.is_primary != Some(true) || !before.contains_key(id) {
                 return Err(changed_since(id).into());
             }
             if self.all_have_values(&before).await? {
-                return self.record_study(id, others, ItemResult::Unchanged, before).await;
+                return self
+                    .record_study(id, others, ItemResult::Unchanged, before)
+                    .await;
             }
             if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
                 return Err(changed_since(id).into());
@@ -72,8 +75,10 @@ impl Run<'_> {
             match self.sets.update(id, &now.version_id, update).await {
                 Ok(made) => {
                     check_updated(&made)?;
-                    let after = self.primaries(&metadata).await?;
-                    return self.record_study(id, others, ItemResult::Updated, after).await;
+                    let after = self.primaries(&contents).await?;
+                    return self
+                        .record_study(id, others, ItemResult::Updated, after)
+                        .await;
                 }
                 Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
                 Err(halt) => return Err(halt),
@@ -82,9 +87,9 @@ impl Run<'_> {
         Err(restless(id).into())
     }
 
-    /// The primary image sets of the study that a document is of, none of them locked, with their versions.
-    async fn primaries(&self, document: &Object) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
-        let mut criteria = Criteria::study(study_of(document)?);
+    /// The primary image sets of the study of an image set, none of them locked, with their versions.
+    async fn primaries(&self, contents: &Contents) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
+        let mut criteria = Criteria::study(study_of(contents)?);
         criteria.is_primary = Some(true);
         let found = find::all(
             self.sets.service,
@@ -104,7 +109,7 @@ impl Run<'_> {
     async fn all_have_values(&self, sets: &BTreeMap<ImageSetId, VersionId>) -> Stepped<bool> {
         let values = self.values()?;
         for (id, version) in sets {
-            if !values.are_in(&self.sets.document(id, version).await?) {
+            if !values.are_in(&self.sets.contents(id, version).await?) {
                 return Ok(false);
             }
         }
@@ -121,7 +126,8 @@ impl Run<'_> {
         let own = versions.remove(id);
         for other in others {
             if !versions.contains_key(other) {
-                self.record(other, Done::failed(&changed_since(other))).await?;
+                self.record(other, Done::failed(&changed_since(other)))
+                    .await?;
             }
         }
         for (other, version) in &versions {
@@ -136,10 +142,8 @@ fn as_version(result: ItemResult, version: &VersionId) -> Done {
     Done::new(result).with("version_id", version.as_str())
 }
 
-/// Study Instance UID (0020,000D) of a document.
-pub(super) fn study_of(document: &Object) -> Result<Uid, Error> {
-    let study = document.get("Study").and_then(|study| study.get("DICOM"));
-    let uid = study.and_then(|study| study.get("StudyInstanceUID")?.as_str());
+/// Study Instance UID (0020,000D) of an image set.
+pub(super) fn study_of(contents: &Contents) -> Result<Uid, Error> {
     let missing = || Error::conflict("the metadata of the image set names no study");
-    Uid::try_from(uid.ok_or_else(missing)?.trim())
+    Uid::try_from(contents.study_instance_uid().ok_or_else(missing)?)
 }

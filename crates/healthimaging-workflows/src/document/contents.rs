@@ -77,6 +77,16 @@ impl Contents {
         text(&self.study.dicom, "StudyInstanceUID")
     }
 
+    /// Attributes of the patient, by keyword.
+    pub fn patient(&self) -> &Object {
+        &self.patient.dicom
+    }
+
+    /// Attributes of the study, by keyword.
+    pub fn study(&self) -> &Object {
+        &self.study.dicom
+    }
+
     /// The series, by Series Instance UID.
     pub fn series(&self) -> &BTreeMap<String, SeriesContents> {
         &self.study.series

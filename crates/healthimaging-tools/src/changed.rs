@@ -1,0 +1,122 @@
+//! A plan that became a job: how it is started, and what its tool answers with.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use healthimaging::{DatastoreId, Error, Result};
+use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work};
+
+use crate::arguments::WaitSeconds;
+use crate::context::Context;
+use crate::tool::{Reply, to_object};
+
+/// Outcomes that come with an answer; `get_job` has all of them.
+const MOST_OUTCOMES: u32 = 50;
+
+/// What a tool answers with that changes or deletes image sets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Changed {
+    datastore_id: DatastoreId,
+    job_id: String,
+    job_status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_total: Option<u64>,
+    items_done: u64,
+    items_failed: u64,
+    /// What became of each image set, as far as it is done.
+    outcomes: Vec<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What was done and what is left, once the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Map<String, Value>>,
+}
+
+/// Starts the job that carries a plan out, and waits for it.
+///
+/// `asked` is what the caller named: it is told in the answer, and kept nowhere.
+pub(crate) async fn carry_out(
+    tool: &'static str,
+    plan: Plan,
+    context: &Context,
+    wait: Option<WaitSeconds>,
+    asked: Value,
+) -> Result<Reply<Changed>> {
+    let change = plan
+        .change
+        .ok_or_else(|| Error::internal("the plan says not what to do", tool))?;
+    let new = NewJob {
+        tool,
+        job_name: None,
+        client_token: None,
+        datastore_id: plan.datastore_id,
+        work: Work::Change(change),
+    };
+    let job = context.run_job(new, wait).await?;
+    let outcomes = context.ledger().outcomes(&job.job_id, None, MOST_OUTCOMES);
+    let outcomes = outcomes.await?.items;
+    let text = brief(&job);
+    Ok(Reply::new(answer(job, &outcomes, plan.notes, asked)?, text))
+}
+
+fn answer(
+    job: Job,
+    outcomes: &[ItemOutcome],
+    mut notes: Vec<String>,
+    asked: Value,
+) -> Result<Changed> {
+    let more = job.items_done.saturating_sub(outcomes.len() as u64);
+    if more > 0 {
+        notes.push(format!("{more} more outcomes: get_job has them."));
+    }
+    let report = job.report.map(|mut report| {
+        report.insert(
+            "call".to_owned(),
+            json!({ "tool": job.tool, "arguments": asked }),
+        );
+        report.insert("started_at".to_owned(), json!(job.submitted_at));
+        report.insert("ended_at".to_owned(), json!(job.ended_at));
+        report
+    });
+    Ok(Changed {
+        datastore_id: job.datastore_id,
+        job_id: job.job_id.to_string(),
+        job_status: job.job_status.to_string(),
+        items_total: job.items_total,
+        items_done: job.items_done,
+        items_failed: job.items_failed,
+        outcomes: outcomes.iter().map(to_object).collect::<Result<_>>()?,
+        notes,
+        message: job.message,
+        report,
+    })
+}
+
+fn brief(job: &Job) -> String {
+    let Job {
+        job_id,
+        job_status,
+        items_done,
+        items_failed,
+        ..
+    } = job;
+    let total = job
+        .items_total
+        .map(|total| format!(" of {total}"))
+        .unwrap_or_default();
+    let mut text = format!(
+        "Job {job_id} is {job_status}: {items_done}{total} items done, {items_failed} failed."
+    );
+    if !job.job_status.has_ended() {
+        text.push_str(" It goes on: get_job follows it, cancel_job stops it.");
+    }
+    let left = job.report.as_ref().and_then(|report| {
+        let left = report.get("remaining")?.get("image_sets")?.as_u64()?;
+        Some(format!(" A fresh search finds {left} image sets left."))
+    });
+    text + &left.unwrap_or_default()
+}

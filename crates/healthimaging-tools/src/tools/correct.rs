@@ -1,0 +1,101 @@
+//! Correcting the data of a patient or a study in all image sets that have it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use healthimaging::{DatastoreId, Result, Uid};
+use healthimaging_workflows::Plan;
+use healthimaging_workflows::change::Values;
+use healthimaging_workflows::change::planning::Planner;
+use healthimaging_workflows::find::{Criteria, Text};
+
+use crate::arguments::WaitSeconds;
+use crate::changed::{self, Changed};
+use crate::context::Context;
+use crate::tool::{Effect, PlannedTool, Reply, Tool};
+
+/// Attributes by keyword.
+type Attributes = Map<String, Value>;
+
+/// Set Patient and Study level attributes, by keyword, in every image set of a study: all primary ones
+/// at once, so that the study stays of one piece.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdatePatientStudyMetadata {
+    datastore_id: Option<DatastoreId>,
+    study_instance_uid: Uid,
+    #[serde(default)]
+    patient_updates: Attributes,
+    #[serde(default)]
+    study_updates: Attributes,
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl Tool for UpdatePatientStudyMetadata {
+    const NAME: &'static str = "update_patient_study_metadata";
+    const TITLE: &'static str = "Update patient and study metadata";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "patient_updates": {"PatientName": "DOE^JANE"}, "study_updates": {"StudyDescription": "CT CHEST"}}"#;
+    const EFFECT: Effect = Effect::Writes;
+    type Output = Changed;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let values = Values::of_levels(self.patient_updates, self.study_updates)?;
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let planner = Planner {
+            service: context.service(),
+            datastore_id: &datastore_id,
+        };
+        let asked = json!({ "study_instance_uid": self.study_instance_uid });
+        let plan = planner
+            .update(
+                "set attributes in all image sets of a study",
+                Criteria::study(self.study_instance_uid),
+                values,
+                "the data store holds no image set of that study",
+            )
+            .await?;
+        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
+    }
+}
+
+/// Set Patient and Study level attributes, by keyword, in every image set of a patient, study by study.
+/// Asks for confirmation first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BulkUpdatePatientMetadata {
+    datastore_id: Option<DatastoreId>,
+    patient_id: Text,
+    metadata_updates: Attributes,
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl PlannedTool for BulkUpdatePatientMetadata {
+    const NAME: &'static str = "bulk_update_patient_metadata";
+    const TITLE: &'static str = "Update a patient's metadata";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123", "metadata_updates": {"PatientName": "DOE^JANE"}}"#;
+    const EFFECT: Effect = Effect::Writes;
+    type Output = Changed;
+
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let values = Values::of_keywords(self.metadata_updates.clone())?;
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        let planner = Planner {
+            service: context.service(),
+            datastore_id: &datastore_id,
+        };
+        planner
+            .update(
+                "set attributes in all image sets of a patient",
+                Criteria::patient(self.patient_id.clone()),
+                values,
+                "the data store holds no image set of that patient",
+            )
+            .await
+    }
+
+    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
+        let asked = json!({ "patient_id": self.patient_id });
+        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
+    }
+}

@@ -1,0 +1,234 @@
+//! Deleting and removing, wherever it is.
+
+use serde_json::{Value, json};
+
+use crate::rig::{ARCHIVE, Rig};
+
+/// Every image set of a data store, as a search tells of it.
+pub(crate) async fn all(rig: &Rig, datastore: &str) -> Vec<Value> {
+    let asked = json!({ "datastore_id": datastore, "max_results": 100 });
+    let found = rig.call("search_image_sets", asked).await;
+    assert!(found.get("next_token").is_none(), "more than a hundred");
+    found["image_sets_metadata_summaries"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+pub(crate) fn tag<'a>(set: &'a Value, name: &str) -> &'a str {
+    set["dicom_tags"][name].as_str().unwrap()
+}
+
+async fn metadata(rig: &Rig, datastore: &str, set: &Value) -> Value {
+    let asked = json!({ "datastore_id": datastore, "image_set_id": set["image_set_id"] });
+    let found = rig.call("get_image_set_metadata", asked).await;
+    found["metadata"].clone()
+}
+
+/// The instances of the only series of a document.
+fn instances(document: &Value) -> Vec<String> {
+    let series = document["Study"]["Series"].as_object().unwrap();
+    let only = series.values().next().unwrap();
+    only["Instances"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
+}
+
+fn ended(answer: &Value) {
+    assert_eq!(answer["job_status"], "COMPLETED", "{answer}");
+    assert_eq!(answer["items_failed"], 0, "{answer}");
+}
+
+pub(crate) async fn a_patient_goes_and_the_others_stay(rig: Rig) {
+    let datastore = rig.filled().await;
+    let before = all(&rig, &datastore).await;
+    let patient = tag(&before[0], "DICOMPatientId").to_owned();
+    let answer = rig
+        .call(
+            "delete_patient_studies",
+            json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 120 }),
+        )
+        .await;
+    ended(&answer);
+    assert_eq!(answer["items_done"], 4);
+    assert_eq!(answer["report"]["remaining"]["image_sets"], 0, "{answer}");
+    assert_eq!(answer["report"]["call"]["arguments"]["patient_id"], patient);
+    let left = all(&rig, &datastore).await;
+    assert_eq!(left.len(), 4);
+    assert!(left.iter().all(|set| tag(set, "DICOMPatientId") != patient));
+    // What is gone is told to be gone.
+    let again = json!({ "datastore_id": datastore, "patient_id": patient });
+    rig.refusal("delete_patient_studies", again, "not_found")
+        .await;
+}
+
+pub(crate) async fn an_erased_patient_is_not_named_in_the_job(rig: Rig) {
+    let datastore = rig.filled().await;
+    let patient = tag(&all(&rig, &datastore).await[0], "DICOMPatientId").to_owned();
+    let asked = json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 120 });
+    ended(&rig.call("delete_patient_studies", asked).await);
+    for file in rig.ledger_files() {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(&patient), "{} names it", file.display());
+    }
+}
+
+pub(crate) async fn a_study_goes_and_the_others_stay(rig: Rig) {
+    let datastore = rig.filled().await;
+    let study = tag(&all(&rig, &datastore).await[0], "DICOMStudyInstanceUID").to_owned();
+    let asked =
+        json!({ "datastore_id": datastore, "study_instance_uid": study, "wait_seconds": 120 });
+    ended(&rig.call("delete_study", asked).await);
+    let left = all(&rig, &datastore).await;
+    assert_eq!(left.len(), 6);
+    assert!(
+        left.iter()
+            .all(|set| tag(set, "DICOMStudyInstanceUID") != study)
+    );
+}
+
+pub(crate) async fn a_series_goes_and_the_others_stay(rig: Rig) {
+    let datastore = rig.filled().await;
+    let series = tag(&all(&rig, &datastore).await[0], "DICOMSeriesInstanceUID").to_owned();
+    let asked =
+        json!({ "datastore_id": datastore, "series_instance_uid": series, "wait_seconds": 120 });
+    ended(&rig.call("delete_series_by_uid", asked).await);
+    let left = all(&rig, &datastore).await;
+    assert_eq!(left.len(), 7);
+    assert!(
+        left.iter()
+            .all(|set| tag(set, "DICOMSeriesInstanceUID") != series)
+    );
+}
+
+pub(crate) async fn an_instance_is_removed_and_the_last_one_takes_the_image_set(rig: Rig) {
+    let datastore = rig.filled().await;
+    let set = all(&rig, &datastore).await[0].clone();
+    let study = tag(&set, "DICOMStudyInstanceUID");
+    let series = tag(&set, "DICOMSeriesInstanceUID");
+    let held = instances(&metadata(&rig, &datastore, &set).await);
+    assert_eq!(held.len(), 3);
+    let first = json!({
+        "datastore_id": datastore, "study_instance_uid": study,
+        "sop_instance_uid": held[0], "wait_seconds": 120
+    });
+    let answer = rig.call("delete_instance_in_study", first.clone()).await;
+    ended(&answer);
+    assert!(
+        answer.to_string().contains("older"),
+        "the older versions still hold it, which has to be said: {answer}"
+    );
+    let left = instances(&metadata(&rig, &datastore, &set).await);
+    assert_eq!(left, held[1..]);
+    rig.refusal("delete_instance_in_study", first, "not_found")
+        .await;
+
+    let second = json!({
+        "datastore_id": datastore, "series_instance_uid": series,
+        "sop_instance_uid": held[1], "wait_seconds": 120
+    });
+    ended(&rig.call("delete_instance_in_series", second).await);
+    assert_eq!(
+        instances(&metadata(&rig, &datastore, &set).await),
+        held[2..]
+    );
+
+    let third = json!({
+        "datastore_id": datastore, "image_set_id": set["image_set_id"],
+        "series_instance_uid": series, "sop_instance_uid": held[2], "wait_seconds": 120
+    });
+    ended(&rig.call("remove_instance_from_image_set", third).await);
+    assert_eq!(all(&rig, &datastore).await.len(), 7);
+}
+
+pub(crate) async fn erasing_an_instance_leaves_no_version_that_holds_it(rig: Rig) {
+    let datastore = rig.filled().await;
+    let set = all(&rig, &datastore).await[0].clone();
+    let series = tag(&set, "DICOMSeriesInstanceUID");
+    let held = instances(&metadata(&rig, &datastore, &set).await);
+    let asked = json!({
+        "datastore_id": datastore, "series_instance_uid": series,
+        "sop_instance_uid": held[0], "erase": true, "wait_seconds": 120
+    });
+    ended(&rig.call("delete_instance_in_series", asked).await);
+    let sets = all(&rig, &datastore).await;
+    let of_series: Vec<&Value> = sets
+        .iter()
+        .filter(|set| tag(set, "DICOMSeriesInstanceUID") == series)
+        .collect();
+    let [now] = of_series[..] else {
+        panic!("{} image sets of the series", of_series.len());
+    };
+    assert_eq!(now["is_primary"], true);
+    assert_ne!(now["image_set_id"], set["image_set_id"]);
+    assert_eq!(instances(&metadata(&rig, &datastore, now).await), held[1..]);
+    let gone = json!({
+        "datastore_id": datastore, "image_set_id": set["image_set_id"], "version_id": "1"
+    });
+    rig.refusal("get_image_set_metadata", gone, "not_found")
+        .await;
+}
+
+pub(crate) async fn removing_the_only_series_deletes_the_image_set(rig: Rig) {
+    let datastore = rig.filled().await;
+    let set = all(&rig, &datastore).await[0].clone();
+    let asked = json!({
+        "datastore_id": datastore, "image_set_id": set["image_set_id"],
+        "series_instance_uid": tag(&set, "DICOMSeriesInstanceUID"), "wait_seconds": 120
+    });
+    ended(&rig.call("remove_series_from_image_set", asked).await);
+    let left = all(&rig, &datastore).await;
+    assert!(
+        left.iter()
+            .all(|one| one["image_set_id"] != set["image_set_id"])
+    );
+}
+
+pub(crate) async fn a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling(rig: Rig) {
+    let datastore = rig.filled().await;
+    let refused = |criteria: Value, most: i64| json!({ "datastore_id": datastore, "criteria": criteria, "max_deletions": most });
+    for (criteria, most) in [
+        (json!({}), 100),
+        (json!({ "modality": "CT" }), 7),
+        (json!({ "colour": "red" }), 100),
+        (json!({ "modality": "CT" }), 0),
+        (json!({ "study_date_from": "20260231" }), 100),
+    ] {
+        let asked = refused(criteria, most);
+        rig.refusal("bulk_delete_by_criteria", asked, "validation_error")
+            .await;
+    }
+    let none = refused(json!({ "modality": "XA" }), 100);
+    rig.refusal("bulk_delete_by_criteria", none, "not_found")
+        .await;
+    assert_eq!(all(&rig, &datastore).await.len(), 8);
+    let patient = tag(&all(&rig, &datastore).await[0], "DICOMPatientId").to_owned();
+    let asked = json!({
+        "datastore_id": datastore, "wait_seconds": 120,
+        "criteria": { "patient_id": patient, "modality": "CT", "is_primary": true }
+    });
+    ended(&rig.call("bulk_delete_by_criteria", asked).await);
+    assert_eq!(all(&rig, &datastore).await.len(), 4);
+}
+
+pub(crate) async fn more_than_a_page_is_deleted(rig: Rig) {
+    let datastore = rig.datastore().await;
+    let archive = healthimaging_phantoms::Archive {
+        patients: 1,
+        studies: 6,
+        series: 10,
+        instances: 1,
+        size: 16,
+        ..ARCHIVE
+    };
+    rig.import(&datastore, archive.files()).await;
+    let patient = tag(&all(&rig, &datastore).await[0], "DICOMPatientId").to_owned();
+    let asked = json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 300 });
+    let answer = rig.call("delete_patient_studies", asked).await;
+    ended(&answer);
+    assert_eq!(answer["items_done"], 60);
+    assert_eq!(all(&rig, &datastore).await.len(), 0);
+}
