@@ -36,6 +36,8 @@ mod tags;
 mod update;
 mod update_rules;
 mod versions;
+#[path = "../shared/wire.rs"]
+mod wire;
 
 /// One test a case, on a back end: its name, and how it is opened.
 macro_rules! cases {
@@ -355,14 +357,18 @@ mod local_store {
 
     use crate::rig::{Backend, Opening};
 
+    pub(crate) async fn store(opening: Opening) -> Arc<LocalStore> {
+        let config = LocalConfig {
+            allowed_paths: vec![opening.allowed],
+            write_delay: opening.write_delay,
+            ..LocalConfig::new(opening.data_dir)
+        };
+        LocalStore::open(config).await.unwrap()
+    }
+
     pub(crate) fn open(opening: Opening) -> BoxFuture<'static, Backend> {
         async move {
-            let config = LocalConfig {
-                allowed_paths: vec![opening.allowed],
-                write_delay: opening.write_delay,
-                ..LocalConfig::new(opening.data_dir)
-            };
-            let store = LocalStore::open(config).await.unwrap();
+            let store = store(opening).await;
             Backend {
                 service: Arc::clone(&store) as _,
                 web: store,
@@ -372,4 +378,26 @@ mod local_store {
     }
 }
 
+/// The AWS back end, whose service is the embedded store behind the HTTP face.
+mod aws_over_http {
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use std::sync::Arc;
+
+    use crate::rig::{Backend, Opening};
+    use crate::{local_store, wire};
+
+    pub(crate) fn open(opening: Opening) -> BoxFuture<'static, Backend> {
+        async move {
+            let aws = wire::over_the_wire(local_store::store(opening).await).await;
+            Backend {
+                service: Arc::clone(&aws) as _,
+                web: aws,
+            }
+        }
+        .boxed()
+    }
+}
+
 cases!(local, crate::local_store::open);
+cases!(aws, crate::aws_over_http::open);

@@ -1,0 +1,36 @@
+//! The AWS back end over our own HTTP face over a local store: the genuine SDK, every signature checked.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use healthimaging_aws::{Aws, AwsConfig};
+use healthimaging_http::{AccessKeys, Site};
+use healthimaging_local::LocalStore;
+use healthimaging_objects::S3Credentials;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const ID: &str = "AKIDEXAMPLE";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// Serves a store for as long as the test runs, and opens the AWS back end on it.
+pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let key = format!("{ID}:{SECRET}");
+    let site = Site::new(|| async { Ok(()) }.boxed())
+        .serve_back_end(store.clone(), store)
+        .require_keys(AccessKeys::new([key.as_str()]).unwrap());
+    tokio::spawn(site.serve(listener, CancellationToken::new()));
+    let config = AwsConfig {
+        region: Some("us-east-1".to_owned()),
+        endpoint_url: Some(format!("http://{address}")),
+        credentials: Some(S3Credentials {
+            access_key_id: ID.to_owned(),
+            secret_access_key: SECRET.to_owned(),
+            session_token: None,
+        }),
+        ..AwsConfig::default()
+    };
+    Aws::open(config).await.unwrap()
+}
