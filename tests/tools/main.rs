@@ -15,6 +15,10 @@ mod export;
 mod pictures;
 mod rig;
 mod search;
+#[path = "../shared/wire.rs"]
+mod wire;
+
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -44,6 +48,7 @@ macro_rules! cases {
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
                 what_cannot_be_shown_says_what_can_be_had,
+            }
             correct {
                 a_study_is_corrected_in_one_piece,
                 a_patient_is_corrected_in_all_studies,
@@ -78,11 +83,16 @@ macro_rules! cases {
     };
 }
 
+async fn store(opening: Opening) -> Arc<LocalStore> {
+    let mut config = LocalConfig::new(opening.data_dir);
+    config.allowed_paths = vec![opening.allowed];
+    LocalStore::open(config).await.unwrap()
+}
+
+/// The embedded store.
 fn open_local(opening: Opening) -> BoxFuture<'static, BackEnd> {
     async move {
-        let mut config = LocalConfig::new(opening.data_dir);
-        config.allowed_paths = vec![opening.allowed];
-        let store = LocalStore::open(config).await.unwrap();
+        let store = store(opening).await;
         BackEnd {
             service: store.clone(),
             dicomweb: store,
@@ -91,4 +101,17 @@ fn open_local(opening: Opening) -> BoxFuture<'static, BackEnd> {
     .boxed()
 }
 
+/// The AWS back end, whose service is the embedded store behind the HTTP face.
+fn open_aws(opening: Opening) -> BoxFuture<'static, BackEnd> {
+    async move {
+        let aws = wire::over_the_wire(store(opening).await).await;
+        BackEnd {
+            service: aws.clone(),
+            dicomweb: aws,
+        }
+    }
+    .boxed()
+}
+
 cases!(local, crate::open_local);
+cases!(aws, crate::open_aws);

@@ -50,7 +50,7 @@ pub struct AwsConfig {
 /// AWS HealthImaging as a back end.
 pub struct Aws {
     pub(crate) client: Client,
-    pub(crate) web: Web,
+    pub(crate) web: Arc<Web>,
     pub(crate) sdk: SdkConfig,
     keys: Arc<Keys>,
     region: String,
@@ -79,7 +79,7 @@ impl Aws {
         let web = Web::new(&sdk, &region, endpoint.as_deref(), Arc::clone(&keys));
         Ok(Arc::new(Self {
             client: Client::from_conf(builder.build()),
-            web,
+            web: Arc::new(web),
             sdk,
             keys,
             region,

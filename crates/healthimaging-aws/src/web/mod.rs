@@ -1,6 +1,7 @@
 //! DICOMweb as AWS offers it: signed HTTPS to a host of its own, over the SDK's HTTP client.
 
 mod chunked;
+mod frames;
 mod multipart;
 mod part10;
 mod request;
@@ -16,7 +17,7 @@ use healthimaging::model::{
     RetrieveInstanceResponse, SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest,
     StoreInstancesResponse,
 };
-use healthimaging::{DicomWeb, Error, Result};
+use healthimaging::{DicomWeb, Result};
 
 use crate::config::Aws;
 
@@ -31,19 +32,18 @@ impl DicomWeb for Aws {
         retrieve::instance(&self.web, request).await
     }
 
-    async fn retrieve_frames(&self, _: RetrieveFramesRequest) -> Result<RetrieveFramesResponse> {
-        Err(Error::not_supported(
-            "frames of AWS HealthImaging are read one by one, with get_image_frame",
-        ))
+    async fn retrieve_frames(
+        &self,
+        request: RetrieveFramesRequest,
+    ) -> Result<RetrieveFramesResponse> {
+        frames::frames(&self.web, request).await
     }
 
     async fn retrieve_bulkdata(
         &self,
-        _: RetrieveBulkdataRequest,
+        request: RetrieveBulkdataRequest,
     ) -> Result<RetrieveBulkdataResponse> {
-        Err(Error::not_supported(
-            "large values of AWS HealthImaging are read with the whole instance",
-        ))
+        frames::bulkdata(&self.web, &request).await
     }
 
     async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson> {

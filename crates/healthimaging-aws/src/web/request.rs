@@ -61,6 +61,13 @@ pub(super) struct Answer {
     pub(super) body: Body,
 }
 
+impl Answer {
+    /// The media type.
+    pub(super) fn media(&self) -> Option<&str> {
+        self.headers.get(header::CONTENT_TYPE)?.to_str().ok()
+    }
+}
+
 impl Web {
     pub(crate) fn new(
         sdk: &SdkConfig,

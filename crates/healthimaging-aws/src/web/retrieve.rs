@@ -7,7 +7,6 @@ use healthimaging::model::{
     SeriesMetadataRequest, TransferSyntaxChoice,
 };
 use healthimaging::{Body, Error, ErrorKind, ImageSetId, Result};
-use http::header;
 
 use super::part10;
 use super::request::{Answer, Web};
@@ -41,6 +40,7 @@ pub(super) async fn instance(
 /// The transfer syntax that the file itself tells, which no proxy can have changed.
 async fn transfer_syntax(answer: Answer) -> Result<(String, Body)> {
     let length = answer.body.length();
+    let media = answer.media().map(str::to_owned);
     let mut pieces = answer.body.into_stream();
     let mut head = BytesMut::new();
     while head.len() < part10::HEAD
@@ -50,19 +50,18 @@ async fn transfer_syntax(answer: Answer) -> Result<(String, Body)> {
     }
     let told = part10::meta(&head).transfer_syntax_uid;
     let uid = told
-        .or_else(|| parameter(&answer.headers))
+        .or_else(|| parameter(&media?, "transfer-syntax"))
         .ok_or_else(|| unreadable("a file without a transfer syntax"))?;
     let whole = stream::once(async move { Ok(head.freeze()) }).chain(pieces);
     Ok((uid, Body::from_stream(whole.boxed(), length)))
 }
 
-/// `transfer-syntax` of the media type.
-fn parameter(headers: &http::HeaderMap) -> Option<String> {
-    let media = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+/// A parameter of a media type.
+pub(super) fn parameter(media: &str, name: &str) -> Option<String> {
     media.split(';').find_map(|part| {
-        part.trim()
-            .strip_prefix("transfer-syntax=")
-            .map(|uid| uid.trim_matches('"').to_owned())
+        let (found, value) = part.trim().split_once('=')?;
+        let named = found.eq_ignore_ascii_case(name);
+        named.then(|| value.trim_matches('"').to_owned())
     })
 }
 
@@ -100,7 +99,7 @@ pub(super) async fn series_metadata(
 
 pub(super) const JSON: &str = "application/dicom+json";
 
-fn of_set(set: Option<&ImageSetId>) -> String {
+pub(super) fn of_set(set: Option<&ImageSetId>) -> String {
     set.map(|id| format!("?imageSetId={id}"))
         .unwrap_or_default()
 }
@@ -114,7 +113,7 @@ pub(super) async fn data_sets(answer: Answer) -> Result<Vec<DicomJson>> {
     serde_json::from_slice(&body).map_err(|cause| unreadable("no DICOM JSON").with_source(cause))
 }
 
-fn unreadable(what: &str) -> Error {
+pub(super) fn unreadable(what: &str) -> Error {
     Error::new(
         ErrorKind::Service,
         format!("DICOMweb of AWS HealthImaging answered with {what}"),

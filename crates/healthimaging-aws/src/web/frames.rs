@@ -1,0 +1,154 @@
+//! WADO-RS: frames and large values. A frame is asked for by itself, so that none has to be held.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use healthimaging::model::{
+    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, TransferSyntaxChoice,
+};
+use healthimaging::{Body, Error, Result};
+
+use super::request::{Answer, Web};
+use super::retrieve::{of_set, parameter, unreadable};
+
+/// The head of a part has a few lines.
+const MOST_HEAD: usize = 16 * 1024;
+
+pub(super) async fn frames(
+    web: &Arc<Web>,
+    request: RetrieveFramesRequest,
+) -> Result<RetrieveFramesResponse> {
+    let mut numbers = request.frames.clone().into_iter();
+    let first = numbers
+        .next()
+        .ok_or_else(|| Error::validation("name one frame at least"))?;
+    let (transfer_syntax_uid, first) = frame(web, &request, first).await?;
+    let web = Arc::clone(web);
+    let rest = stream::iter(numbers).then(move |number| {
+        let (web, request) = (Arc::clone(&web), request.clone());
+        async move { frame(&web, &request, number).await.map(|(_, body)| body) }
+    });
+    Ok(RetrieveFramesResponse {
+        transfer_syntax_uid,
+        frames: stream::once(async { Ok(first) }).chain(rest).boxed(),
+    })
+}
+
+async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Result<(String, Body)> {
+    let wanted = match &request.transfer_syntax {
+        TransferSyntaxChoice::Stored => "*",
+        TransferSyntaxChoice::Uid(uid) => uid.as_str(),
+    };
+    let accept =
+        format!("multipart/related; type=\"application/octet-stream\"; transfer-syntax={wanted}");
+    let path = format!(
+        "/studies/{}/series/{}/instances/{}/frames/{number}{}",
+        request.study_instance_uid,
+        request.series_instance_uid,
+        request.sop_instance_uid,
+        of_set(request.image_set_id.as_ref()),
+    );
+    let answer = web.get(&request.datastore_id, &path, &accept).await?;
+    let part = only_part(answer).await?;
+    let uid = part
+        .media
+        .as_deref()
+        .and_then(|media| parameter(media, "transfer-syntax"));
+    let uid = uid.ok_or_else(|| unreadable("a frame without a transfer syntax"))?;
+    Ok((uid, part.body))
+}
+
+pub(super) async fn bulkdata(
+    web: &Web,
+    request: &RetrieveBulkdataRequest,
+) -> Result<RetrieveBulkdataResponse> {
+    let path = format!(
+        "/studies/{}/series/{}/instances/{}/bulkdata/{}{}",
+        request.study_instance_uid,
+        request.series_instance_uid,
+        request.sop_instance_uid,
+        super::request::encode(&request.bulkdata_id),
+        of_set(request.image_set_id.as_ref()),
+    );
+    let accept = "application/octet-stream";
+    let answer = web.get(&request.datastore_id, &path, accept).await?;
+    Ok(RetrieveBulkdataResponse {
+        bulkdata: only_part(answer).await?.body,
+    })
+}
+
+/// What an answer holds, out of its envelope.
+struct Part {
+    media: Option<String>,
+    body: Body,
+}
+
+/// The only part of a multipart answer; one that is not multipart is itself the part.
+async fn only_part(answer: Answer) -> Result<Part> {
+    let media = answer.media().map(str::to_owned);
+    let boundary = media
+        .as_deref()
+        .and_then(|media| parameter(media, "boundary"));
+    let Some(boundary) = boundary else {
+        let body = answer.body;
+        return Ok(Part { media, body });
+    };
+    let mut pieces = answer.body.into_stream();
+    let mut held = BytesMut::new();
+    let head = loop {
+        if let Some(end) = find(&held, b"\r\n\r\n") {
+            let head = held.split_to(end + 4);
+            break String::from_utf8_lossy(&head).into_owned();
+        }
+        match pieces.try_next().await? {
+            Some(piece) if held.len() < MOST_HEAD => held.extend_from_slice(&piece),
+            _ => return Err(unreadable("no part")),
+        }
+    };
+    let media = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let named = name.trim().eq_ignore_ascii_case("content-type");
+        named.then(|| value.trim().to_owned())
+    });
+    let end = format!("\r\n--{boundary}").into_bytes();
+    Ok(Part {
+        media,
+        body: Body::from_stream(until(end, held, pieces), None),
+    })
+}
+
+/// The bytes before the last `end` of a stream: as much as `end` and what may follow it is held back.
+fn until(
+    end: Vec<u8>,
+    held: BytesMut,
+    pieces: BoxStream<'static, Result<Bytes>>,
+) -> BoxStream<'static, Result<Bytes>> {
+    // The two dashes and the line end that close a body, and some spaces.
+    let tail = end.len() + 16;
+    let start = Some((end, held, pieces));
+    stream::try_unfold(start, move |state| async move {
+        let Some((end, mut held, mut pieces)) = state else {
+            return Ok(None);
+        };
+        while held.len() <= tail {
+            if let Some(piece) = pieces.try_next().await? {
+                held.extend_from_slice(&piece);
+                continue;
+            }
+            let length = find(&held, &end).ok_or_else(|| unreadable("a part without an end"))?;
+            return Ok(Some((held.split_to(length).freeze(), None)));
+        }
+        let sure = held.len() - tail;
+        let piece = held.split_to(sure).freeze();
+        Ok(Some((piece, Some((end, held, pieces)))))
+    })
+    .boxed()
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|found| found == wanted)
+}
