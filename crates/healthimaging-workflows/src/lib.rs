@@ -2,7 +2,7 @@
 //!
 //! * [`find`]: image sets by anything that their summaries tell; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
-//! * [`export`]: instances as Part 10 files, out of the service.
+//! * [`export`]: instances as Part 10 files, out of the service; [`store`]: into it.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
@@ -14,6 +14,7 @@ pub mod find;
 pub mod hierarchy;
 mod ledger;
 mod plan;
+pub mod store;
 mod work;
 
 pub use back_end::BackEnd;

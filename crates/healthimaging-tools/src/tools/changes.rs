@@ -1,4 +1,4 @@
-//! Changing, copying and deleting image sets.
+//! Changing and deleting image sets.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use healthimaging::model::{
-    CopyImageSetInformation, CopyImageSetRequest, CopyImageSetResponse, DeleteImageSetRequest,
-    DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest, GetImageSetResponse,
-    ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
-    UpdateImageSetMetadataResponse,
+    DeleteImageSetRequest, DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest,
+    GetImageSetResponse, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
+    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
 
@@ -170,7 +169,7 @@ impl Tool for UpdateImageSetMetadata {
 }
 
 /// Waits until an image set is no longer locked; nothing when the caller does not wait.
-async fn settle(
+pub(super) async fn settle(
     context: &Context,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
@@ -192,69 +191,6 @@ async fn settle(
     wait::until(context, wait, "image set is locked", unlocked, look)
         .await
         .map(Some)
-}
-
-/// Copy an image set, whole or in part, to a new one or into another one of the data store.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CopyImageSet {
-    datastore_id: Option<DatastoreId>,
-    source_image_set_id: ImageSetId,
-    /// copiableAttributes is JSON text like the metadata, naming the instances to copy.
-    copy_image_set_information: CopyImageSetInformation,
-    /// Only the same data store.
-    source_datastore_id: Option<DatastoreId>,
-    /// Copy even where patient, study or series metadata disagree.
-    force: Option<bool>,
-    promote_to_primary: Option<bool>,
-    /// Wait until it is done, at most so long.
-    wait_seconds: Option<WaitSeconds>,
-}
-
-impl Tool for CopyImageSet {
-    const NAME: &'static str = "copy_image_set";
-    const TITLE: &'static str = "Copy image set";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "source_image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "copy_image_set_information": {"sourceImageSet": {"latestVersionId": "1"}}, "wait_seconds": 60}"#;
-    const EFFECT: Effect = Effect::Writes;
-    type Output = CopyImageSetResponse;
-
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let datastore_id = context.datastore(self.datastore_id).await?;
-        if self
-            .source_datastore_id
-            .is_some_and(|source| source != datastore_id)
-        {
-            return Err(Error::not_supported(
-                "the service copies within one data store only; to bring images to another data \
-                 store, export them and import them there",
-            ));
-        }
-        let request = CopyImageSetRequest {
-            datastore_id,
-            source_image_set_id: self.source_image_set_id,
-            copy_image_set_information: self.copy_image_set_information,
-            force: self.force == Some(true),
-            promote_to_primary: self.promote_to_primary == Some(true),
-        };
-        let mut copied = context.service().copy_image_set(request).await?;
-        let wait = self.wait_seconds;
-        let destination = copied.destination_image_set_properties.image_set_id.clone();
-        if let Some(settled) = settle(context, &copied.datastore_id, &destination, wait).await? {
-            let settled = settled.properties;
-            let target = &mut copied.destination_image_set_properties;
-            target.latest_version_id = settled.version_id;
-            target.image_set_state = Some(settled.image_set_state);
-            target.image_set_workflow_status = settled.image_set_workflow_status;
-            target.updated_at = settled.updated_at;
-        }
-        let target = &copied.destination_image_set_properties;
-        let state = target
-            .image_set_state
-            .map(|state| format!(" is {state}"))
-            .unwrap_or_default();
-        let text = format!("The copy, image set {}{state}.", target.image_set_id);
-        Ok(Reply::new(copied, text))
-    }
 }
 
 /// Delete an image set with all its versions and frames, for good. Asks for confirmation first.

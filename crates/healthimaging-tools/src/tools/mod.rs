@@ -2,6 +2,7 @@
 
 mod changes;
 mod correct;
+mod copy;
 mod datastores;
 mod erase;
 mod export_jobs;
@@ -10,6 +11,7 @@ mod image_sets;
 mod import_jobs;
 mod metadata;
 mod search;
+mod store;
 mod tags;
 
 use crate::tool::ToolEntry;
@@ -19,6 +21,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(),
     ToolEntry::of::<changes::CopyImageSet>(),
+    ToolEntry::of::<copy::CopyImageSet>(),
     ToolEntry::of::<datastores::CreateDatastore>(),
     ToolEntry::planned::<datastores::DeleteDatastore>(),
     ToolEntry::planned::<changes::DeleteImageSet>(),
@@ -43,6 +46,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<search::SearchImageSets>(),
     ToolEntry::of::<export_jobs::StartDicomExportJob>(),
     ToolEntry::of::<import_jobs::StartDicomImportJob>(),
+    ToolEntry::of::<store::StoreDicomInstances>(),
     ToolEntry::of::<tags::TagResource>(),
     ToolEntry::of::<tags::UntagResource>(),
     ToolEntry::of::<changes::UpdateImageSetMetadata>(),

@@ -1,0 +1,161 @@
+//! Copying image sets, within a data store and from another one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use healthimaging::model::{
+    CopiedImageSetProperties, CopyImageSetInformation, CopyImageSetRequest, CopyImageSetResponse,
+    GetImageSetRequest, ImageSetProperties,
+};
+use healthimaging::{DatastoreId, Error, ImageSetId, Result};
+use healthimaging_workflows::store::Across;
+
+use super::changes::settle;
+use super::store::{self, StoreReport};
+use crate::arguments::WaitSeconds;
+use crate::context::Context;
+use crate::tool::{Effect, Reply, Tool};
+
+/// Copy an image set, whole or in part, to a new one or into another one of the data store.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CopyImageSet {
+    datastore_id: Option<DatastoreId>,
+    source_image_set_id: ImageSetId,
+    /// copiableAttributes is JSON text like the metadata, naming the instances to copy.
+    copy_image_set_information: CopyImageSetInformation,
+    /// When it is another one, the instances are retrieved there and stored here.
+    source_datastore_id: Option<DatastoreId>,
+    /// Copy even where patient, study or series metadata disagree.
+    force: Option<bool>,
+    promote_to_primary: Option<bool>,
+    /// Wait until it is done, at most so long.
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl Tool for CopyImageSet {
+    const NAME: &'static str = "copy_image_set";
+    const TITLE: &'static str = "Copy image set";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "source_image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "copy_image_set_information": {"sourceImageSet": {"latestVersionId": "1"}}, "wait_seconds": 60}"#;
+    const EFFECT: Effect = Effect::Writes;
+    type Output = Copied;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        if self
+            .source_datastore_id
+            .as_ref()
+            .is_some_and(|source| *source != datastore_id)
+        {
+            return copy_across(self.across(datastore_id)?, context).await;
+        }
+        let request = CopyImageSetRequest {
+            datastore_id,
+            source_image_set_id: self.source_image_set_id,
+            copy_image_set_information: self.copy_image_set_information,
+            force: self.force == Some(true),
+            promote_to_primary: self.promote_to_primary == Some(true),
+        };
+        let mut copied = context.service().copy_image_set(request).await?;
+        let wait = self.wait_seconds;
+        let destination = copied.destination_image_set_properties.image_set_id.clone();
+        if let Some(settled) = settle(context, &copied.datastore_id, &destination, wait).await? {
+            let settled = settled.properties;
+            let target = &mut copied.destination_image_set_properties;
+            target.latest_version_id = settled.version_id;
+            target.image_set_state = Some(settled.image_set_state);
+            target.image_set_workflow_status = settled.image_set_workflow_status;
+            target.updated_at = settled.updated_at;
+        }
+        let target = &copied.destination_image_set_properties;
+        let state = target
+            .image_set_state
+            .map(|state| format!(" is {state}"))
+            .unwrap_or_default();
+        let text = format!("The copy, image set {}{state}.", target.image_set_id);
+        let copied = Copied {
+            copied,
+            across_data_stores: None,
+        };
+        Ok(Reply::new(copied, text))
+    }
+}
+
+/// A copy.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Copied {
+    #[serde(flatten)]
+    copied: CopyImageSetResponse,
+    /// Of a copy from another data store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    across_data_stores: Option<StoreReport>,
+}
+
+impl CopyImageSet {
+    fn across(self, to: DatastoreId) -> Result<Across> {
+        let information = self.copy_image_set_information;
+        if information.destination_image_set.is_some() {
+            return Err(Error::validation(
+                "destinationImageSet cannot be chosen across data stores: the destination sorts the \
+                 instances into image sets by what they say, as an import does",
+            ));
+        }
+        if self.force == Some(true) || self.promote_to_primary == Some(true) {
+            return Err(Error::validation(
+                "force and promote_to_primary mean nothing across data stores: the instances are \
+                 stored by the rules of an import; copy within the destination afterwards",
+            ));
+        }
+        let source = information.source_image_set;
+        Ok(Across {
+            from: self.source_datastore_id.unwrap_or_else(|| to.clone()),
+            image_set_id: self.source_image_set_id,
+            latest_version_id: source.latest_version_id,
+            copiable_attributes: source.dicom_copies.map(|part| part.copiable_attributes),
+            to,
+        })
+    }
+}
+
+async fn copy_across(across: Across, context: &Context) -> Result<Reply<Copied>> {
+    let back_end = context.back_end();
+    let (source, stored) = store::watched(context, |watch| across.copy(back_end, watch)).await?;
+    let report = StoreReport::of(stored);
+    let why = report.first_failure().unwrap_or("no instance was stored");
+    let destination = report
+        .destination()
+        .ok_or_else(|| Error::conflict(format!("nothing was copied: {why}")))?;
+    let request = GetImageSetRequest {
+        datastore_id: across.to.clone(),
+        image_set_id: destination.clone(),
+        version_id: None,
+    };
+    let destination = context.service().get_image_set(request).await?.properties;
+    let text = format!(
+        "Retrieved from data store {} and stored again: {} The source stays.",
+        across.from,
+        report.in_words()
+    );
+    let copied = Copied {
+        copied: CopyImageSetResponse {
+            datastore_id: across.to,
+            source_image_set_properties: side(source),
+            destination_image_set_properties: side(destination),
+        },
+        across_data_stores: Some(report),
+    };
+    Ok(Reply::new(copied, text))
+}
+
+/// Source or destination of a copy across data stores.
+fn side(set: ImageSetProperties) -> CopiedImageSetProperties {
+    CopiedImageSetProperties {
+        image_set_id: set.image_set_id,
+        latest_version_id: set.version_id,
+        image_set_state: Some(set.image_set_state),
+        image_set_workflow_status: set.image_set_workflow_status,
+        created_at: set.created_at,
+        updated_at: set.updated_at,
+        image_set_arn: None,
+    }
+}
