@@ -65,6 +65,7 @@ macro_rules! cases {
                 removing_the_only_series_deletes_the_image_set,
                 a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling,
                 more_than_a_page_is_deleted,
+            }
             store {
                 files_and_folders_are_stored_and_each_has_its_outcome,
                 what_may_not_be_read_is_not_stored,

@@ -1,8 +1,8 @@
 //! The tools, by subject.
 
 mod changes;
-mod correct;
 mod copy;
+mod correct;
 mod datastores;
 mod erase;
 mod export_jobs;
@@ -20,7 +20,6 @@ use crate::tool::ToolEntry;
 pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(),
-    ToolEntry::of::<changes::CopyImageSet>(),
     ToolEntry::of::<copy::CopyImageSet>(),
     ToolEntry::of::<datastores::CreateDatastore>(),
     ToolEntry::planned::<datastores::DeleteDatastore>(),
