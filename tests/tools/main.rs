@@ -12,6 +12,8 @@
 mod correct;
 mod erase;
 mod export;
+mod hierarchy;
+mod jobs;
 mod pictures;
 mod rig;
 mod search;
@@ -71,9 +73,18 @@ macro_rules! cases {
                 what_may_not_be_read_is_not_stored,
                 an_image_set_is_copied_into_another_data_store,
                 a_part_of_an_image_set_is_copied_into_another_data_store,
+            hierarchy {
+                a_patient_has_studies_and_series,
+                primary_is_what_the_service_says_and_not_a_version,
+                dicomweb_studies_are_of_this_patient_alone,
+            }
+            jobs {
+                a_job_is_found_listed_and_cannot_be_cancelled_after_its_end,
             }
             search {
                 everything_is_found_without_criteria,
+                ct_scans_of_a_patient_are_one_call,
+                more_than_a_hundred_are_paged_exactly,
             }
         }
     };

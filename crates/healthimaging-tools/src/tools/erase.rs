@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid};
 use healthimaging_workflows::Plan;
@@ -310,6 +310,10 @@ impl PlannedTool for RemoveInstanceFromImageSet {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkDeleteByCriteria {
     datastore_id: DatastoreId,
+    /// All must hold: patient_id, patient_name, accession_number, study_id, study_instance_uid,
+    /// series_instance_uid, study_description, modality, body_part, study_date_from, study_date_to,
+    /// is_primary, created_at and updated_at {from, to}.
+    #[schemars(with = "Map<String, Value>")]
     criteria: Criteria,
     max_deletions: Option<MaxDeletions>,
     wait_seconds: Option<WaitSeconds>,

@@ -7,8 +7,10 @@ mod datastores;
 mod erase;
 mod export_jobs;
 mod frames;
+mod hierarchy;
 mod image_sets;
 mod import_jobs;
+mod jobs;
 mod metadata;
 mod search;
 mod store;
@@ -21,6 +23,8 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(),
     ToolEntry::of::<copy::CopyImageSet>(),
+    ToolEntry::of::<jobs::CancelJob>(),
+    ToolEntry::of::<changes::CopyImageSet>(),
     ToolEntry::of::<datastores::CreateDatastore>(),
     ToolEntry::planned::<datastores::DeleteDatastore>(),
     ToolEntry::planned::<changes::DeleteImageSet>(),
@@ -35,13 +39,23 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<frames::GetImageFrame>(),
     ToolEntry::of::<image_sets::GetImageSet>(),
     ToolEntry::of::<metadata::GetImageSetMetadata>(),
+    ToolEntry::of::<jobs::GetJob>(),
+    ToolEntry::of::<hierarchy::GetPatientDicomwebStudies>(),
+    ToolEntry::of::<hierarchy::GetPatientSeries>(),
+    ToolEntry::of::<hierarchy::GetPatientStudies>(),
+    ToolEntry::of::<hierarchy::GetSeriesPrimaryImageSet>(),
+    ToolEntry::of::<hierarchy::GetStudyPrimaryImageSets>(),
     ToolEntry::of::<datastores::ListDatastores>(),
     ToolEntry::of::<export_jobs::ListDicomExportJobs>(),
     ToolEntry::of::<import_jobs::ListDicomImportJobs>(),
     ToolEntry::of::<image_sets::ListImageSetVersions>(),
+    ToolEntry::of::<jobs::ListJobs>(),
     ToolEntry::of::<tags::ListTagsForResource>(),
     ToolEntry::planned::<erase::RemoveInstanceFromImageSet>(),
     ToolEntry::planned::<erase::RemoveSeriesFromImageSet>(),
+    ToolEntry::of::<search::SearchByPatientId>(),
+    ToolEntry::of::<search::SearchBySeriesUid>(),
+    ToolEntry::of::<search::SearchByStudyUid>(),
     ToolEntry::of::<search::SearchImageSets>(),
     ToolEntry::of::<export_jobs::StartDicomExportJob>(),
     ToolEntry::of::<import_jobs::StartDicomImportJob>(),

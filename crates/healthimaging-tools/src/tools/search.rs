@@ -1,21 +1,88 @@
 //! Searching image sets.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use healthimaging::model::{
-    DicomTags, ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest,
-    SearchImageSetsResponse,
-};
-use healthimaging::{DatastoreId, Error, NextToken, Page, Result};
+use healthimaging::model::{SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse};
+use healthimaging::{DatastoreId, NextToken, Page, Result, Uid};
+use healthimaging_workflows::find::{Criteria, StudyDate, Text};
 
 use crate::arguments::MaxResults;
 use crate::context::Context;
 use crate::listing;
 use crate::tool::{Effect, Reply, Tool};
+
+/// Image sets that were found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FoundImageSets {
+    #[serde(flatten)]
+    found: SearchImageSetsResponse,
+    /// How many image sets were looked at.
+    image_sets_examined: usize,
+}
+
+/// A search by the service, and what this server sieves out of its results.
+#[derive(Debug)]
+struct Search {
+    datastore_id: Option<DatastoreId>,
+    /// What the service compares.
+    criteria: SearchCriteria,
+    /// What is compared here.
+    sieve: Criteria,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
+}
+
+impl Search {
+    /// As many results as are wanted, joined from the service's pages.
+    async fn run(self, context: &Context) -> Result<Reply<FoundImageSets>> {
+        self.sieve.check()?;
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let service = context.service();
+        let sort = OnceLock::new();
+        let examined = AtomicUsize::new(0);
+        let fetch = async |next_token, page_size| {
+            let request = SearchImageSetsRequest {
+                datastore_id: datastore_id.clone(),
+                search_criteria: self.criteria.clone(),
+                next_token,
+                max_results: Some(page_size),
+            };
+            let page = service.search_image_sets(request).await?;
+            // Every page is in the same order.
+            let _ = sort.set(page.sort);
+            let mut items = page.image_sets_metadata_summaries;
+            examined.fetch_add(items.len(), Ordering::Relaxed);
+            items.retain(|summary| self.sieve.matches(summary));
+            Ok(Page {
+                items,
+                next_token: page.next_token,
+            })
+        };
+        let page_size = service.limits().page_size;
+        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let image_sets_examined = examined.into_inner();
+        let counted = listing::counted(
+            page.items.len(),
+            "image set",
+            "image sets",
+            page.next_token.as_ref(),
+        );
+        let found = FoundImageSets {
+            found: SearchImageSetsResponse {
+                image_sets_metadata_summaries: page.items,
+                sort: sort.into_inner().flatten(),
+                next_token: page.next_token,
+            },
+            image_sets_examined,
+        };
+        let text = format!("{counted} {image_sets_examined} looked at.");
+        Ok(Reply::new(found, text))
+    }
+}
 
 /// Find image sets by patient, study, series, accession number, dates or primary flag; all image
 /// sets without criteria. EQUAL takes one value, BETWEEN two. The service cannot filter by modality,
@@ -27,11 +94,11 @@ pub(crate) struct SearchImageSets {
     /// Up to two filters, all of which must hold; moments in ISO 8601, study dates as YYYYMMDD.
     search_criteria: Option<SearchCriteria>,
     /// Such as CT.
-    modality: Option<String>,
-    /// Such as CHEST.
-    body_part: Option<String>,
+    modality: Option<Text>,
+    body_part: Option<Text>,
     study_date_from: Option<StudyDate>,
     study_date_to: Option<StudyDate>,
+    primary_only: Option<bool>,
     max_results: Option<MaxResults>,
     next_token: Option<NextToken>,
 }
@@ -41,133 +108,151 @@ impl Tool for SearchImageSets {
     const TITLE: &'static str = "Search image sets";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "search_criteria": {"filters": [{"values": [{"DICOMPatientId": "MRN-0042"}], "operator": "EQUAL"}]}, "modality": "CT"}"#;
     const EFFECT: Effect = Effect::Reads;
-    type Output = SearchImageSetsResponse;
+    type Output = FoundImageSets;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let search = Search {
-            datastore_id: context.datastore(self.datastore_id).await?,
+            datastore_id: self.datastore_id,
             criteria: self.search_criteria.unwrap_or_default(),
-            sieve: Sieve {
+            sieve: Criteria {
                 modality: self.modality,
                 body_part: self.body_part,
                 study_date_from: self.study_date_from,
                 study_date_to: self.study_date_to,
+                is_primary: (self.primary_only == Some(true)).then_some(true),
+                ..Criteria::default()
             },
+            max_results: self.max_results,
+            next_token: self.next_token,
         };
-        let found = search
-            .page(context, self.max_results, self.next_token)
-            .await?;
-        let count = found.image_sets_metadata_summaries.len();
-        let text = listing::counted(count, "image set", "image sets", found.next_token.as_ref());
-        Ok(Reply::new(found, text))
+        search.run(context).await
     }
 }
 
-/// A day as DICOM writes it: `YYYYMMDD` (DA, `PS3.5 §6.2`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct StudyDate(String);
-
-impl TryFrom<String> for StudyDate {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            Ok(Self(text))
-        } else {
-            Err(Error::validation("must be a day as YYYYMMDD"))
-        }
-    }
+/// A search whose best conditions go to the service.
+async fn by_criteria(
+    context: &Context,
+    datastore_id: Option<DatastoreId>,
+    sieve: Criteria,
+    (max_results, next_token): (Option<MaxResults>, Option<NextToken>),
+) -> Result<Reply<FoundImageSets>> {
+    let search = Search {
+        datastore_id,
+        criteria: SearchCriteria {
+            filters: sieve.filters(),
+            sort: None,
+        },
+        sieve,
+        max_results,
+        next_token,
+    };
+    search.run(context).await
 }
 
-impl JsonSchema for StudyDate {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "StudyDate".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]{8}$" })
-    }
+/// Find the image sets of a patient, all or those of a modality, body part or span of study dates.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchByPatientId {
+    datastore_id: Option<DatastoreId>,
+    patient_id: Text,
+    modality: Option<Text>,
+    body_part: Option<Text>,
+    study_date_from: Option<StudyDate>,
+    study_date_to: Option<StudyDate>,
+    primary_only: Option<bool>,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
 }
 
-/// What the service cannot filter by; lets everything through when it is empty.
-#[derive(Debug, Default)]
-pub(crate) struct Sieve {
-    pub(crate) modality: Option<String>,
-    pub(crate) body_part: Option<String>,
-    pub(crate) study_date_from: Option<StudyDate>,
-    pub(crate) study_date_to: Option<StudyDate>,
-}
+impl Tool for SearchByPatientId {
+    const NAME: &'static str = "search_by_patient_id";
+    const TITLE: &'static str = "Search by patient ID";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123", "modality": "CT"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = FoundImageSets;
 
-impl Sieve {
-    fn lets_through(&self, summary: &ImageSetsMetadataSummary) -> bool {
-        let nothing = DicomTags::default();
-        let tags = summary.dicom_tags.as_ref().unwrap_or(&nothing);
-        let same = |wanted: &Option<String>, found: &Option<String>| {
-            wanted.as_ref().is_none_or(|wanted| {
-                found
-                    .as_ref()
-                    .is_some_and(|found| found.trim().eq_ignore_ascii_case(wanted.trim()))
-            })
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let sieve = Criteria {
+            modality: self.modality,
+            body_part: self.body_part,
+            study_date_from: self.study_date_from,
+            study_date_to: self.study_date_to,
+            is_primary: (self.primary_only == Some(true)).then_some(true),
+            ..Criteria::patient(self.patient_id)
         };
-        let date = tags.study_date.as_deref();
-        same(&self.modality, &tags.series_modality)
-            && same(&self.body_part, &tags.series_body_part)
-            && self
-                .study_date_from
-                .as_ref()
-                .is_none_or(|from| date >= Some(from.0.as_str()))
-            && self
-                .study_date_to
-                .as_ref()
-                .is_none_or(|to| date.is_some_and(|date| date <= to.0.as_str()))
+        let pages = (self.max_results, self.next_token);
+        by_criteria(context, self.datastore_id, sieve, pages).await
     }
 }
 
-/// A search by the service, and what this server sieves out of its results.
-#[derive(Debug)]
-pub(crate) struct Search {
-    pub(crate) datastore_id: DatastoreId,
-    pub(crate) criteria: SearchCriteria,
-    pub(crate) sieve: Sieve,
+/// Find the image sets of a study.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchByStudyUid {
+    datastore_id: Option<DatastoreId>,
+    study_instance_uid: Uid,
+    modality: Option<Text>,
+    body_part: Option<Text>,
+    study_date_from: Option<StudyDate>,
+    study_date_to: Option<StudyDate>,
+    primary_only: Option<bool>,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
 }
 
-impl Search {
-    /// As many results as are wanted, joined from the service's pages.
-    pub(crate) async fn page(
-        &self,
-        context: &Context,
-        max_results: Option<MaxResults>,
-        start: Option<NextToken>,
-    ) -> Result<SearchImageSetsResponse> {
-        let service = context.service();
-        let sort = OnceLock::new();
-        let fetch = async |next_token, page_size| {
-            let request = SearchImageSetsRequest {
-                datastore_id: self.datastore_id.clone(),
-                search_criteria: self.criteria.clone(),
-                next_token,
-                max_results: Some(page_size),
-            };
-            let page = service.search_image_sets(request).await?;
-            // Every page is in the same order.
-            let _ = sort.set(page.sort);
-            let mut items = page.image_sets_metadata_summaries;
-            items.retain(|summary| self.sieve.lets_through(summary));
-            Ok(Page {
-                items,
-                next_token: page.next_token,
-            })
+impl Tool for SearchByStudyUid {
+    const NAME: &'static str = "search_by_study_uid";
+    const TITLE: &'static str = "Search by study UID";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = FoundImageSets;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let sieve = Criteria {
+            modality: self.modality,
+            body_part: self.body_part,
+            study_date_from: self.study_date_from,
+            study_date_to: self.study_date_to,
+            is_primary: (self.primary_only == Some(true)).then_some(true),
+            ..Criteria::study(self.study_instance_uid)
         };
-        let page = listing::join(max_results, start, service.limits().page_size, fetch).await?;
-        Ok(SearchImageSetsResponse {
-            image_sets_metadata_summaries: page.items,
-            sort: sort.into_inner().flatten(),
-            next_token: page.next_token,
-        })
+        let pages = (self.max_results, self.next_token);
+        by_criteria(context, self.datastore_id, sieve, pages).await
+    }
+}
+
+/// Find the image sets of a series.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchBySeriesUid {
+    datastore_id: Option<DatastoreId>,
+    series_instance_uid: Uid,
+    modality: Option<Text>,
+    body_part: Option<Text>,
+    study_date_from: Option<StudyDate>,
+    study_date_to: Option<StudyDate>,
+    primary_only: Option<bool>,
+    max_results: Option<MaxResults>,
+    next_token: Option<NextToken>,
+}
+
+impl Tool for SearchBySeriesUid {
+    const NAME: &'static str = "search_by_series_uid";
+    const TITLE: &'static str = "Search by series UID";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = FoundImageSets;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let sieve = Criteria {
+            modality: self.modality,
+            body_part: self.body_part,
+            study_date_from: self.study_date_from,
+            study_date_to: self.study_date_to,
+            is_primary: (self.primary_only == Some(true)).then_some(true),
+            ..Criteria::series(self.series_instance_uid)
+        };
+        let pages = (self.max_results, self.next_token);
+        by_criteria(context, self.datastore_id, sieve, pages).await
     }
 }

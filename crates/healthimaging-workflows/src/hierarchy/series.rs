@@ -54,10 +54,15 @@ pub async fn series(
     datastore_id: &DatastoreId,
     image_sets: &[ImageSetsMetadataSummary],
 ) -> Result<Vec<Series>> {
-    let reads = image_sets
+    let ids: Vec<ImageSetId> = image_sets
         .iter()
-        .map(async |set| Ok((set, contents(service, datastore_id, set).await?)));
-    let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        .map(|set| set.image_set_id.clone())
+        .collect();
+    let reads = ids
+        .into_iter()
+        .map(|id| contents(service, datastore_id, id));
+    let documents: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    let read = image_sets.iter().zip(documents);
     let mut all: BTreeMap<(String, String), Series> = BTreeMap::new();
     for (set, contents) in read {
         let Some(contents) = contents else { continue };
@@ -83,11 +88,11 @@ pub async fn series(
 async fn contents(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
-    set: &ImageSetsMetadataSummary,
+    image_set_id: ImageSetId,
 ) -> Result<Option<Contents>> {
     let request = GetImageSetMetadataRequest {
         datastore_id: datastore_id.clone(),
-        image_set_id: set.image_set_id.clone(),
+        image_set_id,
         version_id: None,
     };
     match document::contents(service, request).await {

@@ -1,0 +1,271 @@
+//! Patient, study, series: what image sets add up to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use healthimaging::model::ImageSetsMetadataSummary;
+use healthimaging::{DatastoreId, Error, Result, Uid};
+use healthimaging_workflows::find::{self, Criteria, Found, MOST_EXAMINED, Text, is_primary};
+use healthimaging_workflows::hierarchy::{self, Series, Study};
+
+use crate::context::Context;
+use crate::tool::{Effect, Reply, Tool};
+
+/// Most items of an answer; the rest is counted.
+const MOST_SHOWN: usize = 200;
+
+/// All that match; nothing is an error that says what there is none of.
+async fn found(
+    context: &Context,
+    datastore_id: &DatastoreId,
+    criteria: &Criteria,
+    missing: &str,
+) -> Result<Found> {
+    let search = find::all(context.service(), datastore_id, criteria, MOST_EXAMINED);
+    let found = tokio::select! {
+        found = search => found?,
+        () = context.cancelled().cancelled() => {
+            return Err(Error::conflict("the call was cancelled"));
+        }
+    };
+    if found.image_sets.is_empty() {
+        return Err(Error::not_found(missing));
+    }
+    Ok(found)
+}
+
+/// Cuts a list to what an answer shows; how many are left out, and a sentence about it.
+fn cut<T>(items: &mut Vec<T>, what: &str, rest: &str) -> (usize, String) {
+    let total = items.len();
+    items.truncate(MOST_SHOWN);
+    let left_out = total - items.len();
+    let text = match left_out {
+        0 => format!("{total} {what}."),
+        _ => format!("{total} {what}, of which {left_out} are left out here; {rest}."),
+    };
+    (left_out, text)
+}
+
+const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs are compared \
+                          exactly, capitals and zeros too";
+
+/// List the studies of a patient, newest first, with counts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetPatientStudies {
+    datastore_id: Option<DatastoreId>,
+    patient_id: Text,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PatientStudies {
+    studies: Vec<Study>,
+    studies_left_out: usize,
+    image_sets_examined: usize,
+}
+
+impl Tool for GetPatientStudies {
+    const NAME: &'static str = "get_patient_studies";
+    const TITLE: &'static str = "Get patient's studies";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = PatientStudies;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let criteria = Criteria::patient(self.patient_id);
+        let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
+        let mut studies = hierarchy::studies(&found.image_sets);
+        let rest = "search_by_patient_id with study dates has the rest";
+        let (studies_left_out, text) = cut(&mut studies, "studies", rest);
+        let output = PatientStudies {
+            studies,
+            studies_left_out,
+            image_sets_examined: found.examined,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// List the series of a patient with their descriptions, counts and image sets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetPatientSeries {
+    datastore_id: Option<DatastoreId>,
+    patient_id: Text,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PatientSeries {
+    series: Vec<Series>,
+    series_left_out: usize,
+    image_sets_examined: usize,
+}
+
+impl Tool for GetPatientSeries {
+    const NAME: &'static str = "get_patient_series";
+    const TITLE: &'static str = "Get patient's series";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = PatientSeries;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let criteria = Criteria::patient(self.patient_id);
+        let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
+        let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets);
+        let mut series = tokio::select! {
+            series = read => series?,
+            () = context.cancelled().cancelled() => {
+                return Err(Error::conflict("the call was cancelled"));
+            }
+        };
+        let rest = "search_by_patient_id pages through all of them";
+        let (series_left_out, text) = cut(&mut series, "series", rest);
+        let output = PatientSeries {
+            series,
+            series_left_out,
+            image_sets_examined: found.examined,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// List the primary image sets of a study: one a series, as DICOMweb shows them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetStudyPrimaryImageSets {
+    datastore_id: Option<DatastoreId>,
+    study_instance_uid: Uid,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PrimaryImageSets {
+    image_sets: Vec<ImageSetsMetadataSummary>,
+    image_sets_left_out: usize,
+    /// Of the study, but not primary.
+    other_image_sets: usize,
+}
+
+impl Tool for GetStudyPrimaryImageSets {
+    const NAME: &'static str = "get_study_primary_image_sets";
+    const TITLE: &'static str = "Get primary image sets of a study";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = PrimaryImageSets;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let criteria = Criteria::study(self.study_instance_uid);
+        let missing = "the data store holds no image set of that study";
+        let mut image_sets = found(context, &datastore_id, &criteria, missing)
+            .await?
+            .image_sets;
+        let all = image_sets.len();
+        image_sets.retain(is_primary);
+        let other_image_sets = all - image_sets.len();
+        let rest = "search_by_study_uid with primary_only pages through all of them";
+        let (image_sets_left_out, text) = cut(&mut image_sets, "primary image sets", rest);
+        let output = PrimaryImageSets {
+            image_sets,
+            image_sets_left_out,
+            other_image_sets,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// Get the primary image set of a series.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetSeriesPrimaryImageSet {
+    datastore_id: Option<DatastoreId>,
+    series_instance_uid: Uid,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PrimaryImageSet {
+    image_set: ImageSetsMetadataSummary,
+    /// Of the series, but not primary.
+    other_image_sets: usize,
+}
+
+impl Tool for GetSeriesPrimaryImageSet {
+    const NAME: &'static str = "get_series_primary_image_set";
+    const TITLE: &'static str = "Get primary image set of a series";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = PrimaryImageSet;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let criteria = Criteria::series(self.series_instance_uid);
+        let missing = "the data store holds no image set of that series";
+        let image_sets = found(context, &datastore_id, &criteria, missing)
+            .await?
+            .image_sets;
+        let others = image_sets.iter().filter(|set| !is_primary(set)).count();
+        let Some(image_set) = image_sets.into_iter().find(is_primary) else {
+            return Err(Error::not_found(format!(
+                "the series has no primary image set, but {others} that are not primary; \
+                 search_by_series_uid lists them"
+            )));
+        };
+        let text = format!("Image set {} is primary.", image_set.image_set_id);
+        let output = PrimaryImageSet {
+            image_set,
+            other_image_sets: others,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
+
+/// List the studies of a patient as DICOMweb (QIDO-RS) gives them: DICOM JSON, primary image sets only.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetPatientDicomwebStudies {
+    datastore_id: Option<DatastoreId>,
+    patient_id: Text,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DicomwebStudies {
+    studies: Vec<Map<String, Value>>,
+    studies_left_out: usize,
+}
+
+impl Tool for GetPatientDicomwebStudies {
+    const NAME: &'static str = "get_patient_dicomweb_studies";
+    const TITLE: &'static str = "Get patient's DICOMweb studies";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = DicomwebStudies;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let web = context.dicomweb();
+        let mut studies = hierarchy::dicomweb_studies(web, &datastore_id, &self.patient_id).await?;
+        if studies.is_empty() {
+            return Err(Error::not_found(
+                "DICOMweb shows no study of that patient; get_patient_studies also finds image \
+                 sets that are not primary",
+            ));
+        }
+        let rest = "get_patient_studies is briefer";
+        let (studies_left_out, text) = cut(&mut studies, "studies", rest);
+        let output = DicomwebStudies {
+            studies,
+            studies_left_out,
+        };
+        Ok(Reply::new(output, text))
+    }
+}
