@@ -78,6 +78,45 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn a_picture_goes_to_a_file() {
+    let rig = Rig::new();
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let found = rig.call("search_image_sets", &json!({}));
+    let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
+    let read = rig.call("get_image_set_metadata", &json!({ "image_set_id": set }));
+    let series = read["metadata"]["Study"]["Series"].as_object().unwrap();
+    let instances = series.values().next().unwrap()["Instances"]
+        .as_object()
+        .unwrap();
+    let uid = instances.keys().next().unwrap();
+
+    let (picture, stored) = (rig.path("one.png"), rig.path("one.j2c"));
+    let asked =
+        json!({ "image_set_id": set, "sop_instance_uid": uid, "format": "png" }).to_string();
+    let output = rig.run(&[
+        "call",
+        "get_image_frame",
+        &asked,
+        "--output",
+        text(&picture),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(std::fs::read(&picture).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
+    let output = rig.run(&["call", "get_image_frame", &asked]);
+    assert!(stderr(&output).contains("--output"), "{}", stderr(&output));
+
+    let asked = json!({ "image_set_id": set, "sop_instance_uid": uid }).to_string();
+    let output = rig.run(&["call", "get_image_frame", &asked, "--output", text(&stored)]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bytes = std::fs::read(&stored).unwrap();
+    assert_eq!(told["size_bytes"], bytes.len());
+    assert!(told.get("image_frame_blob").is_none());
+    // SOC, then SIZ: ISO/IEC 15444-1 A.4.
+    assert_eq!(bytes[..4], [0xff, 0x4f, 0xff, 0x51]);
+}
+
+#[test]
 fn import_makes_the_data_store_and_says_what_it_did() {
     let rig = Rig::new();
     let output = rig.run(&["import", text(&rig.scans()), "--datastore", "research"]);

@@ -10,6 +10,7 @@ window. Prints one line a difference and a count; exit status 1 when anything di
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -238,7 +239,7 @@ def allowed(file):
         return LOSSY_COLOUR
     # One step of the samples, seen through the window.
     step = abs(float(file.get("RescaleSlope") or 1))
-    return 1 + step * 255 / max(float(file.get("WindowWidth") or 256) - 1, 1)
+    return 1 + math.ceil(step * 255 / max(float(file.get("WindowWidth") or 256) - 1, 1))
 
 
 def told_apart(name, far, tolerance, frame, count):

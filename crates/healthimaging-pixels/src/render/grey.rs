@@ -19,11 +19,11 @@ pub(super) fn shade(
         inverted,
     };
     chain.check()?;
-    match shape.bytes_per_sample() {
+    Ok(match shape.bytes_per_sample() {
         1 => chain.by_table(1 << 8, samples::<1>(pixels)),
         2 => chain.by_table(1 << 16, samples::<2>(pixels)),
         _ => chain.one_by_one(samples::<4>(pixels)),
-    }
+    })
 }
 
 /// From samples to levels.
@@ -54,7 +54,7 @@ impl Chain<'_> {
         &self,
         possible: usize,
         samples: impl Iterator<Item = u32> + Clone,
-    ) -> Result<(Vec<u8>, Option<Window>), CodecError> {
+    ) -> (Vec<u8>, Option<Window>) {
         let mut occurs = vec![false; possible];
         for sample in samples.clone() {
             if let Some(one) = occurs.get_mut(sample as usize) {
@@ -70,17 +70,14 @@ impl Chain<'_> {
             }
         }
         let shown = samples.map(|sample| levels.get(sample as usize).copied().unwrap_or(0));
-        Ok((shown.collect(), voi.window()))
+        (shown.collect(), voi.window())
     }
 
     /// For samples of so many bits that a table would be larger than the frame.
-    fn one_by_one(
-        &self,
-        samples: impl Iterator<Item = u32> + Clone,
-    ) -> Result<(Vec<u8>, Option<Window>), CodecError> {
+    fn one_by_one(&self, samples: impl Iterator<Item = u32> + Clone) -> (Vec<u8>, Option<Window>) {
         let voi = self.settled(samples.clone());
         let shown = samples.map(|sample| self.level(sample, &voi));
-        Ok((shown.collect(), voi.window()))
+        (shown.collect(), voi.window())
     }
 
     fn level(&self, sample: u32, voi: &Settled<'_>) -> u8 {
