@@ -420,9 +420,9 @@ fn files_hold_the_picture() {
 
         let file = picture.encode(PictureFormat::Jpeg).unwrap();
         let mut decoder = jpeg_decoder::Decoder::new(&file[..]);
-        let decoded = decoder.decode().unwrap();
+        let levels = decoder.decode().unwrap();
         let info = decoder.info().unwrap();
         assert_eq!((info.width, info.height), (30, 20));
-        assert_eq!(decoded.len(), picture.samples().len());
+        assert_eq!(levels.len(), picture.samples().len());
     }
 }

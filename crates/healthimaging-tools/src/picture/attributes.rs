@@ -235,10 +235,9 @@ impl Instance {
         let frames = self.dicom.get("PerFrameFunctionalGroupsSequence");
         let own = frames.and_then(|frames| object(frames.get(frame)));
         let shared = first_item(&self.dicom, "SharedFunctionalGroupsSequence");
-        let groups = own.into_iter().chain(shared);
+        let mut groups = own.into_iter().chain(shared);
         groups
-            .filter_map(|groups| first_item(groups, name))
-            .next()
+            .find_map(|groups| first_item(groups, name))
             .unwrap_or(&self.dicom)
     }
 }

@@ -48,11 +48,17 @@ impl Place {
             ([id, "image-sets", set], None) => {
                 Some(Self::ImageSet(datastore(id)?, image_set(set)?))
             }
-            ([id, "image-sets", set, "metadata"], query) => Some(Self::Metadata(
-                datastore(id)?,
-                image_set(set)?,
-                version(query)?,
-            )),
+            ([id, "image-sets", set, "metadata"], query) => {
+                let version = match query {
+                    Some(query) => {
+                        let version = query.strip_prefix("version_id=")?;
+                        Some(VersionId::try_from(version).ok()?)
+                    }
+                    None => None,
+                };
+                let (datastore_id, image_set_id) = (datastore(id)?, image_set(set)?);
+                Some(Self::Metadata(datastore_id, image_set_id, version))
+            }
             ([id, "image-sets", set, "frames", one], None) => {
                 Some(Self::Frame(datastore(id)?, image_set(set)?, frame(one)?))
             }
@@ -65,16 +71,6 @@ impl Place {
             _ => None,
         }
     }
-}
-
-/// The version that a query asks for, if any; `None` for a query that makes no sense.
-fn version(query: Option<&str>) -> Option<Option<VersionId>> {
-    let Some(query) = query else {
-        return Some(None);
-    };
-    VersionId::try_from(query.strip_prefix("version_id=")?)
-        .ok()
-        .map(Some)
 }
 
 /// The picture that a query asks for; `None` for a query that makes no sense.

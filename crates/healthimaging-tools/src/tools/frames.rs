@@ -15,8 +15,8 @@ use crate::context::Context;
 use crate::picture::{self, Contrast, Drawn, Located, Which, Wish};
 use crate::tool::{Effect, Image, Reply, Tool};
 
-/// Get one frame, as stored (usually HTJ2K, base64) or as a picture to look at. Name it by
-/// image_frame_information (ids are in the metadata), or by sop_instance_uid and frame_number.
+/// Get one frame, as stored (usually HTJ2K, base64) or as a picture to look at. Name it by its id (ids are
+/// in the metadata), or by SOP instance UID and frame number.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
