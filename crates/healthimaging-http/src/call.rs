@@ -4,12 +4,14 @@ use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, RequestExt};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use healthimaging::{Error, Result};
+use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,34 +72,85 @@ where
     }
 }
 
+/// The named parts of a path.
+pub(crate) struct Path(Vec<(String, String)>);
+
+impl From<std::result::Result<RawPathParams, RawPathParamsRejection>> for Path {
+    /// A path that is not UTF-8 has no parts that are well formed.
+    fn from(params: std::result::Result<RawPathParams, RawPathParamsRejection>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self(params.iter().flatten().map(owned).collect())
+    }
+}
+
+impl Path {
+    fn text(&self, name: &str) -> Option<String> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    /// A part that is there.
+    pub(crate) fn get<T: TryFrom<String, Error = Error>>(&self, name: &str) -> Result<T> {
+        T::try_from(self.text(name).unwrap_or_default())
+    }
+
+    /// A part that only some paths have.
+    pub(crate) fn get_if<T: TryFrom<String, Error = Error>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>> {
+        self.text(name).map(T::try_from).transpose()
+    }
+}
+
 /// A request taken apart.
 pub(crate) struct Call {
-    path: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    path: Path,
     query: Vec<(String, String)>,
     body: Bytes,
 }
 
 impl Call {
     async fn of(mut request: Request) -> Result<Self> {
-        let path = request.extract_parts::<RawPathParams>().await;
-        let path = path.map_err(|_| Error::validation("the path is not UTF-8"))?;
-        let path = path
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let path = Path::from(request.extract_parts::<RawPathParams>().await);
         let query = request
             .extract_parts::<Query<Vec<(String, String)>>>()
             .await;
         let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
-        let body = collected(request.into_body(), BODY_LIMIT).await?;
-        Ok(Self { path, query, body })
+        let (head, body) = request.into_parts();
+        let body = collected(body, BODY_LIMIT).await?;
+        Ok(Self {
+            headers: head.headers,
+            path,
+            query,
+            body,
+        })
     }
 
     /// A part of the path.
     pub(crate) fn path<T: TryFrom<String, Error = Error>>(&self, name: &str) -> Result<T> {
-        let found = self.path.iter().find(|(known, _)| known == name);
-        let text = found.map(|(_, value)| value.clone()).unwrap_or_default();
-        T::try_from(text)
+        self.path.get(name)
+    }
+
+    /// A part that only some paths have.
+    pub(crate) fn path_if<T: TryFrom<String, Error = Error>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>> {
+        self.path.get_if(name)
+    }
+
+    /// A part of the path as it is written.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path.text(name).unwrap_or_default()
+    }
+
+    /// The parameters of the query, in their order.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Every value of a parameter of the query.

@@ -1,4 +1,6 @@
-//! Bodies on their way out.
+//! Bodies, on their way in and out.
+
+use std::fmt::Write;
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
@@ -24,15 +26,23 @@ pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response>
         });
         HttpBody::from_stream(stream::once(async move { Ok(first) }).chain(rest))
     };
-    let mut response = content.into_response();
-    let headers = response.headers_mut();
-    let content_type = HeaderValue::from_str(content_type)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_TYPE, content_type);
+    let mut response = typed(content, content_type);
     if let Some(length) = length {
+        let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
+}
+
+/// A response of this content and type.
+pub(crate) fn typed(content: HttpBody, content_type: &str) -> Response {
+    let mut response = content.into_response();
+    let content_type = HeaderValue::from_str(content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 /// What went wrong while a body was read: a cause of ours as it is, or the connection.
@@ -67,4 +77,23 @@ pub(crate) async fn collected(body: HttpBody, limit: usize) -> Result<Bytes> {
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
+}
+
+/// 16 random bytes in hexadecimal.
+pub(crate) fn random_hex() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::internal("the machine gives no random numbers", error))?;
+    Ok(hex(&bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

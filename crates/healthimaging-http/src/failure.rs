@@ -26,6 +26,15 @@ impl Failure {
             message: "no operation has this method and path".to_owned(),
         }
     }
+
+    /// The body is of a kind that this operation does not take.
+    pub(crate) fn unsupported_media_type(message: &str) -> Self {
+        Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "UnsupportedMediaTypeException".to_owned(),
+            message: message.to_owned(),
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -7,6 +7,7 @@
 mod access;
 mod call;
 mod content;
+mod dicomweb;
 mod failure;
 mod listen;
 mod patience;

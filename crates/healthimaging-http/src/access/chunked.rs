@@ -6,11 +6,11 @@ use futures::stream::{self, TryStreamExt};
 use healthimaging::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::canonical::{hex, hex_digest};
+use super::canonical::hex_digest;
 use super::claim::Claim;
 use super::keys::SigningKey;
 use super::mismatch;
-use crate::content::read_failure;
+use crate::content::{hex, read_failure};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 

@@ -8,12 +8,12 @@ use http::HeaderMap;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use super::canonical::{Canonical, hex};
+use super::canonical::Canonical;
 use super::chunked::{self, Chain};
 use super::claim::Claim;
 use super::keys::SigningKey;
 use super::mismatch;
-use crate::content::read_failure;
+use crate::content::{hex, read_failure};
 use crate::token::digest;
 
 const HASH: &str = "x-amz-content-sha256";

@@ -1,0 +1,225 @@
+//! What a client can read: the `Accept` header (RFC 9110 §12.5.1, `PS3.18 §8.7`).
+
+use healthimaging::model::TransferSyntaxChoice;
+use healthimaging::{Error, ErrorKind, Result, Uid};
+use http::HeaderValue;
+use http::header::GetAll;
+
+/// Explicit VR Little Endian, in which everything lossless can be had.
+const DEFAULT: &str = "1.2.840.10008.1.2.1";
+
+/// Media types of compressed frames, and the transfer syntaxes that they stand for (`PS3.18` Table 8.7.3-5).
+const IMAGES: &[(&str, &[&str])] = &[
+    ("image/jpeg", &[".50", ".51", ".57", ".70"]),
+    ("image/jls", &[".80", ".81"]),
+    ("image/jp2", &[".90", ".91"]),
+    ("image/j2c", &[".90", ".91"]),
+    ("image/jph", &[".202", ".201", ".203"]),
+    ("image/jphc", &[".202", ".201", ".203"]),
+    ("image/jxl", &[".112", ".110", ".111"]),
+    ("video/mpeg", &[".100", ".101"]),
+    ("video/mp4", &[".102", ".103", ".104", ".105", ".106"]),
+    ("video/h265", &[".107", ".108"]),
+];
+
+/// One media range of the header.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Range {
+    /// `multipart/related`, `application/dicom`, `*/*` …
+    pub(super) media: String,
+    /// The parameter `type` of a multipart.
+    pub(super) part: Option<String>,
+    transfer_syntax: Option<String>,
+    weight: f32,
+}
+
+impl Range {
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = split_outside_quotes(text, ';');
+        let media = fields.next()?.trim().to_ascii_lowercase();
+        let mut range = Self {
+            media,
+            part: None,
+            transfer_syntax: None,
+            weight: 1.0,
+        };
+        for field in fields {
+            let Some((name, value)) = field.split_once('=') else {
+                continue;
+            };
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "type" => range.part = Some(value.to_ascii_lowercase()),
+                "transfer-syntax" => range.transfer_syntax = Some(value.to_owned()),
+                "q" => range.weight = value.parse().ok()?,
+                _ => {}
+            }
+        }
+        (range.media.contains('/') && range.weight > 0.0).then_some(range)
+    }
+
+    /// Whether this range takes in a media type.
+    pub(super) fn covers(&self, media: &str) -> bool {
+        covers(&self.media, media)
+    }
+
+    /// Whether this is a multipart whose parts can be of a media type.
+    pub(super) fn is_multipart_of(&self, media: &str) -> bool {
+        self.covers("multipart/related")
+            && self.part.as_deref().is_none_or(|part| covers(part, media))
+    }
+
+    /// The transfer syntaxes to try, in order. Where none is named it is the default one, and the
+    /// stored one for what cannot be had in the default one.
+    pub(super) fn syntaxes(&self) -> Result<Vec<TransferSyntaxChoice>> {
+        let named = |uid: &str| Uid::try_from(uid).map(TransferSyntaxChoice::Uid);
+        match self.transfer_syntax.as_deref() {
+            Some("*") => Ok(vec![TransferSyntaxChoice::Stored]),
+            Some(uid) => Ok(vec![named(uid)?]),
+            None => match self.image_syntaxes() {
+                Some(short) => short
+                    .iter()
+                    .map(|end| named(&format!("1.2.840.10008.1.2.4{end}")))
+                    .collect(),
+                None => Ok(vec![named(DEFAULT)?, TransferSyntaxChoice::Stored]),
+            },
+        }
+    }
+
+    fn image_syntaxes(&self) -> Option<&'static [&'static str]> {
+        let part = self.part.as_deref()?;
+        let found = IMAGES.iter().find(|(media, _)| *media == part);
+        found.map(|(_, syntaxes)| *syntaxes)
+    }
+
+    /// The media type of frames that this range takes: one of [`IMAGES`], or plain bytes.
+    pub(super) fn frame_media(&self) -> Option<&str> {
+        const BYTES: &str = "application/octet-stream";
+        if self.is_multipart_of(BYTES) {
+            return Some(BYTES);
+        }
+        let part = self
+            .part
+            .as_deref()
+            .filter(|_| self.covers("multipart/related"))?;
+        IMAGES
+            .iter()
+            .any(|(media, _)| *media == part)
+            .then_some(part)
+    }
+}
+
+/// Whether a range such as `image/*` takes in a media type.
+fn covers(range: &str, media: &str) -> bool {
+    range == "*/*"
+        || range == media
+        || range
+            .strip_suffix('*')
+            .is_some_and(|kind| kind.ends_with('/') && media.starts_with(kind))
+}
+
+/// The ranges of a header, best first; without one, everything can be read.
+pub(super) fn ranges(accept: GetAll<'_, HeaderValue>) -> Vec<Range> {
+    let written = accept.iter().filter_map(|value| value.to_str().ok());
+    let texts: Vec<&str> = written
+        .flat_map(|text| split_outside_quotes(text, ','))
+        .collect();
+    if texts.iter().all(|text| text.trim().is_empty()) {
+        return Range::parse("*/*").into_iter().collect();
+    }
+    let mut ranges: Vec<Range> = texts.into_iter().filter_map(Range::parse).collect();
+    ranges.sort_by(|one, other| other.weight.total_cmp(&one.weight));
+    ranges
+}
+
+/// Refuses a client that can read none of these media types.
+pub(super) fn any(accept: GetAll<'_, HeaderValue>, media: &[&str]) -> Result<()> {
+    let readable = |range: &Range| media.iter().any(|media| range.covers(media));
+    if ranges(accept).iter().any(readable) {
+        return Ok(());
+    }
+    Err(not_acceptable(media.first().copied().unwrap_or_default()))
+}
+
+/// For a client that can read nothing of what there is.
+pub(super) fn not_acceptable(possible: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAcceptable,
+        format!("this can be had as {possible}; say so in Accept"),
+    )
+}
+
+/// The value of a parameter of a media type, such as `boundary`.
+pub(super) fn parameter(media: &str, wanted: &str) -> Option<String> {
+    let mut fields = split_outside_quotes(media, ';').skip(1);
+    fields.find_map(|field| {
+        let (name, value) = field.split_once('=')?;
+        let found = name.trim().eq_ignore_ascii_case(wanted);
+        found.then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+fn split_outside_quotes(text: &str, at: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '"';
+        c == at && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+    use http::header::ACCEPT;
+
+    fn of(text: &str) -> Vec<Range> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, text.parse().unwrap());
+        ranges(headers.get_all(ACCEPT))
+    }
+
+    fn uid(text: &str) -> TransferSyntaxChoice {
+        TransferSyntaxChoice::Uid(text.parse().unwrap())
+    }
+
+    #[test]
+    fn ranges_come_best_first_and_quotes_hold_commas() {
+        let found = of(
+            "application/dicom;q=0.5, multipart/related; type=\"application/dicom\"; x=\"a,b\", text/html;q=0",
+        );
+        assert_eq!(found.len(), 2);
+        assert!(found[0].is_multipart_of("application/dicom"));
+        assert_eq!(found[1].media, "application/dicom");
+    }
+
+    #[test]
+    fn transfer_syntaxes_are_named_implied_or_default() {
+        let first = |text: &str| of(text)[0].syntaxes().unwrap();
+        assert_eq!(
+            first("application/dicom; transfer-syntax=*"),
+            [TransferSyntaxChoice::Stored]
+        );
+        assert_eq!(
+            first("application/dicom; transfer-syntax=1.2.3"),
+            [uid("1.2.3")]
+        );
+        assert_eq!(first("*/*"), [uid(DEFAULT), TransferSyntaxChoice::Stored]);
+        assert_eq!(
+            first("multipart/related; type=image/jphc")[0],
+            uid("1.2.840.10008.1.2.4.202")
+        );
+    }
+
+    #[test]
+    fn frames_are_bytes_or_a_known_image() {
+        let media = |text: &str| of(text)[0].frame_media().map(str::to_owned);
+        assert_eq!(media("*/*").as_deref(), Some("application/octet-stream"));
+        assert_eq!(
+            media("multipart/related; type=\"image/jp2\"").as_deref(),
+            Some("image/jp2")
+        );
+        assert_eq!(media("multipart/related; type=\"text/html\""), None);
+        assert_eq!(media("image/jpeg"), None);
+    }
+}

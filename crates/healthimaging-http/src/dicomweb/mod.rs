@@ -1,0 +1,64 @@
+//! DICOMweb (`PS3.18`) as AWS HealthImaging offers it, under `/datastore/{id}`.
+
+mod accept;
+mod links;
+mod multipart;
+mod retrieve;
+mod search;
+mod store;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{get, post};
+use healthimaging::{DicomWeb, Error, Result};
+use http::header;
+
+use crate::call::Operation;
+use crate::content::typed;
+
+const JSON: &str = "application/dicom+json";
+
+/// All actions over `web`.
+pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
+    let action = Operation(Arc::clone(&web));
+    let storing = move |request: Request| store::store(Arc::clone(&web), request);
+    let instance = Router::new()
+        .route("/", get(action.run(retrieve::instance)))
+        .route("/metadata", get(action.run(retrieve::instance_metadata)))
+        .route("/frames/{frames}", get(action.run(retrieve::frames)))
+        .route("/bulkdata/{bulkdata}", get(action.run(retrieve::bulkdata)));
+    let series = Router::new()
+        .route("/metadata", get(action.run(retrieve::series_metadata)))
+        .route("/instances", get(action.run(search::instances)))
+        .nest("/instances/{instance}", instance);
+    let datastore = Router::new()
+        .route(
+            "/studies",
+            get(action.run(search::studies)).merge(post(storing.clone())),
+        )
+        .route("/studies/{study}", post(storing))
+        .route("/studies/{study}/series", get(action.run(search::series)))
+        .route(
+            "/studies/{study}/instances",
+            get(action.run(search::instances)),
+        )
+        .nest("/studies/{study}/series/{series}", series)
+        .route("/series", get(action.run(search::series)))
+        .route("/instances", get(action.run(search::instances)));
+    Router::new().nest("/datastore/{datastoreId}", datastore)
+}
+
+/// Data sets in the DICOM JSON Model.
+fn json(data_sets: &impl serde::Serialize) -> Result<Response> {
+    let text = serde_json::to_vec(data_sets)
+        .map_err(|error| Error::internal("the answer cannot be written as JSON", error))?;
+    Ok(typed(text.into(), JSON))
+}
+
+/// Refuses a request whose client cannot read JSON.
+fn wants_json(headers: &http::HeaderMap) -> Result<()> {
+    accept::any(headers.get_all(header::ACCEPT), &[JSON, "application/json"])
+}

@@ -1,0 +1,223 @@
+//! `multipart/related` (RFC 2046, RFC 2387, `PS3.18 §8.6.1.2`), read and written as it streams by.
+//!
+//! No library reads it within bounds: those there are hold a preamble, or the headers of a part, or
+//! all that has arrived in memory.
+
+use std::sync::Arc;
+
+use axum::body::BodyDataStream;
+use axum::response::Response;
+use bytes::{Buf, Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use healthimaging::{Body, Error, ErrorKind, Result};
+use memchr::memmem::{Finder, find};
+use tokio::sync::Mutex;
+
+use crate::content::{random_hex, read_failure, streamed};
+
+/// Longest headers of a part in bytes.
+const LONGEST_HEAD: usize = 16 << 10;
+
+/// A response whose parts are these.
+pub(super) async fn response(
+    media: &str,
+    of_part: &str,
+    parts: BoxStream<'static, Result<Body>>,
+) -> Result<Response> {
+    let boundary = random_hex()?;
+    let head = Bytes::from(format!("--{boundary}\r\nContent-Type: {of_part}\r\n\r\n"));
+    let end = Bytes::from(format!("--{boundary}--\r\n"));
+    let pieces = parts.map(move |part| {
+        let body = part?.into_stream();
+        let before = stream::iter([Ok(head.clone())]);
+        Ok(before
+            .chain(body)
+            .chain(stream::iter([Ok(Bytes::from_static(b"\r\n"))])))
+    });
+    // The first part is read before the answer begins, so that what fails at once is an error.
+    let mut pieces = pieces.try_flatten().boxed();
+    let mut first = BytesMut::new();
+    for _ in 0..2 {
+        first.extend_from_slice(&pieces.next().await.transpose()?.unwrap_or_default());
+    }
+    let first = first.freeze();
+    let whole = stream::iter([Ok(first)])
+        .chain(pieces)
+        .chain(stream::iter([Ok(end)]));
+    let media = format!("multipart/related; type=\"{media}\"; boundary={boundary}");
+    streamed(Body::from_stream(whole.boxed(), None), &media).await
+}
+
+/// The parts of a body, one after the other.
+pub(super) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, Result<Body>> {
+    let parser = Parser {
+        input: body,
+        // The first delimiter needs no line end before it.
+        buffer: BytesMut::from(&b"\r\n"[..]),
+        delimiter: Finder::new(&format!("\r\n--{boundary}")).into_owned(),
+        at: At::Part,
+    };
+    let parser = Arc::new(Mutex::new(parser));
+    stream::try_unfold(parser, |parser| async move {
+        if !parser.lock().await.next_part().await? {
+            return Ok(None);
+        }
+        let of_part = Arc::clone(&parser);
+        let pieces = stream::try_unfold(of_part, |parser| async move {
+            let piece = parser.lock().await.piece().await?;
+            Ok(piece.map(|piece| (piece, parser)))
+        });
+        Ok(Some((Body::from_stream(pieces.boxed(), None), parser)))
+    })
+    .boxed()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// In a part, or in the preamble, which nobody wants.
+    Part,
+    /// At the headers of a part.
+    Headers,
+    /// Behind the last delimiter.
+    End,
+}
+
+struct Parser {
+    input: BodyDataStream,
+    buffer: BytesMut,
+    delimiter: Finder<'static>,
+    at: At,
+}
+
+impl Parser {
+    /// Goes to the content of the next part; `false` when there is none.
+    async fn next_part(&mut self) -> Result<bool> {
+        while self.piece().await?.is_some() {}
+        if self.at == At::End {
+            // What is behind the last delimiter means nothing, but is a part of the request.
+            while self.input.try_next().await.map_err(read_failure)?.is_some() {}
+            return Ok(false);
+        }
+        self.headers().await?;
+        self.at = At::Part;
+        Ok(true)
+    }
+
+    /// The next bytes of the part; `None` at its end, which the delimiter behind it marks.
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        if self.at != At::Part {
+            return Ok(None);
+        }
+        loop {
+            if let Some(end) = self.delimiter.find(&self.buffer) {
+                if end > 0 {
+                    return Ok(Some(self.buffer.split_to(end).freeze()));
+                }
+                self.buffer.advance(self.delimiter.needle().len());
+                self.behind_delimiter().await?;
+                return Ok(None);
+            }
+            // The last bytes may be the beginning of a delimiter.
+            let sure = (self.buffer.len() + 1).saturating_sub(self.delimiter.needle().len());
+            if sure > 0 {
+                return Ok(Some(self.buffer.split_to(sure).freeze()));
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Two hyphens end the body; blanks and a line end begin a part.
+    async fn behind_delimiter(&mut self) -> Result<()> {
+        while self.buffer.len() < 2 {
+            self.more().await?;
+        }
+        if self.buffer.starts_with(b"--") {
+            self.at = At::End;
+            return Ok(());
+        }
+        self.at = At::Headers;
+        while !self.buffer.starts_with(b"\r\n") {
+            match self.buffer.first() {
+                Some(b' ' | b'\t') => self.buffer.advance(1),
+                Some(b'\r') | None if self.buffer.len() < 2 => self.more().await?,
+                _ => return Err(malformed("something follows a boundary on its line")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over the headers: what a part is shows in its content.
+    async fn headers(&mut self) -> Result<()> {
+        loop {
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                self.buffer.advance(end + 4);
+                return Ok(());
+            }
+            if self.buffer.len() > LONGEST_HEAD {
+                return Err(malformed("the headers of a part are longer than 16 KiB"));
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn more(&mut self) -> Result<()> {
+        let piece = self.input.try_next().await.map_err(read_failure)?;
+        let piece = piece.ok_or_else(|| malformed("it ends before its last boundary"))?;
+        self.buffer.extend_from_slice(&piece);
+        Ok(())
+    }
+}
+
+fn malformed(what: &str) -> Error {
+    Error::new(
+        ErrorKind::BadRequest,
+        format!("the multipart body is malformed: {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body as HttpBody;
+
+    /// The parts of `text`, which arrives in pieces of this size.
+    async fn read(text: &str, size: usize) -> Result<Vec<String>> {
+        let pieces: Vec<_> = text
+            .as_bytes()
+            .chunks(size)
+            .map(|piece| Ok::<_, Error>(Bytes::copy_from_slice(piece)))
+            .collect();
+        let body = HttpBody::from_stream(stream::iter(pieces)).into_data_stream();
+        let mut found = parts(body, "b");
+        let mut texts = Vec::new();
+        while let Some(part) = found.next().await {
+            let bytes = part?.collect(1 << 20).await?;
+            texts.push(String::from_utf8(bytes.to_vec()).unwrap());
+        }
+        Ok(texts)
+    }
+
+    #[tokio::test]
+    async fn parts_are_found_however_the_body_is_cut() {
+        let text = "preamble\r\n--b\r\nContent-Type: application/dicom\r\n\r\none\r\n--\r\n--b  \r\n\r\n\
+                    \r\n--b\r\nA: b\r\nC: d\r\n\r\nthree\r\n--b--\r\nepilogue\r\n--b\r\n";
+        for size in 1..=text.len() {
+            let found = read(text, size).await.unwrap();
+            assert_eq!(found, ["one\r\n--", "", "three"], "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_malformed_is_refused() {
+        for text in [
+            "",
+            "--b\r\n\r\nno end",
+            "--b\r\n\r\none\r\n--bother\r\n\r\n\r\n--b--",
+            "--b\r\nno end of headers",
+            &format!("--b\r\nA: {}\r\n\r\none\r\n--b--", "x".repeat(20_000)),
+        ] {
+            let refused = read(text, 100).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::BadRequest, "{text}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! WADO-RS: instances, metadata, frames, bulk data.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::StreamExt;
+use healthimaging::model::{
+    InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
+    RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
+};
+use healthimaging::{DicomWeb, Error, ErrorKind, Result};
+use http::{HeaderMap, header};
+
+use super::accept::{Range, any, not_acceptable, ranges};
+use super::links::Links;
+use super::{json, multipart, wants_json};
+use crate::call::Call;
+use crate::content::streamed;
+
+const DICOM: &str = "application/dicom";
+const BYTES: &str = "application/octet-stream";
+
+/// Tries what `Accept` allows, in order, until something can be had: `media` says how a range can be
+/// met, if at all.
+async fn negotiated<M, T>(
+    headers: &HeaderMap,
+    possible: &str,
+    media: impl Fn(&Range) -> Option<M>,
+    get: impl Fn(TransferSyntaxChoice) -> BoxFuture<'static, Result<T>>,
+) -> Result<(M, T)> {
+    let mut choices = Vec::new();
+    for range in ranges(headers.get_all(header::ACCEPT)) {
+        for choice in range.syntaxes()? {
+            choices.extend(media(&range).map(|media| (media, choice)));
+        }
+    }
+    let mut refusal = not_acceptable(possible);
+    for (media, choice) in choices {
+        match get(choice).await {
+            Err(error) if error.kind() == ErrorKind::NotAcceptable => refusal = error,
+            answer => return Ok((media, answer?)),
+        }
+    }
+    Err(refusal)
+}
+
+/// One instance as a Part 10 file, on its own or as the one part of a multipart.
+pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    let request = RetrieveInstanceRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: call.path("study")?,
+        series_instance_uid: call.path("series")?,
+        sop_instance_uid: call.path("instance")?,
+        image_set_id: call.query("imageSetId")?,
+        transfer_syntax: TransferSyntaxChoice::Stored,
+    };
+    let possible =
+        "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
+    let is_multipart = |range: &Range| match range.covers(DICOM) {
+        true => Some(false),
+        false => range.is_multipart_of(DICOM).then_some(true),
+    };
+    let get = move |transfer_syntax| {
+        let (web, request) = (Arc::clone(&web), request.clone());
+        let request = RetrieveInstanceRequest {
+            transfer_syntax,
+            ..request
+        };
+        async move { web.retrieve_instance(request).await }.boxed()
+    };
+    let (is_multipart, found) = negotiated(&call.headers, possible, is_multipart, get).await?;
+    let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
+    if is_multipart {
+        let one = futures::stream::once(async move { Ok(found.instance) });
+        return multipart::response(DICOM, &media, one.boxed()).await;
+    }
+    streamed(found.instance, &media).await
+}
+
+/// The attributes of one instance.
+pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    wants_json(&call.headers)?;
+    let request = InstanceMetadataRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: call.path("study")?,
+        series_instance_uid: call.path("series")?,
+        sop_instance_uid: call.path("instance")?,
+        image_set_id: call.query("imageSetId")?,
+    };
+    let mut found = web.instance_metadata(request).await?;
+    links(&call).complete(&mut found);
+    json(&[found])
+}
+
+/// The attributes of every instance of a series.
+pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    wants_json(&call.headers)?;
+    let request = SeriesMetadataRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: call.path("study")?,
+        series_instance_uid: call.path("series")?,
+        image_set_id: call.query("imageSetId")?,
+    };
+    let mut found = web.series_metadata(request).await?;
+    let links = links(&call);
+    found
+        .iter_mut()
+        .for_each(|data_set| links.complete(data_set));
+    json(&found)
+}
+
+fn links(call: &Call) -> Links {
+    Links::of(
+        &call.headers,
+        call.all("imageSetId").next().map(str::to_owned),
+    )
+}
+
+/// Frames, each a part of a multipart.
+pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    let request = RetrieveFramesRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: call.path("study")?,
+        series_instance_uid: call.path("series")?,
+        sop_instance_uid: call.path("instance")?,
+        image_set_id: call.query("imageSetId")?,
+        frames: frame_numbers(&call.text("frames"))?,
+        transfer_syntax: TransferSyntaxChoice::Stored,
+    };
+    let possible = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
+                    transfer-syntax=* for the stored one";
+    let media = |range: &Range| range.frame_media().map(str::to_owned);
+    let get = move |transfer_syntax| {
+        let (web, request) = (Arc::clone(&web), request.clone());
+        let request = RetrieveFramesRequest {
+            transfer_syntax,
+            ..request
+        };
+        async move { web.retrieve_frames(request).await }.boxed()
+    };
+    let (media, found) = negotiated(&call.headers, possible, media, get).await?;
+    let of_part = format!("{media}; transfer-syntax={}", found.transfer_syntax_uid);
+    multipart::response(&media, &of_part, found.frames).await
+}
+
+/// `1,2,3`.
+fn frame_numbers(list: &str) -> Result<Vec<u32>> {
+    let wrong = |_| Error::validation("frames are a list of numbers from 1, such as 1,2,3");
+    list.split(',')
+        .map(|number| number.trim().parse().map_err(wrong))
+        .collect()
+}
+
+/// A large value.
+pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    let request = RetrieveBulkdataRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: call.path("study")?,
+        series_instance_uid: call.path("series")?,
+        sop_instance_uid: call.path("instance")?,
+        image_set_id: call.query("imageSetId")?,
+        bulkdata_id: call.text("bulkdata"),
+    };
+    let accept = || call.headers.get_all(header::ACCEPT);
+    if any(accept(), &[BYTES]).is_ok() {
+        return streamed(web.retrieve_bulkdata(request).await?.bulkdata, BYTES).await;
+    }
+    if !ranges(accept())
+        .iter()
+        .any(|range| range.is_multipart_of(BYTES))
+    {
+        return Err(not_acceptable(BYTES));
+    }
+    let found = web.retrieve_bulkdata(request).await?.bulkdata;
+    let one = futures::stream::once(async move { Ok(found) });
+    multipart::response(BYTES, BYTES, one.boxed()).await
+}

@@ -1,0 +1,197 @@
+//! STOW-RS: files in, one outcome each.
+
+use std::sync::Arc;
+
+use axum::RequestExt;
+use axum::body::{Body as HttpBody, BodyDataStream};
+use axum::extract::{RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, BoxStream, StreamExt};
+use healthimaging::model::{
+    FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
+};
+use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::accept::parameter;
+use super::links::Links;
+use super::{multipart, wants_json};
+use crate::call::Path;
+use crate::content::read_failure;
+use crate::failure::Failure;
+
+/// Longest request in bytes.
+const LONGEST: u64 = 1 << 30;
+
+/// Stores the files of a request.
+pub(super) async fn store(
+    web: Arc<dyn DicomWeb>,
+    request: Request,
+) -> std::result::Result<Response, Failure> {
+    let (datastore_id, links, request) = taken_apart(request).await?;
+    let outcome = web.store_instances(request).await?;
+    Ok(answer(&datastore_id, &links, &outcome)?)
+}
+
+async fn taken_apart(
+    mut request: Request,
+) -> std::result::Result<(DatastoreId, Links, StoreInstancesRequest), Failure> {
+    let path = Path::from(request.extract_parts::<RawPathParams>().await);
+    let (datastore_id, study) = (
+        path.get::<DatastoreId>("datastoreId")?,
+        path.get_if("study")?,
+    );
+    wants_json(request.headers())?;
+    let links = Links::of(request.headers(), None);
+    let media = request.headers().get(header::CONTENT_TYPE).cloned();
+    let media = media
+        .as_ref()
+        .map(|media| media.to_str().unwrap_or_default());
+    let (head, body) = request.into_parts();
+    let body = bounded(&head.headers, body)?;
+    let instances = instances(media.unwrap_or("application/dicom"), body)?;
+    let request = StoreInstancesRequest {
+        datastore_id: datastore_id.clone(),
+        study_instance_uid: study,
+        instances,
+    };
+    Ok((datastore_id, links, request))
+}
+
+/// The files of a body of this media type.
+fn instances(
+    media: &str,
+    body: BodyDataStream,
+) -> std::result::Result<BoxStream<'static, Result<Body>>, Failure> {
+    let kind = media
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let of_dicom = |kind: &str| kind.eq_ignore_ascii_case("application/dicom");
+    match kind.as_str() {
+        "application/dicom" => {
+            let pieces = body.map(|piece| piece.map_err(read_failure));
+            let file = Body::from_stream(pieces.boxed(), None);
+            Ok(stream::once(async move { Ok(file) }).boxed())
+        }
+        "multipart/related" if parameter(media, "type").is_none_or(|kind| of_dicom(&kind)) => {
+            let boundary =
+                parameter(media, "boundary").filter(|text| (1..=70).contains(&text.len()));
+            let missing = || Error::validation("the Content-Type names no boundary");
+            Ok(multipart::parts(body, &boundary.ok_or_else(missing)?))
+        }
+        _ => Err(Failure::unsupported_media_type(
+            "send one file as application/dicom, or several as \
+             multipart/related; type=\"application/dicom\"",
+        )),
+    }
+}
+
+/// The body, with an error where it becomes too long.
+fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
+    let too_long = || {
+        Error::new(
+            ErrorKind::QuotaExceeded,
+            "a request may bring 1 GiB; send the files in several requests",
+        )
+    };
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    if length
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: u64| length > LONGEST)
+    {
+        return Err(too_long());
+    }
+    let mut seen = 0;
+    let pieces = body.into_data_stream().map(move |piece| {
+        let piece = piece.map_err(read_failure)?;
+        seen += piece.len() as u64;
+        if seen > LONGEST {
+            Err(too_long())
+        } else {
+            Ok(piece)
+        }
+    });
+    Ok(HttpBody::from_stream(pieces).into_data_stream())
+}
+
+/// The Store Instances Response (`PS3.18 §10.5.3`, Annex I).
+fn answer(
+    datastore: &DatastoreId,
+    links: &Links,
+    outcome: &StoreInstancesResponse,
+) -> Result<Response> {
+    let StoreInstancesResponse { stored, failed } = outcome;
+    if stored.is_empty() && failed.is_empty() {
+        return Err(Error::validation("the request holds no file"));
+    }
+    let is_warned = stored.iter().any(|stored| stored.warning_reason.is_some());
+    let status = match (stored.is_empty(), failed.is_empty()) {
+        (true, _) => StatusCode::CONFLICT,
+        (false, true) if !is_warned => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    let mut data_set = serde_json::Map::new();
+    let mut put = |tag: &str, items: Vec<Value>| {
+        if !items.is_empty() {
+            data_set.insert(tag.to_owned(), json!({ "vr": "SQ", "Value": items }));
+        }
+    };
+    put("00081198", failed.iter().map(failed_item).collect());
+    put(
+        "00081199",
+        stored
+            .iter()
+            .map(|stored| stored_item(datastore, links, stored))
+            .collect(),
+    );
+    for failed in failed {
+        tracing::info!(
+            position = failed.position,
+            reason = failed.message,
+            "an instance was refused"
+        );
+    }
+    Ok((status, super::json(&data_set)?).into_response())
+}
+
+fn stored_item(datastore: &DatastoreId, links: &Links, stored: &StoredInstance) -> Value {
+    let mut path = format!(
+        "/datastore/{datastore}/studies/{}/series/{}/instances/{}",
+        stored.study_instance_uid, stored.series_instance_uid, stored.sop_instance_uid,
+    );
+    if !stored.is_primary {
+        path = format!("{path}?imageSetId={}", stored.image_set_id);
+    }
+    let mut item = json!({
+        "00081150": uid(&stored.sop_class_uid),
+        "00081155": uid(&stored.sop_instance_uid),
+        "00081190": { "vr": "UR", "Value": [links.url(&path)] },
+    });
+    if let Some(reason) = stored.warning_reason {
+        item["00081196"] = json!({ "vr": "US", "Value": [reason] });
+    }
+    item
+}
+
+fn failed_item(failed: &FailedInstance) -> Value {
+    json!({
+        "00081150": uid(failed.sop_class_uid.as_deref().unwrap_or_default()),
+        "00081155": uid(failed.sop_instance_uid.as_deref().unwrap_or_default()),
+        "00081197": { "vr": "US", "Value": [failed.failure_reason] },
+    })
+}
+
+/// An attribute that is a UID, or empty.
+fn uid(text: &str) -> Value {
+    if text.is_empty() {
+        json!({ "vr": "UI" })
+    } else {
+        json!({ "vr": "UI", "Value": [text] })
+    }
+}
