@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::content::collected;
 use crate::failure::Failure;
+use crate::here::Here;
 
 /// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
 const BODY_LIMIT: usize = 2 << 20;
@@ -106,6 +107,7 @@ impl Path {
 /// A request taken apart.
 pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
+    pub(crate) here: Here,
     path: Path,
     query: Vec<(String, String)>,
     body: Bytes,
@@ -118,10 +120,12 @@ impl Call {
             .extract_parts::<Query<Vec<(String, String)>>>()
             .await;
         let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
+        let here = Here::remembered(&request);
         let (head, body) = request.into_parts();
         let body = collected(body, BODY_LIMIT).await?;
         Ok(Self {
             headers: head.headers,
+            here,
             path,
             query,
             body,

@@ -9,6 +9,7 @@ mod call;
 mod content;
 mod dicomweb;
 mod failure;
+mod here;
 mod listen;
 mod patience;
 mod rest;

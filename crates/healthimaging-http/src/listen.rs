@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::here::Accepted;
 use crate::patience::Patient;
 
 /// Connections at once; more wait until one ends. A slow reader holds a thread of the 512 that the
@@ -85,13 +89,18 @@ async fn converse(
 
 async fn talk(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let accepted = Accepted(stream.local_addr()?);
+    let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(
             TokioIo::new(Patient::new(stream)),
-            TowerToHyperService::new(router),
+            service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(accepted);
+                service.call(request)
+            }),
         );
     let mut connection = pin!(connection);
     let ended = tokio::select! {

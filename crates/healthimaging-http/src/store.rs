@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 use crate::access::Access;
 use crate::content::random_hex;
 use crate::failure::Failure;
+use crate::here::Here;
 use crate::patience::patient;
 use crate::visitors::{Visitors, is_preflight, preflight};
 use crate::{dicomweb, rest};
@@ -47,7 +48,11 @@ async fn pass(
         Err(error) => Failure::from(error).into_response(),
         Ok(()) if is_preflight(&request) => preflight(&asked).into_response(),
         Ok(()) => match access.admit(request.map(patient)) {
-            Ok(request) => next.run(request).await,
+            Ok(mut request) => {
+                let here = Here::of(&request);
+                request.extensions_mut().insert(here);
+                next.run(request).await
+            }
             Err(error) => Failure::from(error).into_response(),
         },
     };

@@ -1,39 +1,28 @@
 //! Addresses in data sets: back ends name places below this host, clients want whole URLs.
 
 use healthimaging::model::DicomJson;
-use http::{HeaderMap, header};
 use serde_json::Value;
+
+use crate::here::Here;
 
 const BULK_DATA_URI: &str = "BulkDataURI";
 const RETRIEVE_URL: &str = "00081190";
 
-/// Where this host is, as the client sees it, and what its links must carry.
+/// What the links of an answer are made with.
 pub(super) struct Links {
-    host: Option<String>,
+    here: Here,
     /// The image set that was asked for; values of one that is not primary are found in it alone.
     image_set: Option<String>,
 }
 
 impl Links {
-    /// Links for the answer to a request with these headers.
-    pub(super) fn of(headers: &HeaderMap, image_set: Option<String>) -> Self {
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let host = host.and_then(|host| host.rsplit('@').next());
-        let scheme = headers
-            .get("x-forwarded-proto")
-            .and_then(|scheme| scheme.to_str().ok());
-        let scheme = scheme.filter(|scheme| *scheme == "https").unwrap_or("http");
-        Self {
-            host: host.map(|host| format!("{scheme}://{host}")),
-            image_set,
-        }
+    pub(super) fn new(here: Here, image_set: Option<String>) -> Self {
+        Self { here, image_set }
     }
 
-    /// A path as a URL, where the host is known.
+    /// A path as a URL.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.host.as_deref().unwrap_or_default())
+        format!("{}{path}", self.here.0)
     }
 
     /// Makes the links of a data set whole.

@@ -111,8 +111,8 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
 }
 
 fn links(call: &Call) -> Links {
-    Links::of(
-        &call.headers,
+    Links::new(
+        call.here.clone(),
         call.all("imageSetId").next().map(str::to_owned),
     )
 }

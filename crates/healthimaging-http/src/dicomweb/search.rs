@@ -55,7 +55,7 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         }
     }
     let mut found = web.search(request).await?;
-    let links = Links::of(&call.headers, None);
+    let links = Links::new(call.here.clone(), None);
     found
         .iter_mut()
         .for_each(|data_set| links.complete(data_set));

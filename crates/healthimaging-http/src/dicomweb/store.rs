@@ -20,6 +20,7 @@ use super::{multipart, wants_json};
 use crate::call::Path;
 use crate::content::read_failure;
 use crate::failure::Failure;
+use crate::here::Here;
 
 /// Longest request in bytes.
 const LONGEST: u64 = 1 << 30;
@@ -43,7 +44,7 @@ async fn taken_apart(
         path.get_if("study")?,
     );
     wants_json(request.headers())?;
-    let links = Links::of(request.headers(), None);
+    let links = Links::new(Here::remembered(&request), None);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
     let media = media
         .as_ref()
