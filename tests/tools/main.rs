@@ -73,6 +73,7 @@ macro_rules! cases {
                 what_may_not_be_read_is_not_stored,
                 an_image_set_is_copied_into_another_data_store,
                 a_part_of_an_image_set_is_copied_into_another_data_store,
+            }
             hierarchy {
                 a_patient_has_studies_and_series,
                 primary_is_what_the_service_says_and_not_a_version,
