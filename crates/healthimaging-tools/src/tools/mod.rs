@@ -22,9 +22,8 @@ use crate::tool::ToolEntry;
 pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(),
-    ToolEntry::of::<copy::CopyImageSet>(),
     ToolEntry::of::<jobs::CancelJob>(),
-    ToolEntry::of::<changes::CopyImageSet>(),
+    ToolEntry::of::<copy::CopyImageSet>(),
     ToolEntry::of::<datastores::CreateDatastore>(),
     ToolEntry::planned::<datastores::DeleteDatastore>(),
     ToolEntry::planned::<changes::DeleteImageSet>(),
