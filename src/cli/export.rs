@@ -23,8 +23,8 @@ use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to: a folder, made when it is missing, or s3://bucket/prefix/. Files are
-    /// STUDY/SERIES/INSTANCE.dcm below it
+    /// Where to: a folder, made when it is missing, or a prefix in S3 (`s3://bucket/prefix/`).
+    /// Files are STUDY/SERIES/INSTANCE.dcm below it
     #[arg(long, value_name = "DIR_OR_URI")]
     out: String,
 

@@ -1,6 +1,7 @@
 //! Exporting: which files, what is in them, and what is told of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
@@ -112,10 +113,7 @@ fn check_lines(exported: &Exported) {
         let path = line["outputFile"].as_str().unwrap();
         let name = Path::new(path).strip_prefix(&exported.root).unwrap();
         let content = &exported.files[name.to_str().unwrap()];
-        let digest: String = Sha256::digest(content)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&Sha256::digest(content));
         let response = &line["exportResponse"];
         assert_eq!(response["sha256"], digest, "{line}");
         assert_eq!(response["sizeInBytes"], content.len(), "{line}");
@@ -127,6 +125,13 @@ fn check_lines(exported: &Exported) {
     assert_eq!(told, exported.names());
     assert_eq!(exported.summary["numberOfExportedFiles"], told.len());
     assert_eq!(exported.job["files_failed"], exported.failure.len());
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn text_of(content: &[u8], tag: dicom_core::Tag) -> String {

@@ -93,6 +93,7 @@ struct StudyAttributes {
 #[serde(default)]
 struct Series {
     #[serde(rename = "Instances")]
+    #[expect(clippy::zero_sized_map_values, reason = "in JSON it is a map")]
     instances: BTreeMap<String, IgnoredAny>,
 }
 
@@ -110,10 +111,6 @@ impl From<Document> for Content {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test says that something is wrong by panicking"
-)]
 mod tests {
     use super::*;
 

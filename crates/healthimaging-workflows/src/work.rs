@@ -17,6 +17,7 @@ use crate::export::{self, Export};
 /// What a job does. It is written into the job's file, so what is added later is optional.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one a job")]
 pub enum Work {
     /// Changes and deletions, one after the other.
     Change(Change),

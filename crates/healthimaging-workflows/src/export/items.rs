@@ -264,10 +264,6 @@ impl<'a> Walk<'a> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test says that something is wrong by panicking"
-)]
 mod tests {
     use super::*;
 

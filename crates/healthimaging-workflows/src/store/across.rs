@@ -128,6 +128,7 @@ struct CopiableStudy {
 struct CopiableSeries {
     /// All, when absent.
     #[serde(rename = "Instances")]
+    #[expect(clippy::zero_sized_map_values, reason = "in JSON it is a map")]
     instances: Option<BTreeMap<String, Nothing>>,
 }
 
