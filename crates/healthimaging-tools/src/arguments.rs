@@ -83,7 +83,7 @@ impl JsonSchema for MaxResults {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": 100 })
+        json_schema!({ "type": "integer", "maximum": 100 })
     }
 }
 
@@ -119,7 +119,7 @@ impl JsonSchema for WaitSeconds {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 0, "maximum": 600 })
+        json_schema!({ "type": "integer", "maximum": 600 })
     }
 }
 

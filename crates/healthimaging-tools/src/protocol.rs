@@ -209,13 +209,11 @@ fn instructions(backend: &str) -> String {
 
 fn describe(tool: &ToolEntry) -> Tool {
     let definition = tool.definition();
-    let annotations = ToolAnnotations::new()
-        .read_only(tool.effect == Effect::Reads)
-        .open_world(false);
+    // What the protocol takes for granted is left out: a list of tools is paid for in every conversation.
     let annotations = match tool.effect {
-        Effect::Reads => annotations,
-        Effect::Writes => annotations.destructive(false).idempotent(false),
-        Effect::Destroys => annotations.destructive(true).idempotent(true),
+        Effect::Reads => ToolAnnotations::new().read_only(true),
+        Effect::Writes => ToolAnnotations::new().destructive(false),
+        Effect::Destroys => ToolAnnotations::new().destructive(true),
     };
     let mut described = Tool::new(tool.name, definition.description, definition.input_schema);
     described.title = Some(tool.title.to_owned());

@@ -41,17 +41,8 @@ pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     add_properties(
         &mut definition.input_schema,
         [
-            (
-                "dry_run",
-                json!({ "type": "boolean", "description": "Only return the plan." }),
-            ),
-            (
-                "confirmation_token",
-                json!({
-                    "type": "string",
-                    "description": "From the plan, once the user has agreed to it."
-                }),
-            ),
+            ("dry_run", json!({ "type": "boolean" })),
+            ("confirmation_token", json!({ "type": "string" })),
         ],
     );
     // The plan comes before the deed, and then the deed's fields are missing.
@@ -95,10 +86,10 @@ fn schema_of<T: JsonSchema>(flow: Flow) -> Map<String, Value> {
     }
 }
 
-/// The longest pattern that helps a model; longer ones are left to the check of the argument.
-const LONGEST_PATTERN: usize = 48;
+/// Deepest level of an input that is told property by property; what is deeper, its description names.
+const DEEPEST_INPUT: usize = 2;
 
-/// Deepest level of an output that is told property by property.
+/// From this level on an output is not told property by property.
 const DEEPEST_OUTPUT: usize = 2;
 
 /// Goes through a schema and all schemas in it; `depth` counts the properties on the way.
@@ -132,6 +123,17 @@ fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
     drop_null(object);
     join_constants(object);
     join_single_property_objects(object);
+    if flow == Flow::In && depth > DEEPEST_INPUT {
+        for key in [
+            "properties",
+            "required",
+            "minProperties",
+            "maxProperties",
+            "additionalProperties",
+        ] {
+            object.remove(key);
+        }
+    }
 }
 
 /// The arguments themselves are described; what is in them has the API's names, which say enough.
@@ -139,13 +141,22 @@ fn trim_input(object: &mut Map<String, Value>, depth: usize) {
     if depth > 1 {
         object.remove("description");
     }
-    let is_long = |pattern: &Value| pattern.as_str().is_some_and(|p| p.len() > LONGEST_PATTERN);
-    if object.get("pattern").is_some_and(is_long) {
-        object.remove("pattern");
+    // Every object refuses what it does not know; saying it once is enough.
+    if depth > 0
+        && object
+            .get("additionalProperties")
+            .is_some_and(Value::is_boolean)
+    {
+        object.remove("additionalProperties");
+    }
+    if depth > 1 {
+        object.remove("required");
     }
     // Zero, nothing, empty: what else would be meant by leaving it out.
     object.remove("default");
     object.remove("format");
+    // Ids, UIDs and days are known by their names, and checked when they are read.
+    object.remove("pattern");
 }
 
 fn trim_output(object: &mut Map<String, Value>, depth: usize) {
@@ -171,7 +182,7 @@ fn trim_output(object: &mut Map<String, Value>, depth: usize) {
     if depth > 0 {
         object.remove("required");
     }
-    if depth > DEEPEST_OUTPUT {
+    if depth >= DEEPEST_OUTPUT {
         object.remove("properties");
     }
 }

@@ -39,7 +39,6 @@ pub(crate) struct UpdateImageSetMetadata {
     force: Option<bool>,
     /// Update all primary image sets of the study.
     include_study_image_sets: Option<bool>,
-    /// Wait until it is done, at most so long.
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -193,7 +192,7 @@ pub(super) async fn settle(
         .map(Some)
 }
 
-/// Delete an image set with all its versions and frames, for good. Asks for confirmation first.
+/// Delete an image set with all its versions and frames, for good.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteImageSet {
@@ -201,7 +200,6 @@ pub(crate) struct DeleteImageSet {
     image_set_id: ImageSetId,
     /// Leave out: all versions are deleted.
     version_id: Option<VersionId>,
-    /// Wait until it is gone, at most so long.
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -29,7 +29,6 @@ pub(crate) struct CopyImageSet {
     /// Copy even where patient, study or series metadata disagree.
     force: Option<bool>,
     promote_to_primary: Option<bool>,
-    /// Wait until it is done, at most so long.
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -60,7 +60,6 @@ impl Tool for UpdatePatientStudyMetadata {
 }
 
 /// Set Patient and Study level attributes, by keyword, in every image set of a patient, study by study.
-/// Asks for confirmation first.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {

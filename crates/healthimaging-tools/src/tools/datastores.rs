@@ -31,13 +31,9 @@ pub(crate) struct CreateDatastore {
     kms_key_arn: Option<KmsKeyArn>,
     #[serde(default)]
     tags: BTreeMap<TagKey, TagValue>,
-    /// How frames are stored.
     lossless_storage_format: Option<LosslessStorageFormat>,
-    /// Lambda function that authorizes DICOMweb requests.
     lambda_authorizer_arn: Option<LambdaArn>,
-    /// Makes a retry safe.
     client_token: Option<ClientToken>,
-    /// Wait until it is ready, at most so long.
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -158,7 +154,7 @@ impl Tool for ListDatastores {
     }
 }
 
-/// Delete an empty data store for good. Asks for confirmation first.
+/// Delete an empty data store for good.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteDatastore {

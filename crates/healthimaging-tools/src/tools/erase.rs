@@ -32,7 +32,7 @@ fn older(erase: Option<bool>) -> OlderVersions {
 }
 
 /// Delete every image set of a patient for good, all versions, and report what was erased and what is
-/// left. Asks for confirmation first.
+/// left.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeletePatientStudies {
@@ -64,7 +64,7 @@ impl PlannedTool for DeletePatientStudies {
     }
 }
 
-/// Delete every image set of a study for good, all versions. Asks for confirmation first.
+/// Delete every image set of a study for good, all versions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteStudy {
@@ -96,7 +96,7 @@ impl PlannedTool for DeleteStudy {
 }
 
 /// Delete a series: image sets of this series alone for good, all versions; from image sets that hold
-/// more it is removed, and older versions keep it. Asks for confirmation first.
+/// more it is removed, and older versions keep it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteSeriesByUid {
@@ -131,14 +131,13 @@ impl PlannedTool for DeleteSeriesByUid {
 }
 
 /// Remove an instance from all image sets of a study, deleting those that hold nothing else. Older
-/// versions keep it unless erase is true. Asks for confirmation first.
+/// versions keep it unless erase is true.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInStudy {
     datastore_id: DatastoreId,
     study_instance_uid: Uid,
     sop_instance_uid: Uid,
-    /// Copy the rest to new image sets and delete the old ones.
     erase: Option<bool>,
     wait_seconds: Option<WaitSeconds>,
 }
@@ -175,14 +174,13 @@ impl PlannedTool for DeleteInstanceInStudy {
 }
 
 /// Remove an instance from all image sets of a series, deleting those that hold nothing else. Older
-/// versions keep it unless erase is true. Asks for confirmation first.
+/// versions keep it unless erase is true.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInSeries {
     datastore_id: DatastoreId,
     series_instance_uid: Uid,
     sop_instance_uid: Uid,
-    /// Copy the rest to new image sets and delete the old ones.
     erase: Option<bool>,
     wait_seconds: Option<WaitSeconds>,
 }
@@ -223,14 +221,13 @@ fn instance(series: &Uid, sop_instance_uid: &Uid) -> Part {
 }
 
 /// Remove a series from an image set, or delete the image set when it holds nothing else. Older versions
-/// keep it unless erase is true. Asks for confirmation first.
+/// keep it unless erase is true.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveSeriesFromImageSet {
     datastore_id: DatastoreId,
     image_set_id: ImageSetId,
     series_instance_uid: Uid,
-    /// Copy the rest to a new image set and delete this one.
     erase: Option<bool>,
     wait_seconds: Option<WaitSeconds>,
 }
@@ -263,7 +260,7 @@ impl PlannedTool for RemoveSeriesFromImageSet {
 }
 
 /// Remove an instance from an image set, or delete the image set when it holds nothing else. Older
-/// versions keep it unless erase is true. Asks for confirmation first.
+/// versions keep it unless erase is true.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveInstanceFromImageSet {
@@ -271,7 +268,6 @@ pub(crate) struct RemoveInstanceFromImageSet {
     image_set_id: ImageSetId,
     series_instance_uid: Uid,
     sop_instance_uid: Uid,
-    /// Copy the rest to a new image set and delete this one.
     erase: Option<bool>,
     wait_seconds: Option<WaitSeconds>,
 }
@@ -305,7 +301,7 @@ impl PlannedTool for RemoveInstanceFromImageSet {
 }
 
 /// Delete for good every image set that meets all criteria; refused before anything is deleted when more
-/// than max_deletions (100) match. Asks for confirmation first.
+/// than max_deletions (100) match.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkDeleteByCriteria {
@@ -319,7 +315,6 @@ pub(crate) struct BulkDeleteByCriteria {
     wait_seconds: Option<WaitSeconds>,
 }
 
-/// How many image sets one call may delete, 1 to 100,000; 100 when it is left out.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "i64")]
 #[schemars(inline)]

@@ -28,14 +28,12 @@ const PAGE_SIZE: u32 = 50;
 pub(crate) struct StartDicomExportJob {
     datastore_id: Option<DatastoreId>,
     output_s3_uri: ObjectUri,
-    /// Not used: this server's credentials write.
     data_access_role_arn: Option<RoleArn>,
     job_name: Option<JobName>,
     client_token: Option<ClientToken>,
     study_instance_uid: Option<Uid>,
     series_instance_uid: Option<Uid>,
     sop_instance_uid: Option<Uid>,
-    /// Image sets made until then: 2026-01-31T12:00:00Z.
     submitted_before: Option<Moment>,
     submitted_after: Option<Moment>,
     /// Of the files; as stored, when left out.

@@ -27,23 +27,19 @@ pub(crate) struct GetImageFrame {
     frame_number: Option<NonZeroU32>,
     #[serde(default)]
     format: Format,
-    /// Window of a grey picture; the file's when left out.
     window_center: Option<f64>,
     window_width: Option<f64>,
-    /// Window over all values of the frame.
     auto_window: Option<bool>,
     /// Longest side of a picture; 512 when left out.
     max_size: Option<PictureSize>,
 }
 
-/// Which frame, as the API spells it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ImageFrameInformation {
     image_frame_id: ImageFrameId,
 }
 
-/// How a frame is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

@@ -27,14 +27,12 @@ pub(crate) struct StartDicomImportJob {
     data_access_role_arn: Option<RoleArn>,
     input_s3_uri: ObjectUri,
     job_name: Option<JobName>,
-    /// Makes a retry safe.
     client_token: Option<ClientToken>,
     /// Where the outcome is written; needed on AWS.
     output_s3_uri: Option<ObjectUri>,
     input_owner_account_id: Option<AccountId>,
-    /// Header values to take from DICOM JSON files.
+    /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}].
     import_configuration: Option<ImportConfiguration>,
-    /// Wait until the job has ended, at most so long.
     wait_seconds: Option<WaitSeconds>,
 }
 

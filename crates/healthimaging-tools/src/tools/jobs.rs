@@ -20,7 +20,6 @@ const PAGE_SIZE: u32 = 50;
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetJob {
     job_id: JobId,
-    /// Outcomes.
     max_results: Option<MaxResults>,
     next_token: Option<NextToken>,
 }

@@ -85,15 +85,16 @@ impl Search {
 }
 
 /// Find image sets by patient, study, series, accession number, dates or primary flag; all image
-/// sets without criteria. EQUAL takes one value, BETWEEN two. The service cannot filter by modality,
-/// body part or a span of study dates: this server does, over the service's results.
+/// sets without criteria. EQUAL takes one value, BETWEEN two. Modality, body
+/// part, study dates (YYYYMMDD) and primary_only are compared here.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchImageSets {
     datastore_id: Option<DatastoreId>,
-    /// Up to two filters, all of which must hold; moments in ISO 8601, study dates as YYYYMMDD.
+    /// Values are objects of one key: DICOMPatientId, DICOMAccessionNumber, DICOMStudyId,
+    /// DICOMStudyInstanceUID, DICOMSeriesInstanceUID, createdAt, updatedAt (ISO 8601), isPrimary,
+    /// DICOMStudyDateAndTime {DICOMStudyDate, DICOMStudyTime}.
     search_criteria: Option<SearchCriteria>,
-    /// Such as CT.
     modality: Option<Text>,
     body_part: Option<Text>,
     study_date_from: Option<StudyDate>,

@@ -307,19 +307,6 @@ async fn tags_go_on_and_off() {
 }
 
 #[tokio::test]
-async fn a_copy_from_another_data_store_is_refused_in_plain_words() {
-    let (fake, store) = one_store();
-    let input = json!({
-        "datastore_id": store,
-        "source_datastore_id": id("other"),
-        "source_image_set_id": id("s"),
-        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } }
-    });
-    let error = call(&fake, "copy_image_set", input).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotSupported);
-}
-
-#[tokio::test]
 async fn the_gates_take_tools_off_the_offer() {
     let (fake, store) = one_store();
     let set = fake.add_image_set(&store, "s", 1);
