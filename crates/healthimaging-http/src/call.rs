@@ -4,10 +4,10 @@ use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use axum::RequestExt;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, RequestExt};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use healthimaging::{Error, Result};
@@ -15,7 +15,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::content::collected;
+use crate::content::{collected, written};
 use crate::failure::Failure;
 use crate::here::Here;
 
@@ -213,6 +213,6 @@ impl Call {
 }
 
 /// An answer as JSON.
-pub(crate) fn json<W: Serialize>(wire: W) -> Result<Response> {
-    Ok(Json(wire).into_response())
+pub(crate) fn json(wire: &impl Serialize) -> Result<Response> {
+    written(wire, "application/json")
 }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use healthimaging::{Body, Error, ErrorKind, Result};
 use http::{HeaderValue, header};
+use serde::Serialize;
 
 /// A response of `content_type` that streams `body`. Its first piece is awaited, so that what fails
 /// at once is an error and not a connection that breaks.
@@ -43,6 +44,13 @@ pub(crate) fn typed(content: HttpBody, content_type: &str) -> Response {
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// A response of this value as JSON.
+pub(crate) fn written(value: &impl Serialize, content_type: &str) -> Result<Response> {
+    let text = serde_json::to_vec(value)
+        .map_err(|error| Error::internal("the answer cannot be written as JSON", error))?;
+    Ok(typed(text.into(), content_type))
 }
 
 /// What went wrong while a body was read: a cause of ours as it is, or the connection.

@@ -14,23 +14,20 @@ use tokio::time::{Instant, Sleep};
 use crate::content::read_failure;
 
 /// How long a body may bring nothing, and a reader may take nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A body that ends with an error when its sender is silent for too long.
 pub(crate) fn patient(body: Body) -> Body {
     let pieces = body.into_data_stream();
     let waited = stream::unfold(Some(pieces), |pieces| async {
         let mut pieces = pieces?;
-        match tokio::time::timeout(PATIENCE, pieces.next()).await {
-            Ok(piece) => Some((piece?.map_err(read_failure), Some(pieces))),
-            Err(_) => {
-                let late = Error::new(
-                    ErrorKind::BadRequest,
-                    format!("the body did not go on for {} seconds", PATIENCE.as_secs()),
-                );
-                Some((Err(late.with_code("RequestTimeoutException")), None))
-            }
+        if let Ok(piece) = tokio::time::timeout(PATIENCE, pieces.next()).await {
+            return Some((piece?.map_err(read_failure), Some(pieces)));
         }
+        let seconds = PATIENCE.as_secs();
+        let told = format!("the body did not go on for {seconds} seconds");
+        let late = Error::new(ErrorKind::BadRequest, told);
+        Some((Err(late.with_code("RequestTimeoutException")), None))
     });
     Body::from_stream(waited)
 }

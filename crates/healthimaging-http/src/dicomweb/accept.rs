@@ -2,8 +2,7 @@
 
 use healthimaging::model::TransferSyntaxChoice;
 use healthimaging::{Error, ErrorKind, Result, Uid};
-use http::HeaderValue;
-use http::header::GetAll;
+use http::header::{ACCEPT, HeaderMap};
 
 /// Explicit VR Little Endian, in which everything lossless can be had.
 const DEFAULT: &str = "1.2.840.10008.1.2.1";
@@ -119,8 +118,11 @@ fn covers(range: &str, media: &str) -> bool {
 }
 
 /// The ranges of a header, best first; without one, everything can be read.
-pub(super) fn ranges(accept: GetAll<'_, HeaderValue>) -> Vec<Range> {
-    let written = accept.iter().filter_map(|value| value.to_str().ok());
+pub(super) fn ranges(headers: &HeaderMap) -> Vec<Range> {
+    let written = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let texts: Vec<&str> = written
         .flat_map(|text| split_outside_quotes(text, ','))
         .collect();
@@ -133,9 +135,9 @@ pub(super) fn ranges(accept: GetAll<'_, HeaderValue>) -> Vec<Range> {
 }
 
 /// Refuses a client that can read none of these media types.
-pub(super) fn any(accept: GetAll<'_, HeaderValue>, media: &[&str]) -> Result<()> {
+pub(super) fn any(headers: &HeaderMap, media: &[&str]) -> Result<()> {
     let readable = |range: &Range| media.iter().any(|media| range.covers(media));
-    if ranges(accept).iter().any(readable) {
+    if ranges(headers).iter().any(readable) {
         return Ok(());
     }
     Err(not_acceptable(media.first().copied().unwrap_or_default()))
@@ -170,13 +172,11 @@ fn split_outside_quotes(text: &str, at: char) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
-    use http::header::ACCEPT;
 
     fn of(text: &str) -> Vec<Range> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, text.parse().unwrap());
-        ranges(headers.get_all(ACCEPT))
+        ranges(&headers)
     }
 
     fn uid(text: &str) -> TransferSyntaxChoice {

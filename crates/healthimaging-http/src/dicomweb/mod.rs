@@ -13,11 +13,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, post};
-use healthimaging::{DicomWeb, Error, Result};
-use http::header;
+use healthimaging::{DicomWeb, Result};
+use http::HeaderMap;
+use serde::Serialize;
 
 use crate::call::Operation;
-use crate::content::typed;
+use crate::content::written;
 
 const JSON: &str = "application/dicom+json";
 
@@ -52,13 +53,11 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
 }
 
 /// Data sets in the DICOM JSON Model.
-fn json(data_sets: &impl serde::Serialize) -> Result<Response> {
-    let text = serde_json::to_vec(data_sets)
-        .map_err(|error| Error::internal("the answer cannot be written as JSON", error))?;
-    Ok(typed(text.into(), JSON))
+fn json(data_sets: &impl Serialize) -> Result<Response> {
+    written(data_sets, JSON)
 }
 
 /// Refuses a request whose client cannot read JSON.
-fn wants_json(headers: &http::HeaderMap) -> Result<()> {
-    accept::any(headers.get_all(header::ACCEPT), &[JSON, "application/json"])
+fn wants_json(headers: &HeaderMap) -> Result<()> {
+    accept::any(headers, &[JSON, "application/json"])
 }

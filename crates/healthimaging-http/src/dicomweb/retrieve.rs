@@ -10,7 +10,7 @@ use healthimaging::model::{
     RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
 };
 use healthimaging::{DicomWeb, Error, ErrorKind, Result};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
 use super::links::Links;
@@ -30,7 +30,7 @@ async fn negotiated<M, T>(
     get: impl Fn(TransferSyntaxChoice) -> BoxFuture<'static, Result<T>>,
 ) -> Result<(M, T)> {
     let mut choices = Vec::new();
-    for range in ranges(headers.get_all(header::ACCEPT)) {
+    for range in ranges(headers) {
         for choice in range.syntaxes()? {
             choices.extend(media(&range).map(|media| (media, choice)));
         }
@@ -57,9 +57,12 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     };
     let possible =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
-    let is_multipart = |range: &Range| match range.covers(DICOM) {
-        true => Some(false),
-        false => range.is_multipart_of(DICOM).then_some(true),
+    let is_multipart = |range: &Range| {
+        if range.covers(DICOM) {
+            Some(false)
+        } else {
+            range.is_multipart_of(DICOM).then_some(true)
+        }
     };
     let get = move |transfer_syntax| {
         let (web, request) = (Arc::clone(&web), request.clone());
@@ -104,9 +107,9 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
     };
     let mut found = web.series_metadata(request).await?;
     let links = links(&call);
-    found
-        .iter_mut()
-        .for_each(|data_set| links.complete(data_set));
+    for data_set in &mut found {
+        links.complete(data_set);
+    }
     json(&found)
 }
 
@@ -162,11 +165,10 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         image_set_id: call.query("imageSetId")?,
         bulkdata_id: call.text("bulkdata"),
     };
-    let accept = || call.headers.get_all(header::ACCEPT);
-    if any(accept(), &[BYTES]).is_ok() {
+    if any(&call.headers, &[BYTES]).is_ok() {
         return streamed(web.retrieve_bulkdata(request).await?.bulkdata, BYTES).await;
     }
-    if !ranges(accept())
+    if !ranges(&call.headers)
         .iter()
         .any(|range| range.is_multipart_of(BYTES))
     {

@@ -56,9 +56,9 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
     }
     let mut found = web.search(request).await?;
     let links = Links::new(call.here.clone(), None);
-    found
-        .iter_mut()
-        .for_each(|data_set| links.complete(data_set));
+    for data_set in &mut found {
+        links.complete(data_set);
+    }
     json(&found)
 }
 

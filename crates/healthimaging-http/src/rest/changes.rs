@@ -89,7 +89,7 @@ pub(super) async fn update(service: Arc<dyn HealthImaging>, call: Call) -> Resul
         include_study_image_sets: call.flag("includeStudyImageSets")?,
         updates: call.body::<Updates>()?.try_into()?,
     };
-    json(Updated::from(
+    json(&Updated::from(
         service.update_image_set_metadata(request).await?,
     ))
 }
@@ -123,7 +123,7 @@ pub(super) async fn copy(service: Arc<dyn HealthImaging>, call: Call) -> Result<
         force: call.flag("force")?,
         promote_to_primary: call.flag("promoteToPrimary")?,
     };
-    json(Copied::from(service.copy_image_set(request).await?))
+    json(&Copied::from(service.copy_image_set(request).await?))
 }
 
 wire! {
@@ -140,5 +140,5 @@ pub(super) async fn delete(service: Arc<dyn HealthImaging>, call: Call) -> Resul
         datastore_id: call.path("datastoreId")?,
         image_set_id: call.path("imageSetId")?,
     };
-    json(Deleted::from(service.delete_image_set(request).await?))
+    json(&Deleted::from(service.delete_image_set(request).await?))
 }

@@ -45,7 +45,7 @@ pub(super) async fn create(service: Arc<dyn HealthImaging>, call: Call) -> Resul
         lambda_authorizer_arn: body.lambda_authorizer_arn,
         lossless_storage_format: body.lossless_storage_format,
     };
-    json(Created::from(service.create_datastore(request).await?))
+    json(&Created::from(service.create_datastore(request).await?))
 }
 
 wire! {
@@ -73,7 +73,7 @@ pub(super) async fn get(service: Arc<dyn HealthImaging>, call: Call) -> Result<R
     let request = GetDatastoreRequest {
         datastore_id: call.path("datastoreId")?,
     };
-    json(Got::from(service.get_datastore(request).await?))
+    json(&Got::from(service.get_datastore(request).await?))
 }
 
 wire! {
@@ -102,7 +102,7 @@ pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(Listed::from(service.list_datastores(request).await?))
+    json(&Listed::from(service.list_datastores(request).await?))
 }
 
 wire! {
@@ -116,5 +116,5 @@ pub(super) async fn delete(service: Arc<dyn HealthImaging>, call: Call) -> Resul
     let request = DeleteDatastoreRequest {
         datastore_id: call.path("datastoreId")?,
     };
-    json(Deleted::from(service.delete_datastore(request).await?))
+    json(&Deleted::from(service.delete_datastore(request).await?))
 }

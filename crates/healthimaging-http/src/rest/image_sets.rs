@@ -51,7 +51,7 @@ pub(super) async fn get(service: Arc<dyn HealthImaging>, call: Call) -> Result<R
         image_set_id: call.path("imageSetId")?,
         version_id: call.query("version")?,
     };
-    json(Got::from(service.get_image_set(request).await?))
+    json(&Got::from(service.get_image_set(request).await?))
 }
 
 wire! {
@@ -87,7 +87,7 @@ pub(super) async fn versions(service: Arc<dyn HealthImaging>, call: Call) -> Res
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(Versions::from(
+    json(&Versions::from(
         service.list_image_set_versions(request).await?,
     ))
 }

@@ -50,7 +50,7 @@ pub(super) async fn start(service: Arc<dyn HealthImaging>, call: Call) -> Result
         input_owner_account_id: body.input_owner_account_id,
         import_configuration: body.import_configuration,
     };
-    json(Started::from(
+    json(&Started::from(
         service.start_dicom_import_job(request).await?,
     ))
 }
@@ -83,7 +83,7 @@ pub(super) async fn get(service: Arc<dyn HealthImaging>, call: Call) -> Result<R
         datastore_id: call.path("datastoreId")?,
         job_id: call.path("jobId")?,
     };
-    json(Got::from(service.get_dicom_import_job(request).await?))
+    json(&Got::from(service.get_dicom_import_job(request).await?))
 }
 
 wire! {
@@ -115,5 +115,7 @@ pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(Listed::from(service.list_dicom_import_jobs(request).await?))
+    json(&Listed::from(
+        service.list_dicom_import_jobs(request).await?,
+    ))
 }

@@ -40,5 +40,5 @@ pub(super) async fn search(service: Arc<dyn HealthImaging>, call: Call) -> Resul
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(Found::from(service.search_image_sets(request).await?))
+    json(&Found::from(service.search_image_sets(request).await?))
 }

@@ -26,7 +26,7 @@ pub(super) async fn tag(service: Arc<dyn HealthImaging>, call: Call) -> Result<R
         tags: call.body::<Tags>()?.tags,
     };
     service.tag_resource(request).await?;
-    json(Done {})
+    json(&Done {})
 }
 
 pub(super) async fn untag(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
@@ -38,7 +38,7 @@ pub(super) async fn untag(service: Arc<dyn HealthImaging>, call: Call) -> Result
             .collect::<Result<_>>()?,
     };
     service.untag_resource(request).await?;
-    json(Done {})
+    json(&Done {})
 }
 
 pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
@@ -46,5 +46,5 @@ pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<
         resource_arn: call.path("resourceArn")?,
     };
     let tags = service.list_tags_for_resource(request).await?.tags;
-    json(Tags { tags })
+    json(&Tags { tags })
 }
