@@ -245,7 +245,8 @@ fn patient(body: Body) -> Body {
             Err(_) => Some((Err(late()), None)),
         }
     });
-    Body::from_stream(pieces.boxed(), length)
+    // Fused, since who looks at the beginning may have seen the end.
+    Body::from_stream(pieces.fuse().boxed(), length)
 }
 
 /// The error that an answer tells.
