@@ -11,6 +11,7 @@ pub(crate) const LIMITS: Limits = Limits {
         per_second: 50.0,
         burst: 100,
     }),
+    factor: 1.0,
 };
 
 // One signature for every back end: those without a limit answer `None`.

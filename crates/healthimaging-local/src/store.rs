@@ -88,7 +88,7 @@ delegate! {
     HealthImaging;
     {
         fn limits(&self) -> Limits {
-            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
+            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None, factor: 1.0 }
         }
     }
     create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,

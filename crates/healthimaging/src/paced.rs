@@ -58,6 +58,7 @@ impl<T: ?Sized> Paced<T> {
 /// The rates that are left at this moment, for one account.
 #[derive(Debug)]
 pub struct Pace {
+    factor: f64,
     operations: [Option<Bucket>; Operation::ALL.len()],
     web: [Option<Bucket>; WebCall::COUNT],
 }
@@ -82,10 +83,12 @@ impl Pace {
     /// Full buckets; `factor` times the rates that are allowed, such as 0.5 to leave half to others.
     #[must_use]
     pub fn new(limits: &Limits, factor: f64) -> Self {
-        let bucket = |rate: Option<Rate>| rate.map(|rate| Bucket::new(rate, factor));
+        let limits = Limits { factor, ..*limits };
+        let rates = Operation::ALL.map(|operation| limits.rate_of(operation));
         Self {
-            operations: Operation::ALL.map(|operation| bucket((limits.rate)(operation))),
-            web: [(); WebCall::COUNT].map(|()| bucket(limits.web_rate)),
+            factor,
+            operations: rates.map(|rate| rate.map(Bucket::new)),
+            web: [limits.rate_of_web(); WebCall::COUNT].map(|rate| rate.map(Bucket::new)),
         }
     }
 
@@ -140,10 +143,10 @@ struct State {
 }
 
 impl Bucket {
-    fn new(rate: Rate, factor: f64) -> Self {
-        let burst = (f64::from(rate.burst) * factor).max(1.0);
+    fn new(rate: Rate) -> Self {
+        let burst = f64::from(rate.burst);
         Self {
-            per_second: rate.per_second * factor,
+            per_second: rate.per_second,
             burst,
             state: Mutex::new(State {
                 tokens: burst,
@@ -253,7 +256,10 @@ paced! {
         copy_image_set CopyImageSet: CopyImageSetRequest => CopyImageSetResponse,
     }
     fn limits(&self) -> Limits {
-        self.inner.limits()
+        Limits {
+            factor: self.pace.factor,
+            ..self.inner.limits()
+        }
     }
 }
 

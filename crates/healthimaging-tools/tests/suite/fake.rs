@@ -208,6 +208,7 @@ impl HealthImaging for Fake {
             page_size: 50,
             rate: |_| None,
             web_rate: None,
+            factor: 1.0,
         }
     }
 

@@ -286,7 +286,7 @@ impl<'a> ImageSets<'a> {
         if self.is_stopped() {
             return Err(Halt::Stopped);
         }
-        let Some(rate) = (self.service.limits().rate)(operation) else {
+        let Some(rate) = self.service.limits().rate_of(operation) else {
             return Ok(());
         };
         let slot = {
