@@ -136,7 +136,7 @@ impl Tool for GetPatientSeries {
     }
 }
 
-/// List the primary image sets of a study: one a series, as DICOMweb shows them.
+/// List the primary image sets of a study.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStudyPrimaryImageSets {
@@ -227,7 +227,7 @@ impl Tool for GetSeriesPrimaryImageSet {
     }
 }
 
-/// List the studies of a patient as DICOMweb (QIDO-RS) gives them: DICOM JSON, primary image sets only.
+/// List the studies of a patient as QIDO-RS gives them: DICOM JSON, primary image sets only.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientDicomwebStudies {

@@ -102,7 +102,7 @@ impl Tool for ListJobs {
     }
 }
 
-/// Cancel a job of this server: it ends between two items, and what is done stays done.
+/// Cancel a job of this server; what is done stays done.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CancelJob {
