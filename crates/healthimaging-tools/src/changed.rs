@@ -60,14 +60,17 @@ pub(crate) async fn carry_out(
     let outcomes = context.ledger().outcomes(&job.job_id, None, MOST_OUTCOMES);
     let outcomes = outcomes.await?.items;
     let text = brief(&job);
-    Ok(Reply::new(answer(job, &outcomes, plan.notes, asked)?, text))
+    Ok(Reply::new(
+        answer(job, &outcomes, plan.notes, &asked)?,
+        text,
+    ))
 }
 
 fn answer(
     job: Job,
     outcomes: &[ItemOutcome],
     mut notes: Vec<String>,
-    asked: Value,
+    asked: &Value,
 ) -> Result<Changed> {
     let more = job.items_done.saturating_sub(outcomes.len() as u64);
     if more > 0 {

@@ -97,17 +97,17 @@ async fn only_part(answer: Answer) -> Result<Part> {
     };
     let mut pieces = answer.body.into_stream();
     let mut held = BytesMut::new();
-    let head = loop {
+    let headers = loop {
         if let Some(end) = find(&held, b"\r\n\r\n") {
-            let head = held.split_to(end + 4);
-            break String::from_utf8_lossy(&head).into_owned();
+            let headers = held.split_to(end + 4);
+            break String::from_utf8_lossy(&headers).into_owned();
         }
         match pieces.try_next().await? {
             Some(piece) if held.len() < MOST_HEAD => held.extend_from_slice(&piece),
             _ => return Err(unreadable("no part")),
         }
     };
-    let media = head.lines().find_map(|line| {
+    let media = headers.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let named = name.trim().eq_ignore_ascii_case("content-type");
         named.then(|| value.trim().to_owned())

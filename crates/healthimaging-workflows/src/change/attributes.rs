@@ -217,7 +217,7 @@ impl Values {
         Value::Object(document)
     }
 
-    /// Whether the service takes them with `force` only: StudyID, sequences, several values.
+    /// Whether the service takes them with `force` only: Study ID, sequences, several values.
     pub(super) fn need_force(&self) -> bool {
         self.keywords().any(|keyword| {
             keyword == "StudyID" || keyword.ends_with("Sequence") || MULTI_VALUED.contains(&keyword)

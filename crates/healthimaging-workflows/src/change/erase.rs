@@ -24,7 +24,7 @@ impl Run<'_> {
         primary: bool,
         known: &[ImageSetId],
     ) -> Stepped<Done> {
-        let copy = match self.copied(step)? {
+        let copy = match self.copied(step) {
             Some(copy) => copy,
             None => match self.copy_rest(step, known).await? {
                 Some(copy) => copy,
@@ -47,14 +47,12 @@ impl Run<'_> {
     }
 
     /// The copy that an earlier run made.
-    fn copied(&self, step: &Step) -> Stepped<Option<ImageSetId>> {
-        let Some(outcome) = self.journal.outcome_of(&copy_item(step)) else {
-            return Ok(None);
-        };
+    fn copied(&self, step: &Step) -> Option<ImageSetId> {
+        let outcome = self.journal.outcome_of(&copy_item(step))?;
         if outcome.error.is_some() {
-            return Ok(None);
+            return None;
         }
-        Ok(outcome.image_set_id)
+        outcome.image_set_id
     }
 
     /// Copies the rest, and records the copy; nothing when there is no rest to copy any more.
@@ -71,15 +69,14 @@ impl Run<'_> {
             return Ok(None);
         };
         let criteria = Criteria::study(study_of(&contents)?);
-        let copy = match self.left_over(&criteria, &rest, known).await? {
-            Some(copy) => copy,
-            None => {
-                let how = Copy {
-                    selection: Some(&rest),
-                    promote: false,
-                };
-                self.sets.copy(id, &now.version_id, how).await?
-            }
+        let copy = if let Some(copy) = self.left_over(&criteria, &rest, known).await? {
+            copy
+        } else {
+            let how = Copy {
+                selection: Some(&rest),
+                promote: false,
+            };
+            self.sets.copy(id, &now.version_id, how).await?
         };
         let sets = self.sets.finishing();
         if content(&sets, &copy).await?.as_ref() != Some(&rest) {

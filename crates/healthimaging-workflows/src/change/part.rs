@@ -74,8 +74,8 @@ impl Part {
             Without::Nothing
         } else {
             Without::Rest {
-                removal: naming(removed),
-                rest: naming(rest),
+                removal: naming(&removed),
+                rest: naming(&rest),
             }
         }
     }
@@ -112,7 +112,7 @@ pub(super) fn everything(contents: &Contents) -> Value {
         let each: Object = each.collect();
         named.insert(series_uid.clone(), json!({ "Instances": each }));
     }
-    naming(named)
+    naming(&named)
 }
 
 /// The instances, each in its series.
@@ -126,6 +126,6 @@ pub(super) fn instances_of(contents: &Contents) -> BTreeSet<(&str, &str)> {
         .collect()
 }
 
-fn naming(series: Object) -> Value {
+fn naming(series: &Object) -> Value {
     json!({ "SchemaVersion": "1.1", "Study": { "Series": series } })
 }

@@ -65,7 +65,7 @@ struct Seen {
     instances: Option<usize>,
 }
 
-impl<'a> Planner<'a> {
+impl Planner<'_> {
     /// Deleting all image sets that match; none is `NotFound`, `missing` says what is.
     ///
     /// More than `ceiling` are a `Validation` error that says how many match.
@@ -209,17 +209,16 @@ impl<'a> Planner<'a> {
     }
 
     async fn version_of(self, summary: ImageSetsMetadataSummary) -> Result<Seen> {
-        let version_id = match summary.version {
-            Some(version) => version.into(),
-            None => {
-                let request = GetImageSetRequest {
-                    datastore_id: self.datastore_id.clone(),
-                    image_set_id: summary.image_set_id.clone(),
-                    version_id: None,
-                };
-                let found = self.service.get_image_set(request).await?;
-                found.properties.version_id
-            }
+        let version_id = if let Some(version) = summary.version {
+            version.into()
+        } else {
+            let request = GetImageSetRequest {
+                datastore_id: self.datastore_id.clone(),
+                image_set_id: summary.image_set_id.clone(),
+                version_id: None,
+            };
+            let found = self.service.get_image_set(request).await?;
+            found.properties.version_id
         };
         let is_primary = is_primary(&summary);
         let tags = summary.dicom_tags.unwrap_or_default();
