@@ -46,7 +46,7 @@ pub(crate) struct Options {
     )]
     pub(crate) region: Option<String>,
 
-    /// Profile of the shared AWS files [default: AWS_PROFILE]
+    /// Profile of the shared AWS files [default: `AWS_PROFILE`]
     #[arg(
         long,
         global = true,
@@ -55,7 +55,7 @@ pub(crate) struct Options {
     )]
     pub(crate) profile: Option<String>,
 
-    /// Another endpoint of HealthImaging than that of AWS [default: AWS_ENDPOINT_URL_MEDICAL_IMAGING]
+    /// Another endpoint of HealthImaging than that of AWS [default: `AWS_ENDPOINT_URL_MEDICAL_IMAGING`]
     #[arg(
         long,
         global = true,

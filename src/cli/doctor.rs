@@ -18,7 +18,7 @@ const LOOKED_INTO: usize = 20;
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let mut report = Report { healthy: true };
-    report.line(
+    line(
         "program",
         concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")),
     )?;
@@ -26,10 +26,10 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
         BackendKind::Local => "embedded store",
         BackendKind::Aws => "AWS HealthImaging",
     };
-    report.line("back end", &format!("{backend}, {}", config.reason))?;
+    line("back end", &format!("{backend}, {}", config.reason))?;
     let made = config.data_dir.exists();
     let yet = if made { "" } else { " (not made yet)" };
-    report.line(
+    line(
         "data folder",
         &format!("{}{yet}", config.data_dir.display()),
     )?;
@@ -37,10 +37,10 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     if config.backend == BackendKind::Aws || made {
         back_end(&mut report, config).await?;
     } else {
-        report.line("data stores", "none; `import` makes the first")?;
+        line("data stores", "none; `import` makes the first")?;
     }
     places(&mut report, config)?;
-    gates(&mut report, config)?;
+    gates(config)?;
     Ok(if report.healthy {
         Outcome::Done
     } else {
@@ -53,18 +53,18 @@ struct Report {
     healthy: bool,
 }
 
-impl Report {
-    fn line(&self, name: &str, text: &str) -> Result<()> {
-        Ok(terminal::result(&format!("{name:12}  {text}"))?)
-    }
+fn line(name: &str, text: &str) -> Result<()> {
+    Ok(terminal::result(&format!("{name:12}  {text}"))?)
+}
 
+impl Report {
     /// A line that tells what came of something.
     fn outcome<E: Display>(&mut self, name: &str, outcome: Result<String, E>) -> Result<()> {
         match outcome {
-            Ok(text) => self.line(name, &text),
+            Ok(text) => line(name, &text),
             Err(error) => {
                 self.healthy = false;
-                self.line(name, &format!("FAILED: {error}"))
+                line(name, &format!("FAILED: {error}"))
             }
         }
     }
@@ -91,8 +91,8 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
 }
 
 async fn account(report: &mut Report, aws: &Aws) -> Result<()> {
-    report.line("region", aws.region())?;
-    report.line("endpoint", aws.endpoint().unwrap_or("that of AWS"))?;
+    line("region", aws.region())?;
+    line("endpoint", aws.endpoint().unwrap_or("that of AWS"))?;
     if aws.endpoint().is_some() {
         let found = aws.credentials().credentials().await;
         let found = found.map(|_| {
@@ -110,9 +110,9 @@ async fn datastores(
     backend: &Backend,
     found: &[DatastoreSummary],
 ) -> Result<()> {
-    report.line("data stores", &format!("{} ACTIVE", found.len()))?;
+    line("data stores", &format!("{} ACTIVE", found.len()))?;
     for one in found.iter().take(LOOKED_INTO) {
-        report.line("", &format!("{} {}", one.datastore_id, one.datastore_name))?;
+        line("", &format!("{} {}", one.datastore_id, one.datastore_name))?;
         let search = SearchImageSetsRequest {
             datastore_id: one.datastore_id.clone(),
             search_criteria: SearchCriteria::default(),
@@ -137,14 +137,14 @@ async fn datastores(
     }
     match found.len().saturating_sub(LOOKED_INTO) {
         0 => Ok(()),
-        more => report.line("", &counted(more as u64, "more data store")),
+        more => line("", &counted(more as u64, "more data store")),
     }
 }
 
 /// Where files may be read and written.
 fn places(report: &mut Report, config: &Config) -> Result<()> {
     if config.allowed_paths.is_empty() {
-        report.line(
+        line(
             "file://",
             "no folder is allowed; name one with --allow-path",
         )?;
@@ -158,14 +158,14 @@ fn places(report: &mut Report, config: &Config) -> Result<()> {
         report.outcome("file://", found)?;
     }
     let endpoint = config.s3.endpoint.as_deref().unwrap_or("that of AWS");
-    report.line(
+    line(
         "s3://",
         &format!("endpoint {endpoint}, credentials of the AWS chain"),
     )
 }
 
 /// What keeps tools from changing things.
-fn gates(report: &mut Report, config: &Config) -> Result<()> {
+fn gates(config: &Config) -> Result<()> {
     let offered = match (config.read_only, config.no_delete) {
         (true, _) => "those that read (--read-only)",
         (false, true) => "all but those that delete (--no-delete)",
@@ -176,6 +176,6 @@ fn gates(report: &mut Report, config: &Config) -> Result<()> {
         Confirm::Always => "through the client, or not at all",
         Confirm::Never => "never",
     };
-    report.line("tools", offered)?;
-    report.line("asked first", asked)
+    line("tools", offered)?;
+    line("asked first", asked)
 }

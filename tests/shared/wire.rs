@@ -19,7 +19,7 @@ pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
     let address = listener.local_addr().unwrap();
     let key = format!("{ID}:{SECRET}");
     let site = Site::new(|| async { Ok(()) }.boxed())
-        .serve_back_end(store.clone(), store)
+        .serve_back_end(Arc::clone(&store) as _, store)
         .require_keys(AccessKeys::new([key.as_str()]).unwrap());
     tokio::spawn(site.serve(listener, CancellationToken::new()));
     let config = AwsConfig {

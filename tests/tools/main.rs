@@ -114,7 +114,7 @@ fn open_local(opening: Opening) -> BoxFuture<'static, BackEnd> {
     async move {
         let store = store(opening).await;
         BackEnd {
-            service: store.clone(),
+            service: Arc::clone(&store) as _,
             dicomweb: store,
         }
     }
@@ -128,7 +128,7 @@ fn open_aws(opening: Opening) -> BoxFuture<'static, BackEnd> {
         // The rates of AWS would make these tests minutes long.
         let pace = Arc::new(Pace::new(&aws.limits(), 10_000.0));
         BackEnd {
-            service: Arc::new(Paced::new(aws.clone(), pace.clone())),
+            service: Arc::new(Paced::new(Arc::clone(&aws), Arc::clone(&pace))),
             dicomweb: Arc::new(Paced::new(aws, pace)),
         }
     }

@@ -23,9 +23,7 @@ pub(crate) type Open = fn(Opening) -> BoxFuture<'static, BackEnd>;
 
 /// A server over a store of its own.
 pub(crate) struct Rig {
-    pub(crate) back_end: BackEnd,
     pub(crate) server: Server,
-    pub(crate) ledger: Ledger,
     folder: TempDir,
 }
 
@@ -65,23 +63,15 @@ impl Rig {
             back_end: "test".to_owned(),
             run_jobs: true,
         };
-        let tools = Tools {
-            back_end: back_end.clone(),
-            objects,
-        };
+        let tools = Tools { back_end, objects };
         let ledger = Ledger::open(config, tools).unwrap();
         let options = ServerOptions {
             offer: Offer::All,
             confirm,
             backend: "A store for tests.".to_owned(),
         };
-        let server = Server::new(ledger.clone(), options).unwrap();
-        Self {
-            back_end,
-            server,
-            ledger,
-            folder,
-        }
+        let server = Server::new(ledger, options).unwrap();
+        Self { server, folder }
     }
 
     /// The folder that `file://` may touch.

@@ -137,7 +137,7 @@ async fn a_factor_changes_the_rate_and_a_pause_fills_the_burst() {
     for number in 0..3 {
         paced.search(search(number)).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     paced.search(search(3)).await.unwrap();
     let calls = service.calls();
     assert_eq!(calls, [(0, 0), (1, 200), (2, 400), (3, 60_400)]);
