@@ -402,7 +402,7 @@ fn other_than_loopback_needs_a_token() {
     let rig = Rig::new();
     let open = rig.run(&["serve", "--http", "0.0.0.0:0"]);
     assert_eq!(open.status.code(), Some(1));
-    assert!(stderr(&open).contains("token"), "{}", stderr(&open));
+    assert!(stderr(&open).contains("HTTP_TOKEN"), "{}", stderr(&open));
     let short = rig.run(&["serve", "--http", "0.0.0.0:0", "--http-token", "short"]);
     assert_eq!(short.status.code(), Some(1));
 }
