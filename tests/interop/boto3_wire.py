@@ -8,23 +8,18 @@ import gzip
 import json
 import pathlib
 import sys
-import time
 import uuid
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from sdk import ROLE, active, awaited, medical_imaging, unlocked
 from served import KEY, SECRET, served
 
-ROLE = "arn:aws:iam::123456789012:role/import"
 NOBODY = "0" * 32
 OPERATIONS = set()
 
 
-def client(endpoint, key=KEY, secret=SECRET, **config):
-    made = boto3.client(
-        "medical-imaging", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key,
-        aws_secret_access_key=secret, config=Config(retries={"total_max_attempts": 1}, **config))
+def client(endpoint, **named):
+    made = medical_imaging(endpoint, **named)
     made.meta.events.register("before-call.*.*", lambda model, **_: OPERATIONS.add(model.name))
     return made
 
@@ -40,23 +35,6 @@ def refused(code, status, call, **arguments):
         assert uuid.UUID(told["ResponseMetadata"]["RequestId"]), told
         return told["Error"]["Message"]
     raise AssertionError(f"{code} expected")
-
-
-def awaited(look, done):
-    until = time.monotonic() + 120
-    while not done(found := look()):
-        assert time.monotonic() < until, found
-        time.sleep(0.05)
-    return found
-
-
-def active(ahi, datastore):
-    look = lambda: ahi.get_datastore(datastoreId=datastore)["datastoreProperties"]
-    return awaited(look, lambda found: found["datastoreStatus"] != "CREATING")
-
-
-def unlocked(ahi, **ids):
-    return awaited(lambda: ahi.get_image_set(**ids), lambda found: found["imageSetState"] != "LOCKED")
 
 
 def datastores(ahi):

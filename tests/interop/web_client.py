@@ -11,20 +11,18 @@ import http.client
 import io
 import pathlib
 import sys
-import time
 
-import boto3
 import numpy
 import pydicom
 import requests
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLosslessRPCL, generate_uid
 from requests.exceptions import HTTPError
+from sdk import active, medical_imaging, unlocked
 from served import KEY, SECRET, served
 
 TOKEN = "a-token-of-the-interop-tests"
@@ -49,12 +47,9 @@ class Signed(requests.auth.AuthBase):
 
 
 def datastore(address):
-    ahi = boto3.client(
-        "medical-imaging", endpoint_url=f"http://{address}", region_name="us-east-1", aws_access_key_id=KEY,
-        aws_secret_access_key=SECRET, config=Config(inject_host_prefix=False))
+    ahi = medical_imaging(f"http://{address}", inject_host_prefix=False)
     made = ahi.create_datastore(datastoreName="web")["datastoreId"]
-    while ahi.get_datastore(datastoreId=made)["datastoreProperties"]["datastoreStatus"] != "ACTIVE":
-        time.sleep(0.05)
+    active(ahi, made)
     return ahi, made
 
 
@@ -191,8 +186,7 @@ def not_primary(ahi, store_id, client, ds):
         copyImageSetInformation={"sourceImageSet": {"latestVersionId": str(found["version"])}})
     copy = made["destinationImageSetProperties"]["imageSetId"]
     for one in (copy, found["imageSetId"]):
-        while ahi.get_image_set(datastoreId=store_id, imageSetId=one)["imageSetState"] == "LOCKED":
-            time.sleep(0.05)
+        unlocked(ahi, datastoreId=store_id, imageSetId=one)
     of_copy = {"additional_params": {"imageSetId": copy}}
     metadata = client.retrieve_instance_metadata(*uids, **of_copy)
     assert client.retrieve_bulkdata(metadata["00991001"]["BulkDataURI"]) == [BULK]
