@@ -98,9 +98,15 @@ fn any_format() -> impl Strategy<Value = LosslessFormat> {
     prop_oneof![Just(LosslessFormat::Htj2k), Just(LosslessFormat::Jpeg2000)]
 }
 
+/// Enough for every run; `PROPTEST_CASES` asks for more, because what is left to find is rare.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES");
+    asked.map_or(200, |cases| cases.parse().unwrap())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200,
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -153,6 +159,31 @@ fn frames_beyond_2048_come_back() {
         let shape = shape(rows, columns, samples, allocated, stored);
         let pixels = paint(&shape, Picture::Noise, stored, 77);
         assert_comes_back(LosslessFormat::Htj2k, &shape, photometric(samples), &pixels);
+    }
+}
+
+/// Noise of few bits grows when it is encoded, past the room that `OpenJPEG` makes for it.
+#[test]
+fn noise_of_few_bits_comes_back() {
+    for (rows, columns, samples, allocated, stored) in [
+        (22, 134, 3, 8, 2),
+        (512, 512, 1, 8, 1),
+        (512, 512, 3, 8, 1),
+        (512, 512, 3, 16, 3),
+        (512, 512, 3, 8, 8),
+        (512, 512, 1, 16, 16),
+    ] {
+        for picture in [Picture::Noise, Picture::Extremes] {
+            for shape in [
+                shape(rows, columns, samples, allocated, stored),
+                signed(shape(rows, columns, samples, allocated, stored)),
+            ] {
+                let pixels = paint(&shape, picture, stored, 620_193_070);
+                for format in [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000] {
+                    assert_comes_back(format, &shape, photometric(samples), &pixels);
+                }
+            }
+        }
     }
 }
 
