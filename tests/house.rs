@@ -67,6 +67,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("jpeg-encoder", "healthimaging-pixels"),
     ("png", "healthimaging-pixels"),
     ("openjpeg-sys", "healthimaging-pixels"),
+    ("turbojpeg-sys", "healthimaging-pixels"),
     ("clap", "healthimaging-mcp-server"),
     ("anyhow", "healthimaging-mcp-server"),
 ];

@@ -73,8 +73,8 @@ impl std::fmt::Debug for DecodedFrame {
 /// Pixel Representation says.
 ///
 /// # Errors
-/// [`CodecError::Unsupported`] for syntaxes and shapes without an exact decoder (1 bit, lossy
-/// JPEG of 12 bits, JPEG XL, video …), otherwise what is wrong with the frame.
+/// [`CodecError::Unsupported`] for syntaxes and shapes without an exact decoder (1 bit,
+/// JPEG XL, video …), otherwise what is wrong with the frame.
 pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     let pixels = match source.transfer_syntax {
         uid::IMPLICIT_LITTLE | uid::EXPLICIT_LITTLE | uid::DEFLATED | uid::EXPLICIT_BIG => {

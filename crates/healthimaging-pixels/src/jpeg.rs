@@ -1,4 +1,4 @@
-//! JPEG baseline, extended (8 bits) and lossless, by `jpeg-decoder`.
+//! JPEG baseline, extended and lossless, by `jpeg-decoder`; its lossy 12 bits by `libjpeg-turbo`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,6 +7,7 @@ use jpeg_decoder::{ColorTransform, Decoder};
 use crate::decode::{DecodedFrame, SourceFrame};
 use crate::error::CodecError;
 use crate::jpeg_header::{JpegHeader, SOF_LOSSLESS};
+use crate::jpeg_twelve;
 use crate::samples::widen;
 
 /// Decodes; colour of the lossy processes becomes RGB, lossless samples stay what they are.
@@ -15,12 +16,6 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     let header = JpegHeader::read(source.data)?;
     header.agree(&source.shape)?;
     let lossless = header.process == SOF_LOSSLESS;
-    if !lossless && header.precision != 8 {
-        return Err(CodecError::unsupported(format!(
-            "lossy JPEG of {} bits",
-            header.precision
-        )));
-    }
     if !matches!(header.components.len(), 1 | 3) {
         return Err(CodecError::unsupported(format!(
             "JPEG of {} components",
@@ -29,11 +24,17 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     }
 
     let colour = header.components.len() == 3;
-    let decoded = run(
-        source.data,
-        length,
-        colour.then(|| transform(&header, source)),
-    )?;
+    let transform = colour.then(|| transform(&header, source));
+    let decoded = match header.precision {
+        8 => run(source.data, length, transform)?,
+        _ if lossless => run(source.data, length, transform)?,
+        jpeg_twelve::PRECISION => jpeg_twelve::decode(&source.shape, transform, source.data)?,
+        other => {
+            return Err(CodecError::unsupported(format!(
+                "lossy JPEG of {other} bits"
+            )));
+        }
+    };
     let pixels = widen(&source.shape, decoded, header.precision.into())?;
     let photometric = match source.photometric {
         photometric if !colour || lossless => photometric,

@@ -9,8 +9,9 @@
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
 //!
-//! This is the only crate with `unsafe` code, in `openjph`, `openjpeg` and `memory_stream`, and
-//! the only one that names codecs. It opens no file, knows no data set and keeps no state.
+//! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
+//! `jpeg_twelve`, and the only one that names codecs. It opens no file, knows no data set and keeps
+//! no state.
 
 mod codestream;
 mod decode;
@@ -20,6 +21,7 @@ mod facts;
 mod jpeg;
 mod jpeg_header;
 mod jpeg_ls;
+mod jpeg_twelve;
 mod memory_stream;
 mod native;
 mod openjpeg;

@@ -167,11 +167,11 @@ fn frames_beyond_2048_come_back() {
 fn noise_of_few_bits_comes_back() {
     for (rows, columns, samples, allocated, stored) in [
         (22, 134, 3, 8, 2),
-        (512, 512, 1, 8, 1),
-        (512, 512, 3, 8, 1),
-        (512, 512, 3, 16, 3),
-        (512, 512, 3, 8, 8),
-        (512, 512, 1, 16, 16),
+        (256, 256, 1, 8, 1),
+        (256, 256, 3, 8, 1),
+        (256, 256, 3, 16, 3),
+        (256, 256, 3, 8, 8),
+        (256, 256, 1, 16, 16),
     ] {
         for picture in [Picture::Noise, Picture::Extremes] {
             for shape in [

@@ -8,6 +8,7 @@ use healthimaging_pixels::{CodecError, FrameShape, decode};
 use pictures::{frame, shape, signed};
 
 const JPEG_BASELINE: &str = "1.2.840.10008.1.2.4.50";
+const JPEG_EXTENDED: &str = "1.2.840.10008.1.2.4.51";
 const JPEG_LOSSLESS: &str = "1.2.840.10008.1.2.4.57";
 const JPEG_LOSSLESS_SV1: &str = "1.2.840.10008.1.2.4.70";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
@@ -68,6 +69,58 @@ fn lossless_streams_decode_exactly() {
     assert_decodes(JPEG_LS, rgb(), data!("rgb8.jls"), data!("rgb8.raw"));
     assert_decodes(JPEG_2000, rgb(), data!("rgb8.j2k"), data!("rgb8.raw"));
     assert_decodes(HTJ2K, rgb(), data!("rgb8.jhc"), data!("rgb8.raw"));
+}
+
+/// Streams of dcmtk, which has codecs of its own for RLE, JPEG and the lossless process.
+#[test]
+fn streams_of_dcmtk_decode_exactly() {
+    const RLE: &str = "1.2.840.10008.1.2.5";
+    let wide = signed(gray(16, 16));
+    let (gray16s, rgb8) = (data!("gray16s.raw"), data!("rgb8.raw"));
+    assert_decodes(RLE, gray(8, 8), data!("gray8.rle"), data!("gray8.raw"));
+    assert_decodes(RLE, gray(16, 12), data!("gray12.rle"), data!("gray12.raw"));
+    assert_decodes(RLE, wide, data!("gray16s.rle"), gray16s);
+    assert_decodes(RLE, rgb(), data!("rgb8.rle"), rgb8);
+    let gray12 = (gray(16, 12), data!("gray12.p14"), data!("gray12.raw"));
+    assert_decodes(JPEG_LOSSLESS, gray12.0, gray12.1, gray12.2);
+    assert_decodes(JPEG_LOSSLESS_SV1, wide, data!("gray16s.p14"), gray16s);
+    assert_decodes(JPEG_LOSSLESS_SV1, rgb(), data!("rgb8.p14"), rgb8);
+    assert_decodes(JPEG_LS, wide, data!("gray16s.jls"), gray16s);
+    assert_decodes(JPEG_LS, rgb(), data!("rgb8.lines"), rgb8);
+    assert_decodes(JPEG_LS, rgb(), data!("rgb8.planes"), rgb8);
+}
+
+/// The bound of 12 bits: 3 is what another decoder, pylibjpeg's, differs by from the picture, and it
+/// differs by 1 from `libjpeg-turbo`.
+#[test]
+fn extended_jpeg_comes_close_in_8_and_12_bits() {
+    let eight = frame(
+        JPEG_EXTENDED,
+        gray(8, 8),
+        "MONOCHROME2",
+        data!("gray8.extended"),
+    );
+    let eight = decode(&eight).unwrap().pixels;
+    assert!(greatest_difference(&eight, data!("gray8.raw")) <= 5);
+    for stream in [data!("gray12.jpeg"), data!("gray12.extended")] {
+        let shape = gray(16, 12);
+        let decoded = decode(&frame(JPEG_EXTENDED, shape, "MONOCHROME2", stream)).unwrap();
+        let apart = words(&decoded.pixels).zip(words(data!("gray12.raw")));
+        let apart = apart.map(|(ours, picture)| ours.abs_diff(picture)).max();
+        assert!(apart.unwrap() <= 4, "{apart:?}");
+    }
+    let cut = &data!("gray12.jpeg")[..400];
+    let refused = decode(&frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", cut));
+    assert!(
+        matches!(refused, Err(CodecError::Malformed(_))),
+        "{refused:?}"
+    );
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
 }
 
 #[test]

@@ -47,6 +47,7 @@ write(
     j2k=imagecodecs.jpeg2k_encode(gray8, level=0, codecformat="j2k"),
     jp2=imagecodecs.jpeg2k_encode(gray8, level=0, codecformat="jp2"),
     jhc=imagecodecs.htj2k_encode(gray8, reversible=True),
+    jxl=imagecodecs.jpegxl_encode(gray8, lossless=True),
 )
 gray12 = picture(1, 12)
 write(
