@@ -1,7 +1,7 @@
 # The chores, the same that CI runs. `make demo` and `make test` are the two to start with.
 # Each installs what building needs and this machine lacks (scripts/setup).
 
-.PHONY: demo test lint interop bench setup
+.PHONY: demo test lint interop bench bench-wire setup
 
 demo: setup
 	cargo run --quiet --release -- demo
@@ -19,6 +19,11 @@ interop: setup
 
 bench: setup
 	cargo bench --workspace
+
+# The wire beside the Python server, nginx and Orthanc; `make bench-wire PEERS=nginx` takes one of them.
+PEERS ?= python_server nginx orthanc
+bench-wire: setup
+	benches/wire/run $(PEERS)
 
 setup:
 	@scripts/setup
