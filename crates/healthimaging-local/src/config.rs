@@ -6,6 +6,7 @@ use std::time::Duration;
 use healthimaging_objects::S3Config;
 
 use crate::clock::Clock;
+use crate::files::Files;
 
 /// What a local store is opened with.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct LocalConfig {
     pub s3: S3Config,
     /// Where the time comes from.
     pub clock: Clock,
+    /// How files are reached: by the system, but for tests of what goes wrong.
+    pub files: Files,
 }
 
 impl LocalConfig {
@@ -43,6 +46,7 @@ impl LocalConfig {
             run_jobs: true,
             s3: S3Config::default(),
             clock: Clock::system(),
+            files: Files::system(),
         }
     }
 }

@@ -41,7 +41,8 @@ pub(crate) async fn keep(shared: SharedStore) {
 /// One round of chores, when this process holds the lease or can get it.
 async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
     if lease.is_none() {
-        *lease = FileLock::try_acquire(&shared.config.data_dir.join("locks/store.lock"))?;
+        let path = shared.config.data_dir.join("locks/store.lock");
+        *lease = FileLock::try_acquire(&shared.config.files, &path)?;
         if lease.is_none() {
             return Ok(());
         }

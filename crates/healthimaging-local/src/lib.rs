@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod error;
 mod file_lock;
+mod files;
 mod index;
 mod ingest;
 mod jobs;
@@ -24,6 +25,7 @@ mod web;
 
 pub use clock::Clock;
 pub use config::LocalConfig;
+pub use files::{FileCall, Files};
 pub use jobs::{ImportProgress, ImportSummary, RefusedFile};
 pub use store::LocalStore;
 pub use verify::{Damage, VerifyProgress, VerifyReport};

@@ -41,12 +41,14 @@ impl Shared {
     pub(crate) fn open(config: LocalConfig) -> Result<Self> {
         let folder = config.data_dir.clone();
         for name in ["", "packs", "imports", "locks"] {
-            private_folder(&folder.join(name))?;
+            let path = folder.join(name);
+            let made = config.files.make_folders(&path);
+            made.map_err(StoreError::file("make", &path))?;
         }
         let catalogue = Catalogue::open(&folder.join("catalogue.sqlite"))?;
-        let packs = Packs::open(&folder.join("packs"))?;
+        let packs = Packs::open(&config.files, &folder.join("packs"))?;
         let process = new_id::random_hex()?;
-        let lock = FileLock::try_acquire(&process_lock_path(&folder, &process))?
+        let lock = FileLock::try_acquire(&config.files, &process_lock_path(&folder, &process))?
             .ok_or_else(|| StoreError::Damaged("a new lock is already held".to_owned()))?;
         Ok(Self {
             config,
@@ -74,7 +76,7 @@ impl Shared {
     /// Says that this process has no work left: its lock file is not needed any more.
     pub(crate) fn sign_off(&self) {
         let lock = self.process_lock(&self.process);
-        if let Err(error) = std::fs::remove_file(lock) {
+        if let Err(error) = self.config.files.remove(&lock) {
             tracing::debug!(%error, "the lock file of this process stays behind");
         }
     }
@@ -131,13 +133,4 @@ pub(crate) type SharedStore = Arc<Shared>;
 
 fn process_lock_path(folder: &Path, name: &str) -> PathBuf {
     folder.join("locks").join(format!("process-{name}.lock"))
-}
-
-/// Makes a folder that only its owner can read: it holds patient data.
-fn private_folder(path: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(StoreError::file("make", path))
 }

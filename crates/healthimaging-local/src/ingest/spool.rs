@@ -1,7 +1,6 @@
 //! Instances that arrive as streams wait on disk, in one file without a name: nothing is left of them
 //! when the process dies.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +9,14 @@ use futures::TryStreamExt;
 use healthimaging::Body;
 
 use crate::error::{Result, StoreError};
+use crate::files::StoreFile;
 use crate::shared::Shared;
 
 /// The folder for bytes that are on their way into the store.
 pub(crate) fn folder(shared: &Shared) -> Result<PathBuf> {
     let folder = shared.config.data_dir.join("incoming");
-    std::fs::create_dir_all(&folder).map_err(StoreError::file("make", &folder))?;
+    let made = shared.config.files.make_folders(&folder);
+    made.map_err(StoreError::file("make", &folder))?;
     Ok(folder)
 }
 
@@ -23,7 +24,7 @@ pub(crate) fn folder(shared: &Shared) -> Result<PathBuf> {
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
-    file: Arc<Mutex<File>>,
+    file: Arc<Mutex<StoreFile>>,
     length: u64,
 }
 
@@ -31,7 +32,7 @@ impl Spool {
     /// An empty spool. Blocks.
     pub(crate) fn new(shared: &Shared) -> Result<Self> {
         let folder = folder(shared)?;
-        let made = tempfile::tempfile_in(&folder);
+        let made = shared.config.files.make_unnamed(&folder);
         let file = made.map_err(StoreError::file("make a file in", &folder))?;
         Ok(Self {
             folder,
@@ -70,14 +71,14 @@ impl Spool {
     }
 }
 
-fn locked(file: &Mutex<File>) -> MutexGuard<'_, File> {
+fn locked(file: &Mutex<StoreFile>) -> MutexGuard<'_, StoreFile> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A part of a spool, read as a file of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
-    file: Arc<Mutex<File>>,
+    file: Arc<Mutex<StoreFile>>,
     start: u64,
     length: u64,
     position: u64,

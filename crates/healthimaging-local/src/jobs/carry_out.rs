@@ -34,7 +34,7 @@ pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
 /// When the store is closed meanwhile the job stays as it is, to be taken up again.
 pub(super) async fn carry_out(shared: &SharedStore, id: &JobId) -> Result<()> {
     let path = shared.config.data_dir.join(format!("locks/job-{id}.lock"));
-    let Some(lease) = FileLock::try_acquire(&path)? else {
+    let Some(lease) = FileLock::try_acquire(&shared.config.files, &path)? else {
         return Ok(());
     };
     let id = id.clone();

@@ -1,5 +1,6 @@
 //! What has outlived its time: tombstones, client tokens, ended jobs.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use chrono::TimeDelta;
@@ -9,6 +10,7 @@ use super::client_token;
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
+use crate::files::Files;
 use crate::shared::SharedStore;
 
 /// How long a deleted data store or image set is still told of. AWS does not say how long it does.
@@ -51,8 +53,9 @@ pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
             .write(move |transaction| remove(transaction, at))
             .await?;
     }
+    let files = shared.config.files.clone();
     let folder = shared.config.data_dir.join("locks");
-    tokio::task::spawn_blocking(move || remove_dead_locks(&folder)).await?
+    tokio::task::spawn_blocking(move || remove_dead_locks(&files, &folder)).await?
 }
 
 fn due(connection: &Connection, at: Millis) -> Result<bool> {
@@ -74,16 +77,18 @@ fn remove(transaction: &Transaction<'_>, at: Millis) -> Result<()> {
     Ok(())
 }
 
-fn remove_dead_locks(folder: &std::path::Path) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(StoreError::file("list", folder))?;
-    for entry in entries.flatten() {
+fn remove_dead_locks(files: &Files, folder: &Path) -> Result<()> {
+    let entries = files
+        .list(folder)
+        .map_err(StoreError::file("list", folder))?;
+    for entry in entries {
         let name = entry.file_name();
         let ours = name.to_string_lossy().starts_with("process-");
         let modified = entry.metadata().and_then(|data| data.modified());
         let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         if ours
             && age.is_ok_and(|age| age > LOCK_FILE)
-            && let Some(lock) = FileLock::try_acquire(&entry.path())?
+            && let Some(lock) = FileLock::try_acquire(files, &entry.path())?
         {
             lock.remove()?;
         }

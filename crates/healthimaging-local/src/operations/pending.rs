@@ -5,7 +5,6 @@
 //! dies, the holder of the store's lease does it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,7 +173,10 @@ pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
         .await?;
     for (owner, rows) in left {
         let lock = shared.process_lock(&owner);
-        let Some(lock) = tokio::task::spawn_blocking(move || dead(&lock)).await?? else {
+        let files = shared.config.files.clone();
+        let lock = tokio::task::spawn_blocking(move || FileLock::try_acquire(&files, &lock));
+        // It can be had when the process has died.
+        let Some(lock) = lock.await?? else {
             continue;
         };
         tracing::info!(
@@ -211,11 +213,6 @@ fn wire_message(message: &str) -> String {
         })
         .take(2048)
         .collect()
-}
-
-/// The lock of a process, when it can be had because the process has died.
-fn dead(lock: &Path) -> Result<Option<FileLock>> {
-    FileLock::try_acquire(lock)
 }
 
 fn by_owner(connection: &Connection, except: &str) -> Result<BTreeMap<String, Vec<i64>>> {

@@ -10,13 +10,13 @@
 mod sweep;
 mod writer;
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use crate::error::{Result, StoreError};
+use crate::files::{Files, StoreFile};
 use crate::index::packs::{self, BlobPlace, PackId};
 use crate::shared::Shared;
 
@@ -31,23 +31,26 @@ const RECORD_HEADER: usize = 8 + 4 + 32;
 /// The folder of pack files: `ab/ab….pack`.
 #[derive(Debug, Clone)]
 pub(crate) struct Packs {
+    files: Files,
     folder: PathBuf,
 }
 
 /// Keeps a sweep away from a pack that the catalogue does not name yet.
 #[derive(Debug)]
 pub(crate) struct PackGuard {
-    _file: File,
+    _file: StoreFile,
 }
 
 impl Packs {
     /// Opens the folder.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    pub(crate) fn open(files: &Files, folder: &Path) -> Result<Self> {
         let packs = Self {
+            files: files.clone(),
             folder: folder.to_owned(),
         };
         let unfinished = packs.unfinished();
-        std::fs::create_dir_all(&unfinished).map_err(StoreError::file("make", &unfinished))?;
+        let made = files.make_folders(&unfinished);
+        made.map_err(StoreError::file("make", &unfinished))?;
         Ok(packs)
     }
 
@@ -70,13 +73,13 @@ impl Packs {
     /// Reads a blob and checks it; damaged bytes are an error. Blocks.
     pub(crate) fn read(&self, place: &BlobPlace) -> Result<Bytes> {
         let path = self.path(&place.pack);
-        let mut file = File::open(&path).map_err(|error| missing_or(error, &path))?;
+        let mut file = self
+            .files
+            .open(&path)
+            .map_err(|error| missing_or(error, &path))?;
         let header = RECORD_HEADER as u64;
         let end = place.offset.checked_add(place.length);
-        let length = file
-            .metadata()
-            .map_err(StoreError::file("read", &path))?
-            .len();
+        let length = file.length().map_err(StoreError::file("read", &path))?;
         let start = place.offset.checked_sub(header);
         let (Some(start), Some(end)) = (start, end) else {
             return Err(damaged());
@@ -104,13 +107,16 @@ impl Packs {
     /// Hold the guard until the catalogue has its owner.
     pub(crate) fn link(&self, shared: &Shared, from: &PackId, to: &PackId) -> Result<PackGuard> {
         let (source, target) = (self.path(from), self.unfinished_path(to));
-        let mut file = File::open(&source).map_err(|error| missing_or(error, &source))?;
+        let mut file = self
+            .files
+            .open(&source)
+            .map_err(|error| missing_or(error, &source))?;
         // A link is the same file, so this lock is its lock too.
         file.lock_shared()
             .map_err(StoreError::file("lock", &source))?;
-        if std::fs::hard_link(&source, &target).is_err() {
+        if self.files.link(&source, &target).is_err() {
             let mut copy = self.begin(to)?;
-            let copied = io::copy(&mut file, &mut copy).and_then(|_| copy.sync_all());
+            let copied = io::copy(&mut file, &mut copy).and_then(|_| copy.sync());
             copied.map_err(StoreError::file("copy", &source))?;
             file = copy;
         }
@@ -119,10 +125,10 @@ impl Packs {
     }
 
     /// Makes an empty, locked file for a new pack.
-    fn begin(&self, id: &PackId) -> Result<File> {
+    fn begin(&self, id: &PackId) -> Result<StoreFile> {
         let path = self.unfinished_path(id);
         loop {
-            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            let made = self.files.make(&path);
             let file = made.map_err(StoreError::file("make", &path))?;
             file.lock().map_err(StoreError::file("lock", &path))?;
             // A sweep may have taken it away before it was locked.
@@ -140,29 +146,27 @@ impl Packs {
             .write_blocking(|transaction| packs::announce(transaction, id, at))?;
         let (from, to) = (self.unfinished_path(id), self.path(id));
         let folder = self.make_shelf(id)?;
-        std::fs::rename(&from, &to).map_err(StoreError::file("move", &from))?;
-        sync_folder(&folder)
+        self.files
+            .rename(&from, &to)
+            .map_err(StoreError::file("move", &from))?;
+        self.sync_folder(&folder)
     }
 
     /// Makes the folder that a pack lies in, durably.
     fn make_shelf(&self, id: &PackId) -> Result<PathBuf> {
         let folder = self.path(id).parent().unwrap_or(&self.folder).to_owned();
-        match std::fs::create_dir(&folder) {
-            Ok(()) => sync_folder(&self.folder)?,
+        match self.files.make_folder(&folder) {
+            Ok(()) => self.sync_folder(&self.folder)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(StoreError::file("make", &folder)(error)),
         }
         Ok(folder)
     }
-}
 
-/// Makes new and removed names durable; only Unix lets a folder be synced.
-fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let file = File::open(folder).map_err(StoreError::file("open", folder))?;
-        file.sync_all().map_err(StoreError::file("sync", folder))?;
+    fn sync_folder(&self, folder: &Path) -> Result<()> {
+        let synced = self.files.sync_folder(folder);
+        synced.map_err(StoreError::file("sync", folder))
     }
-    Ok(())
 }
 
 fn damaged() -> StoreError {

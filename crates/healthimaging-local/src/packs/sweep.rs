@@ -1,12 +1,12 @@
 //! Removing packs that nobody owns.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Packs, sync_folder};
+use super::Packs;
 use crate::error::{Result, StoreError};
+use crate::files::StoreFile;
 use crate::index::packs::{self, PackId};
 use crate::shared::{Shared, SharedStore};
 
@@ -33,7 +33,7 @@ enum Found {
     /// Its writer is at work.
     Locked,
     /// Locked by this sweep now.
-    Abandoned(File),
+    Abandoned(StoreFile),
 }
 
 impl Packs {
@@ -41,20 +41,21 @@ impl Packs {
     fn remove_unfinished(&self) -> Result<usize> {
         let folder = self.unfinished();
         let mut gone = 0;
-        let entries = std::fs::read_dir(&folder).map_err(StoreError::file("list", &folder))?;
+        let entries = self.files.list(&folder);
+        let entries = entries.map_err(StoreError::file("list", &folder))?;
         for entry in entries {
-            let path = entry.map_err(StoreError::file("list", &folder))?.path();
+            let path = entry.path();
             // Downloads are here too, mostly without names.
             if path.extension().is_none_or(|extension| extension != "pack") {
                 continue;
             }
-            if let Found::Abandoned(_lock) = look(&path)? {
-                remove(&path)?;
+            if let Found::Abandoned(_lock) = self.look(&path)? {
+                self.remove(&path)?;
                 gone += 1;
             }
         }
         if gone > 0 {
-            sync_folder(&folder)?;
+            self.sync_folder(&folder)?;
         }
         Ok(gone)
     }
@@ -63,9 +64,9 @@ impl Packs {
     fn remove_abandoned(&self, shared: &Shared, id: &PackId) -> Result<bool> {
         // In this order: a pack moves from the one place to the other.
         let path = self.path(id);
-        let found = match look(&self.unfinished_path(id))? {
+        let found = match self.look(&self.unfinished_path(id))? {
             Found::Locked => return Ok(false),
-            Found::Abandoned(_) | Found::Nothing => look(&path)?,
+            Found::Abandoned(_) | Found::Nothing => self.look(&path)?,
         };
         if matches!(found, Found::Locked) {
             return Ok(false);
@@ -78,9 +79,9 @@ impl Packs {
             return Ok(false);
         }
         if let Found::Abandoned(_lock) = &found {
-            remove(&path)?;
+            self.remove(&path)?;
             if let Some(shelf) = path.parent() {
-                sync_folder(shelf)?;
+                self.sync_folder(shelf)?;
             }
         }
         shared
@@ -88,21 +89,19 @@ impl Packs {
             .write_blocking(|transaction| packs::forget(transaction, id))?;
         Ok(true)
     }
-}
 
-fn look(path: &Path) -> Result<Found> {
-    match OpenOptions::new().write(true).open(path) {
-        Ok(file) if file.try_lock().is_ok() => Ok(Found::Abandoned(file)),
-        Ok(_) => Ok(Found::Locked),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-        Err(error) => Err(StoreError::file("open", path)(error)),
+    fn look(&self, path: &Path) -> Result<Found> {
+        match self.files.open_to_lock(path) {
+            Ok(file) if file.try_lock().is_ok_and(|locked| locked) => Ok(Found::Abandoned(file)),
+            Ok(_) => Ok(Found::Locked),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(StoreError::file("open", path)(error)),
+        }
     }
-}
 
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        // Moved to its place, or removed by another sweep.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(StoreError::file("remove", path)),
+    /// Removes a file, unless it moved to its place, or another sweep removed it.
+    fn remove(&self, path: &Path) -> Result<()> {
+        let removed = self.files.remove(path);
+        removed.map_err(StoreError::file("remove", path))
     }
 }

@@ -1,6 +1,5 @@
 //! Writing a pack.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use healthimaging::ImageFrameId;
 
 use super::{MAGIC, RECORD_HEADER};
 use crate::error::{Result, StoreError};
+use crate::files::StoreFile;
 use crate::index::packs::{BlobKind, BlobPlace, PackId};
 use crate::new_id;
 use crate::shared::SharedStore;
@@ -19,7 +19,7 @@ pub(crate) struct PackWriter {
     shared: SharedStore,
     id: PackId,
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<StoreFile>,
     length: u64,
 }
 
@@ -67,7 +67,7 @@ impl PackWriter {
     pub(crate) fn finish(&mut self) -> Result<PackId> {
         let synced = self.file.flush();
         synced
-            .and_then(|()| self.file.get_ref().sync_all())
+            .and_then(|()| self.file.get_ref().sync())
             .map_err(StoreError::file("write", &self.path))?;
         self.shared.packs.publish(&self.shared, &self.id)?;
         Ok(self.id.clone())
