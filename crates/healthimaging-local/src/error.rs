@@ -49,6 +49,17 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// What is damaged, when this says that something is.
+    pub(crate) fn damage(&self) -> Option<&str> {
+        match self {
+            Self::Damaged(what) => Some(what),
+            Self::Catalogue(error) => {
+                Some(catalogue_message(error)).filter(|message| *message == DAMAGED_CATALOGUE)
+            }
+            _ => None,
+        }
+    }
+
     /// For `map_err`: a file could not be used.
     pub(crate) fn file(
         action: &'static str,
@@ -67,15 +78,12 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let message = match &error {
             StoreError::Told(_) => String::new(),
-            StoreError::Catalogue(rusqlite::Error::SqliteFailure(failure, _)) => {
-                catalogue_message(failure.code).to_owned()
-            }
-            StoreError::Catalogue(_) | StoreError::Task(_) => {
-                "the local store failed; the log says why".to_owned()
-            }
+            StoreError::Catalogue(error) => catalogue_message(error).to_owned(),
+            StoreError::Task(_) => "the local store failed; the log says why".to_owned(),
+            StoreError::File { source, .. } if is_full(source) => FULL.to_owned(),
             StoreError::File { action, source, .. } => format!(
-                "the local store could not {action} one of its files: {}",
-                source.kind()
+                "the local store could not {action} one of its files: {source}; check the disk, then try \
+                 again"
             ),
             StoreError::Damaged(what) => format!("{what}; run verify"),
             StoreError::NewerFormat { found, known } => format!(
@@ -96,15 +104,41 @@ impl From<StoreError> for Error {
     }
 }
 
-fn catalogue_message(code: rusqlite::ErrorCode) -> &'static str {
-    match code {
-        rusqlite::ErrorCode::DiskFull => "the disk of the local store is full",
-        rusqlite::ErrorCode::ReadOnly => "the folder of the local store cannot be written to",
-        rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
+const FULL: &str = "the disk of the local store is full; free space, then try again";
+/// What is told of a catalogue that cannot be understood.
+pub(crate) const DAMAGED_CATALOGUE: &str =
+    "the catalogue of the local store is damaged; restore it from a backup";
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn catalogue_message(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => FULL,
+        Some(ErrorCode::ReadOnly) => "the folder of the local store cannot be written to",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "the local store is busy with another program's work; try again"
         }
-        rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => {
-            "the catalogue of the local store is damaged; restore it from a backup"
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED_CATALOGUE,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+            "the local store could not use the file of its catalogue; check the disk and its free \
+             space, then try again"
+        }
+        None if matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) =>
+        {
+            DAMAGED_CATALOGUE
         }
         _ => "the local store failed; the log says why",
     }

@@ -1,14 +1,13 @@
 //! The background loop of a process: writes down reads, and with the store's lease takes over the work
 //! of dead processes, sweeps garbage and drops what has outlived its time.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::access;
 use crate::error::Result;
 use crate::file_lock::FileLock;
 use crate::shared::SharedStore;
-use crate::{jobs, operations};
+use crate::{jobs, operations, packs};
 
 /// How often the lease is tried, and the chores are done by who holds it.
 const ROUND: Duration = Duration::from_secs(2);
@@ -46,13 +45,11 @@ async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()>
         if lease.is_none() {
             return Ok(());
         }
-        // A process may have died between erasing and emptying the log.
-        shared.traces.store(true, Ordering::Release);
     }
     operations::pending::adopt(shared).await?;
     jobs::adopt(shared).await?;
     operations::expiry::expire(shared).await?;
-    operations::delete::clean_up(shared).await
+    packs::sweep(shared).await
 }
 
 /// Writes down when image sets were read.

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use healthimaging::{DatastoreId, ImageSetId, Resource, ResourceArn};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +24,6 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) packs: Packs,
     pub(crate) accesses: Accesses,
-    /// Whether the catalogue's log may still hold what was erased.
-    pub(crate) traces: AtomicBool,
     /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
@@ -55,7 +52,6 @@ impl Shared {
             catalogue,
             packs,
             accesses: Accesses::default(),
-            traces: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             process,

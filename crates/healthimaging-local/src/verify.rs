@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use healthimaging::model::ImageSetState;
+use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{ImageFrameId, ImageSetId, Result as PublicResult};
 use healthimaging_dicom::Document;
 use rusqlite::Connection;
 
-use crate::error::{Result, StoreError};
+use crate::error::{DAMAGED_CATALOGUE, Result, StoreError};
+use crate::index::agree;
 use crate::index::content::{self, StoredContent};
 use crate::index::image_sets::{self, ImageSetRow, VersionRow};
-use crate::index::packs::{self, BlobPlace};
+use crate::index::packs::{self, BlobPlace, PackId};
 use crate::ingest::content::unpack;
 use crate::shared::Shared;
 use crate::store::LocalStore;
@@ -61,8 +62,9 @@ pub struct Damage {
 }
 
 impl LocalStore {
-    /// Rereads everything: the catalogue's own structure, each document, each frame and other value
-    /// against its checksum, and whether each frame that a document names is there.
+    /// Rereads everything: the catalogue's own structure, each document against its checksum and against
+    /// what searches see of it, each pack from its first byte to its last, and whether each frame that a
+    /// document names is there.
     ///
     /// Damage is told in the report; an error means that the store could not be reread at all.
     pub async fn verify(
@@ -77,7 +79,10 @@ async fn verify(
     shared: &Arc<Shared>,
     progress: impl Fn(VerifyProgress) + Send,
 ) -> Result<VerifyReport> {
-    let (total, faults) = shared.catalogue.read(check_catalogue).await?;
+    let (total, faults) = match shared.catalogue.read(check_catalogue).await {
+        Err(error) => (0, vec![error.damage().map(str::to_owned).ok_or(error)?]),
+        found => found?,
+    };
     let mut report = VerifyReport {
         damaged: faults.into_iter().map(of_catalogue).collect(),
         ..VerifyReport::default()
@@ -122,12 +127,12 @@ fn check_catalogue(connection: &Connection) -> Result<(u64, Vec<String>)> {
         [],
         |row| row.get(0),
     )?;
-    let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
+    let mut statement = connection.prepare("PRAGMA integrity_check(10)")?;
     let found: Vec<String> = statement
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let faults = found.into_iter().filter(|line| line != "ok");
-    let faults = faults.map(|_| "the catalogue is damaged; restore it from a backup".to_owned());
+    let faults = faults.map(|_| DAMAGED_CATALOGUE.to_owned());
     Ok((total.try_into().unwrap_or_default(), faults.collect()))
 }
 
@@ -149,21 +154,12 @@ fn check_set(shared: &Shared, set: &ImageSetRow) -> Result<VerifyReport> {
         set: &set.id,
         report: VerifyReport::default(),
     };
-    let (versions, blobs) = shared.catalogue.read_blocking(|connection| {
-        Ok((
-            versions(connection, set.row)?,
-            packs::blobs(connection, set.row)?,
-        ))
-    })?;
-    for blob in &blobs {
-        check.blob(shared, blob)?;
-    }
-    let present: HashSet<&ImageFrameId> = blobs.iter().map(|blob| &blob.id).collect();
-    for version in &versions {
-        let stored = shared
-            .catalogue
-            .read_blocking(|connection| content::stored(connection, set.row, version));
-        check.document(version.version, stored, &present)?;
+    match check.all(shared, set.row) {
+        Ok(()) => {}
+        Err(error) => {
+            let what = error.damage().map(str::to_owned).ok_or(error)?;
+            check.damage(None, None, what);
+        }
     }
     if !check.report.damaged.is_empty() && is_going(shared, set.row)? {
         check.report.damaged.clear();
@@ -186,11 +182,21 @@ fn versions(connection: &Connection, set: i64) -> Result<Vec<VersionRow>> {
     }
 }
 
+/// Whether an image set is deleted, or is being: what several looks found says nothing then.
 fn is_going(shared: &Shared, row: i64) -> Result<bool> {
     let now = shared
         .catalogue
-        .read_blocking(|connection| image_sets::at(connection, row))?;
-    Ok(now.state != ImageSetState::Active)
+        .read_blocking(|connection| image_sets::at(connection, row));
+    match now {
+        Ok(now) => {
+            Ok(now.workflow == ImageSetWorkflowStatus::Deleting
+                || now.state == ImageSetState::Deleted)
+        }
+        // Its tombstone is gone too.
+        Err(StoreError::Told(_)) => Ok(true),
+        Err(error) if error.damage().is_some() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The check of one image set.
@@ -200,14 +206,50 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn blob(&mut self, shared: &Shared, place: &BlobPlace) -> Result<()> {
-        match shared.packs.read(place) {
-            Ok(bytes) => {
-                self.report.blobs += 1;
-                self.report.bytes += bytes.len() as u64;
+    fn all(&mut self, shared: &Shared, set: i64) -> Result<()> {
+        let (versions, packs, blobs) = shared.catalogue.read_blocking(|connection| {
+            let versions = versions(connection, set)?;
+            let packs = packs::owned(connection, set)?;
+            Ok((versions, packs, packs::blobs(connection, set)?))
+        })?;
+        for pack in packs {
+            let of_pack = blobs.iter().filter(|blob| blob.pack == pack).cloned();
+            self.pack(shared, &pack, &of_pack.collect::<Vec<_>>())?;
+        }
+        let present: HashSet<&ImageFrameId> = blobs.iter().map(|blob| &blob.id).collect();
+        for version in &versions {
+            let stored = shared
+                .catalogue
+                .read_blocking(|connection| content::stored(connection, set, version));
+            self.document(version.version, stored, &present)?;
+        }
+        self.columns(shared, set)
+    }
+
+    fn pack(&mut self, shared: &Shared, pack: &PackId, blobs: &[BlobPlace]) -> Result<()> {
+        let found = shared.packs.check(pack, blobs)?;
+        self.report.blobs += found.blobs;
+        self.report.bytes += found.bytes;
+        for (blob, message) in found.damaged {
+            self.damage(None, blob.as_ref(), message);
+        }
+        Ok(())
+    }
+
+    /// What searches see has to be what the latest document says; a damaged document is told already.
+    fn columns(&mut self, shared: &Shared, set: i64) -> Result<()> {
+        let agrees = shared.catalogue.read_blocking(|connection| {
+            let latest = image_sets::at(connection, set)?.latest_version;
+            let version = image_sets::version(connection, set, latest.into())?;
+            let stored = content::stored(connection, set, &version)?;
+            match stored.as_ref().map(unpack).transpose() {
+                Ok(Some(document)) => agree::agrees(connection, set, &document),
+                Ok(None) | Err(_) => Ok(true),
             }
-            Err(StoreError::Damaged(message)) => self.damage(None, Some(&place.id), message),
-            Err(error) => return Err(error),
+        })?;
+        if !agrees {
+            let message = "what searches find is not what the metadata says";
+            self.damage(None, None, message.to_owned());
         }
         Ok(())
     }

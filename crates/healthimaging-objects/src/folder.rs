@@ -11,6 +11,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::place::{Entry, Listed};
 
+/// Begins the name of a file that is not whole yet.
+const DRAFT: &str = ".unfinished-";
+
 /// A folder, or a single file, inside an allowed root.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -117,12 +120,27 @@ impl Folder {
                 "the output folder lies outside of the allowed folders",
             ));
         }
-        let file = tempfile::NamedTempFile::new_in(&folder).map_err(unwritable)?;
+        let file = tempfile::Builder::new().prefix(DRAFT).tempfile_in(&folder);
+        let file = file.map_err(unwritable)?;
         Ok(Draft {
             file,
             folder,
             target,
         })
+    }
+
+    /// Removes what files that were begun here, and in the folders in here, left when their process died.
+    pub(crate) fn discard_drafts(&self) -> Result<()> {
+        for entry in WalkDir::new(&self.path).max_depth(2) {
+            let Ok(entry) = entry else {
+                continue;
+            };
+            let name = entry.file_name().as_encoded_bytes();
+            if entry.file_type().is_file() && name.starts_with(DRAFT.as_bytes()) {
+                fs::remove_file(entry.path()).map_err(unwritable)?;
+            }
+        }
+        Ok(())
     }
 
     fn contains(&self, path: &Path) -> bool {
@@ -222,8 +240,14 @@ fn io_error(error: io::Error, what: &str) -> Error {
             ErrorKind::AccessDenied,
             "may not be used: permission denied",
         ),
-        io::ErrorKind::StorageFull => (ErrorKind::Internal, "cannot be written: the disk is full"),
-        _ => (ErrorKind::Internal, "cannot be used"),
+        io::ErrorKind::StorageFull => (
+            ErrorKind::Internal,
+            "cannot be written: the disk is full; free space, then try again",
+        ),
+        _ => (
+            ErrorKind::Internal,
+            "cannot be used; check the disk, then try again",
+        ),
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
 }

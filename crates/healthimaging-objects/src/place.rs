@@ -170,6 +170,18 @@ impl Place {
         writing.finish().await
     }
 
+    /// Removes what objects that were begun in this place, or in the folders right below it, left when
+    /// their process died. For places that nobody else writes to at the time.
+    pub async fn discard_drafts(&self) -> Result<()> {
+        match self {
+            Self::Bucket(_) => Ok(()),
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                blocking(move || folder.discard_drafts()).await
+            }
+        }
+    }
+
     /// Begins an object at a relative name below the prefix, to be written piece by piece.
     pub async fn create(&self, name: &str) -> Result<Writing> {
         match self {

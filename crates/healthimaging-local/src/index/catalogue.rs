@@ -52,8 +52,18 @@ impl Catalogue {
                 known: schema::FORMAT,
             });
         }
-        if found == 0 {
-            transaction.execute_batch(schema::CREATE)?;
+        let older = usize::try_from(found).map_err(|_| {
+            StoreError::Damaged("the catalogue has an impossible format".to_owned())
+        })?;
+        match older.checked_sub(1) {
+            None => transaction.execute_batch(schema::CREATE)?,
+            Some(first) => {
+                for step in schema::MIGRATIONS.iter().skip(first) {
+                    transaction.execute_batch(step)?;
+                }
+            }
+        }
+        if found < schema::FORMAT {
             transaction.pragma_update(None, "user_version", schema::FORMAT)?;
         }
         transaction.commit()?;

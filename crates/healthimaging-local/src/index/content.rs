@@ -27,6 +27,9 @@ pub(crate) struct StoredContent {
     pub(crate) document: Vec<u8>,
     /// What the document cannot hold: JSON, gzip.
     pub(crate) details: Vec<u8>,
+    /// Whether both were compared with checksums; else, from a store of format 1, unpacking them has to
+    /// show that they are sound.
+    pub(crate) checked: bool,
 }
 
 /// Adds a new image set whose version 1 is `content`, and returns its row.
@@ -93,10 +96,18 @@ pub(crate) fn complete(
 ) -> Result<()> {
     transaction
         .prepare_cached(
-            "UPDATE image_set_version SET document = ?3, details = ?4
+            "UPDATE image_set_version
+             SET document = ?3, details = ?4, document_crc32 = ?5, details_crc32 = ?6
              WHERE image_set = ?1 AND version = ?2",
         )?
-        .execute((set, version, &content.document, &content.details))?;
+        .execute((
+            set,
+            version,
+            &content.document,
+            &content.details,
+            crc32fast::hash(&content.document),
+            crc32fast::hash(&content.details),
+        ))?;
     end(transaction, set, version, workflow, Some(version), at)?;
     write_attributes(transaction, set, content)?;
     write_instances(transaction, set, &content.instances)
@@ -153,7 +164,7 @@ pub(crate) fn fail(
     image_sets::end_version(transaction, set, &ended)
 }
 
-/// The content of a version, as stored; `None` when it has none.
+/// The content of a version, as stored, compared with its checksums; `None` when it has none.
 pub(crate) fn stored(
     connection: &Connection,
     set: i64,
@@ -164,16 +175,34 @@ pub(crate) fn stored(
     };
     let content = connection
         .prepare_cached(
-            "SELECT document, details FROM image_set_version WHERE image_set = ?1 AND version = ?2",
+            "SELECT document, details, document_crc32, details_crc32
+             FROM image_set_version WHERE image_set = ?1 AND version = ?2",
         )?
         .query_row((set, holder), |row| {
-            Ok(row
+            let content = row
                 .get::<_, Option<Vec<u8>>>(0)?
-                .zip(row.get::<_, Option<Vec<u8>>>(1)?))
+                .zip(row.get::<_, Option<Vec<u8>>>(1)?);
+            let checksums: (Option<u32>, Option<u32>) = (row.get(2)?, row.get(3)?);
+            Ok(content.map(|(document, details)| (document, details, checksums)))
         })?;
-    let (document, details) = content
+    let (document, details, checksums) = content
         .ok_or_else(|| StoreError::Damaged("the metadata of a version is missing".to_owned()))?;
-    Ok(Some(StoredContent { document, details }))
+    let agrees = |bytes: &[u8], checksum: Option<u32>| {
+        checksum.is_none_or(|checksum| checksum == crc32fast::hash(bytes))
+    };
+    if !agrees(&document, checksums.0) || !agrees(&details, checksums.1) {
+        return Err(damaged());
+    }
+    Ok(Some(StoredContent {
+        document,
+        details,
+        checked: checksums.0.is_some() && checksums.1.is_some(),
+    }))
+}
+
+/// For metadata that is not as it was written.
+pub(crate) fn damaged() -> StoreError {
+    StoreError::Damaged("the metadata of a version is damaged".to_owned())
 }
 
 fn write_attributes(transaction: &Transaction<'_>, set: i64, content: &Content) -> Result<()> {

@@ -7,6 +7,7 @@ pub(crate) mod import_jobs;
 pub(crate) mod packs;
 pub(crate) mod search;
 
+pub(crate) mod agree;
 mod catalogue;
 mod schema;
 pub(crate) mod words;

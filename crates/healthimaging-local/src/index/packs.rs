@@ -127,6 +127,14 @@ pub(crate) fn blobs(connection: &Connection, image_set: i64) -> Result<Vec<BlobP
         .collect()
 }
 
+/// The packs that an image set owns.
+pub(crate) fn owned(connection: &Connection, image_set: i64) -> Result<Vec<PackId>> {
+    connection
+        .prepare_cached("SELECT id FROM pack WHERE image_set = ?1 ORDER BY row")?
+        .query_and_then([image_set], |row| Ok(PackId(row.get(0)?)))?
+        .collect()
+}
+
 /// Takes everything from an image set; its packs become garbage, which [`ownerless`] lists.
 pub(crate) fn disown(transaction: &Transaction<'_>, image_set: i64) -> Result<()> {
     transaction

@@ -1,7 +1,13 @@
-//! The tables of the catalogue, format 1.
+//! The tables of the catalogue, and how older formats become this one.
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
+
+/// What makes each older format the next one: the first entry is for a catalogue of format 1.
+pub(crate) const MIGRATIONS: [&str; 1] = ["
+    ALTER TABLE image_set_version ADD COLUMN document_crc32 INTEGER;
+    ALTER TABLE image_set_version ADD COLUMN details_crc32 INTEGER;
+"];
 
 /// Settings of every connection.
 ///
@@ -21,7 +27,8 @@ pub(crate) const SETTINGS: &str = "
 /// * A tombstone (`state = 'DELETED'`) keeps no attribute of a patient, and no row of another table
 ///   but its versions without their documents.
 /// * `image_set_version.content_version` says which version holds the content: a failed write or a
-///   revert repeats older content. NULL while a new set is being copied.
+///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
+///   the stored bytes; NULL in rows of format 1.
 /// * A `pack` without an owner is being written, or is garbage.
 /// * `pending` holds acknowledged writes that are not carried out yet; `owner` names the process
 ///   (`locks/process-<owner>.lock`) that does it.
@@ -160,6 +167,8 @@ CREATE TABLE image_set_version (
     content_version INTEGER,
     document BLOB,
     details BLOB,
+    document_crc32 INTEGER,
+    details_crc32 INTEGER,
     PRIMARY KEY (image_set, version)
 );
 

@@ -10,7 +10,7 @@ use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_dicom::{Document, InstanceDetails};
 
 use crate::error::{Result, StoreError};
-use crate::index::content::{Content, StoredContent};
+use crate::index::content::{Content, StoredContent, damaged};
 
 /// The content of a version that shows `document`.
 pub(crate) fn pack(
@@ -37,6 +37,14 @@ pub(crate) fn unpack(stored: &StoredContent) -> Result<Document> {
     Ok(Document::from_json(&unzipped(&stored.document)?, details)?)
 }
 
+/// Fails unless the stored bytes are as they were written.
+pub(crate) fn check(stored: &StoredContent) -> Result<()> {
+    if !stored.checked {
+        unzipped(&stored.document)?;
+    }
+    Ok(())
+}
+
 fn zipped(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let zipped = encoder.write_all(bytes).and_then(|()| encoder.finish());
@@ -50,10 +58,6 @@ fn unzipped(bytes: &[u8]) -> Result<Vec<u8>> {
         .read_to_end(&mut plain)
         .map_err(|_| damaged())?;
     Ok(plain)
-}
-
-fn damaged() -> StoreError {
-    StoreError::Damaged("the metadata of a version is damaged".to_owned())
 }
 
 fn unwritable(error: &dyn std::error::Error) -> StoreError {

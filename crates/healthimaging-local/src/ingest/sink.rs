@@ -3,6 +3,8 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use healthimaging::{Error, ErrorKind};
+
 use crate::error::{Result, StoreError};
 use crate::index::packs::{BlobKind, BlobPlace, PackId};
 use crate::new_id;
@@ -20,8 +22,9 @@ pub(crate) struct Sink {
 enum State {
     Empty,
     Open(PackWriter),
-    /// Writing failed: what was put before is lost too.
-    Broken,
+    /// Writing failed, for this reason: what was put before is lost too. Nothing else is told of a sink
+    /// that is sealed.
+    Broken(String),
 }
 
 /// A pack that is durable and not owned yet; keep it until it is.
@@ -48,22 +51,34 @@ impl Sink {
     ) -> Result<BlobPlace> {
         let id = new_id::image_frame_id()?;
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut writer = match mem::replace(&mut *pack, State::Broken) {
-            State::Open(writer) => writer,
-            State::Empty => PackWriter::create(&self.shared)?,
-            State::Broken => return Err(broken()),
-        };
-        let place = writer.append(&id, kind, transfer_syntax, bytes)?;
-        *pack = State::Open(writer);
-        Ok(place)
+        let appended = match mem::replace(&mut *pack, State::Broken(String::new())) {
+            State::Open(writer) => Ok(writer),
+            State::Empty => PackWriter::create(&self.shared),
+            State::Broken(why) => Err(broken(&why)),
+        }
+        .and_then(|mut writer| {
+            let place = writer.append(&id, kind, transfer_syntax, bytes)?;
+            Ok((writer, place))
+        });
+        match appended {
+            Ok((writer, place)) => {
+                *pack = State::Open(writer);
+                Ok(place)
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                *pack = State::Broken(error.message().to_owned());
+                Err(error.into())
+            }
+        }
     }
 
     /// Makes everything durable; `None` when nothing was put. Nothing can be put afterwards. Blocks.
     pub(crate) fn seal(&self) -> Result<Option<SealedPack>> {
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
-        match mem::replace(&mut *pack, State::Broken) {
+        match mem::replace(&mut *pack, State::Broken(String::new())) {
             State::Empty => Ok(None),
-            State::Broken => Err(broken()),
+            State::Broken(why) => Err(broken(&why)),
             State::Open(mut writer) => {
                 let id = writer.finish()?;
                 Ok(Some(SealedPack {
@@ -75,6 +90,6 @@ impl Sink {
     }
 }
 
-fn broken() -> StoreError {
-    StoreError::Damaged("writing frames failed before".to_owned())
+fn broken(why: &str) -> StoreError {
+    Error::new(ErrorKind::Internal, why).into()
 }

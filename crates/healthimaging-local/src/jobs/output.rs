@@ -31,8 +31,10 @@ pub(super) fn folder(uri: &ObjectUri, datastore: &DatastoreId, job: &JobId) -> R
     ObjectUri::try_from(format!("{uri}/{datastore}-DicomImport-{job}/"))
 }
 
-/// Shows that the output can be written, before the work begins.
+/// Shows that the output can be written, before the work begins. What an earlier run of the job left
+/// half-written goes.
 pub(super) async fn probe(to: &Place) -> Result<()> {
+    to.discard_drafts().await?;
     to.write(SUCCESS, Bytes::new()).await
 }
 

@@ -1,7 +1,5 @@
 //! Deleting an image set: rows, documents and frames go for good; a tombstone without patient data stays.
 
-use std::sync::atomic::Ordering;
-
 use healthimaging::model::{
     DeleteImageSetRequest, DeleteImageSetResponse, ImageSetState, ImageSetWorkflowStatus,
 };
@@ -54,17 +52,17 @@ pub(crate) async fn delete(
     })
 }
 
-/// Erases the rows of an image set but for its tombstone, and orphans its packs.
+/// Erases the rows of an image set but for its tombstone, and orphans its packs. What is left to do,
+/// by whichever process, is [`clean_up`].
 pub(crate) fn carry_out(shared: &Shared, row: i64, set: i64) -> Result<()> {
     let at = shared.now();
+    let erasing = Work::DeleteImageSet { row: set };
     shared.catalogue.write_blocking(|transaction| {
-        if pending::take(transaction, row)? {
+        if pending::replace(transaction, row, &erasing, &Work::CleanUp)? {
             erase(transaction, set, at)?;
         }
         Ok(())
-    })?;
-    shared.traces.store(true, Ordering::Release);
-    Ok(())
+    })
 }
 
 fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
@@ -74,7 +72,8 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
     transaction.execute("DELETE FROM instance WHERE image_set = ?1", [set])?;
     transaction.execute(
         "UPDATE image_set_version SET state = 'DELETED', workflow = 'DELETED', message = NULL,
-             document = NULL, details = NULL, content_version = NULL
+             document = NULL, details = NULL, document_crc32 = NULL, details_crc32 = NULL,
+             content_version = NULL
          WHERE image_set = ?1",
         [set],
     )?;
@@ -94,16 +93,15 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Removes the packs that deletions left, and what the catalogue's log may still hold of them.
-pub(crate) async fn clean_up(shared: &SharedStore) -> Result<()> {
+/// Removes the packs that a deletion left, and what the catalogue's log may still hold of them.
+///
+/// `false` when a reader of some process keeps the log: try again later.
+pub(crate) async fn clean_up(shared: &SharedStore, row: i64) -> Result<bool> {
     packs::sweep(shared).await?;
-    if !shared.traces.swap(false, Ordering::AcqRel) {
-        return Ok(());
+    let emptied = shared.catalogue.empty_log().await?;
+    if emptied {
+        let done = move |transaction: &Transaction<'_>| pending::take(transaction, row);
+        shared.catalogue.write(done).await?;
     }
-    let emptied = shared.catalogue.empty_log().await;
-    if !matches!(emptied, Ok(true)) {
-        // A reader of some process keeps the log: the keeper tries again.
-        shared.traces.store(true, Ordering::Release);
-    }
-    emptied.map(|_| ())
+    Ok(emptied)
 }

@@ -1,6 +1,7 @@
 //! What has outlived its time: tombstones, client tokens, ended jobs.
 
-use std::path::Path;
+use std::fs::DirEntry;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::TimeDelta;
@@ -10,8 +11,7 @@ use super::client_token;
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
-use crate::files::Files;
-use crate::shared::SharedStore;
+use crate::shared::{Shared, SharedStore};
 
 /// How long a deleted data store or image set is still told of. AWS does not say how long it does.
 const TOMBSTONE: TimeDelta = TimeDelta::hours(24);
@@ -53,9 +53,8 @@ pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
             .write(move |transaction| remove(transaction, at))
             .await?;
     }
-    let files = shared.config.files.clone();
-    let folder = shared.config.data_dir.join("locks");
-    tokio::task::spawn_blocking(move || remove_dead_locks(&files, &folder)).await?
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || remove_dead_locks(&shared)).await?
 }
 
 fn due(connection: &Connection, at: Millis) -> Result<bool> {
@@ -77,21 +76,38 @@ fn remove(transaction: &Transaction<'_>, at: Millis) -> Result<()> {
     Ok(())
 }
 
-fn remove_dead_locks(files: &Files, folder: &Path) -> Result<()> {
-    let entries = files
-        .list(folder)
-        .map_err(StoreError::file("list", folder))?;
-    for entry in entries {
+/// Removes the lock files of jobs that have ended, and old ones of processes; what is locked stays.
+fn remove_dead_locks(shared: &Shared) -> Result<()> {
+    let files = &shared.config.files;
+    let folder = shared.config.data_dir.join("locks");
+    let entries = files.list(&folder);
+    for entry in entries.map_err(StoreError::file("list", &folder))? {
         let name = entry.file_name();
-        let ours = name.to_string_lossy().starts_with("process-");
-        let modified = entry.metadata().and_then(|data| data.modified());
-        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if ours
-            && age.is_ok_and(|age| age > LOCK_FILE)
-            && let Some(lock) = FileLock::try_acquire(files, &entry.path())?
-        {
+        let name = name.to_string_lossy();
+        let dead = match (name.strip_prefix("job-"), name.strip_prefix("process-")) {
+            (Some(job), _) => !runs(shared, job.trim_end_matches(".lock"))?,
+            (_, Some(_)) => age(&entry).is_some_and(|age| age > LOCK_FILE),
+            _ => false,
+        };
+        if dead && let Some(lock) = FileLock::try_acquire(files, &entry.path())? {
             lock.remove()?;
         }
     }
     Ok(())
+}
+
+/// Whether a job is still to be run. One that has ended never is again, so its lock is needed no more.
+fn runs(shared: &Shared, job: &str) -> Result<bool> {
+    shared.catalogue.read_blocking(|connection| {
+        Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM import_job WHERE id = ?1 AND status IN ('SUBMITTED', 'IN_PROGRESS')",
+            )?
+            .exists([job])?)
+    })
+}
+
+fn age(entry: &DirEntry) -> Option<Duration> {
+    let modified = entry.metadata().and_then(|data| data.modified()).ok()?;
+    SystemTime::now().duration_since(modified).ok()
 }

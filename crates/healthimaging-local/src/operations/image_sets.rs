@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::index::image_sets::{self, ImageSetRow, VersionRow};
 use crate::index::packs::{self, BlobKind};
 use crate::index::{content, datastores};
+use crate::ingest::content::check;
 use crate::shared::{Shared, SharedStore};
 
 /// A set that was not read for so long is in the archive tier, as in AWS.
@@ -140,6 +141,7 @@ pub(crate) async fn metadata(
             let version = image_sets::version(connection, set.row, wanted)?;
             let stored = content::stored(connection, set.row, &version)?;
             let stored = stored.ok_or_else(|| nothing_yet(&set))?;
+            check(&stored)?;
             Ok((set.row, stored.document))
         })
         .await?;

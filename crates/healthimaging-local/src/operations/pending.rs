@@ -37,6 +37,8 @@ pub(crate) enum Work {
     Copy(CopyWork),
     /// Erases an image set.
     DeleteImageSet { row: i64 },
+    /// Removes from the disk what an erased image set left there.
+    CleanUp,
 }
 
 /// Notes a write in the transaction that acknowledges it, and returns its row for [`spawn`].
@@ -46,13 +48,30 @@ pub(crate) fn insert(
     work: &Work,
     at: Millis,
 ) -> Result<i64> {
-    let json = serde_json::to_string(work)
-        .map_err(|_| StoreError::Damaged("a write could not be noted".to_owned()))?;
     transaction.execute(
         "INSERT INTO pending (owner, work, created_at) VALUES (?1, ?2, ?3)",
-        (owner, json, at),
+        (owner, to_json(work)?, at),
     )?;
     Ok(transaction.last_insert_rowid())
+}
+
+fn to_json(work: &Work) -> Result<String> {
+    serde_json::to_string(work)
+        .map_err(|_| StoreError::Damaged("a write could not be noted".to_owned()))
+}
+
+/// Notes what is left of a write within the transaction that carries it out; `false` when somebody did.
+pub(crate) fn replace(
+    transaction: &Transaction<'_>,
+    row: i64,
+    work: &Work,
+    rest: &Work,
+) -> Result<bool> {
+    let replaced = transaction.execute(
+        "UPDATE pending SET work = ?3 WHERE row = ?1 AND work = ?2",
+        (row, to_json(work)?, to_json(rest)?),
+    )?;
+    Ok(replaced == 1)
 }
 
 /// Removes the row of a write within the transaction that carries it out; `false` when somebody did.
@@ -92,23 +111,19 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
         .await
         .map_err(StoreError::from)
         .flatten();
-    match done {
-        Ok(Aftermath::Nothing) => true,
-        Ok(Aftermath::Erased) => {
-            if let Err(error) = delete::clean_up(shared).await {
-                tracing::warn!(%error, "erased bytes are still on the disk; they are removed later");
-            }
-            true
-        }
-        Err(error) => {
-            tracing::error!(
-                row,
-                ?error,
-                "an acknowledged write could not be ended; it is tried again"
-            );
-            false
-        }
-    }
+    let ended = match done {
+        Ok(Aftermath::Nothing) => Ok(true),
+        Ok(Aftermath::CleanUp) => delete::clean_up(shared, row).await,
+        Err(error) => Err(error),
+    };
+    ended.unwrap_or_else(|error| {
+        tracing::error!(
+            row,
+            ?error,
+            "an acknowledged write could not be ended; it is tried again"
+        );
+        false
+    })
 }
 
 /// What is left to do once a write is carried out.
@@ -116,8 +131,8 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
 pub(crate) enum Aftermath {
     /// Nothing.
     Nothing,
-    /// Rows were erased: their packs and traces in the log have to go.
-    Erased,
+    /// Rows were erased: their packs and traces in the log have to go, and then the noted work.
+    CleanUp,
 }
 
 fn carry_out_blocking(shared: &SharedStore, row: i64) -> Result<Aftermath> {
@@ -137,8 +152,9 @@ fn carry_out_blocking(shared: &SharedStore, row: i64) -> Result<Aftermath> {
         Work::Copy(work) => copy::carry_out(shared, row, &work)?,
         Work::DeleteImageSet { row: set } => {
             delete::carry_out(shared, row, set)?;
-            return Ok(Aftermath::Erased);
+            return Ok(Aftermath::CleanUp);
         }
+        Work::CleanUp => return Ok(Aftermath::CleanUp),
     }
     Ok(Aftermath::Nothing)
 }

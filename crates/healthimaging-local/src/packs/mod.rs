@@ -7,6 +7,7 @@
 //! leaves behind is either in `incoming` and not locked, or known to the catalogue and owned by
 //! nobody: [`sweep`] removes both. A copied set may own a hard link.
 
+mod check;
 mod sweep;
 mod writer;
 

@@ -1,0 +1,152 @@
+//! Rereading whole packs, what the catalogue does not name included.
+
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+
+use healthimaging::ImageFrameId;
+
+use super::{MAGIC, Packs, RECORD_HEADER, missing_or};
+use crate::error::{Result, StoreError};
+use crate::files::StoreFile;
+use crate::index::packs::{BlobPlace, PackId};
+
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
+
+/// What the check of a pack found.
+#[derive(Debug, Default)]
+pub(crate) struct PackCheck {
+    /// Blobs that the catalogue names, and that are as they were written.
+    pub(crate) blobs: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// What is wrong, and with which blob.
+    pub(crate) damaged: Vec<(Option<ImageFrameId>, String)>,
+}
+
+impl Packs {
+    /// Rereads a pack from its first byte to its last. `blobs` are those that the catalogue names, by
+    /// their offsets. Blocks.
+    pub(crate) fn check(&self, id: &PackId, blobs: &[BlobPlace]) -> Result<PackCheck> {
+        let mut check = PackCheck::default();
+        for blob in blobs {
+            match self.read(blob) {
+                Ok(bytes) => {
+                    check.blobs += 1;
+                    check.bytes += bytes.len() as u64;
+                }
+                Err(error) => check
+                    .damaged
+                    .push((Some(blob.id.clone()), unreadable(error)?)),
+            }
+        }
+        match self.check_between(id, blobs) {
+            Ok(true) => {}
+            Ok(false) => check.damage("a file with stored frames is damaged outside of its frames"),
+            // Told of each blob already, but for a pack of which nothing is named.
+            Err(StoreError::Damaged(what)) if blobs.is_empty() => check.damage(&what),
+            Err(StoreError::Damaged(_)) => {}
+            Err(error) => {
+                let what = unreadable(error)?;
+                check.damage(&what);
+            }
+        }
+        Ok(check)
+    }
+
+    /// Rereads what lies before, between and behind blobs: the head, and records that nothing names
+    /// because a later file of the same import replaced them.
+    fn check_between(&self, id: &PackId, blobs: &[BlobPlace]) -> Result<bool> {
+        let path = self.path(id);
+        let file = self.files.open(&path);
+        let file = file.map_err(|error| missing_or(error, &path))?;
+        let length = file.length().map_err(StoreError::file("read", &path))?;
+        let mut gaps = Gaps {
+            file: BufReader::with_capacity(PIECE, file),
+        };
+        let walked = gaps.walk(length, blobs);
+        walked.map_err(StoreError::file("read", &path))
+    }
+}
+
+impl PackCheck {
+    fn damage(&mut self, what: &str) {
+        self.damaged.push((None, what.to_owned()));
+    }
+}
+
+/// What an error says of the bytes on the disk; other errors are passed on.
+fn unreadable(error: StoreError) -> Result<String> {
+    match error {
+        StoreError::Damaged(what) => Ok(what),
+        StoreError::File { .. } => Ok("a file with stored frames cannot be read".to_owned()),
+        other => Err(other),
+    }
+}
+
+struct Gaps {
+    file: BufReader<StoreFile>,
+}
+
+impl Gaps {
+    fn walk(&mut self, length: u64, blobs: &[BlobPlace]) -> io::Result<bool> {
+        let mut magic = [0; MAGIC.len()];
+        if length < magic.len() as u64 {
+            return Ok(false);
+        }
+        self.file.read_exact(&mut magic)?;
+        let mut sound = magic == *MAGIC;
+        let mut position = magic.len() as u64;
+        for blob in blobs {
+            let Some(start) = blob.offset.checked_sub(RECORD_HEADER as u64) else {
+                return Ok(false);
+            };
+            sound &= self.records(position, start.min(length))?;
+            position = blob.offset.saturating_add(blob.length);
+        }
+        Ok(self.records(position, length)? && sound)
+    }
+
+    /// Whether there are whole records from one position to another, and nothing else.
+    fn records(&mut self, mut position: u64, end: u64) -> io::Result<bool> {
+        let mut header = [0; RECORD_HEADER];
+        while position < end {
+            if end - position < header.len() as u64 {
+                return Ok(false);
+            }
+            self.file.seek(SeekFrom::Start(position))?;
+            self.file.read_exact(&mut header)?;
+            let (length, crc32) = (number(&header[..8]), number(&header[8..12]));
+            position += header.len() as u64;
+            if length > end - position {
+                return Ok(false);
+            }
+            if u64::from(self.crc32(length)?) != crc32 {
+                return Ok(false);
+            }
+            position += length;
+        }
+        Ok(position == end)
+    }
+
+    fn crc32(&mut self, length: u64) -> io::Result<u32> {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut left = length;
+        while left > 0 {
+            let piece = self.file.fill_buf()?;
+            let read = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            hasher.update(piece.get(..read).unwrap_or_default());
+            self.file.consume(read);
+            left -= read as u64;
+        }
+        Ok(hasher.finalize())
+    }
+}
+
+/// Little endian.
+fn number(bytes: &[u8]) -> u64 {
+    let digits = bytes.iter().rev();
+    digits.fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
