@@ -10,10 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use healthimaging::Error;
-use healthimaging_tools::{Answer, Ask, Consent, error_document};
+use healthimaging_tools::{Answer, Ask, Consent, Progress, error_document};
+use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
 use super::Outcome;
+use super::serve::stop_signal;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::terminal;
@@ -47,11 +49,25 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         Consent::Ask(Arc::new(Nobody))
     };
     let backend = Backend::open(config).await?;
-    let called = backend
-        .server(config)?
-        .call(&arguments.tool, parsed, consent)
-        .await;
+    let server = backend.server(config)?;
+    let bar = terminal::progress_bar("{spinner} {msg}");
+    let told = Arc::new(Told(bar.clone()));
+    let called = tokio::select! {
+        called = server.call_to_end(&arguments.tool, parsed, consent, Some(told)) => Ok(called),
+        heard = stop_signal() => Err(heard),
+    };
+    bar.finish_and_clear();
     backend.close().await;
+    let called = match called {
+        Ok(called) => called,
+        Err(heard) => {
+            heard.context("signals cannot be heard")?;
+            bail!(
+                "stopped; a job that was started goes on when the store is used next (`call list_jobs` \
+                 shows it, `call cancel_job` ends it)"
+            );
+        }
+    };
     let (document, outcome) = match called {
         Ok(answer) => (
             set_apart(answer, arguments.output.as_deref())?,
@@ -104,6 +120,17 @@ fn parse(json: &str) -> Result<Map<String, Value>> {
         Ok(Value::Object(arguments)) => Ok(arguments),
         Ok(_) => bail!("the arguments must be one JSON object, such as '{{\"max_results\": 5}}'"),
         Err(error) => bail!("the arguments are not JSON: {error}"),
+    }
+}
+
+/// Shows how far a call is, on a terminal.
+struct Told(ProgressBar);
+
+#[async_trait]
+impl Progress for Told {
+    async fn report(&self, _: f64, _: Option<f64>, message: String) {
+        self.0.set_message(message);
+        self.0.tick();
     }
 }
 

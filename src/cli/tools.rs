@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use healthimaging_tools::{Effect, ToolEntry};
+use healthimaging_tools::ToolEntry;
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -29,7 +29,11 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
         let first = description
             .split_once(". ")
             .map_or(description.as_str(), |(first, _)| first);
-        terminal::result(&format!("{:28} {:9} {first}", tool.name, word(tool.effect)))?;
+        terminal::result(&format!(
+            "{:28} {:9} {first}",
+            tool.name,
+            tool.effect.as_str()
+        ))?;
     }
     Ok(Outcome::Done)
 }
@@ -39,17 +43,9 @@ fn document(tool: &ToolEntry) -> Value {
     json!({
         "name": tool.name,
         "title": tool.title,
-        "effect": word(tool.effect),
+        "effect": tool.effect.as_str(),
         "description": definition.description,
         "input_schema": definition.input_schema,
         "output_schema": definition.output_schema,
     })
-}
-
-fn word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Reads => "reads",
-        Effect::Writes => "writes",
-        Effect::Destroys => "destroys",
-    }
 }

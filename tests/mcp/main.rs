@@ -5,6 +5,11 @@
     reason = "a test that cannot go on has to fail"
 )]
 
+mod held;
+mod help;
+mod long;
+mod plain;
+mod transcript;
 mod wire;
 mod work;
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::program;
@@ -12,34 +13,41 @@ use crate::program;
 /// Longer than any answer takes; a server that does not answer fails the test, not the run.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-struct Wire {
+pub(crate) struct Wire {
     child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Wire {
     fn open(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = program(folder.path()).args(arguments).spawn().unwrap();
+        let mut command = program(folder.path());
+        command.args(arguments);
+        Self::over(folder, command)
+    }
+
+    /// Starts the program that has its data in `folder`.
+    pub(crate) fn over(folder: TempDir, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         Self {
             child,
             input,
             output,
-            _folder: folder,
+            folder,
         }
     }
 
-    async fn send(&mut self, line: &str) {
+    pub(crate) async fn send(&mut self, line: &str) {
         self.input.write_all(line.as_bytes()).await.unwrap();
         self.input.write_all(b"\n").await.unwrap();
     }
 
     /// The next line, which has to be a message of the protocol.
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         let line = timeout(PATIENCE, self.output.next_line())
             .await
             .unwrap()
@@ -51,7 +59,7 @@ impl Wire {
     }
 
     /// The answer to a request.
-    async fn ask(&mut self, request: Value) -> Value {
+    pub(crate) async fn ask(&mut self, request: Value) -> Value {
         self.send(&request.to_string()).await;
         loop {
             let message = self.next().await;
@@ -61,7 +69,7 @@ impl Wire {
         }
     }
 
-    async fn initialize(&mut self) -> Value {
+    pub(crate) async fn initialize(&mut self) -> Value {
         let answer = self
             .ask(json!({
                 "jsonrpc": "2.0", "id": 0, "method": "initialize",
@@ -78,14 +86,14 @@ impl Wire {
     }
 
     /// Hangs up; the program has to end by itself, and well.
-    async fn hang_up(mut self) {
+    pub(crate) async fn hang_up(mut self) {
         drop(self.input);
         let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         assert!(status.success(), "{status}");
     }
 }
 
-fn request(id: u32, method: &str, params: &Value) -> Value {
+pub(crate) fn request(id: u32, method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 

@@ -19,24 +19,24 @@ const ARCHIVE: Archive = Archive {
     noise: 18.0,
 };
 
-struct Assistant(Client);
+pub(crate) struct Assistant(pub(crate) Client);
 
 impl Assistant {
-    async fn try_call(&self, tool: &str, arguments: Value) -> ToolAnswer {
+    pub(crate) async fn try_call(&self, tool: &str, arguments: Value) -> ToolAnswer {
         let Value::Object(arguments) = arguments else {
             panic!("not an object");
         };
         self.0.call_tool(tool, arguments).await.unwrap()
     }
 
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
         let answer = self.try_call(tool, arguments).await;
         assert!(!answer.is_error, "{tool}: {}", answer.text);
         answer.structured
     }
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 

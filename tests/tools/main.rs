@@ -9,9 +9,11 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod bad;
 mod correct;
 mod erase;
 mod export;
+mod hidden;
 mod hierarchy;
 mod jobs;
 mod pictures;
@@ -46,6 +48,14 @@ macro_rules! cases {
                 a_job_is_started_once_a_token,
                 what_is_exported_and_imported_again_is_the_same,
             }
+            bad {
+                one_wrong_argument_is_refused_by_every_tool,
+                ids_that_nothing_has_are_not_found,
+                tokens_of_another_listing_are_refused,
+                a_confirmation_is_good_for_one_plan,
+                a_plan_that_no_longer_holds_is_refused,
+                criteria_are_read_to_the_last_key,
+            }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
                 a_frame_is_named_by_its_instance_and_number,
@@ -74,6 +84,9 @@ macro_rules! cases {
                 what_may_not_be_read_is_not_stored,
                 an_image_set_is_copied_into_another_data_store,
                 a_part_of_an_image_set_is_copied_into_another_data_store,
+            }
+            hidden {
+                what_is_hidden_is_shown_and_finds_what_it_came_from,
             }
             hierarchy {
                 a_patient_has_studies_and_series,

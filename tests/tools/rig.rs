@@ -24,6 +24,7 @@ pub(crate) type Open = fn(Opening) -> BoxFuture<'static, BackEnd>;
 /// A server over a store of its own.
 pub(crate) struct Rig {
     pub(crate) server: Server,
+    ledger: Ledger,
     folder: TempDir,
 }
 
@@ -38,14 +39,18 @@ pub(crate) const ARCHIVE: Archive = Archive {
     noise: 18.0,
 };
 
+fn server(ledger: &Ledger, confirm: Confirm) -> Server {
+    let options = ServerOptions {
+        offer: Offer::All,
+        confirm,
+        backend: "A store for tests.".to_owned(),
+    };
+    Server::new(ledger.clone(), options).unwrap()
+}
+
 impl Rig {
     /// A rig with an empty store; what is planned is done at once.
     pub(crate) async fn new(open: Open) -> Self {
-        Self::asking(open, Confirm::Never).await
-    }
-
-    /// A rig that confirms as told.
-    pub(crate) async fn asking(open: Open, confirm: Confirm) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let allowed = folder.path().join("objects");
         std::fs::create_dir(&allowed).unwrap();
@@ -65,13 +70,17 @@ impl Rig {
         };
         let tools = Tools { back_end, objects };
         let ledger = Ledger::open(config, tools).unwrap();
-        let options = ServerOptions {
-            offer: Offer::All,
-            confirm,
-            backend: "A store for tests.".to_owned(),
-        };
-        let server = Server::new(ledger, options).unwrap();
-        Self { server, folder }
+        Self {
+            server: server(&ledger, Confirm::Never),
+            ledger,
+            folder,
+        }
+    }
+
+    /// The same, where what is planned needs a token.
+    pub(crate) fn confirming(mut self) -> Self {
+        self.server = server(&self.ledger, Confirm::Auto);
+        self
     }
 
     /// The folder that `file://` may touch.

@@ -7,15 +7,15 @@ use healthimaging::model::{
     DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
     GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest, GetDicomImportJobResponse,
     GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
-    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ListDatastoresRequest,
-    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
-    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, SearchImageSetsRequest, SearchImageSetsResponse,
-    StartDicomImportJobRequest, StartDicomImportJobResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetCount,
+    ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
+    ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, SearchImageSetsRequest,
+    SearchImageSetsResponse, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
     UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
-use healthimaging::{Error, HealthImaging, Limits, ObjectUri, Result};
+use healthimaging::{DatastoreId, Error, HealthImaging, Limits, ObjectUri, Result};
 
 use crate::config::Aws;
 use crate::convert::{datastores, image_sets, imports, page_size, search, unbuilt};
@@ -26,6 +26,10 @@ use crate::limits::LIMITS;
 impl HealthImaging for Aws {
     fn limits(&self) -> Limits {
         LIMITS
+    }
+
+    async fn count_image_sets(&self, _: DatastoreId) -> Result<Option<ImageSetCount>> {
+        Ok(None)
     }
 
     async fn create_datastore(

@@ -10,17 +10,18 @@ use healthimaging::model::{
     DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
     GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
     GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
-    GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
-    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
-    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
-    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
-    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
-    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
-    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    GetImageSetResponse, ImageSetCount, InstanceMetadataRequest, ListDatastoresRequest,
+    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
+    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
+    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
 };
-use healthimaging::{DicomWeb, HealthImaging, Limits, Result};
+use healthimaging::{DatastoreId, DicomWeb, HealthImaging, Limits, Result};
 
 use crate::config::LocalConfig;
 use crate::error::StoreError;
@@ -91,6 +92,8 @@ delegate! {
             Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None, factor: 1.0 }
         }
     }
+    count_image_sets: DatastoreId => Option<ImageSetCount>,
+        operations::search::count;
     create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
         operations::datastores::create;
     get_datastore: GetDatastoreRequest => GetDatastoreResponse,

@@ -9,12 +9,26 @@ use serde_json::Value;
 
 use healthimaging::{Error, Result};
 
+use crate::schema;
 use crate::tool::Arguments;
 
-/// Reads arguments; an error names the argument and what is allowed, and does not repeat the value.
-pub(crate) fn parse<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
+/// Reads the arguments of a tool; an error names the argument and what is allowed, and does not repeat
+/// the value.
+pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> Result<T> {
+    // Serde takes a list for an object whose fields come in order, which nobody means.
+    if let Some(path) = schema::list_for_object::<T>(&arguments) {
+        return Err(Error::validation(format!(
+            "`{}`: invalid type, expected an object, not a list",
+            brief(&path)
+        )));
+    }
+    read(arguments)
+}
+
+/// Reads an object, with the same errors.
+pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
     serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
-        let path = error.path().to_string();
+        let path = brief(&error.path().to_string());
         let words = without_value(&error.into_inner().to_string());
         if path == "." || words.contains(&path) {
             Error::validation(words)
@@ -22,6 +36,17 @@ pub(crate) fn parse<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
             Error::validation(format!("`{path}`: {words}"))
         }
     })
+}
+
+/// Longest name of the caller's own that an error repeats.
+const LONGEST_NAME: usize = 80;
+
+/// A name that the caller made up may have any length.
+fn brief(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
 }
 
 /// What is wrong, without the value that is wrong: it may be patient data.
@@ -32,6 +57,11 @@ fn without_value(words: &str) -> String {
         "unknown variant ",
         "invalid length ",
     ];
+    if let Some(rest) = words.strip_prefix("unknown field `")
+        && let Some((name, expected)) = rest.rsplit_once("`, expected ")
+    {
+        return format!("unknown field `{}`, expected {expected}", brief(name));
+    }
     for fault in REPEATS_VALUE {
         if let Some(rest) = words.strip_prefix(fault)
             && let Some((_, expected)) = rest.rsplit_once(", expected ")

@@ -1,7 +1,11 @@
 //! A small client that starts a server as a child process and talks to it, as assistants do.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rmcp::ServiceExt as _;
-use rmcp::model::{CallToolRequestParams, ReadResourceRequestParams, ResourceContents};
+use rmcp::model::{
+    CallToolRequestParams, ImageContent, ReadResourceRequestParams, ResourceContents,
+};
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::TokioChildProcess;
 use serde_json::Value;
@@ -9,7 +13,7 @@ use tokio::process::Command;
 
 use healthimaging::{Error, ErrorKind, Result};
 
-use crate::tool::Arguments;
+use crate::tool::{Arguments, Image};
 
 /// A client of one server process, which ends with it. It cannot ask its user anything.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct ToolAnswer {
     pub structured: Value,
     /// The text blocks, one a line.
     pub text: String,
+    /// The pictures.
+    pub images: Vec<Image>,
     /// Whether it is an error.
     pub is_error: bool,
 }
@@ -97,7 +103,9 @@ impl Client {
         let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let result = self.0.call_tool(request).await.map_err(failed)?;
         let texts = result.content.iter().filter_map(|block| block.as_text());
+        let images = result.content.iter().filter_map(|block| block.as_image());
         Ok(ToolAnswer {
+            images: images.map(picture).collect::<Result<_>>()?,
             structured: result.structured_content.unwrap_or_default(),
             text: texts
                 .map(|block| block.text.as_str())
@@ -113,6 +121,16 @@ impl Client {
         ended.map_err(|error| Error::internal("the server did not end well", error))?;
         Ok(())
     }
+}
+
+fn picture(block: &ImageContent) -> Result<Image> {
+    let data = STANDARD
+        .decode(&block.data)
+        .map_err(|error| Error::internal("the picture is not base64", error))?;
+    Ok(Image {
+        data,
+        media_type: block.mime_type.clone(),
+    })
 }
 
 fn failed(error: ServiceError) -> Error {

@@ -107,7 +107,7 @@ impl Asked {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), arguments.shift_remove(name)?)))
             .collect();
-        crate::arguments::parse(own)
+        crate::arguments::read(own)
     }
 }
 

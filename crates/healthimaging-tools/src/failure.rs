@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use healthimaging::{Error, ErrorKind};
 
+use crate::visible;
+
 /// The error as a caller reads it; its source stays in the log.
 pub fn error_document(error: &Error) -> Map<String, Value> {
     let mut document = Map::new();
@@ -12,7 +14,10 @@ pub fn error_document(error: &Error) -> Map<String, Value> {
         "type".to_owned(),
         Value::from(error.kind().public_type().as_str()),
     );
-    document.insert("message".to_owned(), Value::from(error.message()));
+    document.insert(
+        "message".to_owned(),
+        Value::from(visible::shown(error.message())),
+    );
     if let Some(code) = error.code() {
         document.insert("code".to_owned(), Value::from(code));
     }

@@ -20,6 +20,7 @@ mod server;
 mod tool;
 mod tools;
 mod transport;
+mod visible;
 mod wait;
 
 pub use client::{Client, ServerIntroduction, ToolAnswer};
@@ -27,7 +28,7 @@ pub use confirm::{Ask, Confirm, Consent, Round};
 pub use context::Progress;
 pub use failure::error_document;
 pub use server::{Offer, Server, ServerOptions};
-pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, ToolEntry};
+pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, Subject, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;
 pub use transport::{HttpOptions, http_service, serve, serve_stdio};

@@ -67,6 +67,16 @@ fn add_properties<const N: usize>(schema: &mut Map<String, Value>, added: [(&str
 }
 
 fn schema_of<T: JsonSchema>(flow: Flow) -> Map<String, Value> {
+    let mut schema = whole_schema_of::<T>(flow);
+    tidy(&mut schema, flow, 0);
+    match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+/// The schema as it is derived, every part in its place.
+fn whole_schema_of<T: JsonSchema>(flow: Flow) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -75,14 +85,77 @@ fn schema_of<T: JsonSchema>(flow: Flow) -> Map<String, Value> {
         Flow::In => settings.for_deserialize(),
         Flow::Out => settings.for_serialize(),
     };
-    let mut schema = settings
+    settings
         .into_generator()
         .into_root_schema_for::<T>()
-        .to_value();
-    tidy(&mut schema, flow, 0);
-    match schema {
-        Value::Object(schema) => schema,
-        _ => Map::new(),
+        .to_value()
+}
+
+/// Where arguments have a list in the place of something else.
+pub(crate) fn list_for_object<T: JsonSchema>(arguments: &Map<String, Value>) -> Option<String> {
+    // Most calls have no list, and need no schema.
+    if !arguments.values().any(has_list) {
+        return None;
+    }
+    let schema = whole_schema_of::<T>(Flow::In);
+    let mut places = arguments.iter();
+    places.find_map(|(name, value)| misplaced_list(property(&schema, name)?, value, name))
+}
+
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(object) => object.values().any(has_list),
+        _ => false,
+    }
+}
+
+fn property<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    schema.get("properties")?.get(name)
+}
+
+fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<String> {
+    let schema = only_branch(schema);
+    match value {
+        Value::Array(_) if !takes_list(schema) => Some(path.to_owned()),
+        Value::Array(items) => {
+            let of_items = schema.get("items")?;
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| misplaced_list(of_items, item, &format!("{path}[{at}]")))
+        }
+        Value::Object(object) => object.iter().find_map(|(name, inner)| {
+            misplaced_list(property(schema, name)?, inner, &format!("{path}.{name}"))
+        }),
+        _ => None,
+    }
+}
+
+/// Alternatives of a schema.
+fn branches(schema: &Value) -> Option<&Vec<Value>> {
+    ["anyOf", "oneOf"]
+        .into_iter()
+        .find_map(|key| schema.get(key)?.as_array())
+}
+
+/// What may be left out is this or `null`.
+fn only_branch(schema: &Value) -> &Value {
+    let is_null = |branch: &&Value| branch.get("type") == Some(&json!("null"));
+    let Some(branches) = branches(schema) else {
+        return schema;
+    };
+    let mut others = branches.iter().filter(|branch| !is_null(branch));
+    match (others.next(), others.next()) {
+        (Some(only), None) => only,
+        _ => schema,
+    }
+}
+
+fn takes_list(schema: &Value) -> bool {
+    match (schema.get("type"), branches(schema)) {
+        (Some(Value::String(name)), _) => name == "array",
+        (Some(Value::Array(names)), _) => names.contains(&json!("array")),
+        (_, Some(branches)) => branches.iter().any(takes_list),
+        _ => true,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::context::{Caller, Context, PATIENCE, Progress};
 use crate::failure;
 use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
 use crate::tools::TOOLS;
+use crate::visible;
 
 /// Which tools a server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,6 +72,22 @@ pub(crate) enum Outcome {
     Answer(Answer),
     /// A person has to agree first; `state` comes back with the reply.
     Question { question: String, state: String },
+}
+
+impl Outcome {
+    /// As it leaves: with nothing in it that cannot be seen.
+    fn shown(self) -> Self {
+        match self {
+            Self::Answer(mut answer) => {
+                answer.structured.values_mut().for_each(visible::show);
+                Self::Answer(answer)
+            }
+            Self::Question { question, state } => Self::Question {
+                question: visible::shown(&question).into_owned(),
+                state,
+            },
+        }
+    }
 }
 
 impl Server {
@@ -170,10 +187,11 @@ impl Server {
     pub(crate) async fn dispatch(
         &self,
         tool: &'static ToolEntry,
-        arguments: Arguments,
+        mut arguments: Arguments,
         consent: Consent,
         caller: Caller,
     ) -> Result<Outcome> {
+        visible::read_arguments(&mut arguments);
         let changed = self.0.datastores_changed.clone();
         let context = Context::new(self.0.ledger.clone(), caller, changed);
         let outcome = match tool.run {
@@ -183,7 +201,7 @@ impl Server {
         if let Err(error) = &outcome {
             failure::log(tool.name, error);
         }
-        outcome
+        outcome.map(Outcome::shown)
     }
 
     async fn planned(
@@ -212,7 +230,7 @@ impl Server {
         )? {
             Decision::Go => {}
             Decision::AskNow(ask) => {
-                if !ask.ask(&plan.question()).await? {
+                if !ask.ask(&visible::shown(&plan.question())).await? {
                     return Err(confirm::declined());
                 }
                 // A person takes time; others may have changed what was planned.

@@ -32,6 +32,57 @@ pub enum Effect {
     Destroys,
 }
 
+impl Effect {
+    /// The word for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Writes => "writes",
+            Self::Destroys => "destroys",
+        }
+    }
+}
+
+/// What a tool is about; the documentation lists the tools by it, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Data stores.
+    Datastores,
+    /// Bringing files in and taking them out.
+    Transfer,
+    /// Finding image sets.
+    Search,
+    /// Patients, studies and series, as image sets add up to them.
+    Hierarchy,
+    /// One image set.
+    ImageSets,
+    /// Correcting many image sets at once.
+    Correct,
+    /// Erasing, wherever it is.
+    Erase,
+    /// The jobs of this server.
+    Jobs,
+    /// Tags.
+    Tags,
+}
+
+impl Subject {
+    /// The words for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Datastores => "data stores",
+            Self::Transfer => "import and export",
+            Self::Search => "search",
+            Self::Hierarchy => "patients, studies, series",
+            Self::ImageSets => "image sets",
+            Self::Correct => "correcting",
+            Self::Erase => "erasing",
+            Self::Jobs => "jobs of this server",
+            Self::Tags => "tags",
+        }
+    }
+}
+
 /// A tool that acts when it is called.
 pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     /// Name on the wire.
@@ -125,7 +176,7 @@ pub struct Image {
     /// The file.
     pub data: Vec<u8>,
     /// Its media type.
-    pub media_type: &'static str,
+    pub media_type: String,
 }
 
 impl fmt::Debug for Image {
@@ -180,6 +231,8 @@ pub struct ToolEntry {
     pub title: &'static str,
     /// Arguments of a usual call, in JSON.
     pub example: &'static str,
+    /// What it is about.
+    pub subject: Subject,
     /// What it does to the data.
     pub effect: Effect,
     pub(crate) run: Run,
@@ -189,7 +242,7 @@ pub struct ToolEntry {
 
 impl ToolEntry {
     /// The entry of a tool that acts when it is called.
-    pub(crate) const fn of<T: Tool>() -> Self {
+    pub(crate) const fn of<T: Tool>(subject: Subject) -> Self {
         const {
             assert!(
                 !matches!(T::EFFECT, Effect::Destroys),
@@ -200,6 +253,7 @@ impl ToolEntry {
             name: T::NAME,
             title: T::TITLE,
             example: T::EXAMPLE,
+            subject,
             effect: T::EFFECT,
             run: Run::Direct(call::<T>),
             definition: schema::definition::<T, T::Output>,
@@ -208,11 +262,12 @@ impl ToolEntry {
     }
 
     /// The entry of a tool that is confirmed first.
-    pub(crate) const fn planned<T: PlannedTool>() -> Self {
+    pub(crate) const fn planned<T: PlannedTool>(subject: Subject) -> Self {
         Self {
             name: T::NAME,
             title: T::TITLE,
             example: T::EXAMPLE,
+            subject,
             effect: T::EFFECT,
             run: Run::Planned(make_plan::<T>, carry_out::<T>),
             definition: schema::planned_definition::<T, T::Output>,

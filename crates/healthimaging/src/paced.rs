@@ -11,21 +11,23 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::dicomweb::DicomWeb;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::DatastoreId;
 use crate::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
     DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
     DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
     GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
     GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
-    GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
-    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
-    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
-    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
-    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
-    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
-    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    GetImageSetResponse, ImageSetCount, InstanceMetadataRequest, ListDatastoresRequest,
+    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
+    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
+    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
 };
 use crate::operation::{Limits, Operation, Rate};
 use crate::service::HealthImaging;
@@ -260,6 +262,9 @@ paced! {
             factor: self.pace.factor,
             ..self.inner.limits()
         }
+    }
+    async fn count_image_sets(&self, datastore_id: DatastoreId) -> Result<Option<ImageSetCount>> {
+        self.inner.count_image_sets(datastore_id).await
     }
 }
 

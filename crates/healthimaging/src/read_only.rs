@@ -6,21 +6,23 @@ use async_trait::async_trait;
 
 use crate::dicomweb::DicomWeb;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::DatastoreId;
 use crate::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
     DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
     DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
     GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
     GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
-    GetImageSetResponse, InstanceMetadataRequest, ListDatastoresRequest, ListDatastoresResponse,
-    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
-    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
-    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
-    SearchImageSetsRequest, SearchImageSetsResponse, SeriesMetadataRequest,
-    StartDicomImportJobRequest, StartDicomImportJobResponse, StoreInstancesRequest,
-    StoreInstancesResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    GetImageSetResponse, ImageSetCount, InstanceMetadataRequest, ListDatastoresRequest,
+    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
+    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
+    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
 };
 use crate::operation::Limits;
 use crate::service::HealthImaging;
@@ -67,6 +69,7 @@ macro_rules! gate {
 gate! {
     HealthImaging;
     reads {
+        count_image_sets: DatastoreId => Option<ImageSetCount>,
         get_datastore: GetDatastoreRequest => GetDatastoreResponse,
         list_datastores: ListDatastoresRequest => ListDatastoresResponse,
         get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,

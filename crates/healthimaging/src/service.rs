@@ -5,17 +5,18 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::id::DatastoreId;
 use crate::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
     DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
     GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest, GetDicomImportJobResponse,
     GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
-    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ListDatastoresRequest,
-    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
-    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, SearchImageSetsRequest, SearchImageSetsResponse,
-    StartDicomImportJobRequest, StartDicomImportJobResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetCount,
+    ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
+    ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, SearchImageSetsRequest,
+    SearchImageSetsResponse, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
     UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use crate::operation::Limits;
@@ -32,6 +33,10 @@ use crate::operation::Limits;
 pub trait HealthImaging: Send + Sync + fmt::Debug {
     /// What this back end allows.
     fn limits(&self) -> Limits;
+
+    /// How many image sets a data store holds, deleted ones apart; `None` from a back end that can only
+    /// find out by searching. No operation of the API.
+    async fn count_image_sets(&self, datastore_id: DatastoreId) -> Result<Option<ImageSetCount>>;
 
     /// Creates a data store. The same client token with the same input answers with the first result.
     async fn create_datastore(

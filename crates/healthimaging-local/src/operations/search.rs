@@ -1,10 +1,11 @@
 //! Searching image sets.
 
-use healthimaging::Error;
 use healthimaging::model::{
-    ImageSetsMetadataSummary, Operator, SearchCriteria, SearchFilter, SearchImageSetsRequest,
-    SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder, StudyDateAndTime,
+    ImageSetCount, ImageSetsMetadataSummary, Operator, SearchCriteria, SearchFilter,
+    SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder,
+    StudyDateAndTime,
 };
+use healthimaging::{DatastoreId, Error};
 use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,18 @@ const USUAL_SORT: Sort = Sort {
 enum SortKey {
     Moment(i64),
     Text(String),
+}
+
+/// How many image sets a data store holds.
+pub(crate) async fn count(
+    shared: &SharedStore,
+    datastore_id: DatastoreId,
+) -> Result<Option<ImageSetCount>> {
+    let counted = shared.catalogue.read(move |connection| {
+        let datastore = datastores::find(connection, &datastore_id)?;
+        search::count(connection, datastore.row)
+    });
+    Ok(Some(counted.await?))
 }
 
 /// A page of image sets that match.

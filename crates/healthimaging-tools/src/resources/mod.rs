@@ -1,6 +1,7 @@
 //! Resources: data stores, image sets, their metadata and frames, under `healthimaging://`.
 
 mod complete;
+mod count;
 mod place;
 
 use base64::Engine as _;
@@ -22,6 +23,8 @@ use healthimaging_workflows::document;
 
 use crate::failure::error_document;
 use crate::picture::{self, Which};
+use crate::tool::to_object;
+use crate::visible;
 
 pub(crate) use complete::complete;
 pub(crate) use place::metadata_uri;
@@ -86,7 +89,11 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
         template(uri, name, description).with_mime_type(JSON)
     };
     ListResourceTemplatesResult::with_all_items(vec![
-        json(DATASTORE, "datastore", "A data store."),
+        json(
+            DATASTORE,
+            "datastore",
+            "A data store, with how many image sets it holds.",
+        ),
         json(IMAGE_SET, "image-set", "The state of an image set."),
         json(
             METADATA,
@@ -117,7 +124,9 @@ pub(crate) async fn read(
     };
     let place = Place::of(uri).ok_or_else(missing)?;
     let contents = match read_place(service, place).await {
-        Ok(Contents::Json(text)) => ResourceContents::text(text, uri).with_mime_type(JSON),
+        Ok(Contents::Json(text)) => {
+            ResourceContents::text(visible::shown_document(text), uri).with_mime_type(JSON)
+        }
         Ok(Contents::Bytes(bytes, media_type)) => {
             ResourceContents::blob(STANDARD.encode(bytes), uri).with_mime_type(media_type)
         }
@@ -141,9 +150,16 @@ async fn read_place(service: &dyn HealthImaging, place: Place) -> Result<Content
         Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
         Place::Datastore(datastore_id) => {
             let found = service
-                .get_datastore(GetDatastoreRequest { datastore_id })
+                .get_datastore(GetDatastoreRequest {
+                    datastore_id: datastore_id.clone(),
+                })
                 .await?;
-            json!(found.datastore_properties)
+            let mut properties = to_object(&found.datastore_properties)?;
+            properties.insert(
+                "counts".to_owned(),
+                count::of(service, &datastore_id).await?,
+            );
+            Value::Object(properties)
         }
         Place::ImageSet(datastore_id, image_set_id) => {
             let request = GetImageSetRequest {

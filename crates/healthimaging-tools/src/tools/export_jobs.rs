@@ -171,8 +171,14 @@ impl Tool for ListDicomExportJobs {
     type Output = ExportJobs;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let request = GetDatastoreRequest {
+            datastore_id: datastore_id.clone(),
+        };
+        // One that does not exist has no jobs, and is a mistake.
+        context.service().get_datastore(request).await?;
         let filter = JobFilter {
-            datastore_id: Some(context.datastore(self.datastore_id).await?),
+            datastore_id: Some(datastore_id),
             job_status: self.job_status,
             tool: Some(export::TOOL.to_owned()),
         };

@@ -213,6 +213,6 @@ fn shown(located: Located, drawn: Drawn, format: PictureFormat) -> Reply<Frame> 
     };
     Reply::new(output, text).with_image(Image {
         data: drawn.file,
-        media_type: format.media_type(),
+        media_type: format.media_type().to_owned(),
     })
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, JobId, NextToken, Result};
-use healthimaging_workflows::{JobFilter, JobState};
+use healthimaging_workflows::{Job, JobFilter, JobState};
 
 use crate::arguments::MaxResults;
 use crate::context::Context;
@@ -50,7 +50,7 @@ impl Tool for GetJob {
             job.job_id, job.job_status, job.items_done, job.items_failed
         );
         let output = FoundJob {
-            job: to_object(&job)?,
+            job: told(&job)?,
             outcomes: page.items.iter().map(to_object).collect::<Result<_>>()?,
             next_token: page.next_token,
         };
@@ -58,7 +58,7 @@ impl Tool for GetJob {
     }
 }
 
-/// List the jobs of this server, newest first.
+/// List the jobs of this server, newest first, in brief.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {
@@ -95,11 +95,24 @@ impl Tool for ListJobs {
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "job", "jobs", next);
         let output = Jobs {
-            jobs: page.items.iter().map(to_object).collect::<Result<_>>()?,
+            jobs: page.items.into_iter().map(brief).collect::<Result<_>>()?,
             next_token: page.next_token,
         };
         Ok(Reply::new(output, text))
     }
+}
+
+/// A job without its report, which may be long.
+fn brief(mut job: Job) -> Result<Map<String, Value>> {
+    job.report = None;
+    told(&job)
+}
+
+/// A job, with what there is to tell of it.
+fn told(job: &Job) -> Result<Map<String, Value>> {
+    let mut told = to_object(job)?;
+    told.retain(|_, fact| !fact.is_null());
+    Ok(told)
 }
 
 /// Cancel a job of this server; what is done stays done.
@@ -125,7 +138,7 @@ impl Tool for CancelJob {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let job = context.ledger().cancel(&self.job_id).await?;
         let text = format!("Job {} is {}.", job.job_id, job.job_status);
-        let job = to_object(&job)?;
+        let job = told(&job)?;
         Ok(Reply::new(CancelledJob { job }, text))
     }
 }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use healthimaging::model::{SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse};
-use healthimaging::{DatastoreId, NextToken, Page, Result, Uid};
+use healthimaging::model::{
+    SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, StudyDateAndTime,
+};
+use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
 use healthimaging_workflows::find::{Criteria, StudyDate, Text};
 
 use crate::arguments::MaxResults;
@@ -40,6 +42,7 @@ impl Search {
     /// As many results as are wanted, joined from the service's pages.
     async fn run(self, context: &Context) -> Result<Reply<FoundImageSets>> {
         self.sieve.check()?;
+        check_days(&self.criteria)?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
         let sort = OnceLock::new();
@@ -82,6 +85,19 @@ impl Search {
         let text = format!("{counted} {image_sets_examined} looked at.");
         Ok(Reply::new(found, text))
     }
+}
+
+/// A day that the calendar does not have finds nothing, and is a mistake.
+fn check_days(criteria: &SearchCriteria) -> Result<()> {
+    let values = criteria.filters.iter().flat_map(|filter| &filter.values);
+    for value in values {
+        if let SearchValue::StudyDateAndTime(StudyDateAndTime { study_date, .. }) = value {
+            StudyDate::try_from(study_date.trim()).map_err(|error| {
+                Error::validation(format!("DICOMStudyDate {}", error.message()))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Find image sets by patient, study, series, accession number, dates or primary flag; all image

@@ -94,6 +94,9 @@ impl Tool for StoreDicomInstances {
                 "paths must name 1 to 100 files or folders",
             ));
         }
+        if self.paths.iter().any(|path| !path.is_absolute()) {
+            return Err(Error::validation("paths must be absolute"));
+        }
         let datastore_id = context.datastore(self.datastore_id).await?;
         let objects = &context.ledger().tools().objects;
         let stored = watched(context, |watch| {

@@ -18,7 +18,7 @@ use healthimaging::model::{
     DicomImportJobProperties, DicomJson, DicomTags, GetDatastoreRequest, GetDatastoreResponse,
     GetDicomImportJobRequest, GetDicomImportJobResponse, GetImageFrameRequest,
     GetImageFrameResponse, GetImageSetMetadataRequest, GetImageSetMetadataResponse,
-    GetImageSetRequest, GetImageSetResponse, ImageSetProperties, ImageSetState,
+    GetImageSetRequest, GetImageSetResponse, ImageSetCount, ImageSetProperties, ImageSetState,
     ImageSetWorkflowStatus, ImageSetsMetadataSummary, InstanceMetadataRequest, JobStatus,
     ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
     ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
@@ -210,6 +210,10 @@ impl HealthImaging for Fake {
             web_rate: None,
             factor: 1.0,
         }
+    }
+
+    async fn count_image_sets(&self, _: DatastoreId) -> Result<Option<ImageSetCount>> {
+        Ok(None)
     }
 
     async fn create_datastore(

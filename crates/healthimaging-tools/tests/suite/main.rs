@@ -7,6 +7,8 @@
 
 mod consent;
 mod fake;
+mod glossary;
 mod protocol;
+mod reference;
 mod surface;
 mod tools;

@@ -73,7 +73,7 @@ pub async fn all(
 /// What the service finds, oldest first, as it is asked for: all that match, and perhaps more.
 ///
 /// More than `ceiling` of them are a `Validation` error.
-pub(crate) fn candidates<'a>(
+pub fn candidates<'a>(
     service: &'a dyn HealthImaging,
     datastore_id: &'a DatastoreId,
     criteria: &Criteria,

@@ -38,7 +38,7 @@ pub use import::{
     StartDicomImportJobResponse,
 };
 pub use search::{
-    DicomTags, ImageSetsMetadataSummary, Operator, SearchCriteria, SearchFilter,
+    DicomTags, ImageSetCount, ImageSetsMetadataSummary, Operator, SearchCriteria, SearchFilter,
     SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder,
     StudyDateAndTime,
 };

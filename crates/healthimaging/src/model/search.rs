@@ -160,6 +160,15 @@ pub struct SearchImageSetsResponse {
     pub next_token: Option<NextToken>,
 }
 
+/// How many image sets a data store holds; those being written count, deleted ones do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImageSetCount {
+    /// All of them.
+    pub image_sets: u64,
+    /// Those of the primary hierarchy.
+    pub primary_image_sets: u64,
+}
+
 /// An image set in brief.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]

@@ -1,0 +1,182 @@
+//! Characters that nobody sees, written so that they are seen: `\u{202E}`.
+//!
+//! Text out of DICOM files may hold control characters, marks that turn the direction of text, and
+//! characters without a width, which make a text look like another one, or hide words from a person that
+//! a model reads. Answers show them as escapes; the same escape in an argument is read back as the
+//! character, so that what an answer shows finds what it was read from. Nothing that is stored changes.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::tool::Arguments;
+
+/// What begins an escape.
+const BEGIN: &str = "\\u{";
+
+/// Characters that are not seen, but for tab, line feed and carriage return.
+///
+/// The controls (C0, C1), line and paragraph separators, interlinear annotation, and what Unicode calls
+/// `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), which has the bidirectional controls.
+fn is_hidden(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' => false,
+        '\0'..='\u{1F}'
+        | '\u{7F}'..='\u{9F}'
+        | '\u{AD}'
+        | '\u{34F}'
+        | '\u{61C}'
+        | '\u{115F}'..='\u{1160}'
+        | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}'
+        | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}'
+        | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}' => true,
+        _ => false,
+    }
+}
+
+/// The text with every hidden character as an escape; what looks like an escape already is told apart by
+/// escaping its backslash, so that [`read_back`] is exact.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) && !text.contains(BEGIN) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for (at, c) in text.char_indices() {
+        let is_begin = c == '\\' && text.get(at..).is_some_and(|rest| rest.starts_with(BEGIN));
+        if is_hidden(c) || is_begin {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "{BEGIN}{:X}}}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The text that [`shown`] made this of.
+fn read_back(text: &str) -> Cow<'_, str> {
+    let mut parts = text.split(BEGIN);
+    let first = parts.next().unwrap_or_default();
+    if first.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let mut read = first.to_owned();
+    for part in parts {
+        let escape = part.split_once('}').and_then(|(digits, rest)| {
+            let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            (is_hidden(c) || c == '\\').then_some((c, rest))
+        });
+        if let Some((c, rest)) = escape {
+            read.push(c);
+            read += rest;
+        } else {
+            read += BEGIN;
+            read += part;
+        }
+    }
+    Cow::Owned(read)
+}
+
+/// Shows every text in a value.
+pub(crate) fn show(value: &mut Value) {
+    change(value, shown);
+}
+
+/// Reads every text of arguments back.
+pub(crate) fn read_arguments(arguments: &mut Arguments) {
+    arguments
+        .values_mut()
+        .for_each(|value| change(value, read_back));
+}
+
+/// A JSON document with every text in it shown.
+pub(crate) fn shown_document(document: String) -> String {
+    // Writers of JSON escape controls, and may escape any character.
+    if !document.contains(is_hidden) && !document.contains("\\u") {
+        return document;
+    }
+    match serde_json::from_str(&document) {
+        Ok(mut value) => {
+            show(&mut value);
+            value.to_string()
+        }
+        Err(_) => shown(&document).into_owned(),
+    }
+}
+
+fn change(value: &mut Value, how: fn(&str) -> Cow<'_, str>) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(changed) = how(text) {
+                *text = changed;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| change(item, how)),
+        Value::Object(object) => object.values_mut().for_each(|inner| change(inner, how)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_shown_and_read_back() {
+        for (text, wanted) in [
+            ("DOE^JANE", "DOE^JANE"),
+            ("DOE\u{202E}ENAJ", "DOE\\u{202E}ENAJ"),
+            (
+                "\u{FEFF}A\u{200B}B\u{2066}C\u{E0041}",
+                "\\u{FEFF}A\\u{200B}B\\u{2066}C\\u{E0041}",
+            ),
+            ("\u{1B}$B\u{85}\0", "\\u{1B}$B\\u{85}\\u{0}"),
+            ("line one\r\nline\ttwo", "line one\r\nline\ttwo"),
+            ("Müller 山田 Ἀγ🙂", "Müller 山田 Ἀγ🙂"),
+            ("a\\b", "a\\b"),
+            ("\\u{202E}", "\\u{5C}u{202E}"),
+            ("\\\\u{41}", "\\\\u{5C}u{41}"),
+            ("\\\u{202E}", "\\\\u{202E}"),
+        ] {
+            assert_eq!(shown(text), wanted);
+            assert_eq!(read_back(wanted), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_of_ours_stays() {
+        for text in [
+            "\\u{41}",
+            "\\u{}",
+            "\\u{202E",
+            "\\u{110000}",
+            "\\u{zz}",
+            "C:\\u\\x",
+        ] {
+            assert_eq!(read_back(text), text);
+        }
+    }
+
+    #[test]
+    fn documents_are_shown_however_they_were_written() {
+        let raw = "{\"a\":[\"x\u{202E}\"],\"b\":1.50}".to_owned();
+        let escaped = r#"{"a":["x\u202e"],"b":1.50}"#.to_owned();
+        for document in [raw, escaped] {
+            let read: Value = serde_json::from_str(&shown_document(document)).unwrap();
+            assert_eq!(read["a"][0], "x\\u{202E}");
+        }
+        let plain = r#"{ "a" : "Müller\n" }"#;
+        assert_eq!(shown_document(plain.to_owned()), plain);
+    }
+}
