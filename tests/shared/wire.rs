@@ -1,5 +1,6 @@
 //! The AWS back end over our own HTTP face over a local store: the genuine SDK, every signature checked.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -13,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// Serves a store for as long as the test runs, and opens the AWS back end on it.
-pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
+/// Serves a store for as long as the test runs; where.
+pub(crate) async fn serve(store: Arc<LocalStore>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let key = format!("{ID}:{SECRET}");
@@ -22,6 +23,11 @@ pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
         .serve_back_end(Arc::clone(&store) as _, store)
         .require_keys(AccessKeys::new([key.as_str()]).unwrap());
     tokio::spawn(site.serve(listener, CancellationToken::new()));
+    address
+}
+
+/// The AWS back end on what is served there.
+pub(crate) async fn open_at(address: SocketAddr) -> Arc<Aws> {
     let config = AwsConfig {
         region: Some("us-east-1".to_owned()),
         endpoint_url: Some(format!("http://{address}")),
@@ -33,4 +39,9 @@ pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
         ..AwsConfig::default()
     };
     Aws::open(config).await.unwrap()
+}
+
+/// Serves a store for as long as the test runs, and opens the AWS back end on it.
+pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
+    open_at(serve(store).await).await
 }

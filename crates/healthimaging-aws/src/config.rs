@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -15,9 +16,14 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
 use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeSerializationInterceptorContextMut, InterceptorContext,
+};
 use aws_smithy_runtime_api::client::interceptors::{
     Intercept, SharedInterceptor, dyn_dispatch_hint,
+};
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, SharedRetryClassifier,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -73,6 +79,7 @@ impl Aws {
         let keys = Arc::new(Keys::new(sdk.credentials_provider()));
         let mut builder = aws_sdk_medicalimaging::config::Builder::from(&sdk);
         builder.set_endpoint_url(endpoint.clone());
+        builder.push_retry_classifier(SharedRetryClassifier::new(NotWhenThrottled));
         if endpoint.is_some() {
             builder.push_interceptor(SharedInterceptor::new(NoHostPrefix));
         }
@@ -182,6 +189,28 @@ fn check_endpoint(url: &str) -> Result<()> {
         "the endpoint must be a URL such as http://127.0.0.1:8730: check --endpoint-url and \
          AWS_ENDPOINT_URL_MEDICAL_IMAGING",
     ))
+}
+
+/// For a call that must not be made twice: after a cut connection nobody knows whether it was done.
+pub(crate) fn sent_once() -> aws_sdk_medicalimaging::config::Builder {
+    aws_sdk_medicalimaging::config::Builder::new().retry_config(RetryConfig::disabled())
+}
+
+/// Leaves throttling answers to whoever paces the calls: the SDK would try again at once.
+#[derive(Debug)]
+struct NotWhenThrottled;
+
+impl ClassifyRetry for NotWhenThrottled {
+    fn name(&self) -> &'static str {
+        "NotWhenThrottled"
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(answer) if answer.status().as_u16() == 429 => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
 }
 
 /// Keeps `runtime-` from the front of a host that was given: no such name exists there.

@@ -19,6 +19,7 @@ const REFUSED: &str = "AWS does not know these credentials, or their secret is w
      AWS_PROFILE and the region";
 const SKEWED: &str = "AWS refuses the time of the signature: set the clock of this machine right";
 const SLOW: &str = "AWS HealthImaging did not answer in time; try again";
+const TRY_AGAIN: &str = "; try again";
 const NO_HOST: &str = "the host of AWS HealthImaging has no address: check the network and the region; the service is in \
      us-east-1, us-west-2, ap-southeast-2, eu-west-1 and eu-west-2";
 const NO_WAY: &str =
@@ -44,6 +45,34 @@ where
     match request_id {
         Some(id) => told.with_request_id(id),
         None => told,
+    }
+}
+
+/// An error of an SDK call that writes and is sent once: after a fault nobody knows whether it was done.
+pub(crate) fn of_write<E>(error: SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let told = of_sdk(error);
+    if told.kind() != ErrorKind::Service || told.message() == NO_HOST {
+        return told;
+    }
+    let message = told.message().trim_end_matches(TRY_AGAIN);
+    let message = format!(
+        "{message}; it is not known whether the change was made, so look at the image set before \
+         trying again"
+    );
+    let (code, request_id) = (
+        told.code().map(str::to_owned),
+        told.request_id().map(str::to_owned),
+    );
+    let mut open = Error::new(ErrorKind::Service, message).with_source(told);
+    if let Some(code) = code {
+        open = open.with_code(code);
+    }
+    match request_id {
+        Some(id) => open.with_request_id(id),
+        None => open,
     }
 }
 
@@ -179,8 +208,7 @@ fn kind(code: &str, status: u16) -> ErrorKind {
             404 => ErrorKind::NotFound,
             406 => ErrorKind::NotAcceptable,
             409 => ErrorKind::Conflict,
-            // 503 is how its DICOMweb throttles.
-            429 | 503 => ErrorKind::Throttled,
+            429 => ErrorKind::Throttled,
             _ => ErrorKind::Service,
         },
     }

@@ -11,7 +11,6 @@ pub(crate) const LIMITS: Limits = Limits {
         per_second: 50.0,
         burst: 100,
     }),
-    factor: 1.0,
 };
 
 // One signature for every back end: those without a limit answer `None`.

@@ -17,9 +17,9 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, HealthImaging, Limits, ObjectUri, Result};
 
-use crate::config::Aws;
+use crate::config::{Aws, sent_once};
 use crate::convert::{datastores, image_sets, imports, page_size, search, unbuilt};
-use crate::error::of_sdk;
+use crate::error::{of_sdk, of_write};
 use crate::limits::LIMITS;
 
 #[async_trait]
@@ -237,9 +237,11 @@ impl HealthImaging for Aws {
             .set_force(request.force.then_some(true))
             .set_include_study_image_sets(request.include_study_image_sets.then_some(true))
             .update_image_set_metadata_updates(image_sets::updates(request.updates))
+            .customize()
+            .config_override(sent_once())
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(of_write)?;
         image_sets::updated(output)
     }
 
@@ -253,9 +255,11 @@ impl HealthImaging for Aws {
             .copy_image_set_information(information)
             .set_force(request.force.then_some(true))
             .set_promote_to_primary(request.promote_to_primary.then_some(true))
+            .customize()
+            .config_override(sent_once())
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(of_write)?;
         image_sets::copied(output)
     }
 
@@ -268,9 +272,11 @@ impl HealthImaging for Aws {
             .delete_image_set()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
+            .customize()
+            .config_override(sent_once())
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(of_write)?;
         image_sets::deleted(output)
     }
 

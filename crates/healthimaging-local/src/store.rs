@@ -89,7 +89,7 @@ delegate! {
     HealthImaging;
     {
         fn limits(&self) -> Limits {
-            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None, factor: 1.0 }
+            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
         }
     }
     count_image_sets: DatastoreId => Option<ImageSetCount>,

@@ -1,6 +1,6 @@
 //! `file://`: folders inside allowed roots. Nothing outside of them is opened, by links neither.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +21,8 @@ pub struct Folder {
     path: PathBuf,
     /// The allowed root around it, links resolved.
     root: PathBuf,
+    /// Whose drafts are begun here; nobody else has one of the same name.
+    owner: Option<String>,
 }
 
 impl Folder {
@@ -35,7 +37,11 @@ impl Folder {
             .iter()
             .filter_map(|root| fs::canonicalize(root).ok())
             .find(|root| resolved.starts_with(root))
-            .map(|root| Self { path, root })
+            .map(|root| Self {
+                path,
+                root,
+                owner: None,
+            })
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::AccessDenied,
@@ -120,13 +126,37 @@ impl Folder {
                 "the output folder lies outside of the allowed folders",
             ));
         }
-        let file = tempfile::Builder::new().prefix(DRAFT).tempfile_in(&folder);
-        let file = file.map_err(unwritable)?;
+        let file = self.draft(&folder, &target).map_err(unwritable)?;
         Ok(Draft {
             file,
             folder,
             target,
         })
+    }
+
+    /// A file for what is to become `target`. One that an earlier life of the owner left makes way.
+    fn draft(&self, folder: &Path, target: &Path) -> io::Result<tempfile::NamedTempFile> {
+        let Some(owner) = &self.owner else {
+            return tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder);
+        };
+        let mut name = OsString::from(format!("{DRAFT}{owner}-"));
+        name.push(target.file_name().unwrap_or_default());
+        match fs::remove_file(folder.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        tempfile::Builder::new()
+            .prefix(&name)
+            .rand_bytes(0)
+            .tempfile_in(folder)
+    }
+
+    /// The same folder for the drafts of `owner`.
+    pub(crate) fn with_owner(self, owner: &str) -> Self {
+        Self {
+            owner: Some(owner.to_owned()),
+            ..self
+        }
     }
 
     /// Removes what files that were begun here, and in the folders in here, left when their process died.

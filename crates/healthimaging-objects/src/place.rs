@@ -170,6 +170,16 @@ impl Place {
         writing.finish().await
     }
 
+    /// The same place for work that may be taken up again after its process died: an object that it begins
+    /// anew leaves nothing of the first attempt. Two must never work under one name at a time.
+    #[must_use]
+    pub fn resumable(self, owner: &str) -> Self {
+        match self {
+            Self::Folder(folder) => Self::Folder(folder.with_owner(owner)),
+            bucket @ Self::Bucket(_) => bucket,
+        }
+    }
+
     /// Removes what objects that were begun in this place, or in the folders right below it, left when
     /// their process died. For places that nobody else writes to at the time.
     pub async fn discard_drafts(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What a call may use: the back end, the way to report progress, and the end of patience.
 
 use std::future;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,7 +45,12 @@ pub(crate) struct Context {
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
+    /// How far the caller knows it is.
+    told: Mutex<f64>,
 }
+
+/// What is told as done where nothing was done but waiting: the protocol wants it to grow each time.
+const NOT_DONE: f64 = 0.001;
 
 impl Context {
     pub(crate) fn new(
@@ -58,6 +63,7 @@ impl Context {
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
+            told: Mutex::default(),
         }
     }
 
@@ -95,8 +101,15 @@ impl Context {
     /// Tells the caller how far the work is, where it wants to know.
     pub(crate) async fn report(&self, done: f64, total: Option<f64>, message: String) {
         if let Some(progress) = &self.caller.progress {
+            let done = self.grown(done);
             progress.report(done, total, message).await;
         }
+    }
+
+    fn grown(&self, done: f64) -> f64 {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = if done > *told { done } else { *told + NOT_DONE };
+        *told
     }
 
     /// Starts a job, and [follows](Self::follow) it.
@@ -114,11 +127,13 @@ impl Context {
             .or(self.caller.patience)
             .map(|p| Instant::now() + p);
         let mut told: Option<(u64, Instant)> = None;
+        let mut said = None;
         while !job.job_status.has_ended() {
             let is_news =
                 told.is_none_or(|(done, at)| job.items_done > done && at.elapsed() >= PACE);
-            if is_news {
+            if is_news || (job.message.is_some() && job.message != said) {
                 told = Some((job.items_done, Instant::now()));
+                said.clone_from(&job.message);
                 self.report_job(&job).await;
             }
             tokio::select! {
@@ -134,10 +149,13 @@ impl Context {
     }
 
     async fn report_job(&self, job: &Job) {
-        let message = match job.items_total {
+        let mut message = match job.items_total {
             Some(total) => format!("job {}: {} of {total} items", job.job_id, job.items_done),
             None => format!("job {}: {} items", job.job_id, job.items_done),
         };
+        if let Some(more) = &job.message {
+            message = format!("{message}, {more}");
+        }
         self.report(number(job.items_done), job.items_total.map(number), message)
             .await;
     }

@@ -20,6 +20,7 @@ mod server;
 mod tool;
 mod tools;
 mod transport;
+mod turns;
 mod visible;
 mod wait;
 

@@ -13,6 +13,7 @@ use crate::context::{Caller, Context, PATIENCE, Progress};
 use crate::failure;
 use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
 use crate::tools::TOOLS;
+use crate::turns;
 use crate::visible;
 
 /// Which tools a server offers.
@@ -194,10 +195,13 @@ impl Server {
         visible::read_arguments(&mut arguments);
         let changed = self.0.datastores_changed.clone();
         let context = Context::new(self.0.ledger.clone(), caller, changed);
-        let outcome = match tool.run {
-            Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
-            Run::Planned(..) => self.planned(tool, arguments, &consent, &context).await,
+        let work = async {
+            match tool.run {
+                Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
+                Run::Planned(..) => self.planned(tool, arguments, &consent, &context).await,
+            }
         };
+        let outcome = turns::telling(&context, work).await;
         if let Err(error) = &outcome {
             failure::log(tool.name, error);
         }

@@ -159,11 +159,6 @@ pub fn fingerprint(value: &Value) -> String {
     hexadecimal(&digest.finalize())
 }
 
-/// SHA-256 of bytes; lower-case hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes
         .iter()

@@ -54,6 +54,9 @@ pub trait Journal: Send + Sync {
 
     /// Ends when the job is cancelled or the process stops: work ends soon, between two items.
     fn cancelled(&self) -> &CancellationToken;
+
+    /// Whether it was cancelled for good, so that no later run goes on.
+    fn is_called_off(&self) -> bool;
 }
 
 /// What became of one item of a job.

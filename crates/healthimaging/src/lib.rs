@@ -8,6 +8,7 @@ mod dicomweb;
 mod error;
 mod id;
 mod operation;
+mod pace;
 mod paced;
 mod page;
 mod read_only;
@@ -24,7 +25,8 @@ pub use id::{
     Uid, VersionId,
 };
 pub use operation::{Limits, Operation, Rate};
-pub use paced::{Pace, Paced};
+pub use pace::{Pace, TurnWatch, watch_turns};
+pub use paced::Paced;
 pub use page::{Page, sweep};
 pub use read_only::ReadOnly;
 pub use service::HealthImaging;

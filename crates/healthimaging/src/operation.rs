@@ -94,33 +94,4 @@ pub struct Limits {
     pub rate: fn(Operation) -> Option<Rate>,
     /// Allowed rate of each call of DICOMweb; `None` where there is no limit.
     pub web_rate: Option<Rate>,
-    /// What all rates are multiplied with, such as 0.5 to leave half to others.
-    pub factor: f64,
-}
-
-impl Limits {
-    /// The rate at which an operation may be called; `None` where there is no limit.
-    #[must_use]
-    pub fn rate_of(&self, operation: Operation) -> Option<Rate> {
-        (self.rate)(operation).map(|rate| self.part_of(rate))
-    }
-
-    /// The rate at which each call of DICOMweb may be made; `None` where there is no limit.
-    #[must_use]
-    pub fn rate_of_web(&self) -> Option<Rate> {
-        self.web_rate.map(|rate| self.part_of(rate))
-    }
-
-    fn part_of(&self, rate: Rate) -> Rate {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "`as` saturates, and a burst is one at least"
-        )]
-        let burst = (f64::from(rate.burst) * self.factor) as u32;
-        Rate {
-            per_second: rate.per_second * self.factor,
-            burst: burst.max(1),
-        }
-    }
 }

@@ -25,7 +25,6 @@ const LIMITS: Limits = Limits {
         per_second: 10.0,
         burst: 2,
     }),
-    factor: 1.0,
 };
 
 /// Notes when it is called, and throttles the first calls.

@@ -266,7 +266,13 @@ pub(super) async fn refusal(answer: Answer) -> Error {
         .and_then(|code| code.rsplit('#').next())
         .and_then(|code| code.split(':').next());
     let message = text("message").or_else(|| text("Message"));
-    let error = error::of_answer(code, message, answer.status);
+    // 503 is how DICOMweb of AWS throttles.
+    let status = if answer.status == 503 {
+        429
+    } else {
+        answer.status
+    };
+    let error = error::of_answer(code, message, status);
     match request_id {
         Some(id) => error.with_request_id(id),
         None => error,

@@ -208,7 +208,6 @@ impl HealthImaging for Fake {
             page_size: 50,
             rate: |_| None,
             web_rate: None,
-            factor: 1.0,
         }
     }
 

@@ -1,18 +1,17 @@
 //! Deleting a whole image set.
 
-use healthimaging::ErrorKind;
-
 use super::Step;
-use super::image_sets::{Halt, Step as Stepped};
+use super::image_sets::Step as Stepped;
 use super::part::Without;
-use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::run::{Attempts, Done, Run, changed_since};
 use crate::work::ItemResult;
 
 impl Run<'_> {
     /// Deletes an image set, with all its versions; one that is gone is deleted.
     pub(super) async fn delete(&self, step: &Step) -> Stepped<Done> {
         let id = &step.image_set_id;
-        for _ in 0..ATTEMPTS {
+        let mut attempts = Attempts::at(id);
+        loop {
             let Some(now) = self.sets.unlocked(id).await? else {
                 return Ok(Done::new(ItemResult::Deleted));
             };
@@ -24,11 +23,9 @@ impl Run<'_> {
                     let versions = now.version_id.number();
                     return Ok(Done::new(ItemResult::Deleted).with("versions", versions));
                 }
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
-                Err(halt) => return Err(halt),
+                Err(halt) => attempts.again(halt)?,
             }
         }
-        Err(restless(id).into())
     }
 
     /// Whether an image set that has changed is still to be deleted as a whole.

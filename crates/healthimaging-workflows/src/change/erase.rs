@@ -8,9 +8,9 @@ use healthimaging::{Error, ErrorKind, ImageSetId};
 use serde_json::Value;
 
 use super::Step;
-use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped};
+use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped, deleted_meanwhile};
 use super::part::{Without, everything, instances_of};
-use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::run::{Attempts, Done, Run, changed_since};
 use super::update::study_of;
 use crate::document::Contents;
 use crate::find::{self, Criteria};
@@ -24,7 +24,7 @@ impl Run<'_> {
         primary: bool,
         known: &[ImageSetId],
     ) -> Stepped<Done> {
-        let copy = match self.copied(step) {
+        let copy = match self.recorded(&copy_item(step)) {
             Some(copy) => copy,
             None => match self.copy_rest(step, known).await? {
                 Some(copy) => copy,
@@ -35,20 +35,17 @@ impl Run<'_> {
         let sets = self.sets.finishing();
         self.delete_source(&sets, step, &copy).await?;
         let place = if primary {
-            promote(&sets, &copy).await?
+            self.promote(&sets, step, copy).await?
         } else {
-            Some(copy)
+            copy
         };
         let done = Done::new(ItemResult::Deleted).with("versions", step.version_id.number());
-        Ok(match place {
-            Some(place) => done.with("replaced_by", place.as_str()),
-            None => done,
-        })
+        Ok(done.with("replaced_by", place.as_str()))
     }
 
-    /// The copy that an earlier run made.
-    fn copied(&self, step: &Step) -> Option<ImageSetId> {
-        let outcome = self.journal.outcome_of(&copy_item(step))?;
+    /// What an earlier run recorded of this step: the copy, or the place of its instances.
+    fn recorded(&self, item: &str) -> Option<ImageSetId> {
+        let outcome = self.journal.outcome_of(item)?;
         if outcome.error.is_some() {
             return None;
         }
@@ -69,14 +66,20 @@ impl Run<'_> {
             return Ok(None);
         };
         let criteria = Criteria::study(study_of(&contents)?);
-        let copy = if let Some(copy) = self.left_over(&criteria, &rest, known).await? {
-            copy
-        } else {
-            let how = Copy {
-                selection: Some(&rest),
-                promote: false,
-            };
-            self.sets.copy(id, &now.version_id, how).await?
+        let how = Copy {
+            selection: Some(&rest),
+            promote: false,
+        };
+        let mut attempts = Attempts::at(id);
+        let copy = loop {
+            // One may be there from a killed run, or from a call whose answer was lost.
+            if let Some(copy) = self.left_over(&criteria, &rest, known).await? {
+                break copy;
+            }
+            match self.sets.copy(id, &now.version_id, how).await {
+                Ok(copy) => break copy,
+                Err(halt) => attempts.again(halt)?,
+            }
         };
         let sets = self.sets.finishing();
         if content(&sets, &copy).await?.as_ref() != Some(&rest) {
@@ -117,6 +120,30 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// Puts the copy into the primary hierarchy and takes it away; the image set that holds its instances
+    /// there.
+    async fn promote(
+        &self,
+        sets: &ImageSets<'_>,
+        step: &Step,
+        copy: ImageSetId,
+    ) -> Stepped<ImageSetId> {
+        let item = place_item(step);
+        let place = match self.recorded(&item) {
+            Some(place) => place,
+            None => promoted(sets, &copy)
+                .await
+                .map_err(|halt| in_vain(halt, &copy))?,
+        };
+        let done = Done::new(ItemResult::Copied).with("copied_from", copy.as_str());
+        self.record_as(item, &place, done).await?;
+        // Once it is promoted there are two of it; where the service moved it there is one.
+        if place != copy {
+            sets.delete(&copy).await?;
+        }
+        Ok(place)
+    }
+
     /// Deletes the image set, unless it has changed since it was copied; where it stays, the copy goes.
     async fn delete_source(
         &self,
@@ -140,54 +167,29 @@ impl Run<'_> {
     }
 }
 
-/// Puts a copy into the primary hierarchy and takes it away; the image set that holds its instances there,
-/// where that is known.
-async fn promote(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<ImageSetId>> {
-    let place = match promoted(sets, copy).await {
-        Ok(place) => place,
-        Err(Halt::Stopped) => return Err(Halt::Stopped),
-        Err(Halt::Failed(error)) => {
-            let message = format!(
-                "the part is erased, and the rest is safe in image set {copy}, but could not be made \
-                 primary: {}. Try copy_image_set with promote_to_primary on it",
-                error.message()
-            );
-            return Err(Error::new(error.kind(), message).into());
-        }
-    };
-    // Once it is promoted there are two of it; where the service moved it there is one.
-    if place.as_ref() != Some(copy) {
-        sets.delete(copy).await?;
-    }
-    Ok(place)
-}
-
-async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<Option<ImageSetId>> {
-    let mut last = restless(copy);
-    for _ in 0..ATTEMPTS {
-        let Some(now) = sets.unlocked(copy).await? else {
-            // An earlier run came as far as to delete it.
-            return Ok(None);
-        };
+/// The primary image set that has taken a copy in.
+async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<ImageSetId> {
+    let mut attempts = Attempts::at(copy);
+    loop {
+        let now = sets.unlocked(copy).await?;
+        let now = now.ok_or_else(|| deleted_meanwhile(copy))?;
         if now.is_primary == Some(true) {
-            return Ok(Some(copy.clone()));
+            return Ok(copy.clone());
         }
         let contents = sets.contents(copy, &now.version_id).await?;
         if let Some(place) = primary_place(sets, &contents).await? {
-            return Ok(Some(place));
+            return Ok(place);
         }
         let how = Copy {
             selection: None,
             promote: true,
         };
         match sets.copy(copy, &now.version_id, how).await {
-            Ok(place) => return Ok(Some(place)),
+            Ok(place) => return Ok(place),
             // The primary image set that it has to join may be locked for a moment.
-            Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => last = error,
-            Err(halt) => return Err(halt),
+            Err(halt) => attempts.again(halt)?,
         }
     }
-    Err(last.into())
 }
 
 /// The primary image set that holds all instances of another.
@@ -214,9 +216,29 @@ async fn primary_place(sets: &ImageSets<'_>, contents: &Contents) -> Stepped<Opt
     Ok(None)
 }
 
+/// What is told when a copy could not be promoted.
+fn in_vain(halt: Halt, copy: &ImageSetId) -> Halt {
+    match halt {
+        Halt::Stopped => Halt::Stopped,
+        Halt::Failed(error) => Halt::Failed(Error::new(
+            error.kind(),
+            format!(
+                "the part is erased, and the rest is safe in image set {copy}, but could not be made \
+                 primary: {}. Try copy_image_set with promote_to_primary on it",
+                error.message()
+            ),
+        )),
+    }
+}
+
 /// The item of the journal under which a copy is recorded.
 fn copy_item(step: &Step) -> String {
     format!("{}/copy", step.image_set_id)
+}
+
+/// The item under which the place of the copy in the primary hierarchy is recorded.
+fn place_item(step: &Step) -> String {
+    format!("{}/primary", step.image_set_id)
 }
 
 /// The instances that an image set holds now, as `copiableAttributes` names them; `None` when it is gone.

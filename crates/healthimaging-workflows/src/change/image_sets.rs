@@ -1,13 +1,15 @@
-//! The calls that steps are made of: paced, patient with locks and throttling, ended by cancelling.
+//! The calls that steps are made of: patient with locks and throttling, ended by cancelling.
+//!
+//! The back end paces them; here it is known which of them still wait for their turn.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,8 @@ use healthimaging::model::{
     ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Operation, Result, VersionId,
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId,
+    watch_turns,
 };
 
 use crate::document::{self, Contents};
@@ -31,6 +34,9 @@ const LAST_PAUSE: Duration = Duration::from_secs(4);
 
 /// How long a call that is throttled is tried again.
 const LONGEST_THROTTLE: Duration = Duration::from_mins(2);
+
+/// How often something is read that breaks off or comes damaged.
+const READS: usize = 4;
 
 /// What is said where the service does not say why.
 pub(super) const NO_REASON: &str = "the service gave no reason";
@@ -58,8 +64,20 @@ pub(super) struct ImageSets<'a> {
     pub(super) service: &'a dyn HealthImaging,
     pub(super) datastore_id: &'a DatastoreId,
     stop: CancellationToken,
-    /// When the next call of an operation may be made.
-    slots: Arc<Mutex<HashMap<Operation, Instant>>>,
+}
+
+/// Whether a call waits for its turn, so that giving it up leaves nothing done.
+#[derive(Default)]
+struct Turn(watch::Sender<bool>);
+
+impl TurnWatch for Turn {
+    fn waits(&self, _: Duration) {
+        self.0.send_replace(true);
+    }
+
+    fn goes(&self) {
+        self.0.send_replace(false);
+    }
 }
 
 /// Two looks at the same thing, further and further apart.
@@ -87,7 +105,6 @@ impl<'a> ImageSets<'a> {
             service,
             datastore_id,
             stop: stop.clone(),
-            slots: Arc::default(),
         }
     }
 
@@ -97,7 +114,6 @@ impl<'a> ImageSets<'a> {
             service: self.service,
             datastore_id: self.datastore_id,
             stop: CancellationToken::new(),
-            slots: Arc::clone(&self.slots),
         }
     }
 
@@ -122,9 +138,7 @@ impl<'a> ImageSets<'a> {
             version_id: version_id.cloned(),
         };
         let found = self
-            .patiently(Operation::GetImageSet, || {
-                self.service.get_image_set(request.clone())
-            })
+            .read(|| self.service.get_image_set(request.clone()))
             .await;
         match found {
             Ok(found) if found.properties.image_set_state == ImageSetState::Deleted => Ok(None),
@@ -158,10 +172,8 @@ impl<'a> ImageSets<'a> {
             image_set_id: id.clone(),
             version_id: Some(version_id.clone()),
         };
-        self.patiently(Operation::GetImageSetMetadata, || {
-            document::contents(self.service, request.clone()).boxed()
-        })
-        .await
+        self.read(|| document::contents(self.service, request.clone()).boxed())
+            .await
     }
 
     /// Deletes an image set, and waits until it is gone.
@@ -170,9 +182,7 @@ impl<'a> ImageSets<'a> {
             datastore_id: self.datastore_id.clone(),
             image_set_id: id.clone(),
         };
-        let asked = self.patiently(Operation::DeleteImageSet, || {
-            self.service.delete_image_set(request.clone())
-        });
+        let asked = self.patiently(|| self.service.delete_image_set(request.clone()));
         match asked.await {
             Ok(_) => {}
             Err(Halt::Failed(error)) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -207,9 +217,7 @@ impl<'a> ImageSets<'a> {
                 removable_attributes: how.remove.map(text),
             },
         };
-        let made = self.patiently(Operation::UpdateImageSetMetadata, || {
-            self.service.update_image_set_metadata(request.clone())
-        });
+        let made = self.patiently(|| self.service.update_image_set_metadata(request.clone()));
         let made = made.await?.latest_version_id;
         let finishing = self.finishing();
         finishing.unlocked(id).await?;
@@ -239,9 +247,7 @@ impl<'a> ImageSets<'a> {
             force: false,
             promote_to_primary: how.promote,
         };
-        let copied = self.patiently(Operation::CopyImageSet, || {
-            self.service.copy_image_set(request.clone())
-        });
+        let copied = self.patiently(|| self.service.copy_image_set(request.clone()));
         let copy = copied.await?.destination_image_set_properties.image_set_id;
         let finishing = self.finishing();
         let made = finishing.unlocked(&copy).await?;
@@ -258,19 +264,31 @@ impl<'a> ImageSets<'a> {
         Err(Error::validation(format!("the service did not copy (COPY_FAILED): {why}")).into())
     }
 
-    /// Calls when it is this call's turn, and again while the service says that it is too much.
-    async fn patiently<T>(
-        &self,
-        operation: Operation,
-        call: impl Fn() -> BoxFuture<'a, Result<T>> + Send,
-    ) -> Step<T>
+    /// Reads, and again after a fault on the way: reading twice does no harm.
+    async fn read<T>(&self, call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + Sync) -> Step<T>
+    where
+        T: Send,
+    {
+        let mut pauses = Pauses::up_to(LONGEST_THROTTLE);
+        for _ in 1..READS {
+            match self.patiently(&call).await {
+                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Service => {
+                    self.pause(&mut pauses).await?;
+                }
+                settled => return settled,
+            }
+        }
+        self.patiently(call).await
+    }
+
+    /// Calls, and again while the service says that it is too much; a call that was sent is waited for.
+    async fn patiently<T>(&self, call: impl Fn() -> BoxFuture<'a, Result<T>> + Send) -> Step<T>
     where
         T: Send,
     {
         let mut pauses = Pauses::up_to(LONGEST_THROTTLE);
         loop {
-            self.turn(operation).await?;
-            match call().await {
+            match self.in_turn(call()).await? {
                 Err(error) if error.kind() == ErrorKind::Throttled => {
                     if !self.pause(&mut pauses).await? {
                         return Err(error.into());
@@ -281,25 +299,21 @@ impl<'a> ImageSets<'a> {
         }
     }
 
-    /// Waits until the back end's rate allows a call.
-    async fn turn(&self, operation: Operation) -> Step<()> {
+    /// One call, given up when the work ends before its turn has come.
+    async fn in_turn<T: Send>(&self, call: BoxFuture<'a, Result<T>>) -> Step<Result<T>> {
         if self.is_stopped() {
             return Err(Halt::Stopped);
         }
-        let Some(rate) = self.service.limits().rate_of(operation) else {
-            return Ok(());
-        };
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let next = slots.entry(operation).or_insert(now);
-            let slot = now.max(*next);
-            *next = slot + Duration::from_secs_f64(1.0 / rate.per_second.max(0.001));
-            slot
+        let turn = Arc::new(Turn::default());
+        let given_up = async {
+            self.stop.cancelled().await;
+            // It fails only when nobody can send, and `turn` is held.
+            let _ = turn.0.subscribe().wait_for(|is_waiting| *is_waiting).await;
         };
         tokio::select! {
-            () = tokio::time::sleep_until(slot) => Ok(()),
-            () = self.stop.cancelled() => Err(Halt::Stopped),
+            biased;
+            answer = watch_turns(Arc::clone(&turn) as _, call) => Ok(answer),
+            () = given_up => Err(Halt::Stopped),
         }
     }
 

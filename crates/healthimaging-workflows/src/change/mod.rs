@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, ImageSetId, VersionId};
 
-use crate::find::{Criteria, Text};
+use crate::find::Criteria;
 
 pub use attributes::Values;
 pub use part::Part;
@@ -50,12 +50,8 @@ pub enum Target {
     Matching(Box<Criteria>),
     /// One image set.
     ImageSet(ImageSetId),
-    /// What stays of it once the job has ended: SHA-256 of the Patient ID, where there was one.
-    Forgotten {
-        /// Lower-case hexadecimal.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        patient_id_sha256: Option<String>,
-    },
+    /// What stays of it once the job has ended: nothing, since an id can be guessed from its digest.
+    Forgotten {},
 }
 
 /// What is done to an image set.
@@ -114,29 +110,16 @@ impl Action {
 }
 
 impl Change {
-    /// What may stay on disk once the job has ended: ids of image sets and counts, a digest of the
-    /// Patient ID, and the names of attributes; no UIDs of studies, series or instances, no values.
+    /// What may stay on disk once the job has ended: ids of image sets and counts, and the names of
+    /// attributes; no ids of patients, no UIDs of studies, series or instances, no values, and no digests
+    /// of them.
     #[must_use]
     pub fn redacted(self) -> Self {
         Self {
-            target: Target::Forgotten {
-                patient_id_sha256: self.patient_id_sha256(),
-            },
+            target: Target::Forgotten {},
             part: None,
             values: self.values.as_ref().map(Values::without_values),
             ..self
-        }
-    }
-
-    /// SHA-256 of the Patient ID that was asked for, lower-case hexadecimal.
-    pub(crate) fn patient_id_sha256(&self) -> Option<String> {
-        match &self.target {
-            Target::Matching(criteria) => criteria
-                .patient_id
-                .as_ref()
-                .map(|id| crate::plan::sha256(Text::as_str(id).as_bytes())),
-            Target::ImageSet(_) => None,
-            Target::Forgotten { patient_id_sha256 } => patient_id_sha256.clone(),
         }
     }
 }

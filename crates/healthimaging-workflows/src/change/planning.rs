@@ -10,9 +10,8 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid, VersionId};
 
 use super::part::Without;
-use super::report::READ_AT_ONCE;
 use super::{Action, Change, Part, Step, Target, Values};
-use crate::document::{self, Contents};
+use crate::document::{self, Contents, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, is_primary};
 use crate::plan::{Plan, PlannedImageSet};
 
@@ -24,6 +23,10 @@ const KEPT: &str = "Removing makes a new version; the older versions of these im
 const REPLACED: &str = "Where an image set holds more, the rest is copied to a new image set with a new \
                         id, without older versions and tags, and the old one is deleted with all its \
                         versions. For a moment a study may be seen without these instances.";
+
+const FORCED: &str = "Study ID, sequences and attributes of several values need force. AWS documents it for image \
+                      sets that are not primary; where it refuses primary ones, nothing of their study is \
+                      changed, and the outcome says so.";
 
 /// Where plans are made.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +110,7 @@ impl Planner<'_> {
         let missing = format!("there is no such {} there", part.name());
         let looked = stream::iter(candidates.iter().cloned())
             .map(|id| Box::pin(self.look(id)))
-            .buffered(READ_AT_ONCE)
+            .buffered(FETCHED_AT_ONCE)
             .try_collect::<Vec<_>>();
         let known = if older == OlderVersions::Erase {
             candidates.clone()
@@ -164,10 +167,14 @@ impl Planner<'_> {
         }
         let keywords: Vec<&str> = values.keywords().collect();
         let note = format!("Attributes: {}.", keywords.join(", "));
+        let of_primaries =
+            |(_, action): &(Seen, Action)| matches!(action, Action::UpdateStudy { .. });
+        let is_forced = values.need_force() && acts.iter().any(of_primaries);
         let mut change = self.change(Target::Matching(Box::new(criteria)));
         change.values = Some(values);
         let mut plan = plan(action, change, acts);
         plan.notes.push(note);
+        plan.notes.extend(is_forced.then(|| FORCED.to_owned()));
         Ok(plan)
     }
 
@@ -203,7 +210,7 @@ impl Planner<'_> {
     async fn versions_of(self, found: Vec<ImageSetsMetadataSummary>) -> Result<Vec<Seen>> {
         stream::iter(found)
             .map(|summary| Box::pin(self.version_of(summary)))
-            .buffered(READ_AT_ONCE)
+            .buffered(FETCHED_AT_ONCE)
             .try_collect()
             .await
     }

@@ -1,23 +1,29 @@
 //! Removing a series or an instance from an image set that holds more.
 
+use healthimaging::Error;
 use healthimaging::model::{ImageSetProperties, ImageSetWorkflowStatus};
-use healthimaging::{Error, ErrorKind};
 
 use super::Step;
-use super::image_sets::{Halt, NO_REASON, Step as Stepped, Update, deleted_meanwhile};
+use super::image_sets::{NO_REASON, Step as Stepped, Update, deleted_meanwhile};
 use super::part::Without;
-use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::run::{Attempts, Done, Run, changed_since};
 use crate::work::ItemResult;
 
 impl Run<'_> {
     /// Removes the part, giving a new version; where it is not there any more nothing is done.
     pub(super) async fn remove(&self, step: &Step) -> Stepped<Done> {
         let (id, part) = (&step.image_set_id, self.part()?);
-        for _ in 0..ATTEMPTS {
+        let mut attempts = Attempts::at(id);
+        loop {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
             let contents = self.sets.contents(id, &now.version_id).await?;
             let removal = match part.taken_from(&contents) {
+                // A version that came since the plan is that of an earlier run, or of a write whose answer
+                // was lost.
+                Without::Same if now.version_id.number() > step.version_id.number() => {
+                    return Ok(keeping(Done::new(ItemResult::Removed), &now));
+                }
                 Without::Same => {
                     return Ok(keeping(Done::new(ItemResult::Unchanged), &now));
                 }
@@ -34,11 +40,9 @@ impl Run<'_> {
                     check_updated(&made)?;
                     return Ok(keeping(Done::new(ItemResult::Removed), &made));
                 }
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
-                Err(halt) => return Err(halt),
+                Err(halt) => attempts.again(halt)?,
             }
         }
-        Err(restless(id).into())
     }
 }
 

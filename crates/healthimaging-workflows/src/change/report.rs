@@ -12,11 +12,9 @@ use super::image_sets::{Halt, Step as Stepped};
 use super::part::Without;
 use super::run::Run;
 use super::{Action, Change, Object, Step, Target};
+use crate::document::FETCHED_AT_ONCE;
 use crate::find;
 use crate::work::{ItemOutcome, ItemResult};
-
-/// Documents read at once.
-pub(super) const READ_AT_ONCE: usize = 8;
 
 /// Image sets that a report names; the rest is counted.
 const NAMED: usize = 50;
@@ -86,9 +84,6 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
             }),
         );
     }
-    if let Some(digest) = change.patient_id_sha256() {
-        report.insert("patient_id_sha256".to_owned(), json!(digest));
-    }
     match remaining(run, &gone).await {
         Ok(left) => {
             let word = if change.values.is_some() {
@@ -127,7 +122,7 @@ async fn remaining(run: &Run<'_>, gone: &HashSet<ImageSetId>) -> Stepped<Vec<Ima
     let mut candidates = candidates(run).await?;
     let mut left: Vec<ImageSetId> = stream::iter(candidates.drain(..))
         .map(|id| Box::pin(is_left(run, gone, id)))
-        .buffered(READ_AT_ONCE)
+        .buffered(FETCHED_AT_ONCE)
         .try_filter_map(async |left| Ok(left))
         .try_collect()
         .await?;
@@ -144,7 +139,7 @@ async fn candidates(run: &Run<'_>) -> Stepped<Vec<ImageSetId>> {
             found.map(|set| set.image_set_id).collect()
         }
         Target::ImageSet(id) => vec![id.clone()],
-        Target::Forgotten { .. } => Vec::new(),
+        Target::Forgotten {} => Vec::new(),
     };
     // What does not match any more may still be there, such as a set whose Patient ID was changed.
     let known: HashSet<ImageSetId> = ids.iter().cloned().collect();

@@ -17,7 +17,10 @@ use crate::work::{ItemError, ItemOutcome, ItemResult, Journal, Tools};
 const AT_ONCE: usize = 4;
 
 /// How often a step begins again because the image set changed under it.
-pub(super) const ATTEMPTS: usize = 8;
+const CONFLICTS: usize = 8;
+
+/// How often a step begins again because an answer left open whether the write was done.
+const FAULTS: usize = 3;
 
 /// A change that is being carried out.
 pub(super) struct Run<'a> {
@@ -40,17 +43,16 @@ pub(crate) async fn run(
         journal,
     };
     journal.expect(change.items());
-    let (mut steps, mut working) = (change.steps.iter(), FuturesUnordered::new());
-    loop {
-        while working.len() < AT_ONCE
-            && let Some(step) = steps.next()
-        {
-            working.push(run.step(step));
+    run.steps().await?;
+    let run = if journal.is_called_off() {
+        // What is left is told all the same.
+        Run {
+            sets: run.sets.finishing(),
+            ..run
         }
-        if working.try_next().await?.is_none() {
-            break;
-        }
-    }
+    } else {
+        run
+    };
     report::report(&run).await
 }
 
@@ -59,7 +61,8 @@ impl Change {
     fn items(&self) -> u64 {
         let items = self.steps.iter().map(|step| match &step.action {
             Action::UpdateStudy { others } => 1 + others.len(),
-            // The copy and the deletion.
+            // The copy, its place in the primary hierarchy, and the deletion.
+            Action::Erase { primary: true, .. } => 3,
             Action::Erase { .. } => 2,
             Action::Delete | Action::Remove | Action::Update => 1,
         });
@@ -68,6 +71,21 @@ impl Change {
 }
 
 impl Run<'_> {
+    /// Does all steps, some at once.
+    async fn steps(&self) -> Result<()> {
+        let (mut steps, mut working) = (self.change.steps.iter(), FuturesUnordered::new());
+        loop {
+            while working.len() < AT_ONCE
+                && let Some(step) = steps.next()
+            {
+                working.push(self.step(step));
+            }
+            if working.try_next().await?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Does a step and records what became of it; an error means that no other step would fare better.
     async fn step(&self, step: &Step) -> Result<()> {
         let id = &step.image_set_id;
@@ -146,7 +164,7 @@ impl Run<'_> {
                     .any(|set| set.image_set_id == *id))
             }
             Target::ImageSet(only) => Ok(only == id),
-            Target::Forgotten { .. } => Ok(false),
+            Target::Forgotten {} => Ok(false),
         }
     }
 }
@@ -182,6 +200,43 @@ impl Done {
     }
 }
 
+/// Writes of a step that came to nothing, or to nobody knows what: each is followed by a fresh look.
+pub(super) struct Attempts<'a> {
+    id: &'a ImageSetId,
+    conflicts: usize,
+    faults: usize,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn at(id: &'a ImageSetId) -> Self {
+        Self {
+            id,
+            conflicts: 0,
+            faults: 0,
+        }
+    }
+
+    /// Whether to begin again after this; an error when not.
+    pub(super) fn again(&mut self, halt: Halt) -> Stepped<()> {
+        let Halt::Failed(error) = halt else {
+            return Err(halt);
+        };
+        match error.kind() {
+            ErrorKind::Conflict if self.conflicts < CONFLICTS => self.conflicts += 1,
+            ErrorKind::Conflict => return Err(restless(self.id).into()),
+            // The write may have been done all the same.
+            ErrorKind::Service if self.faults < FAULTS => self.faults += 1,
+            _ => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether nothing was tried yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.conflicts + self.faults == 0
+    }
+}
+
 /// What a step meets that was planned for another state of the image set.
 pub(super) fn changed_since(id: &ImageSetId) -> Error {
     Error::conflict(format!(
@@ -191,7 +246,7 @@ pub(super) fn changed_since(id: &ImageSetId) -> Error {
 }
 
 /// What a step says that met one change after the other.
-pub(super) fn restless(id: &ImageSetId) -> Error {
+fn restless(id: &ImageSetId) -> Error {
     Error::conflict(format!(
         "image set {id} changed each time it was to be written; try again when nobody else writes it"
     ))

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use healthimaging::{Error, ErrorKind, ImageSetId, Uid, VersionId};
+use healthimaging::{Error, ImageSetId, Uid, VersionId};
 
 use super::Step;
-use super::image_sets::{Halt, Step as Stepped, Update, deleted_meanwhile};
+use super::image_sets::{Step as Stepped, Update, deleted_meanwhile};
 use super::remove::check_updated;
-use super::run::{ATTEMPTS, Done, Run, changed_since, restless};
+use super::run::{Attempts, Done, Run, changed_since};
 use crate::document::Contents;
 use crate::find::{self, Criteria};
 use crate::work::ItemResult;
@@ -17,14 +17,21 @@ impl Run<'_> {
     pub(super) async fn update(&self, step: &Step) -> Stepped<Done> {
         let (id, values) = (&step.image_set_id, self.values()?);
         let document = values.document();
-        for attempt in 0..ATTEMPTS {
+        let mut attempts = Attempts::at(id);
+        loop {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
             let contents = self.sets.contents(id, &now.version_id).await?;
             if values.are_in(&contents) {
-                return Ok(as_version(ItemResult::Unchanged, &now.version_id));
+                return Ok(as_version(
+                    found_done(step, &now.version_id),
+                    &now.version_id,
+                ));
             }
-            if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
+            if attempts.is_first()
+                && now.version_id != step.version_id
+                && !self.is_target(id).await?
+            {
                 return Err(changed_since(id).into());
             }
             let update = Update {
@@ -37,11 +44,9 @@ impl Run<'_> {
                     check_updated(&made)?;
                     return Ok(as_version(ItemResult::Updated, &made.version_id));
                 }
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
-                Err(halt) => return Err(halt),
+                Err(halt) => attempts.again(halt)?,
             }
         }
-        Err(restless(id).into())
     }
 
     /// Sets the values in all primary image sets of a study, in one write: all or none.
@@ -50,7 +55,8 @@ impl Run<'_> {
     pub(super) async fn update_study(&self, step: &Step, others: &[ImageSetId]) -> Stepped<Done> {
         let (id, values) = (&step.image_set_id, self.values()?);
         let document = values.document();
-        for attempt in 0..ATTEMPTS {
+        let mut attempts = Attempts::at(id);
+        loop {
             let now = self.sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
             let contents = self.sets.contents(id, &now.version_id).await?;
@@ -59,11 +65,13 @@ impl Run<'_> {
                 return Err(changed_since(id).into());
             }
             if self.all_have_values(&before).await? {
-                return self
-                    .record_study(id, others, ItemResult::Unchanged, before)
-                    .await;
+                let result = found_done(step, &now.version_id);
+                return self.record_study(id, others, result, before).await;
             }
-            if attempt == 0 && now.version_id != step.version_id && !self.is_target(id).await? {
+            if attempts.is_first()
+                && now.version_id != step.version_id
+                && !self.is_target(id).await?
+            {
                 return Err(changed_since(id).into());
             }
             let update = Update {
@@ -80,11 +88,9 @@ impl Run<'_> {
                         .record_study(id, others, ItemResult::Updated, after)
                         .await;
                 }
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Conflict => {}
-                Err(halt) => return Err(halt),
+                Err(halt) => attempts.again(halt)?,
             }
         }
-        Err(restless(id).into())
     }
 
     /// The primary image sets of the study of an image set, none of them locked, with their versions.
@@ -135,6 +141,16 @@ impl Run<'_> {
         }
         let own = own.ok_or_else(|| deleted_meanwhile(id))?;
         Ok(as_version(result, &own))
+    }
+}
+
+/// Values that are there already: a version that came since the plan is that of an earlier run, or of a
+/// write whose answer was lost.
+fn found_done(step: &Step, latest: &VersionId) -> ItemResult {
+    if latest.number() > step.version_id.number() {
+        ItemResult::Updated
+    } else {
+        ItemResult::Unchanged
     }
 }
 

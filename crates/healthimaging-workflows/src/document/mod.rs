@@ -6,8 +6,10 @@ mod part;
 
 use std::io::Read as _;
 
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
 use healthimaging::{Error, ErrorKind, HealthImaging, Result};
@@ -20,6 +22,9 @@ pub use part::{Level, Part};
 /// is several times its length.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
+/// Documents that are fetched at once.
+pub(crate) const FETCHED_AT_ONCE: usize = 48;
+
 /// A JSON object.
 type Object = Map<String, Value>;
 
@@ -28,20 +33,40 @@ pub async fn fetch(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Vec<u8>> {
-    let found = service.get_image_set_metadata(request).await?;
-    let GetImageSetMetadataResponse {
-        image_set_metadata,
-        content_encoding,
-        ..
-    } = found;
-    let packed = image_set_metadata.collect(LONGEST).await?;
-    if content_encoding != "gzip" {
-        return Ok(packed.to_vec());
+    Packed::fetch(service, request).await?.unpacked().await
+}
+
+/// A document as it travels.
+struct Packed {
+    bytes: Bytes,
+    is_gzip: bool,
+}
+
+impl Packed {
+    async fn fetch(
+        service: &dyn HealthImaging,
+        request: GetImageSetMetadataRequest,
+    ) -> Result<Self> {
+        let GetImageSetMetadataResponse {
+            image_set_metadata,
+            content_encoding,
+            ..
+        } = service.get_image_set_metadata(request).await?;
+        Ok(Self {
+            bytes: image_set_metadata.collect(LONGEST).await?,
+            is_gzip: content_encoding == "gzip",
+        })
     }
-    // Unpacking a large document would hold up other calls.
-    tokio::task::spawn_blocking(move || unpack(&packed))
-        .await
-        .map_err(|error| Error::internal("unpacking the metadata failed", error))?
+
+    async fn unpacked(self) -> Result<Vec<u8>> {
+        if !self.is_gzip {
+            return Ok(self.bytes.to_vec());
+        }
+        // Unpacking a large document would hold up other calls.
+        tokio::task::spawn_blocking(move || unpack(&self.bytes))
+            .await
+            .map_err(|error| Error::internal("unpacking the metadata failed", error))?
+    }
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
@@ -65,11 +90,17 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Fetches a document and reads what the image set holds.
+///
+/// Many may be fetched at once, since fetching is mostly waiting; few of them are unpacked at once.
 pub async fn contents(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Contents> {
-    Contents::read(fetch(service, request).await?).await
+    static ROOM: Semaphore = Semaphore::const_new(8);
+    let packed = Packed::fetch(service, request).await?;
+    // It is never closed.
+    let _room = ROOM.acquire().await;
+    Contents::read(packed.unpacked().await?).await
 }
 
 /// Reads a document; a large one takes a while, so it is read beside the other calls.

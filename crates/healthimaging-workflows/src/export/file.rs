@@ -1,17 +1,25 @@
 //! One instance becomes one file.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
-use healthimaging::{Body, DicomWeb, Result};
+use healthimaging::{Body, DicomWeb, ErrorKind, Result};
 use healthimaging_objects::{Place, Writing};
 
 use super::Export;
 use super::items::{Instance, Item};
 use crate::work::{ItemError, ItemOutcome, ItemResult, Journal};
+
+/// How often an instance is retrieved that breaks off.
+const TRIES: u32 = 4;
+
+/// The pause before a second try; doubled before each more.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes files, and records what became of each.
 pub(super) struct Writer<'a> {
@@ -70,7 +78,8 @@ impl Writer<'_> {
         self.journal.record(outcome).await
     }
 
-    /// Writes a file; nothing is left of it when the job is cancelled meanwhile.
+    /// Writes a file, anew when its instance broke off; nothing is left of it when the job is cancelled
+    /// meanwhile.
     async fn write(
         &self,
         name: &str,
@@ -86,6 +95,27 @@ impl Writer<'_> {
             image_set_id,
             transfer_syntax: syntax.map_or(TransferSyntaxChoice::Stored, TransferSyntaxChoice::Uid),
         };
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            match self.try_to_write(name, request.clone()).await {
+                Err(error) if error.kind() == ErrorKind::Service => {
+                    tracing::debug!(%error, "retrieving again");
+                }
+                settled => return settled,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause *= 2,
+                () = self.journal.cancelled().cancelled() => return Ok(None),
+            }
+        }
+        self.try_to_write(name, request).await
+    }
+
+    async fn try_to_write(
+        &self,
+        name: &str,
+        request: RetrieveInstanceRequest,
+    ) -> Result<Option<Written>> {
         let found = self.dicomweb.retrieve_instance(request).await?;
         let mut writing = self.output.create(name).await?;
         let copied = tokio::select! {

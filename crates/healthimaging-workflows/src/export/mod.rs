@@ -97,6 +97,7 @@ pub(crate) async fn run(
     journal: &dyn Journal,
 ) -> Result<Map<String, Value>> {
     let output = export.output(&tools.objects)?;
+    let output = output.resumable(journal.job_id().as_str());
     let outcome = manifest::Folder::open(export, tools, journal.job_id()).await?;
     let counts = Counts::default();
     let walk = Walk::new(export, &tools.back_end, journal, &counts);

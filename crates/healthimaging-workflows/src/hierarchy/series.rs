@@ -12,9 +12,6 @@ use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageSetId, Result};
 use crate::document::{self, Contents, InstanceContents, SeriesContents};
 use crate::find::is_primary;
 
-/// Documents that are read at once; each may be large.
-const AT_ONCE: usize = 8;
-
 /// A series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -61,7 +58,10 @@ pub async fn series(
     let reads = ids
         .into_iter()
         .map(|id| contents(service, datastore_id, id));
-    let documents: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    let documents: Vec<_> = stream::iter(reads)
+        .buffered(document::FETCHED_AT_ONCE)
+        .try_collect()
+        .await?;
     let read = image_sets.iter().zip(documents);
     let mut all: BTreeMap<(String, String), Series> = BTreeMap::new();
     for (set, contents) in read {

@@ -13,13 +13,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{ClientToken, DatastoreId, Error, JobId, JobName, Result, Timestamp};
+use healthimaging::{
+    ClientToken, DatastoreId, Error, JobId, JobName, Result, Timestamp, TurnWatch,
+};
 
 use super::files::{self, make_folder, sync_folder, write_durably};
 use super::job::{Job, JobState};
@@ -39,8 +43,10 @@ pub(super) struct Facts {
     pub(super) client_token: Option<ClientToken>,
     pub(super) datastore_id: DatastoreId,
     pub(super) submitted_at: Timestamp,
-    /// SHA-256 of what was asked for, to know a repeated request.
-    pub(super) fingerprint: String,
+    /// SHA-256 of what was asked for, to know a repeated request; none without a client token, since what
+    /// was asked for can be guessed from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<String>,
 }
 
 impl Facts {
@@ -71,6 +77,8 @@ pub(super) struct Entry {
     end: OnceLock<End>,
     tally: Mutex<Tally>,
     running: Mutex<Option<CancellationToken>>,
+    /// Until when, at least, a call of it waits for its turn.
+    waits_until: Mutex<Option<Instant>>,
     /// Rings whenever something in this process changes the job.
     pub(super) news: Arc<Notify>,
 }
@@ -87,6 +95,7 @@ impl Entry {
             end: OnceLock::new(),
             tally: Mutex::default(),
             running: Mutex::default(),
+            waits_until: Mutex::default(),
             news: Arc::default(),
         }
     }
@@ -260,10 +269,32 @@ impl Entry {
         job.items_total = files::read(&self.expected())?;
         if self.is_cancelled() {
             job.message = Some("cancelled: it ends after the items it is at".to_owned());
+        } else if self.is_waiting() {
+            job.message = Some(
+                "waiting for its turn: the service takes few of these calls a second".to_owned(),
+            );
         }
         Ok(job)
     }
+
+    fn is_waiting(&self) -> bool {
+        locked(&self.waits_until).is_some_and(|until| Instant::now() < until)
+    }
 }
+
+impl TurnWatch for Entry {
+    fn waits(&self, about: Duration) {
+        if about >= WORTH_TELLING {
+            let mut until = locked(&self.waits_until);
+            *until = (*until).max(Some(Instant::now() + about));
+        }
+    }
+
+    fn goes(&self) {}
+}
+
+/// A wait that a reader of the job is told of.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// Jobs that are not written down yet begin like this.
 pub(super) const DRAFT: &str = ".new-";

@@ -49,18 +49,20 @@ struct Line {
 
 /// Where a running job writes down what it has done.
 pub(super) struct FileJournal {
-    job_id: JobId,
+    job: Arc<Entry>,
     path: PathBuf,
-    expected: PathBuf,
     index: Index,
     queue: mpsc::Sender<Line>,
     stop: CancellationToken,
-    news: Arc<Notify>,
 }
 
 impl FileJournal {
     /// Opens the journal of a job, cuts off what a crash tore, and reads what is done. Blocks.
-    pub(super) fn open(job: &Entry, lease: Arc<Lease>, stop: CancellationToken) -> Result<Self> {
+    pub(super) fn open(
+        job: Arc<Entry>,
+        lease: Arc<Lease>,
+        stop: CancellationToken,
+    ) -> Result<Self> {
         let path = job.outcomes();
         let file = open_own(&path)?;
         sync_folder(path.parent().unwrap_or(Path::new(".")))?;
@@ -86,13 +88,11 @@ impl FileJournal {
         };
         tokio::task::spawn_blocking(move || writer.write_all(lines));
         Ok(Self {
-            job_id: job.facts.job_id.clone(),
+            job,
             path,
-            expected: job.expected(),
             index,
             queue,
             stop,
-            news: Arc::clone(&job.news),
         })
     }
 }
@@ -100,7 +100,7 @@ impl FileJournal {
 #[async_trait]
 impl Journal for FileJournal {
     fn job_id(&self) -> &JobId {
-        &self.job_id
+        &self.job.facts.job_id
     }
 
     fn outcome_of(&self, item: &str) -> Option<ItemOutcome> {
@@ -121,10 +121,10 @@ impl Journal for FileJournal {
 
     fn expect(&self, total: u64) {
         // It is only shown; the work goes on without.
-        if let Err(error) = write_lightly(&self.expected, &total) {
+        if let Err(error) = write_lightly(&self.job.expected(), &total) {
             tracing::warn!(%error, "the number of a job's items could not be written");
         }
-        self.news.notify_waiters();
+        self.job.news.notify_waiters();
     }
 
     async fn record(&self, outcome: ItemOutcome) -> Result<()> {
@@ -144,6 +144,10 @@ impl Journal for FileJournal {
 
     fn cancelled(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    fn is_called_off(&self) -> bool {
+        self.job.is_cancelled()
     }
 }
 

@@ -111,17 +111,17 @@ impl Ledger {
 
     /// Writes a job down, or finds the one that the token made before, which has no lease to give.
     fn write_down(&self, new: NewJob) -> Result<(Arc<Entry>, Option<Lease>)> {
-        let asked = serde_json::json!({ "tool": new.tool, "work": new.work });
+        let asked = || serde_json::json!({ "tool": new.tool, "work": new.work });
         let facts = Facts {
             format: Facts::FORMAT,
             job_id: new_id()?,
             back_end: self.0.config.back_end.clone(),
             tool: new.tool.to_owned(),
+            fingerprint: new.client_token.as_ref().map(|_| fingerprint(&asked())),
             job_name: new.job_name,
             client_token: new.client_token,
             datastore_id: new.datastore_id,
             submitted_at: now(),
-            fingerprint: fingerprint(&asked),
         };
         // Two processes may come with one token at once.
         let _alone = Lease::take(&self.start_lock())?;

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, watch_turns};
 
 use super::entry::{DRAFT, Entry};
 use super::files::Lease;
@@ -57,7 +57,7 @@ impl Ledger {
                 return Ok(None);
             }
             let work = begun.work()?;
-            let journal = FileJournal::open(&begun, lease, token)?;
+            let journal = FileJournal::open(begun, lease, token)?;
             Ok(Some((work, journal)))
         })
         .await?
@@ -68,7 +68,7 @@ impl Ledger {
         entry.news.notify_waiters();
         tracing::info!(%job_id, tool = entry.facts.tool, "job begun");
         let done = tokio::select! {
-            done = self.carry_out(&work, &journal) => done,
+            done = watch_turns(Arc::clone(entry) as _, self.carry_out(&work, &journal)) => done,
             never = heed_others(entry, &stop) => match never {},
         };
         drop(journal);

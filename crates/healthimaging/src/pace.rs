@@ -1,0 +1,269 @@
+//! Turns: a bucket of tokens for each operation, slower after throttling answers, and who hears of the wait.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Limits, Operation, Rate};
+
+/// A call that is throttled is made this often at most.
+const TRIES: u32 = 6;
+/// The pause after the first throttling answer; doubled after each more.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The rate is never slowed down to less than this part of itself.
+const SLOWEST: f64 = 1.0 / 16.0;
+/// What a call that is not throttled gives back of a rate that was slowed down.
+const RECOVERY: f64 = 1.0 / 32.0;
+/// Less than a token by so little is a token: sums of fractions are never exact.
+const NEARLY: f64 = 1.0 - 1e-6;
+
+/// The rates that are left at this moment, for one account.
+///
+/// A process has one for all that it calls, so that nothing is counted twice or not at all.
+#[derive(Debug)]
+pub struct Pace {
+    operations: [Option<Bucket>; Operation::ALL.len()],
+    web: [Option<Bucket>; WebCall::COUNT],
+}
+
+/// The calls of [`DicomWeb`](crate::DicomWeb).
+#[derive(Clone, Copy)]
+pub(crate) enum WebCall {
+    RetrieveInstance,
+    RetrieveFrames,
+    RetrieveBulkdata,
+    InstanceMetadata,
+    SeriesMetadata,
+    Search,
+    StoreInstances,
+}
+
+impl WebCall {
+    const COUNT: usize = Self::StoreInstances as usize + 1;
+}
+
+impl Pace {
+    /// Full buckets; `factor` times the rates that are allowed, such as 0.5 to leave half to others.
+    #[must_use]
+    pub fn new(limits: &Limits, factor: f64) -> Self {
+        let bucket = |rate: Option<Rate>| rate.map(|rate| Bucket::new(rate, factor));
+        Self {
+            operations: Operation::ALL.map(|operation| bucket((limits.rate)(operation))),
+            web: [limits.web_rate; WebCall::COUNT].map(bucket),
+        }
+    }
+
+    pub(crate) fn operation(&self, operation: Operation) -> Option<&Bucket> {
+        self.operations.get(operation as usize)?.as_ref()
+    }
+
+    pub(crate) fn web(&self, call: WebCall) -> Option<&Bucket> {
+        self.web.get(call as usize)?.as_ref()
+    }
+}
+
+/// Hears of the turns of calls.
+pub trait TurnWatch: Send + Sync {
+    /// A call waits for its turn, about so long; it has not been sent.
+    fn waits(&self, about: Duration);
+    /// Its turn has come, and it is sent.
+    fn goes(&self);
+}
+
+tokio::task_local! {
+    static WATCH: Arc<dyn TurnWatch>;
+}
+
+/// Does work in which every paced call tells `watch` of its turns, and who watches around it too.
+///
+/// Calls that the work makes in other tasks are not heard.
+pub async fn watch_turns<F: Future>(watch: Arc<dyn TurnWatch>, work: F) -> F::Output {
+    let both = match watching() {
+        Some(outer) => Arc::new(Both(watch, outer)) as Arc<dyn TurnWatch>,
+        None => watch,
+    };
+    WATCH.scope(both, work).await
+}
+
+/// Two that watch the same calls.
+struct Both(Arc<dyn TurnWatch>, Arc<dyn TurnWatch>);
+
+impl TurnWatch for Both {
+    fn waits(&self, about: Duration) {
+        self.0.waits(about);
+        self.1.waits(about);
+    }
+
+    fn goes(&self) {
+        self.0.goes();
+        self.1.goes();
+    }
+}
+
+/// Who watches the calls of this task; nobody has to.
+fn watching() -> Option<Arc<dyn TurnWatch>> {
+    WATCH.try_with(Arc::clone).ok()
+}
+
+/// One call, when its turn has come.
+pub(crate) async fn once<R>(
+    bucket: Option<&Bucket>,
+    call: impl Future<Output = Result<R>>,
+) -> Result<R> {
+    let Some(bucket) = bucket else {
+        return call.await;
+    };
+    bucket.take().await;
+    if let Some(watch) = watching() {
+        watch.goes();
+    }
+    let answer = call.await;
+    bucket.learn(answer.as_ref().err());
+    answer
+}
+
+/// The same, again while the service throttles.
+pub(crate) async fn again<R, F>(bucket: Option<&Bucket>, call: impl Fn() -> F) -> Result<R>
+where
+    F: Future<Output = Result<R>>,
+{
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match once(bucket, call()).await {
+            Err(error) if error.kind() == ErrorKind::Throttled => {
+                if let Some(watch) = watching() {
+                    watch.waits(pause);
+                }
+                sleep_until(Instant::now() + pause).await;
+            }
+            settled => return settled,
+        }
+        pause *= 2;
+    }
+    once(bucket, call()).await
+}
+
+/// Tokens that come at a rate; each call takes one.
+pub(crate) struct Bucket {
+    per_second: f64,
+    burst: f64,
+    /// Who waits for a token holds it; its order is that of arrival.
+    turnstile: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+struct State {
+    tokens: f64,
+    filled: Instant,
+    /// The part of the rate that is used, 1 unless calls were throttled.
+    part: f64,
+    /// Calls that stand before the turnstile or in it.
+    queue: u32,
+}
+
+impl Bucket {
+    fn new(rate: Rate, factor: f64) -> Self {
+        let burst = (f64::from(rate.burst) * factor).floor().max(1.0);
+        Self {
+            per_second: rate.per_second * factor,
+            burst,
+            turnstile: tokio::sync::Mutex::default(),
+            state: Mutex::new(State {
+                tokens: burst,
+                filled: Instant::now(),
+                part: 1.0,
+                queue: 0,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a token, behind those who came before.
+    async fn take(&self) {
+        let queued = Queued::at(self);
+        if let (Some(about), Some(watch)) = (self.wait_of_last(), watching()) {
+            watch.waits(about);
+        }
+        let turn = self.turnstile.lock().await;
+        while let Some(missing) = self.try_take() {
+            sleep_until(Instant::now() + missing).await;
+        }
+        drop(turn);
+        drop(queued);
+    }
+
+    /// How long the call that came last will wait; nothing when it will not.
+    fn wait_of_last(&self) -> Option<Duration> {
+        let mut state = self.state();
+        self.fill(&mut state);
+        let missing = f64::from(state.queue) - state.tokens;
+        (missing > 1.0 - NEARLY).then(|| self.time_for(missing, state.part))
+    }
+
+    /// Takes a token; where there is none, how long it takes to come.
+    fn try_take(&self) -> Option<Duration> {
+        let mut state = self.state();
+        self.fill(&mut state);
+        if state.tokens < NEARLY {
+            return Some(self.time_for(1.0 - state.tokens, state.part));
+        }
+        state.tokens -= 1.0;
+        None
+    }
+
+    fn time_for(&self, tokens: f64, part: f64) -> Duration {
+        Duration::from_secs_f64(tokens / (self.per_second * part))
+    }
+
+    fn fill(&self, state: &mut State) {
+        let now = Instant::now();
+        let gone = now.saturating_duration_since(state.filled).as_secs_f64();
+        state.tokens = (state.tokens + gone * self.per_second * state.part).min(self.burst);
+        state.filled = now;
+    }
+
+    /// Slows down after a throttling answer, and recovers with every other one.
+    fn learn(&self, error: Option<&Error>) {
+        let throttled = error.is_some_and(|error| error.kind() == ErrorKind::Throttled);
+        let mut state = self.state();
+        self.fill(&mut state);
+        if throttled {
+            state.tokens = 0.0;
+            state.part = (state.part / 2.0).max(SLOWEST);
+        } else {
+            state.part = (state.part + RECOVERY).min(1.0);
+        }
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bucket")
+            .field("per_second", &self.per_second)
+            .field("burst", &self.burst)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue, until it is left.
+struct Queued<'a>(&'a Bucket);
+
+impl<'a> Queued<'a> {
+    fn at(bucket: &'a Bucket) -> Self {
+        bucket.state().queue += 1;
+        Self(bucket)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.state().queue -= 1;
+    }
+}
