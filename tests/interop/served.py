@@ -12,9 +12,9 @@ KEY, SECRET = "AKIDINTEROP", "a-secret-of-the-interop-tests"
 
 
 @contextlib.contextmanager
-def served(*words, allow=(), **environment):
-    """The address of a running server, such as `127.0.0.1:40000`."""
-    with tempfile.TemporaryDirectory() as data:
+def served(*words, allow=(), data=None, **environment):
+    """The address of a running server, such as `127.0.0.1:40000`; its store is in `data`, or gone afterwards."""
+    with contextlib.nullcontext(data) if data else tempfile.TemporaryDirectory() as data:
         command = [BINARY, "--backend", "local", "--data-dir", data]
         for folder in allow:
             command += ["--allow-path", str(folder)]

@@ -72,6 +72,8 @@ def data_sets(folder):
 
 
 def store(client, sets):
+    # Bodies of a length that is not told beforehand; signed, they are told after all.
+    client.set_chunk_size(64 << 10)
     for start in range(0, len(sets), 20):
         answer = client.store_instances(sets[start:start + 20])
         stored = {item.ReferencedSOPInstanceUID for item in answer.ReferencedSOPSequence}
@@ -171,6 +173,7 @@ def retrieve(client, sets):
     for call, arguments in (
             (client.retrieve_study, uids[:1]), (client.retrieve_study_metadata, uids[:1]), (client.retrieve_series, uids[:2]),
             (client.retrieve_series_rendered, uids[:2]), (client.retrieve_instance_rendered, uids),
+            (lambda *uids: list(client.iter_study(*uids)), uids[:1]), (lambda *uids: list(client.iter_series(*uids)), uids[:2]),
             (client.delete_study, uids[:1]), (client.delete_series, uids[:2]), (client.delete_instance, uids)):
         refused(404, call, *arguments)
     refused(404, client.retrieve_instance_frames_rendered, *uids, frame_numbers=[1])

@@ -198,6 +198,10 @@ impl Call {
         } else {
             &self.body
         };
+        // serde takes an array for an object with members in that order.
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err(Error::validation("the body must be a JSON object"));
+        }
         let read = &mut serde_json::Deserializer::from_slice(text);
         serde_path_to_error::deserialize(read).map_err(|error| {
             let place = match error.path().to_string() {
@@ -215,4 +219,26 @@ impl Call {
 /// An answer as JSON.
 pub(crate) fn json(wire: &impl Serialize) -> Result<Response> {
     written(wire, "application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use healthimaging::model::SearchCriteria;
+
+    async fn criteria(body: &'static str) -> Result<SearchCriteria> {
+        let request = http::Request::post("/").body(Body::from(body)).unwrap();
+        Call::of(request).await.unwrap().body()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_an_object_or_nothing() {
+        for fine in ["", "{}", " \n{\"filters\": []}"] {
+            assert!(criteria(fine).await.is_ok(), "{fine}");
+        }
+        for wrong in ["[]", "[[]]", "null", "\"\"", "{", " ", "{\"filter\": []}"] {
+            assert!(criteria(wrong).await.is_err(), "{wrong}");
+        }
+    }
 }
