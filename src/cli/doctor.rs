@@ -1,10 +1,13 @@
 //! `doctor`: what is configured, who calls, what can be reached; changes nothing.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use anyhow::Result;
+use healthimaging::ErrorKind;
 use healthimaging::model::{
-    DatastoreSummary, SearchCriteria, SearchDicomRequest, SearchImageSetsRequest, SearchLevel,
+    DatastoreSummary, ListDicomImportJobsRequest, SearchCriteria, SearchDicomRequest,
+    SearchImageSetsRequest, SearchLevel,
 };
 use healthimaging_aws::Aws;
 
@@ -27,7 +30,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
         BackendKind::Aws => "AWS HealthImaging",
     };
     line("back end", &format!("{backend}, {}", config.reason))?;
-    let made = config.data_dir.exists();
+    let made = holds_something(&config.data_dir);
     let yet = if made { "" } else { " (not made yet)" };
     line(
         "data folder",
@@ -46,6 +49,11 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     } else {
         Outcome::Refused
     })
+}
+
+/// Whether the folder may hold a store; a folder that was only made, such as a volume, does not.
+fn holds_something(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(folder.exists(), |mut entries| entries.next().is_some())
 }
 
 /// What is told, a line each.
@@ -79,30 +87,67 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
         Ok(backend) => backend,
         Err(error) => return report.outcome("opened", Err(format!("{error:#}"))),
     };
-    if let Keeper::Aws(aws) = &backend.keeper {
-        account(report, aws).await?;
-    }
-    match backend.active_datastores().await {
-        Ok(found) => datastores(report, &backend, &found).await?,
-        Err(error) => report.outcome("data stores", Err(error))?,
+    let known = match &backend.keeper {
+        Keeper::Aws(aws) => account(report, aws).await?,
+        Keeper::Local(_) => owner(config)?,
+    };
+    if known {
+        match backend.active_datastores().await {
+            Ok(found) => datastores(report, &backend, &found).await?,
+            Err(error) => report.outcome("data stores", Err(error))?,
+        }
+        writing(config)?;
+    } else {
+        line("data stores", "not asked for, for want of credentials")?;
     }
     backend.close().await;
     Ok(())
 }
 
-async fn account(report: &mut Report, aws: &Aws) -> Result<()> {
+/// Who calls AWS; `false` where nobody can for want of credentials.
+async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
     line("region", aws.region())?;
     line("endpoint", aws.endpoint().unwrap_or("that of AWS"))?;
-    if aws.endpoint().is_some() {
+    let identity = if aws.endpoint().is_some() {
         let found = aws.credentials().credentials().await;
-        let found = found.map(|_| {
-            "credentials found; not asked for, since the endpoint is not AWS's".to_owned()
-        });
-        return report.outcome("identity", found);
+        found.map(|_| {
+            "credentials found; whose is not asked, since the endpoint is not AWS's".into()
+        })
+    } else {
+        let who = aws.identity().await;
+        who.map(|who| format!("{} (account {})", who.arn, who.account))
+    };
+    // Anybody else than AWS may not be there, and the data stores still are.
+    let missing = matches!(&identity, Err(error) if error.kind() == ErrorKind::Credentials);
+    report.outcome("identity", identity)?;
+    Ok(!missing)
+}
+
+/// Whose the embedded store is.
+fn owner(config: &Config) -> Result<bool> {
+    line(
+        "region",
+        &format!("{}, in ARNs alone", config.store_region()),
+    )?;
+    line(
+        "identity",
+        &format!(
+            "account {}, in ARNs alone; whoever may read the data folder may read all of it",
+            config.account_id
+        ),
+    )?;
+    Ok(true)
+}
+
+/// What is not tried.
+fn writing(config: &Config) -> Result<()> {
+    if config.read_only || config.backend == BackendKind::Local {
+        return Ok(());
     }
-    let identity = aws.identity().await;
-    let told = identity.map(|who| format!("{} (account {})", who.arn, who.account));
-    report.outcome("identity", told)
+    line(
+        "writing",
+        "not tried, since it would change something; docs/iam/full.json is the policy for all of it",
+    )
 }
 
 async fn datastores(
@@ -131,6 +176,15 @@ async fn datastores(
             limit: Some(1),
             offset: 0,
         };
+        let jobs = ListDicomImportJobsRequest {
+            datastore_id: one.datastore_id.clone(),
+            job_status: None,
+            next_token: None,
+            max_results: Some(1),
+        };
+        let listed = backend.service.list_dicom_import_jobs(jobs).await;
+        let listed = listed.map(|_| "import jobs can be listed".to_owned());
+        report.outcome("", listed)?;
         let searched = backend.dicomweb.search(search).await;
         let searched = searched.map(|_| "DICOMweb can be searched".to_owned());
         report.outcome("", searched)?;

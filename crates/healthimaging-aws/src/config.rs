@@ -1,9 +1,11 @@
 //! Opens the back end: region, credentials, endpoint, time-outs, by the standard settings of AWS.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::{self, profile_file::ProfileFiles};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
@@ -27,6 +29,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 use healthimaging::{Error, Result};
 use healthimaging_objects::{S3CredentialSource, S3Credentials};
@@ -64,8 +67,10 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads the settings; calls nothing yet. Without a region it is a `Validation` error.
+    /// Reads the settings; calls nothing yet. Without a region, or with a profile that does not
+    /// exist, it is a `Validation` error.
     pub async fn open(config: AwsConfig) -> Result<Arc<Self>> {
+        check_profile(&config).await?;
         let sdk = load(&config).await;
         let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
             Error::validation(
@@ -176,6 +181,28 @@ fn configured_endpoint(sdk: &SdkConfig) -> Option<String> {
         .service_config()
         .and_then(|found| found.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
+}
+
+/// A profile that is named must exist: the chain would go on without it, as somebody else.
+async fn check_profile(config: &AwsConfig) -> Result<()> {
+    if config.credentials.is_some() {
+        return Ok(());
+    }
+    let named = config.profile.clone().map(Cow::Owned);
+    let files = ProfileFiles::default();
+    // Files that cannot be read are told of by the chain.
+    let Ok(found) = profile::load(&Fs::real(), &Env::real(), &files, named).await else {
+        return Ok(());
+    };
+    let chosen = found.selected_profile();
+    if matches!(chosen, "" | "default") || found.get_profile(chosen).is_some() {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "there is no profile `{chosen}` in the shared AWS files (~/.aws/config, \
+         ~/.aws/credentials): check --profile and AWS_PROFILE, or run `aws configure --profile \
+         {chosen}`"
+    )))
 }
 
 fn check_endpoint(url: &str) -> Result<()> {

@@ -106,6 +106,9 @@ fn without_credentials(error: &CredentialsError) -> String {
             )
         }
         other if is_expired(other) => EXPIRED.to_owned(),
+        _ if cause.contains("SSO") => {
+            format!("the AWS credentials could not be loaded ({cause}): run `aws sso login`")
+        }
         // The other cases, and those that a later SDK adds.
         _ => format!("the AWS credentials could not be loaded: {cause}"),
     }
