@@ -153,7 +153,7 @@ pub(crate) fn primaries(
     connection
         .prepare_cached(
             "SELECT * FROM image_set
-             WHERE datastore = ?1 AND study_instance_uid = ?2 AND is_primary = 1
+             WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1
                  AND state <> 'DELETED'
              ORDER BY row",
         )?

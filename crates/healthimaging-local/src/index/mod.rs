@@ -9,7 +9,7 @@ pub(crate) mod search;
 
 pub(crate) mod agree;
 mod catalogue;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod words;
 
 pub(crate) use catalogue::Catalogue;

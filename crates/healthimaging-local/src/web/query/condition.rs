@@ -21,10 +21,11 @@ enum Names {
 }
 
 impl Where {
-    /// The primary image sets of a data store.
+    /// The primary image sets of a data store. Nearly all are: the `+` keeps indexes of that out of the
+    /// choice, which knows no numbers.
     pub(super) fn primary(datastore: i64) -> Self {
         Self {
-            sql: "image_set.state <> 'DELETED' AND image_set.is_primary = 1 AND image_set.datastore = ?"
+            sql: "image_set.state <> 'DELETED' AND +image_set.is_primary = 1 AND image_set.datastore = ?"
                 .to_owned(),
             values: vec![Value::Integer(datastore)],
         }
@@ -152,7 +153,7 @@ impl Where {
                 "EXISTS (SELECT 1 FROM image_set AS other
                      WHERE other.datastore = image_set.datastore
                          AND other.study_instance_uid = image_set.study_instance_uid
-                         AND other.is_primary = 1 AND other.state <> 'DELETED'
+                         AND +other.is_primary = 1 AND other.state <> 'DELETED'
                          AND other.modality {comparison} ?)"
             ),
             [Value::Text(value.replace('[', "[[]"))],

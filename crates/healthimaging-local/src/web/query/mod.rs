@@ -70,16 +70,7 @@ impl Page<'_> {
     /// Latest change first.
     fn studies(&self, connection: &Connection) -> Result<Vec<DicomJson>> {
         let found = self.matching(Level::Study, None, None)?;
-        let (sql, values) = self.cut(
-            format!(
-                "SELECT image_set.study_instance_uid, max(image_set.updated_at) AS newest
-                 FROM image_set WHERE {} AND image_set.study_instance_uid IS NOT NULL
-                 GROUP BY image_set.study_instance_uid
-                 ORDER BY newest DESC, image_set.study_instance_uid",
-                found.sql
-            ),
-            found.values,
-        );
+        let (sql, values) = self.cut(grouped(&found.sql), found.values);
         let studies: Vec<String> = connection
             .prepare_cached(&sql)?
             .query_and_then(params_from_iter(values), |row| row.get(0))?
@@ -163,6 +154,17 @@ impl Page<'_> {
     }
 }
 
+/// The studies of matching image sets. The `+` keeps the index of studies, which would save the sorting
+/// and read all of the data store, from being taken for that of the match key.
+fn grouped(matching: &str) -> String {
+    format!(
+        "SELECT image_set.study_instance_uid, max(image_set.updated_at) AS newest
+         FROM image_set WHERE {matching} AND +image_set.study_instance_uid IS NOT NULL
+         GROUP BY +image_set.study_instance_uid
+         ORDER BY newest DESC, image_set.study_instance_uid"
+    )
+}
+
 /// Whether a result repeats the attributes of the levels above it, as it must where the path does not
 /// name them (`PS3.18 §10.6.3.3`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,5 +176,44 @@ enum Parents {
 impl Parents {
     fn shown(shown: bool) -> Self {
         if shown { Self::Shown } else { Self::Named }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::schema;
+
+    #[test]
+    fn a_match_key_is_looked_up_in_its_index() {
+        let catalogue = Connection::open_in_memory().unwrap();
+        catalogue.execute_batch(schema::CREATE).unwrap();
+        for (key, index) in [
+            ("PatientID", "image_set_patient"),
+            ("StudyInstanceUID", "image_set_study"),
+            ("AccessionNumber", "image_set_accession"),
+            ("StudyID", "image_set_study_id"),
+        ] {
+            let request = SearchDicomRequest {
+                datastore_id: "0".repeat(32).parse().unwrap(),
+                level: SearchLevel::Studies,
+                filters: vec![(key.to_owned(), "1".to_owned())],
+                include_fields: Vec::new(),
+                fuzzy_matching: false,
+                limit: None,
+                offset: 0,
+            };
+            let mut found = Where::primary(1);
+            found.and_filters(&request, Level::Study).unwrap();
+            let plan: String = catalogue
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", grouped(&found.sql)))
+                .unwrap()
+                .query_row(params_from_iter(found.values), |row| row.get("detail"))
+                .unwrap();
+            assert!(
+                plan.contains(&format!("INDEX {index} (datastore=? AND ")),
+                "{plan}"
+            );
+        }
     }
 }

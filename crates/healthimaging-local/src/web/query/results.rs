@@ -17,7 +17,7 @@ use crate::error::Result;
 pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Result<DicomJson> {
     let mut statement = connection.prepare_cached(
         "SELECT * FROM image_set
-         WHERE datastore = ?1 AND study_instance_uid = ?2 AND is_primary = 1 AND state <> 'DELETED'
+         WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1 AND state <> 'DELETED'
          ORDER BY updated_at DESC, row",
     )?;
     let mut rows = statement.query((page.row, uid))?;
@@ -152,7 +152,7 @@ fn put_levels(
             .prepare_cached(
                 r"SELECT group_concat(modality, '\') FROM (
                       SELECT DISTINCT modality FROM image_set
-                      WHERE datastore = ?1 AND study_instance_uid = ?2 AND is_primary = 1
+                      WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1
                           AND state <> 'DELETED' ORDER BY modality)",
             )?
             .query_row((page.row, &study), |row| row.get(0))?;
