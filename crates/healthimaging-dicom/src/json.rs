@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use healthimaging::{Error, Result};
-use serde_json::{Map, Number, Value as Json, json};
+use serde_json::{Map, Number, Value as Json};
 
 use crate::data_set::{DataSet, Element, Value};
 use crate::document::split::decimal;
@@ -43,39 +43,51 @@ pub fn dicom_json(
             .elements
             .insert(tags::WARNING_REASON, Element { vr, value });
     }
-    let path = Vec::new();
-    Ok(JsonWriter {
+    let mut writer = JsonWriter {
         instance,
         bulk,
-        path,
-    }
-    .data_set(&data_set))
+        path: Vec::new(),
+    };
+    Ok(writer.data_set(&data_set))
 }
 
 /// One attribute whose value is text, as [`dicom_json`] shows it.
 pub fn text_attribute(vr: VR, text: &str) -> Json {
-    let mut shown = json!({ "vr": vr.to_string() });
     let values = values(vr, &Value::Text(text.to_owned()));
-    if let (false, Some(shown)) = (
-        matches!(values[..], [] | [Json::Null]),
-        shown.as_object_mut(),
-    ) {
-        shown.insert("Value".to_owned(), Json::Array(values));
+    attribute(vr, "Value", Json::Array(values))
+}
+
+/// An attribute; without its value when that is empty.
+fn attribute(vr: VR, key: &str, value: Json) -> Json {
+    let is_empty = match &value {
+        Json::Array(values) => matches!(values[..], [] | [Json::Null]),
+        value => value.is_null(),
+    };
+    let mut shown = Map::with_capacity(2);
+    shown.insert("vr".to_owned(), vr.to_string().into());
+    if !is_empty {
+        shown.insert(key.to_owned(), value);
     }
-    shown
+    Json::Object(shown)
 }
 
 struct JsonWriter<'a> {
     instance: &'a Instance,
     bulk: &'a dyn Fn(&ApartValue) -> String,
-    path: Vec<String>,
+    path: Vec<Step>,
+}
+
+/// A step from the root to an element.
+enum Step {
+    Into(Tag),
+    Item(usize),
 }
 
 impl JsonWriter<'_> {
     fn data_set(&mut self, data_set: &DataSet) -> Map<String, Json> {
-        let mut attributes = Map::new();
+        let mut attributes = Map::with_capacity(data_set.elements.len());
         for (tag, element) in &data_set.elements {
-            self.path.push(dictionary::hex(*tag));
+            self.path.push(Step::Into(*tag));
             let shown = if *tag == tags::SPECIFIC_CHARACTER_SET {
                 character_set(element)
             } else {
@@ -89,11 +101,10 @@ impl JsonWriter<'_> {
 
     fn element(&mut self, element: &Element) -> Json {
         let vr = element.vr;
-        let mut shown = json!({ "vr": vr.to_string() });
         let (key, value) = match &element.value {
             Value::Bytes(bytes) => ("InlineBinary", Json::from(BASE64.encode(bytes))),
             Value::Apart { .. } => {
-                let stored = self.instance.details.apart.get(&self.path.join("/"));
+                let stored = self.instance.details.apart.get(&self.place());
                 (
                     "BulkDataURI",
                     stored.map(|stored| (self.bulk)(stored)).into(),
@@ -102,18 +113,22 @@ impl JsonWriter<'_> {
             Value::Items(items) => ("Value", self.items(items)),
             value => ("Value", Json::Array(values(vr, value))),
         };
-        let is_empty = |values: &Vec<Json>| matches!(values[..], [] | [Json::Null]);
-        let is_empty = value.is_null() || value.as_array().is_some_and(is_empty);
-        if let (false, Some(shown)) = (is_empty, shown.as_object_mut()) {
-            shown.insert(key.to_owned(), value);
-        }
-        shown
+        attribute(vr, key, value)
+    }
+
+    /// Where the element is, as the details name it.
+    fn place(&self) -> String {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Into(tag) => dictionary::hex(*tag),
+            Step::Item(number) => number.to_string(),
+        });
+        steps.collect::<Vec<_>>().join("/")
     }
 
     fn items(&mut self, items: &[DataSet]) -> Json {
         let mut shown = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
-            self.path.push(number.to_string());
+            self.path.push(Step::Item(number));
             shown.push(Json::Object(self.data_set(item)));
             self.path.pop();
         }

@@ -18,8 +18,10 @@ impl Document {
     pub fn data_set(&self, series_uid: &str, sop_uid: &str) -> Option<DataSet> {
         let series = self.series.get(series_uid)?;
         let instance = series.instances.get(sop_uid)?;
+        let details = &instance.details;
         let mut reader = LevelReader {
             instance,
+            is_detailed: !details.apart.is_empty() || !details.vrs.is_empty(),
             path: Vec::new(),
         };
         let context = instance.context();
@@ -38,6 +40,8 @@ impl Document {
 
 struct LevelReader<'a> {
     instance: &'a Instance,
+    /// Whether anything is known by path.
+    is_detailed: bool,
     path: Vec<String>,
 }
 
@@ -47,14 +51,19 @@ impl LevelReader<'_> {
             let Some(tag) = dictionary::tag(key) else {
                 continue;
             };
-            self.path.push(dictionary::hex(tag));
-            let element = self.element(tag, value, context);
+            let element = if self.is_detailed {
+                self.path.push(dictionary::hex(tag));
+                let element = self.detailed(tag, value, context);
+                self.path.pop();
+                element
+            } else {
+                self.element(tag, value, context, None)
+            };
             to.elements.insert(tag, element);
-            self.path.pop();
         }
     }
 
-    fn element(&mut self, tag: Tag, value: &Json, context: Context) -> Element {
+    fn detailed(&mut self, tag: Tag, value: &Json, context: Context) -> Element {
         let details = &self.instance.details;
         let path = self.path.join("/");
         if let Some(apart) = details.apart.get(&path).filter(|_| value.is_null()) {
@@ -64,11 +73,16 @@ impl LevelReader<'_> {
                 value: Value::Apart { offset, length },
             };
         }
-        let detailed = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
+        let told = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
+        self.element(tag, value, context, told)
+    }
+
+    /// `told` is the VR that the details tell.
+    fn element(&mut self, tag: Tag, value: &Json, context: Context, told: Option<VR>) -> Element {
         let known = known_vr(tag, value, context, self.instance);
         // An update may have put a value where the VR of the file no longer fits.
         let possible = [known, other_sign(known), plausible_vr(value)];
-        for vr in detailed.into_iter().chain(possible) {
+        for vr in told.into_iter().chain(possible) {
             if let Some(value) = self.typed(vr, value, context) {
                 return Element { vr, value };
             }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use healthimaging::DatastoreId;
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
 use healthimaging_dicom::{Document, InstanceIndex, dicom_json};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::find::{Wanted, no_instance};
 use crate::error::Result;
 use crate::shared::SharedStore;
+
+/// Instances that are not worth another thread: each takes some ten microseconds.
+const FEW: usize = 16;
 
 /// The attributes of one instance.
 pub(crate) async fn instance_metadata(
@@ -46,7 +50,8 @@ pub(crate) async fn series_metadata(
         instances
             .sort_by_key(|instance| (instance.instance_number.is_none(), instance.instance_number));
         instances
-            .iter()
+            .par_iter()
+            .with_min_len(FEW)
             .map(|at| {
                 shown(
                     &held.document,
