@@ -8,6 +8,7 @@
 mod access;
 mod clock;
 mod config;
+mod documents;
 mod error;
 mod file_lock;
 mod files;
@@ -20,6 +21,7 @@ mod operations;
 mod packs;
 mod shared;
 mod store;
+mod turns;
 mod verify;
 mod web;
 

@@ -11,11 +11,15 @@ use tokio_util::task::TaskTracker;
 use crate::access::Accesses;
 use crate::clock::Millis;
 use crate::config::LocalConfig;
+use crate::documents::Documents;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::index::Catalogue;
+use crate::ingest::Budget;
 use crate::new_id;
 use crate::packs::Packs;
+use crate::turns::Turns;
+use crate::web::Room;
 
 /// What all parts of an open store share.
 #[derive(Debug)]
@@ -24,6 +28,13 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) packs: Packs,
     pub(crate) accesses: Accesses,
+    pub(crate) documents: Documents,
+    /// Memory for files that are being stored.
+    pub(crate) budget: Budget,
+    /// Memory for instances that arrive.
+    pub(crate) room: Room,
+    /// Who writes to a series.
+    pub(crate) turns: Turns,
     /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
@@ -52,6 +63,10 @@ impl Shared {
             catalogue,
             packs,
             accesses: Accesses::default(),
+            documents: Documents::default(),
+            budget: Budget::default(),
+            room: Room::default(),
+            turns: Turns::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             process,

@@ -66,17 +66,22 @@ impl LocalStore {
     }
 }
 
-/// Writes one line for each operation: hands it to the module that does it.
+/// Writes one line for each operation: hands it to the module that does it. A write goes on when its
+/// caller goes away; a read needs no task of its own.
 macro_rules! delegate {
     (
         $trait:ident;
         { $($rest:item)* }
-        $($operation:ident: $request:ty => $response:ty, $path:path;)*
+        reads { $($reading:ident: $asked:ty => $answer:ty, $by:path;)* }
+        writes { $($writing:ident: $request:ty => $response:ty, $path:path;)* }
     ) => {
         #[async_trait]
         impl $trait for LocalStore {
             $($rest)*
-            $(async fn $operation(&self, request: $request) -> Result<$response> {
+            $(async fn $reading(&self, request: $asked) -> Result<$answer> {
+                Ok($by(&self.shared, request).await?)
+            })*
+            $(async fn $writing(&self, request: $request) -> Result<$response> {
                 let shared = Arc::clone(&self.shared);
                 let work = async move { $path(&shared, request).await.map_err(StoreError::from) };
                 self.shared.to_the_end(work).await
@@ -92,61 +97,69 @@ delegate! {
             Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
         }
     }
-    count_image_sets: DatastoreId => Option<ImageSetCount>,
-        operations::search::count;
-    create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
-        operations::datastores::create;
-    get_datastore: GetDatastoreRequest => GetDatastoreResponse,
-        operations::datastores::get;
-    list_datastores: ListDatastoresRequest => ListDatastoresResponse,
-        operations::datastores::list;
-    delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
-        operations::datastores::delete;
-    start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
-        operations::import_jobs::start;
-    get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,
-        operations::import_jobs::get;
-    list_dicom_import_jobs: ListDicomImportJobsRequest => ListDicomImportJobsResponse,
-        operations::import_jobs::list;
-    search_image_sets: SearchImageSetsRequest => SearchImageSetsResponse,
-        operations::search::search;
-    get_image_set: GetImageSetRequest => GetImageSetResponse,
-        operations::image_sets::get;
-    get_image_set_metadata: GetImageSetMetadataRequest => GetImageSetMetadataResponse,
-        operations::image_sets::metadata;
-    get_image_frame: GetImageFrameRequest => GetImageFrameResponse,
-        operations::image_sets::frame;
-    list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
-        operations::image_sets::versions;
-    update_image_set_metadata: UpdateImageSetMetadataRequest => UpdateImageSetMetadataResponse,
-        operations::update::update;
-    copy_image_set: CopyImageSetRequest => CopyImageSetResponse,
-        operations::copy::copy;
-    delete_image_set: DeleteImageSetRequest => DeleteImageSetResponse,
-        operations::delete::delete;
-    tag_resource: TagResourceRequest => TagResourceResponse,
-        operations::tags::tag;
-    untag_resource: UntagResourceRequest => UntagResourceResponse,
-        operations::tags::untag;
-    list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
-        operations::tags::list;
+    reads {
+        count_image_sets: DatastoreId => Option<ImageSetCount>,
+            operations::search::count;
+        get_datastore: GetDatastoreRequest => GetDatastoreResponse,
+            operations::datastores::get;
+        list_datastores: ListDatastoresRequest => ListDatastoresResponse,
+            operations::datastores::list;
+        get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,
+            operations::import_jobs::get;
+        list_dicom_import_jobs: ListDicomImportJobsRequest => ListDicomImportJobsResponse,
+            operations::import_jobs::list;
+        search_image_sets: SearchImageSetsRequest => SearchImageSetsResponse,
+            operations::search::search;
+        get_image_set: GetImageSetRequest => GetImageSetResponse,
+            operations::image_sets::get;
+        get_image_set_metadata: GetImageSetMetadataRequest => GetImageSetMetadataResponse,
+            operations::image_sets::metadata;
+        get_image_frame: GetImageFrameRequest => GetImageFrameResponse,
+            operations::image_sets::frame;
+        list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
+            operations::image_sets::versions;
+        list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
+            operations::tags::list;
+    }
+    writes {
+        create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
+            operations::datastores::create;
+        delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
+            operations::datastores::delete;
+        start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
+            operations::import_jobs::start;
+        update_image_set_metadata: UpdateImageSetMetadataRequest => UpdateImageSetMetadataResponse,
+            operations::update::update;
+        copy_image_set: CopyImageSetRequest => CopyImageSetResponse,
+            operations::copy::copy;
+        delete_image_set: DeleteImageSetRequest => DeleteImageSetResponse,
+            operations::delete::delete;
+        tag_resource: TagResourceRequest => TagResourceResponse,
+            operations::tags::tag;
+        untag_resource: UntagResourceRequest => UntagResourceResponse,
+            operations::tags::untag;
+    }
 }
 
 delegate! {
     DicomWeb;
     {}
-    retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
-        web::retrieve_instance;
-    retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
-        web::retrieve_frames;
-    retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
-        web::retrieve_bulkdata;
-    instance_metadata: InstanceMetadataRequest => DicomJson,
-        web::instance_metadata;
-    series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
-        web::series_metadata;
-    search: SearchDicomRequest => Vec<DicomJson>,
-        web::search;
-    store_instances: StoreInstancesRequest => StoreInstancesResponse,
-        web::store_instances;
+    reads {
+        retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
+            web::retrieve_instance;
+        retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
+            web::retrieve_frames;
+        retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
+            web::retrieve_bulkdata;
+        instance_metadata: InstanceMetadataRequest => DicomJson,
+            web::instance_metadata;
+        series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
+            web::series_metadata;
+        search: SearchDicomRequest => Vec<DicomJson>,
+            web::search;
+    }
+    writes {
+        store_instances: StoreInstancesRequest => StoreInstancesResponse,
+            web::store_instances;
+    }
 }

@@ -36,12 +36,11 @@ pub(super) async fn response(
     });
     // The first part is read before the answer begins, so that what fails at once is an error.
     let mut pieces = pieces.try_flatten().boxed();
-    let mut first = BytesMut::new();
+    let mut first = Vec::with_capacity(2);
     for _ in 0..2 {
-        first.extend_from_slice(&pieces.next().await.transpose()?.unwrap_or_default());
+        first.extend(pieces.next().await.transpose()?.map(Ok));
     }
-    let first = first.freeze();
-    let whole = stream::iter([Ok(first)])
+    let whole = stream::iter(first)
         .chain(pieces)
         .chain(stream::iter([Ok(end)]));
     let media = format!("multipart/related; type=\"{media}\"; boundary={boundary}");

@@ -1,5 +1,7 @@
 //! The content of a version: metadata document, what stands beside it, and what searches see of it.
 
+use std::collections::HashMap;
+
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging_dicom::{IndexAttributes, InstanceIndex};
 use rusqlite::{Connection, Transaction, named_params};
@@ -275,21 +277,24 @@ pub(crate) fn study_datetime(date: Option<&str>, time: Option<&str>) -> String {
     )
 }
 
+/// Writes the rows that differ from those that are there.
 fn write_instances(
     transaction: &Transaction<'_>,
     set: i64,
     instances: &[InstanceIndex],
 ) -> Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM instance WHERE image_set = ?1")?
-        .execute([set])?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO instance (image_set, series_instance_uid, sop_instance_uid, sop_class_uid,
-             instance_number, rows, columns, bits_allocated, number_of_frames, warning_reason)
+    let mut written = instances_of(transaction, set)?;
+    let mut replace = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO instance (image_set, series_instance_uid, sop_instance_uid,
+             sop_class_uid, instance_number, rows, columns, bits_allocated, number_of_frames,
+             warning_reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     for instance in instances {
-        insert.execute((
+        if written.remove(&instance.sop_instance_uid).as_ref() == Some(instance) {
+            continue;
+        }
+        replace.execute((
             set,
             &instance.series_instance_uid,
             &instance.sop_instance_uid,
@@ -302,5 +307,35 @@ fn write_instances(
             instance.warning_reason,
         ))?;
     }
+    let mut delete = transaction
+        .prepare_cached("DELETE FROM instance WHERE image_set = ?1 AND sop_instance_uid = ?2")?;
+    for gone in written.keys() {
+        delete.execute((set, gone))?;
+    }
     Ok(())
+}
+
+fn instances_of(transaction: &Transaction<'_>, set: i64) -> Result<HashMap<String, InstanceIndex>> {
+    transaction
+        .prepare_cached(
+            "SELECT series_instance_uid, sop_instance_uid, sop_class_uid, instance_number, rows,
+                 columns, bits_allocated, number_of_frames, warning_reason
+             FROM instance WHERE image_set = ?1",
+        )?
+        .query_and_then([set], |row| {
+            let sop_instance_uid: String = row.get(1)?;
+            let instance = InstanceIndex {
+                series_instance_uid: row.get(0)?,
+                sop_instance_uid: sop_instance_uid.clone(),
+                sop_class_uid: row.get(2)?,
+                instance_number: row.get(3)?,
+                rows: row.get(4)?,
+                columns: row.get(5)?,
+                bits_allocated: row.get(6)?,
+                number_of_frames: row.get(7)?,
+                warning_reason: row.get(8)?,
+            };
+            Ok((sop_instance_uid, instance))
+        })?
+        .collect()
 }

@@ -18,8 +18,9 @@ use super::content;
 use super::file::StoredFile;
 use super::outcome::{Imported, Outcome, Refusal, Warning};
 use super::sink::{SealedPack, Sink};
+use crate::documents::Found;
 use crate::error::{Result, StoreError};
-use crate::index::content::{self as rows, Content, StoredContent};
+use crate::index::content::{self as rows, Content};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
 use crate::index::packs::{self, BlobPlace};
@@ -49,11 +50,13 @@ pub(crate) struct Group {
     pub(crate) datastore_row: i64,
     pub(crate) key: GroupKey,
     pub(crate) recorder: Recorder,
+    /// Whether the document will be wanted again soon, and is worth keeping unpacked.
+    pub(crate) is_read_again: bool,
 }
 
 /// Files of a group, joined.
 struct Joined {
-    document: Document,
+    document: Arc<Document>,
     blobs: Vec<BlobPlace>,
     files: Vec<(usize, Vec<Warning>)>,
 }
@@ -62,7 +65,7 @@ struct Joined {
 #[derive(Debug)]
 enum Place {
     New(Hierarchy),
-    Extend(ImageSetRow, StoredContent),
+    Extend(ImageSetRow),
     /// A write to the set that they should join is under way.
     Locked,
 }
@@ -72,6 +75,7 @@ struct Prepared {
     place: Place,
     id: ImageSetId,
     content: Content,
+    document: Arc<Document>,
 }
 
 impl Group {
@@ -95,10 +99,13 @@ impl Group {
         let group = Arc::new(self);
         let deadline = Instant::now() + LOCKED_AT_MOST;
         while Instant::now() < deadline {
+            let series = &group.key.series.series_instance_uid;
+            let turn = group.shared.turns.take(group.datastore_row, series).await;
             let attempt = Arc::clone(&group).attempt(&joined, sealed.as_ref(), &refused);
             if let Some(outcomes) = attempt.await? {
                 return Ok(outcomes);
             }
+            drop(turn);
             tokio::time::sleep(LOCKED_RETRY).await;
         }
         let busy = Refusal::fault("the image set stayed LOCKED by another write; import it again");
@@ -121,12 +128,15 @@ impl Group {
         };
         let (files, mut outcomes) = (Arc::clone(joined), refused.to_vec());
         let pack = sealed.map(|sealed| sealed.id.clone());
-        let catalogue = self.shared.catalogue.clone();
-        catalogue
+        let group = Arc::clone(&self);
+        let written = self
+            .shared
+            .catalogue
             .write(move |transaction| {
-                let Some((row, imported)) = self.commit(transaction, &prepared)? else {
+                let Some((row, imported)) = group.commit(transaction, &prepared)? else {
                     return Ok(None);
                 };
+                let version = imported.version;
                 if let Some(pack) = &pack {
                     packs::adopt(transaction, pack, row, &files.blobs)?;
                 }
@@ -138,39 +148,66 @@ impl Group {
                     };
                     (*number, Outcome::Imported(imported))
                 }));
-                (self.recorder)(transaction, &outcomes)?;
-                Ok(Some(outcomes))
+                (group.recorder)(transaction, &outcomes)?;
+                Ok(Some((outcomes, prepared, version)))
             })
-            .await
+            .await?;
+        let Some((outcomes, prepared, version)) = written else {
+            return Ok(None);
+        };
+        if self.is_read_again {
+            let Prepared { id, document, .. } = prepared;
+            self.shared.documents.keep((id, version), document);
+        }
+        Ok(Some(outcomes))
     }
 
     /// Makes the content of the new version, outside of any write transaction. Blocks.
     fn prepare(&self, joined: &Joined) -> Result<Option<Prepared>> {
-        let place = self
-            .shared
-            .catalogue
-            .read_blocking(|connection| self.place(connection))?;
-        let place = match place {
-            Place::Locked => return Ok(None),
-            Place::New(hierarchy) => Place::New(hierarchy),
-            Place::Extend(set, stored) => {
-                let mut document = content::unpack(&stored)?;
-                let series = &self.key.series.series_instance_uid;
-                if document.group_key(series).as_ref() == Some(&self.key) {
-                    merge(&mut document, &joined.document);
-                    let content = content::pack(&document, &self.datastore, &set.id)?;
-                    return Ok(Some(Prepared {
-                        id: set.id.clone(),
-                        place: Place::Extend(set, stored),
-                        content,
-                    }));
-                }
-                Place::New(Hierarchy::Apart)
+        let catalogue = &self.shared.catalogue;
+        let (place, found) = catalogue.read_blocking(|connection| self.look_up(connection))?;
+        if matches!(place, Place::Locked) {
+            return Ok(None);
+        }
+        let documents = &self.shared.documents;
+        if let (Place::Extend(set), Some(found)) = (&place, found) {
+            let mut document = documents.take(found, &set.id)?;
+            let series = &self.key.series.series_instance_uid;
+            if document.group_key(series).as_ref() == Some(&self.key) {
+                merge(&mut document, &joined.document);
+                let id = set.id.clone();
+                return self.prepared(place, id, Arc::new(document)).map(Some);
             }
+        }
+        let place = match place {
+            Place::Extend(_) => Place::New(Hierarchy::Apart),
+            place => place,
         };
-        let id = new_id::image_set_id()?;
-        let content = content::pack(&joined.document, &self.datastore, &id)?;
-        Ok(Some(Prepared { place, id, content }))
+        let document = Arc::clone(&joined.document);
+        self.prepared(place, new_id::image_set_id()?, document)
+            .map(Some)
+    }
+
+    fn prepared(&self, place: Place, id: ImageSetId, document: Arc<Document>) -> Result<Prepared> {
+        Ok(Prepared {
+            place,
+            content: content::pack(&document, &self.datastore, &id)?,
+            id,
+            document,
+        })
+    }
+
+    /// Where the files go, and the document that is there.
+    fn look_up(&self, connection: &Connection) -> Result<(Place, Option<Found>)> {
+        let place = self.place(connection)?;
+        let Place::Extend(set) = &place else {
+            return Ok((place, None));
+        };
+        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
+        let found = self.shared.documents.find(connection, set, &version)?;
+        let found =
+            found.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
+        Ok((place, Some(found)))
     }
 
     /// Where the files go, but for the attributes of the series, which only the document holds.
@@ -196,12 +233,7 @@ impl Group {
         if found.set.state != ImageSetState::Active {
             return Ok(Place::Locked);
         }
-        let latest = found.set.latest_version.into();
-        let version = image_sets::version(connection, found.set.row, latest)?;
-        let stored = rows::stored(connection, found.set.row, &version)?;
-        let stored =
-            stored.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
-        Ok(Place::Extend(found.set, stored))
+        Ok(Place::Extend(found.set))
     }
 
     /// A primary set of the same series with another study disagrees in one of the seven.
@@ -210,7 +242,7 @@ impl Group {
         let found: Option<i64> = connection
             .prepare_cached(
                 "SELECT 1 FROM image_set
-                 WHERE datastore = ?1 AND series_instance_uid = ?2 AND is_primary = 1
+                 WHERE datastore = ?1 AND series_instance_uid = ?2 AND +is_primary = 1
                      AND state <> 'DELETED' AND study_instance_uid IS NOT ?3
                  LIMIT 1",
             )?
@@ -235,7 +267,7 @@ impl Group {
         datastores::find_active(transaction, &self.datastore)?;
         let at = self.shared.now();
         let (row, version, is_primary) = match (&prepared.place, self.place(transaction)?) {
-            (Place::Extend(was, _), Place::Extend(now, _))
+            (Place::Extend(was), Place::Extend(now))
                 if was.row == now.row && was.latest_version == now.latest_version =>
             {
                 let workflow = ImageSetWorkflowStatus::Imported;
@@ -299,7 +331,7 @@ impl Group {
 
 /// A set that disagrees in the series' own attributes still does: they do not change in primary sets.
 fn now_is_apart(now: &Place) -> bool {
-    matches!(now, Place::New(Hierarchy::Apart) | Place::Extend(..))
+    matches!(now, Place::New(Hierarchy::Apart) | Place::Extend(_))
 }
 
 fn join(arrivals: Vec<Arrival>) -> Joined {
@@ -313,7 +345,7 @@ fn join(arrivals: Vec<Arrival>) -> Joined {
         files.push((number, file.warnings));
     }
     Joined {
-        document,
+        document: Arc::new(document),
         blobs: blobs.into_values().flatten().collect(),
         files,
     }

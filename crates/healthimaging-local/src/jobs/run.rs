@@ -209,6 +209,7 @@ impl Run {
             datastore_row: self.datastore.row,
             key: planned.key,
             recorder: self.recorder(),
+            is_read_again: false,
         };
         let outcomes = group.store(sink, arrivals, refused).await?;
         let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));

@@ -1,5 +1,6 @@
 //! Deleting an image set: rows, documents and frames go for good; a tombstone without patient data stays.
 
+use healthimaging::ImageSetId;
 use healthimaging::model::{
     DeleteImageSetRequest, DeleteImageSetResponse, ImageSetState, ImageSetWorkflowStatus,
 };
@@ -57,15 +58,19 @@ pub(crate) async fn delete(
 pub(crate) fn carry_out(shared: &Shared, row: i64, set: i64) -> Result<()> {
     let at = shared.now();
     let erasing = Work::DeleteImageSet { row: set };
-    shared.catalogue.write_blocking(|transaction| {
+    let erased = shared.catalogue.write_blocking(|transaction| {
         if pending::replace(transaction, row, &erasing, &Work::CleanUp)? {
-            erase(transaction, set, at)?;
+            return erase(transaction, set, at).map(Some);
         }
-        Ok(())
-    })
+        Ok(None)
+    })?;
+    if let Some(id) = erased {
+        shared.documents.forget(&id);
+    }
+    Ok(())
 }
 
-fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
+fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<ImageSetId> {
     let found = image_sets::at(transaction, set)?;
     pack_rows::disown(transaction, set)?;
     tags::clear(transaction, &tags::image_set_key(&found.id))?;
@@ -90,7 +95,7 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<()> {
          WHERE row = ?1",
         (set, at),
     )?;
-    Ok(())
+    Ok(found.id)
 }
 
 /// Removes the packs that a deletion left, and what the catalogue's log may still hold of them.

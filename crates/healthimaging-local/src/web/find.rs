@@ -1,5 +1,7 @@
 //! From the UIDs of DICOMweb to an image set and its document.
 
+use std::sync::Arc;
+
 use healthimaging::model::{
     InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
     RetrieveInstanceRequest, SeriesMetadataRequest,
@@ -8,9 +10,9 @@ use healthimaging::{DatastoreId, Error, ImageSetId};
 use healthimaging_dicom::Document;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::documents::Found;
 use crate::error::{Result, StoreError};
-use crate::index::{content, datastores, image_sets};
-use crate::ingest::content::unpack;
+use crate::index::{datastores, image_sets};
 use crate::shared::Shared;
 
 /// Which series is wanted, and in which image set.
@@ -28,7 +30,7 @@ pub(super) struct Wanted {
 pub(super) struct Held {
     /// Row of the image set.
     pub(super) row: i64,
-    pub(super) document: Document,
+    pub(super) document: Arc<Document>,
 }
 
 macro_rules! wanted_from {
@@ -58,9 +60,9 @@ impl Wanted {
     pub(super) fn find(&self, shared: &Shared) -> Result<Held> {
         let found = shared
             .catalogue
-            .read_blocking(|connection| self.look_up(connection))?;
-        let (row, stored) = found;
-        let document = unpack(&stored)?;
+            .read_blocking(|connection| self.look_up(shared, connection))?;
+        let (row, found) = found;
+        let document = shared.documents.open(found)?;
         let study = document
             .study
             .get("StudyInstanceUID")
@@ -74,23 +76,24 @@ impl Wanted {
         Ok(Held { row, document })
     }
 
-    fn look_up(&self, connection: &Connection) -> Result<(i64, content::StoredContent)> {
+    fn look_up(&self, shared: &Shared, connection: &Connection) -> Result<(i64, Found)> {
         let datastore = datastores::find_active(connection, &self.datastore)?;
         let set = match &self.image_set {
             Some(id) => image_sets::find_live(connection, datastore.row, id)?,
             None => image_sets::at(connection, self.primary(connection, datastore.row)?)?,
         };
         let version = image_sets::version(connection, set.row, set.latest_version.into())?;
-        let stored = content::stored(connection, set.row, &version)?.ok_or_else(no_series)?;
-        Ok((set.row, stored))
+        let found = shared.documents.find(connection, &set, &version)?;
+        Ok((set.row, found.ok_or_else(no_series)?))
     }
 
     fn primary(&self, connection: &Connection, datastore: i64) -> Result<i64> {
+        // The `+` keeps the indexes of primary sets, which are nearly all, out of the choice.
         connection
             .prepare_cached(
                 "SELECT row FROM image_set
                  WHERE datastore = ?1 AND series_instance_uid = ?2 AND study_instance_uid = ?3
-                     AND is_primary = 1 AND state <> 'DELETED'
+                     AND +is_primary = 1 AND state <> 'DELETED'
                  ORDER BY updated_at DESC LIMIT 1",
             )?
             .query_row((datastore, &self.series, &self.study), |row| row.get(0))

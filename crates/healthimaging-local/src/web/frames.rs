@@ -31,11 +31,17 @@ pub(crate) async fn retrieve_frames(
     request: RetrieveFramesRequest,
 ) -> Result<RetrieveFramesResponse> {
     let task = Arc::clone(shared);
-    let found = tokio::task::spawn_blocking(move || find(task, &request)).await??;
-    let (retrieval, ids) = found;
+    let found = tokio::task::spawn_blocking(move || {
+        let (retrieval, ids) = find(task, &request)?;
+        let mut ids = ids.into_iter();
+        // Mostly there is but one, and another thread would have to be woken for it.
+        let first = ids.next().map(|id| retrieval.frame(&id)).transpose()?;
+        Result::<_>::Ok((retrieval, first, ids))
+    });
+    let (retrieval, first, ids) = found.await??;
     let transfer_syntax_uid = retrieval.syntax.clone();
     let retrieval = Arc::new(retrieval);
-    let frames = stream::iter(ids)
+    let others = stream::iter(ids)
         .map(move |id| {
             let retrieval = Arc::clone(&retrieval);
             tokio::task::spawn_blocking(move || retrieval.frame(&id))
@@ -45,9 +51,10 @@ pub(crate) async fn retrieve_frames(
             Ok(frame) => Ok(Body::from(frame?)),
             Err(error) => Err(Error::internal("reading a frame ended unexpectedly", error)),
         });
+    let first = stream::iter(first.map(|frame| Ok(Body::from(frame))));
     Ok(RetrieveFramesResponse {
         transfer_syntax_uid,
-        frames: frames.boxed(),
+        frames: first.chain(others).boxed(),
     })
 }
 

@@ -1,8 +1,7 @@
 //! Storing instances (STOW-RS, `PS3.18 §10.5`): the same rules as an import, at once.
 
 use std::collections::HashMap;
-use std::io::BufReader;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use healthimaging::Uid;
@@ -10,12 +9,14 @@ use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
 use healthimaging_dicom::GroupKey;
+use healthimaging_pixels::LosslessFormat;
+use tokio::task::JoinSet;
 
+use super::received::{Received, Reception};
 use crate::error::Result;
 use crate::index::datastores::{self, DatastoreRow};
 use crate::ingest::{
-    self, Arrival, Budget, Failure, Group, Header, OpenFile, Outcome, Overrides, Refusal, Section,
-    Sink, Spool,
+    self, Arrival, Failure, Group, Header, OpenFile, Outcome, Overrides, Refusal, Sink, StoredFile,
 };
 use crate::shared::SharedStore;
 
@@ -26,15 +27,19 @@ const DOES_NOT_MATCH: u16 = 0xA900;
 /// A fault of this program or its machine.
 const PROCESSING_FAILURE: u16 = 0x0110;
 
-/// An instance that waits on disk.
-#[derive(Debug)]
-struct Waiting {
-    position: usize,
-    section: Section,
+/// A file of a request that could be read, in the pack of its image set or with the reason why not.
+struct Kept {
     header: Header,
+    stored: Result<StoredFile, Failure>,
 }
 
+/// What came of the file at a position of the request.
+type Came = (usize, Result<Kept, Box<FailedInstance>>);
+
 /// Stores each instance of a request, or says why not. What is said to be stored is durable.
+///
+/// Frames are encoded while later instances arrive; nothing becomes visible before the request has been
+/// read to its end.
 pub(crate) async fn store_instances(
     shared: &SharedStore,
     mut request: StoreInstancesRequest,
@@ -44,159 +49,189 @@ pub(crate) async fn store_instances(
         .catalogue
         .read(move |connection| datastores::find_active(connection, &id))
         .await?;
-    let of_task = Arc::clone(shared);
-    let mut spool = tokio::task::spawn_blocking(move || Spool::new(&of_task)).await??;
-    let mut groups: Vec<(GroupKey, Vec<Waiting>)> = Vec::new();
-    let mut places: HashMap<GroupKey, usize> = HashMap::new();
-    let mut response = StoreInstancesResponse {
-        stored: Vec::new(),
-        failed: Vec::new(),
-    };
+    let mut reception = Reception::new(shared);
+    let keeping = Arc::new(Keeping {
+        shared: Arc::clone(shared),
+        format: ingest::lossless_format(datastore.format),
+        study: request.study_instance_uid.take(),
+        sinks: Mutex::default(),
+    });
+    let mut under_way: JoinSet<Came> = JoinSet::new();
+    let mut came = Vec::new();
     let mut position = 0;
     while let Some(body) = request.instances.next().await {
-        let section = spool.add(body?).await??;
-        match accept(position, section, request.study_instance_uid.as_ref()).await {
-            Ok(waiting) => {
-                let key = waiting.header.group.clone();
-                let place = *places.entry(key.clone()).or_insert(groups.len());
-                if place == groups.len() {
-                    groups.push((key, Vec::new()));
-                }
-                if let Some((_, group)) = groups.get_mut(place) {
-                    group.push(waiting);
-                }
-            }
-            Err(failed) => response.failed.push(*failed),
+        let received = reception.receive(body?).await??;
+        if under_way.len() >= 2 * rayon::current_num_threads()
+            && let Some(one) = under_way.join_next().await
+        {
+            came.push(one?);
         }
+        under_way.spawn(Arc::clone(&keeping).keep(position, received));
         position += 1;
     }
-    let budget = Budget::default();
-    for (key, group) in groups {
-        store_group(shared, &datastore, key, group, &budget, &mut response).await;
+    while let Some(one) = under_way.join_next().await {
+        came.push(one?);
     }
-    response.stored.sort_by_key(|stored| stored.position);
-    response.failed.sort_by_key(|failed| failed.position);
-    Ok(response)
+    keeping.finish(&datastore, came).await
 }
 
-/// Reads the header of an instance.
-async fn accept(
-    position: usize,
-    section: Section,
-    study: Option<&Uid>,
-) -> Result<Waiting, Box<FailedInstance>> {
-    let source = section.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        OpenFile::of(BufReader::new(source), &Overrides::default()).map(|file| file.header())
-    });
-    let read = read.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "reading an instance ended unexpectedly");
-        Err(Refusal::fault(
-            "the instance could not be read because of a fault of this program",
-        ))
-    });
-    let header = read.map_err(|refusal| Box::new(failure(position, None, &refusal)))?;
-    if study.is_some_and(|study| study.as_str() != header.group.study.study_instance_uid) {
-        let refusal = Refusal::invalid("the instance is of another study than the request names");
-        let mut failed = failure(position, Some(&header), &refusal);
-        failed.failure_reason = DOES_NOT_MATCH;
-        return Err(Box::new(failed));
-    }
-    Ok(Waiting {
-        position,
-        section,
-        header,
-    })
+/// What the files of a request share.
+struct Keeping {
+    shared: SharedStore,
+    format: LosslessFormat,
+    /// Of which all of them must be.
+    study: Option<Uid>,
+    /// A pack for each image set.
+    sinks: Mutex<HashMap<GroupKey, Arc<Sink>>>,
 }
 
-/// Stores the instances of one image set; what goes wrong is told of each of them.
-async fn store_group(
-    shared: &SharedStore,
-    datastore: &DatastoreRow,
-    key: GroupKey,
-    group: Vec<Waiting>,
-    budget: &Budget,
-    response: &mut StoreInstancesResponse,
-) {
-    let mut headers = HashMap::new();
-    let mut sections = Vec::with_capacity(group.len());
-    for waiting in group {
-        headers.insert(waiting.position, waiting.header);
-        sections.push((waiting.position, waiting.section));
-    }
-    let outcomes = match store_sections(shared, datastore, key, sections, budget).await {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            tracing::error!(?error, "instances could not be stored");
-            let fault = Refusal::fault(healthimaging::Error::from(error).message());
-            let all = headers.keys();
-            all.map(|position| (*position, Outcome::Refused(fault.clone())))
-                .collect()
+impl Keeping {
+    /// Reads an instance and puts everything large into the pack of its image set.
+    async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
+        let opened = tokio::task::spawn_blocking(move || {
+            OpenFile::of(received, &Overrides::default()).map(|file| (file.header(), file))
+        });
+        let opened = opened.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "reading an instance ended unexpectedly");
+            Err(Refusal::fault(
+                "the instance could not be read because of a fault of this program",
+            ))
+        });
+        let (header, file) = match opened {
+            Ok(opened) => opened,
+            Err(refusal) => return (position, Err(Box::new(failure(position, None, &refusal)))),
+        };
+        let of_study = &header.group.study.study_instance_uid;
+        if self
+            .study
+            .as_ref()
+            .is_some_and(|study| study.as_str() != of_study)
+        {
+            let told = "the instance is of another study than the request names";
+            let mut failed = failure(position, Some(&header), &Refusal::invalid(told));
+            failed.failure_reason = DOES_NOT_MATCH;
+            return (position, Err(Box::new(failed)));
         }
-    };
-    for (position, outcome) in outcomes {
-        let header = headers.get(&position);
-        match (outcome, header) {
-            (Outcome::Imported(imported), Some(header)) => response.stored.push(StoredInstance {
-                position,
-                sop_class_uid: header.sop_class_uid.clone().unwrap_or_default(),
-                sop_instance_uid: header.sop_instance_uid.clone(),
-                study_instance_uid: header.group.study.study_instance_uid.clone(),
-                series_instance_uid: header.group.series.series_instance_uid.clone(),
-                image_set_id: imported.image_set,
-                is_primary: imported.is_primary,
-                warning_reason: ingest::Warning::shown(&imported.warnings),
-            }),
-            (Outcome::Refused(refusal), header) => {
-                response.failed.push(failure(position, header, &refusal));
+        let sink = self.sink(&header.group);
+        let stored = ingest::store(file, self.format, &sink, &self.shared.budget).await;
+        (position, Ok(Kept { header, stored }))
+    }
+
+    fn sink(&self, key: &GroupKey) -> Arc<Sink> {
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = sinks.entry(key.clone());
+        Arc::clone(sink.or_insert_with(|| Arc::new(Sink::new(&self.shared))))
+    }
+
+    /// Makes what was kept part of its image sets.
+    async fn finish(
+        &self,
+        datastore: &DatastoreRow,
+        mut came: Vec<Came>,
+    ) -> Result<StoreInstancesResponse> {
+        came.sort_by_key(|(position, _)| *position);
+        let mut response = StoreInstancesResponse {
+            stored: Vec::new(),
+            failed: Vec::new(),
+        };
+        let mut groups: Vec<(GroupKey, Vec<(usize, Kept)>)> = Vec::new();
+        let mut places: HashMap<GroupKey, usize> = HashMap::new();
+        for (position, one) in came {
+            match one {
+                Err(failed) => response.failed.push(*failed),
+                Ok(kept) => {
+                    let key = kept.header.group.clone();
+                    let place = *places.entry(key.clone()).or_insert(groups.len());
+                    if place == groups.len() {
+                        groups.push((key, Vec::new()));
+                    }
+                    if let Some((_, group)) = groups.get_mut(place) {
+                        group.push((position, kept));
+                    }
+                }
             }
-            (Outcome::Imported(_), None) => {}
         }
+        for (key, group) in groups {
+            self.store_group(datastore, key, group, &mut response).await;
+        }
+        response.stored.sort_by_key(|stored| stored.position);
+        response.failed.sort_by_key(|failed| failed.position);
+        Ok(response)
     }
-}
 
-async fn store_sections(
-    shared: &SharedStore,
-    datastore: &DatastoreRow,
-    key: GroupKey,
-    sections: Vec<(usize, Section)>,
-    budget: &Budget,
-) -> Result<Vec<(usize, Outcome)>> {
-    let sink = Arc::new(Sink::new(shared));
-    let format = ingest::lossless_format(datastore.format);
-    let mut storing = futures::stream::iter(sections)
-        .map(|(position, section)| {
-            let sink = &sink;
-            async move {
-                let opened = tokio::task::spawn_blocking(move || {
-                    OpenFile::of(BufReader::new(section), &Overrides::default())
-                });
-                let stored = match opened.await {
-                    Ok(Ok(file)) => ingest::store(file, format, sink, budget).await,
-                    Ok(Err(refusal)) => Err(Failure::File(refusal)),
-                    Err(error) => Err(Failure::Store(error.into())),
-                };
-                (position, stored)
+    /// Stores the instances of one image set; what goes wrong is told of each of them.
+    async fn store_group(
+        &self,
+        datastore: &DatastoreRow,
+        key: GroupKey,
+        group: Vec<(usize, Kept)>,
+        response: &mut StoreInstancesResponse,
+    ) {
+        let mut headers = HashMap::new();
+        let mut files = Vec::with_capacity(group.len());
+        for (position, Kept { header, stored }) in group {
+            headers.insert(position, header);
+            files.push((position, stored));
+        }
+        let outcomes = match self.join(datastore, key, files).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(?error, "instances could not be stored");
+                let fault = Refusal::fault(healthimaging::Error::from(error).message());
+                let all = headers.keys();
+                all.map(|position| (*position, Outcome::Refused(fault.clone())))
+                    .collect()
             }
-        })
-        .buffered(2 * rayon::current_num_threads());
-    let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
-    while let Some((number, stored)) = storing.next().await {
-        match stored {
-            Ok(file) => arrivals.push(Arrival { number, file }),
-            Err(Failure::File(refusal)) => refused.push((number, refusal)),
-            Err(Failure::Store(error)) => return Err(error),
+        };
+        for (position, outcome) in outcomes {
+            let header = headers.get(&position);
+            match (outcome, header) {
+                (Outcome::Imported(imported), Some(header)) => {
+                    response.stored.push(StoredInstance {
+                        position,
+                        sop_class_uid: header.sop_class_uid.clone().unwrap_or_default(),
+                        sop_instance_uid: header.sop_instance_uid.clone(),
+                        study_instance_uid: header.group.study.study_instance_uid.clone(),
+                        series_instance_uid: header.group.series.series_instance_uid.clone(),
+                        image_set_id: imported.image_set,
+                        is_primary: imported.is_primary,
+                        warning_reason: ingest::Warning::shown(&imported.warnings),
+                    });
+                }
+                (Outcome::Refused(refusal), header) => {
+                    response.failed.push(failure(position, header, &refusal));
+                }
+                (Outcome::Imported(_), None) => {}
+            }
         }
     }
-    drop(storing);
-    let group = Group {
-        shared: Arc::clone(shared),
-        datastore: datastore.id.clone(),
-        datastore_row: datastore.row,
-        key,
-        recorder: Arc::new(|_, _| Ok(())),
-    };
-    group.store(sink, arrivals, refused).await
+
+    async fn join(
+        &self,
+        datastore: &DatastoreRow,
+        key: GroupKey,
+        files: Vec<(usize, Result<StoredFile, Failure>)>,
+    ) -> Result<Vec<(usize, Outcome)>> {
+        let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
+        for (number, stored) in files {
+            match stored {
+                Ok(file) => arrivals.push(Arrival { number, file }),
+                Err(Failure::File(refusal)) => refused.push((number, refusal)),
+                Err(Failure::Store(error)) => return Err(error),
+            }
+        }
+        let sink = self.sink(&key);
+        let group = Group {
+            shared: Arc::clone(&self.shared),
+            datastore: datastore.id.clone(),
+            datastore_row: datastore.row,
+            key,
+            recorder: Arc::new(|_, _| Ok(())),
+            // The next instance of the series is probably on its way.
+            is_read_again: true,
+        };
+        group.store(sink, arrivals, refused).await
+    }
 }
 
 fn failure(position: usize, header: Option<&Header>, refusal: &Refusal) -> FailedInstance {
