@@ -16,6 +16,7 @@ mod index;
 mod ingest;
 mod jobs;
 mod keeper;
+mod lately;
 mod new_id;
 mod operations;
 mod packs;

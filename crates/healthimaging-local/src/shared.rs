@@ -19,7 +19,7 @@ use crate::ingest::Budget;
 use crate::new_id;
 use crate::packs::Packs;
 use crate::turns::Turns;
-use crate::web::Room;
+use crate::web::{DecodedFrames, Room};
 
 /// What all parts of an open store share.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) packs: Packs,
     pub(crate) accesses: Accesses,
     pub(crate) documents: Documents,
+    pub(crate) decoded: DecodedFrames,
     /// Memory for files that are being stored.
     pub(crate) budget: Budget,
     /// Memory for instances that arrive.
@@ -64,6 +65,7 @@ impl Shared {
             packs,
             accesses: Accesses::default(),
             documents: Documents::default(),
+            decoded: DecodedFrames::default(),
             budget: Budget::default(),
             room: Room::default(),
             turns: Turns::default(),

@@ -66,6 +66,7 @@ pub(crate) fn carry_out(shared: &Shared, row: i64, set: i64) -> Result<()> {
     })?;
     if let Some(id) = erased {
         shared.documents.forget(&id);
+        shared.decoded.forget();
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ impl Retrieval {
     fn frame(&self, id: &ImageFrameId) -> healthimaging::Result<Bytes> {
         if self.form == Form::Decoded {
             let (pixels, _) = self.decoded(&Pixels::of(self.instance()?), id)?;
-            return Ok(pixels.into());
+            return Ok(pixels);
         }
         Ok(self.blob(id)?)
     }

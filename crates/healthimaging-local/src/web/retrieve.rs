@@ -19,9 +19,33 @@ use super::find::{Held, Wanted, no_instance};
 use super::stream::body_of;
 use crate::error::{Result, StoreError};
 use crate::index::packs;
+use crate::lately::Lately;
 use crate::shared::SharedStore;
 
 const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
+
+/// Memory for decoded frames, in bytes.
+const DECODED: usize = 128 << 20;
+
+/// The pixels of a frame, and the photometric interpretation they are in.
+type Decoded = (Bytes, String);
+
+/// Frames that were decoded lately, by what they were decoded from: viewers go back and forth.
+#[derive(Debug)]
+pub(crate) struct DecodedFrames(Lately<(ImageFrameId, FrameShape, String), Decoded>);
+
+impl Default for DecodedFrames {
+    fn default() -> Self {
+        Self(Lately::new(DECODED))
+    }
+}
+
+impl DecodedFrames {
+    /// Forgets them all, as after an erasure: it does not say which they were of.
+    pub(crate) fn forget(&self) {
+        self.0.forget(|_| true);
+    }
+}
 
 /// How the pixels go into the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +158,7 @@ impl Retrieval {
             }
             Form::Decoded => PixelSource::Native {
                 length: pixels.shape.byte_length() * instance.frames.len() as u64,
-                frames: Box::new(frames.map(|id| Ok(self.decoded(&pixels, id)?.0))),
+                frames: Box::new(frames.map(|id| Ok(self.decoded(&pixels, id)?.0.to_vec()))),
             },
             Form::Bits => {
                 let value = self.packed(instance, &pixels)?;
@@ -184,17 +208,22 @@ impl Retrieval {
     }
 
     /// A frame's pixels, and the photometric interpretation they are in. Blocks.
-    pub(super) fn decoded(
-        &self,
-        pixels: &Pixels<'_>,
-        id: &ImageFrameId,
-    ) -> Result<(Vec<u8>, String)> {
+    pub(super) fn decoded(&self, pixels: &Pixels<'_>, id: &ImageFrameId) -> Result<Decoded> {
+        // Read and checked each time: what is kept in memory only saves the decoding.
         let bytes = self.blob(id)?;
+        let frames = &self.shared.decoded.0;
+        let name = (id.clone(), pixels.shape, pixels.photometric.to_owned());
+        if let Some(known) = frames.get(&name) {
+            return Ok(known);
+        }
         let decoded = decode_stored(pixels.stored, &pixels.shape, pixels.photometric, &bytes);
         let decoded = decoded.map_err(|error| {
             Error::internal("a stored frame cannot be decoded; run verify", error)
         })?;
-        Ok((decoded.pixels, decoded.photometric))
+        let size = decoded.pixels.len();
+        let decoded = (Bytes::from(decoded.pixels), decoded.photometric);
+        frames.keep(name, decoded.clone(), size);
+        Ok(decoded)
     }
 
     /// What the file says of its pixels where that is not what the document says.
