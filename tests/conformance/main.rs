@@ -27,6 +27,7 @@ mod frames;
 mod grouping;
 mod import_jobs;
 mod levels;
+mod live;
 mod metadata;
 mod picture;
 #[expect(dead_code, reason = "the tests of the embedded store use the rest")]
@@ -326,6 +327,9 @@ macro_rules! cases {
                 a_name_that_is_not_utf_8_can_be_imported,
                 good_files_go_in_beside_bad_ones,
             }
+            live {
+                an_image_set_lives_from_storing_to_deleting,
+            }
             concurrency {
                 jobs_that_extend_one_series_at_once_all_arrive,
                 of_many_updates_of_one_version_exactly_one_is_taken,
@@ -401,3 +405,29 @@ mod aws_over_http {
 
 cases!(local, crate::local_store::open);
 cases!(aws, crate::aws_over_http::open);
+
+/// A live account, at the rates that AWS allows, where the environment names an ACTIVE data store of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_account() {
+    use std::sync::Arc;
+
+    let Ok(named) = std::env::var("HEALTHIMAGING_LIVE_DATASTORE") else {
+        eprintln!("NOT RUN: HEALTHIMAGING_LIVE_DATASTORE names no data store of a live account");
+        return;
+    };
+    let store = named.parse().unwrap();
+    let aws = healthimaging_aws::Aws::open(healthimaging_aws::AwsConfig::default()).await;
+    let aws = aws.unwrap();
+    let pace = Arc::new(healthimaging::Pace::new(
+        &healthimaging::HealthImaging::limits(&*aws),
+        1.0,
+    ));
+    let back_end = rig::Backend {
+        service: Arc::new(healthimaging::Paced::new(
+            Arc::clone(&aws),
+            Arc::clone(&pace),
+        )),
+        web: Arc::new(healthimaging::Paced::new(aws, pace)),
+    };
+    live::life_of_an_image_set(&back_end, &store).await;
+}

@@ -1,0 +1,36 @@
+//! What goes wrong: processes that are killed or stopped, connections that break, a service that throttles and
+//! fails. Nothing acknowledged is lost, nothing is done twice that must not be, and nothing hangs.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says that something is wrong by panicking"
+)]
+
+#[path = "../shared/assistant.rs"]
+mod assistant;
+#[path = "../shared/between.rs"]
+mod between;
+mod kill;
+mod line;
+mod stages;
+mod stop;
+#[path = "../shared/wire.rs"]
+mod wire;
+mod wire_faults;
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes: to reach it is a failure.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Looks again and again until there is something to see.
+async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
