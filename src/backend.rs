@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
-use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
@@ -195,6 +195,9 @@ async fn open_store(config: &Config, s3: S3Config) -> Result<Arc<LocalStore>> {
     local.allowed_paths.clone_from(&config.allowed_paths);
     local.s3 = s3;
     local.run_jobs = !config.read_only;
+    if config.aws_quotas {
+        local.quotas = Quotas::AWS;
+    }
     LocalStore::open(local).await.with_context(|| {
         let folder = config.data_dir.display();
         format!("the embedded store in {folder} does not open")

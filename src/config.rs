@@ -84,6 +84,17 @@ pub(crate) struct Options {
     #[arg(default_value = "000000000000")]
     pub(crate) account_id: String,
 
+    /// Enforce the quotas of AWS on the embedded store
+    #[arg(
+        long,
+        global = true,
+        env = "HEALTHIMAGING_AWS_QUOTAS",
+        value_name = "BOOL"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
+    pub(crate) aws_quotas: bool,
+
     /// Offer only tools that read
     #[arg(
         long,
@@ -157,6 +168,7 @@ pub(crate) struct Config {
     pub(crate) endpoint_url: Option<String>,
     pub(crate) rate_factor: f64,
     pub(crate) account_id: AccountId,
+    pub(crate) aws_quotas: bool,
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
     pub(crate) confirm: Confirm,
@@ -203,6 +215,7 @@ impl Config {
             endpoint_url: options.endpoint_url,
             rate_factor: options.rate_factor,
             account_id,
+            aws_quotas: options.aws_quotas,
             read_only: options.read_only,
             no_delete: options.no_delete,
             confirm: options.confirm,
@@ -228,6 +241,7 @@ impl Config {
             endpoint_url: None,
             rate_factor: 1.0,
             account_id: AccountId::try_from("000000000000")?,
+            aws_quotas: false,
             read_only: false,
             no_delete: false,
             confirm: Confirm::Auto,

@@ -21,9 +21,12 @@ from pydicom.pixels import pixel_array
 EXPLICIT = "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 CHANGED = {
-    "PixelData", "FloatPixelData", "DoubleFloatPixelData", "SpecificCharacterSet", "PhotometricInterpretation",
-    "PlanarConfiguration", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "DataSetTrailingPadding",
+    "PixelData", "FloatPixelData", "DoubleFloatPixelData", "SpecificCharacterSet", "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths", "DataSetTrailingPadding",
 }
+# What decoding makes of the samples: colour of its own kind, samples of a pixel together.
+DECODED = {"YBR_RCT": "RGB", "YBR_ICT": "RGB", "YBR_FULL": "RGB", "YBR_FULL_422": "RGB"}
+NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", BIG_ENDIAN}
 # Decoded JPEG of two decoders may differ a little; these were lossy before they came.
 LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"}
 
@@ -67,11 +70,23 @@ def attributes(data, syntax):
     }
 
 
+def allowed(original, back):
+    """Tags of the pixels' description that decoding may change, when they changed as it does."""
+    was, now = original.get("PhotometricInterpretation"), back.get("PhotometricInterpretation")
+    native = original.file_meta.TransferSyntaxUID in NATIVE
+    expected = "YBR_FULL" if native and was == "YBR_FULL_422" else DECODED.get(was, was)
+    tags = {pydicom.tag.Tag("PhotometricInterpretation")} if now in (was, expected) else set()
+    if back.get("PlanarConfiguration", 0) == 0:
+        tags.add(pydicom.tag.Tag("PlanarConfiguration"))
+    return tags
+
+
 def differences(original, back, series):
     """Tags that differ, but for what another instance of the series has in its file as it came back."""
     ours = attributes(back, EXPLICIT)
     theirs = attributes(original, original.file_meta.TransferSyntaxUID)
     differing = {tag for tag in ours.keys() | theirs.keys() if ours.get(tag) != theirs.get(tag)}
+    differing -= allowed(original, back)
     for other in series if differing else []:
         known = attributes(other, other.file_meta.TransferSyntaxUID)
         differing -= {tag for tag in differing if ours.get(tag) == known.get(tag)}

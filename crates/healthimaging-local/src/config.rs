@@ -7,6 +7,7 @@ use healthimaging_objects::S3Config;
 
 use crate::clock::Clock;
 use crate::files::Files;
+use crate::quotas::Quotas;
 
 /// What a local store is opened with.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct LocalConfig {
     pub run_jobs: bool,
     /// How `s3://` is reached; refused without credentials.
     pub s3: S3Config,
+    /// How much the store takes; everything by default.
+    pub quotas: Quotas,
     /// Where the time comes from.
     pub clock: Clock,
     /// How files are reached: by the system, but for tests of what goes wrong.
@@ -45,6 +48,7 @@ impl LocalConfig {
             write_delay: Duration::ZERO,
             run_jobs: true,
             s3: S3Config::default(),
+            quotas: Quotas::NONE,
             clock: Clock::system(),
             files: Files::system(),
         }

@@ -51,6 +51,13 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDatastore, at: Mill
     Ok(transaction.last_insert_rowid())
 }
 
+/// How many there are that are not deleted.
+pub(crate) fn count(connection: &Connection) -> Result<u64> {
+    let count = "SELECT count(*) FROM datastore WHERE status <> 'DELETED'";
+    let found: i64 = connection.query_row(count, [], |row| row.get(0))?;
+    Ok(found.unsigned_abs())
+}
+
 /// The data store `id`, whatever its state.
 pub(crate) fn find(connection: &Connection, id: &DatastoreId) -> Result<DatastoreRow> {
     connection

@@ -11,6 +11,7 @@ use healthimaging_dicom::{Document, InstanceDetails};
 
 use crate::error::{Result, StoreError};
 use crate::index::content::{Content, StoredContent, damaged};
+use crate::quotas::{Quotas, within};
 
 /// A sixth larger than with the usual effort, in a tenth of the time: each instance that joins a series
 /// writes the document anew.
@@ -21,8 +22,14 @@ pub(crate) fn pack(
     document: &Document,
     datastore: &DatastoreId,
     image_set: &ImageSetId,
+    quotas: &Quotas,
 ) -> Result<Content> {
     let json = document.to_json(datastore, image_set)?;
+    within(
+        quotas.metadata_bytes,
+        json.len() as u64,
+        "bytes of the metadata of an image set",
+    )?;
     let details = serde_json::to_vec(&document.details()).map_err(|error| unwritable(&error))?;
     Ok(Content {
         document: zipped(&json)?,

@@ -191,7 +191,7 @@ impl Group {
     fn prepared(&self, place: Place, id: ImageSetId, document: Arc<Document>) -> Result<Prepared> {
         Ok(Prepared {
             place,
-            content: content::pack(&document, &self.datastore, &id)?,
+            content: content::pack(&document, &self.datastore, &id, &self.shared.config.quotas)?,
             id,
             document,
         })

@@ -10,6 +10,7 @@ use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Place};
 
 use crate::ingest::{Header, OpenFile, Overrides, Refusal};
+use crate::quotas::{Quotas, within};
 
 /// The largest metadata file that is read: 64 MiB.
 const LARGEST_METADATA: u64 = 64 << 20;
@@ -62,6 +63,18 @@ impl Inputs {
             inputs,
             overrides,
         })
+    }
+
+    /// Refuses more than a job may have.
+    pub(super) fn check(&self, quotas: &Quotas) -> Result<()> {
+        within(quotas.job_files, self.len() as u64, "files of a job")?;
+        let keys = self.inputs.iter().map(|input| input.listed.key());
+        let folders: HashSet<&str> = keys
+            .filter_map(|key| key.rsplit_once('/').map(|(folder, _)| folder))
+            .collect();
+        within(quotas.job_folders, folders.len() as u64, "folders of a job")?;
+        let bytes = (0..self.len()).map(|number| self.size(number)).sum();
+        within(quotas.job_bytes, bytes, "bytes of the files of a job")
     }
 
     pub(super) fn len(&self) -> usize {

@@ -84,6 +84,7 @@ impl Run {
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
         let inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
+        inputs.check(&shared.config.quotas)?;
         output::probe(&output).await?;
         let counters = Counters::default();
         counters

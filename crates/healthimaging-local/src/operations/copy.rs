@@ -19,6 +19,7 @@ use crate::index::datastores;
 use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
 use crate::ingest::content::{pack, unpack};
 use crate::new_id;
+use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
 /// Characters of `copiableAttributes`, at most, as in the service model.
@@ -72,13 +73,10 @@ pub(crate) async fn copy(
             ))
             .into());
         }
-        check_selection(
-            shared,
-            &request,
-            CopySelection::parse(&copies.copiable_attributes)?,
-        )
-        .await?;
     }
+    let selection = information.source_image_set.dicom_copies.as_ref();
+    let selection = selection.map(|copies| CopySelection::parse(&copies.copiable_attributes));
+    check_selection(shared, &request, selection.transpose()?).await?;
     let at = shared.now();
     let owner = shared.process.clone();
     let datastore_id = request.datastore_id.clone();
@@ -108,12 +106,16 @@ pub(crate) async fn copy(
     })
 }
 
-/// Refuses at once a selection of what the source does not hold.
+/// Refuses at once a selection of what the source does not hold, and more frames than the quota.
 async fn check_selection(
     shared: &SharedStore,
     request: &CopyImageSetRequest,
-    selection: CopySelection,
+    selection: Option<CopySelection>,
 ) -> Result<()> {
+    let quota = shared.config.quotas.copy_frames;
+    if selection.is_none() && quota == u64::MAX {
+        return Ok(());
+    }
     let (datastore, source) = (&request.datastore_id, &request.source_image_set_id);
     let (datastore, source) = (datastore.clone(), source.clone());
     let read = shared.catalogue.read(move |connection| {
@@ -122,10 +124,18 @@ async fn check_selection(
         set.check_unlocked()?;
         let version = image_sets::version(connection, set.row, set.latest_version.into())?;
         let stored = content::stored(connection, set.row, &version)?;
-        if let Some(stored) = stored {
-            selection.select(&unpack(&stored)?)?;
-        }
-        Ok(())
+        let Some(stored) = stored else {
+            return Ok(());
+        };
+        let document = unpack(&stored)?;
+        let copied = match &selection {
+            Some(selection) => selection.select(&document)?,
+            None => document,
+        };
+        let frames = copied
+            .instances()
+            .map(|instance| instance.frames.len() as u64);
+        Ok(within(quota, frames.sum(), "image frames of a copy")?)
     });
     read.await
 }
@@ -343,7 +353,7 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
     let blobs = CopiedBlobs::make(shared, wanted, work.source, work.destination)?;
     shared.accesses.note(work.destination, shared.now());
     Ok(Copied {
-        content: pack(&joined, &datastore.id, &set.id)?,
+        content: pack(&joined, &datastore.id, &set.id, &shared.config.quotas)?,
         blobs,
     })
 }

@@ -17,6 +17,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::index::datastores::{self, DatastoreRow, NewDatastore};
 use crate::new_id;
+use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
 /// Creates a data store: `CREATING` now, `ACTIVE` soon.
@@ -26,9 +27,10 @@ pub(crate) async fn create(
 ) -> Result<CreateDatastoreResponse> {
     let at = shared.now();
     let owner = shared.process.clone();
+    let quota = shared.config.quotas.datastores;
     let (answer, work) = shared
         .catalogue
-        .write(move |transaction| create_in(transaction, &request, &owner, at))
+        .write(move |transaction| create_in(transaction, &request, quota, &owner, at))
         .await?;
     pending::spawn(shared, work);
     Ok(answer)
@@ -37,6 +39,7 @@ pub(crate) async fn create(
 fn create_in(
     transaction: &Transaction<'_>,
     request: &CreateDatastoreRequest,
+    quota: u64,
     owner: &str,
     at: Millis,
 ) -> Result<(CreateDatastoreResponse, Option<i64>)> {
@@ -69,6 +72,7 @@ fn create_in(
         }
         None => new_id::datastore_id()?,
     };
+    within(quota, datastores::count(transaction)? + 1, "data stores")?;
     let row = datastores::insert(
         transaction,
         &NewDatastore {

@@ -19,6 +19,7 @@ use crate::index::content::{self, Content};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, ImageSetRow};
 use crate::ingest::content::{pack, unpack};
+use crate::quotas::{Quotas, within};
 use crate::shared::{Shared, SharedStore};
 
 /// Bytes of one update document, at most, as in the service model.
@@ -64,7 +65,7 @@ pub(crate) async fn update(
     shared: &SharedStore,
     request: UpdateImageSetMetadataRequest,
 ) -> Result<UpdateImageSetMetadataResponse> {
-    let change = checked_change(&request)?;
+    let change = checked_change(&request, &shared.config.quotas)?;
     check_targets(shared, &request, &change).await?;
     let at = shared.now();
     let owner = shared.process.clone();
@@ -76,7 +77,7 @@ pub(crate) async fn update(
     Ok(answer)
 }
 
-fn checked_change(request: &UpdateImageSetMetadataRequest) -> Result<Change> {
+fn checked_change(request: &UpdateImageSetMetadataRequest, quotas: &Quotas) -> Result<Change> {
     let (updatable, removable) = match &request.updates {
         MetadataUpdates::RevertToVersion(version) => {
             if request.include_study_image_sets {
@@ -95,6 +96,12 @@ fn checked_change(request: &UpdateImageSetMetadataRequest) -> Result<Change> {
             removable_attributes,
         } => (updatable_attributes, removable_attributes),
     };
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+    within(
+        quotas.update_bytes,
+        length(updatable) + length(removable),
+        "bytes of update documents",
+    )?;
     let (updatable, removable) = (
         document("updatableAttributes", updatable.as_ref())?,
         document("removableAttributes", removable.as_ref())?,
@@ -350,7 +357,7 @@ fn change(shared: &Shared, work: &UpdateWork, target: Target) -> Result<Changed>
     };
     Ok(Changed {
         target,
-        content: pack(&document, &datastore.id, &set.id)?,
+        content: pack(&document, &datastore.id, &set.id, &shared.config.quotas)?,
         older,
     })
 }

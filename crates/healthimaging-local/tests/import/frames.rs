@@ -12,7 +12,7 @@ const BASELINE: &str = "1.2.840.10008.1.2.4.50";
 const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// The only instance of the only image set, and the warnings of its import.
-async fn only(file: Vec<u8>) -> (Fixture, ImageSetId, Value, Vec<Value>) {
+pub(crate) async fn only(file: Vec<u8>) -> (Fixture, ImageSetId, Value, Vec<Value>) {
     let fixture = Fixture::new().await;
     let path = fixture.put("file", &file);
     let summary = fixture.import(&path).await;

@@ -14,4 +14,6 @@ mod output;
 mod processes;
 mod s3;
 mod stow;
+mod support;
+mod support_cases;
 mod verify;
