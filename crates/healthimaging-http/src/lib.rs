@@ -9,6 +9,8 @@ mod call;
 mod content;
 mod dicomweb;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod here;
 mod listen;
 mod patience;

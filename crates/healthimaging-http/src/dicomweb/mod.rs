@@ -20,6 +20,9 @@ use serde::Serialize;
 use crate::call::Operation;
 use crate::content::written;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use multipart::parts;
+
 const JSON: &str = "application/dicom+json";
 
 /// All actions over `web`.

@@ -48,7 +48,7 @@ pub(super) async fn response(
 }
 
 /// The parts of a body, one after the other.
-pub(super) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, Result<Body>> {
+pub(crate) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, Result<Body>> {
     let parser = Parser {
         input: body,
         // The first delimiter needs no line end before it.

@@ -1,0 +1,14 @@
+//! Frames of JPEG, baseline, extended and lossless.
+#![no_main]
+
+use healthimaging_fuzz::decode_as;
+use libfuzzer_sys::fuzz_target;
+
+const TRANSFER_SYNTAXES: &[&str] = &[
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+];
+
+fuzz_target!(|data: &[u8]| decode_as(TRANSFER_SYNTAXES, data));
