@@ -9,10 +9,12 @@ use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep}
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
+use healthimaging_pixels::Decoder;
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::{self, BackendKind, Config};
+use crate::decoding;
 
 /// More data stores than this are not looked through for a name.
 const MOST_DATASTORES: usize = 10_000;
@@ -46,6 +48,8 @@ pub(crate) struct Backend {
     pub(crate) dicomweb: Arc<dyn DicomWeb>,
     /// The jobs of this program, over both.
     pub(crate) ledger: Ledger,
+    /// Where compressed frames are decoded: in child processes.
+    decoder: Decoder,
     /// Which back end it is, and why, in a sentence.
     pub(crate) described: String,
 }
@@ -57,10 +61,11 @@ impl Backend {
     /// Opens the back end; with `--read-only`, every write is refused beneath the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
         let mut s3 = config.s3.clone();
+        let decoder = decoding::decoder()?;
         let (keeper, (service, dicomweb)) = match config.backend {
             BackendKind::Local => {
                 s3.credentials = Some(healthimaging_aws::credentials(aws_config(config)));
-                let store = open_store(config, s3.clone()).await?;
+                let store = open_store(config, s3.clone(), decoder.clone()).await?;
                 let traits: Traits = (Arc::clone(&store) as _, Arc::clone(&store) as _);
                 (Keeper::Local(store), traits)
             }
@@ -107,6 +112,7 @@ impl Backend {
             service,
             dicomweb,
             ledger: Ledger::open(ledger, tools)?,
+            decoder,
             described,
         })
     }
@@ -129,6 +135,7 @@ impl Backend {
                 config::Confirm::Never => Confirm::Never,
             },
             backend: self.described.clone(),
+            decoder: self.decoder.clone(),
         };
         Ok(Server::new(self.ledger.clone(), options)?)
     }
@@ -188,12 +195,13 @@ impl Keeper {
     }
 }
 
-async fn open_store(config: &Config, s3: S3Config) -> Result<Arc<LocalStore>> {
+async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<Arc<LocalStore>> {
     let mut local = LocalConfig::new(&config.data_dir);
     local.region = config.store_region().to_owned();
     local.account_id = config.account_id.to_string();
     local.allowed_paths.clone_from(&config.allowed_paths);
     local.s3 = s3;
+    local.decoder = decoder;
     local.run_jobs = !config.read_only;
     if config.aws_quotas {
         local.quotas = Quotas::AWS;

@@ -3,6 +3,7 @@
 mod backend;
 mod cli;
 mod config;
+mod decoding;
 mod logging;
 mod terminal;
 
@@ -11,6 +12,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if decoding::is_asked_for() {
+        return decoding::run();
+    }
     let cli = cli::Cli::parse();
     match cli::run(cli) {
         Ok(outcome) => outcome.into(),

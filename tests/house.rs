@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging", &[]),
     ("healthimaging-dicom", &["healthimaging"]),
     ("healthimaging-pixels", &["healthimaging"]),
+    ("healthimaging-sandbox", &["healthimaging-pixels"]),
     ("healthimaging-objects", &["healthimaging"]),
     ("healthimaging-phantoms", &[]),
     (
@@ -49,6 +50,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-local",
             "healthimaging-objects",
             "healthimaging-phantoms",
+            "healthimaging-pixels",
+            "healthimaging-sandbox",
             "healthimaging-tools",
             "healthimaging-workflows",
         ],
@@ -68,6 +71,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("png", "healthimaging-pixels"),
     ("openjpeg-sys", "healthimaging-pixels"),
     ("turbojpeg-sys", "healthimaging-pixels"),
+    ("rustix", "healthimaging-sandbox"),
+    ("seccompiler", "healthimaging-sandbox"),
     ("clap", "healthimaging-mcp-server"),
     ("anyhow", "healthimaging-mcp-server"),
 ];

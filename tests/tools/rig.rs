@@ -44,6 +44,7 @@ fn server(ledger: &Ledger, confirm: Confirm) -> Server {
         offer: Offer::All,
         confirm,
         backend: "A store for tests.".to_owned(),
+        ..ServerOptions::default()
     };
     Server::new(ledger.clone(), options).unwrap()
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use healthimaging_objects::S3Config;
+use healthimaging_pixels::Decoder;
 
 use crate::clock::Clock;
 use crate::files::Files;
@@ -30,6 +31,8 @@ pub struct LocalConfig {
     pub s3: S3Config,
     /// How much the store takes; everything by default.
     pub quotas: Quotas,
+    /// Where compressed frames of files are decoded.
+    pub decoder: Decoder,
     /// Where the time comes from.
     pub clock: Clock,
     /// How files are reached: by the system, but for tests of what goes wrong.
@@ -49,6 +52,7 @@ impl LocalConfig {
             run_jobs: true,
             s3: S3Config::default(),
             quotas: Quotas::NONE,
+            decoder: Decoder::in_process(),
             clock: Clock::system(),
             files: Files::system(),
         }

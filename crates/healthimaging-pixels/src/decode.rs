@@ -1,12 +1,14 @@
 //! One stored frame to pixels: which decoder a transfer syntax needs, and what comes out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::codestream::agree;
 use crate::error::CodecError;
 use crate::shape::FrameShape;
 use crate::{jpeg, jpeg_ls, native, openjpeg, openjph, rle, transfer_syntax as uid};
 
 /// Order of native samples (Planar Configuration, PS3.3 §C.7.6.3.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Planar {
     /// Planar Configuration 0: all samples of a pixel together.
     Interleaved,

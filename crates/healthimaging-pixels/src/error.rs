@@ -1,12 +1,13 @@
 //! What can go wrong with one frame, in words that hold no patient data.
 
 use healthimaging::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 /// Why a frame could not be decoded or encoded.
 ///
 /// Decide on the variant; the message is for people. No message holds pixel values or any
 /// attribute that identifies a patient.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CodecError {
     /// The product has no exact way to do this; keep the frame as it was received.
@@ -27,9 +28,24 @@ pub enum CodecError {
     /// There is not enough memory for the decoded frame.
     #[error("there is no memory for a frame of {0} bytes")]
     OutOfMemory(u64),
+    /// Decoding was stopped.
+    #[error("decoding the frame took more than {0} seconds and was stopped")]
+    TookTooLong(u64),
+    /// The decoder ended in the middle of the frame.
+    #[error("the decoder crashed on the frame, or needed more memory than the frame warrants")]
+    Crashed,
+    /// There is nothing to decode with just now; the frame is not to blame.
+    #[error("no decoder could be started: {0}")]
+    NoDecoder(String),
 }
 
 impl CodecError {
+    /// Whether the frame has no part in it: another time it may be decoded.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::NoDecoder(_))
+    }
+
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported(what.into())
     }
@@ -44,10 +60,14 @@ impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         let kind = match &error {
             CodecError::Unsupported(_) => ErrorKind::NotSupported,
-            CodecError::Shape(_) | CodecError::Disagreement(_) | CodecError::Malformed(_) => {
-                ErrorKind::Validation
+            CodecError::Shape(_)
+            | CodecError::Disagreement(_)
+            | CodecError::Malformed(_)
+            | CodecError::TookTooLong(_)
+            | CodecError::Crashed => ErrorKind::Validation,
+            CodecError::NotLossless | CodecError::OutOfMemory(_) | CodecError::NoDecoder(_) => {
+                ErrorKind::Internal
             }
-            CodecError::NotLossless | CodecError::OutOfMemory(_) => ErrorKind::Internal,
         };
         Self::new(kind, error.to_string()).with_source(error)
     }

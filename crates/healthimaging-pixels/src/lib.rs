@@ -2,6 +2,7 @@
 //!
 //! * [`decode`] turns one frame of a DICOM file, of any supported transfer syntax, into pixels of
 //!   one layout: little endian, interleaved by pixel.
+//! * [`Decoder`] does that for frames from outside, in another process where it is given one.
 //! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
 //!   decoding it again.
 //! * [`decode_stored`] reads back what was stored.
@@ -15,6 +16,7 @@
 
 mod codestream;
 mod decode;
+mod decoder;
 mod encode;
 mod error;
 mod facts;
@@ -33,12 +35,13 @@ mod shape;
 mod transfer_syntax;
 
 pub use decode::{DecodedFrame, Planar, SourceFrame, decode, decode_stored};
+pub use decoder::{DecodeApart, Decoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};
 pub use render::{
     Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,
-    Window, WindowFunction, decode_to_show, render,
+    Window, WindowFunction, render,
 };
 pub use shape::{FrameShape, PixelRepresentation};
 pub use transfer_syntax::{

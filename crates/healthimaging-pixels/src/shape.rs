@@ -1,9 +1,11 @@
 //! The shape of one frame: how many samples, how wide, signed or not.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::CodecError;
 
 /// Whether samples are unsigned or two's complement (Pixel Representation, PS3.3 §C.7.6.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PixelRepresentation {
     /// Pixel Representation 0.
     Unsigned,
@@ -16,7 +18,7 @@ pub enum PixelRepresentation {
 /// Pixel bytes everywhere in this crate are little endian, interleaved by pixel (Planar
 /// Configuration 0), `bits_allocated / 8` bytes a sample. The high bit is taken to be
 /// `bits_stored - 1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FrameShape {
     /// Rows (0028,0010).
     pub rows: u32,

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use healthimaging_pixels::{
-    Channels, CodecError, DecodedFrame, FrameShape, LookupTable, Modality, Palette, PaletteData,
-    Picture, PictureFormat, PixelRepresentation, Planar, Rendering, SourceFrame, Voi, Window,
-    WindowFunction, decode_to_show, render,
+    Channels, CodecError, DecodedFrame, Decoder, FrameShape, LookupTable, Modality, Palette,
+    PaletteData, Picture, PictureFormat, PixelRepresentation, Planar, Rendering, SourceFrame, Voi,
+    Window, WindowFunction, render,
 };
 
 fn shape(count: usize, samples: u16, allocated: u16, stored: u16, signed: bool) -> FrameShape {
@@ -213,15 +213,18 @@ fn bits_of_a_segmentation_are_black_and_white() {
         planar: Planar::Interleaved,
         data,
     };
+    let decoder = Decoder::in_process();
     // The first pixel is the lowest bit (PS3.5 8.1.1).
-    let (shape, decoded) = decode_to_show(&source(&[0b0010_0001, 0b10])).unwrap();
+    let (shape, decoded) = decoder
+        .decode_to_show(&source(&[0b0010_0001, 0b10]))
+        .unwrap();
     let picture = render(&decoded, &shape, &Rendering::default()).unwrap();
     assert_eq!(picture.samples(), [255, 0, 0, 0, 0, 255, 0, 0, 0, 255]);
     // A frame without any segment is black, one that is full is white.
-    let (shape, decoded) = decode_to_show(&source(&[0xff, 0xff])).unwrap();
+    let (shape, decoded) = decoder.decode_to_show(&source(&[0xff, 0xff])).unwrap();
     let picture = render(&decoded, &shape, &Rendering::default()).unwrap();
     assert_eq!(picture.samples(), [255; 10]);
-    assert!(decode_to_show(&source(&[0xff])).is_err());
+    assert!(decoder.decode_to_show(&source(&[0xff])).is_err());
 }
 
 fn palette(bits: i64, segmented: bool, red: &[u16]) -> Result<Palette, CodecError> {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{DatastoreStatus, ListDatastoresRequest};
 use healthimaging::{DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, Result};
+use healthimaging_pixels::Decoder;
 use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 
 use crate::arguments::WaitSeconds;
@@ -42,6 +43,7 @@ pub(crate) struct Caller {
 /// What a call may use.
 pub(crate) struct Context {
     ledger: Ledger,
+    decoder: Decoder,
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
@@ -55,11 +57,13 @@ const NOT_DONE: f64 = 0.001;
 impl Context {
     pub(crate) fn new(
         ledger: Ledger,
+        decoder: Decoder,
         caller: Caller,
         datastores_changed: broadcast::Sender<()>,
     ) -> Self {
         Self {
             ledger,
+            decoder,
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
@@ -86,6 +90,11 @@ impl Context {
     /// Both.
     pub(crate) fn back_end(&self) -> &BackEnd {
         &self.ledger.tools().back_end
+    }
+
+    /// Decodes frames for pictures.
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// The jobs of this program.

@@ -153,7 +153,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(self.server.service(), &request.uri)
+        resources::read(&self.server, &request.uri)
             .await
             .map(Into::into)
     }

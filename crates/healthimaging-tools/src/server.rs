@@ -6,6 +6,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{DicomWeb, Error, HealthImaging, Result};
+use healthimaging_pixels::Decoder;
 use healthimaging_workflows::Ledger;
 
 use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
@@ -52,6 +53,8 @@ pub struct ServerOptions {
     pub confirm: Confirm,
     /// Which back end it works on and why, in a sentence for the model; no secrets.
     pub backend: String,
+    /// Where frames are decoded for pictures.
+    pub decoder: Decoder,
 }
 
 /// A server over one back end; clones are the same server.
@@ -194,7 +197,8 @@ impl Server {
     ) -> Result<Outcome> {
         visible::read_arguments(&mut arguments);
         let changed = self.0.datastores_changed.clone();
-        let context = Context::new(self.0.ledger.clone(), caller, changed);
+        let decoder = self.0.options.decoder.clone();
+        let context = Context::new(self.0.ledger.clone(), decoder, caller, changed);
         let work = async {
             match tool.run {
                 Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use healthimaging::{Error, ErrorKind};
+use healthimaging_pixels::Decoder;
 
 use crate::error::{Result, StoreError};
 use crate::index::packs::{BlobKind, BlobPlace, PackId};
@@ -40,6 +41,11 @@ impl Sink {
             shared: Arc::clone(shared),
             pack: Mutex::new(State::Empty),
         }
+    }
+
+    /// Decodes frames of the files.
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.shared.config.decoder
     }
 
     /// Stores bytes under a new id. Blocks.

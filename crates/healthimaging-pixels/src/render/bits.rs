@@ -1,19 +1,13 @@
 //! Where the value of a sample lies, and frames of single bits.
 
-use crate::decode::{DecodedFrame, SourceFrame, decode};
+use crate::decode::{DecodedFrame, SourceFrame};
 use crate::error::CodecError;
 use crate::shape::{FrameShape, zeroed};
-use crate::transfer_syntax::is_encapsulated;
 
-/// Decodes a frame for [`render`](super::render): as [`decode`], and the bits of a native binary
-/// segmentation as well, which become samples of 8 bits; the shape tells.
-///
-/// # Errors
-/// As [`decode`].
-pub fn decode_to_show(source: &SourceFrame<'_>) -> Result<(FrameShape, DecodedFrame), CodecError> {
-    if source.shape.bits_allocated != 1 || is_encapsulated(source.transfer_syntax) {
-        return Ok((source.shape, decode(source)?));
-    }
+/// The bits of a frame of a native binary segmentation as samples of 8 bits; the shape tells.
+pub(crate) fn unpack_bits(
+    source: &SourceFrame<'_>,
+) -> Result<(FrameShape, DecodedFrame), CodecError> {
     let shape = FrameShape {
         bits_allocated: 8,
         bits_stored: 1,

@@ -8,7 +8,7 @@ mod palette;
 mod picture;
 mod table;
 
-pub use bits::decode_to_show;
+pub(crate) use bits::unpack_bits;
 pub use palette::{Palette, PaletteData};
 pub use picture::{Channels, Picture, PictureFormat};
 pub use table::LookupTable;

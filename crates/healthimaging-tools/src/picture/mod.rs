@@ -8,8 +8,8 @@ use healthimaging::{
     DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result,
 };
 use healthimaging_pixels::{
-    CodecError, DecodedFrame, FrameShape, PictureFormat, Rendering, SourceFrame, Voi, Window,
-    WindowFunction, checksum, content_type, decode_to_show, is_video, render,
+    CodecError, DecodedFrame, Decoder, FrameShape, PictureFormat, Rendering, SourceFrame, Voi,
+    Window, WindowFunction, checksum, content_type, is_video, render,
 };
 
 pub(crate) use locate::{Located, frame_ids, locate};
@@ -133,6 +133,7 @@ pub(crate) async fn fetch(
 /// Fetches a frame, what is known of it, and draws it.
 pub(crate) async fn picture(
     service: &dyn HealthImaging,
+    decoder: &Decoder,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
     which: &Which,
@@ -150,15 +151,16 @@ pub(crate) async fn picture(
     }
     let stored = fetch(service, datastore_id, image_set_id, id).await?;
     // Decoding and encoding take a while, and would hold up other calls.
+    let decoder = decoder.clone();
     tokio::task::spawn_blocking(move || {
-        let drawn = draw(&located, &stored, wish)?;
+        let drawn = draw(&decoder, &located, &stored, wish)?;
         Ok((located, drawn))
     })
     .await
     .map_err(|error| Error::internal("drawing the picture failed", error))?
 }
 
-fn draw(located: &Located, stored: &Stored, wish: Wish) -> Result<Drawn> {
+fn draw(decoder: &Decoder, located: &Located, stored: &Stored, wish: Wish) -> Result<Drawn> {
     let instance = &located.instance;
     let shape = instance.shape()?;
     if shape.byte_length() > LARGEST_SHOWN {
@@ -175,7 +177,7 @@ fn draw(located: &Located, stored: &Stored, wish: Wish) -> Result<Drawn> {
         padding: instance.padding(),
         palette: instance.palette()?,
     };
-    let (shape, decoded) = decode(located, stored, shape)?;
+    let (shape, decoded) = decode(decoder, located, stored, shape)?;
     let refused = |error: CodecError| refusal(error, &stored.content_type);
     let whole = render(&decoded, &shape, &rendering).map_err(refused)?;
     let window = whole.window();
@@ -192,6 +194,7 @@ fn draw(located: &Located, stored: &Stored, wish: Wish) -> Result<Drawn> {
 
 /// Decodes the frame, and compares it with the checksum that the metadata tells.
 fn decode(
+    decoder: &Decoder,
     located: &Located,
     stored: &Stored,
     shape: FrameShape,
@@ -210,8 +213,9 @@ fn decode(
         planar: instance.planar(),
         data: located.part_of(&stored.bytes, &shape)?,
     };
-    let (shape, decoded) =
-        decode_to_show(&source).map_err(|error| refusal(error, &stored.content_type))?;
+    let (shape, decoded) = decoder
+        .decode_to_show(&source)
+        .map_err(|error| refusal(error, &stored.content_type))?;
     if !of_stored && expected.is_some_and(|expected| expected != checksum(&decoded.pixels)) {
         return Err(mismatch());
     }

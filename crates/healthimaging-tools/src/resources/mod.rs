@@ -23,6 +23,7 @@ use healthimaging_workflows::document;
 
 use crate::failure::error_document;
 use crate::picture::{self, Which};
+use crate::server::Server;
 use crate::tool::to_object;
 use crate::visible;
 
@@ -112,10 +113,7 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
 }
 
 /// What a URI names.
-pub(crate) async fn read(
-    service: &dyn HealthImaging,
-    uri: &str,
-) -> Result<ReadResourceResult, ErrorData> {
+pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let missing = || {
         ErrorData::resource_not_found(
             "this server has no such resource",
@@ -123,7 +121,7 @@ pub(crate) async fn read(
         )
     };
     let place = Place::of(uri).ok_or_else(missing)?;
-    let contents = match read_place(service, place).await {
+    let contents = match read_place(server, place).await {
         Ok(Contents::Json(text)) => {
             ResourceContents::text(visible::shown_document(text), uri).with_mime_type(JSON)
         }
@@ -145,7 +143,8 @@ enum Contents {
     Bytes(Vec<u8>, String),
 }
 
-async fn read_place(service: &dyn HealthImaging, place: Place) -> Result<Contents> {
+async fn read_place(server: &Server, place: Place) -> Result<Contents> {
+    let service = server.service();
     let value = match place {
         Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
         Place::Datastore(datastore_id) => {
@@ -186,8 +185,10 @@ async fn read_place(service: &dyn HealthImaging, place: Place) -> Result<Content
         }
         Place::Picture(datastore_id, image_set_id, frame, wish) => {
             let which = Which::Id(frame);
+            let decoder = &server.options().decoder;
             let (_, drawn) =
-                picture::picture(service, &datastore_id, &image_set_id, &which, wish).await?;
+                picture::picture(service, decoder, &datastore_id, &image_set_id, &which, wish)
+                    .await?;
             let media_type = wish.format.media_type().to_owned();
             return Ok(Contents::Bytes(drawn.file, media_type));
         }

@@ -94,8 +94,15 @@ impl Tool for GetImageFrame {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
         if let Some(wish) = wish {
-            let (located, drawn) =
-                picture::picture(service, &datastore_id, &self.image_set_id, &which, wish).await?;
+            let (located, drawn) = picture::picture(
+                service,
+                context.decoder(),
+                &datastore_id,
+                &self.image_set_id,
+                &which,
+                wish,
+            )
+            .await?;
             return Ok(shown(located, drawn, wish.format));
         }
         let id = match which {

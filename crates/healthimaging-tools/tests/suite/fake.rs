@@ -87,6 +87,7 @@ impl Fake {
             offer,
             confirm,
             backend: "A fake, for tests.".to_owned(),
+            ..ServerOptions::default()
         };
         let back_end = BackEnd {
             service: Arc::new(self.clone()),

@@ -7,14 +7,14 @@ use healthimaging_dicom::{
     PlanarConfiguration,
 };
 use healthimaging_pixels::{
-    CodecError, EncodedFrame, FrameShape, LosslessFormat, Planar, SourceFrame, decode, encode,
+    CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, Planar, SourceFrame, encode,
 };
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{LARGEST, Target, whole};
 use crate::index::packs::BlobKind;
-use crate::ingest::outcome::{Failure, Reason, Warning};
+use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
 
 /// Frames of one file that are in memory together take at most so much, unless one alone takes more.
 const AT_ONCE: u64 = 128 << 20;
@@ -34,6 +34,10 @@ pub(super) fn store<S: Read + Seek>(
         return Ok(());
     };
     let error = match stop {
+        // The file may well be right, and is better imported again than kept as it is.
+        Stop::Codec(error) if error.is_fault() => {
+            return Err(Refusal::fault(error.to_string()).into());
+        }
         Stop::Codec(error) => error,
         Stop::Failure(failure) => return Err(failure),
     };
@@ -73,10 +77,10 @@ fn store_frames<S: Read + Seek>(
         for index in first..count.min(first + at_once) {
             sources.push(part10.read_frame(index, LARGEST)?);
         }
-        let format = target.format;
+        let (format, decoder) = (target.format, target.sink.decoder());
         let frames: Result<Vec<_>, _> = sources
             .par_iter()
-            .map(|source| transcode(&syntax, description, source, format))
+            .map(|source| transcode(decoder, &syntax, description, source, format))
             .collect();
         for (frame, decoded_as) in frames.map_err(Stop::Codec)? {
             let blob = target
@@ -118,6 +122,7 @@ fn tell_photometric(description: &PixelDescription, now: String, target: &mut Ta
 }
 
 fn transcode(
+    decoder: &Decoder,
     transfer_syntax: &str,
     description: &PixelDescription,
     data: &[u8],
@@ -132,7 +137,7 @@ fn transcode(
             data.len()
         )));
     }
-    let decoded = decode(&source)?;
+    let decoded = decoder.decode(&source)?;
     let encoded = encode(format, &source.shape, &decoded.photometric, &decoded.pixels)?;
     Ok((encoded, decoded.photometric))
 }

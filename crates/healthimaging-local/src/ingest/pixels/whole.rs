@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 
 use healthimaging_dicom::{ByteOrder, ChecksumType, Part10, PixelDescription, PixelLayout};
-use healthimaging_pixels::{CodecError, decode};
+use healthimaging_pixels::CodecError;
 
 use super::encode::source_frame;
 use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST, Target};
@@ -57,7 +57,8 @@ pub(super) fn store_plain<S: Read + Seek>(
     let mut bytes = Vec::new();
     for index in 0..part10.frame_count() {
         let frame = part10.read_frame(index, LARGEST)?;
-        let decoded: Result<_, CodecError> = decode(&source_frame(&syntax, description, &frame));
+        let source = source_frame(&syntax, description, &frame);
+        let decoded: Result<_, CodecError> = target.sink.decoder().decode(&source);
         let Ok(decoded) = decoded else {
             return store(part10, Some(description), warning, target);
         };

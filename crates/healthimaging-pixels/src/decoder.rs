@@ -1,0 +1,86 @@
+//! Where frames from outside are decoded: in this process, or where a fault of a codec does no harm.
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::decode::{DecodedFrame, SourceFrame, decode};
+use crate::error::CodecError;
+use crate::render;
+use crate::shape::FrameShape;
+use crate::transfer_syntax::{RLE, is_encapsulated};
+
+/// Decodes compressed frames in a place of its own, as [`decode`] does in this process.
+pub trait DecodeApart: Debug + Send + Sync {
+    /// Decodes a frame. Blocks.
+    ///
+    /// # Errors
+    /// As [`decode`]; [`CodecError::TookTooLong`], [`CodecError::Crashed`] and
+    /// [`CodecError::NoDecoder`] besides.
+    fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError>;
+}
+
+/// Decodes frames from anywhere; clones are the same decoder.
+///
+/// Native frames and RLE are decoded in this process: that code is ours, without `unsafe`, and its
+/// time and memory are bounded by the frame. Every other codec is a library, some of them C and C++,
+/// whose time and memory the frame's author decides about; their frames go apart, where there is such
+/// a place.
+#[derive(Debug, Clone, Default)]
+pub struct Decoder {
+    apart: Option<Arc<dyn DecodeApart>>,
+}
+
+impl Decoder {
+    /// Decodes everything in this process: for tests, and for frames that nobody else made.
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self::default()
+    }
+
+    /// Decodes compressed frames in `place`.
+    #[must_use]
+    pub fn apart(place: Arc<dyn DecodeApart>) -> Self {
+        Self { apart: Some(place) }
+    }
+
+    /// Decodes a frame. Blocks.
+    ///
+    /// # Errors
+    /// As [`DecodeApart::decode`].
+    pub fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+        match &self.apart {
+            Some(place) if goes_apart(source.transfer_syntax) => place.decode(source),
+            _ => decode_guarded(source),
+        }
+    }
+
+    /// Decodes a frame for [`render`](crate::render()): as [`Self::decode`], and the bits of a native
+    /// binary segmentation as well, which become samples of 8 bits; the shape tells. Blocks.
+    ///
+    /// # Errors
+    /// As [`DecodeApart::decode`].
+    pub fn decode_to_show(
+        &self,
+        source: &SourceFrame<'_>,
+    ) -> Result<(FrameShape, DecodedFrame), CodecError> {
+        if source.shape.bits_allocated == 1 && !is_encapsulated(source.transfer_syntax) {
+            return render::unpack_bits(source);
+        }
+        Ok((source.shape, self.decode(source)?))
+    }
+}
+
+/// As [`decode`]; a codec that panics costs an error.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_guarded(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+    catch_unwind(AssertUnwindSafe(|| decode(source)))
+        .unwrap_or_else(|_| Err(CodecError::malformed("the decoder gave up")))
+}
+
+/// Whether frames of a transfer syntax are decoded by a library.
+fn goes_apart(transfer_syntax: &str) -> bool {
+    is_encapsulated(transfer_syntax) && transfer_syntax != RLE
+}

@@ -1,0 +1,54 @@
+//! What decoding a frame may take: generous for honest ones, and no more.
+
+use std::time::Duration;
+
+use healthimaging_pixels::FrameShape;
+
+/// Memory that a child takes before it has seen a frame, with room for a codec's tables.
+const BASE_MEMORY: u64 = 256 << 20;
+
+/// Bytes a sample: codecs hold whole numbers of 4 bytes, often twice, and the pixels come to that.
+const MEMORY_PER_SAMPLE: u64 = 24;
+
+/// Copies of the frame as received: the one that came, and one that a codec mends.
+const MEMORY_PER_BYTE: u64 = 4;
+
+/// Samples a second, some ten times fewer than the slowest codec takes on a slow machine.
+const SAMPLES_PER_SECOND: u64 = 1 << 20;
+
+/// Above so much memory a child ends after the frame, so that the memory goes back.
+const LARGE: u64 = 512 << 20;
+
+/// What decoding a frame may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// Bytes of memory of the whole child.
+    pub(crate) memory: u64,
+    /// Seconds, beside those that any frame may take.
+    pub(crate) seconds: u64,
+}
+
+impl Allowance {
+    /// For a frame of this shape that has so many bytes as received.
+    pub(crate) fn of(shape: &FrameShape, data_length: u64) -> Self {
+        let samples = u64::from(shape.rows)
+            .saturating_mul(u64::from(shape.columns))
+            .saturating_mul(u64::from(shape.samples_per_pixel));
+        Self {
+            memory: BASE_MEMORY
+                .saturating_add(samples.saturating_mul(MEMORY_PER_SAMPLE))
+                .saturating_add(data_length.saturating_mul(MEMORY_PER_BYTE)),
+            seconds: samples / SAMPLES_PER_SECOND,
+        }
+    }
+
+    /// Whether the child should end after the frame.
+    pub(crate) fn is_large(&self) -> bool {
+        self.memory > LARGE
+    }
+
+    /// As [`Self::seconds`].
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}

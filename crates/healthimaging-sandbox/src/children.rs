@@ -1,0 +1,130 @@
+//! The pool of children.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, SourceFrame};
+
+use crate::allowance::Allowance;
+use crate::worker::{Lost, Worker};
+
+/// Time for a frame, whatever its size: machines stall.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A pool of child processes that decode, started when they are needed.
+///
+/// As many as there are cores wait for the next frame; twice as many may be at work, so that an import
+/// does not keep others from looking at a picture.
+#[derive(Debug)]
+pub struct Children {
+    program: PathBuf,
+    command: OsString,
+    patience: Duration,
+    state: Mutex<State>,
+    one_is_free: Condvar,
+    cores: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Worker>,
+    busy: usize,
+}
+
+impl Children {
+    /// A pool of none yet; `command` is the argument that makes `program` call [`serve`](crate::serve).
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, command: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            command: command.into(),
+            patience: PATIENCE,
+            state: Mutex::default(),
+            one_is_free: Condvar::new(),
+            cores: available_parallelism().map_or(1, Into::into),
+        }
+    }
+
+    /// How long a child may take for a small frame; large ones get more. 30 seconds unless told.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A child that waits, when there is one; waits itself when too many are at work.
+    fn take(&self) -> Turn<'_> {
+        let state = self.state();
+        let most = 2 * self.cores;
+        let mut state = self
+            .one_is_free
+            .wait_while(state, |state| state.busy >= most)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.busy += 1;
+        Turn {
+            pool: self,
+            worker: state.idle.pop(),
+        }
+    }
+}
+
+impl DecodeApart for Children {
+    fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+        let allowance = Allowance::of(&source.shape, source.data.len() as u64);
+        let time = self.patience + allowance.time();
+        let mut turn = self.take();
+        loop {
+            let mut worker = match turn.worker.take() {
+                Some(worker) => worker,
+                None => Worker::start(&self.program, &self.command)
+                    .map_err(|error| CodecError::NoDecoder(error.to_string()))?,
+            };
+            match worker.decode(source, time) {
+                Ok(answer) => {
+                    if !allowance.is_large() {
+                        turn.worker = Some(worker);
+                    }
+                    return answer;
+                }
+                Err(Lost::TookTooLong) => {
+                    tracing::warn!(seconds = time.as_secs(), "a decoder was stopped");
+                    return Err(CodecError::TookTooLong(time.as_secs()));
+                }
+                Err(Lost::Ended(error)) => {
+                    let status = worker.end();
+                    let again = worker.has_answered();
+                    tracing::warn!(%error, status, again, "a decoder was lost");
+                    // What it did before may have been too much; a new one decides.
+                    if !again {
+                        return Err(CodecError::Crashed);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The right to have a child at work; ends with the value.
+struct Turn<'a> {
+    pool: &'a Children,
+    worker: Option<Worker>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let worker = self.worker.take();
+        let mut state = self.pool.state();
+        state.busy -= 1;
+        if state.idle.len() < self.pool.cores {
+            state.idle.extend(worker);
+        }
+        drop(state);
+        self.pool.one_is_free.notify_one();
+    }
+}

@@ -1,0 +1,73 @@
+//! What a child gives up before it sees a frame, and what it may take for each.
+
+use std::io;
+
+use crate::allowance::Allowance;
+
+/// Seconds of processor time that any frame may take, more than any server waits.
+const ANY_FRAME: u64 = 60;
+
+/// Limits that hold in this process.
+#[derive(Debug)]
+pub(crate) struct Limits(());
+
+#[cfg(unix)]
+impl Limits {
+    /// Gives up files, core dumps and further processes, for good.
+    pub(crate) fn enter() -> io::Result<Self> {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = |resource, most| {
+            let limit = Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            };
+            setrlimit(resource, limit)
+        };
+        none(Resource::Core, 0)?;
+        none(Resource::Fsize, 0)?;
+        // The two pipes and stderr are open already.
+        none(Resource::Nofile, 3)?;
+        none(Resource::Nproc, 0)?;
+        // Some kernels and containers have no filters; the limits hold without.
+        #[cfg(target_os = "linux")]
+        let _ = crate::system_calls::give_up();
+        Ok(Self(()))
+    }
+
+    /// Lets decoding take so much and no more. The server stops a child that takes too long by itself;
+    /// the limit of processor time is for a child whose server is gone.
+    #[expect(
+        clippy::unused_self,
+        reason = "only a process that entered may be limited so"
+    )]
+    pub(crate) fn allow(&self, allowance: &Allowance) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        use rustix::time::{ClockId, clock_gettime};
+        let soft = |resource, current: u64| {
+            let maximum = getrlimit(resource).maximum;
+            let current = Some(maximum.map_or(current, |most| most.min(current)));
+            setrlimit(resource, Rlimit { current, maximum })
+        };
+        soft(Resource::Data, allowance.memory)?;
+        let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
+        let used = u64::try_from(used).unwrap_or_default();
+        let most = used
+            .saturating_add(allowance.seconds)
+            .saturating_add(ANY_FRAME);
+        soft(Resource::Cpu, most)?;
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Limits {
+    /// There is nothing to give up here but what the server withheld.
+    pub(crate) fn enter() -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// Time is the server's to watch.
+    pub(crate) fn allow(&self, _: &Allowance) -> io::Result<()> {
+        Ok(())
+    }
+}

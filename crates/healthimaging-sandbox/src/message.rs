@@ -1,0 +1,92 @@
+//! What goes between a server and its children over two pipes: a length, a header in JSON, bytes.
+
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
+
+use healthimaging_pixels::{CodecError, FrameShape, Planar, SourceFrame};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The longest header.
+const LONGEST_HEADER: u32 = 64 << 10;
+
+/// A frame to be decoded; its bytes follow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request<'a> {
+    pub(crate) transfer_syntax: Cow<'a, str>,
+    pub(crate) shape: FrameShape,
+    pub(crate) photometric: Cow<'a, str>,
+    pub(crate) planar: Planar,
+    pub(crate) length: u64,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn of(source: &SourceFrame<'a>) -> Self {
+        Self {
+            transfer_syntax: source.transfer_syntax.into(),
+            shape: source.shape,
+            photometric: source.photometric.into(),
+            planar: source.planar,
+            length: source.data.len() as u64,
+        }
+    }
+
+    pub(crate) fn source(&'a self, data: &'a [u8]) -> SourceFrame<'a> {
+        SourceFrame {
+            transfer_syntax: &self.transfer_syntax,
+            shape: self.shape,
+            photometric: &self.photometric,
+            planar: self.planar,
+            data,
+        }
+    }
+}
+
+/// What came of it; the pixels follow where there are some.
+pub(crate) type Response = Result<Pixels, CodecError>;
+
+/// Pixels that follow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Pixels {
+    pub(crate) photometric: String,
+    pub(crate) length: u64,
+}
+
+/// Writes a header and the bytes that belong to it.
+pub(crate) fn write(to: &mut impl Write, header: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
+    let header = serde_json::to_vec(header)?;
+    let length = u32::try_from(header.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    to.write_all(&[&length.to_le_bytes()[..], &header].concat())?;
+    to.write_all(bytes)?;
+    to.flush()
+}
+
+/// Reads a header; `None` at the end of the stream.
+pub(crate) fn read_header<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    if from.read(&mut length[..1])? == 0 {
+        return Ok(None);
+    }
+    from.read_exact(&mut length[1..])?;
+    let length = u32::from_le_bytes(length);
+    if length > LONGEST_HEADER {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut header = vec![0; length as usize];
+    from.read_exact(&mut header)?;
+    Ok(Some(serde_json::from_slice(&header)?))
+}
+
+/// Reads the bytes that a header announced; memory that is not there is an error.
+pub(crate) fn read_bytes(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(length)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    from.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}

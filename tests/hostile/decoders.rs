@@ -1,0 +1,151 @@
+//! Decoders apart: what they may not do, and that losing one costs no more than a frame.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use healthimaging_pixels::{CodecError, DecodeApart, decode};
+use healthimaging_sandbox::Children;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::streams::{JPEG_2000, jpeg_2000, pixels, shape, slice, source};
+use crate::{PROGRAM, Rig, children_of};
+
+const COMMAND: &str = "decode-frames";
+
+#[test]
+fn a_child_answers_as_the_decoder_of_this_process_does() {
+    let children = Children::new(PROGRAM, COMMAND);
+    let shape = shape(40, 30);
+    let stream = jpeg_2000(&shape);
+    let decoded = children.decode(&source(shape, &stream)).unwrap();
+    assert_eq!(decoded.pixels, pixels(&shape));
+    assert_eq!(decoded.photometric, "MONOCHROME2");
+    for damaged in [&stream[..60], b"", &[0; 500]] {
+        let here = decode(&source(shape, damaged)).unwrap_err();
+        assert_eq!(children.decode(&source(shape, damaged)).unwrap_err(), here);
+    }
+    // The child is the same, and as good as before.
+    assert_eq!(children.decode(&source(shape, &stream)).unwrap(), decoded);
+}
+
+/// What the system says of a child that has decoded a frame.
+#[test]
+fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
+    let mut child = Command::new(PROGRAM)
+        .arg(COMMAND)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // No frame at all, so that the answer is an error.
+    let request = br#"{"transfer_syntax":"1.2.840.10008.1.2.4.90","shape":{"rows":9,"columns":9,"samples_per_pixel":1,"bits_allocated":8,"bits_stored":8,"representation":"Unsigned"},"photometric":"","planar":"Interleaved","length":0}"#;
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(&u32::try_from(request.len()).unwrap().to_le_bytes())
+        .unwrap();
+    stdin.write_all(request).unwrap();
+    let mut length = [0; 4];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut length).unwrap();
+
+    let about =
+        |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
+    let status = about("status");
+    let says = |text: &str| assert!(status.contains(text), "no {text:?} in {status}");
+    says("NoNewPrivs:\t1");
+    says("Seccomp:\t2");
+    says("Threads:\t1");
+    let limits = about("limits");
+    let limit = |name: &str| {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        let soft = line[26..].split_whitespace().next().unwrap();
+        soft.parse::<u64>().unwrap()
+    };
+    assert_eq!(limit("Max core file size"), 0);
+    assert_eq!(limit("Max file size"), 0);
+    assert_eq!(limit("Max open files"), 3);
+    assert_eq!(limit("Max processes"), 0);
+    assert!(limit("Max data size") < 300 << 20);
+    assert!(limit("Max cpu time") < 100);
+
+    drop(stdin);
+    assert_eq!(
+        child.wait().unwrap().code(),
+        Some(0),
+        "it ends with its server"
+    );
+}
+
+#[test]
+fn a_decoder_that_crashes_hangs_or_raves_costs_the_frame() {
+    let shape = shape(40, 30);
+    let stream = jpeg_2000(&shape);
+    let frame = source(shape, &stream);
+    let of = |program: &str, argument: &str| Children::new(program, argument).decode(&frame);
+    assert_eq!(of("/bin/false", ""), Err(CodecError::Crashed));
+    // It answers, but no child answers so.
+    assert_eq!(
+        of("/bin/echo", "no decoder at all"),
+        Err(CodecError::Crashed)
+    );
+    assert_eq!(of("/usr/bin/yes", "yes"), Err(CodecError::Crashed));
+    let none = of("/no/such/program", "").unwrap_err();
+    assert!(none.is_fault(), "{none}");
+
+    let hanging = Children::new("/bin/sleep", "1000").with_patience(Duration::from_millis(300));
+    assert!(matches!(
+        hanging.decode(&frame),
+        Err(CodecError::TookTooLong(_))
+    ));
+    assert_eq!(
+        children_of(std::process::id())
+            .iter()
+            .filter(|id| is_sleep(**id))
+            .count(),
+        0
+    );
+}
+
+fn is_sleep(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "sleep")
+}
+
+#[test]
+fn an_import_whose_decoders_are_killed_goes_on() {
+    let rig = Rig::new();
+    let shape = shape(200, 200);
+    let stream = jpeg_2000(&shape);
+    let files = 30;
+    for number in 0..files {
+        let file = slice(&shape, number).encapsulated(JPEG_2000, vec![stream.clone(); 4]);
+        let frames = healthimaging_phantoms::tags::NUMBER_OF_FRAMES;
+        let file = file.with(frames, healthimaging_phantoms::VR::IS, "4");
+        rig.put(&format!("{number}.dcm"), &file.build());
+    }
+    let mut import = rig
+        .command(&["import", rig.input().to_str().unwrap()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut killed = 0;
+    while import.try_wait().unwrap().is_none() {
+        for id in children_of(import.id()) {
+            let id = Pid::from_raw(i32::try_from(id).unwrap());
+            killed += i32::from(kill(id, Signal::SIGKILL).is_ok());
+        }
+        std::thread::yield_now();
+    }
+    let output = import.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(killed > 0, "the import ended too soon: {said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains(&format!("{files} imported, 0 refused")),
+        "{said}"
+    );
+    assert!(rig.is_sound());
+}
