@@ -46,6 +46,7 @@ impl LocalStore {
     ///
     /// A store of a newer format is refused.
     pub async fn open(config: LocalConfig) -> Result<Arc<Self>> {
+        healthimaging_pixels::prepare();
         let shared = tokio::task::spawn_blocking(move || Shared::open(config))
             .await
             .map_err(StoreError::Task)??;

@@ -79,21 +79,20 @@ pub fn encode(
 
     let (bit_depth, facts) = survey(shape, pixels);
     let colour = ColourTransform::suited_to(shape, photometric);
-    let (bytes, again) = match format {
+    let bytes = match format {
         LosslessFormat::Htj2k => {
             let bytes = openjph::encode(shape, bit_depth, colour, pixels)?;
-            let again = openjph::decode_own(shape, &bytes)?;
-            (bytes, again)
+            openjph::verify_own(shape, &bytes, pixels)?;
+            bytes
         }
         LosslessFormat::Jpeg2000 => {
             let bytes = openjpeg::encode(shape, bit_depth, colour, pixels)?;
-            let again = openjpeg::decode(shape, &bytes)?;
-            (bytes, again)
+            if openjpeg::decode(shape, &bytes)? != pixels {
+                return Err(CodecError::NotLossless);
+            }
+            bytes
         }
     };
-    if again != pixels {
-        return Err(CodecError::NotLossless);
-    }
     Ok(EncodedFrame { bytes, facts })
 }
 

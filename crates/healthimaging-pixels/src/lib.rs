@@ -9,6 +9,7 @@
 //! * [`render`] turns decoded pixels into a picture that a person can look at.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
+//! * [`prepare`] is called once by a program that handles many frames.
 //!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
 //! `jpeg_twelve`, and the only one that names codecs. It opens no file, knows no data set and keeps
@@ -39,6 +40,7 @@ pub use decoder::{DecodeApart, Decoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};
+pub use openjph::prepare;
 pub use render::{
     Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,
     Window, WindowFunction, render,

@@ -23,6 +23,8 @@ type Sink = unsafe extern "C" fn(context: *mut c_void, bytes: *const u8, size: u
 #[expect(unsafe_code, reason = "the shim is C++")]
 // SAFETY: the declarations mirror shim/openjph_shim.cpp.
 unsafe extern "C" {
+    safe fn healthimaging_prepare();
+
     fn healthimaging_htj2k_encode(
         frame: *const Frame,
         levels: u32,
@@ -38,10 +40,18 @@ unsafe extern "C" {
         size: usize,
         pixels: *mut u8,
     ) -> c_int;
+
+    fn healthimaging_htj2k_verify(
+        frame: *const Frame,
+        bytes: *const u8,
+        size: usize,
+        pixels: *const u8,
+    ) -> c_int;
 }
 
 const DONE: c_int = 0;
 const OTHER_SHAPE: c_int = 2;
+const DIFFERENT: c_int = 3;
 
 impl Frame {
     /// The one place that says which shapes the shim takes.
@@ -61,6 +71,14 @@ impl Frame {
             is_signed: shape.is_signed().into(),
         })
     }
+}
+
+/// Prepares the process for frames: up to 16 MiB of freed memory stay with it for each thread that
+/// handles frames, instead of going back to the system and coming again with the next frame.
+///
+/// The first encoded frame does it too; a process that only reads frames gains by this call.
+pub fn prepare() {
+    healthimaging_prepare();
 }
 
 #[expect(unsafe_code, reason = "called from C++ with a buffer of its own")]
@@ -86,13 +104,7 @@ pub(crate) fn encode(
     colour: ColourTransform,
     pixels: &[u8],
 ) -> Result<Vec<u8>, CodecError> {
-    let length = shape.checked_length()?;
-    if pixels.len() != length {
-        return Err(CodecError::Shape(format!(
-            "{} bytes for {length} of pixels",
-            pixels.len()
-        )));
-    }
+    let length = described_length(shape, pixels)?;
     let frame = Frame::new(shape, bit_depth)?;
     let mut encoded = Vec::with_capacity(length / 2);
     #[expect(unsafe_code, reason = "the shim is C++")]
@@ -114,6 +126,55 @@ pub(crate) fn encode(
     Ok(encoded)
 }
 
+/// Length of `pixels`, which is that of the shape.
+fn described_length(shape: &FrameShape, pixels: &[u8]) -> Result<usize, CodecError> {
+    let length = shape.checked_length()?;
+    if pixels.len() == length {
+        return Ok(length);
+    }
+    Err(CodecError::Shape(format!(
+        "{} bytes for {length} of pixels",
+        pixels.len()
+    )))
+}
+
+/// Decodes a codestream that [`encode`] made and compares every sample with `pixels`; an error when
+/// one differs.
+pub(crate) fn verify_own(
+    shape: &FrameShape,
+    codestream: &[u8],
+    pixels: &[u8],
+) -> Result<(), CodecError> {
+    described_length(shape, pixels)?;
+    let frame = Frame::new(shape, shape.bits_allocated)?;
+    #[expect(unsafe_code, reason = "the shim is C++")]
+    // SAFETY: `pixels` holds exactly the bytes that `frame` describes (checked above), and the shim
+    // compares the codestream's own size with `frame` before it reads them.
+    let outcome = unsafe {
+        healthimaging_htj2k_verify(
+            &raw const frame,
+            codestream.as_ptr(),
+            codestream.len(),
+            pixels.as_ptr(),
+        )
+    };
+    checked(outcome)
+}
+
+/// What the shim said about a codestream.
+fn checked(outcome: c_int) -> Result<(), CodecError> {
+    match outcome {
+        DONE => Ok(()),
+        DIFFERENT => Err(CodecError::NotLossless),
+        OTHER_SHAPE => Err(CodecError::Disagreement(
+            "the stored codestream has another shape than its image attributes".to_owned(),
+        )),
+        _ => Err(CodecError::malformed(
+            "OpenJPH could not decode the stored codestream",
+        )),
+    }
+}
+
 /// Decodes a codestream that [`encode`] made.
 ///
 /// Never to be given anything else: `OpenJPH` 0.9.0 aborts the process on malformed input.
@@ -131,13 +192,39 @@ pub(crate) fn decode_own(shape: &FrameShape, codestream: &[u8]) -> Result<Vec<u8
             pixels.as_mut_ptr(),
         )
     };
-    match outcome {
-        DONE => Ok(pixels),
-        OTHER_SHAPE => Err(CodecError::Disagreement(
-            "the stored codestream has another shape than its image attributes".to_owned(),
-        )),
-        _ => Err(CodecError::malformed(
-            "OpenJPH could not decode the stored codestream",
-        )),
+    checked(outcome)?;
+    Ok(pixels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::PixelRepresentation;
+
+    /// Every bit of every sample counts, whatever the layout; odd sizes leave no line a whole vector.
+    #[test]
+    fn a_frame_that_differs_in_one_bit_is_told_from_its_source() {
+        for (bits, samples) in [(8, 1), (8, 3), (8, 4), (16, 1), (16, 3), (16, 2)] {
+            for representation in [PixelRepresentation::Unsigned, PixelRepresentation::Signed] {
+                let shape = FrameShape {
+                    rows: 5,
+                    columns: 37,
+                    samples_per_pixel: samples,
+                    bits_allocated: bits,
+                    bits_stored: bits,
+                    representation,
+                };
+                let length = shape.checked_length().unwrap();
+                let mut pixels: Vec<u8> = (0..=250).cycle().take(length).collect();
+                let encoded = encode(&shape, bits, ColourTransform::None, &pixels).unwrap();
+                assert_eq!(verify_own(&shape, &encoded, &pixels), Ok(()));
+                for at in 0..length {
+                    pixels[at] ^= 1 << (at % 8);
+                    let found = verify_own(&shape, &encoded, &pixels);
+                    assert_eq!(found, Err(CodecError::NotLossless), "{shape:?}, byte {at}");
+                    pixels[at] ^= 1 << (at % 8);
+                }
+            }
+        }
     }
 }

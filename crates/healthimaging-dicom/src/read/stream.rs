@@ -84,12 +84,17 @@ impl<S: Read + Seek> Stream<S> {
 
     /// Reads `length` bytes, which the caller has checked to be there.
     pub(super) fn read_vec(&mut self, length: u64) -> io::Result<Vec<u8>> {
-        let capacity = usize::try_from(length.min(self.left())).unwrap_or(0);
+        if length > self.left() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = Vec::new();
         bytes
-            .try_reserve_exact(capacity)
+            .try_reserve_exact(length)
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.copy_to(length, &mut bytes)?;
+        // What is longer than the buffer is read past it, straight to its place.
+        bytes.resize(length, 0);
+        self.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 

@@ -1,7 +1,6 @@
 //! One DICOM file: header, then pixels, into a pack.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use healthimaging::model::LosslessStorageFormat;
@@ -42,15 +41,8 @@ pub(crate) struct Header {
     pub(crate) sop_instance_uid: String,
 }
 
-impl OpenFile<BufReader<File>> {
-    /// Reads the header of a file. Blocks.
-    pub(crate) fn read(file: File, overrides: &Overrides) -> Result<Self, Refusal> {
-        Self::of(BufReader::with_capacity(1 << 16, file), overrides)
-    }
-}
-
 impl<S: Read + Seek> OpenFile<S> {
-    /// Reads a header from anything that can be sought in. Blocks.
+    /// Reads a header from anything that can be sought in; no buffer is needed. Blocks.
     pub(crate) fn of(source: S, overrides: &Overrides) -> Result<Self, Refusal> {
         let mut part10 = read_part10(source, &ReadLimits::default())?;
         overrides.apply(&mut part10.data_set)?;

@@ -1,11 +1,11 @@
-//! A bound on the bytes that imports hold at once, whatever the number of files and cores.
+//! A bound on the bytes that all imports of a store hold at once, whatever the number of files and cores.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// All of it, in KiB: 1 GiB.
-const BUDGET: u32 = 1 << 20;
+/// All of it, in KiB: 256 MiB.
+const BUDGET: u32 = 256 << 10;
 
 /// An amount of memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

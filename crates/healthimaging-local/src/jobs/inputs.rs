@@ -114,13 +114,10 @@ impl Inputs {
     }
 
     /// Opens an input and reads its header.
-    pub(super) async fn open(
-        &self,
-        number: usize,
-    ) -> Result<OpenFile<std::io::BufReader<File>>, Refusal> {
+    pub(super) async fn open(&self, number: usize) -> Result<OpenFile<File>, Refusal> {
         let file = self.fetch(number).await?;
         let overrides = Arc::clone(&self.overrides);
-        let read = tokio::task::spawn_blocking(move || OpenFile::read(file, &overrides));
+        let read = tokio::task::spawn_blocking(move || OpenFile::of(file, &overrides));
         read.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading a file ended unexpectedly");
             let message = "the file could not be read because of a fault of this program";
@@ -198,30 +195,46 @@ pub(super) struct PlannedStudy {
     pub(super) groups: Vec<PlannedGroup>,
 }
 
-/// Parts inputs, which come in the order of their keys, into studies and groups.
-pub(super) fn plan(headers: impl IntoIterator<Item = (usize, GroupKey)>) -> Vec<PlannedStudy> {
-    let mut studies: Vec<PlannedStudy> = Vec::new();
-    let mut study_places: HashMap<String, usize> = HashMap::new();
-    let mut group_places: HashMap<GroupKey, (usize, usize)> = HashMap::new();
-    for (number, key) in headers {
-        let (study, group) = *group_places.entry(key.clone()).or_insert_with(|| {
-            let uid = key.study.study_instance_uid.clone();
-            let study = *study_places.entry(uid).or_insert_with(|| {
-                studies.push(PlannedStudy { groups: Vec::new() });
-                studies.len() - 1
-            });
-            let groups = studies.get_mut(study).map(|found| &mut found.groups);
-            let group = groups.map_or(0, |groups| {
-                let inputs = Vec::new();
-                groups.push(PlannedGroup { key, inputs });
-                groups.len() - 1
-            });
-            (study, group)
-        });
-        let found = studies.get_mut(study);
-        if let Some(group) = found.and_then(|study| study.groups.get_mut(group)) {
+/// Parts inputs, which come in the order of their keys, into studies and groups. It keeps a key a group,
+/// not a file.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    studies: Vec<PlannedStudy>,
+    study_places: HashMap<String, usize>,
+    group_places: HashMap<GroupKey, (usize, usize)>,
+}
+
+impl Plan {
+    pub(super) fn add(&mut self, number: usize, key: GroupKey) {
+        let place = self.group_places.get(&key).copied();
+        let (study, group) = place.unwrap_or_else(|| self.begin(key));
+        let study = self.studies.get_mut(study);
+        if let Some(group) = study.and_then(|study| study.groups.get_mut(group)) {
             group.inputs.push(number);
         }
     }
-    studies
+
+    /// Makes an empty group, and its study when it is the first one of it.
+    fn begin(&mut self, key: GroupKey) -> (usize, usize) {
+        let uid = key.study.study_instance_uid.clone();
+        let at = *self.study_places.entry(uid).or_insert(self.studies.len());
+        if at == self.studies.len() {
+            self.studies.push(PlannedStudy { groups: Vec::new() });
+        }
+        let groups = self.studies.get_mut(at).map(|study| &mut study.groups);
+        let place = (at, groups.as_ref().map_or(0, |groups| groups.len()));
+        if let Some(groups) = groups {
+            groups.push(PlannedGroup {
+                key: key.clone(),
+                inputs: Vec::new(),
+            });
+        }
+        self.group_places.insert(key, place);
+        place
+    }
+
+    /// In the order of their first keys.
+    pub(super) fn studies(self) -> Vec<PlannedStudy> {
+        self.studies
+    }
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use healthimaging::{DatastoreId, ImageSetId, JobId, ObjectUri, Result};
-use healthimaging_objects::Place;
+use healthimaging_objects::{Place, Writing};
 use serde::Serialize;
 
+use crate::error::StoreError;
 use crate::ingest::{Imported, Outcome};
 
 /// Which job, for the manifest.
@@ -38,27 +41,62 @@ pub(super) async fn probe(to: &Place) -> Result<()> {
     to.write(SUCCESS, Bytes::new()).await
 }
 
-/// Writes the output; the manifest last, since its presence says that the rest is there.
+/// Writes the output, page by page; the manifest last, since its presence says that the rest is there.
 pub(super) async fn write(
     to: &Place,
     about: &About<'_>,
-    outcomes: &[(String, Outcome)],
-) -> Result<()> {
-    let mut lines = Lines::default();
+    mut pages: BoxStream<'_, Result<Outcomes, StoreError>>,
+) -> Result<(), StoreError> {
+    let mut lists = Lists::create(to).await?;
     let mut summary = Summary::of(about);
-    for (key, outcome) in outcomes {
-        summary.add(outcome);
-        lines.add(key, outcome);
+    while let Some(outcomes) = pages.try_next().await? {
+        let mut lines = Lines::default();
+        for (key, outcome) in &outcomes {
+            summary.add(outcome);
+            lines.add(key, outcome);
+        }
+        lists.add(lines).await?;
     }
-    to.write(SUCCESS, lines.success.into()).await?;
-    to.write(FAILURE, lines.failure.into()).await?;
-    to.write(WARNING, lines.warning.into()).await?;
+    lists.finish().await?;
     let manifest = Manifest {
         job_summary: summary.finish(),
     };
-    to.write(MANIFEST, line(&manifest).into()).await
+    Ok(to.write(MANIFEST, line(&manifest).into()).await?)
 }
 
+/// Files and what became of them.
+pub(super) type Outcomes = Vec<(String, Outcome)>;
+
+/// The three lists while they are written.
+struct Lists {
+    success: Writing,
+    failure: Writing,
+    warning: Writing,
+}
+
+impl Lists {
+    async fn create(to: &Place) -> Result<Self> {
+        Ok(Self {
+            success: to.create(SUCCESS).await?,
+            failure: to.create(FAILURE).await?,
+            warning: to.create(WARNING).await?,
+        })
+    }
+
+    async fn add(&mut self, lines: Lines) -> Result<()> {
+        self.success.write(lines.success.into()).await?;
+        self.failure.write(lines.failure.into()).await?;
+        self.warning.write(lines.warning.into()).await
+    }
+
+    async fn finish(self) -> Result<()> {
+        self.success.finish().await?;
+        self.failure.finish().await?;
+        self.warning.finish().await
+    }
+}
+
+/// Lines of one page of outcomes.
 #[derive(Default)]
 struct Lines {
     success: Vec<u8>,

@@ -115,11 +115,18 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Files that are done, in the order of their keys.
-pub(super) fn outcomes(connection: &Connection, job: i64) -> Result<Vec<(String, Outcome)>> {
+/// Files that are done, in the order of their keys, from the one after `after` on.
+pub(super) fn outcomes(
+    connection: &Connection,
+    job: i64,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(String, Outcome)>> {
     connection
-        .prepare_cached("SELECT key, outcome FROM import_file WHERE job = ?1 ORDER BY key")?
-        .query_and_then([job], |row| {
+        .prepare_cached(
+            "SELECT key, outcome FROM import_file WHERE job = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+        )?
+        .query_and_then((job, after, limit), |row| {
             let outcome: String = row.get(1)?;
             Ok((row.get(0)?, from_json(&outcome)?))
         })?

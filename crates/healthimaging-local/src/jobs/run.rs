@@ -5,23 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::future;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::ObjectUri;
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
 use tokio::sync::Semaphore;
 
-use super::inputs::{Inputs, PlannedGroup, PlannedStudy, plan};
-use super::output;
+use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
+use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
 use super::rows::{self, JobRow};
 use crate::error::{Result, StoreError};
 use crate::index::datastores::{self, DatastoreRow};
-use crate::ingest::{self, Arrival, Budget, Failure, Group, Outcome, Recorder, Sink, StoredFile};
+use crate::ingest::{self, Arrival, Failure, Group, Outcome, Recorder, Refusal, Sink, StoredFile};
 use crate::shared::SharedStore;
 
 /// How often counters are written down.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// Outcomes that are read back together.
+const OUTCOMES_AT_ONCE: u32 = 1000;
 /// Refused files that are written down together while headers are read.
 const REFUSED_AT_ONCE: usize = 200;
 
@@ -34,9 +37,16 @@ pub(super) struct Run {
     output_uri: ObjectUri,
     inputs: Arc<Inputs>,
     counters: Arc<Counters>,
-    budget: Budget,
     /// Files that are open at once.
     open: Semaphore,
+}
+
+/// A group whose large values are in a pack, which is neither durable nor known to the catalogue.
+struct EncodedGroup {
+    key: GroupKey,
+    sink: Arc<Sink>,
+    arrivals: Vec<Arrival>,
+    refused: Vec<(usize, Refusal)>,
 }
 
 /// How the work ended, when it did not fail.
@@ -62,6 +72,11 @@ impl<T: Into<StoreError>> From<T> for Stop {
 
 fn cores() -> usize {
     rayon::current_num_threads()
+}
+
+/// More than cores: while some are read and written, each core has one to encode.
+fn files_at_once() -> usize {
+    2 * cores()
 }
 
 impl Run {
@@ -103,8 +118,7 @@ impl Run {
             output_uri,
             inputs: Arc::new(inputs),
             counters: Arc::new(counters),
-            budget: Budget::default(),
-            open: Semaphore::new(2 * cores()),
+            open: Semaphore::new(files_at_once()),
         })
     }
 
@@ -112,9 +126,8 @@ impl Run {
     pub(super) async fn to_the_end(&self) -> Result<Ended> {
         let work = async {
             let left = self.inputs.without(&self.take_up().await?);
-            let headers = self.read_headers(&left).await?;
-            let studies = plan(headers);
-            stream::iter(studies.into_iter().map(Ok))
+            let plan = self.read_headers(&left).await?;
+            stream::iter(plan.studies().into_iter().map(Ok))
                 .try_for_each_concurrent(cores(), |study| self.store_study(study))
                 .await
         };
@@ -141,33 +154,35 @@ impl Run {
 
     /// Counts what an earlier run has done, and returns its keys.
     async fn take_up(&self) -> Result<HashSet<String>> {
-        let outcomes = self.outcomes().await?;
-        let mut sets = HashSet::new();
-        for (_, outcome) in &outcomes {
-            self.count_outcome(outcome);
-            if let Outcome::Imported(imported) = outcome {
-                sets.insert(imported.image_set.clone());
+        let (mut done, mut sets) = (HashSet::new(), HashSet::new());
+        let mut pages = self.outcomes();
+        while let Some(outcomes) = pages.try_next().await? {
+            for (key, outcome) in outcomes {
+                self.count_outcome(&outcome);
+                if let Outcome::Imported(imported) = outcome {
+                    sets.insert(imported.image_set);
+                }
+                done.insert(key);
             }
         }
         count(&self.counters.image_sets, sets.len());
-        count(&self.counters.files_done, outcomes.len());
-        let done = outcomes.into_iter().map(|(key, _)| key).collect();
+        count(&self.counters.files_done, done.len());
         let bytes = self.inputs.bytes_of(&done);
         self.counters.bytes_done.fetch_add(bytes, Ordering::Relaxed);
         Ok(done)
     }
 
     /// Reads all headers; what cannot be read is refused. Only what grouping needs is kept.
-    async fn read_headers(&self, left: &[usize]) -> Result<Vec<(usize, GroupKey)>, Stop> {
+    async fn read_headers(&self, left: &[usize]) -> Result<Plan, Stop> {
         let mut reading = stream::iter(left.to_vec())
             .map(|number| async move { (number, self.inputs.header(number).await) })
-            .buffered(2 * cores());
-        let mut headers = Vec::with_capacity(left.len());
+            .buffered(files_at_once());
+        let mut plan = Plan::default();
         let mut refused = Vec::new();
         while let Some((number, header)) = reading.next().await {
             self.check_open()?;
             match header {
-                Ok(header) => headers.push((number, header.group)),
+                Ok(header) => plan.add(number, header.group),
                 Err(refusal) => {
                     self.count_file(number);
                     refused.push((number, Outcome::Refused(refusal)));
@@ -178,21 +193,28 @@ impl Run {
             }
         }
         self.record(refused).await?;
-        Ok(headers)
+        Ok(plan)
     }
 
+    /// Stores the groups of a study in their order: while one is made durable and written down, the
+    /// frames of the next are encoded.
     async fn store_study(&self, study: PlannedStudy) -> Result<(), Stop> {
+        let mut encoded = None;
         for group in study.groups {
-            self.store_group(group).await?;
+            let before = self.write_down(encoded.take());
+            let (before, next) = future::join(before, self.encode_group(group)).await;
+            before?;
+            encoded = Some(next?);
         }
-        Ok(())
+        self.write_down(encoded).await
     }
 
-    async fn store_group(&self, planned: PlannedGroup) -> Result<(), Stop> {
+    /// Puts everything large of the files of a group into a pack.
+    async fn encode_group(&self, planned: PlannedGroup) -> Result<EncodedGroup, Stop> {
         let sink = Arc::new(Sink::new(&self.shared));
         let mut storing = stream::iter(planned.inputs)
             .map(|number| self.store_file(number, &sink))
-            .buffered(2 * cores());
+            .buffered(files_at_once());
         let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
         while let Some((number, stored)) = storing.next().await {
             self.check_open()?;
@@ -204,15 +226,30 @@ impl Run {
             }
         }
         drop(storing);
+        Ok(EncodedGroup {
+            key: planned.key,
+            sink,
+            arrivals,
+            refused,
+        })
+    }
+
+    /// Makes the pack of a group durable, and then its image set visible.
+    async fn write_down(&self, encoded: Option<EncodedGroup>) -> Result<(), Stop> {
+        let Some(encoded) = encoded else {
+            return Ok(());
+        };
         let group = Group {
             shared: Arc::clone(&self.shared),
             datastore: self.datastore.id.clone(),
             datastore_row: self.datastore.row,
-            key: planned.key,
+            key: encoded.key,
             recorder: self.recorder(),
             is_read_again: false,
         };
-        let outcomes = group.store(sink, arrivals, refused).await?;
+        let outcomes = group
+            .store(encoded.sink, encoded.arrivals, encoded.refused)
+            .await?;
         let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));
         count(
             &self.counters.image_sets,
@@ -234,7 +271,7 @@ impl Run {
         let stored = async {
             let file = self.inputs.open(number).await.map_err(Failure::File)?;
             let format = ingest::lossless_format(self.datastore.format);
-            ingest::store(file, format, sink, &self.budget).await
+            ingest::store(file, format, sink, &self.shared.budget).await
         };
         (number, stored.await)
     }
@@ -305,12 +342,17 @@ impl Run {
             .await
     }
 
-    async fn outcomes(&self) -> Result<Vec<(String, Outcome)>> {
-        let job = self.job.row;
-        self.shared
-            .catalogue
-            .read(move |connection| rows::outcomes(connection, job))
-            .await
+    /// The files that are done, page by page, in the order of their keys.
+    fn outcomes(&self) -> BoxStream<'_, Result<Outcomes>> {
+        let (job, catalogue) = (self.job.row, &self.shared.catalogue);
+        let pages = stream::try_unfold(String::new(), move |after: String| async move {
+            let page = catalogue
+                .read(move |connection| rows::outcomes(connection, job, &after, OUTCOMES_AT_ONCE))
+                .await?;
+            let last = page.last().map(|(key, _)| key.clone());
+            Ok(last.map(|last| (page, last)))
+        });
+        pages.boxed()
     }
 
     async fn write_output(&self) -> Result<()> {
@@ -321,7 +363,7 @@ impl Run {
             output_uri: &self.output_uri,
             scanned: self.inputs.len(),
         };
-        Ok(output::write(&self.output, &about, &self.outcomes().await?).await?)
+        output::write(&self.output, &about, self.outcomes()).await
     }
 }
 

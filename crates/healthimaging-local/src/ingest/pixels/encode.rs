@@ -17,7 +17,7 @@ use crate::index::packs::BlobKind;
 use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
 
 /// Frames of one file that are in memory together take at most so much, unless one alone takes more.
-const AT_ONCE: u64 = 128 << 20;
+const AT_ONCE: u64 = 64 << 20;
 
 /// A frame this large that comes from so much less is not decoded: a few bytes could claim gigabytes.
 const SUSPICIOUS: u64 = 64 << 20;

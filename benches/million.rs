@@ -1,0 +1,220 @@
+//! Searches over a million image sets, and what the store costs a server that starts on it.
+//!
+//! It stands for the archive of a hospital: 100,000 patients of two studies of five series, the ten sets
+//! of a patient scattered over the catalogue. The rows are written into the catalogue directly.
+//! `MILLION_SETS` sets another number of image sets, a multiple of ten.
+
+#![expect(clippy::print_stdout, reason = "a bench prints")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Instant;
+
+use healthimaging::model::{
+    Operator, SearchCriteria, SearchFilter, SearchImageSetsRequest, SearchValue, Sort, SortField,
+    SortOrder, StudyDateAndTime,
+};
+use healthimaging::{DatastoreId, HealthImaging, NextToken};
+use healthimaging_local::{LocalConfig, LocalStore};
+use rusqlite::Connection;
+use support::{Outcome, Server, percentile};
+
+const SEARCHES: usize = 1000;
+const PAGES: usize = 1000;
+const STARTS: usize = 20;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let data = tempfile::tempdir()?;
+    let sets: usize = match std::env::var("MILLION_SETS") {
+        Ok(text) => text.parse()?,
+        Err(_) => 1_000_000,
+    };
+    let (store, datastore) = support::open(data.path()).await?;
+    store.close().await;
+    drop(store);
+    start(data.path(), "an empty store")?;
+    let began = Instant::now();
+    fill(data.path(), sets)?;
+    println!(
+        "{sets} image sets made in {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
+    start(data.path(), "this store")?;
+    let store = LocalStore::open(LocalConfig::new(data.path())).await?;
+    searches(&store, &datastore, sets).await?;
+    pages(&store, &datastore).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Fills the table as imports would; its indexes are made at the end, which is quicker.
+fn fill(data: &Path, sets: usize) -> Outcome<()> {
+    let mut connection = Connection::open(data.join("catalogue.sqlite"))?;
+    connection.execute_batch("PRAGMA cache_size = -500000; PRAGMA synchronous = OFF;")?;
+    let transaction = connection.transaction()?;
+    let indexes: Vec<(String, String)> = transaction
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'image_set' AND sql IS NOT NULL")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (name, _) in &indexes {
+        transaction.execute_batch(&format!("DROP INDEX {name}"))?;
+    }
+    let patients = sets / 10;
+    transaction.execute(
+        "WITH RECURSIVE
+             n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ?1),
+             one AS (SELECT n, (n * 7919) % ?2 AS patient, n / ?2 AS series FROM n),
+             dated AS (SELECT *, patient * 2 + series / 5 AS study,
+                 strftime('%Y%m%d', 1420070400 + (patient * 48271 + series / 5 * 977) % 315360000, 'unixepoch') AS date,
+                 strftime('%H%M%S', 1420070400 + (patient * 48271 + series / 5 * 977) % 315360000, 'unixepoch') AS time
+                 FROM one)
+         INSERT INTO image_set (id, datastore, latest_version, state, workflow, is_primary,
+             created_at, updated_at, last_accessed_at, patient_id, patient_name, patient_birth_date,
+             patient_sex, study_instance_uid, study_date, study_time, study_datetime, accession_number,
+             study_id, study_description, series_instance_uid, series_number, modality, body_part,
+             series_description, series_count, instance_count, frame_count)
+         SELECT lower(hex(randomblob(16))), 1, 1, 'ACTIVE', 'CREATED', 1,
+             1700000000000 + n, 1700000000000 + n, 1700000000000 + n, printf('P%07d', patient),
+             printf('Family%d^Given', patient), '19700101', 'O', printf('1.2.826.0.1.3680043.2.1125.%d', study),
+             date, time, date || time || '.000000', printf('A%08d', study), printf('S%d', study), 'CT CHEST',
+             printf('1.2.826.0.1.3680043.2.1125.%d.%d', study, series), series, 'CT', 'CHEST', 'AXIAL', 1, 100, 100
+         FROM dated",
+        [i64::try_from(sets)?, i64::try_from(patients)?],
+    )?;
+    for (_, sql) in &indexes {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.commit()?;
+    Ok(connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?)
+}
+
+/// Spawn to the answer of `initialize`, and the memory after the list of tools.
+fn start(data: &Path, store: &str) -> Outcome<()> {
+    let mut times = Vec::new();
+    let mut resident = 0.0;
+    for _ in 0..STARTS {
+        let began = Instant::now();
+        let mut server = Server::start(data)?;
+        server.initialize()?;
+        times.push(began.elapsed());
+        server.list_tools()?;
+        resident = server.resident_mib()?;
+    }
+    println!(
+        "start on {store}: {:.1} ms (median of {STARTS}); memory after tools/list {resident:.1} MiB",
+        percentile(&mut times, 50)
+    );
+    Ok(())
+}
+
+/// Random searches of each kind, one page each.
+async fn searches(store: &LocalStore, datastore: &DatastoreId, sets: usize) -> Outcome<()> {
+    let by_date = Some(Sort {
+        sort_field: SortField::StudyDateAndTime,
+        sort_order: SortOrder::Desc,
+    });
+    let equal = |value| SearchFilter {
+        values: vec![value],
+        operator: Operator::Equal,
+    };
+    let study_uid = |study: usize| format!("1.2.826.0.1.3680043.2.1125.{study}");
+    for kind in ["patient", "study", "series", "a month, sorted by date"] {
+        let mut times = Vec::new();
+        let mut found = 0;
+        for number in 0..SEARCHES {
+            // Knuth's multiplicative hash: patients in no order.
+            let patient = number * 2_654_435_761 % (sets / 10);
+            let (filter, sort) = match kind {
+                "patient" => (
+                    equal(SearchValue::PatientId(format!("P{patient:07}"))),
+                    None,
+                ),
+                "study" => (
+                    equal(SearchValue::StudyInstanceUid(study_uid(patient * 2))),
+                    None,
+                ),
+                "series" => {
+                    let series = format!("{}.{}", study_uid(patient * 2), 3);
+                    (equal(SearchValue::SeriesInstanceUid(series)), None)
+                }
+                _ => (month(2016 + number % 8, 1 + number % 12), by_date),
+            };
+            let criteria = SearchCriteria {
+                filters: vec![filter],
+                sort,
+            };
+            let began = Instant::now();
+            let page = store
+                .search_image_sets(request(datastore, criteria, None))
+                .await?;
+            times.push(began.elapsed());
+            found += page.image_sets_metadata_summaries.len();
+        }
+        println!(
+            "search by {kind}: p50 {:.2} ms, p99 {:.2} ms a page; {} sets a page",
+            percentile(&mut times, 50),
+            percentile(&mut times, 99),
+            found / SEARCHES
+        );
+    }
+    Ok(())
+}
+
+fn month(year: usize, month: usize) -> SearchFilter {
+    let day = |day| {
+        SearchValue::StudyDateAndTime(StudyDateAndTime {
+            study_date: format!("{year}{month:02}{day}"),
+            study_time: None,
+        })
+    };
+    SearchFilter {
+        values: vec![day("01"), day("31")],
+        operator: Operator::Between,
+    }
+}
+
+/// The first pages of everything, newest study first, and the pages about the thousandth.
+async fn pages(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
+    let criteria = SearchCriteria {
+        filters: Vec::new(),
+        sort: Some(Sort {
+            sort_field: SortField::StudyDateAndTime,
+            sort_order: SortOrder::Desc,
+        }),
+    };
+    let mut next = None;
+    let mut times = Vec::new();
+    for _ in 0..PAGES {
+        let began = Instant::now();
+        let page = store
+            .search_image_sets(request(datastore, criteria.clone(), next))
+            .await?;
+        times.push(began.elapsed());
+        next = page.next_token;
+    }
+    let mut last = times.split_off(PAGES - 100);
+    times.truncate(100);
+    let mut first = times;
+    println!(
+        "a page of 50 by study date: pages 1 to 100 {:.2} ms, pages {} to {PAGES} {:.2} ms (medians)",
+        percentile(&mut first, 50),
+        PAGES - 99,
+        percentile(&mut last, 50)
+    );
+    Ok(())
+}
+
+fn request(
+    datastore: &DatastoreId,
+    search_criteria: SearchCriteria,
+    next_token: Option<NextToken>,
+) -> SearchImageSetsRequest {
+    SearchImageSetsRequest {
+        datastore_id: datastore.clone(),
+        search_criteria,
+        next_token,
+        max_results: None,
+    }
+}
