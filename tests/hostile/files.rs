@@ -162,7 +162,7 @@ fn compressed_frames_that_claim_more_than_they_hold_are_kept_as_received() {
     let syntax = "1.2.840.10008.1.2.4.70";
     rig.put("jpeg.dcm", &file(4, &large, syntax, jpeg(16_384, 16_384)));
     // Two segments whose runs are 128 bytes out of two, the most there is, and end at once.
-    let mut header = vec![0; 64];
+    let mut header = [0; 64];
     header[0] = 2;
     header[4] = 64;
     header[8] = 66;

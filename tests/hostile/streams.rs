@@ -40,7 +40,7 @@ pub(crate) fn jpeg_2000(shape: &FrameShape) -> Vec<u8> {
 }
 
 /// A frame as it lies in a file.
-pub(crate) fn source<'a>(shape: FrameShape, data: &'a [u8]) -> SourceFrame<'a> {
+pub(crate) fn source(shape: FrameShape, data: &[u8]) -> SourceFrame<'_> {
     SourceFrame {
         transfer_syntax: JPEG_2000,
         shape,

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::profile::{self, profile_file::ProfileFiles};
+use aws_config::profile;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_medicalimaging::Client;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -189,7 +190,7 @@ async fn check_profile(config: &AwsConfig) -> Result<()> {
         return Ok(());
     }
     let named = config.profile.clone().map(Cow::Owned);
-    let files = ProfileFiles::default();
+    let files = EnvConfigFiles::default();
     // Files that cannot be read are told of by the chain.
     let Ok(found) = profile::load(&Fs::real(), &Env::real(), &files, named).await else {
         return Ok(());

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use healthimaging::{DatastoreId, ImageSetId, Resource, ResourceArn};
 use tokio_util::sync::CancellationToken;
@@ -37,8 +36,6 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     /// Who writes to a series.
     pub(crate) turns: Turns,
-    /// Whether the catalogue's log may still hold what was erased.
-    pub(crate) traces: AtomicBool,
     /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
@@ -72,7 +69,6 @@ impl Shared {
             budget: Budget::default(),
             room: Room::default(),
             turns: Turns::default(),
-            traces: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             process,

@@ -215,14 +215,14 @@ fn bits_of_a_segmentation_are_black_and_white() {
     };
     let decoder = Decoder::in_process();
     // The first pixel is the lowest bit (PS3.5 8.1.1).
-    let (shape, decoded) = decoder
+    let (shape, frame) = decoder
         .decode_to_show(&source(&[0b0010_0001, 0b10]))
         .unwrap();
-    let picture = render(&decoded, &shape, &Rendering::default()).unwrap();
+    let picture = render(&frame, &shape, &Rendering::default()).unwrap();
     assert_eq!(picture.samples(), [255, 0, 0, 0, 0, 255, 0, 0, 0, 255]);
     // A frame without any segment is black, one that is full is white.
-    let (shape, decoded) = decoder.decode_to_show(&source(&[0xff, 0xff])).unwrap();
-    let picture = render(&decoded, &shape, &Rendering::default()).unwrap();
+    let (shape, frame) = decoder.decode_to_show(&source(&[0xff, 0xff])).unwrap();
+    let picture = render(&frame, &shape, &Rendering::default()).unwrap();
     assert_eq!(picture.samples(), [255; 10]);
     assert!(decoder.decode_to_show(&source(&[0xff])).is_err());
 }

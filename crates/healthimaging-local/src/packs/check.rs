@@ -40,11 +40,10 @@ impl Packs {
             }
         }
         match self.check_between(id, blobs) {
-            Ok(true) => {}
             Ok(false) => check.damage("a file with stored frames is damaged outside of its frames"),
             // Told of each blob already, but for a pack of which nothing is named.
             Err(StoreError::Damaged(what)) if blobs.is_empty() => check.damage(&what),
-            Err(StoreError::Damaged(_)) => {}
+            Ok(true) | Err(StoreError::Damaged(_)) => {}
             Err(error) => {
                 let what = unreadable(error)?;
                 check.damage(&what);

@@ -82,12 +82,11 @@ impl Reception {
     }
 
     async fn spool(&mut self) -> Result<&mut Spool> {
-        let spool = match self.spool.take() {
-            Some(spool) => spool,
-            None => {
-                let shared = Arc::clone(&self.shared);
-                tokio::task::spawn_blocking(move || Spool::new(&shared)).await??
-            }
+        let spool = if let Some(spool) = self.spool.take() {
+            spool
+        } else {
+            let shared = Arc::clone(&self.shared);
+            tokio::task::spawn_blocking(move || Spool::new(&shared)).await??
         };
         Ok(self.spool.insert(spool))
     }

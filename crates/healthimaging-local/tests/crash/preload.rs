@@ -44,7 +44,7 @@ async fn each_call_of_the_process_on_its_files_may_fail_or_be_the_last() {
     let mut chance = Chance::new(seed);
     let mut proven = 0;
     for deed in DEEDS {
-        let calls = count(&template, deed, &library, &mut chance).await;
+        let calls = count(&template, deed, &library, &mut chance);
         for at in 1..=calls {
             for (number, how) in HOWS.iter().enumerate() {
                 let share = calls * HOWS.len() as u64 * DEEDS.len() as u64;
@@ -77,7 +77,7 @@ fn report(text: &str) {
 }
 
 /// How many calls a request makes, from the opening of the store to its closing.
-async fn count(template: &Template, deed: Deed, library: &str, chance: &mut Chance) -> u64 {
+fn count(template: &Template, deed: Deed, library: &str, chance: &mut Chance) -> u64 {
     let folder = template.copy();
     let step = deed.step(
         &before(template, deed),

@@ -177,9 +177,9 @@ fn draw(decoder: &Decoder, located: &Located, stored: &Stored, wish: Wish) -> Re
         padding: instance.padding(),
         palette: instance.palette()?,
     };
-    let (shape, decoded) = decode(decoder, located, stored, shape)?;
+    let (shape, frame) = decode(decoder, located, stored, shape)?;
     let refused = |error: CodecError| refusal(error, &stored.content_type);
-    let whole = render(&decoded, &shape, &rendering).map_err(refused)?;
+    let whole = render(&frame, &shape, &rendering).map_err(refused)?;
     let window = whole.window();
     let small = whole.at_most(wish.max_size.get())?;
     Ok(Drawn {
@@ -213,13 +213,13 @@ fn decode(
         planar: instance.planar(),
         data: located.part_of(&stored.bytes, &shape)?,
     };
-    let (shape, decoded) = decoder
+    let (shape, frame) = decoder
         .decode_to_show(&source)
         .map_err(|error| refusal(error, &stored.content_type))?;
-    if !of_stored && expected.is_some_and(|expected| expected != checksum(&decoded.pixels)) {
+    if !of_stored && expected.is_some_and(|expected| expected != checksum(&frame.pixels)) {
         return Err(mismatch());
     }
-    Ok((shape, decoded))
+    Ok((shape, frame))
 }
 
 fn mismatch() -> Error {

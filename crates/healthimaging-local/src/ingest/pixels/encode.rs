@@ -137,9 +137,9 @@ fn transcode(
             data.len()
         )));
     }
-    let decoded = decoder.decode(&source)?;
-    let encoded = encode(format, &source.shape, &decoded.photometric, &decoded.pixels)?;
-    Ok((encoded, decoded.photometric))
+    let frame = decoder.decode(&source)?;
+    let encoded = encode(format, &source.shape, &frame.photometric, &frame.pixels)?;
+    Ok((encoded, frame.photometric))
 }
 
 pub(super) fn source_frame<'a>(
