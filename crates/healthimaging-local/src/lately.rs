@@ -1,18 +1,17 @@
 //! What was used lately, within bounds.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Things by name, of which the longest unused go when they take too much.
-#[derive(Debug)]
 pub(crate) struct Lately<N, T> {
     held: Mutex<Held<N, T>>,
     /// Bytes that all of them may take.
     most: usize,
 }
 
-#[derive(Debug)]
 struct Held<N, T> {
     entries: HashMap<N, Entry<T>>,
     /// Names by their last use.
@@ -21,11 +20,17 @@ struct Held<N, T> {
     uses: u64,
 }
 
-#[derive(Debug)]
 struct Entry<T> {
     thing: T,
     size: usize,
     last_use: u64,
+}
+
+impl<N, T> fmt::Debug for Lately<N, T> {
+    /// Leaves the things out: they are patient data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lately").finish_non_exhaustive()
+    }
 }
 
 impl<N: Clone + Eq + Hash, T: Clone> Lately<N, T> {
