@@ -43,6 +43,10 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // Where the system's loader finds the codecs, on machines that need to be told.
+        for name in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
+            child.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt;
