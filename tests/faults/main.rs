@@ -20,8 +20,27 @@ mod wire_faults;
 
 use std::time::{Duration, Instant};
 
+use healthimaging::model::{CreateDatastoreRequest, DatastoreStatus, GetDatastoreRequest};
+use healthimaging::{DatastoreId, HealthImaging};
+
 /// Longer than anything takes: to reach it is a failure.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A new data store, ACTIVE.
+async fn datastore(service: &dyn HealthImaging) -> DatastoreId {
+    let made = service.create_datastore(CreateDatastoreRequest::default());
+    let datastore_id = made.await.unwrap().datastore_id;
+    until(async || {
+        let request = GetDatastoreRequest {
+            datastore_id: datastore_id.clone(),
+        };
+        let found = service.get_datastore(request).await.unwrap();
+        let status = found.datastore_properties.datastore_status;
+        (status == DatastoreStatus::Active).then_some(())
+    })
+    .await;
+    datastore_id
+}
 
 /// Looks again and again until there is something to see.
 async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -12,8 +12,7 @@ use futures::future::{self, BoxFuture};
 use futures::stream;
 use futures::{FutureExt as _, StreamExt as _};
 use healthimaging::model::{
-    CreateDatastoreRequest, GetImageSetMetadataRequest, ImageSetsMetadataSummary,
-    StoreInstancesRequest,
+    GetImageSetMetadataRequest, ImageSetsMetadataSummary, StoreInstancesRequest,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb as _, HealthImaging, JobId, Result};
 use healthimaging_local::{LocalConfig, LocalStore};
@@ -132,8 +131,7 @@ fn filled() -> (TempDir, DatastoreId) {
     let folder = tempfile::tempdir().unwrap();
     let datastore = live(async {
         let store = open(folder.path()).await;
-        let made = store.create_datastore(CreateDatastoreRequest::default());
-        let datastore_id = made.await.unwrap().datastore_id;
+        let datastore_id = crate::datastore(&*store).await;
         let bodies = ARCHIVE.files().map(|file| Ok(Body::from(file.bytes)));
         let request = StoreInstancesRequest {
             datastore_id: datastore_id.clone(),

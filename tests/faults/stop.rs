@@ -11,10 +11,9 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
 use healthimaging::model::{
-    CreateDatastoreRequest, GetDicomImportJobRequest, GetImageSetMetadataRequest,
-    GetImageSetRequest, ImageSetState, JobStatus, MetadataUpdates, RetrieveInstanceRequest,
-    StartDicomImportJobRequest, StoreInstancesRequest, StoredInstance, TransferSyntaxChoice,
-    UpdateImageSetMetadataRequest,
+    GetDicomImportJobRequest, GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState,
+    JobStatus, MetadataUpdates, RetrieveInstanceRequest, StartDicomImportJobRequest,
+    StoreInstancesRequest, StoredInstance, TransferSyntaxChoice, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb as _, ErrorKind, HealthImaging as _, ImageSetId};
 use healthimaging_aws::Aws;
@@ -27,8 +26,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
 use crate::assistant::{program, stop};
-use crate::until;
 use crate::wire;
+use crate::{datastore, until};
 
 /// A server on a free port.
 struct Served {
@@ -111,16 +110,11 @@ async fn update(aws: &Aws, datastore: &DatastoreId, set: &ImageSetId) -> (u64, S
     }
 }
 
-async fn datastore(aws: &Aws) -> DatastoreId {
-    let made = aws.create_datastore(CreateDatastoreRequest::default());
-    made.await.unwrap().datastore_id
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_write_is_lost_when_a_server_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let served = Served::start(folder.path()).await;
-    let datastore = datastore(&served.aws).await;
+    let datastore = datastore(&*served.aws).await;
     let lone = Phantom::ct().seed(99).size(16, 16).build();
     let request = StoreInstancesRequest {
         datastore_id: datastore.clone(),
@@ -203,7 +197,7 @@ async fn an_import_goes_on_when_a_server_comes_back() {
     let scans = folder.path().join("scans");
     write_to(&scans, archive.files()).unwrap();
     let mut served = Served::start(folder.path()).await;
-    let datastore = datastore(&served.aws).await;
+    let datastore = datastore(&*served.aws).await;
     let request = StartDicomImportJobRequest {
         job_name: None,
         datastore_id: datastore.clone(),

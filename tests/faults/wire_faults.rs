@@ -10,10 +10,10 @@ use futures::StreamExt as _;
 use futures::future::{BoxFuture, join_all};
 use futures::stream;
 use healthimaging::model::{
-    CopyImageSetInformation, CopyImageSetRequest, CopySource, CreateDatastoreRequest,
-    GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState, ImageSetsMetadataSummary,
-    ListDatastoresRequest, ListImageSetVersionsRequest, MetadataUpdates, RetrieveInstanceRequest,
-    SearchCriteria, SearchDicomRequest, SearchImageSetsRequest, SearchLevel, SeriesMetadataRequest,
+    CopyImageSetInformation, CopyImageSetRequest, CopySource, GetImageSetMetadataRequest,
+    GetImageSetRequest, ImageSetState, ImageSetsMetadataSummary, ListDatastoresRequest,
+    ListImageSetVersionsRequest, MetadataUpdates, RetrieveInstanceRequest, SearchCriteria,
+    SearchDicomRequest, SearchImageSetsRequest, SearchLevel, SeriesMetadataRequest,
     StoreInstancesRequest, TransferSyntaxChoice, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
@@ -70,8 +70,7 @@ impl Scene {
         let store = LocalStore::open(LocalConfig::new(folder.path().join("data")))
             .await
             .unwrap();
-        let made = store.create_datastore(CreateDatastoreRequest::default());
-        let datastore = made.await.unwrap().datastore_id;
+        let datastore = crate::datastore(&*store).await;
         let bodies = ARCHIVE.files().map(|file| Ok(Body::from(file.bytes)));
         let request = StoreInstancesRequest {
             datastore_id: datastore.clone(),

@@ -83,7 +83,7 @@ impl Run<'_> {
         };
         let sets = self.sets.finishing();
         if content(&sets, &copy).await?.as_ref() != Some(&rest) {
-            sets.delete(&copy).await?;
+            sets.delete_own(&copy).await?;
             return Err(Error::new(
                 ErrorKind::Service,
                 "the copy of the rest is not whole; it was deleted again, and the image set is as it \
@@ -139,7 +139,7 @@ impl Run<'_> {
         self.record_as(item, &place, done).await?;
         // Once it is promoted there are two of it; where the service moved it there is one.
         if place != copy {
-            sets.delete(&copy).await?;
+            sets.delete_own(&copy).await?;
         }
         Ok(place)
     }
@@ -152,17 +152,27 @@ impl Run<'_> {
         copy: &ImageSetId,
     ) -> Stepped<()> {
         let id = &step.image_set_id;
-        let refused = match sets.unlocked(id).await? {
-            None => return Ok(()),
-            Some(now) if now.version_id == step.version_id => match sets.delete(id).await {
-                Err(Halt::Failed(error)) => error,
-                done => return done,
-            },
-            Some(_) => changed_since(id),
+        let mut attempts = Attempts::at(id);
+        let refused = loop {
+            match sets.unlocked(id).await? {
+                None => return Ok(()),
+                Some(now) if now.version_id != step.version_id => break changed_since(id),
+                Some(_) => {}
+            }
+            match sets.delete(id).await {
+                Ok(()) => return Ok(()),
+                Err(halt) => match attempts.again(halt) {
+                    Ok(()) => {}
+                    Err(Halt::Failed(error)) => break error,
+                    Err(Halt::Stopped) => return Err(Halt::Stopped),
+                },
+            }
         };
-        if sets.latest(id).await?.is_some() {
-            sets.delete(copy).await?;
+        // The copy goes only when it is sure that the image set stays: its deletion may be under way.
+        if sets.unlocked(id).await?.is_none() {
+            return Ok(());
         }
+        sets.delete_own(copy).await?;
         Err(refused.into())
     }
 }

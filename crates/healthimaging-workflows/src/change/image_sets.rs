@@ -35,7 +35,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(4);
 /// How long a call that is throttled is tried again.
 const LONGEST_THROTTLE: Duration = Duration::from_mins(2);
 
-/// How often something is read that breaks off or comes damaged.
+/// How often something is done that does no harm when it is done twice, and breaks off or comes damaged.
 const READS: usize = 4;
 
 /// What is said where the service does not say why.
@@ -198,6 +198,21 @@ impl<'a> ImageSets<'a> {
         }
     }
 
+    /// Deletes an image set that nobody else knows, also when answers are lost.
+    pub(super) async fn delete_own(&self, id: &ImageSetId) -> Step<()> {
+        for _ in 1..READS {
+            match self.delete(id).await {
+                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Service => {
+                    if self.finishing().unlocked(id).await?.is_none() {
+                        return Ok(());
+                    }
+                }
+                settled => return settled,
+            }
+        }
+        self.delete(id).await
+    }
+
     /// Makes a new version, and waits until it is made; what became of it.
     pub(super) async fn update(
         &self,
@@ -258,7 +273,7 @@ impl<'a> ImageSets<'a> {
         }
         if made.version_id.number() == 1 && made.is_primary != Some(true) {
             // An empty image set is all that is left of the attempt.
-            finishing.delete(&copy).await?;
+            finishing.delete_own(&copy).await?;
         }
         let why = made.message.as_deref().unwrap_or(NO_REASON);
         Err(Error::validation(format!("the service did not copy (COPY_FAILED): {why}")).into())
