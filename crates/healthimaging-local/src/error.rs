@@ -105,9 +105,9 @@ impl From<StoreError> for Error {
 }
 
 const FULL: &str = "the disk of the local store is full; free space, then try again";
-/// What is told of a catalogue that cannot be understood.
-pub(crate) const DAMAGED_CATALOGUE: &str =
-    "the catalogue of the local store is damaged; restore it from a backup";
+/// What is told of a catalogue that cannot be understood: to SQLite a sector that cannot be read is such.
+pub(crate) const DAMAGED_CATALOGUE: &str = "the catalogue of the local store is damaged or cannot be read; check the disk, then try again or \
+     restore it from a backup";
 
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
