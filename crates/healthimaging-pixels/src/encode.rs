@@ -50,8 +50,9 @@ impl ColourTransform {
 /// Encodes a frame without loss, decodes the result and compares it byte for byte.
 ///
 /// The codestream's bit depth is Bits Stored when every sample fits, otherwise Bits Allocated, so
-/// that bits above Bits Stored survive. RGB gets the reversible colour transform; whatever the
-/// photometric interpretation, the stream decodes to the samples that came in.
+/// that bits above Bits Stored survive; in JPEG 2000 also where noise of few bits leaves the encoder
+/// no room. RGB gets the reversible colour transform; whatever the photometric interpretation, the
+/// stream decodes to the samples that came in.
 ///
 /// # Errors
 /// [`CodecError::Unsupported`] when the format cannot hold the shape exactly (Bits Allocated
