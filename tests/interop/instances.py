@@ -26,6 +26,7 @@ CHANGED = {
 }
 # What decoding makes of the samples: colour of its own kind, samples of a pixel together.
 DECODED = {"YBR_RCT": "RGB", "YBR_ICT": "RGB", "YBR_FULL": "RGB", "YBR_FULL_422": "RGB"}
+CODESTREAMS = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.202"}
 NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", BIG_ENDIAN}
 # Decoded JPEG of two decoders may differ a little; these were lossy before they came.
 LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"}
@@ -74,8 +75,10 @@ def allowed(original, back):
     """Tags of the pixels' description that decoding may change, when they changed as it does."""
     was, now = original.get("PhotometricInterpretation"), back.get("PhotometricInterpretation")
     native = original.file_meta.TransferSyntaxUID in NATIVE
-    expected = "YBR_FULL" if native and was == "YBR_FULL_422" else DECODED.get(was, was)
-    tags = {pydicom.tag.Tag("PhotometricInterpretation")} if now in (was, expected) else set()
+    plain = "YBR_FULL" if native and was == "YBR_FULL_422" else DECODED.get(was, was)
+    # A codestream of RGB carries the reversible transform, and its file says so (PS3.5 8.2.4).
+    coded = "YBR_RCT" if plain == "RGB" and back.file_meta.TransferSyntaxUID in CODESTREAMS else plain
+    tags = {pydicom.tag.Tag("PhotometricInterpretation")} if now in (was, plain, coded) else set()
     if back.get("PlanarConfiguration", 0) == 0:
         tags.add(pydicom.tag.Tag("PlanarConfiguration"))
     return tags

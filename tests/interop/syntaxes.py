@@ -22,8 +22,9 @@ DCMTK = {
     "jpeg-14-sv1": ["dcmcjpeg", "+e1"],
     "jpeg-ls": ["dcmcjpls", "+el"],
     "jpeg-ls-near": ["dcmcjpls", "+en", "+md", "2"],
-    "jpeg-extended": ["dcmcjpeg", "+ee", "+q", "95"],
-    "jpeg-baseline": ["dcmcjpeg", "+eb", "+q", "95"],
+    # Colour is not subsampled: how it is interpolated is left to decoders, which differ.
+    "jpeg-extended": ["dcmcjpeg", "+ee", "+q", "95", "+s4"],
+    "jpeg-baseline": ["dcmcjpeg", "+eb", "+q", "95", "+s4"],
 }
 J2K, HTJ2K, RPCL = (f"1.2.840.10008.1.2.4.{number}" for number in (90, 201, 202))
 MODALITIES = ("CT", "MR", "US")
