@@ -89,7 +89,7 @@ async fn pass(
     let body = body.collect().await?.to_bytes();
     let changed = match fault {
         Fault::Half => body.slice(..body.len() / 2),
-        Fault::OtherJson => Bytes::from_static(b"[{\"unexpected\": [1, 2, 3]}]"),
+        Fault::OtherJson => Bytes::from_static(b"\"neither an object nor a list\""),
         Fault::NoJson => Bytes::from_static(b"<html>a proxy says hello</html>"),
         Fault::CutMidBody => {
             let half = Frame::data(body.slice(..body.len() / 2));

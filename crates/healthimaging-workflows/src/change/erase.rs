@@ -80,6 +80,8 @@ impl Run<'_> {
                 Ok(copy) => break copy,
                 Err(halt) => attempts.again(halt)?,
             }
+            // A copy that is being made locks its source, and is found only when it is made.
+            self.sets.unlocked(id).await?;
         };
         let sets = self.sets.finishing();
         if content(&sets, &copy).await?.as_ref() != Some(&rest) {

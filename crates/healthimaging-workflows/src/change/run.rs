@@ -20,7 +20,7 @@ const AT_ONCE: usize = 4;
 const CONFLICTS: usize = 8;
 
 /// How often a step begins again because an answer left open whether the write was done.
-const FAULTS: usize = 3;
+const FAULTS: usize = 6;
 
 /// A change that is being carried out.
 pub(super) struct Run<'a> {
