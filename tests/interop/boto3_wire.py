@@ -212,6 +212,13 @@ def errors_of_access(endpoint):
     refused("MissingAuthenticationTokenException", 403, unsigned.list_datastores)
 
 
+def quotas(ahi):
+    """Of a server that keeps to those of AWS."""
+    for _ in range(100):
+        ahi.create_datastore()
+    refused("ServiceQuotaExceededException", 402, ahi.create_datastore)
+
+
 def whole(ahi, folder, output):
     OPERATIONS.clear()
     datastore = datastores(ahi)
@@ -235,6 +242,9 @@ def main(folder):
         errors_of_access(f"http://{address}")
         client(f"http://u@{address}").search_image_sets(datastoreId=datastore)
         print("signatures checked: 18 operations, 4 paginators, three refusals of access")
+    with served("--aws-quotas") as address:
+        quotas(client(f"http://u@{address}"))
+        print("quotas of AWS: the data store beyond them is refused")
 
 
 main(sys.argv[1])
