@@ -121,7 +121,10 @@ fn catalogue_message(error: &rusqlite::Error) -> &'static str {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => FULL,
-        Some(ErrorCode::ReadOnly) => "the folder of the local store cannot be written to",
+        Some(ErrorCode::ReadOnly) => {
+            "the folder of the local store cannot be written to; check its permissions and the disk, then \
+             try again"
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "the local store is busy with another program's work; try again"
         }
