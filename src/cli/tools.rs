@@ -30,7 +30,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
             .split_once(". ")
             .map_or(description.as_str(), |(first, _)| first);
         terminal::result(&format!(
-            "{:28} {:9} {first}",
+            "{:30} {:9} {first}",
             tool.name,
             tool.effect.as_str()
         ))?;

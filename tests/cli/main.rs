@@ -217,6 +217,43 @@ fn call_prints_json_and_takes_it_from_stdin() {
 }
 
 #[test]
+fn call_waits_for_the_job_that_a_tool_starts() {
+    let rig = Rig::new();
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let found = rig.call("search_image_sets", &json!({}));
+    let patient = &found["image_sets_metadata_summaries"][0]["dicom_tags"]["DICOMPatientId"];
+    let asked = json!({ "patient_id": patient, "metadata_updates": { "PatientName": "DOE^JANE" } });
+    let output = rig.run(&[
+        "call",
+        "bulk_update_patient_metadata",
+        &asked.to_string(),
+        "--yes",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let job: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(job["job_status"], "COMPLETED", "{job}");
+    assert_eq!(
+        (&job["items_done"], &job["items_failed"]),
+        (&json!(2), &json!(0))
+    );
+    assert!(output.stderr.is_empty(), "progress is for terminals");
+    // Unless it is told not to.
+    let (out, uri) = (rig.path("out"), rig.path("out").display().to_string());
+    let asked = json!({ "output_s3_uri": format!("file://{uri}/"), "wait_seconds": 0 }).to_string();
+    std::fs::create_dir(&out).unwrap();
+    let output = rig.run(&[
+        "--allow-path",
+        &uri,
+        "call",
+        "start_dicom_export_job",
+        &asked,
+    ]);
+    let job: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(job.get("ended_at").is_none(), "{job}");
+}
+
+#[test]
 fn call_erases_only_when_told_to() {
     let rig = Rig::new();
     let made = rig.call(

@@ -381,6 +381,34 @@ async fn data_stores_and_image_sets_are_resources() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_counted_is_told_as_at_least() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let uri = format!("healthimaging://datastores/{store}");
+    // Clients keep what they read for a while, so each reads once.
+    let counts = async || -> Value {
+        let new = TestClient::new(User::Nobody);
+        let client = connect(&fake, Confirm::Auto, Era::Old, new).await;
+        let request = ReadResourceRequestParams::new(uri.as_str());
+        let read = client.read_resource(request).await.unwrap();
+        let [ResourceContents::TextResourceContents { text, .. }] = &read.contents[..] else {
+            panic!("not one text");
+        };
+        serde_json::from_str::<Value>(text).unwrap()["counts"].clone()
+    };
+    let none = json!({ "image_sets": 0, "primary_image_sets": 0 });
+    assert_eq!(counts().await, none);
+    for number in 0..500 {
+        fake.add_image_set(&store, &format!("s{number}"), 1);
+    }
+    assert_eq!(counts().await["image_sets"], 500);
+    fake.add_image_set(&store, "more", 1);
+    fake.state().pages_asked.clear();
+    assert_eq!(counts().await["image_sets_at_least"], 500);
+    assert_eq!(fake.state().pages_asked.len(), 11, "pages of fifty");
+}
+
+#[tokio::test]
 async fn ids_are_completed() {
     let (fake, input) = one_set();
     let client = connect(
