@@ -63,7 +63,7 @@ fn kinds() -> Vec<(&'static str, Phantom)> {
         (
             "japanese",
             slice()
-                .character_set("\\ISO 2022 IR 87")
+                .character_set("ISO_IR 192")
                 .patient("Yamada^Tarou=\u{5c71}\u{7530}^\u{592a}\u{90ce}", "1"),
         ),
     ]

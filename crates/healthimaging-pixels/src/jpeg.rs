@@ -28,7 +28,10 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     let decoded = match header.precision {
         8 => run(source.data, length, transform)?,
         _ if lossless => run(source.data, length, transform)?,
-        jpeg_twelve::PRECISION => jpeg_twelve::decode(&source.shape, transform, source.data)?,
+        jpeg_twelve::PRECISION => {
+            let data = jpeg_twelve::sequential(&header, source.data);
+            jpeg_twelve::decode(&source.shape, transform, &data)?
+        }
         other => {
             return Err(CodecError::unsupported(format!(
                 "lossy JPEG of {other} bits"

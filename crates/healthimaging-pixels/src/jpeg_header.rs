@@ -10,6 +10,8 @@ const SOS: u8 = 0xDA;
 const APP14: u8 = 0xEE;
 /// Start of a JPEG-LS frame.
 pub(crate) const SOF_JPEG_LS: u8 = 0xF7;
+/// Start of an extended sequential Huffman frame.
+pub(crate) const SOF_EXTENDED: u8 = 0xC1;
 /// Start of a lossless Huffman frame.
 pub(crate) const SOF_LOSSLESS: u8 = 0xC3;
 
@@ -27,6 +29,8 @@ pub(crate) struct JpegHeader {
     pub(crate) adobe_transform: Option<u8>,
     /// The byte of the first scan that is JPEG-LS's interleave mode.
     pub(crate) interleave: Option<u8>,
+    /// Where the header of the first scan ends.
+    pub(crate) scan: usize,
 }
 
 impl JpegHeader {
@@ -45,6 +49,7 @@ impl JpegHeader {
                 SOS => {
                     let mut header = header.ok_or_else(damaged)?;
                     header.adobe_transform = adobe;
+                    header.scan = data.len() - rest.len();
                     // Near-lossless limit, interleave mode and point transform end the header.
                     header.interleave = segment
                         .len()
@@ -85,6 +90,7 @@ impl JpegHeader {
                 .collect(),
             adobe_transform: None,
             interleave: None,
+            scan: 0,
         })
     }
 

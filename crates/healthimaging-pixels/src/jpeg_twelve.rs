@@ -1,5 +1,6 @@
 //! Lossy JPEG of 12 bits (T.81, extended process 4), by `libjpeg-turbo` 3.
 
+use std::borrow::Cow;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -7,12 +8,15 @@ use jpeg_decoder::ColorTransform;
 use turbojpeg_sys as tj;
 
 use crate::error::CodecError;
+use crate::jpeg_header::{JpegHeader, SOF_EXTENDED};
 use crate::shape::FrameShape;
 
 /// Bits of every sample.
 pub(crate) const PRECISION: u8 = 12;
 /// Scans that a progressive stream may have; each is a pass over the whole image.
 const MOST_SCANS: c_int = 100;
+/// First and last coefficient and the approximation of a sequential scan (T.81 §B.2.3).
+const WHOLE_SCAN: [u8; 3] = [0, 63, 0];
 
 /// A decompressor, destroyed when dropped.
 struct Decompressor(ptr::NonNull<c_void>);
@@ -43,6 +47,25 @@ pub(crate) fn decode(
         None => run(shape, data, &mut values)?,
     }
     Ok(values.into_iter().flat_map(i16::to_ne_bytes).collect())
+}
+
+/// The stream with the scan parameters that a sequential one must have.
+///
+/// Old writers left them zero (NEMA's own NM1 sample has it). They say nothing there, but the library
+/// warns, and a warning else means damage.
+pub(crate) fn sequential<'a>(header: &JpegHeader, data: &'a [u8]) -> Cow<'a, [u8]> {
+    let mut data = Cow::Borrowed(data);
+    let place = header.scan.saturating_sub(WHOLE_SCAN.len())..header.scan;
+    let odd = data
+        .get(place.clone())
+        .is_some_and(|found| found != WHOLE_SCAN);
+    if header.process == SOF_EXTENDED
+        && odd
+        && let Some(found) = data.to_mut().get_mut(place)
+    {
+        found.copy_from_slice(&WHOLE_SCAN);
+    }
+    data
 }
 
 /// The stream with an Adobe segment at its start that tells the library about its colour.

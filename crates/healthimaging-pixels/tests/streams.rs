@@ -109,6 +109,22 @@ fn extended_jpeg_comes_close_in_8_and_12_bits() {
         let apart = apart.map(|(ours, picture)| ours.abs_diff(picture)).max();
         assert!(apart.unwrap() <= 4, "{apart:?}");
     }
+    // Scan parameters left zero, as NEMA's NM1 sample has them.
+    let mut zeroed = data!("gray12.jpeg").to_vec();
+    let scan = zeroed
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xDA])
+        .unwrap();
+    assert_eq!(zeroed[scan + 7..scan + 10], [0, 63, 0]);
+    zeroed[scan + 8] = 0;
+    let odd = decode(&frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", &zeroed)).unwrap();
+    let right = frame(
+        JPEG_EXTENDED,
+        gray(16, 12),
+        "MONOCHROME2",
+        data!("gray12.jpeg"),
+    );
+    assert!(odd.pixels == decode(&right).unwrap().pixels);
     let cut = &data!("gray12.jpeg")[..400];
     let refused = decode(&frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", cut));
     assert!(

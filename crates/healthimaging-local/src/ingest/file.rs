@@ -67,7 +67,9 @@ impl<S: Read + Seek> OpenFile<S> {
 
     /// Memory that [`Self::store`] takes at most, beside the header.
     pub(crate) fn memory(&self) -> Memory {
-        self.plan.memory()
+        let apart = self.split.apart.iter().map(|apart| apart.length);
+        let longest = Memory(apart.max().unwrap_or_default());
+        self.plan.memory().max(longest)
     }
 
     /// Puts everything large into the pack. Blocks; frames are encoded by the threads of rayon.
@@ -78,6 +80,14 @@ impl<S: Read + Seek> OpenFile<S> {
     ) -> Result<StoredFile, Failure> {
         let mut blobs = Vec::new();
         for apart in std::mem::take(&mut self.split.apart) {
+            if apart.length > pixels::LARGEST {
+                return Err(Refusal::invalid(format!(
+                    "a value of {} bytes is too long to be kept, the limit is {}",
+                    apart.length,
+                    pixels::LARGEST
+                ))
+                .into());
+            }
             let bytes = self.part10.read_apart(apart.offset, apart.length);
             let bytes = bytes.map_err(|error| Refusal::fault(format!("cannot read: {error}")))?;
             let blob = sink.put(BlobKind::Bulk, None, &bytes)?;

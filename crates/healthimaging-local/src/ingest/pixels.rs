@@ -20,8 +20,8 @@ pub(super) use plan::PixelPlan;
 /// Native pixel data in little endian, whatever encoded the data set around it.
 pub(super) const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
-/// The largest frame, or pixel data kept whole, that is taken: they are held in memory.
-const LARGEST: u64 = 2 << 30;
+/// The largest frame, pixel data kept whole, or other value that is taken: they are held in memory.
+pub(super) const LARGEST: u64 = 2 << 30;
 
 /// Where the pixels of an instance go.
 #[derive(Debug)]
