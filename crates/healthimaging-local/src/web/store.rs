@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
-use healthimaging::Uid;
+use futures::stream::BoxStream;
 use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
+use healthimaging::{Body, Uid};
 use healthimaging_dicom::GroupKey;
 use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
@@ -49,29 +50,20 @@ pub(crate) async fn store_instances(
         .catalogue
         .read(move |connection| datastores::find_active(connection, &id))
         .await?;
-    let mut reception = Reception::new(shared);
     let keeping = Arc::new(Keeping {
         shared: Arc::clone(shared),
         format: ingest::lossless_format(datastore.format),
         study: request.study_instance_uid.take(),
         sinks: Mutex::default(),
     });
-    let mut under_way: JoinSet<Came> = JoinSet::new();
-    let mut came = Vec::new();
-    let mut position = 0;
-    while let Some(body) = request.instances.next().await {
-        let received = reception.receive(body?).await??;
-        if under_way.len() >= 2 * rayon::current_num_threads()
-            && let Some(one) = under_way.join_next().await
-        {
-            came.push(one?);
-        }
-        under_way.spawn(Arc::clone(&keeping).keep(position, received));
-        position += 1;
-    }
+    let (mut under_way, mut came) = (JoinSet::new(), Vec::new());
+    let arrived = keeping.take_in(request.instances, &mut under_way, &mut came);
+    let arrived = arrived.await;
+    // Nothing of a request is still being written when it is answered, whatever the answer.
     while let Some(one) = under_way.join_next().await {
         came.push(one?);
     }
+    arrived?;
     keeping.finish(&datastore, came).await
 }
 
@@ -86,6 +78,28 @@ struct Keeping {
 }
 
 impl Keeping {
+    /// Begins to keep each instance when it has arrived.
+    async fn take_in(
+        self: &Arc<Self>,
+        mut instances: BoxStream<'static, healthimaging::Result<Body>>,
+        under_way: &mut JoinSet<Came>,
+        came: &mut Vec<Came>,
+    ) -> Result<()> {
+        let mut reception = Reception::new(&self.shared);
+        let mut position = 0;
+        while let Some(body) = instances.next().await {
+            let received = reception.receive(body?).await??;
+            if under_way.len() >= 2 * rayon::current_num_threads()
+                && let Some(one) = under_way.join_next().await
+            {
+                came.push(one?);
+            }
+            under_way.spawn(Arc::clone(self).keep(position, received));
+            position += 1;
+        }
+        Ok(())
+    }
+
     /// Reads an instance and puts everything large into the pack of its image set.
     async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
         let opened = tokio::task::spawn_blocking(move || {
