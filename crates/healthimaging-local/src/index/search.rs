@@ -111,11 +111,17 @@ pub(crate) fn page(connection: &Connection, query: &PageQuery<'_>) -> Result<Vec
         .collect()
 }
 
-/// How many sets a data store holds that are not deleted: a walk along an index that has all it takes.
+/// Names the index that has all it takes: SQLite prefers another one, and would fetch each row.
+const COUNT: &str = "
+    SELECT count(*), coalesce(sum(is_primary), 0)
+    FROM image_set INDEXED BY image_set_primary_updated
+    WHERE state <> 'DELETED' AND datastore = ?
+";
+
+/// How many sets a data store holds that are not deleted: a walk along an index.
 pub(crate) fn count(connection: &Connection, datastore: i64) -> Result<ImageSetCount> {
-    let (sql, values) = select("count(*), coalesce(sum(is_primary), 0)", datastore);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let counted = statement.query_row(params_from_iter(values), |row| {
+    let mut statement = connection.prepare_cached(COUNT)?;
+    let counted = statement.query_row([datastore], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
     })?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
@@ -335,11 +341,10 @@ mod tests {
             (counted.image_sets, counted.primary_image_sets),
             (2500, 2500)
         );
-        let (sql, values) = select("count(*), coalesce(sum(is_primary), 0)", 1);
         let mut explained = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .prepare(&format!("EXPLAIN QUERY PLAN {COUNT}"))
             .unwrap();
-        let step = explained.query_row(params_from_iter(values), |row| row.get("detail"));
+        let step = explained.query_row([1], |row| row.get("detail"));
         let step: String = step.unwrap();
         assert!(step.contains("COVERING INDEX"), "{step}");
     }
