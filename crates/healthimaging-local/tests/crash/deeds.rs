@@ -176,13 +176,15 @@ pub(crate) fn idle(folder: &Path) -> LocalConfig {
     }
 }
 
-fn new_folder() -> TempDir {
+/// A folder of its own for a store and its inputs.
+pub(crate) fn new_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("inputs")).unwrap();
     folder
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (path, name): (PathBuf, _) = entry

@@ -138,6 +138,11 @@ async fn trial(
     let step = deed.step(&before, &inputs, chance);
     trap.set(at);
     let answer = carry_out(&store, &template.datastore, step.request.clone()).await;
+    let look = Look {
+        store: &store,
+        datastore: &template.datastore,
+    };
+    look.wait_for_jobs().await;
     store.close().await;
     drop(store);
     let case = format!("{deed:?}, {fault:?} at call {at}");

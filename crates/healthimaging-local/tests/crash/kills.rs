@@ -11,9 +11,11 @@ use std::time::Duration;
 use healthimaging::DatastoreId;
 use healthimaging_local::{LocalConfig, LocalStore};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::chance::Chance;
 use crate::child::{self, ANSWER, active_datastore, config};
+use crate::deeds::new_folder;
 use crate::model::{Effect, Sets, agrees};
 use crate::plan::{Planner, Step};
 use crate::proof::{Look, holders, tidy, until};
@@ -60,6 +62,8 @@ struct Tally {
     unanswered: u64,
     /// Kills of a process that had only to recover.
     recovering: u64,
+    /// Kills that another process saw, which had the folder open and took over.
+    seen: u64,
     /// Patients that were erased to the last byte.
     erased: u64,
 }
@@ -69,7 +73,7 @@ fn report(text: &str) {
     eprintln!("{text}");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -79,6 +83,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// A folder and what is known of it.
 struct Trial {
+    runtime: Arc<Runtime>,
     chance: Chance,
     folder: TempDir,
     datastore: DatastoreId,
@@ -102,15 +107,16 @@ struct Asked {
 
 impl Trial {
     fn new(chance: Chance) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("inputs")).unwrap();
-        let datastore = runtime().block_on(async {
+        let folder = new_folder();
+        let runtime = runtime();
+        let datastore = runtime.block_on(async {
             let store = LocalStore::open(config(folder.path())).await.unwrap();
             let datastore = active_datastore(&store).await;
             store.close().await;
             datastore
         });
         Self {
+            runtime: Arc::new(runtime),
             chance,
             folder,
             datastore,
@@ -126,7 +132,9 @@ impl Trial {
     /// Asks, kills, and proves.
     fn round(&mut self, tally: &mut Tally) {
         let mut asked = self.plan();
-        let traces = runtime().block_on(self.traces(&asked));
+        let runtime = Arc::clone(&self.runtime);
+        let traces = runtime.block_on(self.traces(&asked));
+        let witness = (self.chance.below(6) == 0).then(|| runtime.block_on(self.open()));
         self.ask_and_kill(&mut asked);
         tally.answered += asked.iter().filter(|one| one.answered).count() as u64;
         tally.unanswered += asked.iter().filter(|one| !one.answered).count() as u64;
@@ -136,9 +144,15 @@ impl Trial {
             self.wait_a_little(Since::Start);
             child.kill();
         }
-        runtime().block_on(async {
-            self.look_before_recovery().await;
-            self.prove(&asked, &traces, tally).await;
+        runtime.block_on(async {
+            let store = if let Some(witness) = witness {
+                tally.seen += 1;
+                witness
+            } else {
+                self.look_before_recovery().await;
+                self.open().await
+            };
+            self.prove(&store, &asked, &traces, tally).await;
         });
     }
 
@@ -225,6 +239,10 @@ impl Trial {
         Victim { child, answers }
     }
 
+    async fn open(&self) -> Arc<LocalStore> {
+        LocalStore::open(config(self.folder.path())).await.unwrap()
+    }
+
     /// Opens the store without taking anything over.
     async fn open_idle(&self) -> Arc<LocalStore> {
         let config = LocalConfig {
@@ -246,10 +264,15 @@ impl Trial {
         store.close().await;
     }
 
-    async fn prove(&mut self, asked: &[Asked], traces: &Traces, tally: &mut Tally) {
-        let store = LocalStore::open(config(self.folder.path())).await.unwrap();
+    async fn prove(
+        &mut self,
+        store: &LocalStore,
+        asked: &[Asked],
+        traces: &Traces,
+        tally: &mut Tally,
+    ) {
         let look = Look {
-            store: &store,
+            store,
             datastore: &self.datastore,
         };
         assert_eq!(look.settle().await, Vec::<String>::new(), "no job fails");

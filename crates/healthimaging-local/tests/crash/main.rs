@@ -1,4 +1,5 @@
-//! What a store promises when its process is killed at any moment, or its disk fails at any call.
+//! What a store promises when its process is killed at any moment, its disk fails at any call, or bytes
+//! on the disk change.
 //!
 //! `KILLS` says how many times the process is killed (36 without it), `SEED` where the chance begins.
 #![expect(
@@ -9,6 +10,7 @@
 
 mod chance;
 mod child;
+mod damage;
 mod deeds;
 mod faults;
 mod kills;

@@ -14,6 +14,7 @@ use crate::child::{ANSWER, carry_out};
 use crate::deeds::{DEEDS, Deed, Template, idle};
 use crate::faults::{before, prove};
 use crate::plan::{Request, Step};
+use crate::proof::Look;
 
 /// Set for the child: its folder and its data store, and what it is to do.
 const CHILD: &str = "HEALTHIMAGING_TEST_FAULTS_IN";
@@ -136,6 +137,7 @@ fn ask(
     let output = command.output().unwrap();
     let killed = output.status.code().is_none();
     assert_eq!(killed, fault.how == "kill", "{output:?}");
+    report(&String::from_utf8(output.stderr).unwrap());
     let text = String::from_utf8(output.stdout).unwrap();
     let answer = text.lines().find_map(|line| line.strip_prefix(ANSWER));
     assert!(killed || answer.is_some(), "{text}");
@@ -157,19 +159,31 @@ fn child(folder: &Path, datastore: &DatastoreId, request: &Request) -> Command {
     command
 }
 
-/// Opens the store, carries the request out, answers, closes.
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
+fn answer(answer: Result<(), Error>) {
+    match answer {
+        Ok(()) => println!("\n{ANSWER}"),
+        Err(error) => {
+            report(&format!("{error:?}"));
+            println!("\n{ANSWER} {}", error.message());
+        }
+    }
+}
+
+/// Opens the store, carries the request out, answers, closes.
 async fn serve(told: &str) {
     let (datastore, folder) = told.split_once(' ').unwrap();
     let datastore = DatastoreId::try_from(datastore).unwrap();
     let request = serde_json::from_str(&std::env::var(REQUEST).unwrap()).unwrap();
     let store = match LocalStore::open(idle(Path::new(folder))).await {
         Ok(store) => store,
-        Err(error) => return println!("\n{ANSWER} {}", error.message()),
+        Err(error) => return answer(Err(error)),
     };
-    match carry_out(&store, &datastore, request).await {
-        Ok(()) => println!("\n{ANSWER}"),
-        Err(error) => println!("\n{ANSWER} {}", error.message()),
-    }
+    answer(carry_out(&store, &datastore, request).await);
+    let look = Look {
+        store: &store,
+        datastore: &datastore,
+    };
+    look.wait_for_jobs().await;
     store.close().await;
 }

@@ -244,6 +244,26 @@ impl Look<'_> {
         messages
     }
 
+    /// Waits until jobs have ended, unless nobody can run them, or even tell of them.
+    pub(crate) async fn wait_for_jobs(&self) {
+        for _ in 0..100 {
+            let request = ListDicomImportJobsRequest {
+                datastore_id: self.datastore.clone(),
+                job_status: None,
+                next_token: None,
+                max_results: None,
+            };
+            let Ok(found) = self.store.list_dicom_import_jobs(request).await else {
+                return;
+            };
+            let runs = |status| matches!(status, JobStatus::Submitted | JobStatus::InProgress);
+            if !found.job_summaries.iter().any(|job| runs(job.job_status)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn jobs(&self) -> Vec<(JobStatus, healthimaging::JobId)> {
         let pages = sweep(100_000, |token| async {
             let request = ListDicomImportJobsRequest {

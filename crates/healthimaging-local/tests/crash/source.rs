@@ -64,8 +64,13 @@ impl Instance {
         (0..count).map(|_| frame(&mut chance)).collect()
     }
 
-    /// The Part 10 file. Each study is described as `0` at first.
+    /// The Part 10 file.
     pub(crate) fn file(self) -> Vec<u8> {
+        self.phantom().build()
+    }
+
+    /// The file in the making. Each study is described as `0` at first.
+    pub(crate) fn phantom(self) -> Phantom {
         let frames = self.frames();
         let mark = mark(self.patient);
         Phantom::mr()
@@ -82,7 +87,6 @@ impl Instance {
             .unsigned()
             .frames(u32::try_from(frames.len()).unwrap())
             .pixels(frames.concat())
-            .build()
     }
 
     /// Writes the file into a folder.
