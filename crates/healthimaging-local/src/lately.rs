@@ -136,6 +136,7 @@ mod tests {
             (lately.get(&(1, 2)), lately.get(&(2, 1))),
             (None, Some('c'))
         );
-        assert_eq!((lately.held().size, lately.held().order.len()), (10, 1));
+        let held = lately.held();
+        assert_eq!((held.size, held.order.len()), (10, 1));
     }
 }

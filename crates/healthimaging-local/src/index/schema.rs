@@ -7,6 +7,7 @@ pub(crate) const FORMAT: i64 = 2;
 pub(crate) const MIGRATIONS: [&str; 1] = ["
     ALTER TABLE image_set_version ADD COLUMN document_crc32 INTEGER;
     ALTER TABLE image_set_version ADD COLUMN details_crc32 INTEGER;
+    CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
 "];
 
 /// Settings of every connection.
@@ -154,6 +155,7 @@ CREATE INDEX image_set_primary_created ON image_set (datastore, is_primary, crea
     WHERE state <> 'DELETED';
 CREATE INDEX image_set_primary_study_datetime
     ON image_set (datastore, is_primary, study_datetime, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
 CREATE INDEX image_set_deleted ON image_set (deleted_at) WHERE state = 'DELETED';
 
 CREATE TABLE image_set_version (

@@ -114,7 +114,7 @@ pub(crate) fn page(connection: &Connection, query: &PageQuery<'_>) -> Result<Vec
 /// Names the index that has all it takes: SQLite prefers another one, and would fetch each row.
 const COUNT: &str = "
     SELECT count(*), coalesce(sum(is_primary), 0)
-    FROM image_set INDEXED BY image_set_primary_updated
+    FROM image_set INDEXED BY image_set_counted
     WHERE state <> 'DELETED' AND datastore = ?
 ";
 

@@ -254,7 +254,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
     let large = vec![7_u8; 1_100_000];
     let file = instance(1)
         .phantom()
-        .private(0x0011, 0x01, "CRASH TEST", VR::OB, large.into());
+        .private(0x0011, "CRASH TEST", 0x01, VR::OB, large);
     std::fs::write(input.join("1.dcm"), file.build()).unwrap();
     let one = One::of(folder, &input).await;
     let (series, sop) = (uid(&instance(1).series_uid()), uid(&instance(1).sop_uid()));
