@@ -12,8 +12,8 @@ port=${1:-18765}
 place=$("$root/tests/interop/javascript/install")
 
 cd "$root"
-cargo build --quiet -p healthimaging-tools --example conformance_server \
-    --features conformance-fixtures
+cargo build --quiet --workspace --example conformance_server \
+    --features healthimaging-tools/conformance-fixtures
 "$target/debug/examples/conformance_server" "$port" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 BINARY = os.environ["HEALTHIMAGING_BIN"]
+# How answers show characters that nobody sees (docs/tools.md).
+HIDDEN = re.compile(r"\\u\{([0-9A-F]+)\}")
 PLACE = re.compile(r"image sets? in data store \S+ \(([0-9a-z]{32})\).* in file://(\S+/)")
 
 
@@ -60,7 +62,7 @@ class Stored:
         """The metadata document; nothing when it is longer than an answer may be."""
         found = self.store.call("get_image_set_metadata", **self.ids)
         assert found["image_set_id"] == self.ids["image_set_id"]
-        return found.get("metadata")
+        return read_back(found.get("metadata"))
 
     def instance(self, keywords):
         """The frames of the one instance, and these of its attributes."""
@@ -73,6 +75,17 @@ class Stored:
         wanted = {"imageFrameId": frame}
         found = self.store.call("get_image_frame", **self.ids, image_frame_information=wanted)
         return base64.b64decode(found["image_frame_blob"])
+
+
+def read_back(value):
+    """A value of an answer with its hidden characters as they are stored."""
+    if isinstance(value, str):
+        return HIDDEN.sub(lambda escape: chr(int(escape.group(1), 16)), value)
+    if isinstance(value, list):
+        return [read_back(one) for one in value]
+    if isinstance(value, dict):
+        return {key: read_back(one) for key, one in value.items()}
+    return value
 
 
 def lines(path):
