@@ -41,7 +41,7 @@ impl Plain {
     }
 
     pub(crate) fn text(&self, text: &str) -> String {
-        let mut text = text.replace(&self.folder, "/work");
+        let mut text = text.replace(&self.folder, "/demo");
         for (id, name) in &self.ids {
             text = text.replace(id, name);
         }
