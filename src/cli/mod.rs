@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Speak MCP over stdin and stdout
     Stdio,
-    /// Serve MCP over HTTP, at /mcp
+    /// Serve MCP over HTTP, at /mcp; on the embedded store also the AWS API and DICOMweb
     Serve(serve::Arguments),
     /// Import DICOM files and folders
     Import(import::Arguments),
