@@ -25,7 +25,7 @@ const HOWS: [&str; 4] = ["kill", "5", "28", "short"];
 
 /// Where a call goes wrong, and how.
 struct Fault<'a> {
-    library: &'a str,
+    shim: &'a str,
     at: u64,
     how: &'a str,
 }
@@ -53,7 +53,7 @@ async fn each_call_of_the_process_on_its_files_may_fail_or_be_the_last() {
                     continue;
                 }
                 let fault = Fault {
-                    library: &library,
+                    shim: &library,
                     at,
                     how,
                 };
@@ -133,7 +133,7 @@ fn ask(
     command
         .env("FAULTS_AT", fault.at.to_string())
         .env("FAULTS_HOW", fault.how)
-        .env("LD_PRELOAD", fault.library);
+        .env("LD_PRELOAD", fault.shim);
     let output = command.output().unwrap();
     let killed = output.status.code().is_none();
     assert_eq!(killed, fault.how == "kill", "{output:?}");
