@@ -60,6 +60,7 @@ type Traits = (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>);
 impl Backend {
     /// Opens the back end; with `--read-only`, every write is refused beneath the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
+        healthimaging_pixels::prepare();
         let mut s3 = config.s3.clone();
         let decoder = decoding::decoder()?;
         let (keeper, (service, dicomweb)) = match config.backend {

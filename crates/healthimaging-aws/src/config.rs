@@ -18,7 +18,10 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeSerializationInterceptorContextMut, InterceptorContext,
 };
@@ -147,7 +150,7 @@ pub(crate) async fn load(config: &AwsConfig) -> SdkConfig {
         );
     let timeouts = TimeoutConfig::builder().read_timeout(ANSWER_BEGINS).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client)
+        .http_client(WhenNeeded(client))
         .timeout_config(timeouts);
     if let Ok(name) = AppName::new(APP_NAME) {
         loader = loader.app_name(name);
@@ -238,6 +241,25 @@ impl ClassifyRetry for NotWhenThrottled {
             Some(answer) if answer.status().as_u16() == 429 => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }
+    }
+}
+
+/// Reads the certificates of the system with the first call, and not when a client is made: it takes longer
+/// than all the rest of a start.
+#[derive(Debug)]
+struct WhenNeeded(SharedHttpClient);
+
+impl HttpClient for WhenNeeded {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
     }
 }
 

@@ -45,10 +45,20 @@ fn is_hidden(c: char) -> bool {
     }
 }
 
+/// Whether any character is hidden.
+fn has_hidden(text: &str) -> bool {
+    // Most text, and the megabytes of base64, need not be taken apart into characters.
+    let is_printable = |bytes: &[u8]| {
+        let each = bytes.iter();
+        each.fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+    };
+    !text.as_bytes().chunks(64).all(is_printable) && text.contains(is_hidden)
+}
+
 /// The text with every hidden character as an escape; what looks like an escape already is told apart by
 /// escaping its backslash, so that [`read_back`] is exact.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) && !text.contains(BEGIN) {
+    if !has_hidden(text) && !text.contains(BEGIN) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -103,7 +113,7 @@ pub(crate) fn read_arguments(arguments: &mut Arguments) {
 /// A JSON document with every text in it shown.
 pub(crate) fn shown_document(document: String) -> String {
     // Writers of JSON escape controls, and may escape any character.
-    if !document.contains(is_hidden) && !document.contains("\\u") {
+    if !has_hidden(&document) && !document.contains("\\u") {
         return document;
     }
     match serde_json::from_str(&document) {

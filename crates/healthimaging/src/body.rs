@@ -49,7 +49,10 @@ impl Body {
                 Ok(first)
             };
         };
-        let mut whole = BytesMut::from(first);
+        // The length is within the limit, and is only a promise: what comes counts.
+        let promised = self.length.and_then(|length| usize::try_from(length).ok());
+        let mut whole = BytesMut::with_capacity(promised.unwrap_or(2 * first.len()));
+        whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
         while let Some(piece) = self.stream.try_next().await? {
             whole.extend_from_slice(&piece);

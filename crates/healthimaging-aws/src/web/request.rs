@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ const ERROR_BODY: u64 = 64 * 1024;
 
 /// The way to the DICOMweb host.
 pub(crate) struct Web {
-    connector: Connector,
+    /// Made with the first call: it reads the certificates of the system.
+    connector: OnceLock<Connector>,
     base: String,
     region: String,
     keys: Arc<Keys>,
@@ -75,9 +76,6 @@ impl Web {
         endpoint: Option<&str>,
         keys: Arc<Keys>,
     ) -> Self {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT)
-            .build();
         let base = match endpoint {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => host(
@@ -87,11 +85,18 @@ impl Web {
             ),
         };
         Self {
-            connector: connector(&settings),
+            connector: OnceLock::new(),
             base,
             region: region.to_owned(),
             keys,
         }
+    }
+
+    fn connector(&self) -> &Connector {
+        self.connector.get_or_init(|| {
+            let settings = HttpConnectorSettings::builder();
+            connector(&settings.connect_timeout(CONNECT).build())
+        })
     }
 
     /// Reads; tried again when the network or the service fails.
@@ -186,7 +191,7 @@ impl Web {
         let request = request
             .try_into()
             .map_err(|cause| Error::internal("the request could not be made", cause))?;
-        let answer = tokio::time::timeout(patience, self.connector.call(request));
+        let answer = tokio::time::timeout(patience, self.connector().call(request));
         let answer: Response = answer
             .await
             .map_err(|_| late())?

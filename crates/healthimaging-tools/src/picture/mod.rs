@@ -3,6 +3,7 @@
 mod attributes;
 mod locate;
 
+use bytes::Bytes;
 use healthimaging::model::GetImageFrameRequest;
 use healthimaging::{
     DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result,
@@ -96,7 +97,7 @@ pub(crate) struct Wish {
 /// A frame as stored.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     pub(crate) content_type: String,
 }
 
@@ -125,7 +126,7 @@ pub(crate) async fn fetch(
     };
     let found = service.get_image_frame(request).await?;
     Ok(Stored {
-        bytes: found.image_frame.collect(LONGEST_FRAME).await?.to_vec(),
+        bytes: found.image_frame.collect(LONGEST_FRAME).await?,
         content_type: found.content_type,
     })
 }

@@ -6,6 +6,7 @@ mod place;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use rmcp::ErrorData;
 use rmcp::model::{
     CacheScope, ErrorCode, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult,
@@ -140,7 +141,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
 enum Contents {
     Json(String),
     /// And their media type.
-    Bytes(Vec<u8>, String),
+    Bytes(Bytes, String),
 }
 
 async fn read_place(server: &Server, place: Place) -> Result<Contents> {
@@ -190,7 +191,7 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
                 picture::picture(service, decoder, &datastore_id, &image_set_id, &which, wish)
                     .await?;
             let media_type = wish.format.media_type().to_owned();
-            return Ok(Contents::Bytes(drawn.file, media_type));
+            return Ok(Contents::Bytes(drawn.file.into(), media_type));
         }
     };
     Ok(Contents::Json(value.to_string()))

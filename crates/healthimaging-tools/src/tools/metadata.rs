@@ -64,38 +64,34 @@ impl Tool for GetImageSetMetadata {
         };
         let text = document::fetch(context.service(), request).await?;
         let whole_size = text.len() as u64;
-        let mut whole = document::parse(text).await?;
-        let contents = Contents::of(&whole)?;
-        let counts = format!(
-            "{} series, {} instances",
-            contents.series().len(),
-            contents.instances()
-        );
         let part = Part {
             level: self.level,
             attributes: self.attributes,
             series_instance_uid: self.series_instance_uid,
             sop_instance_uid: self.sop_instance_uid,
         };
-        part.cut(&mut whole)?;
-        let size = serde_json::to_string(&whole)
-            .map_err(|error| Error::internal("the metadata could not be written", error))?
-            .len();
-        let fits = size <= LONGEST_ANSWER;
+        let Shown {
+            contents,
+            size,
+            metadata,
+        } = Shown::of(text, &part).await?;
+        let counts = format!(
+            "{} series, {} instances",
+            contents.series().len(),
+            contents.instances()
+        );
+        let is_whole = metadata.is_some();
         let mut output = Metadata {
             image_set_id: self.image_set_id,
             version_id: self.version_id,
-            metadata: None,
+            metadata,
             outline: None,
             size_bytes: size,
             content_type: "application/json",
         };
-        if fits {
-            output.metadata = Some(whole);
-            return Ok(Reply::new(
-                output,
-                format!("Metadata of an image set of {counts}."),
-            ));
+        if is_whole {
+            let told = format!("Metadata of an image set of {counts}.");
+            return Ok(Reply::new(output, told));
         }
         let link = Link {
             uri: resources::metadata_uri(
@@ -114,5 +110,39 @@ impl Tool for GetImageSetMetadata {
              series_instance_uid or sop_instance_uid, or read the linked resource.",
         );
         Ok(Reply::new(output, text).with_link(link))
+    }
+}
+
+/// What is shown of a document.
+struct Shown {
+    contents: Contents,
+    /// Of the part that is asked for, in bytes of JSON.
+    size: usize,
+    /// That part, unless it is too large.
+    metadata: Option<Map<String, Value>>,
+}
+
+impl Shown {
+    async fn of(text: Vec<u8>, part: &Part) -> Result<Self> {
+        let size = text.len();
+        if part.is_whole() && size > LONGEST_ANSWER {
+            // An outline needs little of it.
+            return Ok(Self {
+                contents: Contents::read(text).await?,
+                size,
+                metadata: None,
+            });
+        }
+        let mut document = document::parse(text).await?;
+        let contents = Contents::of(&document)?;
+        part.cut(&mut document)?;
+        let size = serde_json::to_string(&document)
+            .map_err(|error| Error::internal("the metadata could not be written", error))?
+            .len();
+        Ok(Self {
+            contents,
+            size,
+            metadata: (size <= LONGEST_ANSWER).then_some(document),
+        })
     }
 }

@@ -38,6 +38,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// Whether nothing is cut.
+    pub fn is_whole(&self) -> bool {
+        self.level.is_none()
+            && self.attributes.is_empty()
+            && self.series_instance_uid.is_none()
+            && self.sop_instance_uid.is_none()
+    }
+
     /// Cuts a document down; a series or instance that is not there is `NotFound`.
     pub fn cut(&self, document: &mut Object) -> Result<()> {
         if let Some(wanted) = &self.series_instance_uid {
