@@ -390,8 +390,16 @@ async fn metadata(
         series_instance_uid: uid(SERIES),
         sop_instance_uid: uid(&format!("{SERIES}.{number}")),
         image_set_id,
+        host: String::new(),
     };
-    rig.web.instance_metadata(request).await
+    let found = rig.web.instance_metadata(request).await?;
+    let [one] = data_sets(found).await.try_into().unwrap();
+    Ok(one)
+}
+
+async fn data_sets(body: Body) -> Vec<DicomJson> {
+    let text = body.collect(1 << 20).await.unwrap();
+    serde_json::from_slice(&text).unwrap()
 }
 
 pub(crate) async fn metadata_are_dicom_json(rig: &Rig) {
@@ -464,8 +472,10 @@ pub(crate) async fn metadata_of_a_series_come_by_instance_number(rig: &Rig) {
         study_instance_uid: uid(STUDY),
         series_instance_uid: uid(SERIES),
         image_set_id: None,
+        host: String::new(),
     };
     let found = rig.web.series_metadata(request.clone()).await.unwrap();
+    let found = data_sets(found).await;
     let numbers: Vec<&Value> = found
         .iter()
         .map(|one| &one["00200013"]["Value"][0])

@@ -19,6 +19,7 @@ fn find(store: &DatastoreId, level: SearchLevel, filters: &[(&str, &str)]) -> Se
         fuzzy_matching: false,
         limit: None,
         offset: 0,
+        host: String::new(),
     }
 }
 

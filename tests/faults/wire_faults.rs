@@ -511,6 +511,7 @@ fn reads(
                 study_instance_uid: study,
                 series_instance_uid: series,
                 image_set_id: None,
+                host: String::new(),
             }
         ),
         read!(
@@ -523,6 +524,7 @@ fn reads(
                 fuzzy_matching: false,
                 limit: None,
                 offset: 0,
+                host: String::new(),
             }
         ),
     ]

@@ -138,6 +138,7 @@ async fn call_all(aws: &Aws) {
             series_instance_uid: uid("2"),
             sop_instance_uid: uid("3"),
             image_set_id: None,
+            host: String::new(),
         })
         .await;
     let _ = aws
@@ -146,6 +147,7 @@ async fn call_all(aws: &Aws) {
             study_instance_uid: uid("1"),
             series_instance_uid: uid("2"),
             image_set_id: None,
+            host: String::new(),
         })
         .await;
     let _ = aws
@@ -185,6 +187,7 @@ async fn call_all(aws: &Aws) {
             fuzzy_matching: false,
             limit: None,
             offset: 0,
+            host: String::new(),
         };
         let _ = aws.search(request).await;
     }

@@ -10,7 +10,7 @@ use std::io::{BufReader, BufWriter, Write};
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
 use healthimaging_dicom::{
-    ApartValue, Document, InstanceToWrite, PixelOverrides, PixelSource, ReadLimits, dicom_json,
+    ApartValue, Document, InstanceJson, InstanceToWrite, PixelOverrides, PixelSource, ReadLimits,
     read_part10, write_part10,
 };
 
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         &ImageSetId::try_from("0".repeat(32))?,
     )?;
     let bulk = |value: &ApartValue| format!("bulkdata/{}", value.blob_id);
-    let model = dicom_json(&document, &series_uid, &sop_uid, &bulk)?;
+    let model = InstanceJson::of(&document, &series_uid, &sop_uid, &bulk)?;
     let mut printed = std::io::stdout().lock();
     printed.write_all(&json)?;
     writeln!(printed, "\n{}", serde_json::to_string(&model)?)?;

@@ -1,195 +1,334 @@
 //! The DICOM JSON Model (`PS3.18 Annex F`), as DICOMweb shows metadata.
 
-use base64::Engine as _;
+use std::fmt;
+
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use healthimaging::{Error, Result};
-use serde_json::{Map, Number, Value as Json};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use serde_json::Number;
 
 use crate::data_set::{DataSet, Element, Value};
 use crate::document::split::decimal;
 use crate::document::{ApartValue, Document, Instance, dictionary};
 
+/// Names the URI of a value that is stored apart.
+type Bulk<'a> = dyn Fn(&ApartValue) -> String + 'a;
+
 /// Metadata of an instance: tag as eight hexadecimal digits → `{"vr": …, "Value": …}`, in the order of
 /// the tags, without pixel data.
 ///
 /// Of group 0002 only `TransferSyntaxUID` is shown, and it is the stored one; explicit VR little endian
-/// for instances without pixel data. `bulk` names the URI of a value that is stored apart. Errors:
-/// `NotFound` when the document does not hold the instance.
-pub fn dicom_json(
-    document: &Document,
-    series_uid: &str,
-    sop_uid: &str,
-    bulk: &dyn Fn(&ApartValue) -> String,
-) -> Result<Map<String, Json>> {
-    let instance = document.instance(series_uid, sop_uid);
-    let data_set = document.data_set(series_uid, sop_uid);
-    let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
-        return Err(Error::not_found(
-            "the image set does not hold this instance",
-        ));
-    };
-    data_set.elements.retain(|tag, _| tag.group() > 0x0002);
-    let stored = instance.stored_transfer_syntax.as_deref();
-    let stored = stored.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN).to_owned();
-    let (vr, value) = (VR::UI, Value::Text(stored));
-    data_set
-        .elements
-        .insert(tags::TRANSFER_SYNTAX_UID, Element { vr, value });
-    if let Some(reason) = instance.details.warning_reason {
-        let (vr, value) = (VR::US, Value::Unsigned(vec![u64::from(reason)]));
-        data_set
-            .elements
-            .insert(tags::WARNING_REASON, Element { vr, value });
-    }
-    let mut writer = JsonWriter {
-        instance,
-        bulk,
-        path: Vec::new(),
-    };
-    Ok(writer.data_set(&data_set))
+/// for instances without pixel data.
+pub struct InstanceJson<'a> {
+    data_set: DataSet,
+    of: Source<'a>,
 }
 
-/// One attribute whose value is text, as [`dicom_json`] shows it.
-pub fn text_attribute(vr: VR, text: &str) -> Json {
-    let values = values(vr, &Value::Text(text.to_owned()));
-    attribute(vr, "Value", Json::Array(values))
+/// What is known beside the data set.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    instance: &'a Instance,
+    bulk: &'a Bulk<'a>,
+}
+
+impl<'a> InstanceJson<'a> {
+    /// Of an instance of a document; `NotFound` when the document does not hold it.
+    pub fn of(
+        document: &'a Document,
+        series_uid: &str,
+        sop_uid: &str,
+        bulk: &'a Bulk<'a>,
+    ) -> Result<Self> {
+        let instance = document.instance(series_uid, sop_uid);
+        let data_set = document.data_set(series_uid, sop_uid);
+        let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
+            return Err(Error::not_found(
+                "the image set does not hold this instance",
+            ));
+        };
+        let elements = &mut data_set.elements;
+        elements.retain(|tag, _| tag.group() > 0x0002);
+        let stored = instance.stored_transfer_syntax.as_deref();
+        let stored = stored.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN).to_owned();
+        let (vr, value) = (VR::UI, Value::Text(stored));
+        elements.insert(tags::TRANSFER_SYNTAX_UID, Element { vr, value });
+        if let Some(reason) = instance.details.warning_reason {
+            let (vr, value) = (VR::US, Value::Unsigned(vec![u64::from(reason)]));
+            elements.insert(tags::WARNING_REASON, Element { vr, value });
+        }
+        // JSON is UTF-8, whatever the file was in.
+        let charset = elements.get_mut(&tags::SPECIFIC_CHARACTER_SET);
+        if let Some(Element { vr, value }) = charset {
+            *vr = VR::CS;
+            if *value != Value::Empty {
+                *value = Value::Text("ISO_IR 192".to_owned());
+            }
+        }
+        let of = Source { instance, bulk };
+        Ok(Self { data_set, of })
+    }
+}
+
+impl fmt::Debug for InstanceJson<'_> {
+    /// Leaves the attributes out: they are patient data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceJson").finish_non_exhaustive()
+    }
+}
+
+impl Serialize for InstanceJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let data_set = DataSetJson {
+            data_set: &self.data_set,
+            of: self.of,
+            path: &Path::Root,
+        };
+        data_set.serialize(serializer)
+    }
+}
+
+/// One attribute whose value is text, as [`InstanceJson`] shows it.
+pub fn text_attribute(vr: VR, text: &str) -> serde_json::Value {
+    let shown = TextAttribute { vr, text };
+    // The keys are texts, and numbers are finite.
+    serde_json::to_value(shown).unwrap_or_default()
+}
+
+struct TextAttribute<'a> {
+    vr: VR,
+    text: &'a str,
+}
+
+impl Serialize for TextAttribute<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut shown = begun(serializer, self.vr)?;
+        let value = TextValues {
+            vr: self.vr,
+            text: self.text,
+        };
+        if !value.is_empty() {
+            shown.serialize_entry("Value", &value)?;
+        }
+        shown.end()
+    }
+}
+
+/// Where a data set or an element is, from the root down.
+enum Path<'a> {
+    Root,
+    Into(&'a Path<'a>, Tag),
+    Item(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    /// As the details name it.
+    fn text(&self) -> String {
+        let (above, step) = match self {
+            Path::Root => return String::new(),
+            Path::Into(above, tag) => (above, dictionary::hex(*tag)),
+            Path::Item(above, number) => (above, number.to_string()),
+        };
+        match above {
+            Path::Root => step,
+            above => above.text() + "/" + &step,
+        }
+    }
+}
+
+struct DataSetJson<'a> {
+    data_set: &'a DataSet,
+    of: Source<'a>,
+    path: &'a Path<'a>,
+}
+
+impl Serialize for DataSetJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let elements = &self.data_set.elements;
+        let mut attributes = serializer.serialize_map(Some(elements.len()))?;
+        for (tag, element) in elements {
+            let shown = ElementJson {
+                element,
+                of: self.of,
+                path: &Path::Into(self.path, *tag),
+            };
+            attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
+        }
+        attributes.end()
+    }
 }
 
 /// An attribute; without its value when that is empty.
-fn attribute(vr: VR, key: &str, value: Json) -> Json {
-    let is_empty = match &value {
-        Json::Array(values) => matches!(values[..], [] | [Json::Null]),
-        value => value.is_null(),
-    };
-    let mut shown = Map::with_capacity(2);
-    shown.insert("vr".to_owned(), vr.to_string().into());
-    if !is_empty {
-        shown.insert(key.to_owned(), value);
-    }
-    Json::Object(shown)
+struct ElementJson<'a> {
+    element: &'a Element,
+    of: Source<'a>,
+    path: &'a Path<'a>,
 }
 
-struct JsonWriter<'a> {
-    instance: &'a Instance,
-    bulk: &'a dyn Fn(&ApartValue) -> String,
-    path: Vec<Step>,
-}
-
-/// A step from the root to an element.
-enum Step {
-    Into(Tag),
-    Item(usize),
-}
-
-impl JsonWriter<'_> {
-    fn data_set(&mut self, data_set: &DataSet) -> Map<String, Json> {
-        let mut attributes = Map::with_capacity(data_set.elements.len());
-        for (tag, element) in &data_set.elements {
-            self.path.push(Step::Into(*tag));
-            let shown = if *tag == tags::SPECIFIC_CHARACTER_SET {
-                character_set(element)
-            } else {
-                self.element(element)
-            };
-            attributes.insert(dictionary::hex(*tag), shown);
-            self.path.pop();
-        }
-        attributes
-    }
-
-    fn element(&mut self, element: &Element) -> Json {
-        let vr = element.vr;
-        let (key, value) = match &element.value {
-            Value::Bytes(bytes) => ("InlineBinary", Json::from(BASE64.encode(bytes))),
-            Value::Apart { .. } => {
-                let stored = self.instance.details.apart.get(&self.place());
-                (
-                    "BulkDataURI",
-                    stored.map(|stored| (self.bulk)(stored)).into(),
-                )
+impl Serialize for ElementJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Element { vr, value } = self.element;
+        let mut shown = begun(serializer, *vr)?;
+        match value {
+            Value::Bytes(bytes) => {
+                shown.serialize_entry("InlineBinary", &Base64(bytes))?;
             }
-            Value::Items(items) => ("Value", self.items(items)),
-            value => ("Value", Json::Array(values(vr, value))),
-        };
-        attribute(vr, key, value)
-    }
-
-    /// Where the element is, as the details name it.
-    fn place(&self) -> String {
-        let steps = self.path.iter().map(|step| match step {
-            Step::Into(tag) => dictionary::hex(*tag),
-            Step::Item(number) => number.to_string(),
-        });
-        steps.collect::<Vec<_>>().join("/")
-    }
-
-    fn items(&mut self, items: &[DataSet]) -> Json {
-        let mut shown = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            self.path.push(Step::Item(number));
-            shown.push(Json::Object(self.data_set(item)));
-            self.path.pop();
+            Value::Apart { .. } => {
+                let stored = self.of.instance.details.apart.get(&self.path.text());
+                if let Some(stored) = stored {
+                    shown.serialize_entry("BulkDataURI", &(self.of.bulk)(stored))?;
+                }
+            }
+            Value::Items(items) if items.is_empty() => {}
+            Value::Items(items) => shown.serialize_entry("Value", &Items { items, of: self })?,
+            Value::Text(text) => {
+                let value = TextValues { vr: *vr, text };
+                if !value.is_empty() {
+                    shown.serialize_entry("Value", &value)?;
+                }
+            }
+            value => {
+                let numbers = Numbers(value);
+                if !numbers.is_empty() {
+                    shown.serialize_entry("Value", &numbers)?;
+                }
+            }
         }
-        Json::Array(shown)
+        shown.end()
     }
 }
 
-/// JSON is UTF-8, whatever the file was in.
-fn character_set(element: &Element) -> Json {
-    match element.value {
-        Value::Empty => text_attribute(VR::CS, ""),
-        _ => text_attribute(VR::CS, "ISO_IR 192"),
+fn begun<S: Serializer>(serializer: S, vr: VR) -> std::result::Result<S::SerializeMap, S::Error> {
+    let mut shown = serializer.serialize_map(None)?;
+    shown.serialize_entry("vr", vr.to_string())?;
+    Ok(shown)
+}
+
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &BASE64))
     }
 }
 
-fn values(vr: VR, value: &Value) -> Vec<Json> {
-    match value {
-        Value::Text(text) if dictionary::splits_at_backslash(vr) => {
-            text.split('\\').map(|part| text_value(vr, part)).collect()
+struct Items<'a> {
+    items: &'a [DataSet],
+    of: &'a ElementJson<'a>,
+}
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut shown = serializer.serialize_seq(Some(self.items.len()))?;
+        for (number, data_set) in self.items.iter().enumerate() {
+            shown.serialize_element(&DataSetJson {
+                data_set,
+                of: self.of.of,
+                path: &Path::Item(self.of.path, number),
+            })?;
         }
-        Value::Text(text) => vec![text_value(vr, text)],
-        Value::Unsigned(numbers) => numbers.iter().copied().map(Json::from).collect(),
-        Value::Signed(numbers) => numbers.iter().copied().map(Json::from).collect(),
-        Value::Float(numbers) => numbers
-            .iter()
-            .map(|number| decimal(f64::from(*number)))
-            .collect(),
-        Value::Double(numbers) => numbers.iter().map(|number| decimal(*number)).collect(),
-        Value::Tags(tags) => tags
-            .iter()
-            .map(|tag: &Tag| dictionary::hex(*tag).into())
-            .collect(),
-        Value::Empty | Value::Bytes(_) | Value::Apart { .. } | Value::Items(_) => Vec::new(),
+        shown.end()
+    }
+}
+
+/// Values that are no text.
+struct Numbers<'a>(&'a Value);
+
+impl Numbers<'_> {
+    fn is_empty(&self) -> bool {
+        match self.0 {
+            Value::Unsigned(numbers) => numbers.is_empty(),
+            Value::Signed(numbers) => numbers.is_empty(),
+            Value::Float(numbers) => numbers.is_empty(),
+            Value::Double(numbers) => numbers.is_empty(),
+            Value::Tags(tags) => tags.is_empty(),
+            _ => true,
+        }
+    }
+}
+
+impl Serialize for Numbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Unsigned(numbers) => serializer.collect_seq(numbers),
+            Value::Signed(numbers) => serializer.collect_seq(numbers),
+            Value::Float(numbers) => {
+                serializer.collect_seq(numbers.iter().map(|number| decimal(f64::from(*number))))
+            }
+            Value::Double(numbers) => {
+                serializer.collect_seq(numbers.iter().map(|number| decimal(*number)))
+            }
+            Value::Tags(tags) => {
+                serializer.collect_seq(tags.iter().map(|tag| dictionary::hex(*tag)))
+            }
+            _ => serializer.collect_seq([(); 0]),
+        }
+    }
+}
+
+/// Values in one text.
+struct TextValues<'a> {
+    vr: VR,
+    text: &'a str,
+}
+
+impl TextValues<'_> {
+    fn parts(&self) -> impl Iterator<Item = TextValue<'_>> {
+        let vr = self.vr;
+        let parts = dictionary::splits_at_backslash(vr).then(|| self.text.split('\\'));
+        let whole = parts.is_none().then_some(self.text);
+        let all = parts.into_iter().flatten().chain(whole);
+        all.map(move |text| TextValue {
+            vr,
+            text: match vr {
+                // Leading spaces count in these (`PS3.5 §6.2`).
+                VR::LT | VR::ST | VR::UT | VR::UC | VR::UR => text.trim_end_matches([' ', '\0']),
+                _ => text.trim_matches([' ', '\0']),
+            },
+        })
+    }
+
+    /// Whether there is but one, and it is empty.
+    fn is_empty(&self) -> bool {
+        let mut parts = self.parts();
+        parts.next().is_none_or(|first| first.text.is_empty()) && parts.next().is_none()
+    }
+}
+
+impl Serialize for TextValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.parts())
     }
 }
 
 /// One value; an empty one among several is null (`PS3.18 §F.2.5`).
-fn text_value(vr: VR, text: &str) -> Json {
-    let text = match vr {
-        // Leading spaces count in these (`PS3.5 §6.2`).
-        VR::LT | VR::ST | VR::UT | VR::UC | VR::UR => text.trim_end_matches([' ', '\0']),
-        _ => text.trim_matches([' ', '\0']),
-    };
-    match vr {
-        _ if text.is_empty() => Json::Null,
-        VR::PN => person_name(text),
-        VR::DS | VR::IS => number(text).map_or_else(|| Json::from(text), Json::Number),
-        _ => Json::from(text),
+struct TextValue<'a> {
+    vr: VR,
+    text: &'a str,
+}
+
+impl Serialize for TextValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.vr {
+            _ if self.text.is_empty() => serializer.serialize_none(),
+            VR::PN => serializer.collect_map(groups_of_name(self.text)),
+            VR::DS | VR::IS => match number(self.text) {
+                Some(number) => number.serialize(serializer),
+                None => serializer.serialize_str(self.text),
+            },
+            _ => serializer.serialize_str(self.text),
+        }
     }
 }
 
 /// The component groups of a name (`PS3.18 §F.2.2`).
-fn person_name(text: &str) -> Json {
+fn groups_of_name(text: &str) -> impl Iterator<Item = (&'static str, &str)> {
     let groups = ["Alphabetic", "Ideographic", "Phonetic"];
     let named = groups.into_iter().zip(text.split('='));
-    let named = named.filter(|(_, group)| !group.is_empty());
-    Json::Object(
-        named
-            .map(|(name, group)| (name.to_owned(), Json::from(group)))
-            .collect(),
-    )
+    named.filter(|(_, group)| !group.is_empty())
 }
 
 fn number(text: &str) -> Option<Number> {

@@ -9,7 +9,7 @@
 //!   [`Document::instance_index`] are what grouping and searching look at.
 //! * Changed: [`UpdateDocuments`] carries out `UpdateImageSetMetadata`; [`CopySelection`] and
 //!   [`Document::join`] serve `CopyImageSet`.
-//! * Out: [`write_part10`] makes a file again, [`dicom_json`] the metadata for DICOMweb.
+//! * Out: [`write_part10`] makes a file again, [`InstanceJson`] the metadata for DICOMweb.
 //!
 //! It opens no file, names no codec and keeps no state.
 
@@ -28,7 +28,7 @@ pub use document::{
     ImageFrame, IndexAttributes, Instance, InstanceDetails, InstanceIndex, Series, SeriesKey,
     SplitInstance, StudyKey,
 };
-pub use json::{dicom_json, text_attribute};
+pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;
 pub use read::{
     ByteOrder, Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData,

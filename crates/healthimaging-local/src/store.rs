@@ -21,7 +21,7 @@ use healthimaging::model::{
     UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
     UpdateImageSetMetadataResponse,
 };
-use healthimaging::{DatastoreId, DicomWeb, HealthImaging, Limits, Result};
+use healthimaging::{Body, DatastoreId, DicomWeb, HealthImaging, Limits, Result};
 
 use crate::config::LocalConfig;
 use crate::error::StoreError;
@@ -152,9 +152,9 @@ delegate! {
             web::retrieve_frames;
         retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
             web::retrieve_bulkdata;
-        instance_metadata: InstanceMetadataRequest => DicomJson,
+        instance_metadata: InstanceMetadataRequest => Body,
             web::instance_metadata;
-        series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
+        series_metadata: SeriesMetadataRequest => Body,
             web::series_metadata;
         search: SearchDicomRequest => Vec<DicomJson>,
             web::search;

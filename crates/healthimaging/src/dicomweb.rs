@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::body::Body;
 use crate::error::Result;
 use crate::model::{
     DicomJson, InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
@@ -40,11 +41,12 @@ pub trait DicomWeb: Send + Sync + fmt::Debug {
         request: RetrieveBulkdataRequest,
     ) -> Result<RetrieveBulkdataResponse>;
 
-    /// The attributes of one instance, without bulk data (WADO-RS metadata).
-    async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson>;
+    /// The attributes of one instance, without bulk data (WADO-RS metadata): a JSON array of one data set in
+    /// the DICOM JSON Model.
+    async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<Body>;
 
-    /// The attributes of every instance of a series, by instance number (WADO-RS metadata).
-    async fn series_metadata(&self, request: SeriesMetadataRequest) -> Result<Vec<DicomJson>>;
+    /// The attributes of every instance of a series, by instance number (WADO-RS metadata): a JSON array.
+    async fn series_metadata(&self, request: SeriesMetadataRequest) -> Result<Body>;
 
     /// Studies, series or instances that match (QIDO-RS); an unknown match key is `Validation`.
     async fn search(&self, request: SearchDicomRequest) -> Result<Vec<DicomJson>>;

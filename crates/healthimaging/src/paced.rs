@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::body::Body;
 use crate::dicomweb::DicomWeb;
 use crate::error::Result;
 use crate::id::DatastoreId;
@@ -112,8 +113,8 @@ paced! {
         retrieve_instance RetrieveInstance: RetrieveInstanceRequest => RetrieveInstanceResponse,
         retrieve_frames RetrieveFrames: RetrieveFramesRequest => RetrieveFramesResponse,
         retrieve_bulkdata RetrieveBulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
-        instance_metadata InstanceMetadata: InstanceMetadataRequest => DicomJson,
-        series_metadata SeriesMetadata: SeriesMetadataRequest => Vec<DicomJson>,
+        instance_metadata InstanceMetadata: InstanceMetadataRequest => Body,
+        series_metadata SeriesMetadata: SeriesMetadataRequest => Body,
         search Search: SearchDicomRequest => Vec<DicomJson>,
     }
     once {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::body::Body;
 use crate::dicomweb::DicomWeb;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::DatastoreId;
@@ -102,8 +103,8 @@ gate! {
         retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
         retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
         retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
-        instance_metadata: InstanceMetadataRequest => DicomJson,
-        series_metadata: SeriesMetadataRequest => Vec<DicomJson>,
+        instance_metadata: InstanceMetadataRequest => Body,
+        series_metadata: SeriesMetadataRequest => Body,
         search: SearchDicomRequest => Vec<DicomJson>,
     }
     writes {

@@ -14,7 +14,7 @@ use healthimaging::model::{
     RetrieveInstanceResponse, SearchDicomRequest, SearchLevel, SeriesMetadataRequest,
     StoreInstancesRequest, StoreInstancesResponse,
 };
-use healthimaging::{DicomWeb, Error, ErrorKind, Limits, Pace, Paced, Rate, Result};
+use healthimaging::{Body, DicomWeb, Error, ErrorKind, Limits, Pace, Paced, Rate, Result};
 use tokio::time::Instant;
 
 /// Ten calls a second, two at once.
@@ -84,12 +84,12 @@ impl DicomWeb for Service {
         Err(Error::not_found("nothing here"))
     }
 
-    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<DicomJson> {
-        Ok(DicomJson::new())
+    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<Body> {
+        Ok(Vec::new().into())
     }
 
-    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Vec<DicomJson>> {
-        Ok(Vec::new())
+    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Body> {
+        Ok(Vec::new().into())
     }
 
     async fn search(&self, request: SearchDicomRequest) -> Result<Vec<DicomJson>> {
@@ -111,6 +111,7 @@ fn search(number: u32) -> SearchDicomRequest {
         fuzzy_matching: false,
         limit: None,
         offset: number,
+        host: String::new(),
     }
 }
 
@@ -158,6 +159,7 @@ async fn all_that_share_a_pace_share_its_rates() {
         series_instance_uid: "1.3".parse().unwrap(),
         sop_instance_uid: "1.4".parse().unwrap(),
         image_set_id: None,
+        host: String::new(),
     };
     let before = Instant::now();
     one.instance_metadata(metadata).await.unwrap();

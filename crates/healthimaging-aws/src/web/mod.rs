@@ -17,7 +17,7 @@ use healthimaging::model::{
     RetrieveInstanceResponse, SearchDicomRequest, SeriesMetadataRequest, StoreInstancesRequest,
     StoreInstancesResponse,
 };
-use healthimaging::{DicomWeb, Result};
+use healthimaging::{Body, DicomWeb, Result};
 
 use crate::config::Aws;
 
@@ -46,11 +46,11 @@ impl DicomWeb for Aws {
         frames::bulkdata(&self.web, &request).await
     }
 
-    async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<DicomJson> {
+    async fn instance_metadata(&self, request: InstanceMetadataRequest) -> Result<Body> {
         retrieve::instance_metadata(&self.web, &request).await
     }
 
-    async fn series_metadata(&self, request: SeriesMetadataRequest) -> Result<Vec<DicomJson>> {
+    async fn series_metadata(&self, request: SeriesMetadataRequest) -> Result<Body> {
         retrieve::series_metadata(&self.web, &request).await
     }
 

@@ -1,12 +1,15 @@
 //! WADO-RS: instances and metadata.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use healthimaging::model::{
     DicomJson, InstanceMetadataRequest, RetrieveInstanceRequest, RetrieveInstanceResponse,
     SeriesMetadataRequest, TransferSyntaxChoice,
 };
 use healthimaging::{Body, Error, ErrorKind, ImageSetId, Result};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::part10;
 use super::request::{Answer, Web};
@@ -68,7 +71,7 @@ pub(super) fn parameter(media: &str, name: &str) -> Option<String> {
 pub(super) async fn instance_metadata(
     web: &Web,
     request: &InstanceMetadataRequest,
-) -> Result<DicomJson> {
+) -> Result<Body> {
     let path = format!(
         "/studies/{}/series/{}/instances/{}/metadata{}",
         request.study_instance_uid,
@@ -76,25 +79,27 @@ pub(super) async fn instance_metadata(
         request.sop_instance_uid,
         of_set(request.image_set_id.as_ref()),
     );
-    let answer = web.get(&request.datastore_id, &path, JSON).await?;
-    let found = data_sets(answer).await?;
-    found
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::not_found("this instance has no metadata"))
+    metadata(web.get(&request.datastore_id, &path, JSON).await?).await
 }
 
-pub(super) async fn series_metadata(
-    web: &Web,
-    request: &SeriesMetadataRequest,
-) -> Result<Vec<DicomJson>> {
+pub(super) async fn series_metadata(web: &Web, request: &SeriesMetadataRequest) -> Result<Body> {
     let path = format!(
         "/studies/{}/series/{}/metadata{}",
         request.study_instance_uid,
         request.series_instance_uid,
         of_set(request.image_set_id.as_ref()),
     );
-    data_sets(web.get(&request.datastore_id, &path, JSON).await?).await
+    metadata(web.get(&request.datastore_id, &path, JSON).await?).await
+}
+
+/// An answer as it is, once it is known to be an array that is not empty.
+async fn metadata(answer: Answer) -> Result<Body> {
+    let text = answer.body.collect(MOST_METADATA).await?;
+    let found: Vec<IgnoredAny> = read(&text)?;
+    if found.is_empty() {
+        return Err(Error::not_found("there is no metadata of this"));
+    }
+    Ok(text.into())
 }
 
 pub(super) const JSON: &str = "application/dicom+json";
@@ -106,11 +111,14 @@ pub(super) fn of_set(set: Option<&ImageSetId>) -> String {
 
 /// The data sets of an answer; none where it has no content.
 pub(super) async fn data_sets(answer: Answer) -> Result<Vec<DicomJson>> {
-    let body: Bytes = answer.body.collect(MOST_METADATA).await?;
-    if body.is_empty() {
+    read(&answer.body.collect(MOST_METADATA).await?)
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>> {
+    if text.is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_slice(&body).map_err(|cause| unreadable("no DICOM JSON").with_source(cause))
+    serde_json::from_slice(text).map_err(|cause| unreadable("no DICOM JSON").with_source(cause))
 }
 
 pub(super) fn unreadable(what: &str) -> Error {

@@ -2,8 +2,8 @@
 
 use dicom_core::{Tag, VR};
 use healthimaging_dicom::{
-    DataSet, Document, Element, InstanceToWrite, PixelOverrides, PixelSource, ReadLimits, Value,
-    dicom_json, write_part10,
+    DataSet, Document, Element, InstanceJson, InstanceToWrite, PixelOverrides, PixelSource,
+    ReadLimits, Value, write_part10,
 };
 
 use crate::slice::{SERIES, SOP, data_set, document_with, json, text};
@@ -28,7 +28,7 @@ fn documents_are_as_deep_as_files_may_be() {
         let read = Document::from_json(json(&document).as_bytes(), document.details()).unwrap();
         assert!(read == document);
         assert!(read.data_set(SERIES, SOP) == document.data_set(SERIES, SOP));
-        let model = dicom_json(&read, SERIES, SOP, &|_| String::new()).unwrap();
+        let model = InstanceJson::of(&read, SERIES, SOP, &|_| String::new()).unwrap();
         assert!(serde_json::to_string(&model).unwrap().contains("deep"));
         let source = InstanceToWrite {
             document: &read,

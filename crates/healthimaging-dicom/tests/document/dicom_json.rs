@@ -2,16 +2,15 @@
 
 use dicom_core::VR;
 use healthimaging::ImageFrameId;
-use healthimaging_dicom::{ApartValue, Document, Value, dicom_json};
+use healthimaging_dicom::{ApartValue, Document, InstanceJson, Value};
 use serde_json::{Value as Json, json};
 
 use crate::slice::{SERIES, SOP, document_with, text};
 
 fn shown(document: &Document) -> serde_json::Map<String, Json> {
-    dicom_json(document, SERIES, SOP, &|value| {
-        format!("bulkdata/{}", value.blob_id)
-    })
-    .unwrap()
+    let bulk = |value: &ApartValue| format!("bulkdata/{}", value.blob_id);
+    let shown = InstanceJson::of(document, SERIES, SOP, &bulk).unwrap();
+    serde_json::from_value(serde_json::to_value(shown).unwrap()).unwrap()
 }
 
 fn element(tag: u32, vr: VR, value: Value) -> Json {
@@ -146,5 +145,5 @@ fn of_group_2_only_the_stored_transfer_syntax() {
     assert_eq!(shown["00081196"], json!({"vr": "US", "Value": [45_330]}));
     let keys: Vec<_> = shown.keys().collect();
     assert!(keys.is_sorted());
-    assert!(dicom_json(&document, SERIES, "2.25.0", &|_| String::new()).is_err());
+    assert!(InstanceJson::of(&document, SERIES, "2.25.0", &|_| String::new()).is_err());
 }

@@ -2,7 +2,7 @@
 
 use dicom_core::{Tag, VR};
 use healthimaging::ErrorKind;
-use healthimaging_dicom::{DataSet, MetadataOverride, Value, dicom_json};
+use healthimaging_dicom::{DataSet, InstanceJson, MetadataOverride, Value};
 use serde_json::{Value as Json, json};
 
 use crate::slice::{SERIES, SOP, data_set, document, elements, text};
@@ -57,8 +57,9 @@ fn is_for_the_instance_that_it_names() {
 
 #[test]
 fn takes_what_dicomweb_gives() {
-    let model = dicom_json(&document(&[SOP]), SERIES, SOP, &|_| String::new()).unwrap();
-    let changed = apply(&Json::Object(model));
+    let document = document(&[SOP]);
+    let model = InstanceJson::of(&document, SERIES, SOP, &|_| String::new()).unwrap();
+    let changed = apply(&serde_json::to_value(model).unwrap());
     // DS and IS come back as numbers, so their padding goes; the rest is the same.
     let original = data_set(elements(SOP));
     assert_eq!(changed.elements.len(), original.elements.len());

@@ -1,7 +1,6 @@
 //! DICOMweb (`PS3.18`) as AWS HealthImaging offers it, under `/datastore/{id}`.
 
 mod accept;
-mod links;
 mod multipart;
 mod retrieve;
 mod search;

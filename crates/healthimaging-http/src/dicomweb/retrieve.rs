@@ -13,8 +13,7 @@ use healthimaging::{DicomWeb, Error, ErrorKind, Result};
 use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
-use super::links::Links;
-use super::{json, multipart, wants_json};
+use super::{JSON, multipart, wants_json};
 use crate::call::Call;
 use crate::content::streamed;
 
@@ -90,10 +89,9 @@ pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Res
         series_instance_uid: call.path("series")?,
         sop_instance_uid: call.path("instance")?,
         image_set_id: call.query("imageSetId")?,
+        host: call.here.0,
     };
-    let mut found = web.instance_metadata(request).await?;
-    links(&call).complete(&mut found);
-    json(&[found])
+    streamed(web.instance_metadata(request).await?, JSON).await
 }
 
 /// The attributes of every instance of a series.
@@ -104,20 +102,9 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
         study_instance_uid: call.path("study")?,
         series_instance_uid: call.path("series")?,
         image_set_id: call.query("imageSetId")?,
+        host: call.here.0,
     };
-    let mut found = web.series_metadata(request).await?;
-    let links = links(&call);
-    for data_set in &mut found {
-        links.complete(data_set);
-    }
-    json(&found)
-}
-
-fn links(call: &Call) -> Links {
-    Links::new(
-        call.here.clone(),
-        call.all("imageSetId").next().map(str::to_owned),
-    )
+    streamed(web.series_metadata(request).await?, JSON).await
 }
 
 /// Frames, each a part of a multipart.

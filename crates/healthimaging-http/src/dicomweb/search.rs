@@ -7,7 +7,6 @@ use axum::response::Response;
 use healthimaging::model::{SearchDicomRequest, SearchLevel};
 use healthimaging::{DicomWeb, Error, Result};
 
-use super::links::Links;
 use super::{json, wants_json};
 use crate::call::Call;
 
@@ -38,6 +37,7 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         fuzzy_matching: false,
         limit: None,
         offset: 0,
+        host: call.here.0.clone(),
     };
     for (name, value) in call.pairs() {
         match name {
@@ -54,12 +54,7 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
             _ => request.filters.push((name.to_owned(), value.to_owned())),
         }
     }
-    let mut found = web.search(request).await?;
-    let links = Links::new(call.here.clone(), None);
-    for data_set in &mut found {
-        links.complete(data_set);
-    }
-    json(&found)
+    json(&web.search(request).await?)
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T> {

@@ -15,7 +15,6 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::accept::parameter;
-use super::links::Links;
 use super::{multipart, wants_json};
 use crate::call::Path;
 use crate::content::read_failure;
@@ -30,21 +29,21 @@ pub(super) async fn store(
     web: Arc<dyn DicomWeb>,
     request: Request,
 ) -> std::result::Result<Response, Failure> {
-    let (datastore_id, links, request) = taken_apart(request).await?;
+    let (datastore_id, here, request) = taken_apart(request).await?;
     let outcome = web.store_instances(request).await?;
-    Ok(answer(&datastore_id, &links, &outcome)?)
+    Ok(answer(&datastore_id, &here, &outcome)?)
 }
 
 async fn taken_apart(
     mut request: Request,
-) -> std::result::Result<(DatastoreId, Links, StoreInstancesRequest), Failure> {
+) -> std::result::Result<(DatastoreId, Here, StoreInstancesRequest), Failure> {
     let path = Path::from(request.extract_parts::<RawPathParams>().await);
     let (datastore_id, study) = (
         path.get::<DatastoreId>("datastoreId")?,
         path.get_if("study")?,
     );
     wants_json(request.headers())?;
-    let links = Links::new(Here::remembered(&request), None);
+    let here = Here::remembered(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
     let media = media
         .as_ref()
@@ -57,7 +56,7 @@ async fn taken_apart(
         study_instance_uid: study,
         instances,
     };
-    Ok((datastore_id, links, request))
+    Ok((datastore_id, here, request))
 }
 
 /// The files of a body of this media type.
@@ -124,7 +123,7 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
 /// The Store Instances Response (`PS3.18 §10.5.3`, Annex I).
 fn answer(
     datastore: &DatastoreId,
-    links: &Links,
+    here: &Here,
     outcome: &StoreInstancesResponse,
 ) -> Result<Response> {
     let StoreInstancesResponse { stored, failed } = outcome;
@@ -148,7 +147,7 @@ fn answer(
         "00081199",
         stored
             .iter()
-            .map(|stored| stored_item(datastore, links, stored))
+            .map(|stored| stored_item(datastore, here, stored))
             .collect(),
     );
     for failed in failed {
@@ -161,7 +160,7 @@ fn answer(
     Ok((status, super::json(&data_set)?).into_response())
 }
 
-fn stored_item(datastore: &DatastoreId, links: &Links, stored: &StoredInstance) -> Value {
+fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) -> Value {
     let mut path = format!(
         "/datastore/{datastore}/studies/{}/series/{}/instances/{}",
         stored.study_instance_uid, stored.series_instance_uid, stored.sop_instance_uid,
@@ -172,7 +171,7 @@ fn stored_item(datastore: &DatastoreId, links: &Links, stored: &StoredInstance) 
     let mut item = json!({
         "00081150": uid(&stored.sop_class_uid),
         "00081155": uid(&stored.sop_instance_uid),
-        "00081190": { "vr": "UR", "Value": [links.url(&path)] },
+        "00081190": { "vr": "UR", "Value": [format!("{}{path}", here.0)] },
     });
     if let Some(reason) = stored.warning_reason {
         item["00081196"] = json!({ "vr": "US", "Value": [reason] });

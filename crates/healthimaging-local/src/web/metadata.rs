@@ -2,36 +2,41 @@
 
 use std::sync::Arc;
 
-use healthimaging::DatastoreId;
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
-use healthimaging_dicom::{Document, InstanceIndex, dicom_json};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use healthimaging::{Body, DatastoreId, ImageSetId};
+use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 
 use super::find::{Wanted, no_instance};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
-/// Instances that are not worth another thread: each takes some ten microseconds.
+/// Instances that a thread writes at once: each takes some ten microseconds.
 const FEW: usize = 16;
 
 /// The attributes of one instance.
 pub(crate) async fn instance_metadata(
     shared: &SharedStore,
     request: InstanceMetadataRequest,
-) -> Result<DicomJson> {
+) -> Result<Body> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let held = Wanted::from(&request).find(&shared)?;
-        let (series, sop) = (&request.series_instance_uid, &request.sop_instance_uid);
-        held.document
-            .instance(series.as_str(), sop.as_str())
-            .ok_or_else(no_instance)?;
-        shown(
-            &held.document,
-            &request.datastore_id,
-            series.as_str(),
-            sop.as_str(),
-        )
+        let document = Wanted::from(&request).find(&shared)?.document;
+        let (series, sop) = (
+            request.series_instance_uid.as_str(),
+            request.sop_instance_uid.as_str(),
+        );
+        document.instance(series, sop).ok_or_else(no_instance)?;
+        let place = Place {
+            host: &request.host,
+            datastore: &request.datastore_id,
+            image_set: request.image_set_id.as_ref(),
+        };
+        let mut text = vec![b'['];
+        place.write(&document, series, sop, &mut text)?;
+        text.push(b']');
+        Ok(text.into())
     })
     .await?
 }
@@ -40,49 +45,88 @@ pub(crate) async fn instance_metadata(
 pub(crate) async fn series_metadata(
     shared: &SharedStore,
     request: SeriesMetadataRequest,
-) -> Result<Vec<DicomJson>> {
+) -> Result<Body> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let held = Wanted::from(&request).find(&shared)?;
+        let document = Wanted::from(&request).find(&shared)?.document;
         let series = request.series_instance_uid.as_str();
         let of_series = |instance: &InstanceIndex| instance.series_instance_uid == series;
-        let mut instances: Vec<_> = held.document.instance_index().filter(of_series).collect();
+        let mut instances: Vec<_> = document.instance_index().filter(of_series).collect();
         instances
             .sort_by_key(|instance| (instance.instance_number.is_none(), instance.instance_number));
-        instances
-            .par_iter()
-            .with_min_len(FEW)
-            .map(|at| {
-                shown(
-                    &held.document,
-                    &request.datastore_id,
-                    series,
-                    &at.sop_instance_uid,
-                )
-            })
-            .collect()
+        let place = Place {
+            host: &request.host,
+            datastore: &request.datastore_id,
+            image_set: request.image_set_id.as_ref(),
+        };
+        let parts = instances.par_chunks(FEW).map(|few| {
+            let mut text = Vec::new();
+            for instance in few {
+                if !text.is_empty() {
+                    text.push(b',');
+                }
+                place.write(&document, series, &instance.sop_instance_uid, &mut text)?;
+            }
+            Ok(text)
+        });
+        let parts: Vec<_> = parts.collect::<Result<_>>()?;
+        Ok([b"[", parts.join(&b',').as_slice(), b"]"].concat().into())
     })
     .await?
 }
 
-/// The attributes of one instance; large values are named by their place.
-pub(super) fn shown(
-    document: &Document,
-    datastore: &DatastoreId,
-    series: &str,
-    sop: &str,
-) -> Result<DicomJson> {
-    let study = document
-        .study
-        .get("StudyInstanceUID")
-        .and_then(|uid| uid.as_str());
-    let place = instance_path(datastore, study.unwrap_or_default().trim(), series, sop);
-    Ok(dicom_json(document, series, sop, &|apart| {
-        format!("{place}/bulkdata/{}", apart.blob_id)
-    })?)
+/// Where large values are found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Scheme and host, or nothing.
+    pub(super) host: &'a str,
+    pub(super) datastore: &'a DatastoreId,
+    /// The one that was asked for: values of one that is not primary are found in it alone.
+    pub(super) image_set: Option<&'a ImageSetId>,
 }
 
-/// Path of an instance below the host that serves DICOMweb.
-fn instance_path(datastore: &DatastoreId, study: &str, series: &str, sop: &str) -> String {
-    format!("/datastore/{datastore}/studies/{study}/series/{series}/instances/{sop}")
+impl Place<'_> {
+    /// Writes the attributes of one instance; large values are named by their place.
+    fn write(&self, document: &Document, series: &str, sop: &str, to: &mut Vec<u8>) -> Result<()> {
+        self.show(document, series, sop, |shown| {
+            serde_json::to_writer(to, shown)
+        })
+    }
+
+    /// The attributes of one instance, one by one.
+    pub(super) fn attributes(
+        &self,
+        document: &Document,
+        series: &str,
+        sop: &str,
+    ) -> Result<DicomJson> {
+        let show = |shown: &InstanceJson<'_>| serde_json::from_value(serde_json::to_value(shown)?);
+        self.show(document, series, sop, show)
+    }
+
+    fn show<T>(
+        &self,
+        document: &Document,
+        series: &str,
+        sop: &str,
+        show: impl FnOnce(&InstanceJson<'_>) -> serde_json::Result<T>,
+    ) -> Result<T> {
+        let study = document.study.get("StudyInstanceUID");
+        let study = study.and_then(|uid| uid.as_str()).unwrap_or_default();
+        let bulk = |apart: &ApartValue| {
+            let image_set = self.image_set.map(|id| format!("?imageSetId={id}"));
+            format!(
+                "{}/datastore/{}/studies/{}/series/{series}/instances/{sop}/bulkdata/{}{}",
+                self.host,
+                self.datastore,
+                study.trim(),
+                apart.blob_id,
+                image_set.unwrap_or_default()
+            )
+        };
+        let shown = InstanceJson::of(document, series, sop, &bulk)?;
+        show(&shown).map_err(|error| {
+            StoreError::Damaged(format!("the metadata could not be written: {error}"))
+        })
+    }
 }

@@ -31,7 +31,7 @@ use healthimaging::model::{
     UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{
-    DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Limits, NextToken, ResourceArn,
+    Body, DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Limits, NextToken, ResourceArn,
     Result, TagKey, TagValue, VersionId,
 };
 use healthimaging_objects::{Objects, ObjectsConfig};
@@ -530,11 +530,11 @@ impl DicomWeb for Fake {
         Err(Error::not_supported("the fake has no DICOMweb"))
     }
 
-    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<DicomJson> {
+    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<Body> {
         Err(Error::not_supported("the fake has no DICOMweb"))
     }
 
-    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Vec<DicomJson>> {
+    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Body> {
         Err(Error::not_supported("the fake has no DICOMweb"))
     }
 

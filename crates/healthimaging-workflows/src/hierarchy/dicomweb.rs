@@ -35,6 +35,7 @@ pub async fn dicomweb_studies(
             fuzzy_matching: false,
             limit: Some(PAGE),
             offset,
+            host: String::new(),
         };
         offset += PAGE;
         let next = NextToken::try_from(offset.to_string());

@@ -11,7 +11,7 @@ use super::keys::{self, Level};
 use crate::error::Result;
 use crate::index::{content, image_sets};
 use crate::ingest::content::unpack;
-use crate::web::metadata::shown;
+use crate::web::metadata::Place;
 
 /// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`).
 ///
@@ -40,7 +40,7 @@ pub(super) fn add(
     let Some((series, sop)) = place(&document, at) else {
         return Ok(());
     };
-    let all = shown(&document, &page.request.datastore_id, &series, &sop)?;
+    let all = place_of(page).attributes(&document, &series, &sop)?;
     let within = tags_up_to(&document, &series, level);
     for (tag, attribute) in all {
         let of_level = within.as_ref().is_none_or(|tags| tags.contains(&tag));
@@ -49,6 +49,14 @@ pub(super) fn add(
         }
     }
     Ok(())
+}
+
+fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
+    Place {
+        host: &page.request.host,
+        datastore: &page.request.datastore_id,
+        image_set: None,
+    }
 }
 
 fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, String)> {

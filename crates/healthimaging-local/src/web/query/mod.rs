@@ -202,6 +202,7 @@ mod tests {
                 fuzzy_matching: false,
                 limit: None,
                 offset: 0,
+                host: String::new(),
             };
             let mut found = Where::primary(1);
             found.and_filters(&request, Level::Study).unwrap();

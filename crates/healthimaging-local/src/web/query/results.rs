@@ -209,9 +209,9 @@ fn put_online(result: &mut DicomJson) {
     );
 }
 
-/// Below the host that serves DICOMweb.
 fn put_url(result: &mut DicomJson, page: &Page<'_>, path: &str) {
-    let url = format!("/datastore/{}/{path}", page.request.datastore_id);
+    let (host, datastore) = (&page.request.host, &page.request.datastore_id);
+    let url = format!("{host}/datastore/{datastore}/{path}");
     put(result, tags::RETRIEVE_URL, text_attribute(VR::UR, &url));
 }
 
