@@ -194,18 +194,6 @@ impl StoreFile {
         }
     }
 
-    /// The next bytes, into memory that nothing else was written to before.
-    pub(crate) fn read_bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(length);
-        while bytes.len() < length {
-            let most = self.files.ask(FileCall::Read)?.min(length - bytes.len());
-            if (&self.file).take(most as u64).read_to_end(&mut bytes)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(bytes)
-    }
-
     /// Makes everything written durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.files.ask(FileCall::Sync)?;

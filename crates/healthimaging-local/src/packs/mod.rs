@@ -11,7 +11,7 @@ mod check;
 mod sweep;
 mod writer;
 
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -89,9 +89,11 @@ impl Packs {
             return Err(damaged());
         }
         let size = usize::try_from(end - start).map_err(|_| damaged())?;
-        let record = file.seek(SeekFrom::Start(start));
-        let record = record.and_then(|_| file.read_bytes(size));
-        let mut record = Bytes::from(record.map_err(StoreError::file("read", &path))?);
+        let mut record = vec![0; size];
+        let read = file.seek(SeekFrom::Start(start));
+        read.and_then(|_| file.read_exact(&mut record))
+            .map_err(StoreError::file("read", &path))?;
+        let mut record = Bytes::from(record);
         let found = record.split_to(RECORD_HEADER);
         let expected = writer::record_header(place.length, place.crc32, &place.id);
         if found[..] != expected[..] || crc32fast::hash(&record) != place.crc32 {

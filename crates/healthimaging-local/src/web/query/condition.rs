@@ -24,9 +24,20 @@ impl Where {
     /// The primary image sets of a data store. Nearly all are: the `+` keeps indexes of that out of the
     /// choice, which knows no numbers.
     pub(super) fn primary(datastore: i64) -> Self {
+        Self::among("image_set.datastore", datastore)
+    }
+
+    /// As [`Self::primary`], for a search that names instances and neither study nor series: the index of
+    /// instances has to be taken, and none of the data store.
+    pub(super) fn of_instances(datastore: i64) -> Self {
+        Self::among("+image_set.datastore", datastore)
+    }
+
+    fn among(column: &str, datastore: i64) -> Self {
         Self {
-            sql: "image_set.state <> 'DELETED' AND +image_set.is_primary = 1 AND image_set.datastore = ?"
-                .to_owned(),
+            sql: format!(
+                "image_set.state <> 'DELETED' AND +image_set.is_primary = 1 AND {column} = ?"
+            ),
             values: vec![Value::Integer(datastore)],
         }
     }

@@ -114,15 +114,7 @@ impl Page<'_> {
         } else {
             "instance.instance_number NULLS LAST, instance.sop_instance_uid"
         };
-        let (sql, values) = self.cut(
-            format!(
-                "SELECT image_set.*, instance.series_instance_uid AS own_series, instance.*
-                 FROM image_set JOIN instance ON instance.image_set = image_set.row
-                 WHERE {} ORDER BY {order}",
-                found.sql
-            ),
-            found.values,
-        );
+        let (sql, values) = self.cut(joined(&found.sql, order), found.values);
         let parents = Parents::shown(study.is_none() || series.is_none());
         connection
             .prepare_cached(&sql)?
@@ -133,7 +125,12 @@ impl Page<'_> {
     }
 
     fn matching(&self, level: Level, study: Option<&Uid>, series: Option<&Uid>) -> Result<Where> {
-        let mut found = Where::primary(self.row);
+        let in_all = study.is_none() && series.is_none();
+        let mut found = if level == Level::Instance && in_all && self.names_instances() {
+            Where::of_instances(self.row)
+        } else {
+            Where::primary(self.row)
+        };
         if let Some(study) = study {
             found.and_equal("image_set.study_instance_uid", study.to_string());
         }
@@ -142,6 +139,14 @@ impl Page<'_> {
         }
         found.and_filters(self.request, level)?;
         Ok(found)
+    }
+
+    fn names_instances(&self) -> bool {
+        let mut filters = self.request.filters.iter();
+        filters.any(|(name, value)| {
+            keys::named(name).is_some_and(|key| key.column == "instance.sop_instance_uid")
+                && !matches!(value.trim(), "" | "*")
+        })
     }
 
     fn cut(&self, mut sql: String, mut values: Vec<Value>) -> (String, Vec<Value>) {
@@ -165,6 +170,15 @@ fn grouped(matching: &str) -> String {
     )
 }
 
+/// The instances of matching image sets.
+fn joined(matching: &str, order: &str) -> String {
+    format!(
+        "SELECT image_set.*, instance.series_instance_uid AS own_series, instance.*
+         FROM image_set JOIN instance ON instance.image_set = image_set.row
+         WHERE {matching} ORDER BY {order}"
+    )
+}
+
 /// Whether a result repeats the attributes of the levels above it, as it must where the path does not
 /// name them (`PS3.18 §10.6.3.3`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,33 +198,61 @@ mod tests {
     use super::*;
     use crate::index::schema;
 
-    #[test]
-    fn a_match_key_is_looked_up_in_its_index() {
+    fn request(level: SearchLevel, key: &str) -> SearchDicomRequest {
+        SearchDicomRequest {
+            datastore_id: "0".repeat(32).parse().unwrap(),
+            level,
+            filters: vec![(key.to_owned(), "1".to_owned())],
+            include_fields: Vec::new(),
+            fuzzy_matching: false,
+            limit: None,
+            offset: 0,
+            host: String::new(),
+        }
+    }
+
+    /// The first step of the plan for a query.
+    fn plan(sql: &str, values: Vec<Value>) -> String {
         let catalogue = Connection::open_in_memory().unwrap();
         catalogue.execute_batch(schema::CREATE).unwrap();
+        let mut explained = catalogue
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let step = explained.query_row(params_from_iter(values), |row| row.get("detail"));
+        step.unwrap()
+    }
+
+    #[test]
+    fn instances_are_looked_up_by_their_uid() {
+        let request = request(SearchLevel::Instances(None, None), "SOPInstanceUID");
+        let page = Page {
+            row: 1,
+            request: &request,
+            limit: 1,
+        };
+        let found = page.matching(Level::Instance, None, None).unwrap();
+        let plan = plan(
+            &joined(&found.sql, "instance.instance_number"),
+            found.values,
+        );
+        assert!(
+            plan.contains("INDEX instance_sop (sop_instance_uid=?)"),
+            "{plan}"
+        );
+    }
+
+    #[test]
+    fn a_match_key_is_looked_up_in_its_index() {
         for (key, index) in [
             ("PatientID", "image_set_patient"),
             ("StudyInstanceUID", "image_set_study"),
             ("AccessionNumber", "image_set_accession"),
             ("StudyID", "image_set_study_id"),
         ] {
-            let request = SearchDicomRequest {
-                datastore_id: "0".repeat(32).parse().unwrap(),
-                level: SearchLevel::Studies,
-                filters: vec![(key.to_owned(), "1".to_owned())],
-                include_fields: Vec::new(),
-                fuzzy_matching: false,
-                limit: None,
-                offset: 0,
-                host: String::new(),
-            };
+            let request = request(SearchLevel::Studies, key);
             let mut found = Where::primary(1);
             found.and_filters(&request, Level::Study).unwrap();
-            let plan: String = catalogue
-                .prepare(&format!("EXPLAIN QUERY PLAN {}", grouped(&found.sql)))
-                .unwrap()
-                .query_row(params_from_iter(found.values), |row| row.get("detail"))
-                .unwrap();
+            let plan = plan(&grouped(&found.sql), found.values);
             assert!(
                 plan.contains(&format!("INDEX {index} (datastore=? AND ")),
                 "{plan}"
