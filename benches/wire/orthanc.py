@@ -8,8 +8,9 @@ import contextlib
 import json
 import random
 import subprocess
+import time
 
-from rig import (DIVISOR, EXPLICIT, JSON, STORED, Request, archive, ask, ask_json, folder, imported, load,
+from rig import (DIVISOR, EXPLICIT, JSON, STORED, Request, archive, ask, ask_json, bring_in, folder, imported, load,
                  new_datastore, resident, running, serving, table, until, verdict)
 from senders import store
 
@@ -48,6 +49,30 @@ def storing(files):
             rows.append([batch, connections, told, told_ours, verdict(ours / theirs, 1)])
     table(f"STOW-RS of {len(files)} CT instances of 512×512: instances a second; p50 / p99 of a request",
           ["files a request", "connections", "Orthanc", "ours", "ours is"], rows)
+
+
+def importing(files):
+    """Our import by the command line beside both ways into Orthanc, over four connections."""
+    rows = []
+    for name, path, batch in (("STOW-RS", "/dicom-web/studies", 1), ("POST /instances", "/instances", 0)):
+        with folder("orthanc") as data, orthanc(data):
+            took, _ = store(ORTHANC, path, files, 4, batch)
+            rows.append([f"Orthanc, {name}", len(files) / took, disk(data)])
+    with folder("ours") as data:
+        began = time.perf_counter()
+        bring_in(data, files[0].parents[3])
+        rows.append(["ours, import", len(files) / (time.perf_counter() - began), disk(data)])
+    ours = rows[-1][1]
+    table(f"{len(files)} CT instances of 512×512 stored: instances a second, disk",
+          ["how", "instances a second", "MB of disk", "our import is"],
+          [[name, f"{rate:.0f}", megabytes, "" if rate == ours else verdict(ours / rate, 1)]
+           for name, rate, megabytes in rows])
+
+
+def disk(path):
+    """Megabytes that a folder takes."""
+    told = subprocess.run(["du", "-s", "--block-size=1", path], check=True, capture_output=True, text=True).stdout
+    return f"{int(told.split()[0]) / 1e6:.0f}"
 
 
 def stored(address, path, files, connections, batch):
@@ -115,6 +140,7 @@ def retrieving(files):
 
 def main():
     large = sorted(archive(5, 2, 2, max(1, 100 // DIVISOR), 512).rglob("*.dcm"))
+    importing(large)
     storing(large)
     retrieving(large)
     searching(sorted(archive(250, 2, 2, max(1, 50 // DIVISOR), 64).rglob("*.dcm")))

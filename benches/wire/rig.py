@@ -132,10 +132,15 @@ def until(done):
         time.sleep(0.01)
 
 
-def imported(data, files):
-    """Imports a folder with the command line; the id of the data store."""
+def bring_in(data, files):
+    """Imports a folder with the command line."""
     command = [BINARY, "--backend", "local", "--data-dir", data, "import", "--datastore", "bench", files]
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
+
+
+def imported(data, files):
+    """Imports a folder; the id of the data store."""
+    bring_in(data, files)
     with serving(data) as (address, _):
         return ask_json(address, "GET", "/datastore")["datastoreSummaries"][0]["datastoreId"]
 

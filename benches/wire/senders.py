@@ -1,5 +1,6 @@
 """Storing files over DICOMweb: `senders.py ADDRESS PATH FILES_A_REQUEST`, the files' names on stdin.
 
+With no files a request, each file is a body of its own, as Orthanc's own `/instances` takes them.
 Waits for a line after the names, stores them over one connection, and prints the milliseconds of each request as JSON.
 """
 
@@ -18,21 +19,26 @@ def send(address, path, batch, names):
     connection = http.client.HTTPConnection(address, timeout=120)
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    media = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
+    media = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}' if batch else "application/dicom"
+    accept = "application/dicom+json" if batch else "application/json"
     times = []
-    for start in range(0, len(names), batch):
-        parts = []
-        for name in names[start:start + batch]:
-            parts += [f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode(),
-                      pathlib.Path(name).read_bytes(), b"\r\n"]
-        body = b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
+    for start in range(0, len(names), batch or 1):
+        files = [pathlib.Path(name).read_bytes() for name in names[start:start + (batch or 1)]]
+        body = multipart(files) if batch else files[0]
         began = time.perf_counter()
-        connection.request("POST", path, body, {"Content-Type": media, "Accept": "application/dicom+json"})
+        connection.request("POST", path, body, {"Content-Type": media, "Accept": accept})
         answer = connection.getresponse()
         told = answer.read()
         times.append((time.perf_counter() - began) * 1000)
         assert answer.status == 200, (answer.status, told[:500])
     return times
+
+
+def multipart(files):
+    parts = []
+    for file in files:
+        parts += [f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode(), file, b"\r\n"]
+    return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
 
 
 def store(address, path, files, connections, batch):
