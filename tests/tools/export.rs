@@ -9,7 +9,7 @@ use healthimaging_phantoms::{Phantom, PhantomFile};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::rig::{Rig, uri};
+use crate::rig::{self, Rig, uri};
 
 /// Explicit VR Little Endian (`PS3.5 §A.2`).
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -17,12 +17,12 @@ const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
 
 /// What an export came to: the job, its files by relative path, and its lines.
-struct Exported {
+pub(crate) struct Exported {
     job: Value,
     root: PathBuf,
-    files: BTreeMap<String, Vec<u8>>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
     success: Vec<Value>,
-    failure: Vec<Value>,
+    pub(crate) failure: Vec<Value>,
     summary: Value,
 }
 
@@ -32,7 +32,7 @@ impl Exported {
     }
 }
 
-fn slice(number: u32) -> Phantom {
+pub(crate) fn slice(number: u32) -> Phantom {
     Phantom::ct()
         .size(16, 16)
         .study_uid("2.25.1")
@@ -41,7 +41,7 @@ fn slice(number: u32) -> Phantom {
         .instance_number(number)
 }
 
-fn file(name: &str, phantom: Phantom) -> PhantomFile {
+pub(crate) fn file(name: &str, phantom: Phantom) -> PhantomFile {
     PhantomFile {
         relative_path: name.into(),
         bytes: phantom.build(),
@@ -49,7 +49,7 @@ fn file(name: &str, phantom: Phantom) -> PhantomFile {
 }
 
 /// Exports to a new folder, to the end.
-async fn export(rig: &Rig, datastore: &str, asked: Value) -> Exported {
+pub(crate) async fn export(rig: &Rig, datastore: &str, asked: Value) -> Exported {
     let root = tempfile::tempdir_in(rig.allowed()).unwrap().keep();
     let mut arguments = json!({
         "datastore_id": datastore, "output_s3_uri": uri(&root), "wait_seconds": 120,
@@ -85,25 +85,13 @@ async fn export(rig: &Rig, datastore: &str, asked: Value) -> Exported {
 }
 
 fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "dcm") {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                files.insert(name, std::fs::read(path).unwrap());
-            }
-        }
-    }
-    files
+    let all = rig::files_below(root).into_iter();
+    let of_dicom = all.filter(|path| path.extension().is_some_and(|ending| ending == "dcm"));
+    let named = of_dicom.map(|path| {
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+        (name.to_owned(), std::fs::read(&path).unwrap())
+    });
+    named.collect()
 }
 
 /// Each file has its line, with its size and SHA-256, and each line its file.

@@ -11,6 +11,7 @@
 
 mod bad;
 mod correct;
+mod damage;
 mod erase;
 mod export;
 mod hidden;
@@ -47,6 +48,9 @@ macro_rules! cases {
                 what_cannot_be_exported_is_refused_with_the_reason,
                 a_job_is_started_once_a_token,
                 what_is_exported_and_imported_again_is_the_same,
+            }
+            damage {
+                a_damaged_frame_is_neither_shown_nor_exported,
             }
             bad {
                 one_wrong_argument_is_refused_by_every_tool,

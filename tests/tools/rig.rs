@@ -89,22 +89,14 @@ impl Rig {
         self.folder.path().join("objects")
     }
 
+    /// Where the store keeps frames.
+    pub(crate) fn packs(&self) -> PathBuf {
+        self.folder.path().join("data").join("packs")
+    }
+
     /// Every file of the ledger.
     pub(crate) fn ledger_files(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.folder.path().join("ledger")];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    found.push(path);
-                }
-            }
-        }
-        assert!(!found.is_empty());
-        found
+        files_below(&self.folder.path().join("ledger"))
     }
 
     /// Calls a tool; an error is handed out as the caller reads it.
@@ -175,4 +167,22 @@ impl Rig {
 /// A folder as a URI.
 pub(crate) fn uri(folder: &Path) -> String {
     file_uri(folder).unwrap().to_string()
+}
+
+/// Every file below a folder; there is one at least.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
 }
