@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cli::run(cli) {
         Ok(outcome) => outcome.into(),
+        Err(error) if terminal::is_hung_up(&error) => ExitCode::FAILURE,
         Err(error) => {
             terminal::note(&format!("error: {error:#}"));
             ExitCode::FAILURE

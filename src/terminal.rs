@@ -1,5 +1,7 @@
 //! Words for people and results for programs: stderr is for the former, stdout for the latter.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,11 +11,34 @@ pub(crate) fn note(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
+/// Why a result could not be written: its reader has seen enough and hung up, as `head` does.
+#[derive(Debug)]
+pub(crate) struct HungUp;
+
+impl fmt::Display for HungUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of the results hung up")
+    }
+}
+
+impl Error for HungUp {}
+
 /// Writes a line to stdout.
 pub(crate) fn result(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    stdout.flush()
+    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), HungUp),
+        _ => error,
+    })
+}
+
+/// Whether a command failed because its reader hung up, which needs no words.
+pub(crate) fn is_hung_up(error: &anyhow::Error) -> bool {
+    let told = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    told.is_some_and(<dyn Error + Send + Sync>::is::<HungUp>)
 }
 
 /// Whether a person types here and reads here.

@@ -387,6 +387,23 @@ fn commands_of_the_embedded_store_say_so_on_aws() {
 }
 
 #[test]
+fn a_reader_that_hangs_up_is_not_told_of() {
+    let rig = Rig::new();
+    let mut command = rig.command(&["tools"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(told, "");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
 fn a_doctor_changes_nothing() {
     let rig = Rig::new();
     let before = rig.run(&["doctor"]);

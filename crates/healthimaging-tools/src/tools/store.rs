@@ -197,11 +197,11 @@ impl StoreReport {
             0 => String::new(),
             some => format!(", {some} not tried"),
         };
+        let sets = self.image_sets.len() + self.image_sets_not_listed.unwrap_or_default();
+        let noun = if sets == 1 { "image set" } else { "image sets" };
         format!(
-            "{} stored in {} image sets, {} failed{rest}.",
-            self.stored,
-            self.image_sets.len() + self.image_sets_not_listed.unwrap_or_default(),
-            self.failed,
+            "{} stored in {sets} {noun}, {} failed{rest}.",
+            self.stored, self.failed
         )
     }
 }
