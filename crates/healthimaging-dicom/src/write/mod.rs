@@ -2,6 +2,7 @@
 
 mod elements;
 mod encoding;
+mod implicit;
 mod meta;
 mod pixels;
 
@@ -87,9 +88,9 @@ impl std::fmt::Debug for PixelSource<'_> {
 /// attribute stays. Sequences have undefined length. Memory holds one frame, and one value that is
 /// stored apart, at a time.
 ///
-/// Errors: `NotFound` when the document does not hold the instance; `NotAcceptable` when pixels and
-/// transfer syntax do not go together, both before anything is written; whatever `apart` and the frames give; `Internal` when `out`
-/// cannot be written.
+/// Errors: `NotFound` when the document does not hold the instance; `NotAcceptable` when pixels, or VRs
+/// that are not the standard's, do not go together with the transfer syntax, both before anything is
+/// written; whatever `apart` and the frames give; `Internal` when `out` cannot be written.
 pub fn write_part10(
     source: &InstanceToWrite<'_>,
     pixels: PixelSource<'_>,
@@ -105,6 +106,9 @@ pub fn write_part10(
     };
     let encoding = Encoding::of(source.transfer_syntax);
     pixels::check(&pixels, encoding)?;
+    if encoding == Encoding::ImplicitLittle {
+        implicit::check(&data_set)?;
+    }
     meta::write(&data_set, source.transfer_syntax, out)?;
     prepare(&mut data_set, source, &pixels);
     encoding.run(out, |out, order| {

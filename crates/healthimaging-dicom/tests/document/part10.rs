@@ -410,6 +410,26 @@ fn an_over_long_value_of_a_short_vr_is_written_as_un() {
 }
 
 #[test]
+fn implicit_vr_is_refused_where_it_would_hide_a_sequence() {
+    let items = Value::Items(vec![DataSet::default()]);
+    for (tag, vr, value) in [
+        (
+            tags::PERTINENT_RESOURCES_SEQUENCE,
+            VR::US,
+            Value::Unsigned(vec![16]),
+        ),
+        (tags::STUDY_DESCRIPTION, VR::SQ, items),
+    ] {
+        let number = u32::from(tag.group()) << 16 | u32::from(tag.element());
+        let document = document_with(number, vr, value.clone());
+        let error = write(&document, IMPLICIT, PixelSource::None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotAcceptable);
+        let explicit = write(&document, EXPLICIT, PixelSource::None).unwrap();
+        assert_eq!(data_set_of(&explicit).value(tag), Some(&value));
+    }
+}
+
+#[test]
 fn identity_in_the_file_meta_information_follows_an_update() {
     let mut document = document(&[SOP]);
     let series = document.series.get_mut(SERIES).unwrap();

@@ -1,0 +1,34 @@
+//! What implicit VR cannot say (`PS3.5 §A.1`).
+
+use dicom_core::VR;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_dictionary_std::StandardDataDictionary;
+use healthimaging::{Error, ErrorKind, Result};
+
+use crate::data_set::{DataSet, Value};
+
+/// Refuses a sequence where the dictionary has none, and a value where it has one: readers go by the
+/// dictionary, and would lose their way in the file.
+pub(super) fn check(data_set: &DataSet) -> Result<()> {
+    for (tag, element) in &data_set.elements {
+        let entry = StandardDataDictionary.by_tag(*tag);
+        let read_as = entry.map_or(VR::UN, |entry| entry.vr().relaxed());
+        let fits = match &element.value {
+            Value::Items(items) => {
+                items.iter().try_for_each(check)?;
+                items.is_empty() || matches!(read_as, VR::SQ | VR::UN)
+            }
+            Value::Empty => true,
+            _ => read_as != VR::SQ,
+        };
+        if !fits {
+            let message = format!(
+                "{tag} has VR {} here and {read_as} in the standard, which implicit VR cannot say; \
+                 ask for another transfer syntax",
+                element.vr
+            );
+            return Err(Error::new(ErrorKind::NotAcceptable, message));
+        }
+    }
+    Ok(())
+}
