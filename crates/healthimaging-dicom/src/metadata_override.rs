@@ -1,8 +1,6 @@
 //! Metadata that an import job puts in place of what the files say: the DICOM JSON Model
 //! (`PS3.18 Annex F`), read.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dicom_core::{Tag, VR};
@@ -12,112 +10,112 @@ use serde_json::{Map, Value as Json};
 
 use crate::data_set::{DataSet, Element, Value};
 use crate::document::dictionary;
-use crate::document::implied::{Context, implied_vr};
-use crate::document::index::trimmed;
 use crate::document::rebuild::plain_value;
-use crate::document::split::is_pixel_data;
 
-const IDENTIFIERS: [Tag; 3] = [
+/// UIDs, which stay.
+const UIDS: [Tag; 4] = [
+    tags::SOP_CLASS_UID,
+    tags::SOP_INSTANCE_UID,
     tags::STUDY_INSTANCE_UID,
     tags::SERIES_INSTANCE_UID,
-    tags::SOP_INSTANCE_UID,
 ];
 
-/// A file of `dicomJsonMetadataImportConfiguration`: values that replace those of the instances they
-/// are meant for.
+/// A file of `dicomJsonMetadataImportConfiguration`: values that replace those of instances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataOverride {
+    /// One, or one an instance, which then names its SOP Instance UID.
     data_sets: Vec<DataSet>,
 }
 
 impl MetadataOverride {
-    /// Reads one data set, or an array of them. Group 0002 and values that are only named by a
-    /// `BulkDataURI` are passed over.
+    /// Reads one data set, or an array of them. Group lengths are passed over.
     ///
-    /// Errors, all `Validation`: not JSON; not the DICOM JSON Model; a value that does not fit its VR;
-    /// pixel data.
+    /// Errors, all `Validation` and without values: not JSON; not the DICOM JSON Model; a value that does
+    /// not fit its VR; one that is only named by a `BulkDataURI`; group 0002, pixel data, or what describes
+    /// it.
     pub fn parse(json: &[u8]) -> Result<Self> {
         let parsed: Json = serde_json::from_slice(json).map_err(|error| {
             // The reader's own words may quote the file.
             let (line, column) = (error.line(), error.column());
-            refused(&format!("it is not JSON: see line {line}, column {column}"))
+            refused(&format!("is not JSON: see line {line}, column {column}"))
         })?;
-        let objects = match parsed {
-            Json::Array(objects) => objects,
-            one => vec![one],
+        let data_sets = match &parsed {
+            Json::Array(objects) => objects.iter().map(without_pixels).collect::<Result<_>>()?,
+            one => vec![without_pixels(one)?],
         };
-        let data_sets = objects.iter().map(data_set).collect::<Result<_>>()?;
         Ok(Self { data_sets })
     }
 
-    /// Replaces what the file says, in the order of the data sets. One that names a study, series or
-    /// instance is for that alone; these UIDs themselves never change.
-    pub fn apply(&self, instance: &mut DataSet) {
-        for data_set in &self.data_sets {
-            if !IDENTIFIERS
-                .iter()
-                .all(|tag| agrees(data_set, instance, *tag))
-            {
+    /// Replaces what the file says, in the order of the data sets. One that names a SOP Instance UID is for
+    /// that instance alone. `Validation` when it would change a UID of study, series, class or instance.
+    pub fn apply(&self, instance: &mut DataSet) -> Result<()> {
+        for values in &self.data_sets {
+            let named = values.text(tags::SOP_INSTANCE_UID);
+            if named.is_some() && named != instance.text(tags::SOP_INSTANCE_UID) {
                 continue;
             }
-            for (tag, element) in &data_set.elements {
-                if !IDENTIFIERS.contains(tag) {
-                    instance.elements.insert(*tag, element.clone());
+            for (tag, element) in &values.elements {
+                if UIDS.contains(tag) {
+                    if values.text(*tag) != instance.text(*tag) {
+                        let message = "the metadata that overrides the file's would change a UID";
+                        return Err(Error::validation(message));
+                    }
+                    continue;
                 }
+                instance.elements.insert(*tag, element.clone());
             }
         }
+        Ok(())
     }
 }
 
-fn agrees(wanted: &DataSet, instance: &DataSet, tag: Tag) -> bool {
-    match (uid(wanted, tag), uid(instance, tag)) {
-        (Some(wanted), found) => found == Some(wanted),
-        (None, _) => true,
-    }
-}
-
-fn uid(data_set: &DataSet, tag: Tag) -> Option<&str> {
-    match &data_set.elements.get(&tag)?.value {
-        Value::Text(text) => Some(trimmed(text)),
-        _ => None,
+fn without_pixels(object: &Json) -> Result<DataSet> {
+    let values = data_set(object)?;
+    let describes_pixels = |tag: &&Tag| {
+        matches!(tag.group(), 0x0002 | 0x7FE0)
+            || (tag.group() == 0x0028 && (0x0002..=0x0103).contains(&tag.element()))
+    };
+    match values.elements.keys().find(describes_pixels) {
+        Some(tag) => Err(refused(&format!(
+            "may not change {tag}, which describes the pixels or the file"
+        ))),
+        None => Ok(values),
     }
 }
 
 fn data_set(object: &Json) -> Result<DataSet> {
     let object = object
         .as_object()
-        .ok_or_else(|| refused("a data set must be a JSON object"))?;
-    let mut elements = BTreeMap::new();
+        .ok_or_else(|| refused("is not in the DICOM JSON Model: a data set is an object"))?;
+    let mut read = DataSet::default();
     for (key, attribute) in object {
         let tag = dictionary::tag(key).filter(|tag| dictionary::hex(*tag) == key.to_uppercase());
-        let tag = tag.ok_or_else(|| refused("keys must be tags of eight hexadecimal digits"))?;
-        if is_pixel_data(tag) {
-            return Err(refused("pixel data cannot be replaced"));
-        }
-        let is_named_only = attribute.get("BulkDataURI").is_some();
-        if tag.group() == 0x0002 || is_named_only {
+        let tag =
+            tag.ok_or_else(|| refused("has a key that is not a tag of eight hexadecimal digits"))?;
+        if tag.element() == 0 {
             continue;
         }
         let attribute = attribute.as_object();
-        let element = attribute.and_then(|attribute| element(tag, attribute).transpose());
+        if attribute.is_some_and(|attribute| attribute.contains_key("BulkDataURI")) {
+            return Err(refused("names bulk data, which is not supported"));
+        }
+        let element = attribute.and_then(|attribute| element(attribute).transpose());
         let element = element.unwrap_or_else(|| {
             Err(refused(&format!(
-                "{key} has no VR, or a value that does not fit it"
+                "has no VR of {tag}, or a value that does not fit it"
             )))
         })?;
-        elements.insert(tag, element);
+        read.elements.insert(tag, element);
     }
-    Ok(DataSet { elements })
+    Ok(read)
 }
 
 /// `None` when VR and value do not go together; an error when something inside it is wrong.
-fn element(tag: Tag, attribute: &Map<String, Json>) -> Result<Option<Element>> {
-    let told = attribute.get("vr").and_then(Json::as_str);
-    let vr = match told {
-        Some(told) => told.parse::<VR>().ok(),
-        None => dictionary::vr(tag).map(|_| implied_vr(tag, &Json::Null, Context::default())),
+fn element(attribute: &Map<String, Json>) -> Result<Option<Element>> {
+    let vr = attribute.get("vr").and_then(Json::as_str);
+    let Some(vr) = vr.and_then(|vr| vr.parse::<VR>().ok()) else {
+        return Ok(None);
     };
-    let Some(vr) = vr else { return Ok(None) };
     let value = match (attribute.get("InlineBinary"), attribute.get("Value")) {
         (Some(Json::String(binary)), None) if dictionary::is_bytes(vr) => {
             BASE64.decode(binary).ok().map(Value::Bytes)
@@ -160,8 +158,8 @@ fn person_name(value: &Json) -> Option<Json> {
     known.then(|| Json::from(joined.trim_end_matches('=')))
 }
 
-fn refused(why: &str) -> Error {
+fn refused(what: &str) -> Error {
     Error::validation(format!(
-        "the metadata file is not a data set of the DICOM JSON Model: {why}"
+        "a metadata file of the import configuration {what}"
     ))
 }

@@ -10,7 +10,7 @@ use crate::slice::{SERIES, SOP, data_set, document, elements, text};
 fn apply(json: &Json) -> DataSet {
     let mut instance = data_set(elements(SOP));
     let read = MetadataOverride::parse(json.to_string().as_bytes()).unwrap();
-    read.apply(&mut instance);
+    read.apply(&mut instance).unwrap();
     instance
 }
 
@@ -28,7 +28,8 @@ fn replaces_and_adds() {
         "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2"]}}]},
         "00091002": {"vr": "UN", "InlineBinary": "z0x9"},
         "00080008": {"vr": "CS", "Value": ["DERIVED", null, "AXIAL"]},
-        "00280010": {"vr": "US", "Value": [256]},
+        "00181310": {"vr": "US", "Value": [256, 0, 0, 256]},
+        "00100000": {"vr": "UL", "Value": [7]},
     }));
     assert_eq!(value(&changed, 0x0008, 0x0090), &text("^Bob^^Dr.==b"));
     assert_eq!(value(&changed, 0x0010, 0x0030), &Value::Empty);
@@ -38,7 +39,9 @@ fn replaces_and_adds() {
         &Value::Bytes(vec![0xCF, 0x4C, 0x7D])
     );
     assert_eq!(value(&changed, 0x0008, 0x0008), &text("DERIVED\\\\AXIAL"));
-    assert_eq!(value(&changed, 0x0028, 0x0010), &Value::Unsigned(vec![256]));
+    let matrix = Value::Unsigned(vec![256, 0, 0, 256]);
+    assert_eq!(value(&changed, 0x0018, 0x1310), &matrix);
+    assert!(!changed.elements.contains_key(&Tag(0x0010, 0x0000)));
     let item = data_set([(0x0008_1155, VR::UI, text("1.2"))]);
     assert_eq!(value(&changed, 0x0008, 0x1140), &Value::Items(vec![item]));
     assert_eq!(value(&changed, 0x0010, 0x0010), &text("DOE^JANE"));
@@ -50,16 +53,33 @@ fn is_for_the_instance_that_it_names() {
     let changed = apply(&json!([of(SOP, "M"), of("2.25.404", "O")]));
     assert_eq!(value(&changed, 0x0010, 0x0040), &text("M"));
     assert_eq!(value(&changed, 0x0008, 0x0018), &text(SOP));
-    let other =
-        apply(&json!({"0020000D": {"vr": "UI", "Value": ["2.25.404"]}, "00100040": {"vr": "CS"}}));
-    assert_eq!(value(&other, 0x0010, 0x0040), &text("F"));
+}
+
+#[test]
+fn changes_no_uid() {
+    for (tag, uid) in [
+        ("0020000D", json!(["2.25.404"])),
+        ("0020000E", json!([])),
+        ("00080016", json!(["2.25.404"])),
+    ] {
+        let changes = json!({tag: {"vr": "UI", "Value": uid}}).to_string();
+        let changes = MetadataOverride::parse(changes.as_bytes()).unwrap();
+        let error = changes.apply(&mut data_set(elements(SOP))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation, "{tag}");
+    }
 }
 
 #[test]
 fn takes_what_dicomweb_gives() {
     let document = document(&[SOP]);
     let model = InstanceJson::of(&document, SERIES, SOP, &|_| String::new()).unwrap();
-    let changed = apply(&serde_json::to_value(model).unwrap());
+    let mut model = serde_json::to_value(model).unwrap();
+    // What describes the file and the pixels may not be replaced.
+    model
+        .as_object_mut()
+        .unwrap()
+        .retain(|tag, _| !tag.starts_with("0002") && !tag.starts_with("0028"));
+    let changed = apply(&model);
     // DS and IS come back as numbers, so their padding goes; the rest is the same.
     let original = data_set(elements(SOP));
     assert_eq!(changed.elements.len(), original.elements.len());
@@ -83,11 +103,15 @@ fn refuses_what_is_not_the_model() {
         r#"{"00100010":{"vr":"QQ"}}"#,
         r#"{"00100010":{"vr":"PN","Value":["DOE^JANE"]}}"#,
         r#"{"00100010":{"vr":"PN","Value":[{"Alphabet":"A"}]}}"#,
-        r#"{"00280010":{"vr":"US","Value":[70000]}}"#,
-        r#"{"00280010":{"vr":"US","Value":"7"}}"#,
+        r#"{"00181310":{"vr":"US","Value":[70000]}}"#,
+        r#"{"00181310":{"vr":"US","Value":"7"}}"#,
         r#"{"00091002":{"vr":"UN","InlineBinary":"?"}}"#,
         r#"{"00091002":{"Value":[1]}}"#,
         r#"{"00081140":{"vr":"SQ","Value":[{"00081155":{"vr":"US","Value":["x"]}}]}}"#,
+        r#"{"00181310":{"vr":"US","InlineBinary":"AAAA"}}"#,
+        r#"{"00091002":{"vr":"UN","BulkDataURI":"http://x"}}"#,
+        r#"{"00020010":{"vr":"UI","Value":["1.2.840.10008.1.2"]}}"#,
+        r#"{"00280010":{"vr":"US","Value":[256]}}"#,
         r#"{"7FE00010":{"vr":"OW","InlineBinary":"AAAA"}}"#,
     ] {
         let error = MetadataOverride::parse(bad.as_bytes()).unwrap_err();

@@ -76,7 +76,7 @@ impl From<FrameError> for Refusal {
     }
 }
 
-/// For objects that cannot be opened.
+/// For objects that cannot be opened, and what an override refuses.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let exception = match error.kind() {
