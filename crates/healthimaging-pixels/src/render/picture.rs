@@ -1,7 +1,8 @@
 //! A picture: made smaller, and written as PNG or JPEG.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::Window;
 use crate::error::CodecError;
@@ -110,26 +111,36 @@ impl Picture {
         if longest == 0 {
             return Err(CodecError::Shape("a picture needs a size".to_owned()));
         }
-        let pixel = match self.channels {
-            Channels::Grey => PixelType::U8,
-            Channels::Rgb => PixelType::U8x3,
+        let size = (rows, columns);
+        let samples = match self.channels {
+            Channels::Grey => self.resized::<U8>(size)?,
+            Channels::Rgb => self.resized::<U8x3>(size)?,
         };
-        let failed = |error: &dyn std::fmt::Display| {
-            CodecError::Shape(format!("the picture could not be made smaller: {error}"))
-        };
-        let source = ImageRef::new(self.columns, self.rows, &self.samples, pixel)
-            .map_err(|error| failed(&error))?;
-        let mut target = Image::new(columns, rows, pixel);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .map_err(|error| failed(&error))?;
         Ok(Self {
             rows,
             columns,
-            samples: target.into_vec(),
+            samples,
             ..self
         })
+    }
+
+    /// Samples of a picture of other rows and columns. Typed: the library's untyped images bring code for
+    /// every kind of pixel, which is slow to build.
+    fn resized<P: PixelTrait>(&self, (rows, columns): (u32, u32)) -> Result<Vec<u8>, CodecError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            CodecError::Shape(format!("the picture could not be made smaller: {error}"))
+        };
+        let source = TypedImageRef::<P>::from_buffer(self.columns, self.rows, &self.samples)
+            .map_err(|error| failed(&error))?;
+        let mut samples = vec![0; rows as usize * columns as usize * P::size()];
+        let mut target = TypedImage::<P>::from_buffer(columns, rows, &mut samples)
+            .map_err(|error| failed(&error))?;
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+        Resizer::new()
+            .resize_typed(&source, &mut target, &options)
+            .map_err(|error| failed(&error))?;
+        drop(target);
+        Ok(samples)
     }
 
     /// The picture as a file.
