@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use healthimaging_dicom::{Document, dicom_json};
-use healthimaging_fuzz::comes_back;
+use healthimaging_dicom::Document;
+use healthimaging_fuzz::{comes_back, dicom_json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     for (series_uid, series) in &document.series {
         for sop_uid in series.instances.keys() {
             let _ = document.data_set(series_uid, sop_uid);
-            let _ = dicom_json(&document, series_uid, sop_uid, &|_| String::new());
+            dicom_json(&document, series_uid, sop_uid);
         }
     }
     comes_back(&document);

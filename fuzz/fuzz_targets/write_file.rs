@@ -4,9 +4,9 @@
 use std::io::Cursor;
 
 use healthimaging_dicom::{
-    InstanceToWrite, PixelOverrides, PixelSource, ReadLimits, dicom_json, read_part10, write_part10,
+    InstanceToWrite, PixelOverrides, PixelSource, ReadLimits, read_part10, write_part10,
 };
-use healthimaging_fuzz::{document_of, json};
+use healthimaging_fuzz::{dicom_json, document_of, json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     let Some(sop_uid) = series.instances.keys().next() else {
         return;
     };
-    let _ = dicom_json(&document, series_uid, sop_uid, &|_| String::new());
+    dicom_json(&document, series_uid, sop_uid);
     for transfer_syntax in ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"] {
         let source = InstanceToWrite {
             document: &document,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
-use healthimaging_dicom::{ApartValue, Document, Part10, ReadLimits, read_part10};
+use healthimaging_dicom::{ApartValue, Document, InstanceJson, Part10, ReadLimits, read_part10};
 use healthimaging_phantoms::Phantom;
 use healthimaging_pixels::{FrameShape, PixelRepresentation, Planar, SourceFrame, decode};
 
@@ -88,6 +88,13 @@ pub fn json(document: &Document) -> Vec<u8> {
             &ImageSetId::try_from("0".repeat(32)).unwrap(),
         )
         .unwrap()
+}
+
+/// Writes the metadata of an instance as DICOMweb sends it, where the document holds it.
+pub fn dicom_json(document: &Document, series_uid: &str, sop_uid: &str) {
+    if let Ok(model) = InstanceJson::of(document, series_uid, sop_uid, &|_| String::new()) {
+        serde_json::to_vec(&model).unwrap();
+    }
 }
 
 /// The document comes back as it was, with what its JSON cannot say.
