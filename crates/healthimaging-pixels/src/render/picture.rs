@@ -111,10 +111,10 @@ impl Picture {
         if longest == 0 {
             return Err(CodecError::Shape("a picture needs a size".to_owned()));
         }
-        let size = (rows, columns);
+        let extent = (rows, columns);
         let samples = match self.channels {
-            Channels::Grey => self.resized::<U8>(size)?,
-            Channels::Rgb => self.resized::<U8x3>(size)?,
+            Channels::Grey => self.resized::<U8>(extent)?,
+            Channels::Rgb => self.resized::<U8x3>(extent)?,
         };
         Ok(Self {
             rows,

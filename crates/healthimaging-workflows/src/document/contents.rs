@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use healthimaging::{Error, ErrorKind, Result};
 
-use super::Object;
+use super::{Object, beside_others};
 
 /// What an image set holds. What is missing in the document is empty here.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -55,11 +55,12 @@ pub struct InstanceContents {
 }
 
 impl Contents {
-    /// Reads them out of a document; a large one takes a while, so it is read beside other calls.
+    /// Reads them out of a document.
     pub async fn read(text: Vec<u8>) -> Result<Self> {
-        tokio::task::spawn_blocking(move || serde_json::from_slice(&text).map_err(malformed))
-            .await
-            .map_err(|error| Error::internal("reading the metadata failed", error))?
+        beside_others(text.len(), move || {
+            serde_json::from_slice(&text).map_err(malformed)
+        })
+        .await
     }
 
     /// The contents of a document that was read whole.

@@ -25,6 +25,12 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// Documents that are fetched at once.
 pub(crate) const FETCHED_AT_ONCE: usize = 48;
 
+/// What is worth another thread, in bytes of JSON: with less, waking it takes as long as the work.
+const QUICK: usize = 1 << 20;
+
+/// How many times smaller a document is while it is packed, at least.
+const PACKED: usize = 8;
+
 /// A JSON object.
 type Object = Map<String, Value>;
 
@@ -62,11 +68,21 @@ impl Packed {
         if !self.is_gzip {
             return Ok(self.bytes.to_vec());
         }
-        // Unpacking a large document would hold up other calls.
-        tokio::task::spawn_blocking(move || unpack(&self.bytes))
-            .await
-            .map_err(|error| Error::internal("unpacking the metadata failed", error))?
+        beside_others(self.bytes.len() * PACKED, move || unpack(&self.bytes)).await
     }
+}
+
+/// Does work on so many bytes of JSON; much of it would hold up other calls, and is done beside them.
+async fn beside_others<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if bytes <= QUICK {
+        return work();
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("reading the metadata failed", error))?
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
@@ -103,11 +119,9 @@ pub async fn contents(
     Contents::read(packed.unpacked().await?).await
 }
 
-/// Reads a document; a large one takes a while, so it is read beside the other calls.
+/// Reads a document.
 pub async fn parse(text: Vec<u8>) -> Result<Object> {
-    tokio::task::spawn_blocking(move || read(&text))
-        .await
-        .map_err(|error| Error::internal("reading the metadata failed", error))?
+    beside_others(text.len(), move || read(&text)).await
 }
 
 fn read(text: &[u8]) -> Result<Object> {
