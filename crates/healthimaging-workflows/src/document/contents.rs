@@ -119,7 +119,7 @@ fn text<'a>(attributes: &'a Object, keyword: &str) -> Option<&'a str> {
 }
 
 fn malformed(error: serde_json::Error) -> Error {
-    let message = "the metadata is not that of an image set";
+    let message = "the metadata is not a JSON object that describes an image set";
     Error::new(ErrorKind::Service, message).with_source(error)
 }
 
