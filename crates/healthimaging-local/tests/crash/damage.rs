@@ -233,12 +233,12 @@ async fn swapped_packs_are_found() {
     let template = Template::new().await;
     let folder = template.copy();
     let packs = files(&folder.path().join("store/packs"));
-    let (first, second) = (
-        std::fs::read(&packs[0]).unwrap(),
-        std::fs::read(&packs[1]).unwrap(),
-    );
-    std::fs::write(&packs[0], second).unwrap();
-    std::fs::write(&packs[1], first).unwrap();
+    let content = |pack: &PathBuf| std::fs::read(pack).unwrap();
+    let first = content(&packs[0]);
+    // That of a copied image set may be the same file.
+    let other = packs.iter().find(|pack| content(pack) != first).unwrap();
+    std::fs::write(&packs[0], content(other)).unwrap();
+    std::fs::write(other, first).unwrap();
     let store = LocalStore::open(idle(folder.path())).await.unwrap();
     let report = store.verify(|_| {}).await.unwrap();
     assert!(report.damaged.len() > 1, "{report:?}");
