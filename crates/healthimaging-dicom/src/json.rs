@@ -60,14 +60,6 @@ impl<'a> InstanceJson<'a> {
             let (vr, value) = (VR::US, Value::Unsigned(vec![u64::from(reason)]));
             elements.insert(tags::WARNING_REASON, Element { vr, value });
         }
-        // JSON is UTF-8, whatever the file was in.
-        let charset = elements.get_mut(&tags::SPECIFIC_CHARACTER_SET);
-        if let Some(Element { vr, value }) = charset {
-            *vr = VR::CS;
-            if *value != Value::Empty {
-                *value = Value::Text("ISO_IR 192".to_owned());
-            }
-        }
         let of = Source { instance, bulk };
         Ok(Self { data_set, of })
     }
@@ -150,6 +142,16 @@ impl Serialize for DataSetJson<'_> {
         let elements = &self.data_set.elements;
         let mut attributes = serializer.serialize_map(Some(elements.len()))?;
         for (tag, element) in elements {
+            if *tag == tags::SPECIFIC_CHARACTER_SET {
+                // JSON is UTF-8, whatever the file or the item was in.
+                let is_empty = element.value == Value::Empty;
+                let shown = TextAttribute {
+                    vr: VR::CS,
+                    text: if is_empty { "" } else { "ISO_IR 192" },
+                };
+                attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
+                continue;
+            }
             let shown = ElementJson {
                 element,
                 of: self.of,

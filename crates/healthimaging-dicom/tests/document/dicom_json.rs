@@ -1,8 +1,8 @@
 //! DICOM JSON by the examples and tables of `PS3.18 Annex F`.
 
-use dicom_core::VR;
+use dicom_core::{Tag, VR};
 use healthimaging::ImageFrameId;
-use healthimaging_dicom::{ApartValue, Document, InstanceJson, Value};
+use healthimaging_dicom::{ApartValue, DataSet, Document, Element, InstanceJson, Value};
 use serde_json::{Value as Json, json};
 
 use crate::slice::{SERIES, SOP, document_with, text};
@@ -146,4 +146,17 @@ fn of_group_2_only_the_stored_transfer_syntax() {
     let keys: Vec<_> = shown.keys().collect();
     assert!(keys.is_sorted());
     assert!(InstanceJson::of(&document, SERIES, "2.25.0", &|_| String::new()).is_err());
+}
+
+#[test]
+fn text_of_items_is_utf_8_too() {
+    let mut item = DataSet::default();
+    let (vr, value) = (VR::CS, text("ISO_IR 100"));
+    item.elements
+        .insert(Tag(0x0008, 0x0005), Element { vr, value });
+    let shown = element(0x0040_A730, VR::SQ, Value::Items(vec![item]));
+    assert_eq!(
+        shown["Value"][0]["00080005"],
+        json!({"vr": "CS", "Value": ["ISO_IR 192"]})
+    );
 }
