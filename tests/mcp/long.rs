@@ -72,16 +72,20 @@ impl Talk {
         }
     }
 
-    /// Calls a tool: its answer, and what progress was told until then.
+    /// Calls a tool: its answer, and what progress of it was told until then.
+    /// A call that was sent before and still runs may tell its own meanwhile.
     async fn call(&mut self, tool: &str, arguments: Value) -> (Value, Vec<f64>) {
         let id = self.send(tool, &arguments).await;
         let mut told = Vec::new();
         loop {
             let mut message = self.wire.next().await;
             if message["method"] == "notifications/progress" {
-                assert_eq!(message["params"]["progressToken"], id, "{message}");
                 assert!(message["params"]["message"].is_string(), "{message}");
-                told.push(message["params"]["progress"].as_f64().unwrap());
+                let of = message["params"]["progressToken"].as_u64().unwrap();
+                assert!(of <= u64::from(id), "{message}");
+                if of == u64::from(id) {
+                    told.push(message["params"]["progress"].as_f64().unwrap());
+                }
             } else if message["id"] == id {
                 return (message["result"].take(), told);
             }
