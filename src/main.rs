@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod decoding;
 mod logging;
+mod streams;
 mod terminal;
 
 use std::process::ExitCode;

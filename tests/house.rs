@@ -71,7 +71,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("png", "healthimaging-pixels"),
     ("openjpeg-sys", "healthimaging-pixels"),
     ("turbojpeg-sys", "healthimaging-pixels"),
-    ("rustix", "healthimaging-sandbox"),
     ("seccompiler", "healthimaging-sandbox"),
     ("clap", "healthimaging-mcp-server"),
     ("anyhow", "healthimaging-mcp-server"),

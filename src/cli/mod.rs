@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, Options, Usual, log_level};
 use crate::{logging, terminal};
@@ -92,7 +92,12 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         _ => Usual::Local,
     };
     let config = Config::resolve(cli.options, usual)?;
-    let runtime = Runtime::new().context("the async runtime does not start")?;
+    let runtime = match command {
+        // One client is waited for; handing its calls from thread to thread takes longer than most of them.
+        Command::Stdio => Builder::new_current_thread().enable_all().build(),
+        _ => Runtime::new(),
+    }
+    .context("the async runtime does not start")?;
     let outcome = runtime.block_on(async {
         match command {
             Command::Stdio => stdio::run(&config).await,

@@ -9,6 +9,7 @@ mod held;
 mod help;
 mod long;
 mod plain;
+mod streams;
 mod transcript;
 mod wire;
 mod work;

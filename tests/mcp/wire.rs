@@ -70,16 +70,7 @@ impl Wire {
     }
 
     pub(crate) async fn initialize(&mut self) -> Value {
-        let answer = self
-            .ask(json!({
-                "jsonrpc": "2.0", "id": 0, "method": "initialize",
-                "params": {
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {},
-                    "clientInfo": { "name": "test", "version": "1" }
-                }
-            }))
-            .await;
+        let answer = self.ask(initialize()).await;
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         self.send(&ready.to_string()).await;
         answer
@@ -91,6 +82,16 @@ impl Wire {
         let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         assert!(status.success(), "{status}");
     }
+}
+
+/// What a client of the old era says first.
+pub(crate) fn initialize() -> Value {
+    let params = json!({
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" }
+    });
+    request(0, "initialize", &params)
 }
 
 pub(crate) fn request(id: u32, method: &str, params: &Value) -> Value {
@@ -202,4 +203,29 @@ async fn a_read_only_server_offers_and_does_nothing_but_reading() {
         json!({ "datastore_summaries": [] })
     );
     wire.hang_up().await;
+}
+
+/// As a shell does: `... | healthimaging-mcp-server`.
+#[tokio::test]
+async fn a_client_that_hung_up_is_answered() {
+    let mut wire = Wire::open(&[]);
+    wire.initialize().await;
+    // It tells progress, and that the list of resources changed.
+    let params = json!({
+        "name": "create_datastore",
+        "arguments": { "datastore_name": "ward", "wait_seconds": 60 },
+        "_meta": { "progressToken": 1 }
+    });
+    wire.send(&request(1, "tools/call", &params).to_string())
+        .await;
+    drop(wire.input);
+    loop {
+        let line = timeout(PATIENCE, wire.output.next_line()).await.unwrap();
+        let line = line.unwrap().expect("it is answered before the end");
+        let message: Value = serde_json::from_str(&line).unwrap();
+        if message["id"] == 1 {
+            assert_eq!(message["result"]["isError"], false, "{message}");
+            break;
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Face: the tools and resources of the Model Context Protocol.
 //!
-//! A [`Server`] offers the tools over any back end; [`serve_stdio`] and [`http_service`] put it behind
+//! A [`Server`] offers the tools over any back end; [`serve`] and [`http_service`] put it behind
 //! the protocol, [`Server::call`] calls a tool without one. This crate alone knows the protocol.
 
 mod arguments;
+mod base64_text;
 mod changed;
 mod client;
 mod confirm;
@@ -32,4 +33,4 @@ pub use server::{Offer, Server, ServerOptions};
 pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, Subject, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;
-pub use transport::{HttpOptions, http_service, serve, serve_stdio};
+pub use transport::{HttpOptions, http_service, serve};

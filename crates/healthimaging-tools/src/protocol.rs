@@ -1,11 +1,10 @@
 //! The server behind the Model Context Protocol, in both eras: with `initialize`, and without.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
     CompleteResult, ContentBlock, DiscoverResult, ElicitRequest, ElicitRequestParams, ElicitResult,
@@ -15,14 +14,16 @@ use rmcp::model::{
     ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, Resource, ServerCapabilities,
     ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
 };
-use rmcp::service::{Peer, RequestContext, SubscriptionContext};
+use rmcp::service::{Peer, RequestContext, ServiceError, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 
 use healthimaging::{Error, ErrorKind, Result};
 
+use crate::base64_text;
 use crate::confirm::{Ask, Consent, Round};
 use crate::context::{Caller, PATIENCE, Progress};
 use crate::failure::error_document;
@@ -113,6 +114,7 @@ impl ServerHandler for Handler {
                 Arc::new(ToldProgress {
                     peer: context.peer.clone(),
                     token,
+                    is_heard: AtomicBool::new(true),
                 }) as Arc<dyn Progress>
             }),
             cancelled: context.ct.clone(),
@@ -122,8 +124,7 @@ impl ServerHandler for Handler {
         let arguments = request.arguments.unwrap_or_default();
         let outcome = self.server.dispatch(tool, arguments, consent, caller).await;
         if changes.try_recv().is_ok() && !is_modern(&context) {
-            // A client that is gone needs no news.
-            let _ = context.peer.notify_resource_list_changed().await;
+            told(context.peer.notify_resource_list_changed(), HEARD_WITHIN).await;
         }
         match outcome {
             Ok(Outcome::Answer(answer)) => Ok(success(answer).into()),
@@ -229,7 +230,7 @@ fn success(answer: Answer) -> CallToolResult {
         answer
             .images
             .into_iter()
-            .map(|image| ContentBlock::image(STANDARD.encode(&image.data), image.media_type)),
+            .map(|image| ContentBlock::image(base64_text::encoded(&image.data), image.media_type)),
     );
     content.extend(answer.links.into_iter().map(|link| {
         let resource = Resource::new(link.uri, link.name)
@@ -349,10 +350,23 @@ impl Ask for Elicitation {
     }
 }
 
+/// How long the client may take to hear a notification. One that has said its last word hears none, but
+/// still awaits the answer to what it asked.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether the client heard a notification in time.
+async fn told(
+    notification: impl Future<Output = Result<(), ServiceError>>,
+    within: Duration,
+) -> bool {
+    matches!(timeout(within, notification).await, Ok(Ok(())))
+}
+
 /// Tells the client how far a call is.
 struct ToldProgress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
+    is_heard: AtomicBool,
 }
 
 #[async_trait]
@@ -361,7 +375,12 @@ impl Progress for ToldProgress {
         let mut news =
             ProgressNotificationParam::new(self.token.clone(), done).with_message(message);
         news.total = total;
-        // A client that is gone needs no news.
-        let _ = self.peer.notify_progress(news).await;
+        // The work is not held up again by a client that did not hear.
+        let within = match self.is_heard.load(Ordering::Relaxed) {
+            true => HEARD_WITHIN,
+            false => Duration::ZERO,
+        };
+        let is_heard = told(self.peer.notify_progress(news), within).await;
+        self.is_heard.store(is_heard, Ordering::Relaxed);
     }
 }

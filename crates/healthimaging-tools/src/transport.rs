@@ -1,4 +1,4 @@
-//! The server on its two transports: stdio and Streamable HTTP.
+//! The server on its two transports: a pair of streams, such as stdin and stdout, and Streamable HTTP.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -21,14 +21,6 @@ use healthimaging::{Error, Result};
 
 use crate::protocol::Handler;
 use crate::server::Server;
-
-/// Serves one client on standard input and output, until it hangs up.
-///
-/// Standard output belongs to the protocol: nothing else may write to it.
-pub async fn serve_stdio(server: Server) -> Result<()> {
-    let (input, output) = rmcp::transport::stdio();
-    serve(server, input, output).await
-}
 
 /// Serves one client on any pair of streams, until it hangs up.
 pub async fn serve<R, W>(server: Server, input: R, output: W) -> Result<()>

@@ -230,7 +230,10 @@ impl Trial {
         let (sender, answers) = mpsc::channel();
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
-                let answer = line.strip_prefix(ANSWER).map(|rest| rest.trim().to_owned());
+                // With one thread the harness begins the line, and does not end it.
+                let answer = line
+                    .split_once(ANSWER)
+                    .map(|(_, rest)| rest.trim().to_owned());
                 if answer.is_some_and(|answer| sender.send(answer).is_err()) {
                     break;
                 }

@@ -139,8 +139,8 @@ async fn instances(
         image_set_id: image_set_id.clone(),
         version_id: None,
     };
-    let text = document::fetch(service, request).await?;
-    let mut whole = document::parse(text).await?;
+    let document = document::fetch(service, request).await?;
+    let mut whole = document.object().await?;
     let series = taken(taken(whole.remove("Study")).remove("Series"));
     Ok(series.into_iter().flat_map(|(_, one)| {
         let mut one = taken(Some(one));

@@ -4,8 +4,6 @@ mod complete;
 mod count;
 mod place;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -22,6 +20,7 @@ use healthimaging::model::{
 use healthimaging::{Error, ErrorKind, HealthImaging, NextToken, Page, Result, sweep};
 use healthimaging_workflows::document;
 
+use crate::base64_text;
 use crate::failure::error_document;
 use crate::picture::{self, Which};
 use crate::server::Server;
@@ -127,7 +126,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
             ResourceContents::text(visible::shown_document(text), uri).with_mime_type(JSON)
         }
         Ok(Contents::Bytes(bytes, media_type)) => {
-            ResourceContents::blob(STANDARD.encode(bytes), uri).with_mime_type(media_type)
+            ResourceContents::blob(base64_text::encoded(&bytes), uri).with_mime_type(media_type)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
         Err(error) => return Err(protocol_error(&error)),
@@ -175,9 +174,9 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
                 image_set_id,
                 version_id,
             };
-            let text = document::fetch(service, request).await?;
-            return String::from_utf8(text)
-                .map(Contents::Json)
+            let document = document::fetch(service, request).await?;
+            return std::str::from_utf8(document.text())
+                .map(|text| Contents::Json(text.to_owned()))
                 .map_err(|error| Error::internal("the metadata is not UTF-8", error));
         }
         Place::Frame(datastore_id, image_set_id, frame) => {

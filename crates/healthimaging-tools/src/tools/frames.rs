@@ -2,8 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +9,7 @@ use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid};
 use healthimaging_pixels::{PictureFormat, WindowFunction};
 
 use crate::arguments::PictureSize;
+use crate::base64_text;
 use crate::context::Context;
 use crate::picture::{self, Contrast, Drawn, Located, Which, Wish};
 use crate::tool::{Effect, Image, Reply, Tool};
@@ -121,7 +120,7 @@ impl Tool for GetImageFrame {
         );
         let output = Frame {
             image_frame_id: id,
-            image_frame_blob: Some(STANDARD.encode(&stored.bytes)),
+            image_frame_blob: Some(base64_text::encoded(&stored.bytes)),
             content_type: stored.content_type,
             size_bytes: size,
             picture: None,

@@ -1,13 +1,17 @@
 //! The metadata of an image set, as JSON that a model can read.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use healthimaging::model::GetImageSetMetadataRequest;
-use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid, VersionId};
+use healthimaging::{DatastoreId, ImageSetId, Result, Uid, VersionId};
 
-use healthimaging_workflows::document::{self, Attribute, Contents, Level, Outline, Part};
+use healthimaging_workflows::document::{
+    self, Attribute, Contents, Document, Level, Outline, Part,
+};
 
 use crate::context::Context;
 use crate::resources;
@@ -62,8 +66,7 @@ impl Tool for GetImageSetMetadata {
             image_set_id: self.image_set_id.clone(),
             version_id: self.version_id.clone(),
         };
-        let text = document::fetch(context.service(), request).await?;
-        let whole_size = text.len() as u64;
+        let document = document::fetch(context.service(), request).await?;
         let part = Part {
             level: self.level,
             attributes: self.attributes,
@@ -74,7 +77,7 @@ impl Tool for GetImageSetMetadata {
             contents,
             size,
             metadata,
-        } = Shown::of(text, &part).await?;
+        } = Shown::of(&document, part).await?;
         let counts = format!(
             "{} series, {} instances",
             contents.series().len(),
@@ -101,9 +104,9 @@ impl Tool for GetImageSetMetadata {
             ),
             name: "Whole metadata".to_owned(),
             media_type: "application/json",
-            size: whole_size,
+            size: document.text().len() as u64,
         };
-        output.outline = Some(Outline::from(contents));
+        output.outline = Some(Outline::from(&*contents));
         let text = format!(
             "The metadata asked for is {size} bytes, more than the {LONGEST_ANSWER} of an answer, \
              so this is its outline: {counts}. Pick a part with level, attributes, \
@@ -115,7 +118,7 @@ impl Tool for GetImageSetMetadata {
 
 /// What is shown of a document.
 struct Shown {
-    contents: Contents,
+    contents: Arc<Contents>,
     /// Of the part that is asked for, in bytes of JSON.
     size: usize,
     /// That part, unless it is too large.
@@ -123,26 +126,21 @@ struct Shown {
 }
 
 impl Shown {
-    async fn of(text: Vec<u8>, part: &Part) -> Result<Self> {
-        let size = text.len();
+    async fn of(document: &Arc<Document>, part: Part) -> Result<Self> {
+        let size = document.text().len();
         if part.is_whole() && size > LONGEST_ANSWER {
             // An outline needs little of it.
             return Ok(Self {
-                contents: Contents::read(text).await?,
+                contents: document.contents().await?,
                 size,
                 metadata: None,
             });
         }
-        let mut document = document::parse(text).await?;
-        let contents = Contents::of(&document)?;
-        part.cut(&mut document)?;
-        let size = serde_json::to_string(&document)
-            .map_err(|error| Error::internal("the metadata could not be written", error))?
-            .len();
+        let cut = document.cut(part).await?;
         Ok(Self {
-            contents,
-            size,
-            metadata: (size <= LONGEST_ANSWER).then_some(document),
+            contents: cut.contents,
+            size: cut.size,
+            metadata: (cut.size <= LONGEST_ANSWER).then_some(cut.object),
         })
     }
 }

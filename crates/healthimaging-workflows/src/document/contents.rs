@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use healthimaging::{Error, ErrorKind, Result};
 
-use super::{Object, beside_others};
+use super::Object;
 
 /// What an image set holds. What is missing in the document is empty here.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -55,16 +55,13 @@ pub struct InstanceContents {
 }
 
 impl Contents {
-    /// Reads them out of a document.
-    pub async fn read(text: Vec<u8>) -> Result<Self> {
-        beside_others(text.len(), move || {
-            serde_json::from_slice(&text).map_err(malformed)
-        })
-        .await
+    /// Reads them out of the text of a document.
+    pub(super) fn read(text: &[u8]) -> Result<Self> {
+        serde_json::from_slice(text).map_err(malformed)
     }
 
     /// The contents of a document that was read whole.
-    pub fn of(document: &Object) -> Result<Self> {
+    pub(super) fn of(document: &Object) -> Result<Self> {
         Self::deserialize(document).map_err(malformed)
     }
 
@@ -145,8 +142,8 @@ struct SeriesOutline {
     frames: usize,
 }
 
-impl From<Contents> for Outline {
-    fn from(contents: Contents) -> Self {
+impl From<&Contents> for Outline {
+    fn from(contents: &Contents) -> Self {
         let series = contents.study.series.iter();
         Self {
             series: series
@@ -158,8 +155,8 @@ impl From<Contents> for Outline {
                     frames: one.instances.values().map(InstanceContents::frames).sum(),
                 })
                 .collect(),
-            patient: contents.patient.dicom,
-            study: contents.study.dicom,
+            patient: contents.patient.dicom.clone(),
+            study: contents.study.dicom.clone(),
         }
     }
 }

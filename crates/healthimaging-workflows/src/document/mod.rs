@@ -2,9 +2,11 @@
 
 mod attribute;
 mod contents;
+mod lately;
 mod part;
 
 use std::io::Read as _;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -34,12 +36,87 @@ const PACKED: usize = 8;
 /// A JSON object.
 type Object = Map<String, Value>;
 
-/// Fetches and unpacks a document: JSON text.
+/// Fetches a document, and unpacks it unless it is as it was when it was last read.
 pub async fn fetch(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
-) -> Result<Vec<u8>> {
-    Packed::fetch(service, request).await?.unpacked().await
+) -> Result<Arc<Document>> {
+    let packed = Packed::fetch(service, request).await?;
+    if let Some(known) = lately::known(&packed.bytes) {
+        return Ok(known);
+    }
+    let (bytes, size) = (packed.bytes.clone(), packed.bytes.len() * PACKED);
+    let document = Document {
+        packed: bytes,
+        text: beside_others(size, move || packed.unpacked()).await?,
+        contents: OnceLock::new(),
+    };
+    Ok(lately::keep(document))
+}
+
+/// A document that was fetched.
+#[derive(Debug)]
+pub struct Document {
+    /// As it travelled.
+    packed: Bytes,
+    text: Bytes,
+    contents: OnceLock<Arc<Contents>>,
+}
+
+/// A part of a document.
+#[derive(Debug)]
+pub struct Cut {
+    /// What the whole document holds.
+    pub contents: Arc<Contents>,
+    /// The part.
+    pub object: Object,
+    /// Of the part, in bytes of JSON.
+    pub size: usize,
+}
+
+impl Document {
+    /// The whole of it: JSON text.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// What it holds.
+    pub async fn contents(self: &Arc<Self>) -> Result<Arc<Contents>> {
+        if let Some(known) = self.contents.get() {
+            return Ok(Arc::clone(known));
+        }
+        let text = self.text.clone();
+        let contents = beside_others(text.len(), move || Contents::read(&text)).await?;
+        let contents = Arc::new(contents);
+        Ok(Arc::clone(self.contents.get_or_init(|| contents)))
+    }
+
+    /// The whole of it, parsed.
+    pub async fn object(&self) -> Result<Object> {
+        let text = self.text.clone();
+        beside_others(text.len(), move || read(&text)).await
+    }
+
+    /// A part of it.
+    pub async fn cut(self: &Arc<Self>, part: Part) -> Result<Cut> {
+        let document = Arc::clone(self);
+        beside_others(self.text.len(), move || {
+            let mut object = read(&document.text)?;
+            let contents = match document.contents.get() {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Contents::of(&object)?),
+            };
+            part.cut(&mut object)?;
+            let text = serde_json::to_string(&object)
+                .map_err(|error| Error::internal("the metadata could not be written", error))?;
+            Ok(Cut {
+                contents: Arc::clone(document.contents.get_or_init(|| contents)),
+                object,
+                size: text.len(),
+            })
+        })
+        .await
+    }
 }
 
 /// A document as it travels.
@@ -64,11 +141,12 @@ impl Packed {
         })
     }
 
-    async fn unpacked(self) -> Result<Vec<u8>> {
-        if !self.is_gzip {
-            return Ok(self.bytes.to_vec());
+    fn unpacked(self) -> Result<Bytes> {
+        if self.is_gzip {
+            unpack(&self.bytes)
+        } else {
+            Ok(self.bytes)
         }
-        beside_others(self.bytes.len() * PACKED, move || unpack(&self.bytes)).await
     }
 }
 
@@ -80,12 +158,17 @@ async fn beside_others<T: Send + 'static>(
     if bytes <= QUICK {
         return work();
     }
+    apart(work).await
+}
+
+/// Does work on another thread.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Error::internal("reading the metadata failed", error))?
 }
 
-fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+fn unpack(packed: &[u8]) -> Result<Bytes> {
     let mut text = Vec::new();
     GzDecoder::new(packed)
         .take(LONGEST + 1)
@@ -102,7 +185,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
             "the metadata is too large to be read by a tool",
         ));
     }
-    Ok(text)
+    Ok(text.into())
 }
 
 /// Fetches a document and reads what the image set holds.
@@ -116,12 +199,7 @@ pub async fn contents(
     let packed = Packed::fetch(service, request).await?;
     // It is never closed.
     let _room = ROOM.acquire().await;
-    Contents::read(packed.unpacked().await?).await
-}
-
-/// Reads a document.
-pub async fn parse(text: Vec<u8>) -> Result<Object> {
-    beside_others(text.len(), move || read(&text)).await
+    apart(move || Contents::read(&packed.unpacked()?)).await
 }
 
 fn read(text: &[u8]) -> Result<Object> {
