@@ -26,26 +26,28 @@ class Server:
         self.number = 0
 
     def ask(self, method, params):
-        """The result of a request, and the bytes of the answer."""
+        """The milliseconds until the answer is here, before this client takes it apart; its bytes."""
         self.number += 1
-        self._say({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params})
+        request = json.dumps({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params})
+        began = time.perf_counter()
+        self._say(request)
         while line := self.process.stdout.readline():
+            took = (time.perf_counter() - began) * 1000
             answer = json.loads(line)
             if answer.get("id") == self.number:
-                return answer["result"], len(line)
+                assert not answer["result"].get("isError"), answer
+                return took, len(line)
         raise RuntimeError("the server is gone")
 
     def start(self):
         self.ask("initialize", INITIALIZE)
-        self._say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self._say(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
 
     def call(self, name, arguments):
-        result, size = self.ask("tools/call", {"name": name, "arguments": arguments})
-        assert not result.get("isError"), result
-        return result, size
+        return self.ask("tools/call", {"name": name, "arguments": arguments})
 
-    def _say(self, message):
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+    def _say(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
     def close(self):
@@ -60,21 +62,12 @@ def median(times):
     return sorted(times)[len(times) // 2]
 
 
-def timed(work):
-    began = time.perf_counter()
-    size = work()
-    return (time.perf_counter() - began) * 1000, size
-
-
 def start_time(command, environment):
     """Milliseconds from the start to the answer of `initialize`."""
-    server = None
-
-    def work():
-        nonlocal server
-        server = Server(command, environment)
-        server.ask("initialize", INITIALIZE)
-    took, _ = timed(work)
+    began = time.perf_counter()
+    server = Server(command, environment)
+    server.ask("initialize", INITIALIZE)
+    took = (time.perf_counter() - began) * 1000
     server.close()
     return took
 
@@ -86,7 +79,7 @@ def in_turn(works):
         work()
     for _ in range(CALLS):
         for number, work in enumerate(works):
-            took, sizes[number] = timed(work)
+            took, sizes[number] = work()
             times[number].append(took)
     return [median(one) for one in times], sizes
 
@@ -99,11 +92,11 @@ def calls(theirs, ours, datastore, image_set, frame):
     uri = f"healthimaging://datastores/{datastore}/image-sets/{image_set}/metadata"
     for name, arguments in (("list_datastores", {}), ("search_image_sets", {**here, "search_criteria": {}}),
                             ("get_image_set_metadata", set_of), ("get_image_frame", frame_of)):
-        yield name, [lambda s=server, n=name, a=arguments: s.call(n, a)[1] for server in (theirs, ours)]
+        yield name, [lambda s=server, n=name, a=arguments: s.call(n, a) for server in (theirs, ours)]
         if name == "get_image_set_metadata":
             yield "the whole document (ours as a resource)", [
-                lambda: theirs.call("get_image_set_metadata", set_of)[1],
-                lambda: ours.ask("resources/read", {"uri": uri})[1]]
+                lambda: theirs.call("get_image_set_metadata", set_of),
+                lambda: ours.ask("resources/read", {"uri": uri})]
 
 
 def first_frame(address, datastore):
