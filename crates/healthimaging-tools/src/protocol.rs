@@ -376,9 +376,10 @@ impl Progress for ToldProgress {
             ProgressNotificationParam::new(self.token.clone(), done).with_message(message);
         news.total = total;
         // The work is not held up again by a client that did not hear.
-        let within = match self.is_heard.load(Ordering::Relaxed) {
-            true => HEARD_WITHIN,
-            false => Duration::ZERO,
+        let within = if self.is_heard.load(Ordering::Relaxed) {
+            HEARD_WITHIN
+        } else {
+            Duration::ZERO
         };
         let is_heard = told(self.peer.notify_progress(news), within).await;
         self.is_heard.store(is_heard, Ordering::Relaxed);
