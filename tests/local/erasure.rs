@@ -135,3 +135,44 @@ async fn another_image_set_is_untouched_by_a_deletion() {
     rig.frame(&store, &kept, frame_id(only_instance(&before), 0))
         .await;
 }
+
+/// What pages of a SQLite database hold where they hold nothing: between the places of their cells and the
+/// cells (SQLite file format §1.6). The log has to be empty.
+fn leftovers(database: &Path) -> Vec<u8> {
+    let bytes = fs::read(database).unwrap();
+    let mut found = Vec::new();
+    for (number, page) in bytes.chunks(4096).enumerate() {
+        let start = if number == 0 { 100 } else { 0 };
+        let word = |at: usize| usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
+        let header = match page[start] {
+            2 | 5 => 12,
+            10 | 13 => 8,
+            _ => continue,
+        };
+        let unused = start + header + 2 * word(start + 3)..word(start + 5);
+        found.extend(page[unused].iter().filter(|byte| **byte != 0));
+    }
+    found
+}
+
+/// Rows move from page to page while others come, and SQLite leaves copies of them where they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copies_are_left_of_rows_that_moved() {
+    let rig = rig().await;
+    let store = rig.datastore().await;
+    let mut sets = Vec::new();
+    for number in 0..60_u32 {
+        // In no order, as UIDs are.
+        let name = number.wrapping_mul(2_654_435_761);
+        let phantom = slice(1)
+            .patient("Many^One", &format!("{name:010}"))
+            .study_uid(&format!("2.25.9{name}"))
+            .series_uid(&format!("2.25.9{name}.1"));
+        sets.push(rig.put(&store, phantom).await);
+    }
+    for set in sets.iter().skip(40) {
+        delete(&rig, &store, set).await;
+    }
+    let catalogue = rig.data().join("catalogue.sqlite");
+    until(async || leftovers(&catalogue).is_empty().then_some(())).await;
+}

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
-use super::schema;
+use super::{schema, scrub};
 use crate::error::{Result, StoreError};
 
 /// How long to wait for another process that writes; write transactions are short.
@@ -28,6 +29,9 @@ struct Connections {
     /// Callers wait here rather than in blocking threads.
     write_turn: Semaphore,
     read_turns: Semaphore,
+    scrubs_asked: AtomicU64,
+    /// How many of those who asked have been answered.
+    scrubbed: AsyncMutex<u64>,
 }
 
 impl fmt::Debug for Catalogue {
@@ -74,6 +78,8 @@ impl Catalogue {
             readers: Mutex::default(),
             write_turn: Semaphore::new(1),
             read_turns: Semaphore::new(READERS),
+            scrubs_asked: AtomicU64::new(0),
+            scrubbed: AsyncMutex::new(0),
         })))
     }
 
@@ -128,6 +134,41 @@ impl Catalogue {
         let value = work(&transaction)?;
         transaction.commit()?;
         Ok(value)
+    }
+
+    /// Overwrites what SQLite left of rows that were erased before this is called.
+    ///
+    /// It reads the whole catalogue, once for all who ask meanwhile.
+    pub(crate) async fn scrub(&self) -> Result<()> {
+        let asked = self.0.scrubs_asked.fetch_add(1, Ordering::SeqCst);
+        let mut scrubbed = self.0.scrubbed.lock().await;
+        if *scrubbed > asked {
+            return Ok(());
+        }
+        let answers = self.0.scrubs_asked.load(Ordering::SeqCst);
+        let mut first = Some(1);
+        if !self.read(scrub::can_be_cleaned).await? {
+            self.rebuild().await?;
+            first = None;
+        }
+        while let Some(page) = first {
+            let (soiled, next) = self.read(move |c| scrub::soiled(c, page)).await?;
+            if !soiled.is_empty() {
+                self.write(move |transaction| scrub::clean(transaction, &soiled))
+                    .await?;
+            }
+            first = next;
+        }
+        *scrubbed = answers;
+        Ok(())
+    }
+
+    /// Writes the whole catalogue anew.
+    async fn rebuild(&self) -> Result<()> {
+        let catalogue = self.clone();
+        let _turn = self.0.write_turn.acquire().await.ok();
+        let work = move || Ok(locked(&catalogue.0.writer).execute_batch("VACUUM")?);
+        tokio::task::spawn_blocking(work).await?
     }
 
     /// Moves the write-ahead log into the catalogue and empties it, so that erased data is in neither.

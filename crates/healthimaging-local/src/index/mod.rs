@@ -10,6 +10,7 @@ pub(crate) mod search;
 pub(crate) mod agree;
 mod catalogue;
 pub(crate) mod schema;
+mod scrub;
 pub(crate) mod words;
 
 pub(crate) use catalogue::Catalogue;

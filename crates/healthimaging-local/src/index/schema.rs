@@ -12,7 +12,8 @@ pub(crate) const MIGRATIONS: [&str; 1] = ["
 
 /// Settings of every connection.
 ///
-/// `secure_delete` overwrites what is deleted: erased patient data does not linger in free pages.
+/// `secure_delete` overwrites what is deleted: erased patient data does not linger in free pages. What it
+/// forgets, `scrub` does.
 pub(crate) const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;

@@ -99,11 +99,12 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<ImageSet
     Ok(found.id)
 }
 
-/// Removes the packs that a deletion left, and what the catalogue's log may still hold of them.
+/// Removes the packs that a deletion left, and what the catalogue and its log may still hold of them.
 ///
 /// `false` when a reader of some process keeps the log: try again later.
 pub(crate) async fn clean_up(shared: &SharedStore, row: i64) -> Result<bool> {
     packs::sweep(shared).await?;
+    shared.catalogue.scrub().await?;
     let emptied = shared.catalogue.empty_log().await?;
     if emptied {
         let done = move |transaction: &Transaction<'_>| pending::take(transaction, row);
