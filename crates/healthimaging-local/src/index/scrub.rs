@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::error::Result;
 
-/// Pages that are looked through in one transaction: 4 MiB, a millisecond or two.
+/// Pages that are looked through in one transaction: 4 MiB.
 const STEP: u32 = 1024;
 
 /// With fewer pages than this, pages of other kinds, which begin with the number of a page, cannot look like those of a
