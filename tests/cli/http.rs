@@ -1,0 +1,105 @@
+//! `serve --http`: who is let in, and how it ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use crate::rig::{Rig, stderr};
+
+#[test]
+fn other_than_loopback_needs_a_token() {
+    let rig = Rig::new();
+    let open = rig.run(&["serve", "--http", "0.0.0.0:0"]);
+    assert_eq!(open.status.code(), Some(1));
+    assert!(stderr(&open).contains("HTTP_TOKEN"), "{}", stderr(&open));
+    let short = rig.run(&["serve", "--http", "0.0.0.0:0", "--http-token", "short"]);
+    assert_eq!(short.status.code(), Some(1));
+}
+
+/// A server that ends with the test.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Served {
+    /// Starts on a free port, which it tells on stderr.
+    fn start(rig: &Rig, words: &[&str]) -> Self {
+        let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
+        let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = lines.map(Result::unwrap).find_map(|line| {
+            Some(
+                line.split_once("MCP at http://")?
+                    .1
+                    .trim_end_matches("/mcp")
+                    .to_owned(),
+            )
+        });
+        Self {
+            child,
+            address: said.unwrap(),
+        }
+    }
+
+    /// The status line and body of a request with these header lines.
+    fn ask(&self, request: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let address = &self.address;
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+#[test]
+fn http_is_healthy_guarded_and_ends_when_told() {
+    let rig = Rig::new();
+    let mut served = Served::start(&rig, &["--http-token", "0123456789abcdef"]);
+    assert!(served.ask("GET /healthz", "").starts_with("HTTP/1.1 200 "));
+    assert!(
+        served
+            .ask("POST /mcp", "Content-Length: 0\r\n")
+            .starts_with("HTTP/1.1 401 ")
+    );
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" } } })
+    .to_string();
+    let headers = format!(
+        "Authorization: Bearer 0123456789abcdef\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let greeted = served.ask("POST /mcp", &headers);
+    assert!(greeted.starts_with("HTTP/1.1 200 "), "{greeted}");
+    assert!(greeted.contains("healthimaging-mcp-server"), "{greeted}");
+
+    #[cfg(unix)]
+    {
+        let id = served.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    }
+}
