@@ -2,7 +2,7 @@
 //!
 //! `conformance_server PORT` serves at `/mcp` until it is killed. The back end is one in memory.
 
-#[path = "../tests/suite/fake.rs"]
+#[path = "../tests/suite/fake/mod.rs"]
 #[expect(clippy::unwrap_used, reason = "made for tests")]
 mod fake;
 
