@@ -5,7 +5,9 @@ use healthimaging::ErrorKind;
 use healthimaging::model::{CreateDatastoreRequest, DeleteImageSetRequest};
 use serde_json::json;
 
-use crate::rig::{Rig, instances, write_files};
+use crate::rig::Rig;
+use crate::rig::image_sets::instances;
+use crate::rig::import::write_files;
 use crate::update::{slice, study};
 
 pub(crate) async fn jobs_that_extend_one_series_at_once_all_arrive(rig: &Rig) {

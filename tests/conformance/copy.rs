@@ -7,7 +7,8 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, ErrorKind, ImageSetId};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, frame_id, instances, only_instance, refused};
+use crate::rig::image_sets::{frame_id, instances, only_instance};
+use crate::rig::{Rig, refused};
 use crate::update::slice;
 
 /// A request to copy a whole image set to a new one.

@@ -345,7 +345,7 @@ pub(crate) async fn data_stores_do_not_see_each_other(rig: &Rig) {
         ErrorKind::NotFound,
     );
     let instance = rig.only_instance(&store, &set).await;
-    let frame = crate::rig::frame_id(&instance, 0);
+    let frame = crate::rig::image_sets::frame_id(&instance, 0);
     refused(
         rig.try_frame(&other, &set, frame).await,
         ErrorKind::NotFound,

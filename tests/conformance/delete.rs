@@ -7,7 +7,8 @@ use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId};
 use healthimaging_phantoms::Phantom;
 use serde_json::json;
 
-use crate::rig::{Rig, frame_id, refused};
+use crate::rig::image_sets::frame_id;
+use crate::rig::{Rig, refused};
 
 async fn delete(
     rig: &Rig,

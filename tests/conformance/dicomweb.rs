@@ -12,7 +12,8 @@ use healthimaging_phantoms::{Phantom, PrimitiveValue, Tag, VR, tags};
 use serde_json::{Value, json};
 
 use crate::picture::{GREY, JPEG, Picture, Sign, jpeg_phantom};
-use crate::rig::{Rig, all_bytes, frame_id, refused};
+use crate::rig::image_sets::frame_id;
+use crate::rig::{Rig, all_bytes, refused};
 
 const STUDY: &str = "2.25.21";
 const SERIES: &str = "2.25.21.1";

@@ -5,7 +5,9 @@ use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::json;
 
-use crate::rig::{Rig, instances, line_of};
+use crate::rig::Rig;
+use crate::rig::image_sets::instances;
+use crate::rig::import::line_of;
 
 fn slice(number: u32) -> Phantom {
     Phantom::ct()

@@ -213,7 +213,7 @@ pub(crate) async fn every_element_stands_at_one_level_and_none_is_invented(rig: 
             .values()
             .next()
             .unwrap();
-        let instance = crate::rig::only_instance(&document);
+        let instance = crate::rig::image_sets::only_instance(&document);
         let levels = [
             &document["Patient"]["DICOM"],
             &document["Study"]["DICOM"],
@@ -367,7 +367,7 @@ pub(crate) async fn text_is_unicode_whatever_the_character_set(rig: &Rig) {
         .as_str()
         .unwrap();
     assert_eq!(name.trim_end(), "Müller^Jürgen");
-    let instance = crate::rig::only_instance(&document);
+    let instance = crate::rig::image_sets::only_instance(&document);
     assert_eq!(
         instance["DICOM"]["SpecificCharacterSet"],
         json!(["ISO_IR 100"])
@@ -406,7 +406,7 @@ pub(crate) async fn several_values_are_an_array_even_when_there_is_one(rig: &Rig
         .with(tags::SOFTWARE_VERSIONS, VR::LO, "1.06");
     let (store, set) = rig.holding(phantom).await;
     let document = rig.document(&store, &set).await;
-    let found = &crate::rig::only_instance(&document)["DICOM"];
+    let found = &crate::rig::image_sets::only_instance(&document)["DICOM"];
     assert_eq!(found["WindowCenter"], json!(["40"]));
     assert_eq!(
         found["ImageType"].to_string(),
@@ -431,7 +431,7 @@ pub(crate) async fn empty_values_are_null(rig: &Rig) {
         .with(tags::PATIENT_BIRTH_DATE, VR::DA, PrimitiveValue::Empty);
     let (store, set) = rig.holding(phantom).await;
     let document = rig.document(&store, &set).await;
-    let found = &crate::rig::only_instance(&document)["DICOM"];
+    let found = &crate::rig::image_sets::only_instance(&document)["DICOM"];
     for keyword in ["PatientOrientation", "ContentDate", "ExposureTime"] {
         assert_eq!(found.get(keyword), Some(&Value::Null), "{keyword}");
     }

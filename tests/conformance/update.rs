@@ -9,7 +9,8 @@ use healthimaging::{DatastoreId, ErrorKind, ImageSetId};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, frame_id, instances, refused};
+use crate::rig::image_sets::{frame_id, instances};
+use crate::rig::{Rig, refused};
 
 const SERIES: &str = "2.25.11";
 
@@ -346,7 +347,7 @@ pub(crate) async fn a_locked_image_set_can_be_read_but_not_written(rig: &Rig) {
     held.frame(
         &store,
         &set,
-        frame_id(crate::rig::only_instance(&before), 0),
+        frame_id(crate::rig::image_sets::only_instance(&before), 0),
     )
     .await;
     assert_eq!(held.found(&store, json!({})).await, [set.clone()]);
@@ -416,7 +417,7 @@ pub(crate) async fn force_allows_what_is_refused_without_it(rig: &Rig) {
         updated(&found, version + 1);
     }
     let document = rig.document(&store, &set).await;
-    let found = crate::rig::only_instance(&document);
+    let found = crate::rig::image_sets::only_instance(&document);
     assert_eq!(found["DICOM"]["001910F9"], "97");
     assert_eq!(found["DICOMVRs"]["001910F9"], "DS");
     assert_eq!(found["DICOM"]["00091001"], "new");

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use healthimaging::ErrorKind;
 use healthimaging_local::{LocalConfig, LocalStore};
 
-use crate::rig::{Rig, frame_id, instances, refused};
+use crate::rig::image_sets::{frame_id, instances};
+use crate::rig::{Rig, refused};
 use crate::{rig, slice};
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -7,7 +7,8 @@ use healthimaging::model::{DeleteImageSetRequest, GetImageSetMetadataRequest};
 use healthimaging::{DatastoreId, ImageSetId};
 use serde_json::json;
 
-use crate::rig::{Rig, all_bytes, frame_id, only_instance, until};
+use crate::rig::image_sets::{frame_id, only_instance};
+use crate::rig::{Rig, all_bytes, until};
 use crate::{rig, slice, study};
 
 /// Files below a folder that hold these bytes.

@@ -6,7 +6,7 @@ use healthimaging::model::JobStatus;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
 
-use crate::rig::{file_uri, local_path, write_files};
+use crate::rig::import::{file_uri, local_path, write_files};
 use crate::{rig, slice};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
-#[path = "../conformance/rig.rs"]
+#[path = "../conformance/rig/mod.rs"]
 #[expect(dead_code, reason = "the conformance suite uses the rest")]
 mod rig;
 

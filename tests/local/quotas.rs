@@ -14,7 +14,8 @@ use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::json;
 
-use crate::rig::{Backend, Opening, Rig, refused, write_files};
+use crate::rig::import::write_files;
+use crate::rig::{Backend, Opening, Rig, refused};
 use crate::{config, slice, study};
 
 const SMALL: Quotas = Quotas {

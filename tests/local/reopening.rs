@@ -3,7 +3,9 @@
 use healthimaging::model::{ImageSetWorkflowStatus, JobStatus};
 use serde_json::json;
 
-use crate::rig::{Rig, frame_id, instances, write_files};
+use crate::rig::Rig;
+use crate::rig::image_sets::{frame_id, instances};
+use crate::rig::import::write_files;
 use crate::{live_and_die, rig, slice, study};
 
 #[test]

@@ -5,7 +5,9 @@ use healthimaging::ErrorKind;
 use healthimaging::model::DeleteImageSetRequest;
 use serde_json::json;
 
-use crate::rig::{Rig, frame_id, instances, only_instance, refused, write_files};
+use crate::rig::image_sets::{frame_id, instances, only_instance};
+use crate::rig::import::write_files;
+use crate::rig::{Rig, refused};
 use crate::{rig, slice, study};
 
 #[tokio::test(flavor = "multi_thread")]
