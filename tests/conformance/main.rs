@@ -22,7 +22,10 @@ mod copy;
 mod datastores;
 mod delete;
 mod dicomweb;
+mod dicomweb_metadata;
+mod dicomweb_retrieve;
 mod dicomweb_search;
+mod dicomweb_store;
 mod frames;
 mod grouping;
 mod import_jobs;
@@ -262,7 +265,7 @@ macro_rules! cases {
                 an_unknown_image_set_cannot_be_deleted,
                 an_image_set_that_is_being_deleted_is_locked,
             }
-            dicomweb {
+            dicomweb_retrieve {
                 pixels_come_back_as_they_were,
                 the_stored_form_holds_the_stored_frames,
                 a_syntax_that_cannot_be_made_is_not_acceptable,
@@ -275,10 +278,14 @@ macro_rules! cases {
                 an_object_without_pixels_comes_back,
                 an_unknown_instance_is_not_found,
                 a_set_that_is_not_primary_is_seen_by_its_id_alone,
+            }
+            dicomweb_metadata {
                 metadata_are_dicom_json,
                 metadata_tell_the_stored_transfer_syntax,
                 a_large_value_is_named_by_a_uri_in_the_metadata,
                 metadata_of_a_series_come_by_instance_number,
+            }
+            dicomweb_store {
                 stored_instances_are_there_at_once,
                 each_stored_instance_has_its_own_outcome,
             }
