@@ -32,6 +32,7 @@ mod import_jobs;
 mod levels;
 mod live;
 mod metadata;
+mod metadata_values;
 mod picture;
 #[expect(dead_code, reason = "the tests of the embedded store use the rest")]
 mod rig;
@@ -128,6 +129,10 @@ macro_rules! cases {
                 every_element_stands_at_one_level_and_none_is_invented,
                 file_meta_information_stands_at_the_instance,
                 pixel_data_is_left_out,
+                the_encoding_of_a_file_does_not_show_in_its_attributes,
+                an_unknown_image_set_or_version_has_no_metadata,
+            }
+            metadata_values {
                 integers_and_floats_are_numbers,
                 decimal_and_integer_strings_keep_their_padding,
                 text_is_a_string_and_a_uid_has_no_nul,
@@ -142,8 +147,6 @@ macro_rules! cases {
                 private_elements_in_items_have_their_vr_with_the_instance,
                 private_elements_of_implicit_files_are_unknown,
                 a_private_value_over_1_megabyte_is_null_with_its_vr,
-                the_encoding_of_a_file_does_not_show_in_its_attributes,
-                an_unknown_image_set_or_version_has_no_metadata,
             }
             frames {
                 every_shape_has_the_checksum_and_range_of_its_pixels,
