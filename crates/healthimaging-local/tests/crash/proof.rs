@@ -189,6 +189,17 @@ impl Look<'_> {
         traces
     }
 
+    /// The packed documents of every version of what was found.
+    pub(crate) async fn documents(&self, found: &BTreeMap<u32, Sets>) -> Vec<Vec<u8>> {
+        let mut documents = Vec::new();
+        for (id, set) in found.values().flatten() {
+            for number in 1..=set.number() {
+                documents.extend(self.packed(id, number).await);
+            }
+        }
+        documents
+    }
+
     /// Waits until no write and no job is under way, and holds the output of each job that ended well
     /// against its input; why others failed.
     pub(crate) async fn settle(&self) -> Vec<String> {
@@ -372,8 +383,11 @@ pub(crate) fn holders(folder: &Path, needles: &[Vec<u8>]) -> Vec<PathBuf> {
     let mut found = files(folder);
     found.retain(|path| {
         let bytes = std::fs::read(path).unwrap_or_default();
-        let holds = |needle: &Vec<u8>| bytes.windows(needle.len()).any(|at| at == needle);
-        needles.iter().any(holds)
+        needles.iter().any(|needle| holds(&bytes, needle))
     });
     found
+}
+
+pub(crate) fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|at| at == needle)
 }
