@@ -27,6 +27,9 @@ a data store of the default format, HTJ2K. With `losslessStorageFormat` JPEG_200
 * **kept whole**: the pixel data is stored as it came, as one blob, with the warning; samples of 32 bits in little
   endian. Such instances come back whole, with `transfer-syntax=*`.
 
+An icon whose own pixel data is encapsulated (Icon Image Sequence, PS3.3 C.7.6.1.1.6) loses that value, with the warning
+B006; one with native pixel data is kept.
+
 Depth is bits stored of bits allocated; `s` means signed. `make interop` compares these and other files with what
 pydicom and dcmtk read, also as Part 10 files in Explicit VR Little Endian.
 ";
