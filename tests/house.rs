@@ -68,6 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("charls", &["healthimaging-pixels"]),
     ("jpeg-decoder", &["healthimaging-pixels"]),
     ("jpeg-encoder", &["healthimaging-pixels"]),
+    ("jxl-oxide", &["healthimaging-pixels"]),
     ("png", &["healthimaging-pixels"]),
     ("openjpeg-sys", &["healthimaging-pixels"]),
     ("turbojpeg-sys", &["healthimaging-pixels"]),

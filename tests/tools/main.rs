@@ -63,6 +63,7 @@ macro_rules! cases {
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
                 a_frame_is_named_by_its_instance_and_number,
+                a_frame_of_jpeg_xl_is_seen,
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
                 what_cannot_be_shown_says_what_can_be_had,

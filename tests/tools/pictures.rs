@@ -12,6 +12,16 @@ use crate::rig::Rig;
 
 const SOP: &str = "2.25.71";
 
+macro_rules! data {
+    ($name:literal) => {
+        include_bytes!(concat!(
+            "../../crates/healthimaging-pixels/tests/data/",
+            $name
+        ))
+        .as_slice()
+    };
+}
+
 /// The first bytes of a PNG and of a JPEG.
 const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
@@ -145,6 +155,31 @@ pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
         let asked = asking(&place, &json!({ "frame_number": number }));
         rig.refusal("get_image_frame", asked, kind).await;
     }
+}
+
+/// A stream of libjxl, which is kept as received.
+pub(crate) async fn a_frame_of_jpeg_xl_is_seen(rig: Rig) {
+    let (stream, pixels) = (data!("rgb8.jxl"), data!("rgb8.raw"));
+    let phantom = Phantom::ultrasound()
+        .size(19, 23)
+        .encapsulated("1.2.840.10008.1.2.4.112", vec![stream.to_vec()]);
+    let place = stored(&rig, phantom).await;
+    let shape = FrameShape {
+        rows: 19,
+        columns: 23,
+        samples_per_pixel: 3,
+        bits_allocated: 8,
+        bits_stored: 8,
+        representation: PixelRepresentation::Unsigned,
+    };
+    let frame = DecodedFrame {
+        pixels: pixels.to_vec(),
+        photometric: "RGB".to_owned(),
+    };
+    let expected = render(&frame, &shape, &Rendering::default()).unwrap();
+    assert_eq!(expected.samples(), pixels);
+    let (file, _) = picture(&rig, &place, json!({})).await;
+    assert_eq!(file, expected.encode(PictureFormat::Png).unwrap());
 }
 
 pub(crate) async fn a_large_picture_is_made_smaller(rig: Rig) {

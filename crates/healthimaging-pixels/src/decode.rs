@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::codestream::agree;
 use crate::error::CodecError;
 use crate::shape::FrameShape;
-use crate::{jpeg, jpeg_ls, native, openjpeg, openjph, rle, transfer_syntax as uid};
+use crate::{jpeg, jpeg_ls, jpeg_xl, native, openjpeg, openjph, rle, transfer_syntax as uid};
 
 /// Order of native samples (Planar Configuration, PS3.3 §C.7.6.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl std::fmt::Debug for DecodedFrame {
 ///
 /// # Errors
 /// [`CodecError::Unsupported`] for syntaxes and shapes without an exact decoder (1 bit,
-/// JPEG XL, video …), otherwise what is wrong with the frame.
+/// video …), otherwise what is wrong with the frame.
 pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     let pixels = match source.transfer_syntax {
         uid::IMPLICIT_LITTLE | uid::EXPLICIT_LITTLE | uid::DEFLATED | uid::EXPLICIT_BIG => {
@@ -87,6 +87,7 @@ pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         }
         uid::RLE => rle::decode(source)?,
         uid::JPEG_LS | uid::JPEG_LS_NEAR => jpeg_ls::decode(source)?,
+        uid::JPEG_XL => jpeg_xl::decode(source)?,
         uid::JPEG_2000_LOSSLESS
         | uid::JPEG_2000
         | uid::JPEG_2000_MC_LOSSLESS
@@ -102,7 +103,7 @@ pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     };
     Ok(DecodedFrame {
         pixels,
-        photometric: without_transform(source.photometric).to_owned(),
+        photometric: decoded_photometric(source).to_owned(),
     })
 }
 
@@ -136,6 +137,14 @@ pub fn decode_stored(
         planar: Planar::Interleaved,
         data: bytes,
     })
+}
+
+/// What a decoder makes of the colours. JPEG XL decodes to red, green and blue whatever it works in.
+fn decoded_photometric<'a>(source: &SourceFrame<'a>) -> &'a str {
+    match source.transfer_syntax {
+        uid::JPEG_XL if source.shape.samples_per_pixel == 3 => "RGB",
+        _ => without_transform(source.photometric),
+    }
 }
 
 /// The codestream's component transform is undone by its decoder (PS3.5 §8.2.4).

@@ -25,6 +25,7 @@ mod jpeg;
 mod jpeg_header;
 mod jpeg_ls;
 mod jpeg_twelve;
+mod jpeg_xl;
 mod memory_stream;
 mod native;
 mod openjpeg;

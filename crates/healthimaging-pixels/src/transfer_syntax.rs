@@ -31,7 +31,7 @@ pub(crate) const JPEG_2000_MC_LOSSLESS: &str = "1.2.840.10008.1.2.4.92";
 /// JPEG 2000 Part 2 Multi-component.
 pub(crate) const JPEG_2000_MC: &str = "1.2.840.10008.1.2.4.93";
 /// JPEG XL.
-const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
+pub(crate) const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 /// High-Throughput JPEG 2000 Lossless Only.
 pub(crate) const HTJ2K_LOSSLESS: &str = "1.2.840.10008.1.2.4.201";
 /// High-Throughput JPEG 2000 with RPCL Options Lossless Only.

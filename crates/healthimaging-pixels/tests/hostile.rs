@@ -81,6 +81,21 @@ fn streams() -> Vec<(&'static str, FrameShape, &'static [u8])> {
             include_bytes!("data/gray16s.jhc"),
         ),
         (
+            "1.2.840.10008.1.2.4.112",
+            gray(16, 12),
+            include_bytes!("data/gray12.jxl"),
+        ),
+        (
+            "1.2.840.10008.1.2.4.112",
+            gray(8, 8),
+            include_bytes!("data/gray8.lossy.jxl"),
+        ),
+        (
+            "1.2.840.10008.1.2.4.112",
+            rgb,
+            include_bytes!("data/rgb8.lossy.jxl"),
+        ),
+        (
             "1.2.840.10008.1.2.5",
             gray(8, 8),
             include_bytes!("data/gray8.raw"),

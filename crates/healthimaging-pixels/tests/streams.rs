@@ -14,6 +14,7 @@ const JPEG_LOSSLESS_SV1: &str = "1.2.840.10008.1.2.4.70";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
 const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
+const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 
 macro_rules! data {
     ($name:literal) => {
@@ -69,6 +70,68 @@ fn lossless_streams_decode_exactly() {
     assert_decodes(JPEG_LS, rgb(), data!("rgb8.jls"), data!("rgb8.raw"));
     assert_decodes(JPEG_2000, rgb(), data!("rgb8.j2k"), data!("rgb8.raw"));
     assert_decodes(HTJ2K, rgb(), data!("rgb8.jhc"), data!("rgb8.raw"));
+    assert_decodes(JPEG_XL, gray(8, 8), data!("gray8.jxl"), gray8);
+    assert_decodes(JPEG_XL, gray(16, 12), data!("gray12.jxl"), gray12);
+    assert_decodes(JPEG_XL, rgb(), data!("rgb8.jxl"), data!("rgb8.raw"));
+}
+
+/// Against what libjxl 0.11.2 decodes of the same streams.
+#[test]
+fn lossy_jpeg_xl_decodes_as_by_libjxl() {
+    let cases = [
+        (
+            gray(8, 8),
+            data!("gray8.lossy.jxl"),
+            data!("gray8.lossy.raw"),
+        ),
+        (rgb(), data!("rgb8.lossy.jxl"), data!("rgb8.lossy.raw")),
+    ];
+    for (shape, stream, theirs) in cases {
+        let decoded = decode(&frame(JPEG_XL, shape, "XYB", stream)).unwrap();
+        let apart = greatest_difference(&decoded.pixels, theirs);
+        assert!(apart <= 1, "{apart} apart in {shape:?}");
+        let photometric = if shape.samples_per_pixel == 3 {
+            "RGB"
+        } else {
+            "XYB"
+        };
+        assert_eq!(decoded.photometric, photometric);
+    }
+}
+
+#[test]
+fn jpeg_xl_that_is_cut_or_of_another_shape_is_refused() {
+    let whole = data!("rgb8.jxl");
+    for length in [0, 1, 2, 20, whole.len() / 2, whole.len() - 1] {
+        let refused = decode(&frame(JPEG_XL, rgb(), "RGB", &whole[..length]));
+        assert!(
+            matches!(refused, Err(CodecError::Malformed(_))),
+            "{length}: {refused:?}"
+        );
+    }
+    let others = [
+        shape(19, 22, 3, 8, 8),
+        shape(20, 23, 3, 8, 8),
+        gray(8, 8),
+        shape(19, 23, 4, 8, 8),
+    ];
+    for other in others {
+        let refused = decode(&frame(JPEG_XL, other, "RGB", whole));
+        assert!(
+            matches!(refused, Err(CodecError::Disagreement(_))),
+            "{other:?}: {refused:?}"
+        );
+    }
+    let narrow = decode(&frame(
+        JPEG_XL,
+        gray(8, 8),
+        "MONOCHROME2",
+        data!("gray12.jxl"),
+    ));
+    assert!(
+        matches!(narrow, Err(CodecError::Disagreement(_))),
+        "{narrow:?}"
+    );
 }
 
 /// Streams of dcmtk, which has codecs of its own for RLE, JPEG and the lossless process.

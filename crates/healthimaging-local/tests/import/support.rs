@@ -23,7 +23,8 @@ a data store of the default format, HTJ2K. With `losslessStorageFormat` JPEG_200
 
 * **transcoded**: every frame is stored in `1.2.840.10008.1.2.4.202`. The stored frame, decoded by OpenJPEG (OpenJPH
   encoded it), is what the last column names: exactly, or within ±n where the file was lossy before it came.
-* **kept**: every frame is stored byte for byte as it came.
+* **kept**: every frame is stored byte for byte as it came. Those of JPEG, JPEG 2000, HTJ2K and JPEG XL are decoded when a
+  picture of them is asked for; video is not.
 * **kept whole**: the pixel data is stored as it came, as one blob, with the warning; samples of 32 bits in little
   endian. Such instances come back whole, with `transfer-syntax=*`.
 

@@ -57,6 +57,7 @@ write(
     ljpeg=imagecodecs.ljpeg_encode(gray12, bitspersample=12),
     jpeg=imagecodecs.jpeg_encode(gray12, bitspersample=12, level=98),
     j2k=imagecodecs.jpeg2k_encode(gray12, level=0, bitspersample=12, codecformat="j2k"),
+    jxl=imagecodecs.jpegxl_encode(gray12, lossless=True, bitspersample=12),
 )
 gray16s = picture(1, 16, signed=True)
 write(
@@ -74,4 +75,9 @@ write(
     ybr=imagecodecs.jpeg8_encode(rgb8, level=98, subsampling="444"),
     j2k=imagecodecs.jpeg2k_encode(rgb8, level=0, mct=True, codecformat="j2k"),
     jhc=imagecodecs.htj2k_encode(rgb8, reversible=True),
+    jxl=imagecodecs.jpegxl_encode(rgb8, lossless=True),
 )
+# What libjxl decodes of its own lossy streams, one of them in the container of the format.
+for name, values, container in (("gray8", gray8, False), ("rgb8", rgb8, True)):
+    stream = imagecodecs.jpegxl_encode(values, distance=1.0, lossless=False, usecontainer=container)
+    write(f"{name}.lossy", imagecodecs.jpegxl_decode(stream), jxl=stream)

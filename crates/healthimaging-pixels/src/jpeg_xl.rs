@@ -1,0 +1,90 @@
+//! JPEG XL (ISO/IEC 18181-1), lossy and lossless, by `jxl-oxide`.
+
+use std::error::Error;
+
+use jxl_oxide::image::BitDepth;
+use jxl_oxide::{AllocTracker, JxlImage};
+
+use crate::decode::SourceFrame;
+use crate::error::CodecError;
+use crate::samples::widen;
+use crate::shape::FrameShape;
+
+/// What the decoder may take for each pixel; lossy pictures in gray took 24 of it, for they are decoded in colour.
+const BYTES_A_PIXEL: u64 = 48;
+/// What it may take for tables, and for the last groups of pixels, which are larger than the picture.
+const BYTES_BESIDE: u64 = 64 << 20;
+/// More bits than a 32-bit float holds exactly are not asked for.
+const MOST_BITS: u32 = 16;
+
+/// Decodes to interleaved little-endian samples.
+pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
+    let shape = &source.shape;
+    shape.checked_length()?;
+    let pixels = u64::from(shape.rows).saturating_mul(shape.columns.into());
+    let memory = pixels
+        .saturating_mul(BYTES_A_PIXEL)
+        .saturating_add(BYTES_BESIDE);
+    let memory = AllocTracker::with_limit(usize::try_from(memory).unwrap_or(usize::MAX));
+    let image = JxlImage::builder()
+        .alloc_tracker(memory)
+        .read(source.data)
+        .map_err(|error| malformed(&*error))?;
+    let precision = agree(&image, shape)?;
+    if !image.is_loading_done() {
+        return Err(CodecError::malformed("JPEG XL: the stream is cut short"));
+    }
+    let rendered = image.render_frame(0).map_err(|error| malformed(&*error))?;
+    let rendered = rendered.image_all_channels();
+    let top = f32::from(u16::MAX >> (MOST_BITS - precision));
+    let samples = rendered.buf().iter().map(|part| to_integer(*part, top));
+    let decoded = if precision <= 8 {
+        samples.map(|sample| sample.to_le_bytes()[0]).collect()
+    } else {
+        samples.flat_map(u16::to_ne_bytes).collect()
+    };
+    widen(shape, decoded, precision)
+}
+
+/// Compares the stream's header with the attributes; the bits of a sample of the stream.
+fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
+    let (depth, channels) = (
+        image.image_header().metadata.bit_depth,
+        image.pixel_format().channels(),
+    );
+    let BitDepth::IntegerSample { bits_per_sample } = depth else {
+        return Err(CodecError::unsupported("JPEG XL of floating point samples"));
+    };
+    let most = MOST_BITS.min(shape.bits_allocated.into());
+    let same = image.height() == shape.rows
+        && image.width() == shape.columns
+        && channels == shape.samples_in_a_pixel()
+        && (1..=most).contains(&bits_per_sample);
+    if same {
+        return Ok(bits_per_sample);
+    }
+    Err(CodecError::Disagreement(format!(
+        "the stream holds {} rows, {} columns, {channels} channels of {bits_per_sample} bits; the \
+         attributes say {}, {}, {} of {} allocated",
+        image.height(),
+        image.width(),
+        shape.rows,
+        shape.columns,
+        shape.samples_per_pixel,
+        shape.bits_allocated
+    )))
+}
+
+/// A part of the range as a number up to `top`. Lossy streams go beyond the range; that is cut off.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0.5 to `top` and a half; what is no number becomes 0"
+)]
+fn to_integer(part: f32, top: f32) -> u16 {
+    part.clamp(0.0, 1.0).mul_add(top, 0.5) as u16
+}
+
+fn malformed(error: &dyn Error) -> CodecError {
+    CodecError::malformed(format!("JPEG XL: {error}"))
+}
