@@ -1,4 +1,4 @@
-//! Searches over a million image sets, and what the store costs a server that starts on it.
+//! Searches over a million image sets, deletions from them, and what the store costs a server that starts on it.
 //!
 //! It stands for the archive of a hospital: 100,000 patients of two studies of five series, the ten sets
 //! of a patient scattered over the catalogue. The rows are written into the catalogue directly.
@@ -9,11 +9,11 @@
 mod support;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use healthimaging::model::{
-    Operator, SearchCriteria, SearchFilter, SearchImageSetsRequest, SearchValue, Sort, SortField,
-    SortOrder, StudyDateAndTime,
+    DeleteImageSetRequest, Operator, SearchCriteria, SearchFilter, SearchImageSetsRequest,
+    SearchValue, Sort, SortField, SortOrder, StudyDateAndTime,
 };
 use healthimaging::{DatastoreId, HealthImaging, NextToken};
 use healthimaging_local::{LocalConfig, LocalStore};
@@ -23,6 +23,7 @@ use support::{Outcome, Server, percentile};
 const SEARCHES: usize = 1000;
 const PAGES: usize = 1000;
 const STARTS: usize = 20;
+const DELETIONS: usize = 9;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -45,6 +46,7 @@ async fn main() -> Outcome<()> {
     let store = LocalStore::open(LocalConfig::new(data.path())).await?;
     searches(&store, &datastore, sets).await?;
     pages(&store, &datastore).await?;
+    deletions(&store, &datastore, data.path()).await?;
     store.close().await;
     Ok(())
 }
@@ -202,6 +204,39 @@ async fn pages(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
         percentile(&mut first, 50),
         PAGES - 99,
         percentile(&mut last, 50)
+    );
+    Ok(())
+}
+
+/// Deletions, one after the other: to the answer, and to the moment when the last trace is overwritten.
+async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> Outcome<()> {
+    let catalogue = Connection::open(data.join("catalogue.sqlite"))?;
+    let page = store
+        .search_image_sets(request(datastore, SearchCriteria::default(), None))
+        .await?;
+    let (mut answers, mut ends) = (Vec::new(), Vec::new());
+    for set in page.image_sets_metadata_summaries.iter().take(DELETIONS) {
+        let request = DeleteImageSetRequest {
+            datastore_id: datastore.clone(),
+            image_set_id: set.image_set_id.clone(),
+        };
+        let began = Instant::now();
+        store.delete_image_set(request).await?;
+        answers.push(began.elapsed());
+        while catalogue.query_row("SELECT EXISTS (SELECT 1 FROM pending)", [], |row| {
+            row.get(0)
+        })? {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        ends.push(began.elapsed());
+    }
+    let size = std::fs::metadata(data.join("catalogue.sqlite"))?.len();
+    println!(
+        "deletion of an image set: answered after {:.1} ms, its last trace gone from the {} MB of the catalogue after \
+         {:.0} ms (medians of {DELETIONS})",
+        percentile(&mut answers, 50),
+        size / 1_000_000,
+        percentile(&mut ends, 50)
     );
     Ok(())
 }
