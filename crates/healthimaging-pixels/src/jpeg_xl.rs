@@ -48,11 +48,14 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
 
 /// Compares the stream's header with the attributes; the bits of a sample of the stream.
 fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
-    let (depth, channels) = (
-        image.image_header().metadata.bit_depth,
-        image.pixel_format().channels(),
-    );
-    let BitDepth::IntegerSample { bits_per_sample } = depth else {
+    let metadata = &image.image_header().metadata;
+    let colours = if image.pixel_format().is_grayscale() {
+        1
+    } else {
+        3
+    };
+    let channels = colours + metadata.ec_info.len();
+    let BitDepth::IntegerSample { bits_per_sample } = metadata.bit_depth else {
         return Err(CodecError::unsupported("JPEG XL of floating point samples"));
     };
     let most = MOST_BITS.min(shape.bits_allocated.into());

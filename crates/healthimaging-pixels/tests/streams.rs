@@ -122,6 +122,10 @@ fn jpeg_xl_that_is_cut_or_of_another_shape_is_refused() {
             "{other:?}: {refused:?}"
         );
     }
+    // A channel more than the one of the picture.
+    let extra = data!("gray8.extra.jxl");
+    let more = decode(&frame(JPEG_XL, gray(8, 8), "MONOCHROME2", extra));
+    assert!(matches!(more, Err(CodecError::Disagreement(_))), "{more:?}");
     let narrow = decode(&frame(
         JPEG_XL,
         gray(8, 8),

@@ -81,3 +81,5 @@ write(
 for name, values, container in (("gray8", gray8, False), ("rgb8", rgb8, True)):
     stream = imagecodecs.jpegxl_encode(values, distance=1.0, lossless=False, usecontainer=container)
     write(f"{name}.lossy", imagecodecs.jpegxl_decode(stream), jxl=stream)
+extra = imagecodecs.jpegxl_encode(np.stack([gray8, 255 - gray8]), lossless=True, planar=True, photometric="gray")
+(HERE / "gray8.extra.jxl").write_bytes(extra)
