@@ -12,7 +12,7 @@ use healthimaging_phantoms::{Phantom, PrimitiveValue, Tag, TransferSyntax, VR, t
 use serde_json::{Value, json};
 
 use crate::levels::{PATIENT, SERIES, STUDY};
-use crate::rig::image_sets::only_instance;
+use crate::rig::image_sets::{only_instance, only_series};
 use crate::rig::{Rig, refused};
 
 pub(crate) fn slice() -> Phantom {
@@ -122,12 +122,7 @@ pub(crate) async fn every_listed_attribute_stands_at_its_level(rig: &Rig) {
     }
     let (store, set) = rig.holding(phantom).await;
     let document = rig.document(&store, &set).await;
-    let series = document["Study"]["Series"]
-        .as_object()
-        .unwrap()
-        .values()
-        .next()
-        .unwrap();
+    let series = only_series(&document);
     let levels = [
         (&document["Patient"]["DICOM"], &PATIENT[..]),
         (&document["Study"]["DICOM"], &STUDY[..]),
@@ -206,12 +201,7 @@ pub(crate) async fn every_element_stands_at_one_level_and_none_is_invented(rig: 
         let mut wanted = keywords_of(&phantom.clone().build());
         let (store, set) = rig.holding(phantom).await;
         let document = rig.document(&store, &set).await;
-        let series = document["Study"]["Series"]
-            .as_object()
-            .unwrap()
-            .values()
-            .next()
-            .unwrap();
+        let series = only_series(&document);
         let instance = only_instance(&document);
         let levels = [
             &document["Patient"]["DICOM"],

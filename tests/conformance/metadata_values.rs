@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::metadata::{attributes, slice};
 use crate::rig::Rig;
-use crate::rig::image_sets::only_instance;
+use crate::rig::image_sets::{only_instance, only_series};
 
 pub(crate) async fn integers_and_floats_are_numbers(rig: &Rig) {
     let phantom = slice()
@@ -149,12 +149,7 @@ pub(crate) async fn several_values_are_an_array_even_when_there_is_one(rig: &Rig
     );
     let position = &found["ImageOrientationPatient"];
     assert_eq!(position.as_array().unwrap().len(), 6);
-    let series = document["Study"]["Series"]
-        .as_object()
-        .unwrap()
-        .values()
-        .next()
-        .unwrap();
+    let series = only_series(&document);
     assert_eq!(series["DICOM"]["SoftwareVersions"], json!(["1.06"]));
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::CodecError;
-use crate::shape::FrameShape;
+use crate::shape::{FrameShape, StreamShape};
 
 const SOC_SIZ: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
 const SOT: u16 = 0xFF90;
@@ -51,24 +51,12 @@ fn codestream_box(data: &[u8]) -> Option<&[u8]> {
 pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
     let size = Size::read(data)
         .ok_or_else(|| CodecError::malformed("the JPEG 2000 main header is damaged"))?;
-    if size.columns != u64::from(shape.columns)
-        || size.rows != u64::from(shape.rows)
-        || size.components != shape.samples_in_a_pixel()
-        || !(1..=shape.bits_allocated).contains(&size.depth)
-    {
-        return Err(CodecError::Disagreement(format!(
-            "the codestream holds {} rows, {} columns, {} components of up to {} bits; the \
-             attributes say {}, {}, {} of {} allocated",
-            size.rows,
-            size.columns,
-            size.components,
-            size.depth,
-            shape.rows,
-            shape.columns,
-            shape.samples_per_pixel,
-            shape.bits_allocated
-        )));
-    }
+    shape.agree(&StreamShape {
+        rows: size.rows,
+        columns: size.columns,
+        components: size.components,
+        depth: size.depth.into(),
+    })?;
     if size.subsampled {
         return Err(CodecError::unsupported(
             "JPEG 2000 with subsampled components",

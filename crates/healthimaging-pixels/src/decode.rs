@@ -70,7 +70,7 @@ impl std::fmt::Debug for DecodedFrame {
 
 /// Decodes a frame from anywhere.
 ///
-/// The stream's own header is compared with `source.shape` before a decoder sees it. Native
+/// The stream's own header is compared with `source.shape` before a sample is decoded. Native
 /// samples keep all their bits; decoded ones are cut to the stream's precision and extended as
 /// Pixel Representation says.
 ///

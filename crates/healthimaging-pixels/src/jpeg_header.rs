@@ -2,7 +2,7 @@
 //! a decoder is trusted with them.
 
 use crate::error::CodecError;
-use crate::shape::FrameShape;
+use crate::shape::{FrameShape, StreamShape};
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
@@ -96,25 +96,12 @@ impl JpegHeader {
 
     /// Refuses a stream that says something else than the image attributes.
     pub(crate) fn agree(&self, shape: &FrameShape) -> Result<(), CodecError> {
-        let same = u32::from(self.rows) == shape.rows
-            && u32::from(self.columns) == shape.columns
-            && self.components.len() == shape.samples_in_a_pixel()
-            && (1..=shape.bits_allocated).contains(&u16::from(self.precision));
-        if same {
-            return Ok(());
-        }
-        Err(CodecError::Disagreement(format!(
-            "the stream holds {} rows, {} columns, {} components of {} bits; the attributes say \
-             {}, {}, {} of {} allocated",
-            self.rows,
-            self.columns,
-            self.components.len(),
-            self.precision,
-            shape.rows,
-            shape.columns,
-            shape.samples_per_pixel,
-            shape.bits_allocated
-        )))
+        shape.agree(&StreamShape {
+            rows: self.rows.into(),
+            columns: self.columns.into(),
+            components: self.components.len(),
+            depth: self.precision.into(),
+        })
     }
 }
 

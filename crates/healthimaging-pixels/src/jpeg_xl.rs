@@ -8,7 +8,7 @@ use jxl_oxide::{AllocTracker, JxlImage};
 use crate::decode::SourceFrame;
 use crate::error::CodecError;
 use crate::samples::widen;
-use crate::shape::FrameShape;
+use crate::shape::{FrameShape, StreamShape};
 
 /// What the decoder may take for each pixel; lossy pictures in gray took 24 of it, for they are decoded in colour.
 const BYTES_A_PIXEL: u64 = 48;
@@ -54,28 +54,21 @@ fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
     } else {
         3
     };
-    let channels = colours + metadata.ec_info.len();
     let BitDepth::IntegerSample { bits_per_sample } = metadata.bit_depth else {
         return Err(CodecError::unsupported("JPEG XL of floating point samples"));
     };
-    let most = MOST_BITS.min(shape.bits_allocated.into());
-    let same = image.height() == shape.rows
-        && image.width() == shape.columns
-        && channels == shape.samples_in_a_pixel()
-        && (1..=most).contains(&bits_per_sample);
-    if same {
-        return Ok(bits_per_sample);
+    shape.agree(&StreamShape {
+        rows: image.height().into(),
+        columns: image.width().into(),
+        components: colours + metadata.ec_info.len(),
+        depth: bits_per_sample,
+    })?;
+    if bits_per_sample > MOST_BITS {
+        return Err(CodecError::unsupported(format!(
+            "JPEG XL of {bits_per_sample} bits"
+        )));
     }
-    Err(CodecError::Disagreement(format!(
-        "the stream holds {} rows, {} columns, {channels} channels of {bits_per_sample} bits; the \
-         attributes say {}, {}, {} of {} allocated",
-        image.height(),
-        image.width(),
-        shape.rows,
-        shape.columns,
-        shape.samples_per_pixel,
-        shape.bits_allocated
-    )))
+    Ok(bits_per_sample)
 }
 
 /// A part of the range as a number up to `top`. Lossy streams go beyond the range; that is cut off.

@@ -34,6 +34,16 @@ pub struct FrameShape {
     pub representation: PixelRepresentation,
 }
 
+/// What the header of a compressed stream says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamShape {
+    pub(crate) rows: u64,
+    pub(crate) columns: u64,
+    pub(crate) components: usize,
+    /// Bits of a sample, in the component that has most.
+    pub(crate) depth: u32,
+}
+
 impl FrameShape {
     /// Length in bytes of the decoded frame; saturates for shapes that no memory can hold.
     ///
@@ -86,6 +96,29 @@ impl FrameShape {
                     self.byte_length()
                 ))
             })
+    }
+
+    /// Refuses a stream whose header says something else than the image attributes.
+    pub(crate) fn agree(&self, stream: &StreamShape) -> Result<(), CodecError> {
+        let same = stream.rows == u64::from(self.rows)
+            && stream.columns == u64::from(self.columns)
+            && stream.components == self.samples_in_a_pixel()
+            && (1..=u32::from(self.bits_allocated)).contains(&stream.depth);
+        if same {
+            return Ok(());
+        }
+        Err(CodecError::Disagreement(format!(
+            "the stream holds {} rows, {} columns, {} components of {} bits; the attributes say \
+             {}, {}, {} of {} allocated",
+            stream.rows,
+            stream.columns,
+            stream.components,
+            stream.depth,
+            self.rows,
+            self.columns,
+            self.samples_per_pixel,
+            self.bits_allocated
+        )))
     }
 
     pub(crate) fn bytes_per_sample(&self) -> usize {

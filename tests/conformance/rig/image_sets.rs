@@ -191,13 +191,16 @@ impl Rig {
     }
 }
 
-/// The instances of the only series of a document, by SOP Instance UID.
-pub(crate) fn instances(document: &Value) -> &serde_json::Map<String, Value> {
+/// The only series of a document.
+pub(crate) fn only_series(document: &Value) -> &Value {
     let series = document["Study"]["Series"].as_object().unwrap();
     assert_eq!(series.len(), 1);
-    series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap()
+    series.values().next().unwrap()
+}
+
+/// The instances of the only series of a document, by SOP Instance UID.
+pub(crate) fn instances(document: &Value) -> &serde_json::Map<String, Value> {
+    only_series(document)["Instances"].as_object().unwrap()
 }
 
 /// The only instance of a document.
