@@ -18,14 +18,8 @@ use support::{Outcome, a_second, percentile};
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let instances = std::env::var("GROWING_INSTANCES").map_or(Ok(1000), |text| text.parse())?;
-    let archive = Archive {
-        patients: 1,
-        studies: 1,
-        series: 1,
-        instances,
-        size: 64,
-        ..Archive::default()
-    };
+    let archive =
+        Archive { patients: 1, studies: 1, series: 1, instances, size: 64, ..Archive::default() };
     let data = tempfile::tempdir()?;
     let (store, datastore_id) = support::open(data.path()).await?;
     let mut times = Vec::new();
@@ -57,9 +51,6 @@ async fn main() -> Outcome<()> {
     let catalogue = data.path().join("catalogue.sqlite");
     store.close().await;
     drop(store);
-    println!(
-        "catalogue: {} MB",
-        std::fs::metadata(catalogue)?.len() / 1_000_000
-    );
+    println!("catalogue: {} MB", std::fs::metadata(catalogue)?.len() / 1_000_000);
     Ok(())
 }

@@ -30,10 +30,7 @@ const ALONE: usize = 2000;
 fn main() -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let patients = std::env::var("IMPORT_PATIENTS").map_or(Ok(5), |text| text.parse())?;
-    let archive = Archive {
-        patients,
-        ..Archive::default()
-    };
+    let archive = Archive { patients, ..Archive::default() };
     let count = archive.files().count();
     let bytes = healthimaging_phantoms::write_to(folder.path(), archive.files())?;
     let before = codec_alone(folder.path())?;

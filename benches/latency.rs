@@ -34,15 +34,8 @@ const LATENCY: Duration = Duration::from_millis(30);
 const SETS: usize = 500;
 
 /// 50 studies of 10 series of 2 slices.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 50,
-    series: 10,
-    instances: 2,
-    size: 16,
-    seed: 9,
-    noise: 10.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 50, series: 10, instances: 2, size: 16, seed: 9, noise: 10.0 };
 
 /// What the way to the service costs each call.
 struct Far;
@@ -59,23 +52,14 @@ impl Gate for Far {
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap();
+    let store = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap();
     let datastore = filled(&store).await;
-    let far: Arc<dyn HealthImaging> = Arc::new(Between {
-        inner: store,
-        gate: Arc::new(Far),
-    });
+    let far: Arc<dyn HealthImaging> = Arc::new(Between { inner: store, gate: Arc::new(Far) });
     println!("{SETS} image sets, {LATENCY:?} a call");
 
     let start = Instant::now();
     let found = all(&*far, &datastore).await;
-    told(
-        "searching them (10 pages, each needs the one before)",
-        start,
-        None,
-    );
+    told("searching them (10 pages, each needs the one before)", start, None);
     assert_eq!(found.len(), SETS);
 
     let start = Instant::now();
@@ -85,11 +69,7 @@ async fn main() {
 
     let start = Instant::now();
     as_we_do(&*far, &datastore).await;
-    told(
-        "series of a patient, as get_patient_series reads them",
-        start,
-        Some(slow),
-    );
+    told("series of a patient, as get_patient_series reads them", start, Some(slow));
 
     let limits = rates_of_aws().await;
     for factor in [10.0, 1.0] {
@@ -105,21 +85,13 @@ async fn main() {
     let start = Instant::now();
     let studies = hierarchy::studies(&all(&*far, &datastore).await);
     assert_eq!(studies.len(), 50);
-    told(
-        "studies of a patient, as get_patient_studies reads them",
-        start,
-        Some(slow),
-    );
+    told("studies of a patient, as get_patient_studies reads them", start, Some(slow));
 }
 
 fn told(what: &str, start: Instant, slow: Option<Duration>) {
     let took = start.elapsed();
     let part = slow.map(|slow| format!(", 1/{:.1}", slow.as_secs_f64() / took.as_secs_f64()));
-    println!(
-        "{what}: {:.2} s{}",
-        took.as_secs_f64(),
-        part.unwrap_or_default()
-    );
+    println!("{what}: {:.2} s{}", took.as_secs_f64(), part.unwrap_or_default());
 }
 
 /// A data store that holds [`ARCHIVE`].
@@ -128,10 +100,7 @@ async fn filled(store: &Arc<LocalStore>) -> DatastoreId {
     let datastore_id = made.await.unwrap().datastore_id;
     let files: Vec<_> = ARCHIVE.files().collect();
     for files in files.chunks(200) {
-        let bodies: Vec<_> = files
-            .iter()
-            .map(|file| Ok(Body::from(file.bytes.clone())))
-            .collect();
+        let bodies: Vec<_> = files.iter().map(|file| Ok(Body::from(file.bytes.clone()))).collect();
         let request = StoreInstancesRequest {
             datastore_id: datastore_id.clone(),
             study_instance_uid: None,
@@ -170,9 +139,6 @@ async fn as_we_do(service: &dyn HealthImaging, datastore: &DatastoreId) {
 }
 
 async fn rates_of_aws() -> Limits {
-    let config = AwsConfig {
-        region: Some("us-east-1".to_owned()),
-        ..AwsConfig::default()
-    };
+    let config = AwsConfig { region: Some("us-east-1".to_owned()), ..AwsConfig::default() };
     Aws::open(config).await.unwrap().limits()
 }

@@ -38,10 +38,7 @@ async fn main() -> Outcome<()> {
     start(data.path(), "an empty store")?;
     let began = Instant::now();
     fill(data.path(), sets)?;
-    println!(
-        "{sets} image sets made in {:.0} s",
-        began.elapsed().as_secs_f64()
-    );
+    println!("{sets} image sets made in {:.0} s", began.elapsed().as_secs_f64());
     start(data.path(), "this store")?;
     let store = LocalStore::open(LocalConfig::new(data.path())).await?;
     searches(&store, &datastore, sets).await?;
@@ -113,14 +110,9 @@ fn start(data: &Path, store: &str) -> Outcome<()> {
 
 /// Random searches of each kind, one page each.
 async fn searches(store: &LocalStore, datastore: &DatastoreId, sets: usize) -> Outcome<()> {
-    let by_date = Some(Sort {
-        sort_field: SortField::StudyDateAndTime,
-        sort_order: SortOrder::Desc,
-    });
-    let equal = |value| SearchFilter {
-        values: vec![value],
-        operator: Operator::Equal,
-    };
+    let by_date =
+        Some(Sort { sort_field: SortField::StudyDateAndTime, sort_order: SortOrder::Desc });
+    let equal = |value| SearchFilter { values: vec![value], operator: Operator::Equal };
     let study_uid = |study: usize| format!("1.2.826.0.1.3680043.2.1125.{study}");
     for kind in ["patient", "study", "series", "a month, sorted by date"] {
         let mut times = Vec::new();
@@ -129,28 +121,17 @@ async fn searches(store: &LocalStore, datastore: &DatastoreId, sets: usize) -> O
             // Knuth's multiplicative hash: patients in no order.
             let patient = number * 2_654_435_761 % (sets / 10);
             let (filter, sort) = match kind {
-                "patient" => (
-                    equal(SearchValue::PatientId(format!("P{patient:07}"))),
-                    None,
-                ),
-                "study" => (
-                    equal(SearchValue::StudyInstanceUid(study_uid(patient * 2))),
-                    None,
-                ),
+                "patient" => (equal(SearchValue::PatientId(format!("P{patient:07}"))), None),
+                "study" => (equal(SearchValue::StudyInstanceUid(study_uid(patient * 2))), None),
                 "series" => {
                     let series = format!("{}.{}", study_uid(patient * 2), 3);
                     (equal(SearchValue::SeriesInstanceUid(series)), None)
                 }
                 _ => (month(2016 + number % 8, 1 + number % 12), by_date),
             };
-            let criteria = SearchCriteria {
-                filters: vec![filter],
-                sort,
-            };
+            let criteria = SearchCriteria { filters: vec![filter], sort };
             let began = Instant::now();
-            let page = store
-                .search_image_sets(request(datastore, criteria, None))
-                .await?;
+            let page = store.search_image_sets(request(datastore, criteria, None)).await?;
             times.push(began.elapsed());
             found += page.image_sets_metadata_summaries.len();
         }
@@ -171,28 +152,20 @@ fn month(year: usize, month: usize) -> SearchFilter {
             study_time: None,
         })
     };
-    SearchFilter {
-        values: vec![day("01"), day("31")],
-        operator: Operator::Between,
-    }
+    SearchFilter { values: vec![day("01"), day("31")], operator: Operator::Between }
 }
 
 /// The first pages of everything, newest study first, and the pages about the thousandth.
 async fn pages(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
     let criteria = SearchCriteria {
         filters: Vec::new(),
-        sort: Some(Sort {
-            sort_field: SortField::StudyDateAndTime,
-            sort_order: SortOrder::Desc,
-        }),
+        sort: Some(Sort { sort_field: SortField::StudyDateAndTime, sort_order: SortOrder::Desc }),
     };
     let mut next = None;
     let mut times = Vec::new();
     for _ in 0..PAGES {
         let began = Instant::now();
-        let page = store
-            .search_image_sets(request(datastore, criteria.clone(), next))
-            .await?;
+        let page = store.search_image_sets(request(datastore, criteria.clone(), next)).await?;
         times.push(began.elapsed());
         next = page.next_token;
     }
@@ -211,9 +184,7 @@ async fn pages(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
 /// Deletions, one after the other: to the answer, and to the moment when the last trace is overwritten.
 async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> Outcome<()> {
     let catalogue = Connection::open(data.join("catalogue.sqlite"))?;
-    let page = store
-        .search_image_sets(request(datastore, SearchCriteria::default(), None))
-        .await?;
+    let page = store.search_image_sets(request(datastore, SearchCriteria::default(), None)).await?;
     let (mut answers, mut ends) = (Vec::new(), Vec::new());
     for set in page.image_sets_metadata_summaries.iter().take(DELETIONS) {
         let request = DeleteImageSetRequest {
@@ -223,9 +194,7 @@ async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> 
         let began = Instant::now();
         store.delete_image_set(request).await?;
         answers.push(began.elapsed());
-        while catalogue.query_row("SELECT EXISTS (SELECT 1 FROM pending)", [], |row| {
-            row.get(0)
-        })? {
+        while catalogue.query_row("SELECT EXISTS (SELECT 1 FROM pending)", [], |row| row.get(0))? {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         ends.push(began.elapsed());

@@ -24,19 +24,12 @@ const LARGEST: u64 = 1 << 30;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let folder = tempfile::tempdir()?;
-    let archive = Archive {
-        patients: 1,
-        studies: 1,
-        series: 1,
-        instances: 1000,
-        ..Archive::default()
-    };
+    let archive =
+        Archive { patients: 1, studies: 1, series: 1, instances: 1000, ..Archive::default() };
     healthimaging_phantoms::write_to(folder.path(), archive.files())?;
     let data = tempfile::tempdir()?;
     let (store, datastore_id) = support::open(data.path()).await?;
-    store
-        .import_paths(&datastore_id, &[folder.path().to_owned()], |_| {})
-        .await?;
+    store.import_paths(&datastore_id, &[folder.path().to_owned()], |_| {}).await?;
     let everything = SearchImageSetsRequest {
         datastore_id: datastore_id.clone(),
         search_criteria: SearchCriteria::default(),

@@ -83,20 +83,14 @@ impl Backend {
             }
         };
         let (service, dicomweb): Traits = if config.read_only {
-            (
-                Arc::new(ReadOnly::new(service)),
-                Arc::new(ReadOnly::new(dicomweb)),
-            )
+            (Arc::new(ReadOnly::new(service)), Arc::new(ReadOnly::new(dicomweb)))
         } else {
             (service, dicomweb)
         };
         let described = keeper.described(&config.reason);
         tracing::info!(folder = %config.data_dir.display(), "{described}");
         let tools = Tools {
-            back_end: BackEnd {
-                service: Arc::clone(&service),
-                dicomweb: Arc::clone(&dicomweb),
-            },
+            back_end: BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) },
             objects: Objects::new(ObjectsConfig {
                 allowed_paths: config.allowed_paths.clone(),
                 s3,
@@ -158,10 +152,7 @@ impl Backend {
                 max_results: None,
             };
             let page = self.service.list_datastores(request).await?;
-            Ok(Page {
-                items: page.datastore_summaries,
-                next_token: page.next_token,
-            })
+            Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
         });
         Ok(pages.try_collect().await?)
     }

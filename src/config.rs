@@ -19,112 +19,55 @@ const LOG_LEVEL: &str =
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// Where image sets are kept
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_BACKEND",
-        value_enum,
-        value_name = "BACKEND"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_BACKEND", value_enum, value_name = "BACKEND")]
     pub(crate) backend: Option<BackendKind>,
 
     /// Folder of the embedded store [default: the platform's data folder]
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_DATA_DIR",
-        value_name = "DIR"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// Region of AWS [default: that of the environment or the profile]; in the ARNs of the embedded store
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_REGION",
-        value_name = "REGION"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_REGION", value_name = "REGION")]
     pub(crate) region: Option<String>,
 
     /// Profile of the shared AWS files [default: `AWS_PROFILE`]
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_PROFILE",
-        value_name = "NAME"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_PROFILE", value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
     /// Another endpoint of HealthImaging than that of AWS [default: `AWS_ENDPOINT_URL_MEDICAL_IMAGING`]
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_ENDPOINT_URL",
-        value_name = "URL"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_ENDPOINT_URL", value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
 
     /// Part of the call rates of AWS that this server uses, such as 0.5
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_RATE_FACTOR",
-        value_name = "FACTOR"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_RATE_FACTOR", value_name = "FACTOR")]
     #[arg(default_value = "1", value_parser = rate_factor)]
     pub(crate) rate_factor: f64,
 
     /// Account in the ARNs of the embedded store, 12 digits
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_ACCOUNT_ID",
-        value_name = "ID"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_ACCOUNT_ID", value_name = "ID")]
     #[arg(default_value = "000000000000")]
     pub(crate) account_id: String,
 
     /// Enforce the quotas of AWS on the embedded store
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_AWS_QUOTAS",
-        value_name = "BOOL"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_AWS_QUOTAS", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
     pub(crate) aws_quotas: bool,
 
     /// Offer only tools that read
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_READ_ONLY",
-        value_name = "BOOL"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_READ_ONLY", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
     pub(crate) read_only: bool,
 
     /// Do not offer tools that delete
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_NO_DELETE",
-        value_name = "BOOL"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_NO_DELETE", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
     pub(crate) no_delete: bool,
 
     /// How tools that delete ask first
-    #[arg(
-        long,
-        global = true,
-        env = "HEALTHIMAGING_CONFIRM",
-        value_enum,
-        value_name = "WHEN"
-    )]
+    #[arg(long, global = true, env = "HEALTHIMAGING_CONFIRM", value_enum, value_name = "WHEN")]
     #[arg(default_value = "auto")]
     pub(crate) confirm: Confirm,
 
@@ -202,9 +145,8 @@ impl Config {
         if allowed_paths.is_empty()
             && let Some(listed) = env::var_os("HEALTHIMAGING_ALLOW_PATH")
         {
-            allowed_paths = env::split_paths(&listed)
-                .filter(|p| !p.as_os_str().is_empty())
-                .collect();
+            allowed_paths =
+                env::split_paths(&listed).filter(|p| !p.as_os_str().is_empty()).collect();
         }
         Ok(Self {
             backend,
@@ -260,10 +202,7 @@ pub(crate) fn may_colour() -> bool {
 /// The log level asked for, or `default`.
 pub(crate) fn log_level(options: &Options, default: &str) -> String {
     let twins = ["HEALTHIMAGING_LOG_LEVEL", "AWS_LOG_LEVEL", "RUST_LOG"];
-    let told = options
-        .log_level
-        .clone()
-        .or_else(|| twins.into_iter().find_map(variable));
+    let told = options.log_level.clone().or_else(|| twins.into_iter().find_map(variable));
     told.unwrap_or_else(|| default.to_owned())
 }
 
@@ -276,9 +215,7 @@ fn chosen(options: &Options, usual: Usual) -> (BackendKind, String) {
         ("--profile", options.profile.is_some()),
         ("--endpoint-url", options.endpoint_url.is_some()),
     ];
-    let flag = flags
-        .into_iter()
-        .find_map(|(name, given)| given.then_some(name));
+    let flag = flags.into_iter().find_map(|(name, given)| given.then_some(name));
     let variables = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let variable = || variables.into_iter().find(|name| variable(name).is_some());
     match (usual, flag.or_else(variable)) {
@@ -326,9 +263,7 @@ mod tests {
     }
 
     fn options(words: &[&str]) -> Options {
-        Line::try_parse_from([&["test", "--data-dir", "d"], words].concat())
-            .unwrap()
-            .options
+        Line::try_parse_from([&["test", "--data-dir", "d"], words].concat()).unwrap().options
     }
 
     #[test]
@@ -346,10 +281,7 @@ mod tests {
         let config = resolved(&["--backend", "aws"], Usual::Local);
         assert_eq!(config.backend, BackendKind::Aws);
         assert_eq!(config.reason, "as asked for");
-        let config = resolved(
-            &["--backend", "local", "--profile", "p"],
-            Usual::ByEnvironment,
-        );
+        let config = resolved(&["--backend", "local", "--profile", "p"], Usual::ByEnvironment);
         assert_eq!(config.backend, BackendKind::Local);
         let config = resolved(&["--profile", "p"], Usual::ByEnvironment);
         assert_eq!(config.backend, BackendKind::Aws);

@@ -15,14 +15,9 @@ pub(crate) fn start(level: &str) -> Result<()> {
     let filter = EnvFilter::try_new(directives(level))
         .with_context(|| format!("`{level}` is no log level; try error, warn, info or debug"))?;
     let ours = filter_fn(|metadata| metadata.target().starts_with("healthimaging"));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_filter(ours);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .init();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(ours);
+    tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(())
 }
 
@@ -41,14 +36,8 @@ mod tests {
 
     #[test]
     fn levels_of_both_worlds_are_understood() {
-        for level in [
-            "",
-            "WARNING",
-            "CRITICAL",
-            "info",
-            "ERROR",
-            "healthimaging_local=debug,warn",
-        ] {
+        for level in ["", "WARNING", "CRITICAL", "info", "ERROR", "healthimaging_local=debug,warn"]
+        {
             assert!(EnvFilter::try_new(directives(level)).is_ok(), "{level}");
         }
         assert!(EnvFilter::try_new(directives("very loud=1=2")).is_err());

@@ -35,9 +35,7 @@ pub(crate) fn result(line: &str) -> io::Result<()> {
 
 /// Whether a command failed because its reader hung up, which needs no words.
 pub(crate) fn is_hung_up(error: &anyhow::Error) -> bool {
-    let told = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
+    let told = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     told.is_some_and(<dyn Error + Send + Sync>::is::<HungUp>)
 }
 
@@ -68,11 +66,7 @@ pub(crate) fn progress_bar(template: &str) -> ProgressBar {
 
 /// A count with its noun: `1 file`, `2 files`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Bytes as megabytes (10⁶) with one decimal.

@@ -17,29 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-phantoms", &[]),
     (
         "healthimaging-local",
-        &[
-            "healthimaging",
-            "healthimaging-dicom",
-            "healthimaging-objects",
-            "healthimaging-pixels",
-        ],
+        &["healthimaging", "healthimaging-dicom", "healthimaging-objects", "healthimaging-pixels"],
     ),
-    (
-        "healthimaging-aws",
-        &["healthimaging", "healthimaging-objects"],
-    ),
-    (
-        "healthimaging-workflows",
-        &["healthimaging", "healthimaging-objects"],
-    ),
-    (
-        "healthimaging-tools",
-        &[
-            "healthimaging",
-            "healthimaging-pixels",
-            "healthimaging-workflows",
-        ],
-    ),
+    ("healthimaging-aws", &["healthimaging", "healthimaging-objects"]),
+    ("healthimaging-workflows", &["healthimaging", "healthimaging-objects"]),
+    ("healthimaging-tools", &["healthimaging", "healthimaging-pixels", "healthimaging-workflows"]),
     ("healthimaging-http", &["healthimaging"]),
     (
         "healthimaging-mcp-server",
@@ -72,10 +54,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("png", &["healthimaging-pixels"]),
     ("openjpeg-sys", &["healthimaging-pixels"]),
     ("turbojpeg-sys", &["healthimaging-pixels"]),
-    (
-        "rustix",
-        &["healthimaging-sandbox", "healthimaging-mcp-server"],
-    ),
+    ("rustix", &["healthimaging-sandbox", "healthimaging-mcp-server"]),
     ("seccompiler", &["healthimaging-sandbox"]),
     ("clap", &["healthimaging-mcp-server"]),
     ("anyhow", &["healthimaging-mcp-server"]),
@@ -90,36 +69,18 @@ fn root() -> &'static Path {
 /// Crate → its direct dependencies, those of tests and builds left out.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--offline",
-        ])
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let name = |of: &Value| of["name"].as_str().unwrap().to_owned();
     let direct = |package: &Value| {
         let all = package["dependencies"].as_array().unwrap();
-        all.iter()
-            .filter(|d| d["kind"].is_null())
-            .map(name)
-            .collect()
+        all.iter().filter(|d| d["kind"].is_null()).map(name).collect()
     };
-    metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| (name(p), direct(p)))
-        .collect()
+    metadata["packages"].as_array().unwrap().iter().map(|p| (name(p), direct(p))).collect()
 }
 
 #[test]
@@ -129,14 +90,8 @@ fn crates_import_only_whom_they_may() {
     let existing: BTreeSet<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(existing, listed, "every crate has its arrows in the table");
     for (name, allowed) in ARROWS {
-        for dependency in found[*name]
-            .iter()
-            .filter(|d| existing.contains(d.as_str()))
-        {
-            assert!(
-                allowed.contains(&dependency.as_str()),
-                "{name} may not import {dependency}"
-            );
+        for dependency in found[*name].iter().filter(|d| existing.contains(d.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} may not import {dependency}");
         }
     }
 }

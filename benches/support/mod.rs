@@ -37,11 +37,7 @@ impl Server {
         let mut child = command(data).spawn()?;
         let input = child.stdin.take().ok_or("no stdin")?;
         let output = BufReader::new(child.stdout.take().ok_or("no stdout")?);
-        Ok(Self {
-            child,
-            input,
-            output,
-        })
+        Ok(Self { child, input, output })
     }
 
     pub(crate) fn initialize(&mut self) -> Outcome<String> {
@@ -95,13 +91,8 @@ pub(crate) fn memory_mib(process: u32, figure: &str) -> Outcome<f64> {
 /// A store in `data`, with a data store that can be used.
 pub(crate) async fn open(data: &Path) -> Outcome<(Arc<LocalStore>, DatastoreId)> {
     let store = LocalStore::open(LocalConfig::new(data)).await?;
-    let datastore = store
-        .create_datastore(CreateDatastoreRequest::default())
-        .await?
-        .datastore_id;
-    let request = GetDatastoreRequest {
-        datastore_id: datastore.clone(),
-    };
+    let datastore = store.create_datastore(CreateDatastoreRequest::default()).await?.datastore_id;
+    let request = GetDatastoreRequest { datastore_id: datastore.clone() };
     // It is `CREATING` for a moment.
     loop {
         let found = store.get_datastore(request.clone()).await?;

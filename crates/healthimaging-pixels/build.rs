@@ -12,10 +12,7 @@ fn main() -> ExitCode {
     let library = match pkg_config::Config::new().probe("openjph") {
         Ok(library) => library,
         Err(error) => {
-            println!(
-                "cargo::error={MISSING} (pkg-config said: {})",
-                one_line(&error)
-            );
+            println!("cargo::error={MISSING} (pkg-config said: {})", one_line(&error));
             return ExitCode::FAILURE;
         }
     };
@@ -35,9 +32,5 @@ fn main() -> ExitCode {
 
 /// Cargo takes a directive to be one line.
 fn one_line(error: &pkg_config::Error) -> String {
-    error
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -29,10 +29,7 @@ fuzz_target!(|data: &[u8]| {
         }),
         _ => Voi::Auto,
     };
-    let rendering = Rendering {
-        voi,
-        ..Rendering::default()
-    };
+    let rendering = Rendering { voi, ..Rendering::default() };
     if let Ok(picture) = render(&decoded, &shape, &rendering) {
         assert!(!picture.samples().is_empty());
     }

@@ -11,23 +11,15 @@ fuzz_target!(|data: &[u8]| {
     let Ok(mut file) = read_part10(Cursor::new(data), &limits()) else {
         return;
     };
-    let _ = (
-        file.description(),
-        file.declared_frames(),
-        file.frame_problem(),
-    );
+    let _ = (file.description(), file.declared_frames(), file.frame_problem());
     for index in 0..file.frame_count().min(50) {
         let _ = file.read_frame(index, 1 << 20);
     }
     let _ = file.read_pixel_blob_into(&mut sink());
-    let apart = file
-        .data_set
-        .elements
-        .values()
-        .filter_map(|element| match element.value {
-            Value::Apart { offset, length } => Some((offset, length)),
-            _ => None,
-        });
+    let apart = file.data_set.elements.values().filter_map(|element| match element.value {
+        Value::Apart { offset, length } => Some((offset, length)),
+        _ => None,
+    });
     for (offset, length) in apart.collect::<Vec<_>>() {
         let bytes = file.read_apart(offset, length).unwrap();
         assert_eq!(bytes.len() as u64, length);

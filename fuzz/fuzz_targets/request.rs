@@ -9,13 +9,8 @@ use libfuzzer_sys::fuzz_target;
 
 /// Cuts the input into pieces, as a network does.
 fn body(data: &[u8], piece: usize) -> Body {
-    let pieces: Vec<_> = data
-        .chunks(piece.max(1))
-        .map(Bytes::copy_from_slice)
-        .collect();
-    Body::from_stream(stream::iter(
-        pieces.into_iter().map(Ok::<_, std::io::Error>),
-    ))
+    let pieces: Vec<_> = data.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect();
+    Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>)))
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -27,11 +27,8 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn update(flags: u8, document: &[u8]) {
-    let rules = UpdateRules {
-        primary: flags & 2 != 0,
-        force: flags & 4 != 0,
-        study_wide: flags & 8 != 0,
-    };
+    let rules =
+        UpdateRules { primary: flags & 2 != 0, force: flags & 4 != 0, study_wide: flags & 8 != 0 };
     let changes = match flags & 16 {
         0 => UpdateDocuments::parse(Some(document), None),
         _ => UpdateDocuments::parse(None, Some(document)),

@@ -11,10 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     // Everything stays in the document.
-    let limits = ReadLimits {
-        value_bytes: u64::MAX,
-        ..healthimaging_fuzz::limits()
-    };
+    let limits = ReadLimits { value_bytes: u64::MAX, ..healthimaging_fuzz::limits() };
     let Ok(file) = read_part10(Cursor::new(data), &limits) else {
         return;
     };
@@ -39,10 +36,7 @@ fuzz_target!(|data: &[u8]| {
         if write_part10(&source, PixelSource::None, &mut no_blobs, &mut written).is_err() {
             continue;
         }
-        let limits = ReadLimits {
-            value_bytes: u64::MAX,
-            ..ReadLimits::default()
-        };
+        let limits = ReadLimits { value_bytes: u64::MAX, ..ReadLimits::default() };
         let again = read_part10(Cursor::new(&written), &limits).unwrap();
         let _ = json(&document_of(&again));
     }

@@ -69,10 +69,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         }
     };
     let (document, outcome) = match called {
-        Ok(answer) => (
-            set_apart(answer, arguments.output.as_deref())?,
-            Outcome::Done,
-        ),
+        Ok(answer) => (set_apart(answer, arguments.output.as_deref())?, Outcome::Done),
         Err(error) => (error_document(&error), Outcome::Refused),
     };
     terminal::result(&serde_json::to_string_pretty(&Value::Object(document))?)?;
@@ -81,11 +78,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 
 /// What is printed of an answer; pictures go to a file, as does a frame where a file is named.
 fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>> {
-    let Answer {
-        mut structured,
-        images,
-        ..
-    } = answer;
+    let Answer { mut structured, images, .. } = answer;
     let Some(path) = output else {
         if !images.is_empty() {
             terminal::note("The picture was left out; --output FILE writes it to a file.");
@@ -109,9 +102,7 @@ fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>
 fn parse(json: &str) -> Result<Map<String, Value>> {
     let text = if json == "-" {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("stdin cannot be read as text")?;
+        std::io::stdin().read_to_string(&mut text).context("stdin cannot be read as text")?;
         text
     } else {
         json.to_owned()
@@ -168,12 +159,7 @@ mod tests {
     #[test]
     fn arguments_are_one_object() {
         assert_eq!(parse(r#"{"max_results": 5}"#).unwrap()["max_results"], 5);
-        assert!(
-            parse("[1]")
-                .unwrap_err()
-                .to_string()
-                .contains("one JSON object")
-        );
+        assert!(parse("[1]").unwrap_err().to_string().contains("one JSON object"));
         assert!(parse("{").unwrap_err().to_string().contains("not JSON"));
     }
 }

@@ -53,9 +53,7 @@ pub(super) async fn run() -> Result<Outcome> {
             heard.context("signals cannot be heard").and(Err(anyhow!("the demonstration was stopped")))
         }
     };
-    let removed = folder
-        .close()
-        .context("the temporary folder cannot be removed");
+    let removed = folder.close().context("the temporary folder cannot be removed");
     outcome.and(removed)?;
     terminal::result("\nEverything was as expected; the temporary store is gone.")?;
     Ok(Outcome::Done)
@@ -71,10 +69,8 @@ async fn fill(script: &mut Script, scans: &Path, store: &Path) -> Result<()> {
     script.step("Import them into an embedded store, as `healthimaging-mcp-server import` does")?;
     let backend = Backend::open(&Config::temporary(store)?).await?;
     let (datastore, _) = import::find_or_make(&backend, Some(DATASTORE)).await?;
-    let imported = backend
-        .store("demo")?
-        .import_paths(&datastore, &[scans.to_path_buf()], |_| ())
-        .await;
+    let imported =
+        backend.store("demo")?.import_paths(&datastore, &[scans.to_path_buf()], |_| ()).await;
     backend.close().await;
     let summary = imported?;
     let done = summary.progress;
@@ -83,16 +79,9 @@ async fn fill(script: &mut Script, scans: &Path, store: &Path) -> Result<()> {
         counted(done.files_done, "file"),
         counted(done.image_sets, "image set"),
     ))?;
-    ensure!(
-        summary.status == JobStatus::Completed,
-        "the import is {}",
-        summary.status
-    );
+    ensure!(summary.status == JobStatus::Completed, "the import is {}", summary.status);
     ensure!(done.refused == 0, "generated files were refused");
-    ensure!(
-        (done.files_done, done.image_sets) == (62, 4),
-        "62 files make 4 image sets"
-    );
+    ensure!((done.files_done, done.image_sets) == (62, 4), "62 files make 4 image sets");
     Ok(())
 }
 
@@ -102,16 +91,8 @@ async fn connect(script: &mut Script, store: &Path) -> Result<Client> {
     let program = std::env::current_exe().context("this program does not know where it is")?;
     let mut command = Command::new(program);
     // The flags win over whatever the environment says.
-    command.args([
-        "--backend=local",
-        "--read-only=false",
-        "--no-delete=false",
-        "--confirm=auto",
-    ]);
-    command
-        .args(["--log-level=error", "--data-dir"])
-        .arg(store)
-        .arg("stdio");
+    command.args(["--backend=local", "--read-only=false", "--no-delete=false", "--confirm=auto"]);
+    command.args(["--log-level=error", "--data-dir"]).arg(store).arg("stdio");
     script.asked("healthimaging-mcp-server --data-dir … stdio", &Value::Null)?;
     Ok(Client::spawn(command).await?)
 }

@@ -21,10 +21,7 @@ const LOOKED_INTO: usize = 20;
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let mut report = Report { healthy: true };
-    line(
-        "program",
-        concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")),
-    )?;
+    line("program", concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")))?;
     let backend = match config.backend {
         BackendKind::Local => "embedded store",
         BackendKind::Aws => "AWS HealthImaging",
@@ -32,10 +29,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     line("back end", &format!("{backend}, {}", config.reason))?;
     let made = holds_something(&config.data_dir);
     let yet = if made { "" } else { " (not made yet)" };
-    line(
-        "data folder",
-        &format!("{}{yet}", config.data_dir.display()),
-    )?;
+    line("data folder", &format!("{}{yet}", config.data_dir.display()))?;
     // To open the embedded store makes it.
     if config.backend == BackendKind::Aws || made {
         back_end(&mut report, config).await?;
@@ -44,11 +38,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     }
     places(&mut report, config)?;
     gates(config)?;
-    Ok(if report.healthy {
-        Outcome::Done
-    } else {
-        Outcome::Refused
-    })
+    Ok(if report.healthy { Outcome::Done } else { Outcome::Refused })
 }
 
 /// Whether the folder may hold a store; a folder that was only made, such as a volume, does not.
@@ -79,10 +69,7 @@ impl Report {
 }
 
 async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
-    let reading = Config {
-        read_only: true,
-        ..config.clone()
-    };
+    let reading = Config { read_only: true, ..config.clone() };
     let backend = match Backend::open(&reading).await {
         Ok(backend) => backend,
         Err(error) => return report.outcome("opened", Err(format!("{error:#}"))),
@@ -125,10 +112,7 @@ async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
 
 /// Whose the embedded store is.
 fn owner(config: &Config) -> Result<bool> {
-    line(
-        "region",
-        &format!("{}, in ARNs alone", config.store_region()),
-    )?;
+    line("region", &format!("{}, in ARNs alone", config.store_region()))?;
     line(
         "identity",
         &format!(
@@ -199,10 +183,7 @@ async fn datastores(
 /// Where files may be read and written.
 fn places(report: &mut Report, config: &Config) -> Result<()> {
     if config.allowed_paths.is_empty() {
-        line(
-            "file://",
-            "no folder is allowed; name one with --allow-path",
-        )?;
+        line("file://", "no folder is allowed; name one with --allow-path")?;
     }
     for path in &config.allowed_paths {
         let found = if path.is_dir() {
@@ -213,10 +194,7 @@ fn places(report: &mut Report, config: &Config) -> Result<()> {
         report.outcome("file://", found)?;
     }
     let endpoint = config.s3.endpoint.as_deref().unwrap_or("that of AWS");
-    line(
-        "s3://",
-        &format!("endpoint {endpoint}, credentials of the AWS chain"),
-    )
+    line("s3://", &format!("endpoint {endpoint}, credentials of the AWS chain"))
 }
 
 /// What keeps tools from changing things.

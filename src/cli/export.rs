@@ -106,10 +106,7 @@ async fn export(
     let Some((datastore_id, name)) = find(backend, named).await? else {
         bail!("there is no active data store of that name; `call list_datastores` lists them");
     };
-    let submitted = Span {
-        from: arguments.submitted_after,
-        to: arguments.submitted_before,
-    };
+    let submitted = Span { from: arguments.submitted_after, to: arguments.submitted_before };
     let is_open = submitted.from.is_none() && submitted.to.is_none();
     let export = Export {
         datastore_id: datastore_id.clone(),
@@ -139,11 +136,7 @@ async fn export(
     let job = follow(ledger, ledger.start(new).await?).await?;
     match job.job_status {
         JobState::Completed => report(ledger, &job, &name, started.elapsed()).await,
-        state => bail!(
-            "export job {} is {state}: {}",
-            job.job_id,
-            job.message.unwrap_or_default()
-        ),
+        state => bail!("export job {} is {state}: {}", job.job_id, job.message.unwrap_or_default()),
     }
 }
 
@@ -218,9 +211,7 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
 }
 
 async fn list_failures(ledger: &Ledger, job: &Job) -> Result<()> {
-    let outcomes = sweep(usize::MAX, |start| {
-        ledger.outcomes(&job.job_id, start, PAGE)
-    });
+    let outcomes = sweep(usize::MAX, |start| ledger.outcomes(&job.job_id, start, PAGE));
     let mut outcomes = std::pin::pin!(outcomes);
     let mut listed = 0;
     while let Some(ItemOutcome { item, error, .. }) = outcomes.try_next().await? {

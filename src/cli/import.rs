@@ -58,9 +58,8 @@ async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Re
     let (datastore, name) = find_or_make(backend, named).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
-    let running = backend
-        .store("import")?
-        .import_paths(&datastore, paths, |progress| show(&bar, progress));
+    let running =
+        backend.store("import")?.import_paths(&datastore, paths, |progress| show(&bar, progress));
     let ended = tokio::select! {
         ended = running => ended,
         heard = stop_signal() => {
@@ -75,10 +74,7 @@ async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Re
     match (summary.status, summary.progress.refused) {
         (JobStatus::Completed, 0) => Ok(Outcome::Done),
         (JobStatus::Completed, _) => Ok(Outcome::Partly),
-        (status, _) => bail!(
-            "the import is {status}: {}",
-            summary.message.unwrap_or_default()
-        ),
+        (status, _) => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
     }
 }
 
@@ -105,19 +101,12 @@ pub(super) async fn find(
     };
     let found: Vec<&DatastoreSummary> = active.iter().filter(fits).collect();
     match found.as_slice() {
-        [only] => Ok(Some((
-            only.datastore_id.clone(),
-            only.datastore_name.clone(),
-        ))),
+        [only] => Ok(Some((only.datastore_id.clone(), only.datastore_name.clone()))),
         [] => Ok(None),
         several => bail!(
             "{} data stores fit; name one with --datastore: {}",
             several.len(),
-            several
-                .iter()
-                .map(|s| s.datastore_id.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
+            several.iter().map(|s| s.datastore_id.as_str()).collect::<Vec<_>>().join(", "),
         ),
     }
 }
@@ -127,20 +116,10 @@ async fn make(backend: &Backend, name: &str) -> Result<(DatastoreId, String)> {
         datastore_name: Some(DatastoreName::try_from(name)?),
         ..CreateDatastoreRequest::default()
     };
-    let datastore_id = backend
-        .service
-        .create_datastore(request)
-        .await?
-        .datastore_id;
+    let datastore_id = backend.service.create_datastore(request).await?.datastore_id;
     loop {
-        let request = GetDatastoreRequest {
-            datastore_id: datastore_id.clone(),
-        };
-        let found = backend
-            .service
-            .get_datastore(request)
-            .await?
-            .datastore_properties;
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
+        let found = backend.service.get_datastore(request).await?.datastore_properties;
         match found.datastore_status {
             DatastoreStatus::Active => return Ok((datastore_id, found.datastore_name)),
             DatastoreStatus::Creating => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -162,14 +141,8 @@ fn show(bar: &ProgressBar, progress: ImportProgress) {
 }
 
 fn report(summary: &ImportSummary, datastore: &DatastoreId, name: &str, took: Duration) {
-    let ImportProgress {
-        files_done,
-        bytes_done,
-        image_sets,
-        refused,
-        warned,
-        ..
-    } = summary.progress;
+    let ImportProgress { files_done, bytes_done, image_sets, refused, warned, .. } =
+        summary.progress;
     let listed = summary.refused_files.iter().take(LISTED);
     for file in listed.clone() {
         terminal::note(&format!("refused: {}: {}", file.key, file.message));

@@ -81,11 +81,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let command = cli.command.unwrap_or(Command::Stdio);
-    let usual = if matches!(command, Command::Serve(_)) {
-        "info"
-    } else {
-        "warn"
-    };
+    let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
     logging::start(&log_level(&cli.options, usual))?;
     let usual = match command {
         Command::Stdio | Command::Doctor => Usual::ByEnvironment,

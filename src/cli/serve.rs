@@ -21,21 +21,11 @@ use crate::terminal;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Address and port to listen on; other than loopback needs a token or access keys
-    #[arg(
-        long,
-        env = "HEALTHIMAGING_HTTP",
-        value_name = "ADDR",
-        default_value = "127.0.0.1:8730"
-    )]
+    #[arg(long, env = "HEALTHIMAGING_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8730")]
     http: String,
 
     /// Bearer token that lets a request in, at least 16 characters
-    #[arg(
-        long,
-        env = "HEALTHIMAGING_HTTP_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "HEALTHIMAGING_HTTP_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     http_token: Option<String>,
 
     /// Access key that lets signed requests in, as ID:SECRET; can be given again
@@ -49,12 +39,7 @@ pub(super) struct Arguments {
     http_access_key: Vec<String>,
 
     /// Name under which clients reach the server, beside its own address; can be given again
-    #[arg(
-        long,
-        env = "HEALTHIMAGING_HTTP_HOST",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "HEALTHIMAGING_HTTP_HOST", value_name = "HOST", value_delimiter = ',')]
     http_host: Vec<String>,
 }
 
@@ -72,20 +57,15 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
             arguments.http
         );
     }
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr().context("the listener has no address")?;
 
     let backend = Backend::open(config).await?;
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);
-    let mut site = Site::new(probe(&backend))
-        .allow_hosts(arguments.http_host)
-        .mount("/mcp", mcp);
+    let mut site = Site::new(probe(&backend)).allow_hosts(arguments.http_host).mount("/mcp", mcp);
     // AWS has both of its own; here they would lend this server's credentials to whoever calls.
     if config.backend == BackendKind::Local {
         let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
@@ -144,10 +124,7 @@ async fn resolve(text: &str) -> Result<SocketAddr> {
 
 /// Loopback names, the address itself and those named may be in the `Host` and `Origin` headers.
 fn http_options(address: SocketAddr, named: Vec<String>, stop: CancellationToken) -> HttpOptions {
-    let mut options = HttpOptions {
-        shutdown: stop,
-        ..HttpOptions::default()
-    };
+    let mut options = HttpOptions { shutdown: stop, ..HttpOptions::default() };
     let own = match address.ip() {
         ip if ip.is_unspecified() || ip.is_loopback() => None,
         IpAddr::V4(ip) => Some(ip.to_string()),
@@ -171,10 +148,7 @@ fn probe(
     move || {
         let service = Arc::clone(&service);
         async move {
-            let request = ListDatastoresRequest {
-                max_results: Some(1),
-                ..Default::default()
-            };
+            let request = ListDatastoresRequest { max_results: Some(1), ..Default::default() };
             service.list_datastores(request).await.map(drop)
         }
         .boxed()

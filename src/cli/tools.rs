@@ -26,14 +26,8 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
     }
     for tool in tools {
         let description = tool.definition().description.replace('\n', " ");
-        let first = description
-            .split_once(". ")
-            .map_or(description.as_str(), |(first, _)| first);
-        terminal::result(&format!(
-            "{:30} {:9} {first}",
-            tool.name,
-            tool.effect.as_str()
-        ))?;
+        let first = description.split_once(". ").map_or(description.as_str(), |(first, _)| first);
+        terminal::result(&format!("{:30} {:9} {first}", tool.name, tool.effect.as_str()))?;
     }
     Ok(Outcome::Done)
 }

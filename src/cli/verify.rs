@@ -35,31 +35,17 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
         megabytes(report.bytes),
         report.damaged.len(),
     ));
-    Ok(if report.damaged.is_empty() {
-        Outcome::Done
-    } else {
-        Outcome::Refused
-    })
+    Ok(if report.damaged.is_empty() { Outcome::Done } else { Outcome::Refused })
 }
 
 /// Where it is and what is wrong, on one line.
 fn described(damage: &Damage) -> String {
     let places = [
-        damage
-            .image_set_id
-            .as_ref()
-            .map(|id| format!("image set {id}")),
+        damage.image_set_id.as_ref().map(|id| format!("image set {id}")),
         damage.version.map(|version| format!("version {version}")),
-        damage
-            .blob
-            .as_ref()
-            .map(|id| format!("frame or value {id}")),
+        damage.blob.as_ref().map(|id| format!("frame or value {id}")),
     ];
     let place: Vec<String> = places.into_iter().flatten().collect();
-    let place = if place.is_empty() {
-        "catalogue".to_owned()
-    } else {
-        place.join(", ")
-    };
+    let place = if place.is_empty() { "catalogue".to_owned() } else { place.join(", ") };
     format!("{place}: {}", damage.message)
 }

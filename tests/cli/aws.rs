@@ -18,23 +18,13 @@ fn aws_without_a_region_or_credentials_says_what_to_set() {
     let rig = Rig::new();
     let output = on_aws(&rig, &["call", "list_datastores"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("set AWS_REGION"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("set AWS_REGION"), "{}", stderr(&output));
     let mut command = on_aws(&rig, &["call", "list_datastores"]);
     let output = command.env("AWS_REGION", "us-east-1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(error["type"], "auth_error");
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .contains("`aws configure`"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("`aws configure`"), "{error}");
 }
 
 #[test]
@@ -51,22 +41,11 @@ fn aws_out_of_reach_is_told_by_call_and_doctor() {
     let called = output(&["call", "list_datastores"]);
     let error: Value = serde_json::from_slice(&called.stdout).unwrap();
     assert_eq!(error["type"], "service_error");
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .contains("cannot be reached"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("cannot be reached"), "{error}");
     let told = output(&["doctor"]);
     assert_eq!(told.status.code(), Some(1));
     let text = stdout(&told);
-    for part in [
-        "AWS HealthImaging, as asked for",
-        "eu-west-1",
-        "http://127.0.0.1:1",
-        "FAILED",
-    ] {
+    for part in ["AWS HealthImaging, as asked for", "eu-west-1", "http://127.0.0.1:1", "FAILED"] {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains("AKIDEXAMPLE") && !text.contains("secret"));
@@ -75,10 +54,7 @@ fn aws_out_of_reach_is_told_by_call_and_doctor() {
 #[test]
 fn commands_of_the_embedded_store_say_so_on_aws() {
     let rig = Rig::new();
-    for (command, way) in [
-        ("import", "store_dicom_instances"),
-        ("verify", "embedded store"),
-    ] {
+    for (command, way) in [("import", "store_dicom_instances"), ("verify", "embedded store")] {
         let mut words = vec![command];
         words.extend((command == "import").then_some("/"));
         let output = on_aws(&rig, &words).output().unwrap();

@@ -16,21 +16,13 @@ fn a_picture_goes_to_a_file() {
     let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
     let read = rig.call("get_image_set_metadata", &json!({ "image_set_id": set }));
     let series = read["metadata"]["Study"]["Series"].as_object().unwrap();
-    let instances = series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap();
+    let instances = series.values().next().unwrap()["Instances"].as_object().unwrap();
     let uid = instances.keys().next().unwrap();
 
     let (picture, stored) = (rig.path("one.png"), rig.path("one.j2c"));
     let asked =
         json!({ "image_set_id": set, "sop_instance_uid": uid, "format": "png" }).to_string();
-    let output = rig.run(&[
-        "call",
-        "get_image_frame",
-        &asked,
-        "--output",
-        text(&picture),
-    ]);
+    let output = rig.run(&["call", "get_image_frame", &asked, "--output", text(&picture)]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert_eq!(std::fs::read(&picture).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
     let output = rig.run(&["call", "get_image_frame", &asked]);
@@ -50,33 +42,18 @@ fn a_picture_goes_to_a_file() {
 fn call_prints_json_and_takes_it_from_stdin() {
     let rig = Rig::new();
     let mut child = rig.command(&["call", "create_datastore", "-"]);
-    let mut child = child
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(br#"{"datastore_name": "piped"}"#)
-        .unwrap();
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(br#"{"datastore_name": "piped"}"#).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let made: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let got = rig.call(
-        "get_datastore",
-        &json!({ "datastore_id": made["datastore_id"] }),
-    );
+    let got = rig.call("get_datastore", &json!({ "datastore_id": made["datastore_id"] }));
     assert_eq!(got["datastore_properties"]["datastore_name"], "piped");
 
     let refused = rig.run(&["call", "get_datastore", r#"{"datastore_id": "short"}"#]);
     assert_eq!(refused.status.code(), Some(1));
     let error: Value = serde_json::from_slice(&refused.stdout).unwrap();
-    assert_eq!(
-        (&error["error"], &error["type"]),
-        (&json!(true), &json!("validation_error"))
-    );
+    assert_eq!((&error["error"], &error["type"]), (&json!(true), &json!("validation_error")));
     let garbage = rig.run(&["call", "get_datastore", "{"]);
     assert_eq!(garbage.status.code(), Some(1));
     assert!(garbage.stdout.is_empty() && stderr(&garbage).contains("not JSON"));
@@ -90,31 +67,17 @@ fn call_waits_for_the_job_that_a_tool_starts() {
     let found = rig.call("search_image_sets", &json!({}));
     let patient = &found["image_sets_metadata_summaries"][0]["dicom_tags"]["DICOMPatientId"];
     let asked = json!({ "patient_id": patient, "metadata_updates": { "PatientName": "DOE^JANE" } });
-    let output = rig.run(&[
-        "call",
-        "bulk_update_patient_metadata",
-        &asked.to_string(),
-        "--yes",
-    ]);
+    let output = rig.run(&["call", "bulk_update_patient_metadata", &asked.to_string(), "--yes"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     let job: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
-    assert_eq!(
-        (&job["items_done"], &job["items_failed"]),
-        (&json!(2), &json!(0))
-    );
+    assert_eq!((&job["items_done"], &job["items_failed"]), (&json!(2), &json!(0)));
     assert!(output.stderr.is_empty(), "progress is for terminals");
     // Unless it is told not to.
     let (out, uri) = (rig.path("out"), rig.path("out").display().to_string());
     let asked = json!({ "output_s3_uri": format!("file://{uri}/"), "wait_seconds": 0 }).to_string();
     std::fs::create_dir(&out).unwrap();
-    let output = rig.run(&[
-        "--allow-path",
-        &uri,
-        "call",
-        "start_dicom_export_job",
-        &asked,
-    ]);
+    let output = rig.run(&["--allow-path", &uri, "call", "start_dicom_export_job", &asked]);
     let job: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(job.get("ended_at").is_none(), "{job}");
 }
@@ -122,26 +85,14 @@ fn call_waits_for_the_job_that_a_tool_starts() {
 #[test]
 fn call_erases_only_when_told_to() {
     let rig = Rig::new();
-    let made = rig.call(
-        "create_datastore",
-        &json!({ "datastore_name": "short-lived" }),
-    );
+    let made = rig.call("create_datastore", &json!({ "datastore_name": "short-lived" }));
     let arguments = json!({ "datastore_id": made["datastore_id"] }).to_string();
     let unasked = rig.run(&["call", "delete_datastore", &arguments]);
     assert_eq!(unasked.status.code(), Some(1));
     assert!(stdout(&unasked).contains("--yes"), "{}", stdout(&unasked));
-    let guarded = rig.run(&[
-        "--no-delete",
-        "call",
-        "delete_datastore",
-        &arguments,
-        "--yes",
-    ]);
+    let guarded = rig.run(&["--no-delete", "call", "delete_datastore", &arguments, "--yes"]);
     assert_eq!(guarded.status.code(), Some(1));
-    let still = rig.call(
-        "get_datastore",
-        &json!({ "datastore_id": made["datastore_id"] }),
-    );
+    let still = rig.call("get_datastore", &json!({ "datastore_id": made["datastore_id"] }));
     assert_eq!(still["datastore_properties"]["datastore_status"], "ACTIVE");
     let told = rig.run(&["call", "delete_datastore", &arguments, "--yes"]);
     assert_eq!(told.status.code(), Some(0), "{}", stdout(&told));
@@ -159,11 +110,7 @@ fn tools_follow_the_gates_of_flags_and_environment() {
     assert!(!kept.contains("delete_image_set") && kept.contains("create_datastore"));
     let reading = listed(&["tools"], "HEALTHIMAGING_READ_ONLY", "1");
     assert!(!reading.contains("create_datastore") && reading.contains("search_image_sets"));
-    let overruled = listed(
-        &["tools", "--read-only=false"],
-        "HEALTHIMAGING_READ_ONLY",
-        "1",
-    );
+    let overruled = listed(&["tools", "--read-only=false"], "HEALTHIMAGING_READ_ONLY", "1");
     assert_eq!(overruled, all);
     let documents = rig.run(&["tools", "--json"]);
     let documents: Value = serde_json::from_slice(&documents.stdout).unwrap();
@@ -175,11 +122,7 @@ fn tools_follow_the_gates_of_flags_and_environment() {
 fn a_reader_that_hangs_up_is_not_told_of() {
     let rig = Rig::new();
     let mut command = rig.command(&["tools"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut told = String::new();
     let mut stderr = child.stderr.take().unwrap();

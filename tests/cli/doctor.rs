@@ -46,11 +46,7 @@ fn a_doctor_says_what_is_missing_for_aws() {
     assert!(told(&[]).contains("no AWS region is known"));
     let nobody = told(&[("AWS_PROFILE", "one")]);
     assert!(nobody.contains("eu-west-2"), "{nobody}");
-    assert_eq!(
-        nobody.matches("no credentials found").count(),
-        1,
-        "{nobody}"
-    );
+    assert_eq!(nobody.matches("no credentials found").count(), 1, "{nobody}");
     assert!(nobody.contains("for want of credentials"), "{nobody}");
     let other = told(&[("AWS_PROFILE", "two"), ("AWS_REGION", "eu-west-2")]);
     assert!(other.contains("there is no profile `two`"), "{other}");
@@ -59,26 +55,9 @@ fn a_doctor_says_what_is_missing_for_aws() {
 #[test]
 fn the_demonstration_ends_well_and_leaves_nothing() {
     let rig = Rig::new();
-    let output = rig
-        .command(&["demo"])
-        .env("HEALTHIMAGING_READ_ONLY", "true")
-        .output()
-        .unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    let output = rig.command(&["demo"]).env("HEALTHIMAGING_READ_ONLY", "true").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("Everything was as expected"));
-    assert!(
-        !stdout(&output).contains('\x1b'),
-        "no colours but on a terminal"
-    );
-    assert_eq!(
-        std::fs::read_dir(rig.folder.path()).unwrap().count(),
-        0,
-        "nothing is left"
-    );
+    assert!(!stdout(&output).contains('\x1b'), "no colours but on a terminal");
+    assert_eq!(std::fs::read_dir(rig.folder.path()).unwrap().count(), 0, "nothing is left");
 }

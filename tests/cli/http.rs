@@ -39,17 +39,9 @@ impl Served {
         let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = lines.map(Result::unwrap).find_map(|line| {
-            Some(
-                line.split_once("MCP at http://")?
-                    .1
-                    .trim_end_matches("/mcp")
-                    .to_owned(),
-            )
+            Some(line.split_once("MCP at http://")?.1.trim_end_matches("/mcp").to_owned())
         });
-        Self {
-            child,
-            address: said.unwrap(),
-        }
+        Self { child, address: said.unwrap() }
     }
 
     /// The status line and body of a request with these header lines.
@@ -72,11 +64,7 @@ fn http_is_healthy_guarded_and_ends_when_told() {
     let rig = Rig::new();
     let mut served = Served::start(&rig, &["--http-token", "0123456789abcdef"]);
     assert!(served.ask("GET /healthz", "").starts_with("HTTP/1.1 200 "));
-    assert!(
-        served
-            .ask("POST /mcp", "Content-Length: 0\r\n")
-            .starts_with("HTTP/1.1 401 ")
-    );
+    assert!(served.ask("POST /mcp", "Content-Length: 0\r\n").starts_with("HTTP/1.1 401 "));
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},
         "clientInfo": { "name": "test", "version": "1" } } })
@@ -93,13 +81,7 @@ fn http_is_healthy_guarded_and_ends_when_told() {
     #[cfg(unix)]
     {
         let id = served.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(served.child.wait().unwrap().code(), Some(0));
     }
 }

@@ -12,28 +12,13 @@ fn import_makes_the_data_store_and_says_what_it_did() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(output.stdout.is_empty(), "stdout is for results");
     let said = stderr(&output);
-    assert!(
-        said.contains("6 files seen, 6 imported, 0 refused"),
-        "{said}"
-    );
-    assert!(
-        said.contains("2 image sets in data store research"),
-        "{said}"
-    );
+    assert!(said.contains("6 files seen, 6 imported, 0 refused"), "{said}");
+    assert!(said.contains("2 image sets in data store research"), "{said}");
 
     let stores = rig.call("list_datastores", &json!({}));
-    assert_eq!(
-        stores["datastore_summaries"][0]["datastore_name"],
-        "research"
-    );
+    assert_eq!(stores["datastore_summaries"][0]["datastore_name"], "research");
     let found = rig.call("search_image_sets", &json!({}));
-    assert_eq!(
-        found["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(found["image_sets_metadata_summaries"].as_array().unwrap().len(), 2);
     assert_eq!(rig.run(&["verify"]).status.code(), Some(0));
 }
 

@@ -14,9 +14,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -26,14 +24,8 @@ impl Rig {
     /// The program on the store, with nothing of this machine's environment.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_healthimaging-mcp-server"));
-        command
-            .env_clear()
-            .env("TMPDIR", self.folder.path())
-            .stdin(Stdio::null());
-        command
-            .arg("--data-dir")
-            .arg(self.path("store"))
-            .args(words);
+        command.env_clear().env("TMPDIR", self.folder.path()).stdin(Stdio::null());
+        command.arg("--data-dir").arg(self.path("store")).args(words);
         command
     }
 

@@ -20,9 +20,7 @@ use crate::rig::import::{Outcome, line_of, write_files};
 const SECRET: &str = "SECRETNAME";
 
 fn slice() -> Phantom {
-    Phantom::ct()
-        .size(16, 16)
-        .patient(&format!("{SECRET}^{SECRET}"), &format!("{SECRET}-ID"))
+    Phantom::ct().size(16, 16).patient(&format!("{SECRET}^{SECRET}"), &format!("{SECRET}-ID"))
 }
 
 /// Imports one file that must be refused; why it was.
@@ -93,16 +91,8 @@ pub(crate) async fn a_file_with_file_meta_information_alone_is_refused(rig: &Rig
 }
 
 pub(crate) async fn an_empty_uid_is_as_bad_as_none(rig: &Rig) {
-    for tag in [
-        tags::SOP_INSTANCE_UID,
-        tags::STUDY_INSTANCE_UID,
-        tags::SERIES_INSTANCE_UID,
-    ] {
-        refusal(
-            rig,
-            slice().with(tag, VR::UI, PrimitiveValue::Empty).build(),
-        )
-        .await;
+    for tag in [tags::SOP_INSTANCE_UID, tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID] {
+        refusal(rig, slice().with(tag, VR::UI, PrimitiveValue::Empty).build()).await;
     }
 }
 
@@ -110,39 +100,20 @@ pub(crate) async fn a_truncated_file_is_refused(rig: &Rig) {
     let file = GREY.describe(slice()).pixels(GREY.all_bytes()).build();
     let pixels = position(&file, tags::PIXEL_DATA);
     let name = position(&file, tags::PATIENT_NAME);
-    for end in [
-        140,
-        150,
-        name + 3,
-        name + 7,
-        name + 12,
-        pixels + 3,
-        pixels + 9,
-        pixels + 20,
-    ] {
+    for end in [140, 150, name + 3, name + 7, name + 12, pixels + 3, pixels + 9, pixels + 20] {
         refusal(rig, file[..end].to_vec()).await;
     }
     refusal(rig, file[..file.len() - 1].to_vec()).await;
-    refusal(
-        rig,
-        file[..file.len() - GREY.all_bytes().len() / 2].to_vec(),
-    )
-    .await;
+    refusal(rig, file[..file.len() - GREY.all_bytes().len() / 2].to_vec()).await;
 }
 
 pub(crate) async fn a_truncated_file_in_fragments_is_refused(rig: &Rig) {
     let frame = crate::picture::run_length(&GREY, 0);
-    let file = GREY
-        .describe(slice())
-        .encapsulated("1.2.840.10008.1.2.5", vec![frame.clone()])
-        .build();
+    let file =
+        GREY.describe(slice()).encapsulated("1.2.840.10008.1.2.5", vec![frame.clone()]).build();
     let outcome = {
         let store = rig.datastore().await;
-        rig.import(
-            &store,
-            [("file.dcm", file[..file.len() - frame.len() / 2].to_vec())],
-        )
-        .await
+        rig.import(&store, [("file.dcm", file[..file.len() - frame.len() / 2].to_vec())]).await
     };
     outcome.only_refusal();
 }
@@ -212,15 +183,9 @@ pub(crate) async fn a_huge_picture_in_a_small_file_is_refused(rig: &Rig) {
 fn check_one_outcome(outcome: &Outcome, what: &str) {
     let lines = outcome.success.len() + outcome.failure.len();
     assert_eq!(lines, 1, "{what}: {outcome:?}");
-    assert_eq!(
-        outcome.summary["numberOfFilesWithServerError"], 0,
-        "{what}: {outcome:?}"
-    );
+    assert_eq!(outcome.summary["numberOfFilesWithServerError"], 0, "{what}: {outcome:?}");
     for line in outcome.failure.iter().chain(&outcome.warning) {
-        assert!(
-            !line.to_string().contains(SECRET),
-            "patient data in: {line}"
-        );
+        assert!(!line.to_string().contains(SECRET), "patient data in: {line}");
     }
 }
 
@@ -263,21 +228,12 @@ pub(crate) async fn pictures_that_contradict_themselves_have_an_outcome(rig: &Ri
     let nothing = PrimitiveValue::Empty;
     for (what, phantom) in [
         ("rows absent", slice().without(tags::ROWS)),
-        (
-            "rows empty",
-            slice().with(tags::ROWS, VR::US, nothing.clone()),
-        ),
+        ("rows empty", slice().with(tags::ROWS, VR::US, nothing.clone())),
         ("rows as text", slice().with(tags::ROWS, VR::LO, "many")),
         ("odd photometric", slice().photometric("NONSENSE")),
         ("no pixels", slice().without_pixels()),
-        (
-            "empty pixels",
-            slice().with(tags::PIXEL_DATA, VR::OW, nothing),
-        ),
-        (
-            "odd charset",
-            slice().with(tags::SPECIFIC_CHARACTER_SET, VR::CS, "NO SUCH SET"),
-        ),
+        ("empty pixels", slice().with(tags::PIXEL_DATA, VR::OW, nothing)),
+        ("odd charset", slice().with(tags::SPECIFIC_CHARACTER_SET, VR::CS, "NO SUCH SET")),
     ] {
         check_outcome(rig, what, phantom).await;
     }
@@ -322,11 +278,7 @@ pub(crate) async fn uids_that_are_none_have_an_outcome(rig: &Rig) {
         "1..2",
         "1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5",
     ] {
-        for tag in [
-            tags::STUDY_INSTANCE_UID,
-            tags::SERIES_INSTANCE_UID,
-            tags::SOP_INSTANCE_UID,
-        ] {
+        for tag in [tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID, tags::SOP_INSTANCE_UID] {
             let store = rig.datastore().await;
             let file = slice().with(tag, VR::UI, text).build();
             let outcome = rig.import(&store, [("file.dcm", file)]).await;
@@ -348,10 +300,7 @@ pub(crate) async fn values_too_long_for_their_vr_go_in_with_a_warning(rig: &Rig)
     let outcome = rig.import(&store, [("file.dcm", file)]).await;
     let line = line_of(&outcome.warning, "file.dcm");
     let warnings = line["importResponse"]["warnings"].as_array().unwrap();
-    assert!(
-        warnings.iter().any(|w| w["warning_reason_code"] == 45571),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().any(|w| w["warning_reason_code"] == 45571), "{warnings:?}");
 }
 
 pub(crate) async fn bytes_after_the_end_do_not_keep_a_file_out(rig: &Rig) {
@@ -362,21 +311,15 @@ pub(crate) async fn bytes_after_the_end_do_not_keep_a_file_out(rig: &Rig) {
 }
 
 pub(crate) async fn a_deflate_bomb_is_refused(rig: &Rig) {
-    let plain = slice()
-        .transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian)
-        .build();
+    let plain = slice().transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian).build();
     let explicit = slice().build();
     let start = |file: &[u8]| 144 + u32::from_le_bytes(file[140..144].try_into().unwrap()) as usize;
     let pixels = position(&explicit, tags::PIXEL_DATA);
     let mut packed = DeflateEncoder::new(plain[..start(&plain)].to_vec(), Compression::fast());
-    packed
-        .write_all(&explicit[start(&explicit)..pixels])
-        .unwrap();
+    packed.write_all(&explicit[start(&explicit)..pixels]).unwrap();
     // A private value of 1.25 GiB of zeros.
     let length = 1_342_177_280_u32;
-    packed
-        .write_all(&[0x19, 0x60, 0x10, 0x10, b'O', b'B', 0, 0])
-        .unwrap();
+    packed.write_all(&[0x19, 0x60, 0x10, 0x10, b'O', b'B', 0, 0]).unwrap();
     packed.write_all(&length.to_le_bytes()).unwrap();
     let zeros = vec![0; 1 << 20];
     for _ in 0..length >> 20 {
@@ -421,10 +364,7 @@ pub(crate) async fn what_is_no_ordinary_file_does_not_hang_an_import(rig: &Rig) 
     let store = rig.datastore().await;
     let folder = rig.new_folder();
     write_files(&folder, [("good.dcm", slice().build())]);
-    let made = Command::new("mkfifo")
-        .arg(folder.join("pipe"))
-        .status()
-        .unwrap();
+    let made = Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap();
     assert!(made.success());
     let outcome = rig.import_folder(&store, &folder).await;
     assert_eq!(outcome.success.len(), 1);

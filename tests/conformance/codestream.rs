@@ -2,10 +2,7 @@
 
 /// What the main header says.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a bit of the main header"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a bit of the main header")]
 pub(crate) struct Codestream {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -67,9 +64,8 @@ impl Codestream {
                 self.height = long(6) - long(14);
                 let count = usize::from(u16::from_be_bytes([body[34], body[35]]));
                 let depths = (0..count).map(|component| body[36 + 3 * component]);
-                self.components = depths
-                    .map(|ssiz| ((ssiz & 0x7f) + 1, ssiz & 0x80 != 0))
-                    .collect();
+                self.components =
+                    depths.map(|ssiz| ((ssiz & 0x7f) + 1, ssiz & 0x80 != 0)).collect();
             }
             // Bit 15 from the top of Pcap stands for Part 15.
             0xff50 => self.high_throughput = long(0) & (1 << (32 - 15)) != 0,

@@ -53,10 +53,7 @@ pub(crate) async fn of_many_creations_with_one_token_one_data_store_comes(rig: &
         ..CreateDatastoreRequest::default()
     };
     let answers = join_all((0..8).map(|_| rig.service.create_datastore(request.clone()))).await;
-    let mut ids: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.unwrap().datastore_id)
-        .collect();
+    let mut ids: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().datastore_id).collect();
     ids.dedup();
     assert_eq!(ids.len(), 1);
 }
@@ -64,14 +61,12 @@ pub(crate) async fn of_many_creations_with_one_token_one_data_store_comes(rig: &
 pub(crate) async fn readers_see_a_whole_version_while_it_changes(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
     let start = study(json!({"StudyDescription": "0", "PatientWeight": "0"}));
-    rig.update(rig.update_request(&store, &set, 1, &start))
-        .await;
+    rig.update(rig.update_request(&store, &set, 1, &start)).await;
     let writing = async {
         for version in 2..10 {
             let text = version.to_string();
             let change = study(json!({"StudyDescription": text, "PatientWeight": text}));
-            rig.update(rig.update_request(&store, &set, version, &change))
-                .await;
+            rig.update(rig.update_request(&store, &set, version, &change)).await;
         }
     };
     let reading = async {
@@ -87,10 +82,7 @@ pub(crate) async fn readers_see_a_whole_version_while_it_changes(rig: &Rig) {
 pub(crate) async fn of_an_update_and_a_deletion_at_once_the_set_ends_whole(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
     let change = study(json!({"StudyDescription": "NEW"}));
-    let request = DeleteImageSetRequest {
-        datastore_id: store.clone(),
-        image_set_id: set.clone(),
-    };
+    let request = DeleteImageSetRequest { datastore_id: store.clone(), image_set_id: set.clone() };
     let (update, delete) = futures::join!(
         rig.ask_update(rig.update_request(&store, &set, 1, &change)),
         rig.service.delete_image_set(request),
@@ -104,10 +96,7 @@ pub(crate) async fn of_an_update_and_a_deletion_at_once_the_set_ends_whole(rig: 
         (Err(_), Ok(_)) => assert_eq!(found.image_set_state.as_str(), "DELETED"),
         (Ok(_), Ok(_)) => {
             let state = found.image_set_state.as_str();
-            assert_eq!(
-                state, "DELETED",
-                "the deletion came after the update had ended"
-            );
+            assert_eq!(state, "DELETED", "the deletion came after the update had ended");
         }
         (Err(update), Err(delete)) => panic!("neither was taken: {update}; {delete}"),
     }

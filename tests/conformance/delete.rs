@@ -15,10 +15,7 @@ async fn delete(
     store: &DatastoreId,
     set: &ImageSetId,
 ) -> Result<DeleteImageSetResponse, Error> {
-    let request = DeleteImageSetRequest {
-        datastore_id: store.clone(),
-        image_set_id: set.clone(),
-    };
+    let request = DeleteImageSetRequest { datastore_id: store.clone(), image_set_id: set.clone() };
     rig.service.delete_image_set(request).await
 }
 
@@ -40,20 +37,14 @@ pub(crate) async fn a_deletion_answers_deleting(rig: &Rig) {
     assert_eq!(answer.datastore_id, store);
     assert_eq!(answer.image_set_id, set);
     assert_eq!(answer.image_set_state, ImageSetState::Locked);
-    assert_eq!(
-        answer.image_set_workflow_status,
-        ImageSetWorkflowStatus::Deleting
-    );
+    assert_eq!(answer.image_set_workflow_status, ImageSetWorkflowStatus::Deleting);
 }
 
 pub(crate) async fn a_deleted_image_set_says_that_it_was(rig: &Rig) {
     let (store, set) = deleted(rig).await;
     let found = rig.image_set(&store, &set).await.properties;
     assert_eq!(found.image_set_state, ImageSetState::Deleted);
-    assert_eq!(
-        found.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Deleted)
-    );
+    assert_eq!(found.image_set_workflow_status, Some(ImageSetWorkflowStatus::Deleted));
     assert!(found.deleted_at.unwrap() >= found.created_at.unwrap());
     for version in crate::versions::versions(rig, &store, &set, None).await {
         assert_eq!(version.image_set_state, ImageSetState::Deleted);
@@ -75,26 +66,16 @@ pub(crate) async fn a_deleted_image_set_has_no_metadata_and_no_frames(rig: &Rig)
     let instance = rig.only_instance(&store, &set).await;
     delete(rig, &store, &set).await.unwrap();
     rig.wait_active(&store, &set).await;
-    refused(
-        rig.try_document(&store, &set, None).await,
-        ErrorKind::NotFound,
-    );
-    refused(
-        rig.try_document(&store, &set, Some(1.into())).await,
-        ErrorKind::NotFound,
-    );
+    refused(rig.try_document(&store, &set, None).await, ErrorKind::NotFound);
+    refused(rig.try_document(&store, &set, Some(1.into())).await, ErrorKind::NotFound);
     let frame = frame_id(&instance, 0);
-    refused(
-        rig.try_frame(&store, &set, frame).await,
-        ErrorKind::NotFound,
-    );
+    refused(rig.try_frame(&store, &set, frame).await, ErrorKind::NotFound);
 }
 
 pub(crate) async fn all_versions_are_deleted(rig: &Rig) {
     let (store, set) = rig.holding(slice()).await;
     let change = crate::update::study(json!({"StudyDescription": "NEW"}));
-    rig.update(rig.update_request(&store, &set, 1, &change))
-        .await;
+    rig.update(rig.update_request(&store, &set, 1, &change)).await;
     delete(rig, &store, &set).await.unwrap();
     rig.wait_active(&store, &set).await;
     for version in [1, 2] {
@@ -107,10 +88,7 @@ pub(crate) async fn a_deletion_again_answers_deleted(rig: &Rig) {
     let (store, set) = deleted(rig).await;
     let again = delete(rig, &store, &set).await.unwrap();
     assert_eq!(again.image_set_state, ImageSetState::Deleted);
-    assert_eq!(
-        again.image_set_workflow_status,
-        ImageSetWorkflowStatus::Deleted
-    );
+    assert_eq!(again.image_set_workflow_status, ImageSetWorkflowStatus::Deleted);
 }
 
 pub(crate) async fn a_deleted_image_set_takes_no_writes(rig: &Rig) {
@@ -121,21 +99,10 @@ pub(crate) async fn a_deleted_image_set_takes_no_writes(rig: &Rig) {
     request.latest_version_id = version.clone();
     let update = rig.ask_update(request).await.unwrap_err().kind();
     let mut request = crate::copy::whole(&store, &set, 1);
-    request
-        .copy_image_set_information
-        .source_image_set
-        .latest_version_id = version;
-    let copy = rig
-        .service
-        .copy_image_set(request)
-        .await
-        .unwrap_err()
-        .kind();
+    request.copy_image_set_information.source_image_set.latest_version_id = version;
+    let copy = rig.service.copy_image_set(request).await.unwrap_err().kind();
     for kind in [update, copy] {
-        assert!(
-            matches!(kind, ErrorKind::NotFound | ErrorKind::Conflict),
-            "{kind:?}"
-        );
+        assert!(matches!(kind, ErrorKind::NotFound | ErrorKind::Conflict), "{kind:?}");
     }
 }
 
@@ -154,10 +121,7 @@ pub(crate) async fn an_image_set_that_is_being_deleted_is_locked(rig: &Rig) {
     delete(&held, &store, &set).await.unwrap();
     let found = held.image_set(&store, &set).await.properties;
     assert_eq!(found.image_set_state, ImageSetState::Locked);
-    assert_eq!(
-        found.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Deleting)
-    );
+    assert_eq!(found.image_set_workflow_status, Some(ImageSetWorkflowStatus::Deleting));
     refused(delete(&held, &store, &set).await, ErrorKind::Conflict);
     let change = crate::update::study(json!({"StudyDescription": "NEW"}));
     let update = held.update_request(&store, &set, 1, &change);

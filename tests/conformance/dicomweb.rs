@@ -52,30 +52,15 @@ pub(crate) struct Retrieved {
 
 impl Retrieved {
     pub(crate) fn text(&self, tag: Tag) -> String {
-        self.object
-            .element(tag)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .into_owned()
+        self.object.element(tag).unwrap().to_str().unwrap().into_owned()
     }
 
     pub(crate) fn pixels(&self) -> Vec<u8> {
-        self.object
-            .element(tags::PIXEL_DATA)
-            .unwrap()
-            .to_bytes()
-            .unwrap()
-            .into_owned()
+        self.object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned()
     }
 
     pub(crate) fn fragments(&self) -> Vec<Vec<u8>> {
-        let value = self
-            .object
-            .element(tags::PIXEL_DATA)
-            .unwrap()
-            .value()
-            .clone();
+        let value = self.object.element(tags::PIXEL_DATA).unwrap().value().clone();
         value.fragments().unwrap().to_vec()
     }
 }
@@ -95,11 +80,7 @@ pub(crate) async fn retrieve(
     if let TransferSyntaxChoice::Uid(asked) = asked {
         assert_eq!(written, asked.as_str());
     }
-    let sop = object
-        .element(tags::SOP_INSTANCE_UID)
-        .unwrap()
-        .to_str()
-        .unwrap();
+    let sop = object.element(tags::SOP_INSTANCE_UID).unwrap().to_str().unwrap();
     let meta_sop = meta.media_storage_sop_instance_uid.trim_end_matches('\0');
     assert_eq!(meta_sop, sop.trim_end_matches('\0'));
     Ok(Retrieved { bytes, object })

@@ -16,11 +16,7 @@ pub(crate) async fn metadata_are_dicom_json(rig: &Rig) {
         .patient("Yamada^Tarou=山田^太郎", "P-1")
         .with(tags::PIXEL_SPACING, VR::DS, "0.5\\0.25")
         .with(tags::PATIENT_ORIENTATION, VR::CS, PrimitiveValue::Empty)
-        .with(
-            tags::ICC_PROFILE,
-            VR::OB,
-            PrimitiveValue::U8([0, 1, 2, 255].as_slice().into()),
-        )
+        .with(tags::ICC_PROFILE, VR::OB, PrimitiveValue::U8([0, 1, 2, 255].as_slice().into()))
         .private(0x0019, "ACME", 0x01, VR::SH, "in");
     rig.put(&store, phantom).await;
     let found = metadata(rig, &store, 7, None).await.unwrap();
@@ -42,12 +38,7 @@ pub(crate) async fn metadata_are_dicom_json(rig: &Rig) {
     ] {
         assert_eq!(found.get(tag), Some(&wanted), "{tag}");
     }
-    assert_eq!(
-        found
-            .get("7FE00010")
-            .and_then(|pixels| pixels.get("InlineBinary")),
-        None
-    );
+    assert_eq!(found.get("7FE00010").and_then(|pixels| pixels.get("InlineBinary")), None);
 }
 
 pub(crate) async fn metadata_tell_the_stored_transfer_syntax(rig: &Rig) {
@@ -72,8 +63,7 @@ pub(crate) async fn a_large_value_is_named_by_a_uri_in_the_metadata(rig: &Rig) {
 pub(crate) async fn metadata_of_a_series_come_by_instance_number(rig: &Rig) {
     let store = rig.datastore().await;
     let slice = |number| known(Phantom::ct().size(16, 16), number).build();
-    rig.import(&store, [("a", slice(10)), ("b", slice(2)), ("c", slice(1))])
-        .await;
+    rig.import(&store, [("a", slice(10)), ("b", slice(2)), ("c", slice(1))]).await;
     let request = SeriesMetadataRequest {
         datastore_id: store.clone(),
         study_instance_uid: uid(STUDY),
@@ -83,16 +73,10 @@ pub(crate) async fn metadata_of_a_series_come_by_instance_number(rig: &Rig) {
     };
     let found = rig.web.series_metadata(request.clone()).await.unwrap();
     let found = data_sets(found).await;
-    let numbers: Vec<&Value> = found
-        .iter()
-        .map(|one| &one["00200013"]["Value"][0])
-        .collect();
+    let numbers: Vec<&Value> = found.iter().map(|one| &one["00200013"]["Value"][0]).collect();
     assert_eq!(numbers, [1, 2, 10]);
     assert_eq!(found[1], metadata(rig, &store, 2, None).await.unwrap());
-    let missing = SeriesMetadataRequest {
-        series_instance_uid: uid("2.25.99"),
-        ..request
-    };
+    let missing = SeriesMetadataRequest { series_instance_uid: uid("2.25.99"), ..request };
     refused(rig.web.series_metadata(missing).await, ErrorKind::NotFound);
     refused(metadata(rig, &store, 77, None).await, ErrorKind::NotFound);
 }

@@ -11,10 +11,7 @@ fn find(store: &DatastoreId, level: SearchLevel, filters: &[(&str, &str)]) -> Se
     SearchDicomRequest {
         datastore_id: store.clone(),
         level,
-        filters: filters
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect(),
+        filters: filters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         include_fields: Vec::new(),
         fuzzy_matching: false,
         limit: None,
@@ -29,16 +26,11 @@ async fn search(rig: &Rig, request: SearchDicomRequest) -> Result<Vec<DicomJson>
 
 /// The first values of an attribute, one a result.
 fn values(found: &[DicomJson], tag: &str) -> Vec<Value> {
-    found
-        .iter()
-        .map(|one| one[tag]["Value"][0].clone())
-        .collect()
+    found.iter().map(|one| one[tag]["Value"][0].clone()).collect()
 }
 
 async fn studies(rig: &Rig, store: &DatastoreId, filters: &[(&str, &str)]) -> Vec<Value> {
-    let found = search(rig, find(store, SearchLevel::Studies, filters))
-        .await
-        .unwrap();
+    let found = search(rig, find(store, SearchLevel::Studies, filters)).await.unwrap();
     let mut uids = values(&found, "0020000D");
     uids.sort_by_key(ToString::to_string);
     uids
@@ -76,19 +68,10 @@ async fn archive(rig: &Rig) -> DatastoreId {
         .with(tags::MODALITY, VR::CS, "MR");
     for (name, files) in [
         ("1", vec![one]),
-        (
-            "2",
-            vec![
-                two(2, 1).with(tags::MODALITY, VR::CS, "PT"),
-                two(1, 2),
-                two(1, 1),
-            ],
-        ),
+        ("2", vec![two(2, 1).with(tags::MODALITY, VR::CS, "PT"), two(1, 2), two(1, 1)]),
         ("3", vec![three]),
     ] {
-        let files = (0..)
-            .zip(files)
-            .map(|(n, file)| (format!("{name}-{n}"), file.build()));
+        let files = (0..).zip(files).map(|(n, file)| (format!("{name}-{n}"), file.build()));
         rig.import(&store, files).await;
     }
     store
@@ -96,17 +79,10 @@ async fn archive(rig: &Rig) -> DatastoreId {
 
 pub(crate) async fn studies_come_newest_change_first(rig: &Rig) {
     let store = archive(rig).await;
-    let found = search(rig, find(&store, SearchLevel::Studies, &[]))
-        .await
-        .unwrap();
+    let found = search(rig, find(&store, SearchLevel::Studies, &[])).await.unwrap();
     assert_eq!(values(&found, "0020000D"), ["2.25.3", "2.25.2", "2.25.1"]);
     let nothing = rig.datastore().await;
-    assert!(
-        search(rig, find(&nothing, SearchLevel::Studies, &[]))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(search(rig, find(&nothing, SearchLevel::Studies, &[])).await.unwrap().is_empty());
 }
 
 pub(crate) async fn each_match_key_finds_its_study(rig: &Rig) {
@@ -123,25 +99,12 @@ pub(crate) async fn each_match_key_finds_its_study(rig: &Rig) {
         ("StudyInstanceUID", "2.25.2"),
         ("0020000D", "2.25.2"),
     ] {
-        assert_eq!(
-            studies(rig, &store, &[(key, value)]).await,
-            ["2.25.2"],
-            "{key}"
-        );
+        assert_eq!(studies(rig, &store, &[(key, value)]).await, ["2.25.2"], "{key}");
     }
-    assert_eq!(
-        studies(rig, &store, &[("PatientID", "P-9")]).await,
-        Vec::<Value>::new()
-    );
+    assert_eq!(studies(rig, &store, &[("PatientID", "P-9")]).await, Vec::<Value>::new());
     assert_eq!(studies(rig, &store, &[("StudyID", "1")]).await.len(), 3);
     assert_eq!(
-        studies(
-            rig,
-            &store,
-            &[("ReferringPhysicianName", "REFERRER^SYNTHETIC")]
-        )
-        .await
-        .len(),
+        studies(rig, &store, &[("ReferringPhysicianName", "REFERRER^SYNTHETIC")]).await.len(),
         3
     );
 }
@@ -151,10 +114,7 @@ pub(crate) async fn several_match_keys_must_all_hold(rig: &Rig) {
     let both = [("PatientID", "P-2"), ("StudyDate", "20240115")];
     assert_eq!(studies(rig, &store, &both).await, ["2.25.2"]);
     let contradictory = [("PatientID", "P-2"), ("StudyDate", "20230501")];
-    assert_eq!(
-        studies(rig, &store, &contradictory).await,
-        Vec::<Value>::new()
-    );
+    assert_eq!(studies(rig, &store, &contradictory).await, Vec::<Value>::new());
 }
 
 pub(crate) async fn wildcards_match(rig: &Rig) {
@@ -169,11 +129,7 @@ pub(crate) async fn wildcards_match(rig: &Rig) {
         ("AccessionNumber", "%", vec![]),
         ("AccessionNumber", "[AB]*", vec![]),
     ] {
-        assert_eq!(
-            studies(rig, &store, &[(key, value)]).await,
-            wanted,
-            "{key}={value}"
-        );
+        assert_eq!(studies(rig, &store, &[(key, value)]).await, wanted, "{key}={value}");
     }
 }
 
@@ -185,11 +141,7 @@ pub(crate) async fn date_ranges_include_both_ends(rig: &Rig) {
         ("-20230501", vec!["2.25.1"]),
         ("20240116-20241230", vec![]),
     ] {
-        assert_eq!(
-            studies(rig, &store, &[("StudyDate", range)]).await,
-            wanted,
-            "{range}"
-        );
+        assert_eq!(studies(rig, &store, &[("StudyDate", range)]).await, wanted, "{range}");
     }
 }
 
@@ -219,21 +171,14 @@ pub(crate) async fn fuzzy_matching_takes_beginnings_of_words(rig: &Rig) {
 
 pub(crate) async fn a_study_tells_what_the_standard_asks(rig: &Rig) {
     let store = archive(rig).await;
-    let request = find(
-        &store,
-        SearchLevel::Studies,
-        &[("StudyInstanceUID", "2.25.2")],
-    );
+    let request = find(&store, SearchLevel::Studies, &[("StudyInstanceUID", "2.25.2")]);
     let found = search(rig, request).await.unwrap();
     // PS3.18 Table 10.6.3-3.
     for (tag, wanted) in [
         ("00080020", json!({"vr": "DA", "Value": ["20240115"]})),
         ("00080050", json!({"vr": "SH", "Value": ["A-2"]})),
         ("00080056", json!({"vr": "CS", "Value": ["ONLINE"]})),
-        (
-            "00100010",
-            json!({"vr": "PN", "Value": [{"Alphabetic": "Smithers^Waylon"}]}),
-        ),
+        ("00100010", json!({"vr": "PN", "Value": [{"Alphabetic": "Smithers^Waylon"}]})),
         ("00100020", json!({"vr": "LO", "Value": ["P-2"]})),
         ("0020000D", json!({"vr": "UI", "Value": ["2.25.2"]})),
         ("00200010", json!({"vr": "SH", "Value": ["1"]})),
@@ -253,27 +198,19 @@ pub(crate) async fn a_study_tells_what_the_standard_asks(rig: &Rig) {
 pub(crate) async fn series_come_by_their_number(rig: &Rig) {
     let store = archive(rig).await;
     let of_study = SearchLevel::Series(Some("2.25.2".parse().unwrap()));
-    let found = search(rig, find(&store, of_study.clone(), &[]))
-        .await
-        .unwrap();
+    let found = search(rig, find(&store, of_study.clone(), &[])).await.unwrap();
     assert_eq!(values(&found, "0020000E"), ["2.25.2.1", "2.25.2.2"]);
     // PS3.18 Table 10.6.3-4.
     assert_eq!(found[0]["00080060"], json!({"vr": "CS", "Value": ["CT"]}));
     assert_eq!(found[0]["00200011"], json!({"vr": "IS", "Value": [1]}));
     assert_eq!(found[0]["00201209"], json!({"vr": "IS", "Value": [2]}));
-    let pet = search(rig, find(&store, of_study, &[("Modality", "PT")]))
-        .await
-        .unwrap();
+    let pet = search(rig, find(&store, of_study, &[("Modality", "PT")])).await.unwrap();
     assert_eq!(values(&pet, "0020000E"), ["2.25.2.2"]);
-    let everywhere = search(rig, find(&store, SearchLevel::Series(None), &[]))
-        .await
-        .unwrap();
+    let everywhere = search(rig, find(&store, SearchLevel::Series(None), &[])).await.unwrap();
     assert_eq!(everywhere.len(), 4);
     assert_eq!(values(&everywhere, "00200011"), [1, 1, 1, 2]);
     let relational = [("SeriesNumber", "2"), ("PatientID", "P-2")];
-    let found = search(rig, find(&store, SearchLevel::Series(None), &relational))
-        .await
-        .unwrap();
+    let found = search(rig, find(&store, SearchLevel::Series(None), &relational)).await.unwrap();
     assert_eq!(values(&found, "0020000E"), ["2.25.2.2"]);
 }
 
@@ -284,29 +221,15 @@ pub(crate) async fn instances_come_by_their_number(rig: &Rig) {
     let found = search(rig, find(&store, level.clone(), &[])).await.unwrap();
     assert_eq!(values(&found, "00080018"), ["2.25.2.1.1", "2.25.2.1.2"]);
     // PS3.18 Table 10.6.3-5.
-    assert_eq!(
-        found[0]["00080016"],
-        json!({"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]})
-    );
+    assert_eq!(found[0]["00080016"], json!({"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]}));
     assert_eq!(found[0]["00200013"], json!({"vr": "IS", "Value": [1]}));
     assert_eq!(found[0]["00280010"], json!({"vr": "US", "Value": [16]}));
     assert_eq!(found[0]["00280011"], json!({"vr": "US", "Value": [16]}));
     assert_eq!(found[0]["00280100"], json!({"vr": "US", "Value": [16]}));
-    let one = search(
-        rig,
-        find(&store, level, &[("SOPInstanceUID", "2.25.2.1.2")]),
-    )
-    .await
-    .unwrap();
+    let one = search(rig, find(&store, level, &[("SOPInstanceUID", "2.25.2.1.2")])).await.unwrap();
     assert_eq!(values(&one, "00080018"), ["2.25.2.1.2"]);
     let of_study = SearchLevel::Instances(Some("2.25.2".parse().unwrap()), None);
-    assert_eq!(
-        search(rig, find(&store, of_study, &[]))
-            .await
-            .unwrap()
-            .len(),
-        3
-    );
+    assert_eq!(search(rig, find(&store, of_study, &[])).await.unwrap().len(), 3);
     let everywhere = SearchLevel::Instances(None, None);
     let found = search(rig, find(&store, everywhere, &[])).await.unwrap();
     assert_eq!(values(&found, "00200013"), [1, 1, 1, 1, 2]);
@@ -314,9 +237,7 @@ pub(crate) async fn instances_come_by_their_number(rig: &Rig) {
 
 pub(crate) async fn limit_and_offset_walk_through_the_results(rig: &Rig) {
     let store = archive(rig).await;
-    let whole = search(rig, find(&store, SearchLevel::Studies, &[]))
-        .await
-        .unwrap();
+    let whole = search(rig, find(&store, SearchLevel::Studies, &[])).await.unwrap();
     for offset in 0..4 {
         let request = SearchDicomRequest {
             limit: Some(1),
@@ -328,10 +249,8 @@ pub(crate) async fn limit_and_offset_walk_through_the_results(rig: &Rig) {
         assert_eq!(found, whole[from..whole.len().min(from + 1)]);
     }
     for limit in [0, 1001] {
-        let request = SearchDicomRequest {
-            limit: Some(limit),
-            ..find(&store, SearchLevel::Studies, &[])
-        };
+        let request =
+            SearchDicomRequest { limit: Some(limit), ..find(&store, SearchLevel::Studies, &[]) };
         refused(search(rig, request).await, ErrorKind::Validation);
     }
 }
@@ -348,57 +267,31 @@ pub(crate) async fn more_fields_are_included_on_request(rig: &Rig) {
     let store = archive(rig).await;
     let plain = find(&store, SearchLevel::Studies, &[("PatientID", "P-2")]);
     for field in ["StudyDescription", "00081030", "all"] {
-        let request = SearchDicomRequest {
-            include_fields: vec![field.to_owned()],
-            ..plain.clone()
-        };
+        let request =
+            SearchDicomRequest { include_fields: vec![field.to_owned()], ..plain.clone() };
         let found = search(rig, request).await.unwrap();
-        assert_eq!(
-            found[0]["00081030"],
-            json!({"vr": "LO", "Value": ["CHEST"]}),
-            "{field}"
-        );
+        assert_eq!(found[0]["00081030"], json!({"vr": "LO", "Value": ["CHEST"]}), "{field}");
     }
-    let unknown = SearchDicomRequest {
-        include_fields: vec!["NoSuchKeyword".to_owned()],
-        ..plain.clone()
-    };
-    assert_eq!(
-        search(rig, unknown).await.unwrap(),
-        search(rig, plain).await.unwrap()
-    );
+    let unknown =
+        SearchDicomRequest { include_fields: vec!["NoSuchKeyword".to_owned()], ..plain.clone() };
+    assert_eq!(search(rig, unknown).await.unwrap(), search(rig, plain).await.unwrap());
 }
 
 pub(crate) async fn sets_that_are_not_primary_are_not_found(rig: &Rig) {
     let (store, _) = rig.holding_non_primary(slice(1, 1, 1)).await;
-    let found = search(rig, find(&store, SearchLevel::Studies, &[]))
-        .await
-        .unwrap();
+    let found = search(rig, find(&store, SearchLevel::Studies, &[])).await.unwrap();
     assert_eq!(values(&found, "00080050"), ["PRIMARY"]);
-    for level in [
-        SearchLevel::Series(None),
-        SearchLevel::Instances(None, None),
-    ] {
-        assert_eq!(
-            search(rig, find(&store, level, &[])).await.unwrap().len(),
-            1
-        );
+    for level in [SearchLevel::Series(None), SearchLevel::Instances(None, None)] {
+        assert_eq!(search(rig, find(&store, level, &[])).await.unwrap().len(), 1);
     }
 }
 
 pub(crate) async fn what_was_changed_is_found_by_its_new_value(rig: &Rig) {
     let (store, set) = rig.holding(slice(1, 1, 1)).await;
     let change = crate::update::study(json!({"AccessionNumber": "NEW"}));
-    rig.update(rig.update_request(&store, &set, 1, &change))
-        .await;
-    assert_eq!(
-        studies(rig, &store, &[("AccessionNumber", "NEW")]).await,
-        ["2.25.1"]
-    );
-    assert_eq!(
-        studies(rig, &store, &[("AccessionNumber", "ACC0001")]).await,
-        Vec::<Value>::new()
-    );
+    rig.update(rig.update_request(&store, &set, 1, &change)).await;
+    assert_eq!(studies(rig, &store, &[("AccessionNumber", "NEW")]).await, ["2.25.1"]);
+    assert_eq!(studies(rig, &store, &[("AccessionNumber", "ACC0001")]).await, Vec::<Value>::new());
 }
 
 pub(crate) async fn what_was_deleted_is_not_found(rig: &Rig) {
@@ -409,17 +302,10 @@ pub(crate) async fn what_was_deleted_is_not_found(rig: &Rig) {
     };
     rig.service.delete_image_set(request).await.unwrap();
     rig.wait_active(&store, &set).await;
-    for level in [
-        SearchLevel::Studies,
-        SearchLevel::Series(None),
-        SearchLevel::Instances(None, None),
-    ] {
-        assert!(
-            search(rig, find(&store, level, &[]))
-                .await
-                .unwrap()
-                .is_empty()
-        );
+    for level in
+        [SearchLevel::Studies, SearchLevel::Series(None), SearchLevel::Instances(None, None)]
+    {
+        assert!(search(rig, find(&store, level, &[])).await.unwrap().is_empty());
     }
 }
 

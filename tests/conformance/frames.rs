@@ -14,40 +14,12 @@ use crate::rig::{Rig, refused};
 /// The shapes that lossless storage must hold exactly.
 const SHAPES: [Picture; 7] = [
     GREY,
-    Picture {
-        allocated: 8,
-        stored: 8,
-        ..GREY
-    },
-    Picture {
-        signed: Sign::Signed,
-        stored: 16,
-        ..GREY
-    },
-    Picture {
-        signed: Sign::Signed,
-        ..GREY
-    },
-    Picture {
-        stored: 16,
-        rows: 1,
-        columns: 77,
-        ..GREY
-    },
-    Picture {
-        allocated: 8,
-        stored: 8,
-        samples: 3,
-        rows: 33,
-        columns: 31,
-        ..GREY
-    },
-    Picture {
-        stored: 10,
-        rows: 129,
-        columns: 200,
-        ..GREY
-    },
+    Picture { allocated: 8, stored: 8, ..GREY },
+    Picture { signed: Sign::Signed, stored: 16, ..GREY },
+    Picture { signed: Sign::Signed, ..GREY },
+    Picture { stored: 16, rows: 1, columns: 77, ..GREY },
+    Picture { allocated: 8, stored: 8, samples: 3, rows: 33, columns: 31, ..GREY },
+    Picture { stored: 10, rows: 129, columns: 200, ..GREY },
 ];
 
 /// Checks what the document says of a frame against the picture it shows.
@@ -71,14 +43,8 @@ async fn check_stored(rig: &Rig, picture: &Picture, phantom: Phantom) -> Codestr
     let (store, set) = rig.holding(phantom).await;
     let instance = rig.only_instance(&store, &set).await;
     assert_eq!(instance["ChecksumType"], "DECOMPRESSED");
-    assert_eq!(
-        instance["StoredTransferSyntaxUID"],
-        "1.2.840.10008.1.2.4.202"
-    );
-    assert_eq!(
-        instance["ImageFrames"].as_array().unwrap().len(),
-        picture.frames as usize
-    );
+    assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.840.10008.1.2.4.202");
+    assert_eq!(instance["ImageFrames"].as_array().unwrap().len(), picture.frames as usize);
     for index in 0..picture.frames {
         check_facts(&instance, index, picture);
     }
@@ -102,11 +68,7 @@ pub(crate) async fn every_shape_has_the_checksum_and_range_of_its_pixels(rig: &R
 }
 
 pub(crate) async fn frames_are_htj2k_lossless_by_resolution(rig: &Rig) {
-    let picture = Picture {
-        rows: 300,
-        columns: 517,
-        ..GREY
-    };
+    let picture = Picture { rows: 300, columns: 517, ..GREY };
     let stream = check_stored(rig, &picture, picture.phantom()).await;
     assert!(stream.high_throughput && stream.ht_blocks);
     assert!(stream.reversible);
@@ -118,12 +80,7 @@ pub(crate) async fn frames_are_htj2k_lossless_by_resolution(rig: &Rig) {
 }
 
 pub(crate) async fn colour_is_transformed_when_it_is_rgb(rig: &Rig) {
-    let picture = Picture {
-        allocated: 8,
-        stored: 8,
-        samples: 3,
-        ..GREY
-    };
+    let picture = Picture { allocated: 8, stored: 8, samples: 3, ..GREY };
     let stream = check_stored(rig, &picture, picture.phantom()).await;
     assert!(stream.multiple_component);
 }
@@ -136,15 +93,10 @@ pub(crate) async fn a_jpeg_2000_data_store_keeps_jpeg_2000(rig: &Rig) {
         })
         .await;
     for (seed, picture) in (1..).zip(SHAPES) {
-        let phantom = picture
-            .describe(Phantom::ct().seed(seed))
-            .pixels(picture.all_bytes());
+        let phantom = picture.describe(Phantom::ct().seed(seed)).pixels(picture.all_bytes());
         let set = rig.put(&store, phantom).await;
         let instance = rig.only_instance(&store, &set).await;
-        assert_eq!(
-            instance["StoredTransferSyntaxUID"],
-            "1.2.840.10008.1.2.4.90"
-        );
+        assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.840.10008.1.2.4.90");
         assert_eq!(instance["ChecksumType"], "DECOMPRESSED");
         check_facts(&instance, 0, &picture);
         let (bytes, content_type) = rig.frame(&store, &set, frame_id(&instance, 0)).await;
@@ -156,12 +108,7 @@ pub(crate) async fn a_jpeg_2000_data_store_keeps_jpeg_2000(rig: &Rig) {
 }
 
 pub(crate) async fn frames_stand_in_their_order_with_ids_of_their_own(rig: &Rig) {
-    let picture = Picture {
-        frames: 7,
-        rows: 9,
-        columns: 11,
-        ..GREY
-    };
+    let picture = Picture { frames: 7, rows: 9, columns: 11, ..GREY };
     let (store, set) = rig.holding(picture.phantom()).await;
     let instance = rig.only_instance(&store, &set).await;
     let frames = instance["ImageFrames"].as_array().unwrap();
@@ -180,35 +127,19 @@ pub(crate) async fn frames_stand_in_their_order_with_ids_of_their_own(rig: &Rig)
 }
 
 pub(crate) async fn planes_are_put_together(rig: &Rig) {
-    let picture = Picture {
-        allocated: 8,
-        stored: 8,
-        samples: 3,
-        frames: 2,
-        ..GREY
-    };
+    let picture = Picture { allocated: 8, stored: 8, samples: 3, frames: 2, ..GREY };
     let planes: Vec<u8> = (0..2).flat_map(|frame| picture.planes(frame)).collect();
     let phantom = picture.describe(Phantom::ct()).planes().pixels(planes);
     check_stored(rig, &picture, phantom).await;
 }
 
 pub(crate) async fn big_endian_pixels_are_turned(rig: &Rig) {
-    let swapped: Vec<u8> = GREY
-        .all_bytes()
-        .chunks(2)
-        .flat_map(|pair| [pair[1], pair[0]])
-        .collect();
-    let words = swapped
-        .chunks(2)
-        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let swapped: Vec<u8> = GREY.all_bytes().chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect();
+    let words = swapped.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
     let phantom = GREY
         .describe(Phantom::ct())
         .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
-        .with(
-            tags::PIXEL_DATA,
-            VR::OW,
-            PrimitiveValue::U16(words.collect()),
-        );
+        .with(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.collect()));
     let file = phantom.clone().build();
     assert!(file.windows(swapped.len()).any(|window| window == swapped));
     check_stored(rig, &GREY, phantom).await;
@@ -216,55 +147,31 @@ pub(crate) async fn big_endian_pixels_are_turned(rig: &Rig) {
 
 pub(crate) async fn bytes_in_big_endian_words_are_put_back_in_order(rig: &Rig) {
     // With OW two samples of 8 bits share a word, which big endian turns: PS3.5 §8.1.1.
-    let picture = Picture {
-        allocated: 8,
-        stored: 8,
-        rows: 3,
-        columns: 5,
-        frames: 3,
-        ..GREY
-    };
+    let picture = Picture { allocated: 8, stored: 8, rows: 3, columns: 5, frames: 3, ..GREY };
     let mut bytes = picture.all_bytes();
     bytes.push(0);
-    let words = bytes
-        .chunks(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let words = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     let phantom = picture
         .describe(Phantom::ct())
         .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
-        .with(
-            tags::PIXEL_DATA,
-            VR::OW,
-            PrimitiveValue::U16(words.collect()),
-        );
+        .with(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.collect()));
     check_stored(rig, &picture, phantom).await;
 }
 
 pub(crate) async fn implicit_and_deflated_pixels_are_the_same(rig: &Rig) {
-    for syntax in [
-        TransferSyntax::ImplicitVrLittleEndian,
-        TransferSyntax::DeflatedExplicitVrLittleEndian,
-    ] {
+    for syntax in
+        [TransferSyntax::ImplicitVrLittleEndian, TransferSyntax::DeflatedExplicitVrLittleEndian]
+    {
         check_stored(rig, &GREY, GREY.phantom().transfer_syntax(syntax)).await;
     }
 }
 
 pub(crate) async fn run_length_frames_are_transcoded(rig: &Rig) {
-    for picture in [
-        Picture { frames: 3, ..GREY },
-        Picture {
-            allocated: 8,
-            stored: 8,
-            samples: 3,
-            ..GREY
-        },
-    ] {
-        let frames = (0..picture.frames)
-            .map(|frame| run_length(&picture, frame))
-            .collect();
-        let phantom = picture
-            .describe(Phantom::ct())
-            .encapsulated("1.2.840.10008.1.2.5", frames);
+    for picture in
+        [Picture { frames: 3, ..GREY }, Picture { allocated: 8, stored: 8, samples: 3, ..GREY }]
+    {
+        let frames = (0..picture.frames).map(|frame| run_length(&picture, frame)).collect();
+        let phantom = picture.describe(Phantom::ct()).encapsulated("1.2.840.10008.1.2.5", frames);
         check_stored(rig, &picture, phantom).await;
     }
 }
@@ -273,9 +180,7 @@ pub(crate) async fn a_frame_in_several_fragments_is_one_frame(rig: &Rig) {
     let frame = run_length(&GREY, 0);
     let (first, second) = frame.split_at(100);
     let fragments = vec![first.to_vec(), second.to_vec()];
-    let phantom = GREY
-        .describe(Phantom::ct())
-        .fragments("1.2.840.10008.1.2.5", vec![], fragments);
+    let phantom = GREY.describe(Phantom::ct()).fragments("1.2.840.10008.1.2.5", vec![], fragments);
     check_stored(rig, &GREY, phantom).await;
 }
 
@@ -296,10 +201,7 @@ pub(crate) async fn an_offset_table_says_where_frames_begin(rig: &Rig) {
 
 pub(crate) async fn jpeg_2000_and_htj2k_frames_are_decoded_and_stored_again(rig: &Rig) {
     for (format, syntax) in [
-        (
-            LosslessStorageFormat::Jpeg2000Lossless,
-            "1.2.840.10008.1.2.4.90",
-        ),
+        (LosslessStorageFormat::Jpeg2000Lossless, "1.2.840.10008.1.2.4.90"),
         (LosslessStorageFormat::Htj2k, "1.2.840.10008.1.2.4.201"),
         (LosslessStorageFormat::Htj2k, "1.2.840.10008.1.2.4.202"),
     ] {
@@ -312,9 +214,7 @@ pub(crate) async fn jpeg_2000_and_htj2k_frames_are_decoded_and_stored_again(rig:
         let set = rig.put(&store, GREY.phantom()).await;
         let instance = rig.only_instance(&store, &set).await;
         let (bytes, _) = rig.frame(&store, &set, frame_id(&instance, 0)).await;
-        let phantom = GREY
-            .describe(Phantom::ct())
-            .encapsulated(syntax, vec![bytes.to_vec()]);
+        let phantom = GREY.describe(Phantom::ct()).encapsulated(syntax, vec![bytes.to_vec()]);
         check_stored(rig, &GREY, phantom).await;
     }
 }
@@ -322,10 +222,7 @@ pub(crate) async fn jpeg_2000_and_htj2k_frames_are_decoded_and_stored_again(rig:
 pub(crate) async fn lossy_jpeg_is_kept_as_received(rig: &Rig) {
     let (store, set) = rig.holding(jpeg_phantom()).await;
     let instance = rig.only_instance(&store, &set).await;
-    assert_eq!(
-        instance["StoredTransferSyntaxUID"],
-        "1.2.840.10008.1.2.4.50"
-    );
+    assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.840.10008.1.2.4.50");
     assert_eq!(instance["ChecksumType"], "COMPRESSED");
     let frame = &instance["ImageFrames"][0];
     let (bytes, content_type) = rig.frame(&store, &set, frame_id(&instance, 0)).await;
@@ -342,13 +239,12 @@ pub(crate) async fn lossy_jpeg_is_kept_as_received(rig: &Rig) {
 
 pub(crate) async fn binary_segmentation_is_kept_as_received(rig: &Rig) {
     let bits: Vec<u8> = (0..24).map(|byte| byte * 11).collect();
-    let phantom = Phantom::ct()
-        .size(8, 8)
-        .frames(3)
-        .bits(1, 1)
-        .unsigned()
-        .pixels(bits.clone())
-        .with(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.66.4");
+    let phantom =
+        Phantom::ct().size(8, 8).frames(3).bits(1, 1).unsigned().pixels(bits.clone()).with(
+            tags::SOP_CLASS_UID,
+            VR::UI,
+            "1.2.840.10008.5.1.4.1.1.66.4",
+        );
     let (store, set) = rig.holding(phantom).await;
     let instance = rig.only_instance(&store, &set).await;
     assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.840.10008.1.2.1");
@@ -357,10 +253,7 @@ pub(crate) async fn binary_segmentation_is_kept_as_received(rig: &Rig) {
         let (bytes, content_type) = rig.frame(&store, &set, frame_id(&instance, index)).await;
         assert_eq!(bytes, wanted);
         assert_eq!(content_type, "application/octet-stream");
-        assert_eq!(
-            instance["ImageFrames"][index].get("MinPixelValue"),
-            Some(&Value::Null)
-        );
+        assert_eq!(instance["ImageFrames"][index].get("MinPixelValue"), Some(&Value::Null));
     }
 }
 
@@ -383,9 +276,7 @@ async fn warned(rig: &Rig, phantom: Phantom, code: u32, kind: &str) -> Value {
 }
 
 pub(crate) async fn an_unknown_transfer_syntax_goes_in_with_a_warning(rig: &Rig) {
-    let phantom = GREY
-        .describe(Phantom::ct())
-        .encapsulated("1.2.3.4.5.6", vec![vec![1; 64]]);
+    let phantom = GREY.describe(Phantom::ct()).encapsulated("1.2.3.4.5.6", vec![vec![1; 64]]);
     let instance = warned(rig, phantom, 45344, "UnsupportedTransferSyntax").await;
     assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.3.4.5.6");
 }
@@ -395,18 +286,16 @@ pub(crate) async fn a_frame_that_cannot_be_decoded_goes_in_with_a_warning(rig: &
         .describe(Phantom::ct())
         .encapsulated("1.2.840.10008.1.2.4.90", vec![b"not a codestream".to_vec()]);
     let instance = warned(rig, phantom, 45312, "TranscodingException").await;
-    assert_eq!(
-        instance["StoredTransferSyntaxUID"],
-        "1.2.840.10008.1.2.4.90"
-    );
+    assert_eq!(instance["StoredTransferSyntaxUID"], "1.2.840.10008.1.2.4.90");
 }
 
 pub(crate) async fn a_wrong_number_of_frames_goes_in_with_a_warning(rig: &Rig) {
     let frames = (0..2).map(|frame| run_length(&GREY, frame)).collect();
-    let phantom = GREY
-        .describe(Phantom::ct())
-        .encapsulated("1.2.840.10008.1.2.5", frames)
-        .with(tags::NUMBER_OF_FRAMES, VR::IS, "5");
+    let phantom = GREY.describe(Phantom::ct()).encapsulated("1.2.840.10008.1.2.5", frames).with(
+        tags::NUMBER_OF_FRAMES,
+        VR::IS,
+        "5",
+    );
     warned(rig, phantom, 45329, "FrameNumberMismatch").await;
 }
 
@@ -414,31 +303,18 @@ pub(crate) async fn a_wrong_offset_table_goes_in_with_a_warning(rig: &Rig) {
     let picture = Picture { frames: 2, ..GREY };
     let frames = (0..2).map(|frame| run_length(&picture, frame)).collect();
     let phantom =
-        picture
-            .describe(Phantom::ct())
-            .fragments("1.2.840.10008.1.2.5", vec![0, 13], frames);
+        picture.describe(Phantom::ct()).fragments("1.2.840.10008.1.2.5", vec![0, 13], frames);
     warned(rig, phantom, 45330, "InvalidOffsetTable").await;
 }
 
 pub(crate) async fn an_unknown_frame_is_not_found(rig: &Rig) {
     let (store, set) = rig.holding(GREY.phantom()).await;
-    let other = rig
-        .put(
-            &store,
-            GREY.phantom().series_uid("2.25.2").sop_uid("2.25.3"),
-        )
-        .await;
+    let other = rig.put(&store, GREY.phantom().series_uid("2.25.2").sop_uid("2.25.3")).await;
     let unknown = "0123456789abcdef0123456789abcdef";
-    refused(
-        rig.try_frame(&store, &set, unknown).await,
-        ErrorKind::NotFound,
-    );
+    refused(rig.try_frame(&store, &set, unknown).await, ErrorKind::NotFound);
     let foreign = rig.only_instance(&store, &other).await;
     let foreign = frame_id(&foreign, 0);
-    refused(
-        rig.try_frame(&store, &set, foreign).await,
-        ErrorKind::NotFound,
-    );
+    refused(rig.try_frame(&store, &set, foreign).await, ErrorKind::NotFound);
 }
 
 pub(crate) async fn a_frame_stays_as_it_is_when_metadata_changes(rig: &Rig) {
@@ -446,8 +322,7 @@ pub(crate) async fn a_frame_stays_as_it_is_when_metadata_changes(rig: &Rig) {
     let before = rig.only_instance(&store, &set).await;
     let frame = rig.frame(&store, &set, frame_id(&before, 0)).await;
     let change = json!({"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": "NEW"}}});
-    rig.update(rig.update_request(&store, &set, 1, &change))
-        .await;
+    rig.update(rig.update_request(&store, &set, 1, &change)).await;
     let after = rig.only_instance(&store, &set).await;
     assert_eq!(after["ImageFrames"], before["ImageFrames"]);
     assert_eq!(rig.frame(&store, &set, frame_id(&after, 0)).await, frame);

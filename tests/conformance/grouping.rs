@@ -10,37 +10,23 @@ use crate::rig::image_sets::instances;
 use crate::rig::import::line_of;
 
 fn slice(number: u32) -> Phantom {
-    Phantom::ct()
-        .size(16, 16)
-        .sop_uid(&format!("2.25.100.{number}"))
-        .instance_number(number)
+    Phantom::ct().size(16, 16).sop_uid(&format!("2.25.100.{number}")).instance_number(number)
 }
 
 async fn is_primary(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> bool {
-    rig.image_set(store, set)
-        .await
-        .properties
-        .is_primary
-        .unwrap()
+    rig.image_set(store, set).await.properties.is_primary.unwrap()
 }
 
 pub(crate) async fn one_series_becomes_one_primary_image_set(rig: &Rig) {
     let store = rig.datastore().await;
-    let files = [
-        ("3", slice(3).build()),
-        ("1", slice(1).build()),
-        ("2", slice(2).build()),
-    ];
+    let files = [("3", slice(3).build()), ("1", slice(1).build()), ("2", slice(2).build())];
     let set = rig.import(&store, files).await.only_set();
     let found = rig.image_set(&store, &set).await;
     assert_eq!(found.datastore_id, store);
     assert_eq!(found.properties.image_set_id, set);
     assert_eq!(found.properties.version_id.as_str(), "1");
     assert_eq!(found.properties.image_set_state, ImageSetState::Active);
-    assert_eq!(
-        found.properties.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Created)
-    );
+    assert_eq!(found.properties.image_set_workflow_status, Some(ImageSetWorkflowStatus::Created));
     assert_eq!(found.properties.is_primary, Some(true));
     assert_eq!(found.properties.deleted_at, None);
     assert_eq!(found.properties.message, None);
@@ -73,28 +59,18 @@ pub(crate) async fn a_later_job_extends_the_primary_image_set(rig: &Rig) {
     let found = rig.image_set(&store, &first).await.properties;
     assert_eq!(found.version_id.as_str(), "2");
     assert_eq!(found.image_set_state, ImageSetState::Active);
-    assert_eq!(
-        found.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Imported)
-    );
+    assert_eq!(found.image_set_workflow_status, Some(ImageSetWorkflowStatus::Imported));
     let after = rig.document(&store, &first).await;
     assert_eq!(instances(&after).len(), 2);
-    let before = rig
-        .try_document(&store, &first, Some(1.into()))
-        .await
-        .unwrap();
+    let before = rig.try_document(&store, &first, Some(1.into())).await.unwrap();
     assert_eq!(instances(&before).len(), 1);
 }
 
 pub(crate) async fn an_instance_imported_again_is_replaced_in_a_new_version(rig: &Rig) {
     let store = rig.datastore().await;
-    let set = rig
-        .put(&store, slice(1).with(tags::KVP, VR::DS, "120"))
-        .await;
+    let set = rig.put(&store, slice(1).with(tags::KVP, VR::DS, "120")).await;
     let before = rig.only_instance(&store, &set).await;
-    let again = rig
-        .put(&store, slice(1).with(tags::KVP, VR::DS, "80"))
-        .await;
+    let again = rig.put(&store, slice(1).with(tags::KVP, VR::DS, "80")).await;
     assert_eq!(again, set);
     let found = rig.image_set(&store, &set).await.properties;
     assert_eq!(found.version_id.as_str(), "2");
@@ -123,10 +99,7 @@ async fn disagreeing(rig: &Rig, change: fn(Phantom) -> Phantom) {
     let outcome = rig.import(&store, [("b", change(slice(2)).build())]).await;
     let second = outcome.only_set();
     assert_ne!(second, first);
-    assert_eq!(
-        line_of(&outcome.success, "b")["importResponse"]["isPrimary"],
-        false
-    );
+    assert_eq!(line_of(&outcome.success, "b")["importResponse"]["isPrimary"], false);
     assert_eq!(outcome.summary["imageSetsSummary"][0]["isPrimary"], false);
     let found = rig.image_set(&store, &second).await.properties;
     assert_eq!(found.is_primary, Some(false));
@@ -168,9 +141,7 @@ pub(crate) async fn another_study_uid_is_another_primary_image_set(rig: &Rig) {
 pub(crate) async fn two_patients_in_one_study_cannot_both_be_primary(rig: &Rig) {
     let store = rig.datastore().await;
     let first = rig.put(&store, slice(1).series_uid("2.25.1")).await;
-    let stranger = slice(2)
-        .series_uid("2.25.2")
-        .patient("OTHER^PERSON", "OTHER");
+    let stranger = slice(2).series_uid("2.25.2").patient("OTHER^PERSON", "OTHER");
     let second = rig.put(&store, stranger).await;
     assert!(is_primary(rig, &store, &first).await);
     assert!(!is_primary(rig, &store, &second).await);
@@ -205,14 +176,8 @@ pub(crate) async fn a_conflicting_copy_is_a_new_image_set_every_time(rig: &Rig) 
 
 pub(crate) async fn other_attributes_do_not_part_a_series_and_the_first_value_stays(rig: &Rig) {
     let store = rig.datastore().await;
-    let set = rig
-        .put(
-            &store,
-            slice(1)
-                .patient("FIRST^NAME", "P1")
-                .study_description("First"),
-        )
-        .await;
+    let set =
+        rig.put(&store, slice(1).patient("FIRST^NAME", "P1").study_description("First")).await;
     let other = slice(2)
         .patient("SECOND^NAME", "P1")
         .study_description("Second")
@@ -221,17 +186,11 @@ pub(crate) async fn other_attributes_do_not_part_a_series_and_the_first_value_st
     let document = rig.document(&store, &set).await;
     assert_eq!(instances(&document).len(), 2);
     assert_eq!(
-        document["Patient"]["DICOM"]["PatientName"]
-            .as_str()
-            .unwrap()
-            .trim_end(),
+        document["Patient"]["DICOM"]["PatientName"].as_str().unwrap().trim_end(),
         "FIRST^NAME"
     );
     assert_eq!(
-        document["Study"]["DICOM"]["StudyDescription"]
-            .as_str()
-            .unwrap()
-            .trim_end(),
+        document["Study"]["DICOM"]["StudyDescription"].as_str().unwrap().trim_end(),
         "First"
     );
 }
@@ -239,10 +198,7 @@ pub(crate) async fn other_attributes_do_not_part_a_series_and_the_first_value_st
 pub(crate) async fn pad_spaces_do_not_part_a_series(rig: &Rig) {
     let store = rig.datastore().await;
     let set = rig.put(&store, slice(1).accession_number("ACC00")).await;
-    assert_eq!(
-        rig.put(&store, slice(2).accession_number("ACC00   ")).await,
-        set
-    );
+    assert_eq!(rig.put(&store, slice(2).accession_number("ACC00   ")).await, set);
 }
 
 pub(crate) async fn of_two_files_with_one_sop_uid_the_later_key_stays(rig: &Rig) {
@@ -269,10 +225,7 @@ pub(crate) async fn an_object_without_pixels_is_an_image_set_without_frames(rig:
 
 pub(crate) async fn after_deletion_the_series_starts_anew(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
-    let request = DeleteImageSetRequest {
-        datastore_id: store.clone(),
-        image_set_id: set.clone(),
-    };
+    let request = DeleteImageSetRequest { datastore_id: store.clone(), image_set_id: set.clone() };
     rig.service.delete_image_set(request).await.unwrap();
     rig.wait_active(&store, &set).await;
     let anew = rig.put(&store, slice(1)).await;

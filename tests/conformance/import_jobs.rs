@@ -29,16 +29,10 @@ fn listing(store: &DatastoreId) -> ListDicomImportJobsRequest {
 
 async fn listed(rig: &Rig, request: &ListDicomImportJobsRequest) -> Vec<DicomImportJobSummary> {
     let fetch = |next_token| {
-        let request = ListDicomImportJobsRequest {
-            next_token,
-            ..request.clone()
-        };
+        let request = ListDicomImportJobsRequest { next_token, ..request.clone() };
         async move {
             let found = rig.service.list_dicom_import_jobs(request).await?;
-            Ok(Page {
-                items: found.job_summaries,
-                next_token: found.next_token,
-            })
+            Ok(Page { items: found.job_summaries, next_token: found.next_token })
         }
     };
     sweep(1000, fetch).try_collect().await.unwrap()
@@ -50,11 +44,7 @@ pub(crate) async fn a_started_job_is_submitted_and_ends_completed(rig: &Rig) {
     write_files(&folder, [("a.dcm", slice(1))]);
     let mut request = rig.import_request(&store, &folder);
     request.job_name = Some("monday".parse().unwrap());
-    let started = rig
-        .service
-        .start_dicom_import_job(request.clone())
-        .await
-        .unwrap();
+    let started = rig.service.start_dicom_import_job(request.clone()).await.unwrap();
     assert_eq!(started.job_status, JobStatus::Submitted);
     assert_eq!(started.datastore_id, store);
     let job = rig.wait_job(&store, &started.job_id).await;
@@ -74,10 +64,7 @@ pub(crate) async fn the_output_folder_is_named_after_data_store_and_job(rig: &Ri
     let outcome = rig.import(&store, [("a.dcm", slice(1))]).await;
     let base = file_uri(&rig.objects().join("output"));
     let job = &outcome.job.job_id;
-    assert_eq!(
-        outcome.job.output_s3_uri.as_str(),
-        format!("{base}/{store}-DicomImport-{job}/")
-    );
+    assert_eq!(outcome.job.output_s3_uri.as_str(), format!("{base}/{store}-DicomImport-{job}/"));
 }
 
 pub(crate) async fn the_manifest_counts_files_and_names_image_sets(rig: &Rig) {
@@ -142,21 +129,13 @@ pub(crate) async fn a_file_that_went_in_has_a_success_line(rig: &Rig) {
     assert_eq!(line.as_object().unwrap().len(), 2);
     let mut response = line["importResponse"].as_object().unwrap().clone();
     response.remove("imageSetVersion");
-    assert_eq!(
-        Value::from(response),
-        json!({"imageSetId": outcome.only_set(), "isPrimary": true})
-    );
+    assert_eq!(Value::from(response), json!({"imageSetId": outcome.only_set(), "isPrimary": true}));
 }
 
 pub(crate) async fn a_file_that_was_refused_has_a_failure_line(rig: &Rig) {
     let store = rig.datastore().await;
-    let broken = Phantom::ct()
-        .size(16, 16)
-        .without(tags::SOP_CLASS_UID)
-        .build();
-    let outcome = rig
-        .import(&store, [("a.dcm", slice(1)), ("b.dcm", broken)])
-        .await;
+    let broken = Phantom::ct().size(16, 16).without(tags::SOP_CLASS_UID).build();
+    let outcome = rig.import(&store, [("a.dcm", slice(1)), ("b.dcm", broken)]).await;
     assert_eq!(outcome.failure.len(), 1);
     let line = line_of(&outcome.failure, "b.dcm");
     assert_eq!(line.as_object().unwrap().len(), 2);
@@ -183,14 +162,7 @@ pub(crate) async fn a_job_whose_files_were_all_refused_is_completed(rig: &Rig) {
 pub(crate) async fn content_decides_what_is_dicom_not_the_name(rig: &Rig) {
     let store = rig.datastore().await;
     let outcome = rig
-        .import(
-            &store,
-            [
-                ("IM0001", slice(1)),
-                ("photo.jpg", slice(2)),
-                ("x.dcm", b"x".to_vec()),
-            ],
-        )
+        .import(&store, [("IM0001", slice(1)), ("photo.jpg", slice(2)), ("x.dcm", b"x".to_vec())])
         .await;
     assert_eq!(outcome.success.len(), 2);
     assert_eq!(outcome.failure.len(), 1);
@@ -199,9 +171,7 @@ pub(crate) async fn content_decides_what_is_dicom_not_the_name(rig: &Rig) {
 pub(crate) async fn nested_folders_are_searched(rig: &Rig) {
     let store = rig.datastore().await;
     let deep = "a/b/c/d/e/f/g/h/file";
-    let outcome = rig
-        .import(&store, [(deep, slice(1)), ("top", slice(2))])
-        .await;
+    let outcome = rig.import(&store, [(deep, slice(1)), ("top", slice(2))]).await;
     assert_eq!(outcome.success.len(), 2);
     line_of(&outcome.success, deep);
 }
@@ -255,26 +225,15 @@ pub(crate) async fn jobs_are_listed_by_status(rig: &Rig) {
     let store = rig.datastore().await;
     let good = rig.import(&store, [("a.dcm", slice(1))]).await.job.job_id;
     let request = rig.import_request(&store, &rig.new_folder());
-    let bad = rig
-        .service
-        .start_dicom_import_job(request)
-        .await
-        .unwrap()
-        .job_id;
+    let bad = rig.service.start_dicom_import_job(request).await.unwrap().job_id;
     rig.wait_job(&store, &bad).await;
     for (status, wanted) in [
         (JobStatus::Completed, vec![good]),
         (JobStatus::Failed, vec![bad]),
         (JobStatus::Submitted, vec![]),
     ] {
-        let request = ListDicomImportJobsRequest {
-            job_status: Some(status),
-            ..listing(&store)
-        };
-        let found = listed(rig, &request)
-            .await
-            .into_iter()
-            .map(|job| job.job_id);
+        let request = ListDicomImportJobsRequest { job_status: Some(status), ..listing(&store) };
+        let found = listed(rig, &request).await.into_iter().map(|job| job.job_id);
         assert_eq!(found.collect::<Vec<_>>(), wanted);
     }
 }
@@ -285,10 +244,7 @@ pub(crate) async fn pages_of_jobs_join_and_their_tokens_are_checked(rig: &Rig) {
         rig.import(&store, [("a.dcm", slice(seed))]).await;
     }
     let whole = listed(rig, &listing(&store)).await;
-    let small = ListDicomImportJobsRequest {
-        max_results: Some(1),
-        ..listing(&store)
-    };
+    let small = ListDicomImportJobsRequest { max_results: Some(1), ..listing(&store) };
     assert_eq!(listed(rig, &small).await, whole);
     let first = rig.service.list_dicom_import_jobs(small).await.unwrap();
     assert_eq!(first.job_summaries.len(), 1);
@@ -301,15 +257,10 @@ pub(crate) async fn pages_of_jobs_join_and_their_tokens_are_checked(rig: &Rig) {
         next_token: Some(NextToken::try_from("made-up").unwrap()),
         ..listing(&store)
     };
-    let sizes = [0, 51].map(|size| ListDicomImportJobsRequest {
-        max_results: Some(size),
-        ..listing(&store)
-    });
+    let sizes = [0, 51]
+        .map(|size| ListDicomImportJobsRequest { max_results: Some(size), ..listing(&store) });
     for request in sizes.into_iter().chain([other_query, made_up]) {
-        refused(
-            rig.service.list_dicom_import_jobs(request).await,
-            ErrorKind::Validation,
-        );
+        refused(rig.service.list_dicom_import_jobs(request).await, ErrorKind::Validation);
     }
 }
 
@@ -319,29 +270,13 @@ pub(crate) async fn an_unknown_job_is_not_found(rig: &Rig) {
     let job = rig.import(&store, [("a.dcm", slice(1))]).await.job.job_id;
     let unknown: JobId = "00000000000000000000000000000000".parse().unwrap();
     let nowhere: DatastoreId = "00000000000000000000000000000000".parse().unwrap();
-    for (datastore_id, job_id) in [
-        (store, unknown),
-        (other, job.clone()),
-        (nowhere.clone(), job),
-    ] {
-        let request = GetDicomImportJobRequest {
-            datastore_id,
-            job_id,
-        };
-        refused(
-            rig.service.get_dicom_import_job(request).await,
-            ErrorKind::NotFound,
-        );
+    for (datastore_id, job_id) in [(store, unknown), (other, job.clone()), (nowhere.clone(), job)] {
+        let request = GetDicomImportJobRequest { datastore_id, job_id };
+        refused(rig.service.get_dicom_import_job(request).await, ErrorKind::NotFound);
     }
     let request = rig.import_request(&nowhere, &rig.new_folder());
-    refused(
-        rig.service.start_dicom_import_job(request).await,
-        ErrorKind::NotFound,
-    );
-    refused(
-        rig.service.list_dicom_import_jobs(listing(&nowhere)).await,
-        ErrorKind::NotFound,
-    );
+    refused(rig.service.start_dicom_import_job(request).await, ErrorKind::NotFound);
+    refused(rig.service.list_dicom_import_jobs(listing(&nowhere)).await, ErrorKind::NotFound);
 }
 
 pub(crate) async fn a_client_token_gives_the_first_job_again(rig: &Rig) {
@@ -350,25 +285,14 @@ pub(crate) async fn a_client_token_gives_the_first_job_again(rig: &Rig) {
     write_files(&folder, [("a.dcm", slice(1))]);
     let mut request = rig.import_request(&store, &folder);
     request.client_token = Some("once".parse().unwrap());
-    let first = rig
-        .service
-        .start_dicom_import_job(request.clone())
-        .await
-        .unwrap();
+    let first = rig.service.start_dicom_import_job(request.clone()).await.unwrap();
     rig.wait_job(&store, &first.job_id).await;
-    let again = rig
-        .service
-        .start_dicom_import_job(request.clone())
-        .await
-        .unwrap();
+    let again = rig.service.start_dicom_import_job(request.clone()).await.unwrap();
     assert_eq!(again.job_id, first.job_id);
     assert_eq!(again.submitted_at, first.submitted_at);
     assert_eq!(listed(rig, &listing(&store)).await.len(), 1);
     request.input_s3_uri = file_uri(&rig.new_folder());
-    refused(
-        rig.service.start_dicom_import_job(request).await,
-        ErrorKind::Conflict,
-    );
+    refused(rig.service.start_dicom_import_job(request).await, ErrorKind::Conflict);
 }
 
 fn overriding(mappings: &[(&str, Option<&str>, &str)]) -> ImportConfiguration {
@@ -392,10 +316,7 @@ pub(crate) async fn header_values_are_overridden_by_dicom_json(rig: &Rig) {
         "00081030": {"vr": "LO", "Value": ["From the study"]},
     });
     let of_series = json!({"00081030": {"vr": "LO", "Value": ["From the series"]}});
-    let phantom = Phantom::ct()
-        .size(16, 16)
-        .study_uid("2.25.7")
-        .series_uid("2.25.7.1");
+    let phantom = Phantom::ct().size(16, 16).study_uid("2.25.7").series_uid("2.25.7.1");
     write_files(
         &folder,
         [
@@ -410,16 +331,10 @@ pub(crate) async fn header_values_are_overridden_by_dicom_json(rig: &Rig) {
         ("2.25.7", Some("2.25.7.1"), "series.json"),
     ]));
     let outcome = rig.run(request.clone()).await;
-    assert_eq!(
-        outcome.job.import_configuration,
-        request.import_configuration
-    );
+    assert_eq!(outcome.job.import_configuration, request.import_configuration);
     let document = rig.document(&store, &outcome.set_of("a.dcm")).await;
     assert_eq!(document["Patient"]["DICOM"]["PatientID"], "FROM-STUDY");
-    assert_eq!(
-        document["Study"]["DICOM"]["StudyDescription"],
-        "From the series"
-    );
+    assert_eq!(document["Study"]["DICOM"]["StudyDescription"], "From the series");
 }
 
 pub(crate) async fn an_override_has_1_to_1000_mappings(rig: &Rig) {
@@ -427,9 +342,6 @@ pub(crate) async fn an_override_has_1_to_1000_mappings(rig: &Rig) {
     for count in [0, 1001] {
         let mut request = rig.import_request(&store, &rig.new_folder());
         request.import_configuration = Some(overriding(&vec![("2.25.7", None, "a.json"); count]));
-        refused(
-            rig.service.start_dicom_import_job(request).await,
-            ErrorKind::Validation,
-        );
+        refused(rig.service.start_dicom_import_job(request).await, ErrorKind::Validation);
     }
 }

@@ -97,15 +97,9 @@ impl Life<'_> {
     }
 
     async fn delete(&self, set: &ImageSetId) {
-        let request = DeleteImageSetRequest {
-            datastore_id: self.store.clone(),
-            image_set_id: set.clone(),
-        };
-        self.back_end
-            .service
-            .delete_image_set(request)
-            .await
-            .unwrap();
+        let request =
+            DeleteImageSetRequest { datastore_id: self.store.clone(), image_set_id: set.clone() };
+        self.back_end.service.delete_image_set(request).await.unwrap();
         let gone = self.settled(set).await;
         assert!(gone.is_none_or(|set| set.image_set_state == ImageSetState::Deleted));
     }
@@ -150,12 +144,7 @@ async fn read(life: &Life<'_>, names: &Names, set: &ImageSetId) {
         image_set_id: set.clone(),
         image_frame_id: frame.parse().unwrap(),
     };
-    let frame = life
-        .back_end
-        .service
-        .get_image_frame(request)
-        .await
-        .unwrap();
+    let frame = life.back_end.service.get_image_frame(request).await.unwrap();
     let frame = frame.image_frame.collect(1 << 20).await.unwrap();
     // SOC, then SIZ: ISO/IEC 15444-1 §A.4.
     assert_eq!(frame[..4], [0xff, 0x4f, 0xff, 0x51]);
@@ -226,10 +215,7 @@ async fn copy(life: &Life<'_>, set: &ImageSetId) -> ImageSetId {
         datastore_id: life.store.clone(),
         source_image_set_id: set.clone(),
         copy_image_set_information: CopyImageSetInformation {
-            source_image_set: CopySource {
-                latest_version_id: 2.into(),
-                dicom_copies: None,
-            },
+            source_image_set: CopySource { latest_version_id: 2.into(), dicom_copies: None },
             destination_image_set: None,
         },
         force: false,

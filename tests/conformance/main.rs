@@ -383,10 +383,7 @@ mod local_store {
     pub(crate) fn open(opening: Opening) -> BoxFuture<'static, Backend> {
         async move {
             let store = store(opening).await;
-            Backend {
-                service: Arc::clone(&store) as _,
-                web: store,
-            }
+            Backend { service: Arc::clone(&store) as _, web: store }
         }
         .boxed()
     }
@@ -404,10 +401,7 @@ mod aws_over_http {
     pub(crate) fn open(opening: Opening) -> BoxFuture<'static, Backend> {
         async move {
             let aws = wire::over_the_wire(local_store::store(opening).await).await;
-            Backend {
-                service: Arc::clone(&aws) as _,
-                web: aws,
-            }
+            Backend { service: Arc::clone(&aws) as _, web: aws }
         }
         .boxed()
     }
@@ -428,15 +422,10 @@ async fn live_account() {
     let store = named.parse().unwrap();
     let aws = healthimaging_aws::Aws::open(healthimaging_aws::AwsConfig::default()).await;
     let aws = aws.unwrap();
-    let pace = Arc::new(healthimaging::Pace::new(
-        &healthimaging::HealthImaging::limits(&*aws),
-        1.0,
-    ));
+    let pace =
+        Arc::new(healthimaging::Pace::new(&healthimaging::HealthImaging::limits(&*aws), 1.0));
     let back_end = rig::Backend {
-        service: Arc::new(healthimaging::Paced::new(
-            Arc::clone(&aws),
-            Arc::clone(&pace),
-        )),
+        service: Arc::new(healthimaging::Paced::new(Arc::clone(&aws), Arc::clone(&pace))),
         web: Arc::new(healthimaging::Paced::new(aws, pace)),
     };
     live::life_of_an_image_set(&back_end, &store).await;

@@ -9,36 +9,12 @@ use crate::rig::image_sets::{only_instance, only_series};
 
 pub(crate) async fn integers_and_floats_are_numbers(rig: &Rig) {
     let phantom = slice()
-        .with(
-            tags::SMALLEST_IMAGE_PIXEL_VALUE,
-            VR::SS,
-            PrimitiveValue::from(-7_i16),
-        )
-        .with(
-            tags::SIMPLE_FRAME_LIST,
-            VR::UL,
-            PrimitiveValue::from(4_000_000_000_u32),
-        )
-        .with(
-            tags::REFERENCE_PIXEL_X0,
-            VR::SL,
-            PrimitiveValue::from(-2_000_000_000_i32),
-        )
-        .with(
-            tags::PHYSICAL_DELTA_X,
-            VR::FD,
-            PrimitiveValue::from(-0.079_374_999_990_686_76_f64),
-        )
-        .with(
-            tags::PHYSICAL_DELTA_Y,
-            VR::FD,
-            PrimitiveValue::from(1.0_f64),
-        )
-        .with(
-            tags::EXAMINED_BODY_THICKNESS,
-            VR::FL,
-            PrimitiveValue::from(0.5_f32),
-        );
+        .with(tags::SMALLEST_IMAGE_PIXEL_VALUE, VR::SS, PrimitiveValue::from(-7_i16))
+        .with(tags::SIMPLE_FRAME_LIST, VR::UL, PrimitiveValue::from(4_000_000_000_u32))
+        .with(tags::REFERENCE_PIXEL_X0, VR::SL, PrimitiveValue::from(-2_000_000_000_i32))
+        .with(tags::PHYSICAL_DELTA_X, VR::FD, PrimitiveValue::from(-0.079_374_999_990_686_76_f64))
+        .with(tags::PHYSICAL_DELTA_Y, VR::FD, PrimitiveValue::from(1.0_f64))
+        .with(tags::EXAMINED_BODY_THICKNESS, VR::FL, PrimitiveValue::from(0.5_f32));
     let found = attributes(rig, phantom).await;
     assert_eq!(found["Rows"], 16);
     assert_eq!(found["SmallestImagePixelValue"], -7);
@@ -68,45 +44,29 @@ pub(crate) async fn text_is_a_string_and_a_uid_has_no_nul(rig: &Rig) {
         .with(tags::ACQUISITION_DATE_TIME, VR::DT, "20240102030405.5+0100");
     let found = attributes(rig, phantom).await;
     assert_eq!(found["SOPInstanceUID"], "2.25.3");
-    assert_eq!(
-        found["ImageComments"].as_str().unwrap().trim_end(),
-        "two\r\nlines\\one value"
-    );
-    assert_eq!(
-        found["ContentTime"].as_str().unwrap().trim_end(),
-        "101500.25"
-    );
+    assert_eq!(found["ImageComments"].as_str().unwrap().trim_end(), "two\r\nlines\\one value");
+    assert_eq!(found["ContentTime"].as_str().unwrap().trim_end(), "101500.25");
     let moment = found["AcquisitionDateTime"].as_str().unwrap();
     assert_eq!(moment.trim_end(), "20240102030405.5+0100");
 }
 
 pub(crate) async fn a_name_is_text_with_its_groups(rig: &Rig) {
-    let phantom = slice()
-        .character_set("ISO_IR 192")
-        .patient("Yamada^Tarou=山田^太郎=やまだ^たろう", "P");
+    let phantom =
+        slice().character_set("ISO_IR 192").patient("Yamada^Tarou=山田^太郎=やまだ^たろう", "P");
     let (store, set) = rig.holding(phantom).await;
     let document = rig.document(&store, &set).await;
-    let name = document["Patient"]["DICOM"]["PatientName"]
-        .as_str()
-        .unwrap();
+    let name = document["Patient"]["DICOM"]["PatientName"].as_str().unwrap();
     assert_eq!(name.trim_end(), "Yamada^Tarou=山田^太郎=やまだ^たろう");
 }
 
 pub(crate) async fn text_is_unicode_whatever_the_character_set(rig: &Rig) {
-    let phantom = slice()
-        .character_set("ISO_IR 100")
-        .patient("Müller^Jürgen", "P");
+    let phantom = slice().character_set("ISO_IR 100").patient("Müller^Jürgen", "P");
     let (store, set) = rig.holding(phantom).await;
     let document = rig.document(&store, &set).await;
-    let name = document["Patient"]["DICOM"]["PatientName"]
-        .as_str()
-        .unwrap();
+    let name = document["Patient"]["DICOM"]["PatientName"].as_str().unwrap();
     assert_eq!(name.trim_end(), "Müller^Jürgen");
     let instance = only_instance(&document);
-    assert_eq!(
-        instance["DICOM"]["SpecificCharacterSet"],
-        json!(["ISO_IR 100"])
-    );
+    assert_eq!(instance["DICOM"]["SpecificCharacterSet"], json!(["ISO_IR 100"]));
 }
 
 pub(crate) async fn an_attribute_tag_is_eight_upper_case_digits(rig: &Rig) {
@@ -118,11 +78,7 @@ pub(crate) async fn an_attribute_tag_is_eight_upper_case_digits(rig: &Rig) {
 
 pub(crate) async fn binary_values_are_base64(rig: &Rig) {
     let phantom = slice()
-        .with(
-            tags::ICC_PROFILE,
-            VR::OB,
-            PrimitiveValue::U8([0, 1, 2, 255].as_slice().into()),
-        )
+        .with(tags::ICC_PROFILE, VR::OB, PrimitiveValue::U8([0, 1, 2, 255].as_slice().into()))
         .with(
             tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
             VR::OW,
@@ -143,10 +99,7 @@ pub(crate) async fn several_values_are_an_array_even_when_there_is_one(rig: &Rig
     let document = rig.document(&store, &set).await;
     let found = &only_instance(&document)["DICOM"];
     assert_eq!(found["WindowCenter"], json!(["40"]));
-    assert_eq!(
-        found["ImageType"].to_string(),
-        r#"["ORIGINAL","PRIMARY","","0015"]"#
-    );
+    assert_eq!(found["ImageType"].to_string(), r#"["ORIGINAL","PRIMARY","","0015"]"#);
     let position = &found["ImageOrientationPatient"];
     assert_eq!(position.as_array().unwrap().len(), 6);
     let series = only_series(&document);
@@ -165,16 +118,12 @@ pub(crate) async fn empty_values_are_null(rig: &Rig) {
     for keyword in ["PatientOrientation", "ContentDate", "ExposureTime"] {
         assert_eq!(found.get(keyword), Some(&Value::Null), "{keyword}");
     }
-    assert_eq!(
-        document["Patient"]["DICOM"].get("PatientBirthDate"),
-        Some(&Value::Null)
-    );
+    assert_eq!(document["Patient"]["DICOM"].get("PatientBirthDate"), Some(&Value::Null));
 }
 
 fn item(elements: &[(Tag, VR, &str)]) -> InMemDicomObject {
-    let elements = elements
-        .iter()
-        .map(|(tag, vr, value)| dicom_core::DataElement::new(*tag, *vr, *value));
+    let elements =
+        elements.iter().map(|(tag, vr, value)| dicom_core::DataElement::new(*tag, *vr, *value));
     InMemDicomObject::from_element_iter(elements)
 }
 
@@ -229,10 +178,8 @@ pub(crate) async fn private_elements_have_hexadecimal_keys_and_their_vr_apart(ri
 }
 
 pub(crate) async fn private_elements_in_items_have_their_vr_with_the_instance(rig: &Rig) {
-    let nested = item(&[
-        (Tag(0x0019, 0x0010), VR::LO, "ACME"),
-        (Tag(0x0019, 0x1001), VR::SH, "in"),
-    ]);
+    let nested =
+        item(&[(Tag(0x0019, 0x0010), VR::LO, "ACME"), (Tag(0x0019, 0x1001), VR::SH, "in")]);
     let phantom = slice().with_sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![nested]);
     let (store, set) = rig.holding(phantom).await;
     let instance = rig.only_instance(&store, &set).await;
@@ -240,10 +187,7 @@ pub(crate) async fn private_elements_in_items_have_their_vr_with_the_instance(ri
         instance["DICOM"]["SourceImageSequence"],
         json!([{"00190010": "ACME", "00191001": "in"}])
     );
-    assert_eq!(
-        instance["DICOMVRs"],
-        json!({"00190010": "LO", "00191001": "SH"})
-    );
+    assert_eq!(instance["DICOMVRs"], json!({"00190010": "LO", "00191001": "SH"}));
 }
 
 pub(crate) async fn private_elements_of_implicit_files_are_unknown(rig: &Rig) {
@@ -252,10 +196,7 @@ pub(crate) async fn private_elements_of_implicit_files_are_unknown(rig: &Rig) {
         .transfer_syntax(TransferSyntax::ImplicitVrLittleEndian);
     let (store, set) = rig.holding(phantom).await;
     let instance = rig.only_instance(&store, &set).await;
-    assert_eq!(
-        instance["DICOMVRs"],
-        json!({"00190010": "LO", "00191001": "UN"})
-    );
+    assert_eq!(instance["DICOMVRs"], json!({"00190010": "LO", "00191001": "UN"}));
     assert_eq!(instance["DICOM"]["00190010"], "ACME");
     assert_eq!(instance["DICOM"]["00191001"], "YWJjZA==");
 }

@@ -82,31 +82,21 @@ impl Picture {
 
     /// All frames' decoded bytes.
     pub(crate) fn all_bytes(&self) -> Vec<u8> {
-        (0..self.frames)
-            .flat_map(|frame| self.bytes(frame))
-            .collect()
+        (0..self.frames).flat_map(|frame| self.bytes(frame)).collect()
     }
 
     /// One frame with all first samples, then all second ones: planar configuration 1.
     pub(crate) fn planes(&self, frame: u32) -> Vec<u8> {
         let values = self.values(frame);
         let planes = (0..self.samples).flat_map(|sample| {
-            values
-                .iter()
-                .skip(sample)
-                .step_by(self.samples)
-                .copied()
-                .collect::<Vec<_>>()
+            values.iter().skip(sample).step_by(self.samples).copied().collect::<Vec<_>>()
         });
         self.encode(planes.collect())
     }
 
     fn encode(&self, values: Vec<i64>) -> Vec<u8> {
         let width = usize::from(self.allocated / 8);
-        values
-            .into_iter()
-            .flat_map(|value| value.to_le_bytes().into_iter().take(width))
-            .collect()
+        values.into_iter().flat_map(|value| value.to_le_bytes().into_iter().take(width)).collect()
     }
 
     /// A phantom that says that it holds this picture.
@@ -119,11 +109,7 @@ impl Picture {
             Sign::Unsigned => phantom.unsigned(),
             Sign::Signed => phantom.signed(),
         };
-        if self.samples == 3 {
-            phantom.rgb()
-        } else {
-            phantom
-        }
+        if self.samples == 3 { phantom.rgb() } else { phantom }
     }
 
     /// A phantom that holds this picture.

@@ -71,9 +71,7 @@ pub(crate) async fn each_attribute_finds_its_image_set(rig: &Rig) {
         ("DICOMStudyInstanceUID", "2.25.2"),
         ("DICOMSeriesInstanceUID", "2.25.2.1"),
     ] {
-        let found = rig
-            .found(&store, json!({"filters": [equal(kind, &json!(value))]}))
-            .await;
+        let found = rig.found(&store, json!({"filters": [equal(kind, &json!(value))]})).await;
         assert_eq!(found, [sets[1].clone()], "{kind}");
     }
 }
@@ -93,9 +91,7 @@ pub(crate) async fn a_search_tells_primary_from_not(rig: &Rig) {
 
 pub(crate) async fn comparison_is_exact(rig: &Rig) {
     let (store, sets) = with_series(rig, vec![series(1).patient("N", "Ab*c")]).await;
-    for other in [
-        "ab*c", "Ab", "Ab*", "*", "A?*c", "Ab*c%", "%", "Ab_c", "", "Ab*c'",
-    ] {
+    for other in ["ab*c", "Ab", "Ab*", "*", "A?*c", "Ab*c%", "%", "Ab_c", "", "Ab*c'"] {
         let criteria = json!({"filters": [equal("DICOMPatientId", &json!(other))]});
         if let Ok(found) = ask(rig, &store, criteria, None, None).await {
             assert_eq!(found.image_sets_metadata_summaries, [], "{other}");
@@ -119,33 +115,16 @@ pub(crate) async fn moments_are_found_between_both_ends_included(rig: &Rig) {
     for kind in ["createdAt", "updatedAt"] {
         let moments: Vec<_> = all
             .iter()
-            .map(|set| {
-                if kind == "createdAt" {
-                    set.created_at
-                } else {
-                    set.updated_at
-                }
-            })
+            .map(|set| if kind == "createdAt" { set.created_at } else { set.updated_at })
             .map(Option::unwrap)
             .collect();
         let (low, high) = (moments[2], moments[1]);
         let filter = between(kind, &json!(low.to_rfc3339()), &json!(high.to_rfc3339()));
         let found = rig.search(&store, json!({"filters": [filter]})).await;
-        let wanted = moments
-            .iter()
-            .filter(|at| (low..=high).contains(at))
-            .count();
+        let wanted = moments.iter().filter(|at| (low..=high).contains(at)).count();
         assert_eq!(found.len(), wanted, "{kind}");
-        assert!(
-            found
-                .iter()
-                .any(|set| set.image_set_id == all[1].image_set_id)
-        );
-        assert!(
-            found
-                .iter()
-                .any(|set| set.image_set_id == all[2].image_set_id)
-        );
+        assert!(found.iter().any(|set| set.image_set_id == all[1].image_set_id));
+        assert!(found.iter().any(|set| set.image_set_id == all[2].image_set_id));
     }
 }
 
@@ -176,26 +155,10 @@ pub(crate) async fn study_moments_are_found_between_both_ends_included(rig: &Rig
     )
     .await;
     let cases = [
-        (
-            moment("20240101", None),
-            moment("20240103", None),
-            vec![0, 1, 2, 3],
-        ),
-        (
-            moment("20240101", Some("000001")),
-            moment("20240102", Some("080000.5")),
-            vec![1, 2],
-        ),
-        (
-            moment("20240102", None),
-            moment("20240102", Some("080000.499999")),
-            vec![],
-        ),
-        (
-            moment("20240101", Some("120000")),
-            moment("20240101", Some("120000.000000")),
-            vec![1],
-        ),
+        (moment("20240101", None), moment("20240103", None), vec![0, 1, 2, 3]),
+        (moment("20240101", Some("000001")), moment("20240102", Some("080000.5")), vec![1, 2]),
+        (moment("20240102", None), moment("20240102", Some("080000.499999")), vec![]),
+        (moment("20240101", Some("120000")), moment("20240101", Some("120000.000000")), vec![1]),
         (moment("20230101", None), moment("20240101", None), vec![0]),
     ];
     for (low, high, wanted) in cases {
@@ -209,24 +172,14 @@ pub(crate) async fn study_moments_are_found_between_both_ends_included(rig: &Rig
 }
 
 pub(crate) async fn a_study_moment_is_found_by_itself(rig: &Rig) {
-    let (store, sets) = with_series(
-        rig,
-        vec![
-            dated(1, "20240101", None),
-            dated(2, "20240101", Some("120000")),
-        ],
-    )
-    .await;
-    for (value, wanted) in [
-        (moment("20240101", None), &sets[0]),
-        (moment("20240101", Some("120000")), &sets[1]),
-    ] {
+    let (store, sets) =
+        with_series(rig, vec![dated(1, "20240101", None), dated(2, "20240101", Some("120000"))])
+            .await;
+    for (value, wanted) in
+        [(moment("20240101", None), &sets[0]), (moment("20240101", Some("120000")), &sets[1])]
+    {
         let criteria = json!({"filters": [equal("DICOMStudyDateAndTime", &value)]});
-        assert_eq!(
-            rig.found(&store, criteria).await,
-            [wanted.clone()],
-            "{value}"
-        );
+        assert_eq!(rig.found(&store, criteria).await, [wanted.clone()], "{value}");
     }
 }
 
@@ -245,9 +198,7 @@ pub(crate) async fn two_filters_must_both_hold(rig: &Rig) {
     let never = between("updatedAt", &json!(0), &json!(1));
     let primary = equal("isPrimary", &json!(true));
     for (second, count) in [(whenever, 3), (never, 0), (primary, 3)] {
-        let found = rig
-            .found(&store, json!({"filters": [patient, second]}))
-            .await;
+        let found = rig.found(&store, json!({"filters": [patient, second]})).await;
         assert_eq!(found.len(), count);
     }
 }
@@ -288,13 +239,10 @@ pub(crate) async fn results_are_sorted_as_asked(rig: &Rig) {
     )
     .await;
     let change = json!({"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": "LATER"}}});
-    rig.update(rig.update_request(&store, &sets[0], 1, &change))
-        .await;
-    for (field, order) in [
-        ("createdAt", [0, 1, 2]),
-        ("updatedAt", [1, 2, 0]),
-        ("DICOMStudyDateAndTime", [2, 0, 1]),
-    ] {
+    rig.update(rig.update_request(&store, &sets[0], 1, &change)).await;
+    for (field, order) in
+        [("createdAt", [0, 1, 2]), ("updatedAt", [1, 2, 0]), ("DICOMStudyDateAndTime", [2, 0, 1])]
+    {
         let mut wanted: Vec<_> = order.into_iter().map(|n| sets[n].clone()).collect();
         for direction in ["ASC", "DESC"] {
             let sort = json!({"sortField": field, "sortOrder": direction});
@@ -308,9 +256,7 @@ pub(crate) async fn results_are_sorted_as_asked(rig: &Rig) {
 pub(crate) async fn the_order_that_was_asked_for_is_told(rig: &Rig) {
     let (store, _) = with_series(rig, vec![series(1)]).await;
     let sort = json!({"sortField": "createdAt", "sortOrder": "ASC"});
-    let found = ask(rig, &store, json!({"sort": sort}), None, None)
-        .await
-        .unwrap();
+    let found = ask(rig, &store, json!({"sort": sort}), None, None).await.unwrap();
     assert_eq!(serde_json::to_value(found.sort.unwrap()).unwrap(), sort);
 }
 
@@ -327,9 +273,7 @@ pub(crate) async fn pages_join_into_the_whole_result(rig: &Rig) {
                 let mut joined = Vec::new();
                 let mut token = None;
                 loop {
-                    let page = ask(rig, &store, sort.clone(), token, Some(size))
-                        .await
-                        .unwrap();
+                    let page = ask(rig, &store, sort.clone(), token, Some(size)).await.unwrap();
                     assert!(page.image_sets_metadata_summaries.len() <= size as usize);
                     let found = page.image_sets_metadata_summaries.into_iter();
                     joined.extend(found.map(|set| set.image_set_id));
@@ -349,13 +293,8 @@ pub(crate) async fn a_new_image_set_does_not_shift_the_next_page(rig: &Rig) {
     let whole = rig.found(&store, json!({})).await;
     let first = ask(rig, &store, json!({}), None, Some(2)).await.unwrap();
     rig.put(&store, series(9)).await;
-    let second = ask(rig, &store, json!({}), first.next_token, Some(2))
-        .await
-        .unwrap();
-    let found = second
-        .image_sets_metadata_summaries
-        .into_iter()
-        .map(|set| set.image_set_id);
+    let second = ask(rig, &store, json!({}), first.next_token, Some(2)).await.unwrap();
+    let found = second.image_sets_metadata_summaries.into_iter().map(|set| set.image_set_id);
     assert_eq!(found.collect::<Vec<_>>(), whole[2..]);
 }
 
@@ -372,10 +311,7 @@ pub(crate) async fn a_page_token_is_bound_to_its_search(rig: &Rig) {
     }
     for text in ["x", "AAAAAAAA", " ", &"z".repeat(8192)] {
         let token = Some(NextToken::try_from(text).unwrap());
-        refused(
-            ask(rig, &store, json!({}), token, None).await,
-            ErrorKind::Validation,
-        );
+        refused(ask(rig, &store, json!({}), token, None).await, ErrorKind::Validation);
     }
 }
 
@@ -394,16 +330,10 @@ pub(crate) async fn a_full_page_holds_50(rig: &Rig) {
         let phantom = Phantom::report().series_uid(&format!("2.25.{number}"));
         phantom.sop_uid(&format!("2.25.{number}.1")).build()
     };
-    rig.import(
-        &store,
-        (1..=51).map(|number| (number.to_string(), report(number))),
-    )
-    .await;
+    rig.import(&store, (1..=51).map(|number| (number.to_string(), report(number)))).await;
     let first = ask(rig, &store, json!({}), None, None).await.unwrap();
     assert_eq!(first.image_sets_metadata_summaries.len(), 50);
-    let rest = ask(rig, &store, json!({}), first.next_token, None)
-        .await
-        .unwrap();
+    let rest = ask(rig, &store, json!({}), first.next_token, None).await.unwrap();
     assert_eq!(rest.image_sets_metadata_summaries.len(), 1);
     assert_eq!(rest.next_token, None);
 }
@@ -421,8 +351,7 @@ pub(crate) async fn a_result_tells_sixteen_attributes(rig: &Rig) {
             .build()
     };
     let store = rig.datastore().await;
-    rig.import(&store, [("a", phantom(1)), ("b", phantom(2))])
-        .await;
+    rig.import(&store, [("a", phantom(1)), ("b", phantom(2))]).await;
     let found = rig.search(&store, json!({})).await;
     assert_eq!(
         serde_json::to_value(found[0].dicom_tags.clone().unwrap()).unwrap(),
@@ -463,8 +392,7 @@ pub(crate) async fn a_result_tells_version_and_moments(rig: &Rig) {
 pub(crate) async fn an_update_is_found_under_its_new_value_alone(rig: &Rig) {
     let (store, set) = rig.holding_non_primary(series(1)).await;
     let change = json!({"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientID": "RENAMED"}}});
-    rig.update(rig.update_request(&store, &set, 1, &change))
-        .await;
+    rig.update(rig.update_request(&store, &set, 1, &change)).await;
     let by = |value| json!({"filters": [equal("DICOMPatientId", &json!(value))]});
     assert_eq!(rig.found(&store, by("RENAMED")).await, [set.clone()]);
     assert!(!rig.found(&store, by("P1")).await.contains(&set));

@@ -13,13 +13,7 @@ use crate::update::{instance, patient, removal, series, slice, study, updated};
 
 /// The latest version, as a number.
 async fn version(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> u32 {
-    rig.image_set(store, set)
-        .await
-        .properties
-        .version_id
-        .as_str()
-        .parse()
-        .unwrap()
+    rig.image_set(store, set).await.properties.version_id.as_str().parse().unwrap()
 }
 
 /// Checks that an update is refused, at once or as a failed version, and changes nothing.
@@ -77,19 +71,15 @@ pub(crate) async fn what_is_not_a_document_is_refused_at_once(rig: &Rig) {
 pub(crate) async fn an_update_without_documents_is_refused(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
     let mut request = rig.update_request(&store, &set, 1, &Value::Null);
-    request.updates = MetadataUpdates::DicomUpdates {
-        removable_attributes: None,
-        updatable_attributes: None,
-    };
+    request.updates =
+        MetadataUpdates::DicomUpdates { removable_attributes: None, updatable_attributes: None };
     refused(rig.ask_update(request).await, ErrorKind::Validation);
 }
 
 pub(crate) async fn a_document_of_another_shape_is_refused_at_once(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
     let found = rig.document(&store, &set).await;
-    let uid = found["Study"]["DICOM"]["StudyInstanceUID"]
-        .as_str()
-        .unwrap();
+    let uid = found["Study"]["DICOM"]["StudyInstanceUID"].as_str().unwrap();
     for document in [
         json!({"Study": {"DICOM": {"StudyDescription": "no schema version"}}}),
         json!({"SchemaVersion": "9.9", "Study": {"DICOM": {"StudyDescription": "X"}}}),
@@ -163,10 +153,7 @@ pub(crate) async fn without_force_these_attributes_are_refused(rig: &Rig) {
         instance(1, json!({"DICOM": {"SOPInstanceUID": "2.25.1"}})),
         instance(1, json!({"DICOM": {"WindowCenter": ["50", "60"]}})),
         instance(1, json!({"DICOM": {"SourceImageSequence": []}})),
-        instance(
-            1,
-            json!({"DICOM": {"00190010": "X"}, "DICOMVRs": {"00190010": "LO"}}),
-        ),
+        instance(1, json!({"DICOM": {"00190010": "X"}, "DICOMVRs": {"00190010": "LO"}})),
         study(json!({"NoSuchKeyword": "X"})),
     ];
     check_each_refused(rig, &store, &set, false, documents).await;
@@ -207,10 +194,7 @@ pub(crate) async fn what_is_not_in_the_image_set_cannot_be_changed(rig: &Rig) {
 pub(crate) async fn patient_and_series_of_a_primary_image_set_stay(rig: &Rig) {
     let (store, set) = rig.holding(slice(1)).await;
     let documents = || {
-        [
-            patient(json!({"PatientName": "X"})),
-            series(json!({"DICOM": {"SeriesDescription": "X"}})),
-        ]
+        [patient(json!({"PatientName": "X"})), series(json!({"DICOM": {"SeriesDescription": "X"}}))]
     };
     check_each_refused(rig, &store, &set, false, documents()).await;
     check_each_refused(rig, &store, &set, true, documents()).await;
@@ -250,9 +234,7 @@ pub(crate) async fn an_update_of_the_study_reaches_all_its_primary_image_sets(ri
         "Patient": {"DICOM": {"PatientName": "NEW^NAME"}},
         "Study": {"DICOM": {"StudyDescription": "NEW"}},
     });
-    let found = rig
-        .update(of_study(rig.update_request(&store, &ct, 1, &change)))
-        .await;
+    let found = rig.update(of_study(rig.update_request(&store, &ct, 1, &change))).await;
     updated(&found, 2);
     updated(&rig.wait_active(&store, &mr).await, 2);
     for set in [&ct, &mr] {
@@ -269,9 +251,7 @@ pub(crate) async fn the_other_image_sets_of_a_study_show_that_they_are_updated(r
     let (store, [ct, mr, ..]) = study_of_two(rig).await;
     let held = rig.held().await;
     let change = study(json!({"StudyDescription": "NEW"}));
-    held.ask_update(of_study(held.update_request(&store, &ct, 1, &change)))
-        .await
-        .unwrap();
+    held.ask_update(of_study(held.update_request(&store, &ct, 1, &change))).await.unwrap();
     for (set, status) in [
         (&ct, ImageSetWorkflowStatus::Updating),
         (&mr, ImageSetWorkflowStatus::UpdatingForStudyConsistency),

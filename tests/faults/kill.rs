@@ -12,15 +12,8 @@ use crate::assistant::Assistant;
 use crate::until;
 
 /// One patient, 24 studies of two series.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 24,
-    series: 2,
-    instances: 1,
-    size: 16,
-    seed: 11,
-    noise: 10.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 24, series: 2, instances: 1, size: 16, seed: 11, noise: 10.0 };
 const SETS: usize = 48;
 
 /// A data folder that programs come to, and the job that they are to finish.
@@ -52,10 +45,7 @@ impl Scene {
         };
         let sets = scene.sets(&mut assistant).await;
         assert_eq!(sets.len(), SETS);
-        scene.patient = sets[0]["dicom_tags"]["DICOMPatientId"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        scene.patient = sets[0]["dicom_tags"]["DICOMPatientId"].as_str().unwrap().to_owned();
         assistant.kill().await;
         scene
     }
@@ -69,10 +59,7 @@ impl Scene {
         let asked = json!({ "datastore_id": self.datastore, "max_results": 100 });
         let found = assistant.call("search_image_sets", asked).await;
         assert!(found.get("next_token").is_none());
-        found["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .clone()
+        found["image_sets_metadata_summaries"].as_array().unwrap().clone()
     }
 
     /// The folder of a job in the ledger.
@@ -123,19 +110,14 @@ impl Scene {
 fn outcomes(job: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(job.join("outcomes.ndjson")).unwrap_or_default();
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    text[..whole]
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Each item has one outcome, and it is this one.
 fn check_outcomes(found: &Value, count: usize, result: &str) {
     let outcomes = found["outcomes"].as_array().unwrap();
-    let items: BTreeSet<&str> = outcomes
-        .iter()
-        .map(|outcome| outcome["item"].as_str().unwrap())
-        .collect();
+    let items: BTreeSet<&str> =
+        outcomes.iter().map(|outcome| outcome["item"].as_str().unwrap()).collect();
     assert_eq!((outcomes.len(), items.len()), (count, count));
     for outcome in outcomes {
         assert_eq!(outcome["result"], result, "{outcome}");
@@ -149,9 +131,7 @@ fn check_outcomes(found: &Value, count: usize, result: &str) {
 async fn a_deletion_goes_on_after_every_kill() {
     let scene = Scene::new().await;
     let asked = json!({ "patient_id": scene.patient });
-    let (found, deaths) = scene
-        .finish_killing("delete_patient_studies", asked, 5)
-        .await;
+    let (found, deaths) = scene.finish_killing("delete_patient_studies", asked, 5).await;
     assert!(deaths > 3, "{deaths}");
     check_outcomes(&found, SETS, "deleted");
     assert_eq!(found["job"]["report"]["deleted"]["image_sets"], SETS);
@@ -166,9 +146,7 @@ async fn an_update_is_made_once_whatever_is_killed() {
     let scene = Scene::new().await;
     let asked =
         json!({ "patient_id": scene.patient, "metadata_updates": { "PatientName": "NEW^NAME" } });
-    let (found, deaths) = scene
-        .finish_killing("bulk_update_patient_metadata", asked, 4)
-        .await;
+    let (found, deaths) = scene.finish_killing("bulk_update_patient_metadata", asked, 4).await;
     assert!(deaths > 3, "{deaths}");
     check_outcomes(&found, SETS, "updated");
     let mut assistant = scene.program().await;
@@ -185,9 +163,7 @@ async fn an_export_is_whole_whatever_is_killed() {
     let scene = Scene::new().await;
     let output = scene.folder.path().join("exported");
     let asked = json!({ "output_s3_uri": format!("file://{}/", output.display()) });
-    let (found, deaths) = scene
-        .finish_killing("start_dicom_export_job", asked, 6)
-        .await;
+    let (found, deaths) = scene.finish_killing("start_dicom_export_job", asked, 6).await;
     assert!(deaths > 3, "{deaths}");
     check_outcomes(&found, SETS, "written");
     let told: BTreeMap<String, String> = found["outcomes"]
@@ -216,10 +192,7 @@ async fn an_export_is_whole_whatever_is_killed() {
     assert_eq!(seen, told);
     // Of a killed program's half-written file nothing is left beside the outcome folder.
     let outcome = format!("{}-DicomExport-", scene.datastore);
-    assert!(
-        others.iter().all(|name| name.starts_with(&outcome)),
-        "{others:?}"
-    );
+    assert!(others.iter().all(|name| name.starts_with(&outcome)), "{others:?}");
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -241,9 +214,7 @@ async fn of_two_programs_one_runs_a_job_and_the_other_goes_on_when_it_dies() {
     let (mut one, mut other) = (scene.program().await, scene.program().await);
     let asked =
         json!({ "patient_id": scene.patient, "metadata_updates": { "PatientName": "NEW^NAME" } });
-    let id = scene
-        .begin(&mut one, "bulk_update_patient_metadata", asked)
-        .await;
+    let id = scene.begin(&mut one, "bulk_update_patient_metadata", asked).await;
     until(async || (outcomes(&scene.job(&id)).len() >= 6).then_some(())).await;
     let seen = other.call("get_job", json!({ "job_id": id })).await;
     assert_eq!(seen["job"]["job_id"], id);
@@ -297,9 +268,7 @@ async fn a_job_is_left_by_a_program_that_is_stopped_and_goes_on_in_the_next() {
     let scene = Scene::new().await;
     let mut assistant = scene.program().await;
     let asked = json!({ "patient_id": scene.patient });
-    let id = scene
-        .begin(&mut assistant, "delete_patient_studies", asked)
-        .await;
+    let id = scene.begin(&mut assistant, "delete_patient_studies", asked).await;
     until(async || (outcomes(&scene.job(&id)).len() >= 5).then_some(())).await;
     assistant.stop().await;
     assert!(!scene.job(&id).join("end.json").exists());

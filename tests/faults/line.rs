@@ -98,8 +98,7 @@ async fn pass(
         }
         _ => return Err("cut".into()),
     };
-    head.headers
-        .insert(header::CONTENT_LENGTH, changed.len().into());
+    head.headers.insert(header::CONTENT_LENGTH, changed.len().into());
     Ok(Response::from_parts(head, whole(changed)))
 }
 
@@ -113,7 +112,5 @@ fn refusal(status: u16, kind: &str) -> Answer {
 }
 
 fn whole(bytes: Bytes) -> BoxBody<Bytes, AnyError> {
-    Full::new(bytes)
-        .map_err(|never: Infallible| match never {})
-        .boxed()
+    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed()
 }

@@ -1,10 +1,7 @@
 //! What goes wrong: processes that are killed or stopped, connections that break, a service that throttles and
 //! fails. Nothing acknowledged is lost, nothing is done twice that must not be, and nothing hangs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says that something is wrong by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
 #[path = "../shared/assistant.rs"]
 mod assistant;
@@ -31,9 +28,7 @@ async fn datastore(service: &dyn HealthImaging) -> DatastoreId {
     let made = service.create_datastore(CreateDatastoreRequest::default());
     let datastore_id = made.await.unwrap().datastore_id;
     until(async || {
-        let request = GetDatastoreRequest {
-            datastore_id: datastore_id.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
         let found = service.get_datastore(request).await.unwrap();
         let status = found.datastore_properties.datastore_status;
         (status == DatastoreStatus::Active).then_some(())

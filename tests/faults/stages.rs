@@ -36,15 +36,8 @@ use crate::between::{Between, Gate};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One study of two series of three slices.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 1,
-    series: 2,
-    instances: 3,
-    size: 16,
-    seed: 5,
-    noise: 10.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 1, series: 2, instances: 3, size: 16, seed: 5, noise: 10.0 };
 
 /// When a process dies over a call.
 #[derive(Debug, Clone, Copy)]
@@ -113,15 +106,9 @@ async fn open(folder: &Path) -> Arc<LocalStore> {
 }
 
 fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>) -> Ledger {
-    let config = LedgerConfig {
-        folder: folder.join("ledger"),
-        back_end: "test".to_owned(),
-        run_jobs: true,
-    };
-    let back_end = BackEnd {
-        service,
-        dicomweb: store,
-    };
+    let config =
+        LedgerConfig { folder: folder.join("ledger"), back_end: "test".to_owned(), run_jobs: true };
+    let back_end = BackEnd { service, dicomweb: store };
     let objects = Objects::new(ObjectsConfig::default());
     Ledger::open(config, Tools { back_end, objects }).unwrap()
 }
@@ -180,16 +167,11 @@ fn begin(folder: &Path, datastore: &DatastoreId, case: &Case, death: Death) -> (
     live(async {
         let store = open(folder).await;
         let seen = look(&*store, datastore).await;
-        let planner = Planner {
-            service: &*store,
-            datastore_id: datastore,
-        };
+        let planner = Planner { service: &*store, datastore_id: datastore };
         let plan = (case.plan)(planner, &seen).await.unwrap();
         let death = Arc::new(death);
-        let service = Arc::new(Between {
-            inner: Arc::clone(&store) as _,
-            gate: Arc::clone(&death),
-        });
+        let service =
+            Arc::new(Between { inner: Arc::clone(&store) as _, gate: Arc::clone(&death) });
         let ledger = ledger(folder, service, store);
         let new = NewJob {
             tool: "test",
@@ -232,17 +214,10 @@ fn try_every_death(case: &Case) {
         for at in 0.. {
             let folder = tempfile::tempdir().unwrap();
             copy_folder(template.path(), folder.path());
-            let death = Death {
-                calls: AtomicUsize::new(0),
-                at,
-                moment,
-                died: Notify::new(),
-            };
+            let death = Death { calls: AtomicUsize::new(0), at, moment, died: Notify::new() };
             let (job, ended) = begin(folder.path(), &datastore, case, death);
             let (after, outcomes) = finish(folder.path(), &datastore, &job);
-            let failed = outcomes
-                .iter()
-                .find(|outcome| outcome.result == ItemResult::Failed);
+            let failed = outcomes.iter().find(|outcome| outcome.result == ItemResult::Failed);
             assert!(failed.is_none(), "{moment:?} {at}: {failed:?}");
             (case.check)(&before, &after, &outcomes);
             if ended {
@@ -255,18 +230,13 @@ fn try_every_death(case: &Case) {
 
 fn instances(seen: &Seen) -> Vec<String> {
     let series = seen.contents.series().values();
-    series
-        .flat_map(|series| series.instances.keys().cloned())
-        .collect()
+    series.flat_map(|series| series.instances.keys().cloned()).collect()
 }
 
 /// The first instance of the first image set.
 fn first(seen: &[Seen]) -> Part {
     let instance = &instances(&seen[0])[0];
-    Part::Instance {
-        series_instance_uid: None,
-        sop_instance_uid: instance.parse().unwrap(),
-    }
+    Part::Instance { series_instance_uid: None, sop_instance_uid: instance.parse().unwrap() }
 }
 
 fn holders(seen: &[Seen]) -> Holders {
@@ -277,16 +247,10 @@ fn holders(seen: &[Seen]) -> Holders {
 fn an_erased_instance_is_gone_and_the_rest_is_primary_once() {
     try_every_death(&Case {
         plan: |planner, seen| {
-            planner
-                .removal("erase", first(seen), holders(seen), OlderVersions::Erase)
-                .boxed()
+            planner.removal("erase", first(seen), holders(seen), OlderVersions::Erase).boxed()
         },
         check: |before, after, outcomes| {
-            assert_eq!(
-                after.len(),
-                before.len(),
-                "a copy is left, or a set is lost"
-            );
+            assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
             assert!(after.iter().all(|set| is_primary(&set.summary)));
             let old = &before[0].summary.image_set_id;
             assert!(after.iter().all(|set| set.summary.image_set_id != *old));
@@ -300,21 +264,9 @@ fn an_erased_instance_is_gone_and_the_rest_is_primary_once() {
                 "no older version holds the instance"
             );
             let items: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
-            assert_eq!(
-                items,
-                [
-                    format!("{old}/copy"),
-                    format!("{old}/primary"),
-                    old.to_string()
-                ]
-            );
+            assert_eq!(items, [format!("{old}/copy"), format!("{old}/primary"), old.to_string()]);
             let place = &outcomes[2].details["replaced_by"];
-            assert!(
-                after
-                    .iter()
-                    .any(|set| set.summary.image_set_id.as_str() == place),
-                "{place}"
-            );
+            assert!(after.iter().any(|set| set.summary.image_set_id.as_str() == place), "{place}");
         },
     });
 }
@@ -323,9 +275,7 @@ fn an_erased_instance_is_gone_and_the_rest_is_primary_once() {
 fn an_instance_is_removed_in_one_version() {
     try_every_death(&Case {
         plan: |planner, seen| {
-            planner
-                .removal("remove", first(seen), holders(seen), OlderVersions::Keep)
-                .boxed()
+            planner.removal("remove", first(seen), holders(seen), OlderVersions::Keep).boxed()
         },
         check: |before, after, outcomes| {
             let versions: Vec<_> = after.iter().map(|set| set.summary.version).collect();
@@ -345,9 +295,7 @@ fn a_study_is_updated_in_one_version() {
                 panic!("an object");
             };
             let values = Values::of_keywords(values).unwrap();
-            planner
-                .update("update", Criteria::default(), values, "none")
-                .boxed()
+            planner.update("update", Criteria::default(), values, "none").boxed()
         },
         check: |_, after, outcomes| {
             for set in after {
@@ -364,11 +312,7 @@ fn a_study_is_updated_in_one_version() {
 #[test]
 fn a_deletion_comes_to_its_end() {
     try_every_death(&Case {
-        plan: |planner, _| {
-            planner
-                .deletion("delete", Criteria::default(), 10, "none")
-                .boxed()
-        },
+        plan: |planner, _| planner.deletion("delete", Criteria::default(), 10, "none").boxed(),
         check: |_, after, outcomes| {
             assert!(after.is_empty());
             assert_eq!(outcomes.len(), 2);

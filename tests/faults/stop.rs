@@ -51,10 +51,7 @@ impl Served {
         };
         // Whoever says more has to be heard, or cannot go on.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self {
-            child,
-            aws: wire::open_at(address).await,
-        }
+        Self { child, aws: wire::open_at(address).await }
     }
 
     async fn stop(mut self) {
@@ -127,12 +124,8 @@ async fn no_acknowledged_write_is_lost_when_a_server_is_stopped() {
     let (next, done) = (AtomicU32::new(1), Arc::new(AtomicU32::new(0)));
     let storing = join_all((0..4).map(async |_| {
         let mut acknowledged = Vec::new();
-        while let Some(stored) = store(
-            &served.aws,
-            &datastore,
-            next.fetch_add(1, Ordering::Relaxed),
-        )
-        .await
+        while let Some(stored) =
+            store(&served.aws, &datastore, next.fetch_add(1, Ordering::Relaxed)).await
         {
             acknowledged.push(stored);
             done.fetch_add(1, Ordering::Relaxed);
@@ -209,10 +202,8 @@ async fn an_import_goes_on_when_a_server_comes_back() {
         import_configuration: None,
     };
     let started = served.aws.start_dicom_import_job(request).await.unwrap();
-    let asked = GetDicomImportJobRequest {
-        datastore_id: datastore.clone(),
-        job_id: started.job_id,
-    };
+    let asked =
+        GetDicomImportJobRequest { datastore_id: datastore.clone(), job_id: started.job_id };
     let status = async |served: &Served| {
         let found = served.aws.get_dicom_import_job(asked.clone()).await;
         found.unwrap().job_properties.job_status

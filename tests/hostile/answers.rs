@@ -64,24 +64,13 @@ fn refusal(body: Vec<u8>) -> Value {
         .arg(arguments.to_string())
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env(
-            "AWS_SECRET_ACCESS_KEY",
-            "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-        )
-        .env(
-            "AWS_ENDPOINT_URL_MEDICAL_IMAGING",
-            format!("http://{address}"),
-        )
+        .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+        .env("AWS_ENDPOINT_URL_MEDICAL_IMAGING", format!("http://{address}"))
         .output()
         .unwrap();
     check_memory();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(&said).unwrap()
 }
 

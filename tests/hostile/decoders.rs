@@ -44,9 +44,7 @@ fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
     // No frame at all, so that the answer is an error.
     let request = br#"{"transfer_syntax":"1.2.840.10008.1.2.4.90","shape":{"rows":9,"columns":9,"samples_per_pixel":1,"bits_allocated":8,"bits_stored":8,"representation":"Unsigned"},"photometric":"","planar":"Interleaved","length":0}"#;
     let mut stdin = child.stdin.take().unwrap();
-    stdin
-        .write_all(&u32::try_from(request.len()).unwrap().to_le_bytes())
-        .unwrap();
+    stdin.write_all(&u32::try_from(request.len()).unwrap().to_le_bytes()).unwrap();
     stdin.write_all(request).unwrap();
     let mut length = [0; 4];
     let mut stdout = child.stdout.take().unwrap();
@@ -73,11 +71,7 @@ fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
     assert!(limit("Max cpu time") < 100);
 
     drop(stdin);
-    assert_eq!(
-        child.wait().unwrap().code(),
-        Some(0),
-        "it ends with its server"
-    );
+    assert_eq!(child.wait().unwrap().code(), Some(0), "it ends with its server");
 }
 
 #[test]
@@ -88,26 +82,14 @@ fn a_decoder_that_crashes_hangs_or_raves_costs_the_frame() {
     let of = |program: &str, argument: &str| Children::new(program, argument).decode(&frame);
     assert_eq!(of("/bin/false", ""), Err(CodecError::Crashed));
     // It answers, but no child answers so.
-    assert_eq!(
-        of("/bin/echo", "no decoder at all"),
-        Err(CodecError::Crashed)
-    );
+    assert_eq!(of("/bin/echo", "no decoder at all"), Err(CodecError::Crashed));
     assert_eq!(of("/usr/bin/yes", "yes"), Err(CodecError::Crashed));
     let none = of("/no/such/program", "").unwrap_err();
     assert!(none.is_fault(), "{none}");
 
     let hanging = Children::new("/bin/sleep", "1000").with_patience(Duration::from_millis(300));
-    assert!(matches!(
-        hanging.decode(&frame),
-        Err(CodecError::TookTooLong(_))
-    ));
-    assert_eq!(
-        children_of(std::process::id())
-            .iter()
-            .filter(|id| is_sleep(**id))
-            .count(),
-        0
-    );
+    assert!(matches!(hanging.decode(&frame), Err(CodecError::TookTooLong(_))));
+    assert_eq!(children_of(std::process::id()).iter().filter(|id| is_sleep(**id)).count(), 0);
 }
 
 fn is_sleep(id: u32) -> bool {
@@ -143,9 +125,6 @@ fn an_import_whose_decoders_are_killed_goes_on() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(killed > 0, "the import ended too soon: {said}");
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(
-        said.contains(&format!("{files} imported, 0 refused")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("{files} imported, 0 refused")), "{said}");
     assert!(rig.is_sound());
 }

@@ -77,9 +77,8 @@ fn a_hundred_thousand_elements() {
 #[test]
 fn a_file_that_inflates_to_more_than_a_gibibyte() {
     let rig = Rig::new();
-    let plain = Phantom::report()
-        .transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian)
-        .build();
+    let plain =
+        Phantom::report().transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian).build();
     let explicit = Phantom::report().build();
     let start = |file: &[u8]| 144 + u32::from_le_bytes(file[140..144].try_into().unwrap()) as usize;
     let mut packed = DeflateEncoder::new(plain[..start(&plain)].to_vec(), Compression::fast());
@@ -103,12 +102,7 @@ fn ten_gigabytes_of_nothing() {
     nothing.set_len(ten).unwrap();
     // A data set, then zeros: element (0000,0000) after the last one.
     let path = rig.put("tail.dcm", &Phantom::report().build());
-    File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(ten)
-        .unwrap();
+    File::options().write(true).open(path).unwrap().set_len(ten).unwrap();
     // A private value of almost 4 GiB that is really there.
     let path = rig.put("value.dcm", &report_with(&private(0xffff_fff0)));
     let mut file = File::options().write(true).open(path).unwrap();
@@ -136,9 +130,7 @@ fn compressed_frames_that_claim_more_than_they_hold_are_kept_as_received() {
     let small = shape(64, 64);
     let stream = jpeg_2000(&small);
     let file = |number, shape: &FrameShape, syntax, frame| {
-        slice(shape, number)
-            .encapsulated(syntax, vec![frame])
-            .build()
+        slice(shape, number).encapsulated(syntax, vec![frame]).build()
     };
     let huge = with_size(&stream, 900_000_000, 900_000_000);
     rig.put("rows.dcm", &file(1, &small, JPEG_2000, huge));
@@ -153,9 +145,7 @@ fn compressed_frames_that_claim_more_than_they_hold_are_kept_as_received() {
     let jpeg = |rows: u16, columns: u16| {
         // SOI, SOF0 of one component, SOS: no data (ITU-T T.81 B.2).
         let [[r1, r2], [c1, c2]] = [rows.to_be_bytes(), columns.to_be_bytes()];
-        let mut stream = vec![
-            0xff, 0xd8, 0xff, 0xc3, 0, 11, 12, r1, r2, c1, c2, 1, 1, 0x11, 0,
-        ];
+        let mut stream = vec![0xff, 0xd8, 0xff, 0xc3, 0, 11, 12, r1, r2, c1, c2, 1, 1, 0x11, 0];
         stream.extend([0xff, 0xda, 0, 8, 1, 1, 0, 1, 0, 0, 0xff, 0xd9]);
         stream
     };
@@ -203,11 +193,7 @@ fn tables_of_offsets_that_lie_and_fragments_that_hold_nothing() {
         rig.put(&format!("{number}.dcm"), &file.build());
     }
     let imported = rig.import();
-    assert!(
-        imported.said.contains(&format!("{count} files seen")),
-        "{}",
-        imported.said
-    );
+    assert!(imported.said.contains(&format!("{count} files seen")), "{}", imported.said);
     assert!(rig.is_sound());
 }
 
@@ -215,9 +201,7 @@ fn tables_of_offsets_that_lie_and_fragments_that_hold_nothing() {
 fn of_all_beginnings_of_a_file_only_those_that_end_with_an_element_go_in() {
     let rig = Rig::new();
     let shape = shape(8, 8);
-    let file = slice(&shape, 1)
-        .encapsulated(JPEG_2000, vec![jpeg_2000(&shape)])
-        .build();
+    let file = slice(&shape, 1).encapsulated(JPEG_2000, vec![jpeg_2000(&shape)]).build();
     for end in 0..=file.len() {
         rig.put(&format!("{end:05}.dcm"), &file[..end]);
     }
@@ -225,14 +209,9 @@ fn of_all_beginnings_of_a_file_only_those_that_end_with_an_element_go_in() {
     // A file that ends behind its identity and between two elements is whole, without pixels.
     let elements = dicom_object::from_reader(&file[..]).unwrap();
     let identified = tags::SERIES_INSTANCE_UID..tags::PIXEL_DATA;
-    let whole = elements
-        .iter()
-        .filter(|element| identified.contains(&element.header().tag))
-        .count();
-    assert!(
-        whole > 10,
-        "the attributes of a picture come behind its identity"
-    );
+    let whole =
+        elements.iter().filter(|element| identified.contains(&element.header().tag)).count();
+    assert!(whole > 10, "the attributes of a picture come behind its identity");
     imported.check(whole + 1, file.len() - whole, 0);
     assert!(rig.is_sound());
 }
@@ -251,10 +230,7 @@ fn names_and_kinds_of_files_that_are_traps() {
     symlink("..", input.join("up")).unwrap();
     let _socket = UnixListener::bind(input.join("socket")).unwrap();
     let made = |program: &str, arguments: &[&str]| {
-        let status = Command::new(program)
-            .args(arguments)
-            .current_dir(&input)
-            .status();
+        let status = Command::new(program).args(arguments).current_dir(&input).status();
         status.is_ok_and(|status| status.success())
     };
     assert!(made("mkfifo", &["pipe"]));

@@ -1,9 +1,6 @@
 //! Hostile input against the real program: what it costs, what becomes of it, and that the rest goes on.
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says that something is wrong by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
 mod answers;
 mod decoders;
@@ -66,20 +63,14 @@ impl Rig {
     /// Imports the folder of input, within the bound of memory.
     fn import(&self) -> Imported {
         let input = self.input();
-        let output = self
-            .command(&["import", input.to_str().unwrap()])
-            .output()
-            .unwrap();
+        let output = self.command(&["import", input.to_str().unwrap()]).output().unwrap();
         check_memory();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Imported { output, said }
     }
 
     fn call(&self, tool: &str, arguments: &Value) -> Value {
-        let output = self
-            .command(&["call", tool, &arguments.to_string()])
-            .output()
-            .unwrap();
+        let output = self.command(&["call", tool, &arguments.to_string()]).output().unwrap();
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(0), "{tool}: {answer}");
         serde_json::from_str(&answer).unwrap()
@@ -93,10 +84,7 @@ impl Rig {
     /// How many image sets there are.
     fn image_sets(&self) -> usize {
         let found = self.call("search_image_sets", &json!({ "max_results": 50 }));
-        found["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .len()
+        found["image_sets_metadata_summaries"].as_array().unwrap().len()
     }
 }
 
@@ -130,10 +118,6 @@ fn children_of(parent: u32) -> Vec<u32> {
     let lists =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
     lists
-        .flat_map(|list| {
-            list.split_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
         .collect()
 }

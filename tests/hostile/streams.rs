@@ -29,13 +29,8 @@ pub(crate) fn pixels(shape: &FrameShape) -> Vec<u8> {
 
 /// A JPEG 2000 stream of them.
 pub(crate) fn jpeg_2000(shape: &FrameShape) -> Vec<u8> {
-    let EncodedFrame { bytes, .. } = encode(
-        LosslessFormat::Jpeg2000,
-        shape,
-        "MONOCHROME2",
-        &pixels(shape),
-    )
-    .unwrap();
+    let EncodedFrame { bytes, .. } =
+        encode(LosslessFormat::Jpeg2000, shape, "MONOCHROME2", &pixels(shape)).unwrap();
     bytes
 }
 

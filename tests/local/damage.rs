@@ -28,10 +28,7 @@ fn flip(folder: &Path, bytes: &[u8]) {
     let mut flipped = 0;
     for path in files(folder) {
         let mut content = fs::read(&path).unwrap();
-        if let Some(at) = content
-            .windows(bytes.len())
-            .position(|window| window == bytes)
-        {
+        if let Some(at) = content.windows(bytes.len()).position(|window| window == bytes) {
             content[at + bytes.len() / 2] ^= 1;
             fs::write(&path, content).unwrap();
             flipped += 1;
@@ -41,16 +38,8 @@ fn flip(folder: &Path, bytes: &[u8]) {
 }
 
 async fn verify(rig: &Rig) -> healthimaging_local::VerifyReport {
-    let config = LocalConfig {
-        run_jobs: false,
-        ..LocalConfig::new(rig.data())
-    };
-    LocalStore::open(config)
-        .await
-        .unwrap()
-        .verify(|_| {})
-        .await
-        .unwrap()
+    let config = LocalConfig { run_jobs: false, ..LocalConfig::new(rig.data()) };
+    LocalStore::open(config).await.unwrap().verify(|_| {}).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +69,7 @@ async fn a_flipped_bit_is_an_error_and_verify_finds_it() {
     let (bytes, _) = rig.frame(&store, &set, &first).await;
     assert_eq!(verify(&rig).await.damaged.len(), 0);
     flip(&rig.data().join("packs"), &bytes);
-    let message = refused(
-        rig.try_frame(&store, &set, &first).await,
-        ErrorKind::Internal,
-    );
+    let message = refused(rig.try_frame(&store, &set, &first).await, ErrorKind::Internal);
     assert!(message.contains("verify"), "{message}");
     let report = verify(&rig).await;
     assert_eq!(report.damaged.len(), 1, "{report:?}");

@@ -41,31 +41,16 @@ async fn traces(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> Vec<Vec<u8>
         image_set_id: set.clone(),
         version_id: None,
     };
-    let packed = rig
-        .service
-        .get_image_set_metadata(request)
-        .await
-        .unwrap()
-        .image_set_metadata;
+    let packed = rig.service.get_image_set_metadata(request).await.unwrap().image_set_metadata;
     let packed = all_bytes(packed).await;
     let document = rig.document(store, set).await;
-    let (frame, _) = rig
-        .frame(store, set, frame_id(only_instance(&document), 0))
-        .await;
+    let (frame, _) = rig.frame(store, set, frame_id(only_instance(&document), 0)).await;
     let middle = |bytes: &[u8]| bytes[bytes.len() / 2..bytes.len() / 2 + 40].to_vec();
-    vec![
-        b"VERYSECRET".to_vec(),
-        b"2.25.31".to_vec(),
-        middle(&packed),
-        middle(&frame),
-    ]
+    vec![b"VERYSECRET".to_vec(), b"2.25.31".to_vec(), middle(&packed), middle(&frame)]
 }
 
 async fn delete(rig: &Rig, store: &DatastoreId, set: &ImageSetId) {
-    let request = DeleteImageSetRequest {
-        datastore_id: store.clone(),
-        image_set_id: set.clone(),
-    };
+    let request = DeleteImageSetRequest { datastore_id: store.clone(), image_set_id: set.clone() };
     rig.service.delete_image_set(request).await.unwrap();
     rig.wait_active(store, set).await;
 }
@@ -75,12 +60,8 @@ async fn nothing_of_a_deleted_image_set_is_left_on_the_disk() {
     let rig = rig().await;
     let (store, set) = rig.holding(slice(1)).await;
     let first = traces(&rig, &store, &set).await;
-    rig.update(rig.update_request(&store, &set, 1, &study("VERYSECRET STUDY")))
-        .await;
-    let traces: Vec<_> = first
-        .into_iter()
-        .chain(traces(&rig, &store, &set).await)
-        .collect();
+    rig.update(rig.update_request(&store, &set, 1, &study("VERYSECRET STUDY"))).await;
+    let traces: Vec<_> = first.into_iter().chain(traces(&rig, &store, &set).await).collect();
     for trace in &traces {
         assert_ne!(
             holders(&rig.data(), trace),
@@ -128,14 +109,11 @@ async fn a_copy_keeps_its_bytes_until_it_is_deleted_too() {
 async fn another_image_set_is_untouched_by_a_deletion() {
     let rig = rig().await;
     let (store, set) = rig.holding(slice(1)).await;
-    let kept = rig
-        .put(&store, slice(2).series_uid("2.25.32").series_number(2))
-        .await;
+    let kept = rig.put(&store, slice(2).series_uid("2.25.32").series_number(2)).await;
     let before = rig.document(&store, &kept).await;
     delete(&rig, &store, &set).await;
     assert_eq!(rig.document(&store, &kept).await, before);
-    rig.frame(&store, &kept, frame_id(only_instance(&before), 0))
-        .await;
+    rig.frame(&store, &kept, frame_id(only_instance(&before), 0)).await;
 }
 
 /// What pages of a SQLite database hold where they hold nothing: between the places of their cells and the

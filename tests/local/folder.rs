@@ -12,9 +12,7 @@ use crate::{rig, slice};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_newer_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap();
+    let store = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap();
     store.close().await;
     drop(store);
     let catalogue = folder.path().join("catalogue.sqlite");
@@ -22,23 +20,15 @@ async fn a_store_of_a_newer_format_is_refused() {
     // Where SQLite keeps `user_version`, big endian: https://sqlite.org/fileformat.html §1.3.
     bytes[60..64].copy_from_slice(&1_000_000_u32.to_be_bytes());
     fs::write(&catalogue, bytes).unwrap();
-    let error = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap_err();
+    let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert!(error.message().contains("newer"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(
-        folder.path().join("catalogue.sqlite"),
-        "not a database ".repeat(100),
-    )
-    .unwrap();
-    let error = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap_err();
+    fs::write(folder.path().join("catalogue.sqlite"), "not a database ".repeat(100)).unwrap();
+    let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert!(!error.message().is_empty());
 }
 
@@ -48,10 +38,7 @@ async fn a_folder_that_was_not_allowed_is_not_read() {
     let store = rig.datastore().await;
     let outside = tempfile::tempdir().unwrap();
     write_files(outside.path(), [("a.dcm", slice(1).build())]);
-    let beside = rig
-        .objects()
-        .join("..")
-        .join(outside.path().file_name().unwrap());
+    let beside = rig.objects().join("..").join(outside.path().file_name().unwrap());
     for input in [outside.path(), &rig.objects().join("../data"), &beside] {
         let request = rig.import_request(&store, input);
         let message = match rig.service.start_dicom_import_job(request).await {
@@ -62,11 +49,7 @@ async fn a_folder_that_was_not_allowed_is_not_read() {
                 job.message.unwrap()
             }
         };
-        let flag = if input == outside.path() {
-            "--allow-path"
-        } else {
-            ".."
-        };
+        let flag = if input == outside.path() { "--allow-path" } else { ".." };
         assert!(message.contains(flag), "{message}");
     }
     assert_eq!(rig.found(&store, serde_json::json!({})).await, []);
@@ -117,9 +100,7 @@ async fn paths_of_the_command_line_are_imported_with_progress() {
             ("not-asked.dcm", slice(9).build()),
         ],
     );
-    let store = LocalStore::open(LocalConfig::new(rig.data()))
-        .await
-        .unwrap();
+    let store = LocalStore::open(LocalConfig::new(rig.data())).await.unwrap();
     let paths = [outside.path().join("in"), outside.path().join("single.dcm")];
     let last = std::sync::Mutex::new(None);
     let summary = store
@@ -136,9 +117,7 @@ async fn paths_of_the_command_line_are_imported_with_progress() {
     assert_eq!(summary.refused_files.len(), 1);
     assert!(summary.refused_files[0].key.ends_with("2.txt"));
     assert_eq!(*last.lock().unwrap(), Some(summary.progress));
-    let missing = store
-        .import_paths(&datastore, &[outside.path().join("no")], |_| {})
-        .await;
+    let missing = store.import_paths(&datastore, &[outside.path().join("no")], |_| {}).await;
     missing.unwrap_err();
     store.close().await;
 }

@@ -40,10 +40,7 @@ fn config(opening: Opening) -> LocalConfig {
 fn open(opening: Opening) -> BoxFuture<'static, Backend> {
     async move {
         let store = LocalStore::open(config(opening)).await.unwrap();
-        Backend {
-            service: Arc::clone(&store) as _,
-            web: store,
-        }
+        Backend { service: Arc::clone(&store) as _, web: store }
     }
     .boxed()
 }
@@ -70,11 +67,7 @@ fn study(text: &str) -> serde_json::Value {
 
 /// A runtime that can be torn down with all that runs in it, as a dying process is.
 fn mortal() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// Runs some work, and drops everything that it left running.

@@ -30,15 +30,9 @@ const SMALL: Quotas = Quotas {
 
 fn open(opening: Opening) -> BoxFuture<'static, Backend> {
     async move {
-        let config = LocalConfig {
-            quotas: SMALL,
-            ..config(opening)
-        };
+        let config = LocalConfig { quotas: SMALL, ..config(opening) };
         let store = LocalStore::open(config).await.unwrap();
-        Backend {
-            service: Arc::clone(&store) as _,
-            web: store,
-        }
+        Backend { service: Arc::clone(&store) as _, web: store }
     }
     .boxed()
 }
@@ -55,9 +49,7 @@ async fn data_stores_beyond_the_quota_are_refused() {
     let request = CreateDatastoreRequest::default();
     let third = rig.service.create_datastore(request).await;
     assert!(refused(third, ErrorKind::QuotaExceeded).contains("quota of 2"));
-    let request = DeleteDatastoreRequest {
-        datastore_id: first.clone(),
-    };
+    let request = DeleteDatastoreRequest { datastore_id: first.clone() };
     rig.service.delete_datastore(request).await.unwrap();
     rig.wait_datastore(&first, DatastoreStatus::Deleted).await;
     rig.datastore().await;
@@ -80,12 +72,7 @@ async fn jobs_beyond_a_quota_fail_and_import_nothing() {
     let rig = rig().await;
     let store = rig.datastore().await;
     let file = |number| slice(number).build();
-    let four = vec![
-        ("1", file(1)),
-        ("2", file(2)),
-        ("3", file(3)),
-        ("4", file(4)),
-    ];
+    let four = vec![("1", file(1)), ("2", file(2)), ("3", file(3)), ("4", file(4))];
     assert!(failure(&rig, &store, four).await.contains("4 files"));
     let spread = vec![("a/1", file(1)), ("b/2", file(2)), ("c/3", file(3))];
     assert!(failure(&rig, &store, spread).await.contains("3 folders"));
@@ -111,9 +98,8 @@ fn copy(store: &DatastoreId, set: &ImageSetId, sop: Option<&str>) -> CopyImageSe
         copy_image_set_information: CopyImageSetInformation {
             source_image_set: CopySource {
                 latest_version_id: 1.into(),
-                dicom_copies: attributes.map(|copiable_attributes| DicomCopies {
-                    copiable_attributes,
-                }),
+                dicom_copies: attributes
+                    .map(|copiable_attributes| DicomCopies { copiable_attributes }),
             },
             destination_image_set: None,
         },
@@ -137,6 +123,5 @@ async fn copies_and_updates_beyond_a_quota_are_refused() {
     let long = rig.update_request(&store, &set, 1, &study(&"LONG".repeat(40)));
     let answer = rig.ask_update(long).await;
     assert!(refused(answer, ErrorKind::QuotaExceeded).contains("quota of 150"));
-    rig.update(rig.update_request(&store, &set, 1, &study("SHORT")))
-        .await;
+    rig.update(rig.update_request(&store, &set, 1, &study("SHORT"))).await;
 }

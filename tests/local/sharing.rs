@@ -19,30 +19,16 @@ async fn each_sees_what_the_other_does() {
     let document = one.document(&store, &set).await;
     assert_eq!(two.document(&store, &set).await, document);
     let frame = frame_id(only_instance(&document), 0);
-    assert_eq!(
-        one.frame(&store, &set, frame).await,
-        two.frame(&store, &set, frame).await
-    );
-    one.update(one.update_request(&store, &set, 1, &study("BY ONE")))
-        .await;
+    assert_eq!(one.frame(&store, &set, frame).await, two.frame(&store, &set, frame).await);
+    one.update(one.update_request(&store, &set, 1, &study("BY ONE"))).await;
     let seen = two.document(&store, &set).await;
     assert_eq!(seen["Study"]["DICOM"]["StudyDescription"], "BY ONE");
-    two.update(two.update_request(&store, &set, 2, &study("BY TWO")))
-        .await;
-    let request = DeleteImageSetRequest {
-        datastore_id: store.clone(),
-        image_set_id: set.clone(),
-    };
+    two.update(two.update_request(&store, &set, 2, &study("BY TWO"))).await;
+    let request = DeleteImageSetRequest { datastore_id: store.clone(), image_set_id: set.clone() };
     one.service.delete_image_set(request).await.unwrap();
     two.wait_active(&store, &set).await;
-    refused(
-        two.try_document(&store, &set, None).await,
-        ErrorKind::NotFound,
-    );
-    refused(
-        two.try_frame(&store, &set, frame).await,
-        ErrorKind::NotFound,
-    );
+    refused(two.try_document(&store, &set, None).await, ErrorKind::NotFound);
+    refused(two.try_frame(&store, &set, frame).await, ErrorKind::NotFound);
     assert_eq!(two.found(&store, json!({})).await, []);
 }
 
@@ -74,25 +60,14 @@ async fn imports_by_both_into_one_series_all_arrive() {
         let files = (number * 10..number * 10 + 4).map(|n| (n.to_string(), slice(n).build()));
         write_files(&folder, files);
         let request = side.import_request(&store, &folder);
-        side.service
-            .start_dicom_import_job(request)
-            .await
-            .unwrap()
-            .job_id
+        side.service.start_dicom_import_job(request).await.unwrap().job_id
     };
-    let jobs = [
-        start(&one, 1).await,
-        start(&two, 2).await,
-        start(&one, 3).await,
-        start(&two, 4).await,
-    ];
+    let jobs =
+        [start(&one, 1).await, start(&two, 2).await, start(&one, 3).await, start(&two, 4).await];
     for job in &jobs {
         // Each side sees the jobs of both.
         for side in [&one, &two] {
-            assert_eq!(
-                side.wait_job(&store, job).await.job_status.as_str(),
-                "COMPLETED"
-            );
+            assert_eq!(side.wait_job(&store, job).await.job_status.as_str(), "COMPLETED");
         }
     }
     let sets = one.found(&store, json!({})).await;

@@ -20,26 +20,15 @@ async fn a_client_token_ends_after_a_day() {
     let hours = Arc::new(AtomicI64::new(0));
     let shift = Arc::clone(&hours);
     let clock = move || Utc::now() + TimeDelta::hours(shift.load(Ordering::Relaxed));
-    let config = LocalConfig {
-        clock: Clock::from_fn(clock),
-        ..LocalConfig::new(folder.path())
-    };
+    let config = LocalConfig { clock: Clock::from_fn(clock), ..LocalConfig::new(folder.path()) };
     let store = LocalStore::open(config).await.unwrap();
     let request = CreateDatastoreRequest {
         client_token: Some("token".parse().unwrap()),
         ..CreateDatastoreRequest::default()
     };
-    let first = store
-        .create_datastore(request.clone())
-        .await
-        .unwrap()
-        .datastore_id;
+    let first = store.create_datastore(request.clone()).await.unwrap().datastore_id;
     hours.store(23, Ordering::Relaxed);
-    let same = store
-        .create_datastore(request.clone())
-        .await
-        .unwrap()
-        .datastore_id;
+    let same = store.create_datastore(request.clone()).await.unwrap().datastore_id;
     assert_eq!(same, first);
     hours.store(25, Ordering::Relaxed);
     let other = store.create_datastore(request).await.unwrap().datastore_id;
@@ -58,9 +47,7 @@ fn traces_of_what_was_deleted_end_after_a_day() {
         rig.service.delete_image_set(request).await.unwrap();
         rig.wait_active(&datastore_id, &image_set_id).await;
         let gone = rig.datastore().await;
-        let request = DeleteDatastoreRequest {
-            datastore_id: gone.clone(),
-        };
+        let request = DeleteDatastoreRequest { datastore_id: gone.clone() };
         rig.service.delete_datastore(request).await.unwrap();
         rig.wait_datastore(&gone, DatastoreStatus::Deleted).await;
         (rig.leave(), datastore_id, image_set_id, gone)
@@ -71,11 +58,7 @@ fn traces_of_what_was_deleted_end_after_a_day() {
             ..LocalConfig::new(folder.path().join("data"))
         };
         let store = LocalStore::open(later).await.unwrap();
-        let set = GetImageSetRequest {
-            datastore_id,
-            image_set_id,
-            version_id: None,
-        };
+        let set = GetImageSetRequest { datastore_id, image_set_id, version_id: None };
         let datastore = GetDatastoreRequest { datastore_id: gone };
         until(async || {
             let set = store.get_image_set(set.clone()).await;

@@ -6,15 +6,8 @@ use serde_json::{Value, json};
 use crate::program;
 use crate::wire::{Wire, request};
 
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 1,
-    series: 2,
-    instances: 2,
-    size: 32,
-    seed: 7,
-    noise: 18.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 1, series: 2, instances: 2, size: 32, seed: 7, noise: 18.0 };
 
 async fn call(wire: &mut Wire, tool: &str, arguments: Value) -> Value {
     let params = json!({ "name": tool, "arguments": arguments });
@@ -48,44 +41,22 @@ async fn arguments_of_templates_are_completed() {
     let mut wire = Wire::over(folder, command);
     wire.initialize().await;
     let (store, set) = filled(&mut wire).await;
-    let listed = wire
-        .ask(request(2, "resources/templates/list", &json!({})))
-        .await;
-    let templates = listed["result"]["resourceTemplates"]
-        .as_array()
-        .unwrap()
-        .clone();
-    let read = call(
-        &mut wire,
-        "get_image_set_metadata",
-        json!({ "image_set_id": set }),
-    )
-    .await;
+    let listed = wire.ask(request(2, "resources/templates/list", &json!({}))).await;
+    let templates = listed["result"]["resourceTemplates"].as_array().unwrap().clone();
+    let read = call(&mut wire, "get_image_set_metadata", json!({ "image_set_id": set })).await;
     let series = read["metadata"]["Study"]["Series"].as_object().unwrap();
-    let instances = series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap();
-    let frames: Vec<&Value> = instances
-        .values()
-        .map(|instance| &instance["ImageFrames"][0]["ID"])
-        .collect();
+    let instances = series.values().next().unwrap()["Instances"].as_object().unwrap();
+    let frames: Vec<&Value> =
+        instances.values().map(|instance| &instance["ImageFrames"][0]["ID"]).collect();
     let known = json!({ "datastore_id": store, "image_set_id": set });
     let mut completed = 0;
     for template in &templates {
         let uri = template["uriTemplate"].as_str().unwrap();
         for (name, begun, wanted) in [
-            (
-                "datastore_id",
-                &store.as_str().unwrap()[..4],
-                json!([store]),
-            ),
+            ("datastore_id", &store.as_str().unwrap()[..4], json!([store])),
             ("image_set_id", &set.as_str().unwrap()[..8], json!([set])),
             ("version_id", "", json!(["1"])),
-            (
-                "image_frame_id",
-                frames[1].as_str().unwrap(),
-                json!([frames[1]]),
-            ),
+            ("image_frame_id", frames[1].as_str().unwrap(), json!([frames[1]])),
             ("format", "p", json!(["png"])),
         ] {
             if !uri.contains(name) {
@@ -97,10 +68,7 @@ async fn arguments_of_templates_are_completed() {
                 "context": { "arguments": known }
             });
             let answer = wire.ask(request(3, "completion/complete", &params)).await;
-            assert_eq!(
-                answer["result"]["completion"]["values"], wanted,
-                "{uri}: {name}"
-            );
+            assert_eq!(answer["result"]["completion"]["values"], wanted, "{uri}: {name}");
             completed += 1;
         }
     }

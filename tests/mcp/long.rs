@@ -9,15 +9,8 @@ use crate::program;
 use crate::wire::{Wire, request};
 
 /// Long enough to be told about.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 1,
-    series: 2,
-    instances: 12,
-    size: 64,
-    seed: 7,
-    noise: 18.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 1, series: 2, instances: 12, size: 64, seed: 7, noise: 18.0 };
 
 /// A client that counts its requests.
 struct Talk {
@@ -145,16 +138,11 @@ async fn long_work_tells_how_far_it_is() {
     let (job, told) = talk.done("start_dicom_export_job", export).await;
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
     grows("start_dicom_export_job", &told);
-    let (found, _) = talk
-        .done("search_image_sets", json!({ "datastore_id": store }))
-        .await;
+    let (found, _) = talk.done("search_image_sets", json!({ "datastore_id": store })).await;
     let set = &found["image_sets_metadata_summaries"][0];
     let patient = &set["dicom_tags"]["DICOMPatientId"];
     let (made, _) = talk
-        .done(
-            "create_datastore",
-            json!({ "datastore_name": "other", "wait_seconds": 60 }),
-        )
+        .done("create_datastore", json!({ "datastore_name": "other", "wait_seconds": 60 }))
         .await;
     let copy = json!({
         "datastore_id": made["datastore_id"], "source_datastore_id": store,
@@ -168,10 +156,9 @@ async fn long_work_tells_how_far_it_is() {
         "datastore_id": store, "patient_id": patient, "metadata_updates": { "PatientName": "DOE^JANE" }
     });
     let delete = json!({ "datastore_id": store, "patient_id": patient });
-    for (tool, mut asked) in [
-        ("bulk_update_patient_metadata", update),
-        ("delete_patient_studies", delete),
-    ] {
+    for (tool, mut asked) in
+        [("bulk_update_patient_metadata", update), ("delete_patient_studies", delete)]
+    {
         let (plan, _) = talk.done(tool, asked.clone()).await;
         asked["confirmation_token"] = plan["confirmation_token"].clone();
         let (job, told) = talk.done(tool, asked).await;
@@ -198,9 +185,7 @@ async fn a_call_that_is_cancelled_cancels_its_job() {
     let s3 = HeldS3::start().await;
     let mut talk = Talk::start(Some(&s3)).await;
     let store = talk.fill().await;
-    let id = talk
-        .send("start_dicom_export_job", &into_nowhere(&store))
-        .await;
+    let id = talk.send("start_dicom_export_job", &into_nowhere(&store)).await;
     let job = job_of(&talk.progress(id).await);
     let cancelled = json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id }
@@ -220,9 +205,7 @@ async fn a_job_is_cancelled_once() {
     let s3 = HeldS3::start().await;
     let mut talk = Talk::start(Some(&s3)).await;
     let store = talk.fill().await;
-    let id = talk
-        .send("start_dicom_export_job", &into_nowhere(&store))
-        .await;
+    let id = talk.send("start_dicom_export_job", &into_nowhere(&store)).await;
     let job = json!({ "job_id": job_of(&talk.progress(id).await) });
     talk.done("cancel_job", job.clone()).await;
     let (again, _) = talk.call("cancel_job", job.clone()).await;

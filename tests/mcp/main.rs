@@ -1,9 +1,5 @@
 //! The real program over standard input and output, as MCP clients start it.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on has to fail"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
 
 mod held;
 mod help;

@@ -19,11 +19,7 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.display().to_string(),
-            ids: HashMap::new(),
-            counts: HashMap::new(),
-        }
+        Self { folder: folder.display().to_string(), ids: HashMap::new(), counts: HashMap::new() }
     }
 
     /// A value as it is shown: named, and cut where it is long.
@@ -78,11 +74,8 @@ impl Plain {
                 })
             }
             Value::Array(items) => {
-                let mut shown: Vec<Value> = items
-                    .iter()
-                    .take(ITEMS)
-                    .map(|item| self.named(item))
-                    .collect();
+                let mut shown: Vec<Value> =
+                    items.iter().take(ITEMS).map(|item| self.named(item)).collect();
                 if let Some(more) = items.len().checked_sub(ITEMS).filter(|more| *more > 0) {
                     shown.push(Value::from(format!("… {more} more")));
                 }

@@ -14,15 +14,8 @@ use crate::program;
 use crate::work::{Assistant, text};
 
 /// Three patients with a study of two series of three slices.
-const ARCHIVE: Archive = Archive {
-    patients: 3,
-    studies: 1,
-    series: 2,
-    instances: 3,
-    size: 32,
-    seed: 7,
-    noise: 18.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 3, studies: 1, series: 2, instances: 3, size: 32, seed: 7, noise: 18.0 };
 
 const HEAD: &str = "# Every tool at work
 
@@ -50,11 +43,8 @@ impl Scribe {
         let asked = pretty(&self.plain.value(&arguments));
         let got = pretty(&self.plain.value(&answer.structured));
         let words = self.plain.text(&answer.text);
-        write!(
-            self.page,
-            "\n```json\n{asked}\n```\nanswers *{words}*\n```json\n{got}\n```\n"
-        )
-        .unwrap();
+        write!(self.page, "\n```json\n{asked}\n```\nanswers *{words}*\n```json\n{got}\n```\n")
+            .unwrap();
         for image in answer.images {
             writeln!(self.page, "and a picture, {}.", image.media_type).unwrap();
         }
@@ -117,14 +107,7 @@ async fn the_transcript_shows_every_tool() {
     change(&mut scribe, &store, &sets[0]).await;
     export(&mut scribe, &store, folder.path(), &s3).await;
     erase(&mut scribe, &store).await;
-    let all: BTreeSet<String> = scribe
-        .assistant
-        .0
-        .tools()
-        .await
-        .unwrap()
-        .into_iter()
-        .collect();
+    let all: BTreeSet<String> = scribe.assistant.0.tools().await.unwrap().into_iter().collect();
     assert_eq!(scribe.shown, all, "shown, and all there are");
     scribe.assistant.0.close().await.unwrap();
 
@@ -146,9 +129,7 @@ async fn fill(scribe: &mut Scribe, folder: &Path) -> String {
     let made = scribe.show("create_datastore", asked).await;
     let store = text(&made["datastore_id"]);
     scribe.show("list_datastores", json!({})).await;
-    scribe
-        .show("get_datastore", json!({ "datastore_id": store }))
-        .await;
+    scribe.show("get_datastore", json!({ "datastore_id": store })).await;
     let asked = json!({
         "datastore_id": store,
         "input_s3_uri": format!("file://{}/scans/0/", folder.display()),
@@ -187,10 +168,8 @@ async fn find(scribe: &mut Scribe, store: &str) -> Vec<Value> {
     let all = scribe.call("search_image_sets", everything).await;
     let first = all["image_sets_metadata_summaries"][0].clone();
     let patient = tag(&first, "DICOMPatientId");
-    let (study, series) = (
-        tag(&first, "DICOMStudyInstanceUID"),
-        tag(&first, "DICOMSeriesInstanceUID"),
-    );
+    let (study, series) =
+        (tag(&first, "DICOMStudyInstanceUID"), tag(&first, "DICOMSeriesInstanceUID"));
     let asked = json!({
         "datastore_id": store,
         "search_criteria": {
@@ -209,20 +188,13 @@ async fn find(scribe: &mut Scribe, store: &str) -> Vec<Value> {
     let by_series = json!({ "datastore_id": store, "series_instance_uid": series });
     scribe.show("search_by_series_uid", by_series.clone()).await;
     let by_patient = json!({ "datastore_id": store, "patient_id": patient });
-    for tool in [
-        "get_patient_studies",
-        "get_patient_series",
-        "get_patient_dicomweb_studies",
-    ] {
+    for tool in ["get_patient_studies", "get_patient_series", "get_patient_dicomweb_studies"] {
         scribe.show(tool, by_patient.clone()).await;
     }
     let by_study = json!({ "datastore_id": store, "study_instance_uid": study });
     scribe.show("get_study_primary_image_sets", by_study).await;
     scribe.show("get_series_primary_image_set", by_series).await;
-    found["image_sets_metadata_summaries"]
-        .as_array()
-        .unwrap()
-        .clone()
+    found["image_sets_metadata_summaries"].as_array().unwrap().clone()
 }
 
 async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
@@ -235,9 +207,7 @@ async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
     asked["attributes"] = json!(["InstanceNumber", "SliceThickness"]);
     let read = scribe.call("get_image_set_metadata", asked.clone()).await;
     let series = read["metadata"]["Study"]["Series"].as_object().unwrap();
-    let instances = series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap();
+    let instances = series.values().next().unwrap()["Instances"].as_object().unwrap();
     asked["sop_instance_uid"] = json!(instances.keys().next().unwrap());
     let mut picture = one.clone();
     picture["sop_instance_uid"] = asked["sop_instance_uid"].clone();
@@ -279,21 +249,15 @@ async fn change(scribe: &mut Scribe, store: &str, set: &Value) {
         "metadata_updates": { "PatientName": "DOE^JANE" },
         "wait_seconds": 60
     });
-    scribe
-        .show_planned("bulk_update_patient_metadata", asked)
-        .await;
+    scribe.show_planned("bulk_update_patient_metadata", asked).await;
 
-    let found = scribe
-        .call("get_datastore", json!({ "datastore_id": store }))
-        .await;
+    let found = scribe.call("get_datastore", json!({ "datastore_id": store })).await;
     let arn = &found["datastore_properties"]["datastore_arn"];
     let asked = json!({ "resource_arn": arn, "tags": { "Team": "radiology" } });
     scribe.show("tag_resource", asked).await;
     let asked = json!({ "resource_arn": arn, "tag_keys": ["Project"] });
     scribe.show("untag_resource", asked).await;
-    scribe
-        .show("list_tags_for_resource", json!({ "resource_arn": arn }))
-        .await;
+    scribe.show("list_tags_for_resource", json!({ "resource_arn": arn })).await;
 }
 
 async fn export(scribe: &mut Scribe, store: &str, folder: &Path, s3: &HeldS3) {
@@ -308,12 +272,8 @@ async fn export(scribe: &mut Scribe, store: &str, folder: &Path, s3: &HeldS3) {
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
     let asked = json!({ "datastore_id": store, "job_id": job["job_id"] });
     scribe.show("get_dicom_export_job", asked).await;
-    scribe
-        .show("list_dicom_export_jobs", json!({ "datastore_id": store }))
-        .await;
-    scribe
-        .show("get_job", json!({ "job_id": job["job_id"] }))
-        .await;
+    scribe.show("list_dicom_export_jobs", json!({ "datastore_id": store })).await;
+    scribe.show("get_job", json!({ "job_id": job["job_id"] })).await;
 
     // To a bucket that does not answer, so that there is something to cancel.
     let asked = json!({
@@ -331,9 +291,7 @@ async fn export(scribe: &mut Scribe, store: &str, folder: &Path, s3: &HeldS3) {
         }
         assert!(job.get("ended_at").is_none(), "{job}");
     }
-    scribe
-        .show("list_jobs", json!({ "job_status": "IN_PROGRESS" }))
-        .await;
+    scribe.show("list_jobs", json!({ "job_status": "IN_PROGRESS" })).await;
     scribe.show("cancel_job", asked).await;
     s3.let_go();
 }
@@ -366,15 +324,11 @@ async fn erase(scribe: &mut Scribe, store: &str) {
         "series_instance_uid": series_of(&sets[0]),
         "sop_instance_uid": instances[0]
     }));
-    scribe
-        .show_planned("remove_instance_from_image_set", asked)
-        .await;
+    scribe.show_planned("remove_instance_from_image_set", asked).await;
     let asked = one(json!({
         "series_instance_uid": series_of(&sets[0]), "sop_instance_uid": instances[1], "erase": true
     }));
-    scribe
-        .show_planned("delete_instance_in_series", asked)
-        .await;
+    scribe.show_planned("delete_instance_in_series", asked).await;
     let asked = one(json!({
         "study_instance_uid": study_of(&sets[0]), "sop_instance_uid": instances[2]
     }));
@@ -382,9 +336,7 @@ async fn erase(scribe: &mut Scribe, store: &str) {
     let asked = one(json!({
         "image_set_id": id_of(&sets[1]), "series_instance_uid": series_of(&sets[1])
     }));
-    scribe
-        .show_planned("remove_series_from_image_set", asked)
-        .await;
+    scribe.show_planned("remove_series_from_image_set", asked).await;
     // The second, in two ways.
     let asked = one(json!({ "series_instance_uid": series_of(&sets[2]) }));
     scribe.show_planned("delete_series_by_uid", asked).await;

@@ -33,12 +33,7 @@ impl Wire {
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            input,
-            output,
-            folder,
-        }
+        Self { child, input, output, folder }
     }
 
     pub(crate) async fn send(&mut self, line: &str) {
@@ -48,11 +43,7 @@ impl Wire {
 
     /// The next line, which has to be a message of the protocol.
     pub(crate) async fn next(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.output.next_line())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        let line = timeout(PATIENCE, self.output.next_line()).await.unwrap().unwrap().unwrap();
         let message: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(message["jsonrpc"], "2.0", "{line}");
         message
@@ -113,16 +104,8 @@ async fn a_client_that_initializes_is_served_in_its_version() {
     let mut wire = Wire::open(&[]);
     let greeting = wire.initialize().await;
     assert_eq!(greeting["result"]["protocolVersion"], "2025-06-18");
-    assert_eq!(
-        greeting["result"]["serverInfo"]["name"],
-        "healthimaging-mcp-server"
-    );
-    assert!(
-        greeting["result"]["instructions"]
-            .as_str()
-            .unwrap()
-            .contains("embedded")
-    );
+    assert_eq!(greeting["result"]["serverInfo"]["name"], "healthimaging-mcp-server");
+    assert!(greeting["result"]["instructions"].as_str().unwrap().contains("embedded"));
     let list = wire.ask(request(1, "tools/list", &json!({}))).await;
     assert!(list["result"].get("resultType").is_none());
     assert!(list["result"]["tools"].as_array().unwrap().len() >= 18);
@@ -132,23 +115,15 @@ async fn a_client_that_initializes_is_served_in_its_version() {
 #[tokio::test]
 async fn a_client_of_the_new_era_needs_no_greeting() {
     let mut wire = Wire::open(&[]);
-    let found = wire
-        .ask(request(1, "server/discover", &modern(json!({}))))
-        .await;
-    let versions = found["result"]["supportedVersions"]
-        .as_array()
-        .unwrap()
-        .clone();
+    let found = wire.ask(request(1, "server/discover", &modern(json!({})))).await;
+    let versions = found["result"]["supportedVersions"].as_array().unwrap().clone();
     assert!(versions.contains(&json!("2026-07-28")), "{found}");
     let list = wire.ask(request(2, "tools/list", &modern(json!({})))).await;
     assert_eq!(list["result"]["resultType"], "complete");
     assert!(list["result"]["ttlMs"].as_u64().unwrap() > 0);
     let call = modern(json!({ "name": "list_datastores", "arguments": {} }));
     let answer = wire.ask(request(3, "tools/call", &call)).await;
-    assert_eq!(
-        answer["result"]["structuredContent"],
-        json!({ "datastore_summaries": [] })
-    );
+    assert_eq!(answer["result"]["structuredContent"], json!({ "datastore_summaries": [] }));
     wire.hang_up().await;
 }
 
@@ -156,14 +131,8 @@ async fn a_client_of_the_new_era_needs_no_greeting() {
 async fn rubbish_does_not_end_the_conversation() {
     let mut wire = Wire::open(&[]);
     wire.initialize().await;
-    for rubbish in [
-        "",
-        "not json",
-        "{\"jsonrpc\":\"2.0\"}",
-        "[[[[[[",
-        "{\"id\":9}",
-        "\u{feff}null",
-    ] {
+    for rubbish in ["", "not json", "{\"jsonrpc\":\"2.0\"}", "[[[[[[", "{\"id\":9}", "\u{feff}null"]
+    {
         wire.send(rubbish).await;
     }
     let answer = wire.ask(request(1, "no/such/method", &json!({}))).await;
@@ -171,10 +140,7 @@ async fn rubbish_does_not_end_the_conversation() {
     let call = json!({ "name": "get_datastore", "arguments": { "datastore_id": "short" } });
     let answer = wire.ask(request(2, "tools/call", &call)).await;
     assert_eq!(answer["result"]["isError"], true);
-    assert_eq!(
-        answer["result"]["structuredContent"]["type"],
-        "validation_error"
-    );
+    assert_eq!(answer["result"]["structuredContent"]["type"], "validation_error");
     let call = json!({ "name": "no_such_tool", "arguments": {} });
     let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(answer["error"]["code"], -32602);
@@ -187,21 +153,14 @@ async fn a_read_only_server_offers_and_does_nothing_but_reading() {
     wire.initialize().await;
     let list = wire.ask(request(1, "tools/list", &json!({}))).await;
     for tool in list["result"]["tools"].as_array().unwrap() {
-        assert_eq!(
-            tool["annotations"]["readOnlyHint"], true,
-            "{}",
-            tool["name"]
-        );
+        assert_eq!(tool["annotations"]["readOnlyHint"], true, "{}", tool["name"]);
     }
     let call = json!({ "name": "create_datastore", "arguments": { "datastore_name": "x" } });
     let answer = wire.ask(request(2, "tools/call", &call)).await;
     assert_eq!(answer["error"]["code"], -32602);
     let call = json!({ "name": "list_datastores", "arguments": {} });
     let answer = wire.ask(request(3, "tools/call", &call)).await;
-    assert_eq!(
-        answer["result"]["structuredContent"],
-        json!({ "datastore_summaries": [] })
-    );
+    assert_eq!(answer["result"]["structuredContent"], json!({ "datastore_summaries": [] }));
     wire.hang_up().await;
 }
 
@@ -216,8 +175,7 @@ async fn a_client_that_hung_up_is_answered() {
         "arguments": { "datastore_name": "ward", "wait_seconds": 60 },
         "_meta": { "progressToken": 1 }
     });
-    wire.send(&request(1, "tools/call", &params).to_string())
-        .await;
+    wire.send(&request(1, "tools/call", &params).to_string()).await;
     drop(wire.input);
     loop {
         let line = timeout(PATIENCE, wire.output.next_line()).await.unwrap();

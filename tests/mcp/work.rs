@@ -9,15 +9,8 @@ use serde_json::{Value, json};
 use crate::program;
 
 /// Patient, series and slices of the archive that is imported.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 1,
-    series: 2,
-    instances: 3,
-    size: 64,
-    seed: 7,
-    noise: 18.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 1, series: 2, instances: 3, size: 64, seed: 7, noise: 18.0 };
 
 pub(crate) struct Assistant(pub(crate) Client);
 
@@ -48,10 +41,7 @@ async fn import_search_read_correct_and_delete() {
     let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
 
     let made = assistant
-        .call(
-            "create_datastore",
-            json!({ "datastore_name": "ward", "wait_seconds": 60 }),
-        )
+        .call("create_datastore", json!({ "datastore_name": "ward", "wait_seconds": 60 }))
         .await;
     let store = text(&made["datastore_id"]);
     let import = json!({
@@ -64,24 +54,16 @@ async fn import_search_read_correct_and_delete() {
 
     let found = assistant.call("search_image_sets", json!({})).await;
     assert_eq!(found["datastore_id"], json!(store));
-    let sets = found["image_sets_metadata_summaries"]
-        .as_array()
-        .unwrap()
-        .clone();
+    let sets = found["image_sets_metadata_summaries"].as_array().unwrap().clone();
     assert_eq!(sets.len(), 2, "one image set a series");
     let set = text(&sets[0]["image_set_id"]);
 
-    let read = assistant
-        .call("get_image_set_metadata", json!({ "image_set_id": set }))
-        .await;
+    let read = assistant.call("get_image_set_metadata", json!({ "image_set_id": set })).await;
     let metadata = &read["metadata"];
     assert_eq!(metadata["SchemaVersion"], "1.1");
     let series = metadata["Study"]["Series"].as_object().unwrap().clone();
     assert_eq!(series.len(), 1);
-    let instances = series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap()
-        .clone();
+    let instances = series.values().next().unwrap()["Instances"].as_object().unwrap().clone();
     assert_eq!(instances.len(), 3);
     let frame = &instances.values().next().unwrap()["ImageFrames"][0]["ID"];
     let input =
@@ -107,33 +89,17 @@ async fn import_search_read_correct_and_delete() {
         "image_set_id": set, "level": "STUDY", "attributes": ["StudyDescription"]
     });
     let read = assistant.call("get_image_set_metadata", input).await;
-    assert_eq!(
-        read["metadata"]["Study"]["DICOM"],
-        json!({ "StudyDescription": "CORRECTED" })
-    );
-    let versions = assistant
-        .call("list_image_set_versions", json!({ "image_set_id": set }))
-        .await;
-    let versions = versions["image_set_properties_list"]
-        .as_array()
-        .unwrap()
-        .clone();
-    assert_eq!(
-        versions
-            .iter()
-            .map(|one| text(&one["version_id"]))
-            .collect::<Vec<_>>(),
-        ["2", "1"]
-    );
+    assert_eq!(read["metadata"]["Study"]["DICOM"], json!({ "StudyDescription": "CORRECTED" }));
+    let versions = assistant.call("list_image_set_versions", json!({ "image_set_id": set })).await;
+    let versions = versions["image_set_properties_list"].as_array().unwrap().clone();
+    assert_eq!(versions.iter().map(|one| text(&one["version_id"])).collect::<Vec<_>>(), ["2", "1"]);
 
     delete_all(&assistant, &store, &sets).await;
     assistant.0.close().await.unwrap();
 }
 
 async fn delete_all(assistant: &Assistant, store: &str, sets: &[Value]) {
-    let refused = assistant
-        .try_call("delete_datastore", json!({ "datastore_id": store }))
-        .await;
+    let refused = assistant.try_call("delete_datastore", json!({ "datastore_id": store })).await;
     assert!(refused.is_error);
     assert_eq!(refused.structured["type"], "service_error");
     for set in sets {
@@ -146,9 +112,7 @@ async fn delete_all(assistant: &Assistant, store: &str, sets: &[Value]) {
         let again = assistant.try_call("delete_image_set", input).await;
         assert!(again.is_error, "a token is good for one plan");
     }
-    let left = assistant
-        .call("search_image_sets", json!({ "datastore_id": store }))
-        .await;
+    let left = assistant.call("search_image_sets", json!({ "datastore_id": store })).await;
     assert_eq!(left["image_sets_metadata_summaries"], json!([]));
 }
 
@@ -159,10 +123,7 @@ async fn folders_that_were_not_allowed_stay_closed() {
     write_to(elsewhere.path(), ARCHIVE.files().take(1)).unwrap();
     let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
     let made = assistant
-        .call(
-            "create_datastore",
-            json!({ "datastore_name": "ward", "wait_seconds": 60 }),
-        )
+        .call("create_datastore", json!({ "datastore_name": "ward", "wait_seconds": 60 }))
         .await;
     let import = json!({
         "datastore_id": made["datastore_id"],

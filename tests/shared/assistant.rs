@@ -45,12 +45,7 @@ impl Assistant {
         let mut child = program(folder).spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut assistant = Self {
-            child,
-            input,
-            output,
-            asked: 0,
-        };
+        let mut assistant = Self { child, input, output, asked: 0 };
         let greeting = json!({
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" }
@@ -82,12 +77,7 @@ impl Assistant {
 
     /// Calls a tool that has to do what is asked.
     pub(crate) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        let result = self
-            .ask(
-                "tools/call",
-                json!({ "name": tool, "arguments": arguments }),
-            )
-            .await;
+        let result = self.ask("tools/call", json!({ "name": tool, "arguments": arguments })).await;
         assert_ne!(result["isError"], true, "{tool}: {result}");
         result["structuredContent"].clone()
     }

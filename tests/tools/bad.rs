@@ -24,9 +24,7 @@ async fn everything(rig: &Rig, datastore: &str) -> Value {
     for set in &mut sets {
         set.as_object_mut().unwrap().remove("last_accessed_at");
     }
-    let found = rig
-        .call("get_datastore", json!({ "datastore_id": datastore }))
-        .await;
+    let found = rig.call("get_datastore", json!({ "datastore_id": datastore })).await;
     let arn = found["datastore_properties"]["datastore_arn"].clone();
     json!({
         "sets": sets,
@@ -127,10 +125,7 @@ async fn in_order(rig: &Rig, datastore: &str) -> Vec<(&'static ToolEntry, Map<St
             })
             .collect()
     };
-    rig.server
-        .tools()
-        .map(|tool| (tool, arguments(tool)))
-        .collect()
+    rig.server.tools().map(|tool| (tool, arguments(tool))).collect()
 }
 
 /// Values that an argument of this schema never accepts.
@@ -149,25 +144,15 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
                 json!("x".repeat(ENDLESS)),
             ],
             "integer" => {
-                let mut values = vec![
-                    json!("x"),
-                    json!(1.5),
-                    json!([]),
-                    json!(-1),
-                    json!(1_u64 << 40),
-                ];
+                let mut values =
+                    vec![json!("x"), json!(1.5), json!([]), json!(-1), json!(1_u64 << 40)];
                 let most = schema["maximum"].as_i64();
                 values.extend(most.map(|most| json!(most + 1)));
                 values
             }
             "number" => vec![json!("x"), json!([]), json!({})],
             "boolean" => vec![json!("yes"), json!(1), json!([])],
-            "array" => vec![
-                json!({}),
-                json!("x"),
-                json!([7]),
-                json!(["x".repeat(ENDLESS)]),
-            ],
+            "array" => vec![json!({}), json!("x"), json!([7]), json!(["x".repeat(ENDLESS)])],
             "object" => vec![json!([]), json!("x"), json!(7), json!({ "noSuchKey": 1 })],
             other => panic!("{name}: {other}"),
         }
@@ -175,27 +160,14 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
     values.extend(match name {
         "max_results" | "max_size" | "max_deletions" | "frame_number" => vec![json!(0)],
         "study_date_from" | "study_date_to" => {
-            vec![
-                json!("20250230"),
-                json!("2025-02-03"),
-                json!("99999999"),
-                json!("20251"),
-            ]
+            vec![json!("20250230"), json!("2025-02-03"), json!("99999999"), json!("20251")]
         }
         "submitted_before" | "submitted_after" => {
-            vec![
-                json!("2025-02-30T00:00:00Z"),
-                json!("20250203"),
-                json!("yesterday"),
-            ]
+            vec![json!("2025-02-30T00:00:00Z"), json!("20250203"), json!("yesterday")]
         }
         _ if name.ends_with("_uid") => vec![json!("1.2.840.ABC"), json!("1.2/3"), json!("*")],
         _ if name.ends_with("datastore_id") || name.ends_with("image_set_id") => {
-            vec![
-                json!("short"),
-                json!(NOBODY.to_uppercase() + "A"),
-                json!("Z".repeat(32)),
-            ]
+            vec![json!("short"), json!(NOBODY.to_uppercase() + "A"), json!("Z".repeat(32))]
         }
         _ => Vec::new(),
     });
@@ -210,10 +182,7 @@ fn check(tool: &str, error: &Value, kinds: &[&str], sent: &Value) {
     let message = error["message"].as_str().unwrap();
     assert!((10..BRIEF).contains(&message.len()), "{tool}: {message}");
     if let Some(text) = sent.as_str().filter(|text| text.len() > 8) {
-        assert!(
-            !message.contains(text),
-            "{tool} repeats what was sent: {message}"
-        );
+        assert!(!message.contains(text), "{tool} repeats what was sent: {message}");
     }
 }
 
@@ -238,22 +207,12 @@ pub(crate) async fn one_wrong_argument_is_refused_by_every_tool(rig: Rig) {
         unknown.insert("no_such_argument".to_owned(), json!(1));
         let error = refusal(&rig, tool.name, &unknown).await;
         check(tool.name, &error, &["validation_error"], &json!(1));
-        assert!(
-            error["message"]
-                .as_str()
-                .unwrap()
-                .contains("no_such_argument")
-        );
+        assert!(error["message"].as_str().unwrap().contains("no_such_argument"));
         let mut endless = arguments.clone();
         endless.insert("x".repeat(ENDLESS), json!(1));
         let error = refusal(&rig, tool.name, &endless).await;
         check(tool.name, &error, &["validation_error"], &json!(1));
-        for required in schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let mut without = arguments.clone();
             without.shift_remove(required.as_str().unwrap());
             let error = refusal(&rig, tool.name, &without).await;
@@ -411,8 +370,7 @@ pub(crate) async fn criteria_are_read_to_the_last_key(rig: Rig) {
         json!({ "sort": { "sortField": "name", "sortOrder": "ASC" } }),
     ] {
         let asked = json!({ "datastore_id": datastore, "search_criteria": criteria });
-        rig.refusal("search_image_sets", asked, "validation_error")
-            .await;
+        rig.refusal("search_image_sets", asked, "validation_error").await;
     }
     for criteria in [
         json!({}),
@@ -427,8 +385,7 @@ pub(crate) async fn criteria_are_read_to_the_last_key(rig: Rig) {
         json!({ "created_at": { "from": "2025-02-30T00:00:00Z" } }),
     ] {
         let asked = json!({ "datastore_id": datastore, "criteria": criteria });
-        rig.refusal("bulk_delete_by_criteria", asked, "validation_error")
-            .await;
+        rig.refusal("bulk_delete_by_criteria", asked, "validation_error").await;
     }
     assert_eq!(everything(&rig, &datastore).await, before);
 }

@@ -34,11 +34,8 @@ pub(crate) async fn a_study_is_corrected_in_one_piece(rig: Rig) {
     assert_eq!(names, [json!("NEW^NAME"), json!("NEW^NAME")]);
     let texts = of_study(&rig, &datastore, &study, ["Study", "StudyDescription"]).await;
     assert_eq!(texts, [json!("CORRECTED"), json!("CORRECTED")]);
-    let other = sets
-        .iter()
-        .map(|set| tag(set, "DICOMStudyInstanceUID"))
-        .find(|uid| *uid != study)
-        .unwrap();
+    let other =
+        sets.iter().map(|set| tag(set, "DICOMStudyInstanceUID")).find(|uid| *uid != study).unwrap();
     let untouched = of_study(&rig, &datastore, other, ["Study", "StudyDescription"]).await;
     assert!(untouched.iter().all(|text| text != "CORRECTED"));
 }
@@ -74,15 +71,13 @@ pub(crate) async fn what_cannot_be_set_is_refused_before_anything_changes(rig: R
         for (key, value) in updates.as_object().unwrap() {
             asked[key] = value.clone();
         }
-        rig.refusal("update_patient_study_metadata", asked, "validation_error")
-            .await;
+        rig.refusal("update_patient_study_metadata", asked, "validation_error").await;
     }
     let missing = json!({
         "datastore_id": datastore, "patient_id": "NOBODY",
         "metadata_updates": { "PatientName": "X" }
     });
-    rig.refusal("bulk_update_patient_metadata", missing, "not_found")
-        .await;
+    rig.refusal("bulk_update_patient_metadata", missing, "not_found").await;
     let versions =
         |sets: &[Value]| -> Vec<Value> { sets.iter().map(|set| set["version"].clone()).collect() };
     assert_eq!(versions(&all(&rig, &datastore).await), versions(&before));

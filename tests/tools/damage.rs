@@ -9,14 +9,8 @@ use crate::rig::{Rig, files_below};
 
 pub(crate) async fn a_damaged_frame_is_neither_shown_nor_exported(rig: Rig) {
     let datastore = rig.datastore().await;
-    rig.import(
-        &datastore,
-        [file("1", slice(1)), file("2", slice(2).size(16, 18))],
-    )
-    .await;
-    let found = rig
-        .call("search_image_sets", json!({ "datastore_id": datastore }))
-        .await;
+    rig.import(&datastore, [file("1", slice(1)), file("2", slice(2).size(16, 18))]).await;
+    let found = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
     let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
     let asked = |number: u32, format: &str| {
         json!({
@@ -32,18 +26,12 @@ pub(crate) async fn a_damaged_frame_is_neither_shown_nor_exported(rig: Rig) {
         let refused = rig.answer("get_image_frame", asked(1, format)).await;
         let error: Value = refused.unwrap_err();
         assert!(
-            matches!(
-                error["type"].as_str(),
-                Some("server_error" | "service_error")
-            ),
+            matches!(error["type"].as_str(), Some("server_error" | "service_error")),
             "{error}"
         );
         rig.call("get_image_frame", asked(2, format)).await;
     }
-    for more in [
-        json!({}),
-        json!({ "transfer_syntax_uid": "1.2.840.10008.1.2.1" }),
-    ] {
+    for more in [json!({}), json!({ "transfer_syntax_uid": "1.2.840.10008.1.2.1" })] {
         let exported = export(&rig, &datastore, more).await;
         let names: Vec<&String> = exported.files.keys().collect();
         assert_eq!(names, ["2.25.1/2.25.1.1/2.25.1.1.2.dcm"]);

@@ -9,10 +9,7 @@ pub(crate) async fn all(rig: &Rig, datastore: &str) -> Vec<Value> {
     let asked = json!({ "datastore_id": datastore, "max_results": 100 });
     let found = rig.call("search_image_sets", asked).await;
     assert!(found.get("next_token").is_none(), "more than a hundred");
-    found["image_sets_metadata_summaries"]
-        .as_array()
-        .unwrap()
-        .clone()
+    found["image_sets_metadata_summaries"].as_array().unwrap().clone()
 }
 
 pub(crate) fn tag<'a>(set: &'a Value, name: &str) -> &'a str {
@@ -29,12 +26,7 @@ async fn metadata(rig: &Rig, datastore: &str, set: &Value) -> Value {
 fn instances(document: &Value) -> Vec<String> {
     let series = document["Study"]["Series"].as_object().unwrap();
     let only = series.values().next().unwrap();
-    only["Instances"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect()
+    only["Instances"].as_object().unwrap().keys().cloned().collect()
 }
 
 fn ended(answer: &Value) {
@@ -61,8 +53,7 @@ pub(crate) async fn a_patient_goes_and_the_others_stay(rig: Rig) {
     assert!(left.iter().all(|set| tag(set, "DICOMPatientId") != patient));
     // What is gone is told to be gone.
     let again = json!({ "datastore_id": datastore, "patient_id": patient });
-    rig.refusal("delete_patient_studies", again, "not_found")
-        .await;
+    rig.refusal("delete_patient_studies", again, "not_found").await;
 }
 
 pub(crate) async fn an_erased_patient_is_not_named_in_the_job(rig: Rig) {
@@ -84,10 +75,7 @@ pub(crate) async fn a_study_goes_and_the_others_stay(rig: Rig) {
     ended(&rig.call("delete_study", asked).await);
     let left = all(&rig, &datastore).await;
     assert_eq!(left.len(), 6);
-    assert!(
-        left.iter()
-            .all(|set| tag(set, "DICOMStudyInstanceUID") != study)
-    );
+    assert!(left.iter().all(|set| tag(set, "DICOMStudyInstanceUID") != study));
 }
 
 pub(crate) async fn a_series_goes_and_the_others_stay(rig: Rig) {
@@ -98,10 +86,7 @@ pub(crate) async fn a_series_goes_and_the_others_stay(rig: Rig) {
     ended(&rig.call("delete_series_by_uid", asked).await);
     let left = all(&rig, &datastore).await;
     assert_eq!(left.len(), 7);
-    assert!(
-        left.iter()
-            .all(|set| tag(set, "DICOMSeriesInstanceUID") != series)
-    );
+    assert!(left.iter().all(|set| tag(set, "DICOMSeriesInstanceUID") != series));
 }
 
 pub(crate) async fn an_instance_is_removed_and_the_last_one_takes_the_image_set(rig: Rig) {
@@ -123,18 +108,14 @@ pub(crate) async fn an_instance_is_removed_and_the_last_one_takes_the_image_set(
     );
     let left = instances(&metadata(&rig, &datastore, &set).await);
     assert_eq!(left, held[1..]);
-    rig.refusal("delete_instance_in_study", first, "not_found")
-        .await;
+    rig.refusal("delete_instance_in_study", first, "not_found").await;
 
     let second = json!({
         "datastore_id": datastore, "series_instance_uid": series,
         "sop_instance_uid": held[1], "wait_seconds": 120
     });
     ended(&rig.call("delete_instance_in_series", second).await);
-    assert_eq!(
-        instances(&metadata(&rig, &datastore, &set).await),
-        held[2..]
-    );
+    assert_eq!(instances(&metadata(&rig, &datastore, &set).await), held[2..]);
 
     let third = json!({
         "datastore_id": datastore, "image_set_id": set["image_set_id"],
@@ -155,10 +136,8 @@ pub(crate) async fn erasing_an_instance_leaves_no_version_that_holds_it(rig: Rig
     });
     ended(&rig.call("delete_instance_in_series", asked).await);
     let sets = all(&rig, &datastore).await;
-    let of_series: Vec<&Value> = sets
-        .iter()
-        .filter(|set| tag(set, "DICOMSeriesInstanceUID") == series)
-        .collect();
+    let of_series: Vec<&Value> =
+        sets.iter().filter(|set| tag(set, "DICOMSeriesInstanceUID") == series).collect();
     let [now] = of_series[..] else {
         panic!("{} image sets of the series", of_series.len());
     };
@@ -168,8 +147,7 @@ pub(crate) async fn erasing_an_instance_leaves_no_version_that_holds_it(rig: Rig
     let gone = json!({
         "datastore_id": datastore, "image_set_id": set["image_set_id"], "version_id": "1"
     });
-    rig.refusal("get_image_set_metadata", gone, "not_found")
-        .await;
+    rig.refusal("get_image_set_metadata", gone, "not_found").await;
 }
 
 pub(crate) async fn removing_the_only_series_deletes_the_image_set(rig: Rig) {
@@ -181,10 +159,7 @@ pub(crate) async fn removing_the_only_series_deletes_the_image_set(rig: Rig) {
     });
     ended(&rig.call("remove_series_from_image_set", asked).await);
     let left = all(&rig, &datastore).await;
-    assert!(
-        left.iter()
-            .all(|one| one["image_set_id"] != set["image_set_id"])
-    );
+    assert!(left.iter().all(|one| one["image_set_id"] != set["image_set_id"]));
 }
 
 pub(crate) async fn a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling(rig: Rig) {
@@ -198,12 +173,10 @@ pub(crate) async fn a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling(rig
         (json!({ "study_date_from": "20260231" }), 100),
     ] {
         let asked = refused(criteria, most);
-        rig.refusal("bulk_delete_by_criteria", asked, "validation_error")
-            .await;
+        rig.refusal("bulk_delete_by_criteria", asked, "validation_error").await;
     }
     let none = refused(json!({ "modality": "XA" }), 100);
-    rig.refusal("bulk_delete_by_criteria", none, "not_found")
-        .await;
+    rig.refusal("bulk_delete_by_criteria", none, "not_found").await;
     assert_eq!(all(&rig, &datastore).await.len(), 8);
     let patient = tag(&all(&rig, &datastore).await[0], "DICOMPatientId").to_owned();
     let asked = json!({

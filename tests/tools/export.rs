@@ -42,10 +42,7 @@ pub(crate) fn slice(number: u32) -> Phantom {
 }
 
 pub(crate) fn file(name: &str, phantom: Phantom) -> PhantomFile {
-    PhantomFile {
-        relative_path: name.into(),
-        bytes: phantom.build(),
-    }
+    PhantomFile { relative_path: name.into(), bytes: phantom.build() }
 }
 
 /// Exports to a new folder, to the end.
@@ -58,17 +55,12 @@ pub(crate) async fn export(rig: &Rig, datastore: &str, asked: Value) -> Exported
     arguments.as_object_mut().unwrap().extend(more);
     let job = rig.call("start_dicom_export_job", arguments).await;
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
-    let folder = format!(
-        "{datastore}-DicomExport-{}",
-        job["job_id"].as_str().unwrap()
-    );
+    let folder = format!("{datastore}-DicomExport-{}", job["job_id"].as_str().unwrap());
     assert_eq!(job["output_s3_uri"], format!("{}/{folder}/", uri(&root)));
     let told = root.join(folder);
     let lines = |name: &str| -> Vec<Value> {
         let text = std::fs::read_to_string(told.join(name)).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let manifest = std::fs::read(told.join("job-output-manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
@@ -146,21 +138,13 @@ pub(crate) async fn a_whole_data_store_is_exported(rig: Rig) {
     assert_eq!(summary["sizeInBytes"], bytes);
     assert_eq!(exported.job["bytes_written"], bytes);
     assert!(
-        exported
-            .success
-            .iter()
-            .all(|line| line["exportResponse"]["transferSyntaxUid"] == HTJ2K)
+        exported.success.iter().all(|line| line["exportResponse"]["transferSyntaxUid"] == HTJ2K)
     );
 
     let asked = json!({ "datastore_id": datastore, "job_id": exported.job["job_id"] });
     let found = rig.call("get_dicom_export_job", asked.clone()).await;
     assert_eq!(found["job_properties"], exported.job);
-    let found = rig
-        .call(
-            "list_dicom_export_jobs",
-            json!({ "datastore_id": datastore }),
-        )
-        .await;
+    let found = rig.call("list_dicom_export_jobs", json!({ "datastore_id": datastore })).await;
     let summaries = found["job_summaries"].as_array().unwrap();
     assert_eq!(summaries.len(), 1);
     assert_eq!(summaries[0]["job_name"], "all");
@@ -171,8 +155,7 @@ pub(crate) async fn a_whole_data_store_is_exported(rig: Rig) {
 
     let other = rig.datastore().await;
     let asked = json!({ "datastore_id": other, "job_id": exported.job["job_id"] });
-    rig.refusal("get_dicom_export_job", asked, "not_found")
-        .await;
+    rig.refusal("get_dicom_export_job", asked, "not_found").await;
     let empty = export(&rig, &other, json!({})).await;
     assert!(empty.files.is_empty());
 }
@@ -194,19 +177,12 @@ pub(crate) async fn a_study_a_series_an_instance_are_exported_alone(rig: Rig) {
             1,
         ),
         (json!({ "sop_instance_uid": sop }), 1),
-        (
-            json!({ "sop_instance_uid": sop, "include_non_primary": true }),
-            1,
-        ),
+        (json!({ "sop_instance_uid": sop, "include_non_primary": true }), 1),
     ] {
         let some = export(&rig, &datastore, asked.clone()).await;
         assert_eq!(some.files.len(), count, "{asked}");
         assert!(some.files.contains_key(name), "{asked}");
-        assert!(
-            some.files
-                .iter()
-                .all(|(name, content)| all.files[name] == *content)
-        );
+        assert!(some.files.iter().all(|(name, content)| all.files[name] == *content));
     }
 }
 
@@ -215,9 +191,7 @@ pub(crate) async fn image_sets_are_chosen_by_when_they_were_made(rig: Rig) {
     rig.import(&datastore, [file("1", slice(1))]).await;
     let asked = json!({ "datastore_id": datastore });
     let found = rig.call("search_image_sets", asked).await;
-    let made = found["image_sets_metadata_summaries"][0]["created_at"]
-        .as_str()
-        .unwrap();
+    let made = found["image_sets_metadata_summaries"][0]["created_at"].as_str().unwrap();
     let made: chrono::DateTime<chrono::Utc> = made.parse().unwrap();
     let hour = chrono::Duration::hours(1);
     let moment =
@@ -227,19 +201,15 @@ pub(crate) async fn image_sets_are_chosen_by_when_they_were_made(rig: Rig) {
     assert_eq!(export(&rig, &datastore, inside).await.files.len(), 1);
     let open = json!({ "submitted_after": moment(made - hour) });
     assert_eq!(export(&rig, &datastore, open).await.files.len(), 1);
-    let told = nothing_to_export(
-        &rig,
-        &datastore,
-        json!({ "submitted_before": moment(made - hour) }),
-    )
-    .await;
+    let told =
+        nothing_to_export(&rig, &datastore, json!({ "submitted_before": moment(made - hour) }))
+            .await;
     assert!(told.contains("nothing"), "{told}");
     let backwards = json!({
         "datastore_id": datastore, "output_s3_uri": uri(&rig.allowed()),
         "submitted_after": moment(made), "submitted_before": moment(made - hour),
     });
-    rig.refusal("start_dicom_export_job", backwards, "validation_error")
-        .await;
+    rig.refusal("start_dicom_export_job", backwards, "validation_error").await;
 }
 
 /// An export that finds nothing: its job says so.
@@ -263,10 +233,7 @@ pub(crate) async fn image_sets_that_are_not_primary_are_exported_when_asked_for(
     rig.import(&datastore, [file("1", theirs)]).await;
 
     let primary = export(&rig, &datastore, json!({})).await;
-    assert_eq!(
-        primary.names(),
-        BTreeSet::from(["2.25.1/2.25.1.1/2.25.1.1.1.dcm"])
-    );
+    assert_eq!(primary.names(), BTreeSet::from(["2.25.1/2.25.1.1/2.25.1.1.1.dcm"]));
     assert_eq!(primary.job["non_primary_image_sets_left_out"], 1);
     let all = export(&rig, &datastore, json!({ "include_non_primary": true })).await;
     assert_eq!(all.files.len(), 2);
@@ -288,11 +255,7 @@ pub(crate) async fn image_sets_that_are_not_primary_are_exported_when_asked_for(
 
 pub(crate) async fn an_edit_is_in_the_files(rig: Rig) {
     let datastore = rig.datastore().await;
-    rig.import(
-        &datastore,
-        [file("1", slice(1).study_description("CHEST W/O"))],
-    )
-    .await;
+    rig.import(&datastore, [file("1", slice(1).study_description("CHEST W/O"))]).await;
     let asked = json!({ "datastore_id": datastore });
     let found = rig.call("search_image_sets", asked).await;
     let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
@@ -310,8 +273,7 @@ pub(crate) async fn an_edit_is_in_the_files(rig: Rig) {
 pub(crate) async fn files_have_the_transfer_syntax_that_is_asked_for(rig: Rig) {
     let datastore = rig.datastore().await;
     let report = Phantom::report().study_uid("2.25.2").sop_uid("2.25.2.1.1");
-    rig.import(&datastore, [file("1", slice(1)), file("2", report)])
-        .await;
+    rig.import(&datastore, [file("1", slice(1)), file("2", report)]).await;
     let explicit = json!({ "transfer_syntax_uid": EXPLICIT });
     let exported = export(&rig, &datastore, explicit).await;
     assert_eq!(exported.files.len(), 2);
@@ -336,12 +298,7 @@ pub(crate) async fn files_have_the_transfer_syntax_that_is_asked_for(rig: Rig) {
     assert_eq!(line["exception"]["exceptionType"], "ValidationException");
     let message = line["exception"]["message"].as_str().unwrap();
     assert!(message.contains("transfer syntax"), "{message}");
-    assert!(
-        line["outputFile"]
-            .as_str()
-            .unwrap()
-            .ends_with("/2.25.2.1.1.dcm")
-    );
+    assert!(line["outputFile"].as_str().unwrap().ends_with("/2.25.2.1.1.dcm"));
     assert_eq!(exported.summary["numberOfFilesWithCustomerError"], 1);
 }
 
@@ -354,11 +311,7 @@ pub(crate) async fn what_cannot_be_exported_is_refused_with_the_reason(rig: Rig)
     let nowhere = "0123456789abcdef0123456789abcdef";
     let asked = json!({ "datastore_id": nowhere, "output_s3_uri": uri(&rig.allowed()) });
     rig.refusal(start, asked, "not_found").await;
-    for unknown in [
-        "study_instance_uid",
-        "series_instance_uid",
-        "sop_instance_uid",
-    ] {
+    for unknown in ["study_instance_uid", "series_instance_uid", "sop_instance_uid"] {
         let told = nothing_to_export(&rig, &datastore, json!({ unknown: "1.2.3" })).await;
         assert!(told.contains("nothing was exported"), "{told}");
     }
@@ -372,20 +325,12 @@ pub(crate) async fn a_job_is_started_once_a_token(rig: Rig) {
         "datastore_id": datastore, "output_s3_uri": uri(&rig.allowed()), "wait_seconds": 120,
         "client_token": "once", "data_access_role_arn": "arn:aws:iam::000000000000:role/export",
     });
-    let first = rig
-        .answer("start_dicom_export_job", asked.clone())
-        .await
-        .unwrap();
-    assert!(
-        first.text.contains("data_access_role_arn is not used"),
-        "{}",
-        first.text
-    );
+    let first = rig.answer("start_dicom_export_job", asked.clone()).await.unwrap();
+    assert!(first.text.contains("data_access_role_arn is not used"), "{}", first.text);
     let again = rig.call("start_dicom_export_job", asked.clone()).await;
     assert_eq!(again, Value::Object(first.structured));
     asked["include_non_primary"] = json!(true);
-    rig.refusal("start_dicom_export_job", asked, "service_error")
-        .await;
+    rig.refusal("start_dicom_export_job", asked, "service_error").await;
 }
 
 /// A document without what another store gives by nature: ids, and the file that it was read from.
@@ -434,16 +379,13 @@ pub(crate) async fn what_is_exported_and_imported_again_is_the_same(rig: Rig) {
     for asked in [json!({}), json!({ "transfer_syntax_uid": EXPLICIT })] {
         let exported = export(&rig, &datastore, asked).await;
         let other = rig.datastore().await;
-        let files = exported.files.iter().map(|(name, bytes)| PhantomFile {
-            relative_path: name.into(),
-            bytes: bytes.clone(),
-        });
+        let files = exported
+            .files
+            .iter()
+            .map(|(name, bytes)| PhantomFile { relative_path: name.into(), bytes: bytes.clone() });
         rig.import(&other, files).await;
         // Checksums of all frames are in the documents.
-        let (before, after) = (
-            documents(&rig, &datastore).await,
-            documents(&rig, &other).await,
-        );
+        let (before, after) = (documents(&rig, &datastore).await, documents(&rig, &other).await);
         assert_eq!(before.len(), 8);
         assert_eq!(before, after);
     }

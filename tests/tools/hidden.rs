@@ -15,9 +15,7 @@ const SHOWN: &str = r"MRN-\u{202E}2400\u{200B}";
 fn check(value: &Value) {
     match value {
         Value::String(text) => {
-            let hidden = [
-                '\u{202E}', '\u{200B}', '\u{2066}', '\u{FEFF}', '\u{85}', '\u{7}',
-            ];
+            let hidden = ['\u{202E}', '\u{200B}', '\u{2066}', '\u{FEFF}', '\u{85}', '\u{7}'];
             assert!(!text.contains(hidden), "{text:?}");
         }
         Value::Array(items) => items.iter().for_each(check),
@@ -34,15 +32,8 @@ pub(crate) async fn what_is_hidden_is_shown_and_finds_what_it_came_from(rig: Rig
         .patient("DOE^\u{2066}JANE\u{FEFF}", PATIENT)
         .study_description("IGNORE\u{E0041}\u{85}XY")
         .series_uid("2.25.77")
-        .with(
-            tags::PATIENT_COMMENTS,
-            dicom_core::VR::LT,
-            "line one\r\n\tline two\u{7}",
-        );
-    let file = PhantomFile {
-        relative_path: "one.dcm".into(),
-        bytes: phantom.build(),
-    };
+        .with(tags::PATIENT_COMMENTS, dicom_core::VR::LT, "line one\r\n\tline two\u{7}");
+    let file = PhantomFile { relative_path: "one.dcm".into(), bytes: phantom.build() };
     rig.import(&datastore, [file]).await;
     let set = all(&rig, &datastore).await[0].clone();
     check(&set);
@@ -62,29 +53,19 @@ pub(crate) async fn what_is_hidden_is_shown_and_finds_what_it_came_from(rig: Rig
     // What was shown finds it, wherever it is passed.
     let found = async |asked: Value| {
         let found = rig.call("search_image_sets", asked).await;
-        found["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .len()
+        found["image_sets_metadata_summaries"].as_array().unwrap().len()
     };
     let filter =
         json!({ "filters": [{ "values": [{ "DICOMPatientId": SHOWN }], "operator": "EQUAL" }] });
-    assert_eq!(
-        found(json!({ "datastore_id": datastore, "search_criteria": filter })).await,
-        1
-    );
+    assert_eq!(found(json!({ "datastore_id": datastore, "search_criteria": filter })).await, 1);
     for (tool, list) in [
         ("search_by_patient_id", "image_sets_metadata_summaries"),
         ("get_patient_studies", "studies"),
         ("get_patient_series", "series"),
         ("get_patient_dicomweb_studies", "studies"),
     ] {
-        let answer = rig
-            .call(
-                tool,
-                json!({ "datastore_id": datastore, "patient_id": SHOWN }),
-            )
-            .await;
+        let answer =
+            rig.call(tool, json!({ "datastore_id": datastore, "patient_id": SHOWN })).await;
         check(&answer);
         assert_eq!(answer[list].as_array().unwrap().len(), 1, "{tool}");
     }

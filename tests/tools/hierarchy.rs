@@ -34,11 +34,7 @@ pub(crate) async fn a_patient_has_studies_and_series(rig: Rig) {
         assert!(one["series_description"].is_string());
         assert!(one["primary_image_set_id"].is_string());
     }
-    for tool in [
-        "get_patient_studies",
-        "get_patient_series",
-        "get_patient_dicomweb_studies",
-    ] {
+    for tool in ["get_patient_studies", "get_patient_series", "get_patient_dicomweb_studies"] {
         let nobody = with(&datastore, "patient_id", "NOBODY");
         rig.refusal(tool, nobody, "not_found").await;
         let empty = with(&datastore, "patient_id", "");
@@ -49,10 +45,7 @@ pub(crate) async fn a_patient_has_studies_and_series(rig: Rig) {
 pub(crate) async fn primary_is_what_the_service_says_and_not_a_version(rig: Rig) {
     let datastore = rig.filled().await;
     let set = all(&rig, &datastore).await[0].clone();
-    let (study, series) = (
-        tag(&set, "DICOMStudyInstanceUID"),
-        tag(&set, "DICOMSeriesInstanceUID"),
-    );
+    let (study, series) = (tag(&set, "DICOMStudyInstanceUID"), tag(&set, "DICOMSeriesInstanceUID"));
     // Another version of a primary image set, and a copy, which is not primary.
     let update = json!({
         "datastore_id": datastore, "study_instance_uid": study, "wait_seconds": 60,
@@ -74,8 +67,7 @@ pub(crate) async fn primary_is_what_the_service_says_and_not_a_version(rig: Rig)
     assert_eq!(found["image_set"]["image_set_id"], set["image_set_id"]);
     assert_eq!(found["image_set"]["version"], 2);
     let unknown = with(&datastore, "series_instance_uid", "1.2.3");
-    rig.refusal("get_series_primary_image_set", unknown, "not_found")
-        .await;
+    rig.refusal("get_series_primary_image_set", unknown, "not_found").await;
 }
 
 pub(crate) async fn dicomweb_studies_are_of_this_patient_alone(rig: Rig) {
@@ -90,6 +82,5 @@ pub(crate) async fn dicomweb_studies_are_of_this_patient_alone(rig: Rig) {
         assert_eq!(study["00100020"]["Value"][0], tag(&set, "DICOMPatientId"));
     }
     let wild = with(&datastore, "patient_id", "*");
-    rig.refusal("get_patient_dicomweb_studies", wild, "not_found")
-        .await;
+    rig.refusal("get_patient_dicomweb_studies", wild, "not_found").await;
 }

@@ -131,10 +131,7 @@ async fn store(opening: Opening) -> Arc<LocalStore> {
 fn open_local(opening: Opening) -> BoxFuture<'static, BackEnd> {
     async move {
         let store = store(opening).await;
-        BackEnd {
-            service: Arc::clone(&store) as _,
-            dicomweb: store,
-        }
+        BackEnd { service: Arc::clone(&store) as _, dicomweb: store }
     }
     .boxed()
 }

@@ -14,11 +14,7 @@ const SOP: &str = "2.25.71";
 
 macro_rules! data {
     ($name:literal) => {
-        include_bytes!(concat!(
-            "../../crates/healthimaging-pixels/tests/data/",
-            $name
-        ))
-        .as_slice()
+        include_bytes!(concat!("../../crates/healthimaging-pixels/tests/data/", $name)).as_slice()
     };
 }
 
@@ -29,14 +25,9 @@ const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 /// A store with one instance, `SOP`: its data store and its image set.
 async fn stored(rig: &Rig, phantom: Phantom) -> (String, String) {
     let datastore = rig.datastore().await;
-    let file = PhantomFile {
-        relative_path: "one.dcm".into(),
-        bytes: phantom.sop_uid(SOP).build(),
-    };
+    let file = PhantomFile { relative_path: "one.dcm".into(), bytes: phantom.sop_uid(SOP).build() };
     rig.import(&datastore, [file]).await;
-    let found = rig
-        .call("search_image_sets", json!({ "datastore_id": datastore }))
-        .await;
+    let found = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
     let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
     let set = set.as_str().unwrap().to_owned();
     (datastore, set)
@@ -56,9 +47,7 @@ fn asking((datastore, set): &(String, String), more: &Value) -> Value {
 /// The one picture of an answer, and what is told of it.
 async fn picture(rig: &Rig, place: &(String, String), more: Value) -> (Vec<u8>, Value) {
     let answer = rig.answer("get_image_frame", asking(place, &more)).await;
-    let Answer {
-        structured, images, ..
-    } = answer.unwrap();
+    let Answer { structured, images, .. } = answer.unwrap();
     assert_eq!(images.len(), 1);
     assert_eq!(structured["content_type"], images[0].media_type);
     assert_eq!(structured["size_bytes"], images[0].data.len());
@@ -76,16 +65,9 @@ fn png_of(levels: [u8; 6]) -> Vec<u8> {
         bits_stored: 8,
         representation: PixelRepresentation::Unsigned,
     };
-    let frame = DecodedFrame {
-        pixels: levels.to_vec(),
-        photometric: "MONOCHROME2".to_owned(),
-    };
+    let frame = DecodedFrame { pixels: levels.to_vec(), photometric: "MONOCHROME2".to_owned() };
     let as_they_are = Rendering {
-        voi: Voi::Window(Window {
-            center: 128.0,
-            width: 256.0,
-            function: WindowFunction::Linear,
-        }),
+        voi: Voi::Window(Window { center: 128.0, width: 256.0, function: WindowFunction::Linear }),
         ..Rendering::default()
     };
     let picture = render(&frame, &shape, &as_they_are).unwrap();
@@ -100,11 +82,7 @@ pub(crate) async fn a_frame_is_seen_through_the_window_of_the_file_or_of_the_cal
     let phantom = Phantom::ct()
         .size(2, 3)
         .pixels(pixels.collect())
-        .with(
-            tags::RESCALE_INTERCEPT,
-            VR::DS,
-            PrimitiveValue::from("-1000"),
-        )
+        .with(tags::RESCALE_INTERCEPT, VR::DS, PrimitiveValue::from("-1000"))
         .with(tags::RESCALE_SLOPE, VR::DS, PrimitiveValue::from("1"));
     let place = stored(&rig, phantom).await;
 
@@ -124,19 +102,13 @@ pub(crate) async fn a_frame_is_seen_through_the_window_of_the_file_or_of_the_cal
 
     let (file, told) = picture(&rig, &place, json!({ "auto_window": true })).await;
     assert_eq!(file, png_of([0, 173, 173, 214, 255, 255]));
-    assert_eq!(
-        (&told["window_center"], &told["window_width"]),
-        (&json!(-379.5), &json!(1241.0))
-    );
+    assert_eq!((&told["window_center"], &told["window_width"]), (&json!(-379.5), &json!(1241.0)));
 }
 
 pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
     let place = stored(&rig, Phantom::ultrasound().size(24, 32)).await;
     let (_, first) = picture(&rig, &place, json!({})).await;
-    assert_eq!(
-        (&first["frame_number"], &first["number_of_frames"]),
-        (&json!(1), &json!(12))
-    );
+    assert_eq!((&first["frame_number"], &first["number_of_frames"]), (&json!(1), &json!(12)));
     let (last, told) = picture(&rig, &place, json!({ "frame_number": 12 })).await;
     assert_eq!(told["frame_number"], 12);
     assert!(told.get("window_center").is_none(), "colour has no window");
@@ -172,10 +144,7 @@ pub(crate) async fn a_frame_of_jpeg_xl_is_seen(rig: Rig) {
         bits_stored: 8,
         representation: PixelRepresentation::Unsigned,
     };
-    let frame = DecodedFrame {
-        pixels: pixels.to_vec(),
-        photometric: "RGB".to_owned(),
-    };
+    let frame = DecodedFrame { pixels: pixels.to_vec(), photometric: "RGB".to_owned() };
     let expected = render(&frame, &shape, &Rendering::default()).unwrap();
     assert_eq!(expected.samples(), pixels);
     let (file, _) = picture(&rig, &place, json!({})).await;
@@ -187,10 +156,7 @@ pub(crate) async fn a_large_picture_is_made_smaller(rig: Rig) {
     let (file, told) = picture(&rig, &place, json!({ "max_size": 50, "format": "jpeg" })).await;
     assert_eq!(file[..3], JPEG);
     assert_eq!((&told["rows"], &told["columns"]), (&json!(50), &json!(40)));
-    assert_eq!(
-        (&told["original_rows"], &told["original_columns"]),
-        (&json!(150), &json!(120))
-    );
+    assert_eq!((&told["original_rows"], &told["original_columns"]), (&json!(150), &json!(120)));
     let (file, told) = picture(&rig, &place, json!({})).await;
     assert_eq!(file[..8], PNG);
     assert_eq!(told["rows"], 150, "never larger than the frame");
@@ -201,31 +167,17 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
     let id = "0".repeat(32);
     for (more, words) in [
         (json!({ "sop_instance_uid": null }), "name the frame"),
-        (
-            json!({ "image_frame_information": { "imageFrameId": id } }),
-            "one way",
-        ),
-        (
-            json!({ "format": "stored", "max_size": 99 }),
-            "format png or jpeg",
-        ),
+        (json!({ "image_frame_information": { "imageFrameId": id } }), "one way"),
+        (json!({ "format": "stored", "max_size": 99 }), "format png or jpeg"),
         (json!({ "format": "bmp" }), "format"),
         (json!({ "max_size": 15 }), "16 to 4096"),
         (json!({ "max_size": 4097 }), "16 to 4096"),
         (json!({ "window_center": 5 }), "go together"),
-        (
-            json!({ "window_center": 5, "window_width": 0 }),
-            "at least 1",
-        ),
-        (
-            json!({ "window_center": 5, "window_width": 10, "auto_window": true }),
-            "not both",
-        ),
+        (json!({ "window_center": 5, "window_width": 0 }), "at least 1"),
+        (json!({ "window_center": 5, "window_width": 10, "auto_window": true }), "not both"),
     ] {
         let asked = asking(&place, &more);
-        let message = rig
-            .refusal("get_image_frame", asked, "validation_error")
-            .await;
+        let message = rig.refusal("get_image_frame", asked, "validation_error").await;
         assert!(message.contains(words), "{more}: {message}");
     }
     let unknown = asking(&place, &json!({ "sop_instance_uid": "1.2.3" }));
@@ -239,42 +191,22 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
 
 pub(crate) async fn what_cannot_be_shown_says_what_can_be_had(rig: Rig) {
     let place = stored(&rig, Phantom::report()).await;
-    let message = rig
-        .refusal(
-            "get_image_frame",
-            asking(&place, &json!({})),
-            "validation_error",
-        )
-        .await;
+    let message =
+        rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;
     assert!(message.contains("no frames"), "{message}");
 
     // MPEG-2 Main Profile @ Main Level: the frame is the whole video.
     let video = Phantom::ultrasound().encapsulated("1.2.840.10008.1.2.4.100", vec![vec![0; 64]]);
     let place = stored(&rig, video).await;
-    let message = rig
-        .refusal(
-            "get_image_frame",
-            asking(&place, &json!({})),
-            "validation_error",
-        )
-        .await;
-    assert!(
-        message.contains("video/mpeg") && message.contains("stored"),
-        "{message}"
-    );
+    let message =
+        rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;
+    assert!(message.contains("video/mpeg") && message.contains("stored"), "{message}");
 
     let nonsense =
-        Phantom::ct()
-            .size(16, 16)
-            .with(tags::WINDOW_WIDTH, VR::DS, PrimitiveValue::from("0"));
+        Phantom::ct().size(16, 16).with(tags::WINDOW_WIDTH, VR::DS, PrimitiveValue::from("0"));
     let place = stored(&rig, nonsense).await;
-    let message = rig
-        .refusal(
-            "get_image_frame",
-            asking(&place, &json!({})),
-            "validation_error",
-        )
-        .await;
+    let message =
+        rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;
     assert!(message.contains("auto_window"), "{message}");
     picture(&rig, &place, json!({ "auto_window": true })).await;
 }

@@ -29,15 +29,8 @@ pub(crate) struct Rig {
 }
 
 /// A small archive: two patients with two studies of two series of three slices.
-pub(crate) const ARCHIVE: Archive = Archive {
-    patients: 2,
-    studies: 2,
-    series: 2,
-    instances: 3,
-    size: 32,
-    seed: 7,
-    noise: 18.0,
-};
+pub(crate) const ARCHIVE: Archive =
+    Archive { patients: 2, studies: 2, series: 2, instances: 3, size: 32, seed: 7, noise: 18.0 };
 
 fn server(ledger: &Ledger, confirm: Confirm) -> Server {
     let options = ServerOptions {
@@ -55,10 +48,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let allowed = folder.path().join("objects");
         std::fs::create_dir(&allowed).unwrap();
-        let opening = Opening {
-            data_dir: folder.path().join("data"),
-            allowed: allowed.clone(),
-        };
+        let opening = Opening { data_dir: folder.path().join("data"), allowed: allowed.clone() };
         let back_end = open(opening).await;
         let objects = Objects::new(ObjectsConfig {
             allowed_paths: vec![allowed],
@@ -71,11 +61,7 @@ impl Rig {
         };
         let tools = Tools { back_end, objects };
         let ledger = Ledger::open(config, tools).unwrap();
-        Self {
-            server: server(&ledger, Confirm::Never),
-            ledger,
-            folder,
-        }
+        Self { server: server(&ledger, Confirm::Never), ledger, folder }
     }
 
     /// The same, where what is planned needs a token.
@@ -105,9 +91,7 @@ impl Rig {
             panic!("not an object");
         };
         let called = self.server.call(tool, arguments, Consent::Unavailable);
-        called
-            .await
-            .map_err(|error| Value::Object(healthimaging_tools::error_document(&error)))
+        called.await.map_err(|error| Value::Object(healthimaging_tools::error_document(&error)))
     }
 
     /// Calls a tool that has to do what is asked.

@@ -32,11 +32,7 @@ pub(crate) async fn ct_scans_of_a_patient_are_one_call(rig: Rig) {
         (json!({ "modality": "ct" }), 4, 4),
         (json!({ "modality": "MR" }), 0, 4),
         (json!({ "primary_only": true }), 4, 4),
-        (
-            json!({ "study_date_from": "19000101", "study_date_to": "19000102" }),
-            0,
-            0,
-        ),
+        (json!({ "study_date_from": "19000101", "study_date_to": "19000102" }), 0, 0),
     ] {
         let found = rig.call("search_by_patient_id", asked(extra.clone())).await;
         let sets = found["image_sets_metadata_summaries"].as_array().unwrap();
@@ -44,18 +40,8 @@ pub(crate) async fn ct_scans_of_a_patient_are_one_call(rig: Rig) {
         assert_eq!(found["image_sets_examined"], examined, "{extra}");
     }
     for (tool, key, name, count) in [
-        (
-            "search_by_study_uid",
-            "study_instance_uid",
-            "DICOMStudyInstanceUID",
-            2,
-        ),
-        (
-            "search_by_series_uid",
-            "series_instance_uid",
-            "DICOMSeriesInstanceUID",
-            1,
-        ),
+        ("search_by_study_uid", "study_instance_uid", "DICOMStudyInstanceUID", 2),
+        ("search_by_series_uid", "series_instance_uid", "DICOMSeriesInstanceUID", 1),
     ] {
         let mut asked = json!({ "datastore_id": datastore });
         asked[key] = json!(tag(&set, name));
@@ -64,20 +50,12 @@ pub(crate) async fn ct_scans_of_a_patient_are_one_call(rig: Rig) {
         assert_eq!(sets.len(), count, "{tool}");
     }
     let no_day = asked(json!({ "study_date_from": "20260231" }));
-    rig.refusal("search_by_patient_id", no_day, "validation_error")
-        .await;
+    rig.refusal("search_by_patient_id", no_day, "validation_error").await;
 }
 
 pub(crate) async fn more_than_a_hundred_are_paged_exactly(rig: Rig) {
     let datastore = rig.datastore().await;
-    let archive = Archive {
-        patients: 1,
-        studies: 3,
-        series: 40,
-        instances: 1,
-        size: 8,
-        ..ARCHIVE
-    };
+    let archive = Archive { patients: 1, studies: 3, series: 40, instances: 1, size: 8, ..ARCHIVE };
     rig.import(&datastore, archive.files()).await;
     let first = json!({ "datastore_id": datastore, "max_results": 1 });
     let one = rig.call("search_image_sets", first).await;

@@ -15,28 +15,20 @@ fn slice(number: u32) -> Phantom {
 }
 
 fn file(name: &str, phantom: Phantom) -> PhantomFile {
-    PhantomFile {
-        relative_path: name.into(),
-        bytes: phantom.build(),
-    }
+    PhantomFile { relative_path: name.into(), bytes: phantom.build() }
 }
 
 async fn image_sets(rig: &Rig, datastore: &str) -> Vec<Value> {
     let asked = json!({ "datastore_id": datastore, "max_results": 100 });
     let found = rig.call("search_image_sets", asked).await;
-    found["image_sets_metadata_summaries"]
-        .as_array()
-        .unwrap()
-        .clone()
+    found["image_sets_metadata_summaries"].as_array().unwrap().clone()
 }
 
 async fn instances(rig: &Rig, datastore: &str, set: &Value) -> Vec<String> {
     let asked = json!({ "datastore_id": datastore, "image_set_id": set });
     let found = rig.call("get_image_set_metadata", asked).await;
     let series = found["metadata"]["Study"]["Series"].as_object().unwrap();
-    let instances = series
-        .values()
-        .map(|one| one["Instances"].as_object().unwrap());
+    let instances = series.values().map(|one| one["Instances"].as_object().unwrap());
     instances.flat_map(|all| all.keys().cloned()).collect()
 }
 
@@ -75,13 +67,10 @@ pub(crate) async fn what_may_not_be_read_is_not_stored(rig: Rig) {
     assert!(told.contains("--allow-path"), "{told}");
     rig.refusal(store, asked("scans"), "validation_error").await;
     let missing = rig.allowed().join("missing");
-    rig.refusal(store, asked(missing.to_str().unwrap()), "not_found")
-        .await;
+    rig.refusal(store, asked(missing.to_str().unwrap()), "not_found").await;
     let empty = rig.allowed().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let told = rig
-        .refusal(store, asked(empty.to_str().unwrap()), "validation_error")
-        .await;
+    let told = rig.refusal(store, asked(empty.to_str().unwrap()), "validation_error").await;
     assert!(told.contains("nothing to store"), "{told}");
     let none = json!({ "datastore_id": datastore, "paths": [] });
     rig.refusal(store, none, "validation_error").await;
@@ -95,8 +84,7 @@ pub(crate) async fn what_may_not_be_read_is_not_stored(rig: Rig) {
 
 pub(crate) async fn an_image_set_is_copied_into_another_data_store(rig: Rig) {
     let from = rig.datastore().await;
-    rig.import(&from, [file("1", slice(1)), file("2", slice(2))])
-        .await;
+    rig.import(&from, [file("1", slice(1)), file("2", slice(2))]).await;
     let to = rig.datastore().await;
     let source = image_sets(&rig, &from).await[0]["image_set_id"].clone();
     let asked = json!({
@@ -104,27 +92,16 @@ pub(crate) async fn an_image_set_is_copied_into_another_data_store(rig: Rig) {
         "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } },
     });
     let answer = rig.answer("copy_image_set", asked.clone()).await.unwrap();
-    assert!(
-        answer.text.contains("Retrieved from data store"),
-        "{}",
-        answer.text
-    );
+    assert!(answer.text.contains("Retrieved from data store"), "{}", answer.text);
     let copied = Value::Object(answer.structured);
     assert_eq!(copied["datastore_id"], to.as_str());
-    assert_eq!(
-        copied["source_image_set_properties"]["image_set_id"],
-        source
-    );
+    assert_eq!(copied["source_image_set_properties"]["image_set_id"], source);
     assert_eq!(copied["across_data_stores"]["stored"], 2);
     let destination = &copied["destination_image_set_properties"]["image_set_id"];
     assert_ne!(destination, &source);
     let held = ["2.25.1.1.1", "2.25.1.1.2"];
     assert_eq!(instances(&rig, &to, destination).await, held);
-    assert_eq!(
-        instances(&rig, &from, &source).await,
-        held,
-        "the source stays"
-    );
+    assert_eq!(instances(&rig, &from, &source).await, held, "the source stays");
 
     let mut stale = asked.clone();
     stale["copy_image_set_information"]["sourceImageSet"]["latestVersionId"] = json!("7");
@@ -133,14 +110,11 @@ pub(crate) async fn an_image_set_is_copied_into_another_data_store(rig: Rig) {
     let mut into = asked.clone();
     into["copy_image_set_information"]["destinationImageSet"] =
         json!({ "imageSetId": destination, "latestVersionId": "1" });
-    let told = rig
-        .refusal("copy_image_set", into, "validation_error")
-        .await;
+    let told = rig.refusal("copy_image_set", into, "validation_error").await;
     assert!(told.contains("destinationImageSet"), "{told}");
     let mut forced = asked;
     forced["force"] = json!(true);
-    rig.refusal("copy_image_set", forced, "validation_error")
-        .await;
+    rig.refusal("copy_image_set", forced, "validation_error").await;
 }
 
 pub(crate) async fn a_part_of_an_image_set_is_copied_into_another_data_store(rig: Rig) {
@@ -161,8 +135,6 @@ pub(crate) async fn a_part_of_an_image_set_is_copied_into_another_data_store(rig
     let copied = rig.call("copy_image_set", asked("2.25.1.1.2")).await;
     let destination = &copied["destination_image_set_properties"]["image_set_id"];
     assert_eq!(instances(&rig, &to, destination).await, ["2.25.1.1.2"]);
-    let told = rig
-        .refusal("copy_image_set", asked("2.25.9"), "validation_error")
-        .await;
+    let told = rig.refusal("copy_image_set", asked("2.25.9"), "validation_error").await;
     assert!(told.contains("does not hold"), "{told}");
 }

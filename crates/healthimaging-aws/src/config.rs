@@ -181,9 +181,7 @@ fn configured_endpoint(sdk: &SdkConfig) -> Option<String> {
         .profile("endpoint_url")
         .build()
         .ok()?;
-    let own = sdk
-        .service_config()
-        .and_then(|found| found.load_config(key));
+    let own = sdk.service_config().and_then(|found| found.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
 }
 

@@ -25,10 +25,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(chain: Option<SharedCredentialsProvider>) -> Self {
-        Self {
-            chain,
-            kept: Mutex::default(),
-        }
+        Self { chain, kept: Mutex::default() }
     }
 
     /// Credentials that are valid now.
@@ -41,19 +38,14 @@ impl Keys {
             .chain
             .as_ref()
             .ok_or_else(|| Error::new(ErrorKind::Credentials, error::NO_CREDENTIALS))?;
-        let found = chain
-            .provide_credentials()
-            .await
-            .map_err(error::of_credentials)?;
+        let found = chain.provide_credentials().await.map_err(error::of_credentials)?;
         *kept = Some(found.clone());
         Ok(found)
     }
 }
 
 fn is_fresh(credentials: &Credentials) -> bool {
-    credentials
-        .expiry()
-        .is_none_or(|end| SystemTime::now() + EARLY < end)
+    credentials.expiry().is_none_or(|end| SystemTime::now() + EARLY < end)
 }
 
 impl fmt::Debug for Keys {
@@ -77,10 +69,7 @@ impl S3CredentialSource for Keys {
 /// Credentials of the standard chain for S3 alone; nothing is read before they are asked for.
 #[must_use]
 pub fn credentials(config: AwsConfig) -> Arc<dyn S3CredentialSource> {
-    Arc::new(Later {
-        config,
-        keys: OnceCell::new(),
-    })
+    Arc::new(Later { config, keys: OnceCell::new() })
 }
 
 /// The chain, once it is needed.

@@ -62,10 +62,7 @@ where
         "{message}; it is not known whether the change was made, so look at the image set before \
          trying again"
     );
-    let (code, request_id) = (
-        told.code().map(str::to_owned),
-        told.request_id().map(str::to_owned),
-    );
+    let (code, request_id) = (told.code().map(str::to_owned), told.request_id().map(str::to_owned));
     let mut open = Error::new(ErrorKind::Service, message).with_source(told);
     if let Some(code) = code {
         open = open.with_code(code);
@@ -142,10 +139,7 @@ fn is_expired(error: &CredentialsError) -> bool {
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// An error that the service told, by its code, or by the status where there is none.

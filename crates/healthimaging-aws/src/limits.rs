@@ -7,10 +7,7 @@ pub(crate) const LIMITS: Limits = Limits {
     page_size: 50,
     rate,
     // Told for each call of WADO-RS; nothing is known of QIDO-RS and STOW-RS.
-    web_rate: Some(Rate {
-        per_second: 50.0,
-        burst: 100,
-    }),
+    web_rate: Some(Rate { per_second: 50.0, burst: 100 }),
 };
 
 // One signature for every back end: those without a limit answer `None`.

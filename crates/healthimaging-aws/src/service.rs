@@ -282,9 +282,8 @@ impl HealthImaging for Aws {
 
     async fn tag_resource(&self, request: TagResourceRequest) -> Result<TagResourceResponse> {
         let call = self.client.tag_resource();
-        let call = call
-            .resource_arn(request.resource_arn)
-            .set_tags(Some(datastores::tags(request.tags)));
+        let call =
+            call.resource_arn(request.resource_arn).set_tags(Some(datastores::tags(request.tags)));
         call.send().await.map_err(of_sdk)?;
         Ok(TagResourceResponse {})
     }
@@ -292,9 +291,7 @@ impl HealthImaging for Aws {
     async fn untag_resource(&self, request: UntagResourceRequest) -> Result<UntagResourceResponse> {
         let keys = request.tag_keys.into_iter().map(Into::into).collect();
         let call = self.client.untag_resource();
-        let call = call
-            .resource_arn(request.resource_arn)
-            .set_tag_keys(Some(keys));
+        let call = call.resource_arn(request.resource_arn).set_tag_keys(Some(keys));
         call.send().await.map_err(of_sdk)?;
         Ok(UntagResourceResponse {})
     }

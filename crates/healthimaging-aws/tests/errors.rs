@@ -37,10 +37,7 @@ fn refusal(status: u16, code: &str, message: &str) -> String {
 
 async fn by_sdk(aws: &Aws) -> Error {
     let asked = aws.list_datastores(ListDatastoresRequest::default());
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .unwrap()
-        .unwrap_err()
+    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap_err()
 }
 
 async fn by_dicomweb(aws: &Aws) -> Error {
@@ -54,10 +51,7 @@ async fn by_dicomweb(aws: &Aws) -> Error {
         offset: 0,
         host: String::new(),
     };
-    tokio::time::timeout(PATIENCE, aws.search(request))
-        .await
-        .unwrap()
-        .unwrap_err()
+    tokio::time::timeout(PATIENCE, aws.search(request)).await.unwrap().unwrap_err()
 }
 
 #[tokio::test]
@@ -120,27 +114,9 @@ async fn what_the_service_refuses_has_a_kind_the_request_id_and_what_to_do() {
             ErrorKind::QuotaExceeded,
             "too many",
         ),
-        (
-            404,
-            "ResourceNotFoundException",
-            "no such data store",
-            ErrorKind::NotFound,
-            "no such",
-        ),
-        (
-            409,
-            "ConflictException",
-            "the image set is locked",
-            ErrorKind::Conflict,
-            "locked",
-        ),
-        (
-            429,
-            "ThrottlingException",
-            "Rate exceeded",
-            ErrorKind::Throttled,
-            "Rate exceeded",
-        ),
+        (404, "ResourceNotFoundException", "no such data store", ErrorKind::NotFound, "no such"),
+        (409, "ConflictException", "the image set is locked", ErrorKind::Conflict, "locked"),
+        (429, "ThrottlingException", "Rate exceeded", ErrorKind::Throttled, "Rate exceeded"),
     ];
     for (status, code, message, kind, says) in cases {
         let aws = open(answering(refusal(status, code, message)).await).await;

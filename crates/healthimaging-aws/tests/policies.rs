@@ -59,10 +59,8 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn the_full_policy_allows_what_is_called_and_nothing_else() {
-    let all: BTreeSet<String> = Operation::ALL
-        .iter()
-        .map(|operation| operation.name().to_owned())
-        .collect();
+    let all: BTreeSet<String> =
+        Operation::ALL.iter().map(|operation| operation.name().to_owned()).collect();
     assert_eq!(called(), all, "the contract's operations");
     assert_eq!(allowed("full.json", "medical-imaging"), called());
     // The role of an import is handed on.
@@ -71,11 +69,8 @@ fn the_full_policy_allows_what_is_called_and_nothing_else() {
 
 #[test]
 fn the_read_only_policy_allows_what_reads() {
-    let reads = |name: &&String| {
-        ["Get", "List", "Search"]
-            .iter()
-            .any(|verb| name.starts_with(verb))
-    };
+    let reads =
+        |name: &&String| ["Get", "List", "Search"].iter().any(|verb| name.starts_with(verb));
     let called = called();
     let wanted: BTreeSet<String> = called.iter().filter(reads).cloned().collect();
     assert_eq!(allowed("read-only.json", "medical-imaging"), wanted);
@@ -86,19 +81,10 @@ const DICOMWEB: [(&str, &str); 13] = [
     ("StoreDICOM", "POST /studies"),
     ("StoreDICOMStudy", "POST /studies/1"),
     ("GetDICOMInstance", "GET /studies/1/series/2/instances/3"),
-    (
-        "GetDICOMInstanceMetadata",
-        "GET /studies/1/series/2/instances/3/metadata",
-    ),
+    ("GetDICOMInstanceMetadata", "GET /studies/1/series/2/instances/3/metadata"),
     ("GetDICOMSeriesMetadata", "GET /studies/1/series/2/metadata"),
-    (
-        "GetDICOMInstanceFrames",
-        "GET /studies/1/series/2/instances/3/frames/1",
-    ),
-    (
-        "GetDICOMBulkdata",
-        "GET /studies/1/series/2/instances/3/bulkdata/b",
-    ),
+    ("GetDICOMInstanceFrames", "GET /studies/1/series/2/instances/3/frames/1"),
+    ("GetDICOMBulkdata", "GET /studies/1/series/2/instances/3/bulkdata/b"),
     ("SearchDICOMStudies", "GET /studies"),
     ("SearchDICOMSeries", "GET /studies/1/series"),
     ("SearchDICOMInstances", "GET /studies/1/series/2/instances"),

@@ -22,16 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut apart = HashMap::new();
     for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}"))?;
-        apart.insert(
-            blob_id.clone(),
-            file.read_apart(element.offset, element.length)?,
-        );
+        apart.insert(blob_id.clone(), file.read_apart(element.offset, element.length)?);
         let (length, vr) = (element.length, element.vr);
-        let value = ApartValue {
-            blob_id,
-            length,
-            vr,
-        };
+        let value = ApartValue { blob_id, length, vr };
         split.instance.details.apart.insert(element.path, value);
     }
     if let Some(pixels) = file.pixels() {
@@ -40,10 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (series_uid, sop_uid) = (split.series_uid.clone(), split.sop_uid.clone());
     let mut document = Document::default();
     document.add(split);
-    let json = document.to_json(
-        &DatastoreId::try_from("0".repeat(32))?,
-        &ImageSetId::try_from("0".repeat(32))?,
-    )?;
+    let json = document
+        .to_json(&DatastoreId::try_from("0".repeat(32))?, &ImageSetId::try_from("0".repeat(32))?)?;
     let bulk = |value: &ApartValue| format!("bulkdata/{}", value.blob_id);
     let model = InstanceJson::of(&document, &series_uid, &sop_uid, &bulk)?;
     let mut printed = std::io::stdout().lock();
@@ -63,10 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         overrides: PixelOverrides::default(),
     };
     let pixels = match file.pixels() {
-        Some(_) => PixelSource::Blob {
-            length,
-            value: Box::new(blob.as_slice()),
-        },
+        Some(_) => PixelSource::Blob { length, value: Box::new(blob.as_slice()) },
         None => PixelSource::None,
     };
     let mut fetch = |id: &ImageFrameId| Ok(apart.get(id).cloned().unwrap_or_default());

@@ -77,9 +77,7 @@ impl CharacterSets {
             "" => return Some(Self::default()),
             "GB18030" => return Some(Self::Whole(GB18030)),
             "GBK" => return Some(Self::Whole(GBK)),
-            other => other
-                .strip_prefix("ISO2022IR")
-                .or_else(|| other.strip_prefix("ISOIR"))?,
+            other => other.strip_prefix("ISO2022IR").or_else(|| other.strip_prefix("ISOIR"))?,
         };
         Some(Self::Extended(match number {
             "192" => return Some(Self::Whole(UTF_8)),
@@ -111,11 +109,7 @@ impl CharacterSets {
         if bytes.is_ascii() && !bytes.contains(&ESCAPE) {
             return faithful(String::from_utf8_lossy(bytes));
         }
-        let set = if is_extensible(vr) {
-            *self
-        } else {
-            Self::default()
-        };
+        let set = if is_extensible(vr) { *self } else { Self::default() };
         match set {
             Self::Whole(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(bytes)
@@ -128,17 +122,11 @@ impl CharacterSets {
 
 /// Text VRs to which Specific Character Set applies (PS3.5 §6.1.2.2).
 fn is_extensible(vr: VR) -> bool {
-    matches!(
-        vr,
-        VR::SH | VR::LO | VR::ST | VR::LT | VR::UC | VR::UT | VR::PN
-    )
+    matches!(vr, VR::SH | VR::LO | VR::ST | VR::LT | VR::UC | VR::UT | VR::PN)
 }
 
 fn faithful(text: Cow<'_, str>) -> Decoded {
-    Decoded {
-        text: text.into_owned(),
-        faithful: true,
-    }
+    Decoded { text: text.into_owned(), faithful: true }
 }
 
 fn guess(bytes: &[u8]) -> Decoded {
@@ -146,10 +134,7 @@ fn guess(bytes: &[u8]) -> Decoded {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
     };
-    Decoded {
-        text,
-        faithful: false,
-    }
+    Decoded { text, faithful: false }
 }
 
 const ESCAPE: u8 = 0x1B;
@@ -181,10 +166,7 @@ impl Extended {
         while let Some(taken) = self.take(bytes) {
             bytes = bytes.get(taken..).unwrap_or_default();
         }
-        Decoded {
-            text: self.text,
-            faithful: self.faithful,
-        }
+        Decoded { text: self.text, faithful: self.faithful }
     }
 
     /// Decodes what comes first; how many bytes that took, or `None` at the end.

@@ -73,12 +73,7 @@ impl DataSet {
         match self.value(tag)? {
             Value::Unsigned(numbers) => numbers.first().and_then(|&number| number.try_into().ok()),
             Value::Signed(numbers) => numbers.first().copied(),
-            Value::Text(text) => text
-                .split('\\')
-                .next()?
-                .trim_matches([' ', '\0'])
-                .parse()
-                .ok(),
+            Value::Text(text) => text.split('\\').next()?.trim_matches([' ', '\0']).parse().ok(),
             _ => None,
         }
     }

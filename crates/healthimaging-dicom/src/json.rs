@@ -46,9 +46,7 @@ impl<'a> InstanceJson<'a> {
         let instance = document.instance(series_uid, sop_uid);
         let data_set = document.data_set(series_uid, sop_uid);
         let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
-            return Err(Error::not_found(
-                "the image set does not hold this instance",
-            ));
+            return Err(Error::not_found("the image set does not hold this instance"));
         };
         let elements = &mut data_set.elements;
         elements.retain(|tag, _| tag.group() > 0x0002);
@@ -74,11 +72,7 @@ impl fmt::Debug for InstanceJson<'_> {
 
 impl Serialize for InstanceJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let data_set = DataSetJson {
-            data_set: &self.data_set,
-            of: self.of,
-            path: &Path::Root,
-        };
+        let data_set = DataSetJson { data_set: &self.data_set, of: self.of, path: &Path::Root };
         data_set.serialize(serializer)
     }
 }
@@ -98,10 +92,7 @@ struct TextAttribute<'a> {
 impl Serialize for TextAttribute<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut shown = begun(serializer, self.vr)?;
-        let value = TextValues {
-            vr: self.vr,
-            text: self.text,
-        };
+        let value = TextValues { vr: self.vr, text: self.text };
         if !value.is_empty() {
             shown.serialize_entry("Value", &value)?;
         }
@@ -145,18 +136,12 @@ impl Serialize for DataSetJson<'_> {
             if *tag == tags::SPECIFIC_CHARACTER_SET {
                 // JSON is UTF-8, whatever the file or the item was in.
                 let is_empty = element.value == Value::Empty;
-                let shown = TextAttribute {
-                    vr: VR::CS,
-                    text: if is_empty { "" } else { "ISO_IR 192" },
-                };
+                let shown =
+                    TextAttribute { vr: VR::CS, text: if is_empty { "" } else { "ISO_IR 192" } };
                 attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
                 continue;
             }
-            let shown = ElementJson {
-                element,
-                of: self.of,
-                path: &Path::Into(self.path, *tag),
-            };
+            let shown = ElementJson { element, of: self.of, path: &Path::Into(self.path, *tag) };
             attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
         }
         attributes.end()

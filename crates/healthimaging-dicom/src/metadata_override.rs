@@ -76,9 +76,9 @@ fn without_pixels(object: &Json) -> Result<DataSet> {
             || (tag.group() == 0x0028 && (0x0002..=0x0103).contains(&tag.element()))
     };
     match values.elements.keys().find(describes_pixels) {
-        Some(tag) => Err(refused(&format!(
-            "may not change {tag}, which describes the pixels or the file"
-        ))),
+        Some(tag) => {
+            Err(refused(&format!("may not change {tag}, which describes the pixels or the file")))
+        }
         None => Ok(values),
     }
 }
@@ -101,9 +101,7 @@ fn data_set(object: &Json) -> Result<DataSet> {
         }
         let element = attribute.and_then(|attribute| element(attribute).transpose());
         let element = element.unwrap_or_else(|| {
-            Err(refused(&format!(
-                "has no VR of {tag}, or a value that does not fit it"
-            )))
+            Err(refused(&format!("has no VR of {tag}, or a value that does not fit it")))
         })?;
         read.elements.insert(tag, element);
     }
@@ -150,16 +148,13 @@ fn person_name(value: &Json) -> Option<Json> {
         value => value.as_object()?,
     };
     let named = ["Alphabetic", "Ideographic", "Phonetic"];
-    let known = groups
-        .iter()
-        .all(|(name, group)| named.contains(&name.as_str()) && group.is_string());
+    let known =
+        groups.iter().all(|(name, group)| named.contains(&name.as_str()) && group.is_string());
     let of = |name: &str| groups.get(name).and_then(Json::as_str).unwrap_or_default();
     let joined = named.map(of).join("=");
     known.then(|| Json::from(joined.trim_end_matches('=')))
 }
 
 fn refused(what: &str) -> Error {
-    Error::validation(format!(
-        "a metadata file of the import configuration {what}"
-    ))
+    Error::validation(format!("a metadata file of the import configuration {what}"))
 }

@@ -32,10 +32,7 @@ impl<S: ?Sized + Send + Sync + 'static> Operation<S> {
         F: Fn(Arc<S>, Call) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Response>> + Send,
     {
-        Handler {
-            back_end: Arc::clone(&self.0),
-            operation,
-        }
+        Handler { back_end: Arc::clone(&self.0), operation }
     }
 }
 
@@ -47,10 +44,7 @@ pub(crate) struct Handler<S: ?Sized, F> {
 
 impl<S: ?Sized, F: Clone> Clone for Handler<S, F> {
     fn clone(&self) -> Self {
-        Self {
-            back_end: Arc::clone(&self.back_end),
-            operation: self.operation.clone(),
-        }
+        Self { back_end: Arc::clone(&self.back_end), operation: self.operation.clone() }
     }
 }
 
@@ -116,20 +110,12 @@ pub(crate) struct Call {
 impl Call {
     async fn of(mut request: Request) -> Result<Self> {
         let path = Path::from(request.extract_parts::<RawPathParams>().await);
-        let query = request
-            .extract_parts::<Query<Vec<(String, String)>>>()
-            .await;
+        let query = request.extract_parts::<Query<Vec<(String, String)>>>().await;
         let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
         let here = Here::remembered(&request);
         let (head, body) = request.into_parts();
         let body = collected(body, BODY_LIMIT).await?;
-        Ok(Self {
-            headers: head.headers,
-            here,
-            path,
-            query,
-            body,
-        })
+        Ok(Self { headers: head.headers, here, path, query, body })
     }
 
     /// A part of the path.
@@ -152,9 +138,7 @@ impl Call {
 
     /// The parameters of the query, in their order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Every value of a parameter of the query.
@@ -193,11 +177,7 @@ impl Call {
     /// The body as JSON. An empty one stands for `{}`, as does one of another content type: some
     /// clients send none, and what is no JSON shows when it is read.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T> {
-        let text: &[u8] = if self.body.is_empty() {
-            b"{}"
-        } else {
-            &self.body
-        };
+        let text: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         // serde takes an array for an object with members in that order.
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(Error::validation("the body must be a JSON object"));
@@ -208,10 +188,7 @@ impl Call {
                 place if place == "." => String::new(),
                 place => format!(" at {place}"),
             };
-            Error::validation(format!(
-                "the body is not as it must be{place}: {}",
-                error.inner()
-            ))
+            Error::validation(format!("the body is not as it must be{place}: {}", error.inner()))
         })
     }
 }

@@ -45,11 +45,7 @@ impl From<Error> for Failure {
         }
         // An exception that is known by its own name keeps it, such as InvalidSignatureException.
         let named = error.code().filter(|code| code.ends_with("Exception"));
-        Self {
-            status,
-            code: named.unwrap_or(code).to_owned(),
-            message: error.message().to_owned(),
-        }
+        Self { status, code: named.unwrap_or(code).to_owned(), message: error.message().to_owned() }
     }
 }
 
@@ -66,10 +62,7 @@ const fn shown_as(kind: ErrorKind) -> (StatusCode, &'static str) {
         }
         ErrorKind::Conflict => (StatusCode::CONFLICT, "ConflictException"),
         ErrorKind::Throttled => (StatusCode::TOO_MANY_REQUESTS, "ThrottlingException"),
-        ErrorKind::QuotaExceeded => (
-            StatusCode::PAYMENT_REQUIRED,
-            "ServiceQuotaExceededException",
-        ),
+        ErrorKind::QuotaExceeded => (StatusCode::PAYMENT_REQUIRED, "ServiceQuotaExceededException"),
         ErrorKind::Service | ErrorKind::Internal => {
             (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException")
         }

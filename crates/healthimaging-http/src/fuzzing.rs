@@ -11,10 +11,7 @@ use crate::access::{Access, AccessKeys};
 /// The parts of a multipart body.
 pub async fn parts(body: Body, boundary: &str) -> Result<Vec<Vec<u8>>> {
     let parts = crate::dicomweb::parts(body.into_data_stream(), boundary);
-    parts
-        .and_then(async |part| Ok(part.collect(u64::MAX).await?.to_vec()))
-        .try_collect()
-        .await
+    parts.and_then(async |part| Ok(part.collect(u64::MAX).await?.to_vec())).try_collect().await
 }
 
 /// The chunks of an `aws-chunked` body that is not signed; `None` for one that is malformed.
@@ -23,34 +20,13 @@ pub async fn unsigned_chunks(body: Body) -> Option<Vec<u8>> {
     let (mut head, body) = request.into_parts();
     let unsigned = http::HeaderValue::from_static("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     head.headers.insert("x-amz-content-sha256", unsigned);
-    let admitted = Access::default()
-        .admit(Request::from_parts(head, body))
-        .ok()?;
-    Some(
-        admitted
-            .into_body()
-            .collect()
-            .await
-            .ok()?
-            .to_bytes()
-            .to_vec(),
-    )
+    let admitted = Access::default().admit(Request::from_parts(head, body)).ok()?;
+    Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }
 
 /// Lets a request in that is signed with this key, `ID:SECRET`, and reads its body.
 pub async fn admit(request: Request<Body>, key: &str) -> Option<Vec<u8>> {
-    let access = Access {
-        keys: Some(AccessKeys::new([key]).ok()?.into()),
-        token: None,
-    };
+    let access = Access { keys: Some(AccessKeys::new([key]).ok()?.into()), token: None };
     let admitted = access.admit(request).ok()?;
-    Some(
-        admitted
-            .into_body()
-            .collect()
-            .await
-            .ok()?
-            .to_bytes()
-            .to_vec(),
-    )
+    Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }

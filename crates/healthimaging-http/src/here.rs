@@ -21,12 +21,7 @@ impl Here {
 
     /// By the `Host` of a request and the `X-Forwarded-Proto` of a proxy before this server.
     pub(crate) fn of(request: &Request<Body>) -> Self {
-        let text = |name: &str| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
+        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let Some(host) = text(header::HOST.as_str()).and_then(|host| host.rsplit('@').next())
         else {
             return Self::default();

@@ -41,11 +41,7 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            until: Box::pin(tokio::time::sleep(PATIENCE)),
-            is_waiting: false,
-        }
+        Self { stream, until: Box::pin(tokio::time::sleep(PATIENCE)), is_waiting: false }
     }
 
     /// Passes on what a write came to; one that waits is given until the time is over.

@@ -116,33 +116,26 @@ impl Site {
     fn router(self) -> Router {
         let mounted = match &self.access {
             access if access.is_open() => self.mounted,
-            access => self
-                .mounted
-                .layer(middleware::from_fn_with_state(access.token.clone(), admit)),
+            access => {
+                self.mounted.layer(middleware::from_fn_with_state(access.token.clone(), admit))
+            }
         };
         // The limit is set by one layer and put around the body by the other.
-        let limited = mounted
-            .layer(middleware::from_fn(limit_body))
-            .layer(DefaultBodyLimit::max(BODY_LIMIT));
-        let site = Router::new()
-            .route("/healthz", get(health).with_state(self.probe))
-            .merge(limited);
+        let limited =
+            mounted.layer(middleware::from_fn(limit_body)).layer(DefaultBodyLimit::max(BODY_LIMIT));
+        let site =
+            Router::new().route("/healthz", get(health).with_state(self.probe)).merge(limited);
         let Some((service, dicomweb)) = self.back_end else {
             return site;
         };
-        let visitors = Visitors {
-            is_open: self.access.is_open(),
-            hosts: self.hosts.into(),
-        };
+        let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
         site.merge(store::routes(service, dicomweb, self.access, visitors))
     }
 }
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site")
-            .field("access", &self.access)
-            .finish_non_exhaustive()
+        f.debug_struct("Site").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -153,12 +146,7 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
     }
     let body = json!({ "error": true, "type": "auth_error",
         "message": "send the server's token as `Authorization: Bearer TOKEN`" });
-    (
-        StatusCode::UNAUTHORIZED,
-        [(header::WWW_AUTHENTICATE, "Bearer")],
-        Json(body),
-    )
-        .into_response()
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
 }
 
 async fn limit_body(request: Request, next: Next) -> Response {
@@ -175,10 +163,7 @@ async fn health(State(probe): State<Probe>) -> Response {
         Ok(()) => Json(json!({ "status": "ok" })).into_response(),
         Err(error) => {
             tracing::error!(kind = ?error.kind(), "the back end does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Json(json!({ "status": "unavailable" })),
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable" })))
                 .into_response()
         }
     }
@@ -209,11 +194,7 @@ mod tests {
         let response = site.router().call(request).await.unwrap();
         let (head, body) = response.into_parts();
         let text = to_bytes(body, 1 << 16).await.unwrap();
-        (
-            head.status,
-            head.headers,
-            String::from_utf8(text.to_vec()).unwrap(),
-        )
+        (head.status, head.headers, String::from_utf8(text.to_vec()).unwrap())
     }
 
     fn posted(authorization: Option<&str>, body: Body) -> Request {
@@ -229,10 +210,7 @@ mod tests {
         let asked = || http::Request::get("/healthz").body(Body::empty()).unwrap();
         let token = Token::new(SECRET).unwrap();
         let (status, _, body) = ask(site(|| Ok(())).require(token), asked()).await;
-        assert_eq!(
-            (status, body.as_str()),
-            (StatusCode::OK, r#"{"status":"ok"}"#)
-        );
+        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"ok"}"#));
         let (status, ..) = ask(site(|| Err(Error::conflict("no"))), asked()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
@@ -240,12 +218,7 @@ mod tests {
     #[tokio::test]
     async fn a_required_token_is_asked_for() {
         let guarded = || site(|| Ok(())).require(Token::new(SECRET).unwrap());
-        for wrong in [
-            None,
-            Some("Bearer wrong"),
-            Some("Basic 0123456789abcdef"),
-            Some(SECRET),
-        ] {
+        for wrong in [None, Some("Bearer wrong"), Some("Basic 0123456789abcdef"), Some(SECRET)] {
             let (status, headers, _) = ask(guarded(), posted(wrong, Body::from("abc"))).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong:?}");
             assert_eq!(headers[header::WWW_AUTHENTICATE], "Bearer");
@@ -271,9 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_paths_are_not_found() {
-        let request = http::Request::get("/mcp/other")
-            .body(Body::empty())
-            .unwrap();
+        let request = http::Request::get("/mcp/other").body(Body::empty()).unwrap();
         assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::NOT_FOUND);
     }
 
@@ -288,12 +259,7 @@ mod tests {
 
     #[test]
     fn tokens_are_long_visible_and_hidden() {
-        for bad in [
-            "",
-            "0123456789abcde",
-            "0123456789 abcdef",
-            "0123456789abcdeé",
-        ] {
+        for bad in ["", "0123456789abcde", "0123456789 abcdef", "0123456789abcdeé"] {
             assert!(Token::new(bad).is_err(), "{bad}");
         }
         assert!(!format!("{:?}", Token::new(SECRET).unwrap()).contains(SECRET));

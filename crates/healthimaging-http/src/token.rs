@@ -26,9 +26,7 @@ impl Token {
                 "the HTTP token must have at least {SHORTEST} characters, all visible ASCII"
             )));
         }
-        Ok(Self {
-            digest: digest(text),
-        })
+        Ok(Self { digest: digest(text) })
     }
 
     /// Whether the request headers carry this token.

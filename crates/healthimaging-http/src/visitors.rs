@@ -62,10 +62,7 @@ impl Visitors {
                 rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             })
             || (host.contains("medical-imaging") && host.ends_with(".amazonaws.com"))
-            || self
-                .hosts
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(&host))
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(&host))
     }
 
     /// Whether a page comes from this machine, or from a host that was named.
@@ -78,10 +75,7 @@ impl Visitors {
         host == "localhost"
             || host.ends_with(".localhost")
             || address.is_ok_and(|address| address.is_loopback())
-            || self
-                .hosts
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(host))
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// Puts what browsers want to hear on a response to a request with these headers.
@@ -112,10 +106,7 @@ pub(crate) fn preflight(asked: &HeaderMap) -> (StatusCode, [(HeaderName, HeaderV
         [
             (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(ANY)),
-            (
-                header::ACCESS_CONTROL_MAX_AGE,
-                HeaderValue::from_static("86400"),
-            ),
+            (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
         ],
     )
 }
@@ -134,17 +125,12 @@ mod tests {
     use super::*;
 
     fn admits(host: &str, origin: Option<&str>) -> bool {
-        let visitors = Visitors {
-            is_open: true,
-            hosts: ["viewer.example.org".to_owned()].into(),
-        };
+        let visitors = Visitors { is_open: true, hosts: ["viewer.example.org".to_owned()].into() };
         let mut request = Request::get("/").header(header::HOST, host);
         if let Some(origin) = origin {
             request = request.header(header::ORIGIN, origin);
         }
-        visitors
-            .admit(&request.body(Body::empty()).unwrap())
-            .is_ok()
+        visitors.admit(&request.body(Body::empty()).unwrap()).is_ok()
     }
 
     #[test]
@@ -164,29 +150,17 @@ mod tests {
         ] {
             assert!(admits(host, None), "{host}");
         }
-        for host in [
-            "evil.example:8730",
-            "127.0.0.1.evil.example",
-            "local.evil.example",
-        ] {
+        for host in ["evil.example:8730", "127.0.0.1.evil.example", "local.evil.example"] {
             assert!(!admits(host, None), "{host}");
         }
     }
 
     #[test]
     fn an_open_site_lets_in_pages_of_this_machine_and_named_ones() {
-        for origin in [
-            "http://localhost:3000",
-            "http://127.0.0.1",
-            "https://viewer.example.org",
-        ] {
+        for origin in ["http://localhost:3000", "http://127.0.0.1", "https://viewer.example.org"] {
             assert!(admits("localhost", Some(origin)), "{origin}");
         }
-        for origin in [
-            "null",
-            "https://evil.example",
-            "http://localhost.evil.example",
-        ] {
+        for origin in ["null", "https://evil.example", "http://localhost.evil.example"] {
             assert!(!admits("localhost", Some(origin)), "{origin}");
         }
     }

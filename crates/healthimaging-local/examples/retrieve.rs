@@ -30,13 +30,9 @@ async fn main() -> Outcome<()> {
     std::fs::create_dir_all(&out)?;
     let data = tempfile::tempdir()?;
     let store = LocalStore::open(LocalConfig::new(data.path())).await?;
-    let made = store
-        .create_datastore(CreateDatastoreRequest::default())
-        .await?;
+    let made = store.create_datastore(CreateDatastoreRequest::default()).await?;
     until_active(&store, &made.datastore_id).await?;
-    let summary = store
-        .import_paths(&made.datastore_id, &[folder], |_| {})
-        .await?;
+    let summary = store.import_paths(&made.datastore_id, &[folder], |_| {}).await?;
     eprintln_summary(&summary);
     let mut number = 0;
     for set in image_sets(&store, &made.datastore_id).await? {
@@ -84,9 +80,7 @@ fn is_not_acceptable(error: &(dyn Error + 'static)) -> bool {
 /// A new data store is `CREATING` for a moment.
 async fn until_active(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
     loop {
-        let request = GetDatastoreRequest {
-            datastore_id: datastore.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: datastore.clone() };
         let found = store.get_datastore(request).await?.datastore_properties;
         if found.datastore_status == DatastoreStatus::Active {
             return Ok(());
@@ -105,15 +99,9 @@ async fn image_sets(store: &LocalStore, datastore: &DatastoreId) -> Outcome<Vec<
         };
         let found = store.search_image_sets(request).await?;
         let items = found.image_sets_metadata_summaries;
-        Ok(Page {
-            items,
-            next_token: found.next_token,
-        })
+        Ok(Page { items, next_token: found.next_token })
     });
-    Ok(found
-        .map_ok(|summary| summary.image_set_id)
-        .try_collect()
-        .await?)
+    Ok(found.map_ok(|summary| summary.image_set_id).try_collect().await?)
 }
 
 /// Study, series and instance of everything in an image set.
@@ -133,21 +121,10 @@ async fn instances(
         serde_json::Deserializer::from_reader(flate2::read::GzDecoder::new(&zipped[..]));
     source.disable_recursion_limit();
     let document: Value = serde::Deserialize::deserialize(&mut source)?;
-    let study = document["Study"]["DICOM"]["StudyInstanceUID"]
-        .as_str()
-        .unwrap_or_default();
+    let study = document["Study"]["DICOM"]["StudyInstanceUID"].as_str().unwrap_or_default();
     let mut found = Vec::new();
-    for (series, content) in document["Study"]["Series"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        for sop in content["Instances"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(sop, _)| sop)
-        {
+    for (series, content) in document["Study"]["Series"].as_object().into_iter().flatten() {
+        for sop in content["Instances"].as_object().into_iter().flatten().map(|(sop, _)| sop) {
             match (study.trim().parse(), series.parse(), sop.parse()) {
                 (Ok(study), Ok(series), Ok(sop)) => found.push((study, series, sop)),
                 _ => eprintln_summary(&"an instance with a malformed UID was left out"),

@@ -86,8 +86,7 @@ impl Documents {
 
     /// Keeps a document for the next time, in place of older versions, which are hardly asked for again.
     pub(crate) fn keep(&self, name: Name, document: Arc<Document>) {
-        self.0
-            .forget(|known| known.0 == name.0 && known.1 <= name.1);
+        self.0.forget(|known| known.0 == name.0 && known.1 <= name.1);
         let size = size(&document);
         self.0.keep(name, document, size);
     }
@@ -115,8 +114,7 @@ fn size(document: &Document) -> usize {
 
 fn size_of_attributes(attributes: &Attributes) -> usize {
     let each = attributes.iter();
-    each.map(|(key, value)| EACH + key.len() + size_of_value(value))
-        .sum()
+    each.map(|(key, value)| EACH + key.len() + size_of_value(value)).sum()
 }
 
 fn size_of_value(value: &Value) -> usize {

@@ -16,15 +16,9 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Takes the lock; `None` when somebody else holds it.
     pub(crate) fn try_acquire(files: &Files, path: &Path) -> Result<Option<Self>> {
-        let file = files
-            .make_or_open_to_lock(path)
-            .map_err(StoreError::file("open", path))?;
+        let file = files.make_or_open_to_lock(path).map_err(StoreError::file("open", path))?;
         let locked = file.try_lock().map_err(StoreError::file("lock", path))?;
-        Ok(locked.then(|| Self {
-            _file: file,
-            files: files.clone(),
-            path: path.to_owned(),
-        }))
+        Ok(locked.then(|| Self { _file: file, files: files.clone(), path: path.to_owned() }))
     }
 
     /// Gives the lock up and removes its file: for locks whose name is never used again.

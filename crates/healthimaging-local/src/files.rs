@@ -66,10 +66,7 @@ impl Files {
     }
 
     fn wrap(&self, file: File) -> StoreFile {
-        StoreFile {
-            file,
-            files: self.clone(),
-        }
+        StoreFile { file, files: self.clone() }
     }
 
     /// Makes a folder and those above it, readable by their owner alone: they hold patient data.

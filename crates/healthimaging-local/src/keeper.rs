@@ -58,8 +58,5 @@ pub(crate) async fn write_accesses(shared: &SharedStore) -> Result<()> {
     if accesses.is_empty() {
         return Ok(());
     }
-    shared
-        .catalogue
-        .write(move |transaction| access::write(transaction, &accesses))
-        .await
+    shared.catalogue.write(move |transaction| access::write(transaction, &accesses)).await
 }

@@ -36,12 +36,8 @@ impl<N, T> fmt::Debug for Lately<N, T> {
 impl<N: Clone + Eq + Hash, T: Clone> Lately<N, T> {
     /// Nothing yet; later at most so many bytes.
     pub(crate) fn new(most: usize) -> Self {
-        let held = Mutex::new(Held {
-            entries: HashMap::new(),
-            order: BTreeMap::new(),
-            size: 0,
-            uses: 0,
-        });
+        let held =
+            Mutex::new(Held { entries: HashMap::new(), order: BTreeMap::new(), size: 0, uses: 0 });
         Self { held, most }
     }
 
@@ -74,11 +70,7 @@ impl<N: Clone + Eq + Hash, T: Clone> Lately<N, T> {
         let last_use = held.uses;
         held.size += size;
         held.order.insert(last_use, name.clone());
-        let entry = Entry {
-            thing,
-            size,
-            last_use,
-        };
+        let entry = Entry { thing, size, last_use };
         held.entries.insert(name, entry);
     }
 
@@ -132,10 +124,7 @@ mod tests {
         lately.keep((1, 2), 'b', 10);
         lately.keep((2, 1), 'c', 10);
         lately.forget(|name| name.0 == 1);
-        assert_eq!(
-            (lately.get(&(1, 2)), lately.get(&(2, 1))),
-            (None, Some('c'))
-        );
+        assert_eq!((lately.get(&(1, 2)), lately.get(&(2, 1))), (None, Some('c')));
         let held = lately.held();
         assert_eq!((held.size, held.order.len()), (10, 1));
     }

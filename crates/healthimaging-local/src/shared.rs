@@ -108,12 +108,7 @@ impl Shared {
 
     /// ARN of a data store.
     pub(crate) fn datastore_arn(&self, id: &DatastoreId) -> Result<ResourceArn> {
-        let LocalConfig {
-            partition,
-            region,
-            account_id,
-            ..
-        } = &self.config;
+        let LocalConfig { partition, region, account_id, .. } = &self.config;
         Ok(ResourceArn::try_from(format!(
             "arn:{partition}:medical-imaging:{region}:{account_id}:datastore/{id}"
         ))?)

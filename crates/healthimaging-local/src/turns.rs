@@ -18,10 +18,7 @@ pub(crate) struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self {
-            turns: [const { Mutex::const_new(()) }; TURNS],
-            hasher: RandomState::new(),
-        }
+        Self { turns: [const { Mutex::const_new(()) }; TURNS], hasher: RandomState::new() }
     }
 }
 

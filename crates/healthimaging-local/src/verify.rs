@@ -112,12 +112,7 @@ async fn verify(
 }
 
 fn of_catalogue(message: String) -> Damage {
-    Damage {
-        image_set_id: None,
-        version: None,
-        blob: None,
-        message,
-    }
+    Damage { image_set_id: None, version: None, blob: None, message }
 }
 
 /// The number of image sets, and what SQLite finds wrong with the catalogue.
@@ -128,9 +123,8 @@ fn check_catalogue(connection: &Connection) -> Result<(u64, Vec<String>)> {
         |row| row.get(0),
     )?;
     let mut statement = connection.prepare("PRAGMA integrity_check(10)")?;
-    let found: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let found: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let faults = found.into_iter().filter(|line| line != "ok");
     let faults = faults.map(|_| DAMAGED_CATALOGUE.to_owned());
     Ok((total.try_into().unwrap_or_default(), faults.collect()))
@@ -143,17 +137,12 @@ fn page(connection: &Connection, after: i64) -> Result<Vec<ImageSetRow>> {
         )?
         .query_map((after, PAGE), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    rows.into_iter()
-        .map(|row| image_sets::at(connection, row))
-        .collect()
+    rows.into_iter().map(|row| image_sets::at(connection, row)).collect()
 }
 
 /// Rereads one image set; nothing is wrong with one that is deleted meanwhile.
 fn check_set(shared: &Shared, set: &ImageSetRow) -> Result<VerifyReport> {
-    let mut check = Check {
-        set: &set.id,
-        report: VerifyReport::default(),
-    };
+    let mut check = Check { set: &set.id, report: VerifyReport::default() };
     match check.all(shared, set.row) {
         Ok(()) => {}
         Err(error) => {
@@ -184,9 +173,7 @@ fn versions(connection: &Connection, set: i64) -> Result<Vec<VersionRow>> {
 
 /// Whether an image set is deleted, or is being: what several looks found says nothing then.
 fn is_going(shared: &Shared, row: i64) -> Result<bool> {
-    let now = shared
-        .catalogue
-        .read_blocking(|connection| image_sets::at(connection, row));
+    let now = shared.catalogue.read_blocking(|connection| image_sets::at(connection, row));
     match now {
         Ok(now) => {
             Ok(now.workflow == ImageSetWorkflowStatus::Deleting

@@ -55,21 +55,14 @@ impl Bucket {
         let store = builder.build().map_err(|error| {
             Error::validation("the settings of S3 are wrong").with_source(error)
         })?;
-        Ok(Self {
-            store: Arc::new(store),
-            prefix: prefix.to_owned(),
-            download_dir,
-        })
+        Ok(Self { store: Arc::new(store), prefix: prefix.to_owned(), download_dir })
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();
         let mut page_token = None;
         loop {
-            let options = PaginatedListOptions {
-                page_token,
-                ..PaginatedListOptions::default()
-            };
+            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
             let prefix = (!self.prefix.is_empty()).then_some(self.prefix.as_str());
             let page = self.store.list_paginated(prefix, options).await;
             let page = page.map_err(|error| s3_error(error, "the input bucket"))?;
@@ -130,11 +123,7 @@ impl Bucket {
             ));
         }
         let prefix = self.prefix.trim_end_matches('/');
-        Ok(if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}/{name}")
-        })
+        Ok(if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") })
     }
 }
 
@@ -180,16 +169,12 @@ fn without_folder_markers(mut listed: Vec<Entry>, prefix: &str) -> Vec<Listed> {
         .map(|entry| {
             let folder = format!("{}/", entry.key);
             let after = listed.partition_point(|other| other.key <= folder);
-            let holds_some = listed
-                .get(after)
-                .is_some_and(|other| other.key.starts_with(&folder));
+            let holds_some = listed.get(after).is_some_and(|other| other.key.starts_with(&folder));
             entry.size == 0 && (folder == prefix || holds_some)
         })
         .collect();
     let kept = listed.into_iter().zip(folders);
-    kept.filter(|(_, folder)| !folder)
-        .map(|(entry, _)| Listed::Object(entry))
-        .collect()
+    kept.filter(|(_, folder)| !folder).map(|(entry, _)| Listed::Object(entry)).collect()
 }
 
 /// Turns our source of credentials into the one that the library asks.

@@ -59,10 +59,7 @@ impl Folder {
         let walk = walk.filter_entry(|entry| {
             let inside = !entry.path_is_symlink() || self.contains(entry.path());
             if !inside {
-                outside.push(unreadable(
-                    entry.path(),
-                    "a link that leads out of the folder",
-                ));
+                outside.push(unreadable(entry.path(), "a link that leads out of the folder"));
             }
             inside
         });
@@ -127,11 +124,7 @@ impl Folder {
             ));
         }
         let file = self.draft(&folder, &target).map_err(unwritable)?;
-        Ok(Draft {
-            file,
-            folder,
-            target,
-        })
+        Ok(Draft { file, folder, target })
     }
 
     /// A file for what is to become `target`. One that an earlier life of the owner left makes way.
@@ -145,18 +138,12 @@ impl Folder {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        tempfile::Builder::new()
-            .prefix(&name)
-            .rand_bytes(0)
-            .tempfile_in(folder)
+        tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder)
     }
 
     /// The same folder for the drafts of `owner`.
     pub(crate) fn with_owner(self, owner: &str) -> Self {
-        Self {
-            owner: Some(owner.to_owned()),
-            ..self
-        }
+        Self { owner: Some(owner.to_owned()), ..self }
     }
 
     /// Removes what files that were begun here, and in the folders in here, left when their process died.
@@ -194,9 +181,7 @@ impl Draft {
     /// Syncs, then renames: a reader sees the old file or the new one.
     pub(crate) fn finish(self) -> Result<()> {
         self.file.as_file().sync_all().map_err(unwritable)?;
-        self.file
-            .persist(&self.target)
-            .map_err(|error| unwritable(error.error))?;
+        self.file.persist(&self.target).map_err(|error| unwritable(error.error))?;
         sync_folder(&self.folder).map_err(unwritable)
     }
 }
@@ -236,10 +221,7 @@ fn line(entry: &DirEntry) -> Option<Listed> {
 }
 
 fn unreadable(path: &Path, message: &str) -> Listed {
-    Listed::Unreadable {
-        key: shown(path.as_os_str()),
-        message: message.to_owned(),
-    }
+    Listed::Unreadable { key: shown(path.as_os_str()), message: message.to_owned() }
 }
 
 /// A path as text; bytes that are not UTF-8 as `\xNN`, so that two such names stay two keys.
@@ -266,18 +248,13 @@ fn reason(error: &io::Error) -> &'static str {
 fn io_error(error: io::Error, what: &str) -> Error {
     let (kind, verdict) = match error.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, "does not exist"),
-        io::ErrorKind::PermissionDenied => (
-            ErrorKind::AccessDenied,
-            "may not be used: permission denied",
-        ),
-        io::ErrorKind::StorageFull => (
-            ErrorKind::Internal,
-            "cannot be written: the disk is full; free space, then try again",
-        ),
-        _ => (
-            ErrorKind::Internal,
-            "cannot be used; check the disk, then try again",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            (ErrorKind::AccessDenied, "may not be used: permission denied")
+        }
+        io::ErrorKind::StorageFull => {
+            (ErrorKind::Internal, "cannot be written: the disk is full; free space, then try again")
+        }
+        _ => (ErrorKind::Internal, "cannot be used; check the disk, then try again"),
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
 }
@@ -288,10 +265,7 @@ fn resolve_existing_part(path: &Path) -> PathBuf {
     let mut at = path;
     loop {
         if let Ok(resolved) = fs::canonicalize(at) {
-            return missing
-                .iter()
-                .rev()
-                .fold(resolved, |path: PathBuf, part| path.join(part));
+            return missing.iter().rev().fold(resolved, |path: PathBuf, part| path.join(part));
         }
         match (at.parent(), at.file_name()) {
             (Some(parent), Some(name)) => {

@@ -35,9 +35,7 @@ impl Objects {
     /// Objects under these rules.
     #[must_use]
     pub fn new(config: ObjectsConfig) -> Self {
-        Self {
-            config: Arc::new(config),
-        }
+        Self { config: Arc::new(config) }
     }
 
     /// The same, with more folders allowed.
@@ -198,9 +196,7 @@ impl Place {
             Self::Bucket(bucket) => bucket.create(name).map(Writing::upload),
             Self::Folder(folder) => {
                 let (folder, name) = (folder.clone(), name.to_owned());
-                blocking(move || folder.create(&name))
-                    .await
-                    .map(Writing::draft)
+                blocking(move || folder.create(&name)).await.map(Writing::draft)
             }
         }
     }

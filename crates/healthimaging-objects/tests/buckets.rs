@@ -46,47 +46,30 @@ async fn objects_are_written_listed_and_read_below_a_prefix() {
         place.write(&name, Bytes::from(name.clone())).await.unwrap();
     }
     place.write("empty", Bytes::new()).await.unwrap();
-    let beside = objects
-        .place(&uri("s3://healthimaging-test/in-other"))
-        .unwrap();
+    let beside = objects.place(&uri("s3://healthimaging-test/in-other")).unwrap();
     beside.write("x", Bytes::from_static(b"x")).await.unwrap();
 
     let listed = place.list().await.unwrap();
-    assert_eq!(
-        listed.len(),
-        1_051,
-        "more than a page of S3, and nothing from beside"
-    );
+    assert_eq!(listed.len(), 1_051, "more than a page of S3, and nothing from beside");
     assert_eq!(listed[0].key(), "in/d/0000 é+&.dcm");
     let Listed::Object(entry) = &listed[1_049] else {
         panic!("{:?} should be readable", listed[1_049]);
     };
     let mut content = String::new();
-    place
-        .fetch(entry)
-        .await
-        .unwrap()
-        .read_to_string(&mut content)
-        .unwrap();
+    place.fetch(entry).await.unwrap().read_to_string(&mut content).unwrap();
     assert_eq!(content, "d/1049 é+&.dcm");
     assert_eq!(entry.size, content.len() as u64);
     assert_eq!(place.read("empty", 10).await.unwrap(), b"");
     let error = place.read("missing", 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let prefix = objects.place(&uri("s3://healthimaging-test/in-o")).unwrap();
-    assert_eq!(
-        prefix.list().await.unwrap().len(),
-        1,
-        "a prefix is any beginning of a key"
-    );
+    assert_eq!(prefix.list().await.unwrap().len(), 1, "a prefix is any beginning of a key");
 }
 
 #[tokio::test]
 async fn a_large_object_is_written_in_parts() {
     let Some(objects) = objects() else { return };
-    let place = objects
-        .place(&uri("s3://healthimaging-test/large/"))
-        .unwrap();
+    let place = objects.place(&uri("s3://healthimaging-test/large/")).unwrap();
     let piece = Bytes::from(vec![7; 3 << 20]);
     let mut writing = place.create("whole").await.unwrap();
     for _ in 0..7 {

@@ -39,10 +39,7 @@ async fn a_folder_is_listed_deep_and_in_the_order_of_keys() {
     write(root.path().join("a.dcm"), "");
     let place = place(root.path(), root.path()).unwrap();
     let listed = place.list().await.unwrap();
-    assert_eq!(
-        names(root.path(), &listed),
-        ["/a.dcm", "/b/1", "/b/2 é.dcm"]
-    );
+    assert_eq!(names(root.path(), &listed), ["/a.dcm", "/b/1", "/b/2 é.dcm"]);
     let Listed::Object(entry) = &listed[2] else {
         panic!("{:?} should be readable", listed[2]);
     };
@@ -57,10 +54,7 @@ async fn a_single_file_is_a_place_too() {
     let root = tempfile::tempdir().unwrap();
     write(root.path().join("x y%41.dcm"), "x");
     let place = place(root.path(), &root.path().join("x y%41.dcm")).unwrap();
-    assert_eq!(
-        names(root.path(), &place.list().await.unwrap()),
-        ["/x y%41.dcm"]
-    );
+    assert_eq!(names(root.path(), &place.list().await.unwrap()), ["/x y%41.dcm"]);
 }
 
 #[tokio::test]
@@ -69,18 +63,9 @@ async fn what_is_outside_of_the_allowed_folders_is_refused() {
     let (inside, outside) = (root.path().join("in"), root.path().join("out"));
     write(inside.join("a"), "a");
     write(outside.join("secret"), "s");
-    for refused in [
-        outside.clone(),
-        root.path().to_owned(),
-        root.path().join("in2/new"),
-    ] {
+    for refused in [outside.clone(), root.path().to_owned(), root.path().join("in2/new")] {
         let error = place(&inside, &refused).unwrap_err();
-        assert_eq!(
-            error.kind(),
-            ErrorKind::AccessDenied,
-            "{}",
-            refused.display()
-        );
+        assert_eq!(error.kind(), ErrorKind::AccessDenied, "{}", refused.display());
     }
     for climbing in ["/../out", "/%2E%2E/out"] {
         let uri = format!("{}{climbing}", file_uri(&inside).unwrap());
@@ -88,9 +73,7 @@ async fn what_is_outside_of_the_allowed_folders_is_refused() {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
     }
     let nothing_allowed = Objects::new(ObjectsConfig::default());
-    let error = nothing_allowed
-        .place(&file_uri(&inside).unwrap())
-        .unwrap_err();
+    let error = nothing_allowed.place(&file_uri(&inside).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
 }
 
@@ -109,10 +92,8 @@ async fn links_out_of_the_folder_and_loops_are_told_and_not_followed() {
     symlink(inside.join("d/a"), inside.join("same")).unwrap();
     let listed = place(&inside, &inside).unwrap().list().await.unwrap();
     let readable = |line: &Listed| matches!(line, Listed::Object(_));
-    let seen: Vec<_> = names(&inside, &listed)
-        .into_iter()
-        .zip(listed.iter().map(readable))
-        .collect();
+    let seen: Vec<_> =
+        names(&inside, &listed).into_iter().zip(listed.iter().map(readable)).collect();
     let expected = [
         ("/d/a", true),
         ("/d/loop", false),
@@ -121,10 +102,7 @@ async fn links_out_of_the_folder_and_loops_are_told_and_not_followed() {
         ("/leak2", false),
         ("/same", true),
     ];
-    assert_eq!(
-        seen,
-        expected.map(|(name, readable)| (name.to_owned(), readable))
-    );
+    assert_eq!(seen, expected.map(|(name, readable)| (name.to_owned(), readable)));
 }
 
 #[cfg(unix)]
@@ -140,9 +118,7 @@ async fn names_that_are_not_utf8_stay_apart() {
     let listed = place.list().await.unwrap();
     assert_eq!(names(root.path(), &listed), [r"/n\xFE", r"/n\xFF"]);
     for line in &listed {
-        let Listed::Object(entry) = line else {
-            panic!("{line:?} should be readable")
-        };
+        let Listed::Object(entry) = line else { panic!("{line:?} should be readable") };
         place.fetch(entry).await.unwrap();
     }
 }
@@ -154,19 +130,10 @@ async fn a_vanished_file_is_not_found() {
     let place = place(root.path(), root.path()).unwrap();
     let listed = place.list().await.unwrap();
     fs::remove_file(root.path().join("a")).unwrap();
-    let Listed::Object(entry) = &listed[0] else {
-        panic!("{listed:?} should be readable")
-    };
-    assert_eq!(
-        place.fetch(entry).await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    let Listed::Object(entry) = &listed[0] else { panic!("{listed:?} should be readable") };
+    assert_eq!(place.fetch(entry).await.unwrap_err().kind(), ErrorKind::NotFound);
     let missing = root.path().join("missing");
-    let error = objects(root.path())
-        .place(&file_uri(&missing).unwrap())
-        .unwrap()
-        .list()
-        .await;
+    let error = objects(root.path()).place(&file_uri(&missing).unwrap()).unwrap().list().await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -174,21 +141,11 @@ async fn a_vanished_file_is_not_found() {
 async fn what_is_written_can_be_read_and_stays_below_the_place() {
     let root = tempfile::tempdir().unwrap();
     let place = place(root.path(), &root.path().join("new/out")).unwrap();
-    place
-        .write("SUCCESS/success.ndjson", Bytes::from_static(b"{}\n"))
-        .await
-        .unwrap();
-    place
-        .write("SUCCESS/success.ndjson", Bytes::from_static(b"{\"a\":1}\n"))
-        .await
-        .unwrap();
+    place.write("SUCCESS/success.ndjson", Bytes::from_static(b"{}\n")).await.unwrap();
+    place.write("SUCCESS/success.ndjson", Bytes::from_static(b"{\"a\":1}\n")).await.unwrap();
     let content = place.read("SUCCESS/success.ndjson", 8).await.unwrap();
     assert_eq!(content, b"{\"a\":1}\n");
-    assert_eq!(
-        place.list().await.unwrap().len(),
-        1,
-        "no temporary file is left"
-    );
+    assert_eq!(place.list().await.unwrap().len(), 1, "no temporary file is left");
     let error = place.read("SUCCESS/success.ndjson", 7).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
     for name in ["../x", "/x", "", "a/../../x"] {

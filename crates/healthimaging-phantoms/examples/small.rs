@@ -9,10 +9,7 @@ fn main() -> std::io::Result<()> {
     let folder = folder.unwrap_or_else(|| PathBuf::from("phantoms"));
     std::fs::create_dir_all(&folder)?;
     for (name, phantom) in kinds() {
-        let phantom = phantom
-            .study_uid("2.25.1")
-            .series_uid("2.25.2")
-            .sop_uid("2.25.3.1");
+        let phantom = phantom.study_uid("2.25.1").series_uid("2.25.2").sop_uid("2.25.3.1");
         std::fs::write(Path::new(&folder).join(name), phantom.build())?;
     }
     Ok(())
@@ -28,38 +25,19 @@ fn kinds() -> Vec<(&'static str, Phantom)> {
     let bytes = |count: usize| PrimitiveValue::U8(vec![7; count].into());
     vec![
         ("explicit", slice()),
-        (
-            "implicit",
-            slice().transfer_syntax(TransferSyntax::ImplicitVrLittleEndian),
-        ),
-        (
-            "big",
-            slice().transfer_syntax(TransferSyntax::ExplicitVrBigEndian),
-        ),
-        (
-            "deflated",
-            slice().transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian),
-        ),
+        ("implicit", slice().transfer_syntax(TransferSyntax::ImplicitVrLittleEndian)),
+        ("big", slice().transfer_syntax(TransferSyntax::ExplicitVrBigEndian)),
+        ("deflated", slice().transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian)),
         ("frames", Phantom::mr().size(2, 3).frames(3)),
         ("planes", Phantom::ultrasound().size(3, 2).rgb().planes()),
         ("bits", slice().bits(1, 1).frames(3)),
         (
             "fragments",
-            slice().fragments(
-                "1.2.840.10008.1.2.5",
-                vec![0],
-                vec![vec![1; 4], vec![], vec![2; 6]],
-            ),
+            slice().fragments("1.2.840.10008.1.2.5", vec![0], vec![vec![1; 4], vec![], vec![2; 6]]),
         ),
         ("report", Phantom::report()),
-        (
-            "sequence",
-            slice().with_sequence(tags::REFERENCED_IMAGE_SEQUENCE, vec![item(), item()]),
-        ),
-        (
-            "private",
-            slice().private(0x0019, "ACME", 0x01, VR::UN, bytes(300)),
-        ),
+        ("sequence", slice().with_sequence(tags::REFERENCED_IMAGE_SEQUENCE, vec![item(), item()])),
+        ("private", slice().private(0x0019, "ACME", 0x01, VR::UN, bytes(300))),
         (
             "japanese",
             slice()

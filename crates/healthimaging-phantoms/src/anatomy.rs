@@ -87,10 +87,7 @@ fn thorax(rows: usize, columns: usize, z: f32, seed: u64) -> Plane {
         let x = vessels.between(-0.5, 0.5) + 0.05 * z;
         let y = vessels.between(-0.35, 0.3);
         let radius = vessels.between(0.006, 0.016);
-        slice.add(
-            Ellipse::new(x, y, radius, radius),
-            vessels.between(60.0, 500.0),
-        );
+        slice.add(Ellipse::new(x, y, radius, radius), vessels.between(60.0, 500.0));
     }
     slice.blur();
     slice
@@ -100,20 +97,11 @@ fn head(rows: usize, columns: usize, z: f32, seed: u64) -> Plane {
     let mut slice = Plane::new(rows, columns, 8.0);
     let size = 0.62 + 0.18 * (z * PI).sin();
     for (share, value) in [(1.0, 820.0), (0.94, 60.0), (0.89, 180.0), (0.86, 430.0)] {
-        slice.fill(
-            Ellipse::new(0.0, 0.0, size * 0.8 * share, size * share),
-            value,
-        );
+        slice.fill(Ellipse::new(0.0, 0.0, size * 0.8 * share, size * share), value);
     }
     for side in [-1.0, 1.0] {
-        slice.fill(
-            Ellipse::new(side * size * 0.34, 0.0, size * 0.26, size * 0.62),
-            620.0,
-        );
-        slice.fill(
-            Ellipse::new(side * 0.09, -0.05, 0.05, 0.1 + 0.12 * z),
-            140.0,
-        );
+        slice.fill(Ellipse::new(side * size * 0.34, 0.0, size * 0.26, size * 0.62), 620.0);
+        slice.fill(Ellipse::new(side * 0.09, -0.05, 0.05, 0.1 + 0.12 * z), 140.0);
     }
     let mut folds = Generator::new(seed, &["folds"]);
     for _ in 0..140 {
@@ -121,10 +109,7 @@ fn head(rows: usize, columns: usize, z: f32, seed: u64) -> Plane {
         let reach = size * folds.between(0.70, 0.84);
         let (x, y) = (reach * 0.8 * angle.cos(), reach * angle.sin());
         let (width, height) = (folds.between(0.01, 0.04), folds.between(0.01, 0.03));
-        slice.fill(
-            Ellipse::new(x, y, width, height),
-            folds.between(190.0, 460.0),
-        );
+        slice.fill(Ellipse::new(x, y, width, height), folds.between(190.0, 460.0));
     }
     // The receive coil is nearer to one side: the signal falls off across the head.
     slice.map(|x, y, value| value * (1.0 + 0.12 * x - 0.08 * y));
@@ -156,11 +141,7 @@ fn echo(rows: usize, columns: usize, phase: f32, seed: u64) -> Plane {
     fan.map(|x, y, value| {
         let (down, distance) = (y + 0.95, x.hypot(y + 0.95));
         let inside = down > 0.0 && distance < 1.85 && x.abs() < down * 0.75;
-        if inside {
-            value * (1.15 - 0.3 * distance)
-        } else {
-            0.0
-        }
+        if inside { value * (1.15 - 0.3 * distance) } else { 0.0 }
     });
     fan
 }
@@ -170,16 +151,10 @@ fn doppler(grey: &Plane, phase: f32) -> [Plane; 3] {
     let flow = (phase * TAU).cos();
     let strength = 120.0 + 120.0 * flow.abs();
     let [red, green, blue] = &mut channels;
-    let (towards, away) = if flow >= 0.0 {
-        (red, blue)
-    } else {
-        (blue, red)
-    };
+    let (towards, away) = if flow >= 0.0 { (red, blue) } else { (blue, red) };
     for share in [1.0, 0.6] {
         let cloud = Ellipse::new(-0.02, 0.25 + 0.1 * flow, 0.12 * share, 0.2 * share);
-        towards.change(cloud, |v| {
-            (v * 0.3 + strength * (1.2 - 0.4 * share)).min(255.0)
-        });
+        towards.change(cloud, |v| (v * 0.3 + strength * (1.2 - 0.4 * share)).min(255.0));
         green.change(cloud, |v| (v * 0.2 + 90.0 * (1.0 - share)).min(255.0));
         away.change(cloud, |v| v * 0.1);
     }
@@ -211,10 +186,7 @@ fn radiograph(rows: usize, columns: usize, seed: u64) -> Plane {
         let x = vessels.between(0.1, 0.58) * if vessels.below(2) == 0 { -1.0 } else { 1.0 };
         let y = vessels.between(-0.6, 0.45);
         let (width, height) = (vessels.between(0.003, 0.02), vessels.between(0.003, 0.03));
-        path.add(
-            Ellipse::new(x, y, width, height),
-            vessels.between(0.02, 0.12),
-        );
+        path.add(Ellipse::new(x, y, width, height), vessels.between(0.02, 0.12));
     }
     path.blur();
     path.map(|_, _, tissue| 3600.0 * (-tissue).exp() + 120.0);

@@ -65,15 +65,7 @@ pub struct Archive {
 impl Default for Archive {
     /// 2,000 slices of 512×512.
     fn default() -> Self {
-        Self {
-            patients: 5,
-            studies: 2,
-            series: 2,
-            instances: 100,
-            size: 512,
-            seed: 1,
-            noise: 18.0,
-        }
+        Self { patients: 5, studies: 2, series: 2, instances: 100, size: 512, seed: 1, noise: 18.0 }
     }
 }
 
@@ -111,14 +103,9 @@ pub(crate) struct CtStack {
     keys: Vec<(u32, Plane)>,
 }
 
-const GIVEN: [&str; 8] = [
-    "ANNA", "BJORN", "CARLA", "DAVID", "ELENA", "FARID", "GRETA", "HIRO",
-];
-const BODY_PARTS: [(&str, &str); 3] = [
-    ("CHEST W/O CONTRAST", "CHEST"),
-    ("LUNG LOW DOSE", "CHEST"),
-    ("CHEST W CONTRAST", "CHEST"),
-];
+const GIVEN: [&str; 8] = ["ANNA", "BJORN", "CARLA", "DAVID", "ELENA", "FARID", "GRETA", "HIRO"];
+const BODY_PARTS: [(&str, &str); 3] =
+    [("CHEST W/O CONTRAST", "CHEST"), ("LUNG LOW DOSE", "CHEST"), ("CHEST W CONTRAST", "CHEST")];
 
 impl CtStack {
     /// Starts a series.
@@ -144,24 +131,16 @@ impl CtStack {
                 1 + patient % 28
             ))
             .study_description(description)
-            .series_description(if sharp {
-                "AX 1.0mm LUNG"
-            } else {
-                "AX 1.0mm STD"
-            })
+            .series_description(if sharp { "AX 1.0mm LUNG" } else { "AX 1.0mm STD" })
             .body_part(body_part)
             .accession_number(&format!("ACC{patient:05}{study:02}"))
             .series_number(series + 1);
         Self {
             template,
-            folder: [&id, &format!("study{study}"), &format!("series{series}")]
-                .iter()
-                .collect(),
+            folder: [&id, &format!("study{study}"), &format!("series{series}")].iter().collect(),
             noise: [0, 1].map(|_| Noise::new(size, size, &mut generator)),
             deviation: archive.noise * if sharp { 1.6 } else { 1.0 },
-            vessels: archive
-                .seed
-                .wrapping_add(u64::from(patient) << 20 | u64::from(study) << 10),
+            vessels: archive.seed.wrapping_add(u64::from(patient) << 20 | u64::from(study) << 10),
             spacing: (archive.instances / 8).max(1),
             series_path: path,
             size,
@@ -183,12 +162,7 @@ impl CtStack {
         let mut plane = self.between_keys(instance);
         for noise in &self.noise {
             let (down, right) = (self.moves.below(self.size), self.moves.below(self.size));
-            noise.add_to(
-                &mut plane,
-                down,
-                right,
-                self.deviation * std::f32::consts::FRAC_1_SQRT_2,
-            );
+            noise.add_to(&mut plane, down, right, self.deviation * std::f32::consts::FRAC_1_SQRT_2);
         }
         let [patient, study, series] = &self.series_path;
         let number = instance.to_string();
@@ -201,10 +175,7 @@ impl CtStack {
             .drawn(plane)
             .build();
         let relative_path = self.folder.join(format!("IM{:05}.dcm", instance + 1));
-        PhantomFile {
-            relative_path,
-            bytes,
-        }
+        PhantomFile { relative_path, bytes }
     }
 
     /// The body between the two drawn slices nearest to `instance`: drawing each would cost more
@@ -231,10 +202,7 @@ impl CtStack {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a share needs no more than f32"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a share needs no more than f32")]
 pub(crate) fn fraction(part: u32, whole: u32) -> f32 {
     (f64::from(part) / f64::from(whole.max(1))) as f32
 }

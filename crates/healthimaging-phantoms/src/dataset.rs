@@ -76,11 +76,7 @@ const MR: &[Text] = &[
 ];
 
 const ULTRASOUND: &[Text] = &[
-    (
-        tags::SOP_CLASS_UID,
-        VR::UI,
-        uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE,
-    ),
+    (tags::SOP_CLASS_UID, VR::UI, uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE),
     (tags::MODALITY, VR::CS, "US"),
     (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY"),
     (tags::BODY_PART_EXAMINED, VR::CS, "HEART"),
@@ -91,11 +87,7 @@ const ULTRASOUND: &[Text] = &[
 ];
 
 const RADIOGRAPH: &[Text] = &[
-    (
-        tags::SOP_CLASS_UID,
-        VR::UI,
-        uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
-    ),
+    (tags::SOP_CLASS_UID, VR::UI, uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION),
     (tags::MODALITY, VR::CS, "DX"),
     (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY"),
     (tags::PRESENTATION_INTENT_TYPE, VR::CS, "FOR PRESENTATION"),
@@ -147,34 +139,21 @@ pub(crate) fn fresh(kind: Kind) -> InMemDicomObject {
         Kind::Radiograph => RADIOGRAPH,
         Kind::Report => REPORT,
     };
-    let texts = COMMON
-        .iter()
-        .chain(own)
-        .map(|(tag, vr, value)| DataElement::new(*tag, *vr, *value));
+    let texts =
+        COMMON.iter().chain(own).map(|(tag, vr, value)| DataElement::new(*tag, *vr, *value));
     let mut object = InMemDicomObject::from_element_iter(texts);
     match kind {
         Kind::Ultrasound => {
             // Frame Increment Pointer names Frame Time (PS3.3 §C.7.6.6).
             let pointer = PrimitiveValue::Tags([tags::FRAME_TIME].as_slice().into());
-            object.put(DataElement::new(
-                tags::FRAME_INCREMENT_POINTER,
-                VR::AT,
-                pointer,
-            ));
+            object.put(DataElement::new(tags::FRAME_INCREMENT_POINTER, VR::AT, pointer));
         }
         Kind::Radiograph => {
             let one = PrimitiveValue::from(1i16);
-            object.put(DataElement::new(
-                tags::PIXEL_INTENSITY_RELATIONSHIP_SIGN,
-                VR::SS,
-                one,
-            ));
+            object.put(DataElement::new(tags::PIXEL_INTENSITY_RELATIONSHIP_SIGN, VR::SS, one));
         }
         Kind::Report => {
-            object.put(sequence(
-                tags::CONCEPT_NAME_CODE_SEQUENCE,
-                vec![report_title()],
-            ));
+            object.put(sequence(tags::CONCEPT_NAME_CODE_SEQUENCE, vec![report_title()]));
             object.put(sequence(tags::CONTENT_SEQUENCE, vec![finding()]));
         }
         Kind::Ct | Kind::Mr => {}
@@ -184,10 +163,7 @@ pub(crate) fn fresh(kind: Kind) -> InMemDicomObject {
 
 /// The UIDs that `seed` gives to an object of its kind; CT and its report share the study.
 pub(crate) fn identify(object: &mut InMemDicomObject, seed: u64) {
-    let modality = object
-        .element(tags::MODALITY)
-        .ok()
-        .and_then(|e| e.to_str().ok());
+    let modality = object.element(tags::MODALITY).ok().and_then(|e| e.to_str().ok());
     let modality = modality.map(Cow::into_owned).unwrap_or_default();
     for (tag, path) in [
         (tags::STUDY_INSTANCE_UID, ["study", ""]),
@@ -220,11 +196,7 @@ fn finding() -> InMemDicomObject {
     let mut item = InMemDicomObject::from_element_iter([
         DataElement::new(tags::RELATIONSHIP_TYPE, VR::CS, "CONTAINS"),
         DataElement::new(tags::VALUE_TYPE, VR::CS, "TEXT"),
-        DataElement::new(
-            tags::TEXT_VALUE,
-            VR::UT,
-            "Synthetic lungs without findings.",
-        ),
+        DataElement::new(tags::TEXT_VALUE, VR::UT, "Synthetic lungs without findings."),
     ]);
     let name = code("121071", "DCM", "Finding");
     item.put(sequence(tags::CONCEPT_NAME_CODE_SEQUENCE, vec![name]));

@@ -36,17 +36,14 @@ fn ct_slices() -> impl Iterator<Item = PhantomFile> {
 
 fn chest_work_up() -> impl Iterator<Item = PhantomFile> {
     let study = uid(SEED, &["chest work-up"]);
-    [
-        ("dx", Phantom::radiograph()),
-        ("us", Phantom::ultrasound().size(360, 480)),
-    ]
-    .into_iter()
-    .map(move |(folder, phantom)| {
-        let phantom = alma(phantom.seed(SEED), "20240116")
-            .study_uid(&study)
-            .study_description("CHEST PAIN WORK-UP");
-        placed(["alma", folder], 0, phantom.build())
-    })
+    [("dx", Phantom::radiograph()), ("us", Phantom::ultrasound().size(360, 480))].into_iter().map(
+        move |(folder, phantom)| {
+            let phantom = alma(phantom.seed(SEED), "20240116")
+                .study_uid(&study)
+                .study_description("CHEST PAIN WORK-UP");
+            placed(["alma", folder], 0, phantom.build())
+        },
+    )
 }
 
 fn mr_slices() -> impl Iterator<Item = PhantomFile> {
@@ -68,16 +65,10 @@ fn mr_slices() -> impl Iterator<Item = PhantomFile> {
 }
 
 fn alma(phantom: Phantom, date: &str) -> Phantom {
-    phantom
-        .patient("PHANTOM^ALMA", "DEMO-0001")
-        .born("19660521", "F")
-        .study_date(date)
+    phantom.patient("PHANTOM^ALMA", "DEMO-0001").born("19660521", "F").study_date(date)
 }
 
 fn placed(folders: [&str; 2], instance: u32, bytes: Vec<u8>) -> PhantomFile {
     let relative_path: PathBuf = folders.iter().collect();
-    PhantomFile {
-        relative_path: relative_path.join(format!("IM{:05}.dcm", instance + 1)),
-        bytes,
-    }
+    PhantomFile { relative_path: relative_path.join(format!("IM{:05}.dcm", instance + 1)), bytes }
 }

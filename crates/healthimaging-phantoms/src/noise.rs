@@ -62,11 +62,7 @@ fn blurred(values: &[f32], rows: usize, columns: usize, kernel: &[f32]) -> Vec<f
         .flat_map(|line| (0..columns).map(move |i| tap(kernel, i, columns, |j| line[j])))
         .collect();
     (0..rows * columns)
-        .map(|i| {
-            tap(kernel, i / columns, rows, |row| {
-                across[row * columns + i % columns]
-            })
-        })
+        .map(|i| tap(kernel, i / columns, rows, |row| across[row * columns + i % columns]))
         .collect()
 }
 

@@ -42,10 +42,7 @@ enum Content {
     Drawn,
     Given(Plane),
     Native(Vec<u8>),
-    Encapsulated {
-        offsets: Vec<u32>,
-        fragments: Vec<Vec<u8>>,
-    },
+    Encapsulated { offsets: Vec<u32>, fragments: Vec<Vec<u8>> },
     Absent,
 }
 
@@ -61,10 +58,7 @@ impl Phantom {
     /// A CT slice of a thorax: 512×512, 16 bits signed, Hounsfield units.
     #[must_use]
     pub fn ct() -> Self {
-        let shape = Shape {
-            sign: Sign::Signed,
-            ..grey(512, 512, 16)
-        };
+        let shape = Shape { sign: Sign::Signed, ..grey(512, 512, 16) };
         Self::start(Kind::Ct, Some((Anatomy::Thorax, shape)))
     }
 
@@ -77,11 +71,7 @@ impl Phantom {
     /// A colour ultrasound loop: 12 frames of 240×320, RGB of 8 bits.
     #[must_use]
     pub fn ultrasound() -> Self {
-        let shape = Shape {
-            frames: 12,
-            bits_allocated: 8,
-            ..grey(240, 320, 8)
-        };
+        let shape = Shape { frames: 12, bits_allocated: 8, ..grey(240, 320, 8) };
         Self::start(Kind::Ultrasound, Some((Anatomy::Echo, shape))).rgb()
     }
 
@@ -99,11 +89,7 @@ impl Phantom {
     }
 
     fn start(kind: Kind, picture: Option<(Anatomy, Shape)>) -> Self {
-        let content = if picture.is_some() {
-            Content::Drawn
-        } else {
-            Content::Absent
-        };
+        let content = if picture.is_some() { Content::Drawn } else { Content::Absent };
         Self {
             object: fresh(kind),
             picture,
@@ -129,15 +115,13 @@ impl Phantom {
     /// Patient's Name and Patient ID.
     #[must_use]
     pub fn patient(self, name: &str, id: &str) -> Self {
-        self.set(tags::PATIENT_NAME, VR::PN, name)
-            .set(tags::PATIENT_ID, VR::LO, id)
+        self.set(tags::PATIENT_NAME, VR::PN, name).set(tags::PATIENT_ID, VR::LO, id)
     }
 
     /// Patient's Birth Date (`YYYYMMDD`) and Patient's Sex (`M`, `F` or `O`).
     #[must_use]
     pub fn born(self, date: &str, sex: &str) -> Self {
-        self.set(tags::PATIENT_BIRTH_DATE, VR::DA, date)
-            .set(tags::PATIENT_SEX, VR::CS, sex)
+        self.set(tags::PATIENT_BIRTH_DATE, VR::DA, date).set(tags::PATIENT_SEX, VR::CS, sex)
     }
 
     /// Study Instance UID.
@@ -161,8 +145,7 @@ impl Phantom {
     /// Study Date and Series Date, as `YYYYMMDD`.
     #[must_use]
     pub fn study_date(self, date: &str) -> Self {
-        self.set(tags::STUDY_DATE, VR::DA, date)
-            .set(tags::SERIES_DATE, VR::DA, date)
+        self.set(tags::STUDY_DATE, VR::DA, date).set(tags::SERIES_DATE, VR::DA, date)
     }
 
     /// Study Description.
@@ -204,12 +187,11 @@ impl Phantom {
     /// Image Position (Patient) and Slice Location: millimetres along the body.
     #[must_use]
     pub fn slice_position(self, millimetres: f64) -> Self {
-        self.set(
-            tags::IMAGE_POSITION_PATIENT,
+        self.set(tags::IMAGE_POSITION_PATIENT, VR::DS, &format!("-160\\-160\\{millimetres}")).set(
+            tags::SLICE_LOCATION,
             VR::DS,
-            &format!("-160\\-160\\{millimetres}"),
+            &millimetres.to_string(),
         )
-        .set(tags::SLICE_LOCATION, VR::DS, &millimetres.to_string())
     }
 
     /// Specific Character Set, in which the text is then written.
@@ -250,8 +232,7 @@ impl Phantom {
         vr: VR,
         value: impl Into<Value<InMemDicomObject, InMemFragment>>,
     ) -> Self {
-        self.edits
-            .push(Edit::Put(DataElement::new(tag.into(), vr, value)));
+        self.edits.push(Edit::Put(DataElement::new(tag.into(), vr, value)));
         self
     }
 
@@ -280,13 +261,7 @@ impl Phantom {
         vr: VR,
         value: impl Into<PrimitiveValue>,
     ) -> Self {
-        self.edits.push(Edit::Private(
-            group,
-            creator.to_owned(),
-            element,
-            vr,
-            value.into(),
-        ));
+        self.edits.push(Edit::Private(group, creator.to_owned(), element, vr, value.into()));
         self
     }
 
@@ -320,11 +295,7 @@ fn apply(object: &mut InMemDicomObject, edit: Edit) {
         }
         Edit::Private(group, creator, element, vr, value) => {
             let block = private_block(object, group, &creator);
-            object.put(DataElement::new(
-                Tag(group, block),
-                VR::LO,
-                creator.as_str(),
-            ));
+            object.put(DataElement::new(Tag(group, block), VR::LO, creator.as_str()));
             let tag = Tag(group, block << 8 | u16::from(element));
             object.put(DataElement::new(tag, vr, value));
         }
@@ -339,8 +310,5 @@ fn private_block(object: &InMemDicomObject, group: u16, creator: &str) -> u16 {
     };
     let is_ours = |block: &u16| holder(block).as_deref() == Some(creator);
     let is_free = |block: &u16| holder(block).is_none();
-    (0x10..=0xff)
-        .find(is_ours)
-        .or_else(|| (0x10..=0xff).find(is_free))
-        .unwrap_or(0xff)
+    (0x10..=0xff).find(is_ours).or_else(|| (0x10..=0xff).find(is_free)).unwrap_or(0xff)
 }

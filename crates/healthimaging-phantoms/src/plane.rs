@@ -25,22 +25,13 @@ pub(crate) struct Ellipse {
 
 impl Ellipse {
     pub(crate) fn new(x: f32, y: f32, half_width: f32, half_height: f32) -> Self {
-        Self {
-            x,
-            y,
-            half_width,
-            half_height,
-        }
+        Self { x, y, half_width, half_height }
     }
 }
 
 impl Plane {
     pub(crate) fn new(rows: usize, columns: usize, value: f32) -> Self {
-        Self {
-            rows,
-            columns,
-            values: vec![value; rows * columns],
-        }
+        Self { rows, columns, values: vec![value; rows * columns] }
     }
 
     /// Sets everything inside the ellipse to `value`.
@@ -87,10 +78,7 @@ impl Plane {
         for row in 0..rows {
             let line = |r: usize| &old[r % rows * columns..][..columns];
             let (above, here, below) = (line(row + rows - 1), line(row), line(row + 1));
-            for (i, value) in self.values[row * columns..][..columns]
-                .iter_mut()
-                .enumerate()
-            {
+            for (i, value) in self.values[row * columns..][..columns].iter_mut().enumerate() {
                 let sides = here[(i + columns - 1) % columns] + here[(i + 1) % columns];
                 *value = (here[i] + above[i] + below[i] + sides) / 5.0;
             }

@@ -25,10 +25,7 @@ fn digest(seed: u64, path: &[&str]) -> [u8; 32] {
 #[must_use]
 pub fn uid(seed: u64, path: &[&str]) -> String {
     // 120 bits: at most 37 digits, well within the 64 characters of a UID.
-    let number = digest(seed, path)
-        .iter()
-        .take(15)
-        .fold(0u128, |n, b| n << 8 | u128::from(*b));
+    let number = digest(seed, path).iter().take(15).fold(0u128, |n, b| n << 8 | u128::from(*b));
     format!("2.25.{number}")
 }
 
@@ -50,19 +47,14 @@ impl Generator {
 
     /// A whole number in `0..limit`, or 0 when `limit` is 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.0.next_u32())
-            .unwrap_or(0)
-            .checked_rem(limit)
-            .unwrap_or(0)
+        usize::try_from(self.0.next_u32()).unwrap_or(0).checked_rem(limit).unwrap_or(0)
     }
 
     /// A sample of the normal distribution with mean 0 and deviation 1, nearly: the sum of four
     /// even ones, which never leaves ±3.5.
     pub(crate) fn normal(&mut self) -> f32 {
         let word = self.0.next_u64();
-        let sum: f32 = (0..4u32)
-            .map(|i| f32::from((word >> (16 * i) & 0xffff) as u16))
-            .sum();
+        let sum: f32 = (0..4u32).map(|i| f32::from((word >> (16 * i) & 0xffff) as u16)).sum();
         (sum / 65_536.0 - 2.0) * 1.732
     }
 }

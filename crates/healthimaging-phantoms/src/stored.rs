@@ -48,11 +48,7 @@ impl Scale {
         let (from, to) = anatomy.range();
         let (from, to) = (f64::from(from), f64::from(to));
         let states = 2f64.powi(i32::from(shape.bits_stored));
-        let low = if shape.sign == Sign::Signed {
-            -states / 2.0
-        } else {
-            0.0
-        };
+        let low = if shape.sign == Sign::Signed { -states / 2.0 } else { 0.0 };
         let high = low + states - 1.0;
         let (gain, offset) = if low <= from && to <= high {
             (1.0, 0.0)
@@ -62,44 +58,29 @@ impl Scale {
             let gain = (high - low) / (to - from);
             (gain, low - from * gain)
         };
-        Self {
-            gain,
-            offset,
-            low,
-            high,
-        }
+        Self { gain, offset, low, high }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "clamped to the stored range first"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to the stored range first")]
     fn apply(&self, drawn: f32) -> i64 {
-        (f64::from(drawn) * self.gain + self.offset)
-            .round()
-            .clamp(self.low, self.high) as i64
+        (f64::from(drawn) * self.gain + self.offset).round().clamp(self.low, self.high) as i64
     }
 }
 
 /// The stored values of the frames, each given as its sample planes.
 pub(crate) fn store(frames: &[Vec<Plane>], shape: &Shape, scale: Scale) -> PrimitiveValue {
-    let values = frames
-        .iter()
-        .flat_map(move |planes| samples(planes, shape.planar));
+    let values = frames.iter().flat_map(move |planes| samples(planes, shape.planar));
     let stored = values.map(|drawn| scale.apply(drawn));
     match shape.bits_allocated {
         1 => packed_bits(stored),
         8 => PrimitiveValue::U8(even(stored.map(|v| v.to_le_bytes()[0]).collect()).into()),
         16 => PrimitiveValue::U16(
-            stored
-                .map(|v| u16::from_le_bytes([v.to_le_bytes()[0], v.to_le_bytes()[1]]))
-                .collect(),
+            stored.map(|v| u16::from_le_bytes([v.to_le_bytes()[0], v.to_le_bytes()[1]])).collect(),
         ),
         _ => {
             let bytes = usize::from(shape.bits_allocated.div_ceil(8)).min(8);
-            let all: Vec<u8> = stored
-                .flat_map(|v| v.to_le_bytes().into_iter().take(bytes))
-                .collect();
+            let all: Vec<u8> =
+                stored.flat_map(|v| v.to_le_bytes().into_iter().take(bytes)).collect();
             PrimitiveValue::U8(even(all).into())
         }
     }
@@ -108,15 +89,10 @@ pub(crate) fn store(frames: &[Vec<Plane>], shape: &Shape, scale: Scale) -> Primi
 /// The samples of one frame in the order of the planar configuration.
 fn samples(planes: &[Plane], planar: Planar) -> Vec<f32> {
     match planar {
-        Planar::Planes => planes
-            .iter()
-            .flat_map(|p| p.values.iter().copied())
-            .collect(),
+        Planar::Planes => planes.iter().flat_map(|p| p.values.iter().copied()).collect(),
         Planar::Interleaved => {
             let pixels = planes.first().map_or(0, |p| p.values.len());
-            (0..pixels)
-                .flat_map(|i| planes.iter().map(move |p| p.values[i]))
-                .collect()
+            (0..pixels).flat_map(|i| planes.iter().map(move |p| p.values[i])).collect()
         }
     }
 }
@@ -126,12 +102,7 @@ fn packed_bits(stored: impl Iterator<Item = i64>) -> PrimitiveValue {
     let bits: Vec<bool> = stored.map(|v| v != 0).collect();
     let bytes = bits
         .chunks(8)
-        .map(|eight| {
-            eight
-                .iter()
-                .rev()
-                .fold(0u8, |byte, bit| byte << 1 | u8::from(*bit))
-        })
+        .map(|eight| eight.iter().rev().fold(0u8, |byte, bit| byte << 1 | u8::from(*bit)))
         .collect();
     PrimitiveValue::U8(even(bytes).into())
 }

@@ -35,10 +35,7 @@ impl TransferSyntax {
 ///
 /// # Panics
 /// Where the text does not fit the Specific Character Set that the object names.
-#[expect(
-    clippy::expect_used,
-    reason = "a phantom's contents are its author's, never from outside"
-)]
+#[expect(clippy::expect_used, reason = "a phantom's contents are its author's, never from outside")]
 pub(crate) fn part10(
     object: &InMemDicomObject,
     encoding: TransferSyntax,
@@ -60,9 +57,7 @@ pub(crate) fn part10(
     };
     let mut file = vec![0; 128];
     file.extend_from_slice(b"DICM");
-    meta(claimed.unwrap_or(encoding.uid()))
-        .write(&mut file)
-        .expect("a vector takes any bytes");
+    meta(claimed.unwrap_or(encoding.uid())).write(&mut file).expect("a vector takes any bytes");
     object
         .clone()
         .with_exact_meta(meta(encoding.uid()))

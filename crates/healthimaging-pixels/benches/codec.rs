@@ -16,11 +16,7 @@ fn main() -> Result<(), CodecError> {
         ("RGB 768x1024", shape(768, 1024, 3, 8, 8)),
     ];
     for (name, shape) in cases {
-        let photometric = if shape.samples_per_pixel == 3 {
-            "RGB"
-        } else {
-            "MONOCHROME2"
-        };
+        let photometric = if shape.samples_per_pixel == 3 { "RGB" } else { "MONOCHROME2" };
         let pixels = paint(&shape);
         let megapixels = f64::from(shape.rows * shape.columns) / 1e6;
         for format in [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000] {

@@ -17,17 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (required, photometric) = arguments.split_at_checked(8).ok_or(USAGE)?;
-    let &[
-        input,
-        output,
-        rows,
-        columns,
-        samples,
-        allocated,
-        stored,
-        signed,
-    ] = required
-    else {
+    let &[input, output, rows, columns, samples, allocated, stored, signed] = required else {
         return Err(USAGE.into());
     };
     let shape = FrameShape {

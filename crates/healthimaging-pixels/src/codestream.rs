@@ -58,15 +58,11 @@ pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
         depth: size.depth.into(),
     })?;
     if size.subsampled {
-        return Err(CodecError::unsupported(
-            "JPEG 2000 with subsampled components",
-        ));
+        return Err(CodecError::unsupported("JPEG 2000 with subsampled components"));
     }
     // Decoders keep kilobytes for each tile that the header declares.
     if size.tiles.saturating_mul(SMALLEST_TILE_PART) > data.len() as u64 {
-        return Err(CodecError::malformed(
-            "the codestream declares more tiles than it can hold",
-        ));
+        return Err(CodecError::malformed("the codestream declares more tiles than it can hold"));
     }
     Ok(())
 }
@@ -88,20 +84,9 @@ impl Size {
         data.strip_prefix(&SOC_SIZ)?;
         let (fixed, components) = segment.split_at_checked(SIZ_FIXED)?;
         let (words, _) = fixed.get(2..34)?.as_chunks::<4>();
-        let words: Vec<u64> = words
-            .iter()
-            .map(|&w| u32::from_be_bytes(w).into())
-            .collect();
-        let &[
-            right,
-            bottom,
-            left,
-            top,
-            tile_width,
-            tile_height,
-            tiles_left,
-            tiles_top,
-        ] = words.as_slice()
+        let words: Vec<u64> = words.iter().map(|&w| u32::from_be_bytes(w).into()).collect();
+        let &[right, bottom, left, top, tile_width, tile_height, tiles_left, tiles_top] =
+            words.as_slice()
         else {
             return None;
         };
@@ -122,10 +107,7 @@ impl Size {
                 tile_height,
             )?)?,
             components: components.len(),
-            depth: components
-                .iter()
-                .map(|&[depth, ..]| u16::from(depth & 0x7F) + 1)
-                .max()?,
+            depth: components.iter().map(|&[depth, ..]| u16::from(depth & 0x7F) + 1).max()?,
             subsampled: components.iter().any(|&[_, dx, dy]| (dx, dy) != (1, 1)),
         })
     }
@@ -199,12 +181,6 @@ fn next_segment(data: &[u8]) -> Option<(usize, &[u8])> {
 /// (PS3.5 §10.18), but never so many that a side of it would fall under one sample.
 pub(crate) fn decompositions(shape: &FrameShape) -> u32 {
     let most = shape.rows.min(shape.columns).checked_ilog2().unwrap_or(0);
-    let wanted = shape
-        .rows
-        .max(shape.columns)
-        .div_ceil(64)
-        .max(1)
-        .next_power_of_two()
-        .ilog2();
+    let wanted = shape.rows.max(shape.columns).div_ceil(64).max(1).next_power_of_two().ilog2();
     most.min(wanted)
 }

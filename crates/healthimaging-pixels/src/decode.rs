@@ -96,15 +96,10 @@ pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         | uid::HTJ2K_LOSSLESS_RPCL
         | uid::HTJ2K => openjpeg::decode(&source.shape, source.data)?,
         other => {
-            return Err(CodecError::unsupported(format!(
-                "decoding transfer syntax {other}"
-            )));
+            return Err(CodecError::unsupported(format!("decoding transfer syntax {other}")));
         }
     };
-    Ok(DecodedFrame {
-        pixels,
-        photometric: decoded_photometric(source).to_owned(),
-    })
+    Ok(DecodedFrame { pixels, photometric: decoded_photometric(source).to_owned() })
 }
 
 /// Decodes a frame that [`encode`](crate::encode) made and whose checksum the caller has just
@@ -125,10 +120,7 @@ pub fn decode_stored(
         agree(bytes, shape)?;
         let pixels = openjph::decode_own(shape, bytes)?;
         let photometric = without_transform(photometric).to_owned();
-        return Ok(DecodedFrame {
-            pixels,
-            photometric,
-        });
+        return Ok(DecodedFrame { pixels, photometric });
     }
     decode(&SourceFrame {
         transfer_syntax,

@@ -110,17 +110,7 @@ fn survey(shape: &FrameShape, pixels: &[u8]) -> (u16, FrameFacts) {
     let (bit_depth, (min, max)) = if fits {
         (shape.bits_stored, whole)
     } else {
-        (
-            shape.bits_allocated,
-            stored_range(shape, pixels, shape.bits_stored),
-        )
+        (shape.bits_allocated, stored_range(shape, pixels, shape.bits_stored))
     };
-    (
-        bit_depth,
-        FrameFacts {
-            crc32: crc32fast::hash(pixels),
-            min,
-            max,
-        },
-    )
+    (bit_depth, FrameFacts { crc32: crc32fast::hash(pixels), min, max })
 }

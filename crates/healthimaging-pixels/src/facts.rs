@@ -27,11 +27,7 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 #[must_use]
 pub fn facts(shape: &FrameShape, pixels: &[u8]) -> FrameFacts {
     let (min, max) = stored_range(shape, pixels, shape.bits_stored);
-    FrameFacts {
-        crc32: checksum(pixels),
-        min,
-        max,
-    }
+    FrameFacts { crc32: checksum(pixels), min, max }
 }
 
 /// Smallest and largest value when only the low `bits` of each sample count.
@@ -42,11 +38,7 @@ pub(crate) fn stored_range(shape: &FrameShape, pixels: &[u8], bits: u16) -> (i64
             let unused = unused.min(<$sample>::BITS - 1);
             let (samples, _) = pixels.as_chunks();
             // Shifting up and down again cuts the unused bits and extends the sign in one go.
-            range(
-                samples
-                    .iter()
-                    .map(|&bytes| <$sample>::from_le_bytes(bytes) << unused >> unused),
-            )
+            range(samples.iter().map(|&bytes| <$sample>::from_le_bytes(bytes) << unused >> unused))
         }};
     }
     match (shape.bits_allocated, shape.is_signed()) {

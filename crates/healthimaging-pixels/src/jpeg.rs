@@ -33,9 +33,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
             jpeg_twelve::decode(&source.shape, transform, &data)?
         }
         other => {
-            return Err(CodecError::unsupported(format!(
-                "lossy JPEG of {other} bits"
-            )));
+            return Err(CodecError::unsupported(format!("lossy JPEG of {other} bits")));
         }
     };
     let pixels = widen(&source.shape, decoded, header.precision.into())?;
@@ -43,10 +41,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
         photometric if !colour || lossless => photometric,
         _ => "RGB",
     };
-    Ok(DecodedFrame {
-        pixels,
-        photometric: photometric.to_owned(),
-    })
+    Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }
 
 fn run(
@@ -78,9 +73,5 @@ fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
         (Some(_), _) => false,
         (None, _) => source.photometric == "RGB",
     };
-    if rgb {
-        ColorTransform::RGB
-    } else {
-        ColorTransform::YCbCr
-    }
+    if rgb { ColorTransform::RGB } else { ColorTransform::YCbCr }
 }

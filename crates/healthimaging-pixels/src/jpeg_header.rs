@@ -51,18 +51,13 @@ impl JpegHeader {
                     header.adobe_transform = adobe;
                     header.scan = data.len() - rest.len();
                     // Near-lossless limit, interleave mode and point transform end the header.
-                    header.interleave = segment
-                        .len()
-                        .checked_sub(2)
-                        .and_then(|at| segment.get(at).copied());
+                    header.interleave =
+                        segment.len().checked_sub(2).and_then(|at| segment.get(at).copied());
                     return Ok(header);
                 }
                 APP14 => {
                     // Version and two sets of flags precede the transform.
-                    adobe = segment
-                        .strip_prefix(b"Adobe")
-                        .and_then(|s| s.get(6))
-                        .copied();
+                    adobe = segment.strip_prefix(b"Adobe").and_then(|s| s.get(6)).copied();
                 }
                 0xC4 | 0xC8 | 0xCC => {}
                 0xC0..=0xCF | SOF_JPEG_LS => {
@@ -84,10 +79,7 @@ impl JpegHeader {
             precision,
             rows: u16::from_be_bytes([r0, r1]),
             columns: u16::from_be_bytes([c0, c1]),
-            components: components
-                .iter()
-                .map(|&[identifier, ..]| identifier)
-                .collect(),
+            components: components.iter().map(|&[identifier, ..]| identifier).collect(),
             adobe_transform: None,
             interleave: None,
             scan: 0,

@@ -30,13 +30,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     // Interleave mode 0 codes a plane a scan, and is handed over so.
     let decoded = if header.interleave == Some(0) && header.components.len() > 1 {
         let bits_allocated = if header.precision <= 8 { 8 } else { 16 };
-        interleave(
-            &FrameShape {
-                bits_allocated,
-                ..source.shape
-            },
-            &decoded,
-        )?
+        interleave(&FrameShape { bits_allocated, ..source.shape }, &decoded)?
     } else {
         decoded
     };
@@ -71,9 +65,6 @@ fn without_padding(data: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn without_zeros(data: &[u8]) -> &[u8] {
-    let length = data
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
+    let length = data.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     data.get(..length).unwrap_or_default()
 }

@@ -38,9 +38,7 @@ pub(crate) fn decode(
 ) -> Result<Vec<u8>, CodecError> {
     let samples = shape.checked_length()? / shape.bytes_per_sample();
     let mut values: Vec<i16> = Vec::new();
-    values
-        .try_reserve_exact(samples)
-        .map_err(|_| CodecError::OutOfMemory(shape.byte_length()))?;
+    values.try_reserve_exact(samples).map_err(|_| CodecError::OutOfMemory(shape.byte_length()))?;
     values.resize(samples, 0);
     match transform {
         Some(transform) => run(shape, &announced(transform, data), &mut values)?,
@@ -56,9 +54,7 @@ pub(crate) fn decode(
 pub(crate) fn sequential<'a>(header: &JpegHeader, data: &'a [u8]) -> Cow<'a, [u8]> {
     let mut data = Cow::Borrowed(data);
     let place = header.scan.saturating_sub(WHOLE_SCAN.len())..header.scan;
-    let odd = data
-        .get(place.clone())
-        .is_some_and(|found| found != WHOLE_SCAN);
+    let odd = data.get(place.clone()).is_some_and(|found| found != WHOLE_SCAN);
     if header.process == SOF_EXTENDED
         && odd
         && let Some(found) = data.to_mut().get_mut(place)
@@ -72,12 +68,8 @@ pub(crate) fn sequential<'a>(header: &JpegHeader, data: &'a [u8]) -> Cow<'a, [u8
 fn announced(transform: ColorTransform, data: &[u8]) -> Vec<u8> {
     let transform = u8::from(transform == ColorTransform::YCbCr);
     let (soi, rest) = data.split_at_checked(2).unwrap_or((data, &[]));
-    let adobe = [
-        &[0xFF, 0xEE, 0, 14],
-        b"Adobe".as_slice(),
-        &[0, 100, 0, 0, 0, 0, transform],
-    ]
-    .concat();
+    let adobe =
+        [&[0xFF, 0xEE, 0, 14], b"Adobe".as_slice(), &[0, 100, 0, 0, 0, 0, transform]].concat();
     [soi, &adobe, rest].concat()
 }
 
@@ -88,9 +80,7 @@ fn run(shape: &FrameShape, data: &[u8], values: &mut [i16]) -> Result<(), CodecE
         1 => tj::TJPF_TJPF_GRAY,
         3 => tj::TJPF_TJPF_RGB,
         other => {
-            return Err(CodecError::unsupported(format!(
-                "JPEG of {other} components"
-            )));
+            return Err(CodecError::unsupported(format!("JPEG of {other} components")));
         }
     };
     let size = (c_int::try_from(shape.columns), c_int::try_from(shape.rows));
@@ -101,9 +91,8 @@ fn run(shape: &FrameShape, data: &[u8], values: &mut [i16]) -> Result<(), CodecE
     // components values: `values` has so many, for the header it has read is compared with `shape`.
     unsafe {
         let handle = tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS.cast_signed());
-        let decompressor = ptr::NonNull::new(handle)
-            .map(Decompressor)
-            .ok_or(CodecError::OutOfMemory(0))?;
+        let decompressor =
+            ptr::NonNull::new(handle).map(Decompressor).ok_or(CodecError::OutOfMemory(0))?;
         let handle = decompressor.0.as_ptr();
         let get = |parameter: tj::TJPARAM| tj::tj3Get(handle, parameter.cast_signed());
         let set =

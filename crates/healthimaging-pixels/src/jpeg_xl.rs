@@ -22,9 +22,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     let shape = &source.shape;
     shape.checked_length()?;
     let pixels = u64::from(shape.rows).saturating_mul(shape.columns.into());
-    let memory = pixels
-        .saturating_mul(BYTES_A_PIXEL)
-        .saturating_add(BYTES_BESIDE);
+    let memory = pixels.saturating_mul(BYTES_A_PIXEL).saturating_add(BYTES_BESIDE);
     let memory = AllocTracker::with_limit(usize::try_from(memory).unwrap_or(usize::MAX));
     let image = JxlImage::builder()
         .alloc_tracker(memory)
@@ -49,11 +47,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
 /// Compares the stream's header with the attributes; the bits of a sample of the stream.
 fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
     let metadata = &image.image_header().metadata;
-    let colours = if image.pixel_format().is_grayscale() {
-        1
-    } else {
-        3
-    };
+    let colours = if image.pixel_format().is_grayscale() { 1 } else { 3 };
     let BitDepth::IntegerSample { bits_per_sample } = metadata.bit_depth else {
         return Err(CodecError::unsupported("JPEG XL of floating point samples"));
     };
@@ -64,9 +58,7 @@ fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
         depth: bits_per_sample,
     })?;
     if bits_per_sample > MOST_BITS {
-        return Err(CodecError::unsupported(format!(
-            "JPEG XL of {bits_per_sample} bits"
-        )));
+        return Err(CodecError::unsupported(format!("JPEG XL of {bits_per_sample} bits")));
     }
     Ok(bits_per_sample)
 }

@@ -48,10 +48,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-            position: 0,
-        }
+        Self { bytes: Vec::with_capacity(capacity), position: 0 }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -115,10 +112,7 @@ impl<'a> Stream<'a> {
         // SAFETY: creating a stream has no precondition.
         let pointer = unsafe { opj::opj_stream_create(BUFFER, is_input) };
         ptr::NonNull::new(pointer)
-            .map(|pointer| Self {
-                pointer,
-                behind: PhantomData,
-            })
+            .map(|pointer| Self { pointer, behind: PhantomData })
             .ok_or(CodecError::OutOfMemory(BUFFER as u64))
     }
 }
@@ -135,10 +129,7 @@ impl Drop for Stream<'_> {
 unsafe extern "C" fn read(to: *mut c_void, length: usize, reader: *mut c_void) -> usize {
     // SAFETY: the stream was made with a Reader, and `to` has room for `length` bytes.
     let (reader, to) = unsafe {
-        (
-            &mut *reader.cast::<Reader<'_>>(),
-            std::slice::from_raw_parts_mut(to.cast::<u8>(), length),
-        )
+        (&mut *reader.cast::<Reader<'_>>(), std::slice::from_raw_parts_mut(to.cast::<u8>(), length))
     };
     let from = reader.rest();
     if from.is_empty() {
@@ -154,14 +145,8 @@ unsafe extern "C" fn read(to: *mut c_void, length: usize, reader: *mut c_void) -
 unsafe extern "C" fn skip_reading(count: i64, reader: *mut c_void) -> i64 {
     // SAFETY: the stream was made with a Reader.
     let reader = unsafe { &mut *reader.cast::<Reader<'_>>() };
-    let target = isize::try_from(count)
-        .ok()
-        .and_then(|c| reader.position.checked_add_signed(c));
-    if reader.move_to(target) {
-        count
-    } else {
-        FAILED
-    }
+    let target = isize::try_from(count).ok().and_then(|c| reader.position.checked_add_signed(c));
+    if reader.move_to(target) { count } else { FAILED }
 }
 
 #[expect(unsafe_code, reason = "called from C")]
@@ -175,10 +160,7 @@ unsafe extern "C" fn seek_reading(position: i64, reader: *mut c_void) -> i32 {
 unsafe extern "C" fn write(from: *mut c_void, length: usize, writer: *mut c_void) -> usize {
     // SAFETY: the stream was made with a Writer, and `from` holds `length` bytes.
     let (writer, from) = unsafe {
-        (
-            &mut *writer.cast::<Writer>(),
-            std::slice::from_raw_parts(from.cast::<u8>(), length),
-        )
+        (&mut *writer.cast::<Writer>(), std::slice::from_raw_parts(from.cast::<u8>(), length))
     };
     writer.write(from);
     length
@@ -188,9 +170,7 @@ unsafe extern "C" fn write(from: *mut c_void, length: usize, writer: *mut c_void
 unsafe extern "C" fn skip_writing(count: i64, writer: *mut c_void) -> i64 {
     // SAFETY: the stream was made with a Writer.
     let writer = unsafe { &mut *writer.cast::<Writer>() };
-    let target = isize::try_from(count)
-        .ok()
-        .and_then(|c| writer.position.checked_add_signed(c));
+    let target = isize::try_from(count).ok().and_then(|c| writer.position.checked_add_signed(c));
     match target {
         Some(target) => {
             writer.position = target;

@@ -14,10 +14,9 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
         // Some writers declare subsampling and store full colour; the length tells.
         "YBR_FULL_422" if !fits(source.data, length) => subsampled(source, length),
         "YBR_FULL_422" => full(source, length, "YBR_FULL"),
-        "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => Err(CodecError::unsupported(format!(
-            "native {}",
-            source.photometric
-        ))),
+        "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => {
+            Err(CodecError::unsupported(format!("native {}", source.photometric)))
+        }
         photometric => full(source, length, photometric),
     }
 }
@@ -32,10 +31,7 @@ fn full(
         Planar::Planes if source.shape.samples_per_pixel > 1 => interleave(&source.shape, &stored)?,
         Planar::Planes | Planar::Interleaved => stored.into_owned(),
     };
-    Ok(DecodedFrame {
-        pixels,
-        photometric: photometric.to_owned(),
-    })
+    Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }
 
 /// Horizontally halved chrominance, `Y Y Cb Cr` for two pixels (PS3.3 §C.7.6.3.1.2).
@@ -50,24 +46,15 @@ fn subsampled(source: &SourceFrame<'_>, length: usize) -> Result<DecodedFrame, C
     let stored = little_endian(source, take(source.data, length / 3 * 2)?)?;
     let sample = shape.bytes_per_sample();
     let mut pixels = zeroed(length)?;
-    for (to, from) in pixels
-        .chunks_exact_mut(6 * sample)
-        .zip(stored.chunks_exact(4 * sample))
-    {
+    for (to, from) in pixels.chunks_exact_mut(6 * sample).zip(stored.chunks_exact(4 * sample)) {
         let (luminance, chrominance) = from.split_at(2 * sample);
-        for (pixel, y) in to
-            .chunks_exact_mut(3 * sample)
-            .zip(luminance.chunks_exact(sample))
-        {
+        for (pixel, y) in to.chunks_exact_mut(3 * sample).zip(luminance.chunks_exact(sample)) {
             let (first, rest) = pixel.split_at_mut(sample);
             first.copy_from_slice(y);
             rest.copy_from_slice(chrominance);
         }
     }
-    Ok(DecodedFrame {
-        pixels,
-        photometric: "YBR_FULL".to_owned(),
-    })
+    Ok(DecodedFrame { pixels, photometric: "YBR_FULL".to_owned() })
 }
 
 /// Whether `data` is a frame of `length` bytes, give or take the byte that pads to an even length.
@@ -94,10 +81,7 @@ fn little_endian<'a>(
         return Ok(Cow::Borrowed(data));
     }
     let mut swapped = zeroed(data.len())?;
-    for (to, from) in swapped
-        .chunks_exact_mut(sample)
-        .zip(data.chunks_exact(sample))
-    {
+    for (to, from) in swapped.chunks_exact_mut(sample).zip(data.chunks_exact(sample)) {
         to.copy_from_slice(from);
         to.reverse();
     }

@@ -18,9 +18,7 @@ struct Codec(ptr::NonNull<opj::opj_codec_t>);
 
 impl Codec {
     fn new(pointer: *mut opj::opj_codec_t) -> Result<Self, CodecError> {
-        ptr::NonNull::new(pointer)
-            .map(Self)
-            .ok_or(CodecError::OutOfMemory(0))
+        ptr::NonNull::new(pointer).map(Self).ok_or(CodecError::OutOfMemory(0))
     }
 }
 
@@ -176,12 +174,10 @@ fn run_encoder(
         parameters.numresolution = i32::try_from(levels).unwrap_or_default() + 1;
         parameters.tcp_mct = (colour == ColourTransform::Reversible).into();
         let codec = codec.0.as_ptr();
-        Ok(
-            opj::opj_setup_encoder(codec, &raw mut parameters, image.0.as_ptr()) == TRUE
-                && opj::opj_start_compress(codec, image.0.as_ptr(), stream.as_ptr()) == TRUE
-                && opj::opj_encode(codec, stream.as_ptr()) == TRUE
-                && opj::opj_end_compress(codec, stream.as_ptr()) == TRUE,
-        )
+        Ok(opj::opj_setup_encoder(codec, &raw mut parameters, image.0.as_ptr()) == TRUE
+            && opj::opj_start_compress(codec, image.0.as_ptr(), stream.as_ptr()) == TRUE
+            && opj::opj_encode(codec, stream.as_ptr()) == TRUE
+            && opj::opj_end_compress(codec, stream.as_ptr()) == TRUE)
     }
 }
 

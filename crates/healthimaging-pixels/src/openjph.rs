@@ -88,12 +88,8 @@ unsafe extern "C" fn append(context: *mut c_void, bytes: *const u8, size: usize)
     }
     // SAFETY: `encode` passes a live, unshared Vec as the context of the call during which this
     // runs, and the shim passes `size` readable bytes.
-    let (encoded, bytes) = unsafe {
-        (
-            &mut *context.cast::<Vec<u8>>(),
-            std::slice::from_raw_parts(bytes, size),
-        )
-    };
+    let (encoded, bytes) =
+        unsafe { (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes, size)) };
     encoded.extend_from_slice(bytes);
 }
 
@@ -132,10 +128,7 @@ fn described_length(shape: &FrameShape, pixels: &[u8]) -> Result<usize, CodecErr
     if pixels.len() == length {
         return Ok(length);
     }
-    Err(CodecError::Shape(format!(
-        "{} bytes for {length} of pixels",
-        pixels.len()
-    )))
+    Err(CodecError::Shape(format!("{} bytes for {length} of pixels", pixels.len())))
 }
 
 /// Decodes a codestream that [`encode`] made and compares every sample with `pixels`; an error when
@@ -169,9 +162,7 @@ fn checked(outcome: c_int) -> Result<(), CodecError> {
         OTHER_SHAPE => Err(CodecError::Disagreement(
             "the stored codestream has another shape than its image attributes".to_owned(),
         )),
-        _ => Err(CodecError::malformed(
-            "OpenJPH could not decode the stored codestream",
-        )),
+        _ => Err(CodecError::malformed("OpenJPH could not decode the stored codestream")),
     }
 }
 

@@ -28,9 +28,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
         )));
     }
     if source.data.len().saturating_mul(GREATEST_RATIO) < length {
-        return Err(CodecError::malformed(
-            "the RLE segments are too short for the image",
-        ));
+        return Err(CodecError::malformed("the RLE segments are too short for the image"));
     }
 
     let mut pixels = zeroed(length)?;
@@ -38,11 +36,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
         // Segments come most significant byte first (PS3.5 §G.2).
         let (component, byte) = (index / sample, sample - 1 - index % sample);
         let start = component * sample + byte;
-        let places = pixels
-            .get_mut(start..)
-            .unwrap_or_default()
-            .iter_mut()
-            .step_by(pixel);
+        let places = pixels.get_mut(start..).unwrap_or_default().iter_mut().step_by(pixel);
         unpack(segment, places)?;
     }
     Ok(pixels)
@@ -53,10 +47,7 @@ fn segments(data: &[u8]) -> Result<Vec<&[u8]>, CodecError> {
     let (header, _) = data.split_at_checked(HEADER_LENGTH).ok_or_else(damaged)?;
     let (words, _) = header.as_chunks::<4>();
     let mut words = words.iter().map(|&word| u32::from_le_bytes(word) as usize);
-    let count = words
-        .next()
-        .filter(|count| *count <= MOST_SEGMENTS)
-        .ok_or_else(damaged)?;
+    let count = words.next().filter(|count| *count <= MOST_SEGMENTS).ok_or_else(damaged)?;
     let offsets: Vec<usize> = words.take(count).collect();
     let ends = offsets.iter().copied().skip(1).chain([data.len()]);
     offsets

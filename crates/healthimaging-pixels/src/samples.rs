@@ -72,18 +72,9 @@ pub(crate) fn widen(
     }
     let mut pixels = zeroed(length)?;
     // One "component" of a "pixel" per sample: the layout is interleaved on both sides.
-    let flat = FrameShape {
-        samples_per_pixel: 1,
-        ..*shape
-    };
+    let flat = FrameShape { samples_per_pixel: 1, ..*shape };
     if from_bytes == 1 {
-        write_component(
-            &flat,
-            &mut pixels,
-            0,
-            precision,
-            decoded.iter().map(|&v| v.into()),
-        );
+        write_component(&flat, &mut pixels, 0, precision, decoded.iter().map(|&v| v.into()));
     } else {
         let (words, _) = decoded.as_chunks();
         let values = words.iter().map(|&word| u16::from_ne_bytes(word).into());

@@ -70,10 +70,7 @@ impl FrameShape {
     /// the frame exceeds 4 GiB.
     pub(crate) fn checked_length(&self) -> Result<usize, CodecError> {
         if !matches!(self.bits_allocated, 8 | 16 | 32 | 64) {
-            return Err(CodecError::unsupported(format!(
-                "Bits Allocated {}",
-                self.bits_allocated
-            )));
+            return Err(CodecError::unsupported(format!("Bits Allocated {}", self.bits_allocated)));
         }
         if self.rows == 0 || self.columns == 0 || self.samples_per_pixel == 0 {
             return Err(CodecError::Shape(format!(
@@ -91,10 +88,7 @@ impl FrameShape {
             .ok()
             .and_then(|length| usize::try_from(length).ok())
             .ok_or_else(|| {
-                CodecError::Shape(format!(
-                    "a frame of {} bytes exceeds 4 GiB",
-                    self.byte_length()
-                ))
+                CodecError::Shape(format!("a frame of {} bytes exceeds 4 GiB", self.byte_length()))
             })
     }
 

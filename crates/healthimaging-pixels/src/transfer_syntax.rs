@@ -114,10 +114,7 @@ pub fn disposition(transfer_syntax: &str, bits_allocated: u16) -> Disposition {
 /// A UID that the product does not know counts as encapsulated.
 #[must_use]
 pub fn is_encapsulated(transfer_syntax: &str) -> bool {
-    !matches!(
-        transfer_syntax,
-        IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG
-    )
+    !matches!(transfer_syntax, IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG)
 }
 
 /// Whether the syntax is an MPEG-2, MPEG-4 AVC/H.264 or HEVC/H.265 video.

@@ -22,11 +22,7 @@ fn word(bytes: &[u8]) -> u32 {
 
 /// Marker segments of the main header, without marker and length, and the first tile-part.
 fn read(stream: &[u8]) -> (BTreeMap<u16, &[u8]>, &[u8]) {
-    assert_eq!(
-        stream[..2],
-        [0xFF, 0x4F],
-        "a raw codestream starts with SOC"
-    );
+    assert_eq!(stream[..2], [0xFF, 0x4F], "a raw codestream starts with SOC");
     let (mut segments, mut rest) = (BTreeMap::new(), &stream[2..]);
     loop {
         let marker = u16::from_be_bytes([rest[0], rest[1]]);
@@ -40,9 +36,7 @@ fn read(stream: &[u8]) -> (BTreeMap<u16, &[u8]>, &[u8]) {
 }
 
 fn encoded(shape: &FrameShape, photometric: &str, pixels: &[u8]) -> Vec<u8> {
-    encode(LosslessFormat::Htj2k, shape, photometric, pixels)
-        .unwrap()
-        .bytes
+    encode(LosslessFormat::Htj2k, shape, photometric, pixels).unwrap().bytes
 }
 
 fn blank(shape: &FrameShape) -> Vec<u8> {
@@ -59,16 +53,8 @@ fn tile_part_lengths_lead_to_the_end() {
     assert_eq!(tlm[..4], [0, 0x60, 0, 0]);
     assert_eq!(tlm.len(), 8, "one tile-part");
     let length = usize::try_from(word(&tlm[4..])).unwrap();
-    assert_eq!(
-        tile_part[length..],
-        [0xFF, 0xD9],
-        "EOC follows the one tile-part"
-    );
-    assert_eq!(
-        word(&tile_part[6..10]),
-        word(&tlm[4..]),
-        "Psot says the same"
-    );
+    assert_eq!(tile_part[length..], [0xFF, 0xD9], "EOC follows the one tile-part");
+    assert_eq!(word(&tile_part[6..10]), word(&tlm[4..]), "Psot says the same");
 }
 
 #[test]
@@ -117,21 +103,9 @@ fn bit_depth_is_bits_stored_while_the_samples_fit() {
         read(&stream).0[&SIZ][36]
     };
     let unsigned = shape(1, 2, 1, 16, 12);
-    assert_eq!(
-        depth(&unsigned, &[0xFF, 0x0F, 0, 0]),
-        11,
-        "12 bits, less one"
-    );
+    assert_eq!(depth(&unsigned, &[0xFF, 0x0F, 0, 0]), 11, "12 bits, less one");
     assert_eq!(depth(&unsigned, &[0x00, 0x10, 0, 0]), 15, "4096 needs more");
     let signed = signed(unsigned);
-    assert_eq!(
-        depth(&signed, &[0x00, 0xF8, 0xFF, 0x07]),
-        0x80 + 11,
-        "-2048 and 2047"
-    );
-    assert_eq!(
-        depth(&signed, &[0x00, 0x08, 0, 0]),
-        0x80 + 15,
-        "2048 needs more"
-    );
+    assert_eq!(depth(&signed, &[0x00, 0xF8, 0xFF, 0x07]), 0x80 + 11, "-2048 and 2047");
+    assert_eq!(depth(&signed, &[0x00, 0x08, 0, 0]), 0x80 + 15, "2048 needs more");
 }

@@ -3,11 +3,7 @@
 //!
 //! Runs when `HEALTHIMAGING_CORPUS` names a folder with the families below.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod pictures;
 
@@ -21,30 +17,12 @@ use pictures::frame;
 
 /// The first of each family is uncompressed.
 const FAMILIES: [&[&str]; 6] = [
-    &[
-        "wg04/REF_CT1_UNC.dcm",
-        "cornerstone/CT1_J2KR",
-        "htj2k/CT1_HTJ2K.dcm",
-    ],
-    &[
-        "wg04/REF_NM1_UNC.dcm",
-        "pydicom-data/JPEG-LL.dcm",
-        "htj2k/NM1_HTJ2K.dcm",
-    ],
-    &[
-        "pydicom/MR_small.dcm",
-        "pydicom/MR_small_RLE.dcm",
-        "pydicom/MR_small_jpeg_ls_lossless.dcm",
-    ],
+    &["wg04/REF_CT1_UNC.dcm", "cornerstone/CT1_J2KR", "htj2k/CT1_HTJ2K.dcm"],
+    &["wg04/REF_NM1_UNC.dcm", "pydicom-data/JPEG-LL.dcm", "htj2k/NM1_HTJ2K.dcm"],
+    &["pydicom/MR_small.dcm", "pydicom/MR_small_RLE.dcm", "pydicom/MR_small_jpeg_ls_lossless.dcm"],
     &["pydicom/rtdose_1frame.dcm", "pydicom/rtdose_rle_1frame.dcm"],
-    &[
-        "pydicom-data/emri_small.dcm",
-        "pydicom-data/emri_small_RLE.dcm",
-    ],
-    &[
-        "highdicom/sm_image.dcm",
-        "highdicom/sm_image_jpegls_nobot.dcm",
-    ],
+    &["pydicom-data/emri_small.dcm", "pydicom-data/emri_small_RLE.dcm"],
+    &["highdicom/sm_image.dcm", "highdicom/sm_image_jpegls_nobot.dcm"],
 ];
 
 /// One file's first frame.
@@ -82,14 +60,7 @@ impl First {
             let all = pixels.to_bytes().unwrap();
             all[..usize::try_from(shape.byte_length()).unwrap()].to_vec()
         };
-        let text = |name| {
-            object
-                .element_by_name(name)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .into_owned()
-        };
+        let text = |name| object.element_by_name(name).unwrap().to_str().unwrap().into_owned();
         let planes = object.element_by_name("PlanarConfiguration").ok();
         Self {
             transfer_syntax: object.meta().transfer_syntax().to_owned(),
@@ -106,12 +77,7 @@ impl First {
     fn source(&self) -> SourceFrame<'_> {
         SourceFrame {
             planar: self.planar,
-            ..frame(
-                &self.transfer_syntax,
-                self.shape,
-                &self.photometric,
-                &self.data,
-            )
+            ..frame(&self.transfer_syntax, self.shape, &self.photometric, &self.data)
         }
     }
 }
@@ -140,10 +106,7 @@ fn families_decode_to_one_picture() {
                 let encoded = encode(format, &oracle.shape, &oracle.photometric, &picture).unwrap();
                 let uid = format.transfer_syntax();
                 let again = frame(uid, oracle.shape, &oracle.photometric, &encoded.bytes);
-                assert!(
-                    decode(&again).unwrap().pixels == picture,
-                    "{reference} in {format:?}"
-                );
+                assert!(decode(&again).unwrap().pixels == picture, "{reference} in {format:?}");
             }
         }
     }

@@ -10,96 +10,24 @@ fn streams() -> Vec<(&'static str, FrameShape, &'static [u8])> {
     let gray = |allocated, stored| shape(19, 23, 1, allocated, stored);
     let rgb = shape(19, 23, 3, 8, 8);
     vec![
-        (
-            "1.2.840.10008.1.2.4.50",
-            gray(8, 8),
-            include_bytes!("data/gray8.jpeg"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.50",
-            rgb,
-            include_bytes!("data/rgb8.jpeg"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.50",
-            rgb,
-            include_bytes!("data/rgb8.ybr"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.51",
-            gray(16, 12),
-            include_bytes!("data/gray12.jpeg"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.57",
-            gray(8, 8),
-            include_bytes!("data/gray8.ljpeg"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.70",
-            gray(16, 12),
-            include_bytes!("data/gray12.ljpeg"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.80",
-            gray(8, 8),
-            include_bytes!("data/gray8.jls"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.80",
-            gray(16, 12),
-            include_bytes!("data/gray12.jls"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.81",
-            rgb,
-            include_bytes!("data/rgb8.jls"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.90",
-            gray(8, 8),
-            include_bytes!("data/gray8.jp2"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.90",
-            rgb,
-            include_bytes!("data/rgb8.j2k"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.91",
-            signed(gray(16, 16)),
-            include_bytes!("data/gray16s.j2k"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.201",
-            rgb,
-            include_bytes!("data/rgb8.jhc"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.203",
-            signed(gray(16, 16)),
-            include_bytes!("data/gray16s.jhc"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.112",
-            gray(16, 12),
-            include_bytes!("data/gray12.jxl"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.112",
-            gray(8, 8),
-            include_bytes!("data/gray8.lossy.jxl"),
-        ),
-        (
-            "1.2.840.10008.1.2.4.112",
-            rgb,
-            include_bytes!("data/rgb8.lossy.jxl"),
-        ),
-        (
-            "1.2.840.10008.1.2.5",
-            gray(8, 8),
-            include_bytes!("data/gray8.raw"),
-        ),
+        ("1.2.840.10008.1.2.4.50", gray(8, 8), include_bytes!("data/gray8.jpeg")),
+        ("1.2.840.10008.1.2.4.50", rgb, include_bytes!("data/rgb8.jpeg")),
+        ("1.2.840.10008.1.2.4.50", rgb, include_bytes!("data/rgb8.ybr")),
+        ("1.2.840.10008.1.2.4.51", gray(16, 12), include_bytes!("data/gray12.jpeg")),
+        ("1.2.840.10008.1.2.4.57", gray(8, 8), include_bytes!("data/gray8.ljpeg")),
+        ("1.2.840.10008.1.2.4.70", gray(16, 12), include_bytes!("data/gray12.ljpeg")),
+        ("1.2.840.10008.1.2.4.80", gray(8, 8), include_bytes!("data/gray8.jls")),
+        ("1.2.840.10008.1.2.4.80", gray(16, 12), include_bytes!("data/gray12.jls")),
+        ("1.2.840.10008.1.2.4.81", rgb, include_bytes!("data/rgb8.jls")),
+        ("1.2.840.10008.1.2.4.90", gray(8, 8), include_bytes!("data/gray8.jp2")),
+        ("1.2.840.10008.1.2.4.90", rgb, include_bytes!("data/rgb8.j2k")),
+        ("1.2.840.10008.1.2.4.91", signed(gray(16, 16)), include_bytes!("data/gray16s.j2k")),
+        ("1.2.840.10008.1.2.4.201", rgb, include_bytes!("data/rgb8.jhc")),
+        ("1.2.840.10008.1.2.4.203", signed(gray(16, 16)), include_bytes!("data/gray16s.jhc")),
+        ("1.2.840.10008.1.2.4.112", gray(16, 12), include_bytes!("data/gray12.jxl")),
+        ("1.2.840.10008.1.2.4.112", gray(8, 8), include_bytes!("data/gray8.lossy.jxl")),
+        ("1.2.840.10008.1.2.4.112", rgb, include_bytes!("data/rgb8.lossy.jxl")),
+        ("1.2.840.10008.1.2.5", gray(8, 8), include_bytes!("data/gray8.raw")),
     ]
 }
 

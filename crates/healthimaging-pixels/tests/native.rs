@@ -21,20 +21,12 @@ fn planes_become_interleaved() {
         planar: Planar::Planes,
         ..frame(LITTLE, shape(2, 1, 3, 16, 12), "RGB", &words)
     };
-    assert_eq!(
-        decode(&source).unwrap().pixels,
-        [1, 0, 11, 0, 21, 0, 2, 0, 12, 0, 22, 0]
-    );
+    assert_eq!(decode(&source).unwrap().pixels, [1, 0, 11, 0, 21, 0, 2, 0, 12, 0, 22, 0]);
 }
 
 #[test]
 fn big_endian_becomes_little() {
-    let wide = frame(
-        BIG,
-        shape(1, 2, 1, 16, 16),
-        "MONOCHROME2",
-        &[0x12, 0x34, 0x56, 0x78],
-    );
+    let wide = frame(BIG, shape(1, 2, 1, 16, 16), "MONOCHROME2", &[0x12, 0x34, 0x56, 0x78]);
     assert_eq!(decode(&wide).unwrap().pixels, [0x34, 0x12, 0x78, 0x56]);
     let wider = frame(BIG, shape(1, 1, 1, 32, 32), "MONOCHROME2", &[1, 2, 3, 4]);
     assert_eq!(decode(&wider).unwrap().pixels, [4, 3, 2, 1]);
@@ -47,10 +39,7 @@ fn halved_chrominance_is_spread_over_both_pixels() {
     // Y0 Y1 Cb Cr, as PS3.3 §C.7.6.3.1.2 has it.
     let data = [10, 11, 20, 30, 12, 13, 21, 31];
     let decoded = decode(&frame(LITTLE, shape(2, 2, 3, 8, 8), "YBR_FULL_422", &data)).unwrap();
-    assert_eq!(
-        decoded.pixels,
-        [10, 20, 30, 11, 20, 30, 12, 21, 31, 13, 21, 31]
-    );
+    assert_eq!(decoded.pixels, [10, 20, 30, 11, 20, 30, 12, 21, 31, 13, 21, 31]);
     assert_eq!(decoded.photometric, "YBR_FULL");
 }
 
@@ -58,20 +47,12 @@ fn halved_chrominance_is_spread_over_both_pixels() {
 fn full_chrominance_declared_as_halved_is_taken_for_what_it_is() {
     let data = [10, 20, 30, 11, 21, 31];
     let decoded = decode(&frame(LITTLE, shape(1, 2, 3, 8, 8), "YBR_FULL_422", &data)).unwrap();
-    assert_eq!(
-        (decoded.pixels.as_slice(), &*decoded.photometric),
-        (&data[..], "YBR_FULL")
-    );
+    assert_eq!((decoded.pixels.as_slice(), &*decoded.photometric), (&data[..], "YBR_FULL"));
 }
 
 #[test]
 fn the_pad_byte_is_not_a_pixel() {
-    let decoded = decode(&frame(
-        LITTLE,
-        shape(1, 3, 1, 8, 8),
-        "MONOCHROME2",
-        &[1, 2, 3, 0],
-    ));
+    let decoded = decode(&frame(LITTLE, shape(1, 3, 1, 8, 8), "MONOCHROME2", &[1, 2, 3, 0]));
     assert_eq!(decoded.unwrap().pixels, [1, 2, 3]);
 }
 
@@ -79,12 +60,7 @@ fn the_pad_byte_is_not_a_pixel() {
 fn bits_above_bits_stored_survive_but_do_not_count() {
     let shape = shape(1, 3, 1, 16, 12);
     let data = [0x01, 0xF0, 0xFF, 0x0F, 0x05, 0x80];
-    assert_eq!(
-        decode(&frame(LITTLE, shape, "MONOCHROME2", &data))
-            .unwrap()
-            .pixels,
-        data
-    );
+    assert_eq!(decode(&frame(LITTLE, shape, "MONOCHROME2", &data)).unwrap().pixels, data);
     let unsigned = facts(&shape, &data);
     assert_eq!((unsigned.min, unsigned.max), (1, 4095));
     let signed = facts(&signed(shape), &data);
@@ -94,10 +70,7 @@ fn bits_above_bits_stored_survive_but_do_not_count() {
 #[test]
 fn the_checksum_is_zlibs() {
     // The check value of CRC-32/ISO-HDLC.
-    assert_eq!(
-        facts(&shape(1, 9, 1, 8, 8), b"123456789").crc32,
-        0xCBF4_3926
-    );
+    assert_eq!(facts(&shape(1, 9, 1, 8, 8), b"123456789").crc32, 0xCBF4_3926);
 }
 
 #[test]
@@ -105,31 +78,19 @@ fn a_frame_of_another_length_is_refused() {
     for length in [0, 7, 9, 10] {
         let data = vec![0; length];
         let refused = decode(&frame(LITTLE, shape(2, 2, 1, 16, 16), "MONOCHROME2", &data));
-        assert!(
-            matches!(refused, Err(CodecError::Disagreement(_))),
-            "{length}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Disagreement(_))), "{length}: {refused:?}");
     }
 }
 
 #[test]
 fn attributes_without_sense_are_refused() {
-    let shapes = [
-        shape(0, 2, 1, 8, 8),
-        shape(2, 2, 0, 8, 8),
-        shape(2, 2, 1, 8, 9),
-        shape(2, 2, 1, 8, 0),
-    ];
+    let shapes =
+        [shape(0, 2, 1, 8, 8), shape(2, 2, 0, 8, 8), shape(2, 2, 1, 8, 9), shape(2, 2, 1, 8, 0)];
     for shape in shapes {
         let refused = decode(&frame(LITTLE, shape, "MONOCHROME2", &[0; 4]));
         assert!(matches!(refused, Err(CodecError::Shape(_))), "{refused:?}");
     }
-    let odd = decode(&frame(
-        LITTLE,
-        shape(2, 3, 3, 8, 8),
-        "YBR_FULL_422",
-        &[0; 12],
-    ));
+    let odd = decode(&frame(LITTLE, shape(2, 3, 3, 8, 8), "YBR_FULL_422", &[0; 12]));
     assert!(matches!(odd, Err(CodecError::Shape(_))), "{odd:?}");
     let bits = decode(&frame(LITTLE, shape(2, 4, 1, 1, 1), "MONOCHROME2", &[0]));
     assert!(matches!(bits, Err(CodecError::Unsupported(_))), "{bits:?}");

@@ -23,18 +23,12 @@ fn shape(count: usize, samples: u16, allocated: u16, stored: u16, signed: bool) 
 }
 
 fn frame(photometric: &str, pixels: Vec<u8>) -> DecodedFrame {
-    DecodedFrame {
-        pixels,
-        photometric: photometric.to_owned(),
-    }
+    DecodedFrame { pixels, photometric: photometric.to_owned() }
 }
 
 /// Signed values of 16 bits, drawn.
 fn draw(values: &[i16], rendering: &Rendering) -> Result<Picture, CodecError> {
-    let pixels = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let pixels = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let shape = shape(values.len(), 1, 16, 16, true);
     render(&frame("MONOCHROME2", pixels), &shape, rendering)
 }
@@ -44,21 +38,11 @@ fn levels(values: &[i16], rendering: &Rendering) -> Vec<u8> {
 }
 
 fn window(center: f64, width: f64, function: WindowFunction) -> Rendering {
-    Rendering {
-        voi: Voi::Window(Window {
-            center,
-            width,
-            function,
-        }),
-        ..Rendering::default()
-    }
+    Rendering { voi: Voi::Window(Window { center, width, function }), ..Rendering::default() }
 }
 
 fn words(values: &[u16]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 #[test]
@@ -81,25 +65,16 @@ fn linear_windows_are_those_of_the_notes() {
 fn exact_and_sigmoid_windows_follow_their_formulas() {
     // C.11.2.1.3.2: (x/100+0.5)*255.
     let exact = window(0.0, 100.0, WindowFunction::LinearExact);
-    assert_eq!(
-        levels(&[-50, -49, 0, 25, 50, 51], &exact),
-        [0, 3, 128, 191, 255, 255]
-    );
+    assert_eq!(levels(&[-50, -49, 0, 25, 50, 51], &exact), [0, 3, 128, 191, 255, 255]);
     // C.11.2.1.3.1: 255/(1+exp(-4(x-c)/w)); e.g. 255/(1+e^-2) = 224.6.
     let sigmoid = window(100.0, 200.0, WindowFunction::Sigmoid);
-    assert_eq!(
-        levels(&[-32768, 0, 100, 200, 32767], &sigmoid),
-        [0, 30, 128, 225, 255]
-    );
+    assert_eq!(levels(&[-32768, 0, 100, 200, 32767], &sigmoid), [0, 30, 128, 225, 255]);
 }
 
 #[test]
 fn rescaling_comes_before_the_window() {
     let hounsfield = Rendering {
-        modality: Modality::Rescale {
-            slope: 2.0,
-            intercept: -1024.0,
-        },
+        modality: Modality::Rescale { slope: 2.0, intercept: -1024.0 },
         ..window(0.0, 100.0, WindowFunction::Linear)
     };
     assert_eq!(levels(&[487, 488, 512, 537], &hounsfield), [0, 5, 129, 255]);
@@ -112,23 +87,14 @@ fn the_automatic_window_spans_all_values_but_padding() {
     assert_eq!(picture.samples(), [0, 20, 255]);
     let window = picture.window().unwrap();
     assert_eq!((window.center, window.width), (108.0, 256.0));
-    let padded = Rendering {
-        padding: Some((-2000, -1999)),
-        ..Rendering::default()
-    };
-    assert_eq!(
-        levels(&[-2000, -1999, 0, 100, 200], &padded),
-        [0, 0, 0, 128, 255]
-    );
+    let padded = Rendering { padding: Some((-2000, -1999)), ..Rendering::default() };
+    assert_eq!(levels(&[-2000, -1999, 0, 100, 200], &padded), [0, 0, 0, 128, 255]);
     // Padding alone is all there is to see.
     assert_eq!(levels(&[-2000, -1999], &padded), [0, 255]);
     assert_eq!(levels(&[7, 7], &auto), [0, 0]);
     // Values below one apart, as those of PET: 0 to 0.003.
     let fine = Rendering {
-        modality: Modality::Rescale {
-            slope: 0.00001,
-            intercept: 0.0,
-        },
+        modality: Modality::Rescale { slope: 0.00001, intercept: 0.0 },
         ..Rendering::default()
     };
     assert_eq!(levels(&[0, 100, 300], &fine), [0, 85, 255]);
@@ -146,11 +112,7 @@ fn monochrome1_is_turned_round() {
 fn tables_replace_rescaling_and_windows() {
     // Entries for -1, 0, 1; what lies outside has the first or the last (C.11.1.1).
     let modality = LookupTable::new([3, 0xffff, 16], true, &words(&[1000, 10, 20])).unwrap();
-    let voi = LookupTable::new(
-        [11, 10, 12],
-        false,
-        &words(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4095]),
-    );
+    let voi = LookupTable::new([11, 10, 12], false, &words(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4095]));
     let tables = Rendering {
         modality: Modality::Table(modality),
         voi: Voi::Table(voi.unwrap()),
@@ -161,10 +123,7 @@ fn tables_replace_rescaling_and_windows() {
     assert_eq!(picture.window(), None);
     // Entries of 8 bits, one a byte; 0 in the descriptor stands for 65536.
     let bytes = LookupTable::new([2, 5, 8], false, &[51, 102]).unwrap();
-    let eight = Rendering {
-        voi: Voi::Table(bytes),
-        ..Rendering::default()
-    };
+    let eight = Rendering { voi: Voi::Table(bytes), ..Rendering::default() };
     assert_eq!(levels(&[5, 6], &eight), [51, 102]);
     assert!(LookupTable::new([0, 0, 16], false, &vec![0; 131_072]).is_ok());
 }
@@ -174,18 +133,13 @@ fn high_bit_and_bits_stored_tell_where_a_value_lies() {
     // 12 bits in the upper part of 16, with other bits below.
     let shape = shape(3, 1, 16, 12, true);
     let pixels = words(&[0x800f, 0x0007, 0x7ff3]);
-    let rendering = Rendering {
-        high_bit: Some(15),
-        ..window(0.0, 4096.0, WindowFunction::LinearExact)
-    };
+    let rendering =
+        Rendering { high_bit: Some(15), ..window(0.0, 4096.0, WindowFunction::LinearExact) };
     let picture = render(&frame("MONOCHROME2", pixels), &shape, &rendering).unwrap();
     assert_eq!(picture.samples(), [0, 128, 255]);
     // In the lower part, overlay bits above do not count.
     let pixels = words(&[0x1800, 0xf000, 0x97ff]);
-    let rendering = Rendering {
-        high_bit: Some(11),
-        ..rendering
-    };
+    let rendering = Rendering { high_bit: Some(11), ..rendering };
     let picture = render(&frame("MONOCHROME2", pixels), &shape, &rendering).unwrap();
     assert_eq!(picture.samples(), [0, 128, 255]);
 }
@@ -205,19 +159,14 @@ fn samples_of_32_bits_are_grey_too() {
 fn bits_of_a_segmentation_are_black_and_white() {
     let source = |data| SourceFrame {
         transfer_syntax: "1.2.840.10008.1.2.1",
-        shape: FrameShape {
-            rows: 2,
-            ..shape(5, 1, 1, 1, false)
-        },
+        shape: FrameShape { rows: 2, ..shape(5, 1, 1, 1, false) },
         photometric: "MONOCHROME2",
         planar: Planar::Interleaved,
         data,
     };
     let decoder = Decoder::in_process();
     // The first pixel is the lowest bit (PS3.5 8.1.1).
-    let (shape, frame) = decoder
-        .decode_to_show(&source(&[0b0010_0001, 0b10]))
-        .unwrap();
+    let (shape, frame) = decoder.decode_to_show(&source(&[0b0010_0001, 0b10])).unwrap();
     let picture = render(&frame, &shape, &Rendering::default()).unwrap();
     assert_eq!(picture.samples(), [255, 0, 0, 0, 0, 255, 0, 0, 0, 255]);
     // A frame without any segment is black, one that is full is white.
@@ -233,26 +182,15 @@ fn palette(bits: i64, segmented: bool, red: &[u16]) -> Result<Palette, CodecErro
     } else {
         words(red)
     };
-    let data = if segmented {
-        PaletteData::Segmented(data)
-    } else {
-        PaletteData::Plain(data)
-    };
-    let count = if segmented {
-        10
-    } else {
-        i64::try_from(red.len()).unwrap()
-    };
+    let data = if segmented { PaletteData::Segmented(data) } else { PaletteData::Plain(data) };
+    let count = if segmented { 10 } else { i64::try_from(red.len()).unwrap() };
     let table = ([count, 2, bits], data);
     Palette::new([table.clone(), table.clone(), table])
 }
 
 fn reds(palette: Palette, indices: Vec<u8>) -> Vec<u8> {
     let shape = shape(indices.len(), 1, 8, 8, false);
-    let rendering = Rendering {
-        palette: Some(palette),
-        ..Rendering::default()
-    };
+    let rendering = Rendering { palette: Some(palette), ..Rendering::default() };
     let picture = render(&frame("PALETTE COLOR", indices), &shape, &rendering).unwrap();
     assert_eq!(picture.channels(), Channels::Rgb);
     picture.samples().iter().copied().step_by(3).collect()
@@ -272,17 +210,11 @@ fn segments_are_expanded() {
     // (0 bytes from the start, entries of one byte) once more.
     let segments = [0, 2, 0, 100, 1, 3, 250, 2, 2, 0, 0, 0, 0];
     let eight = palette(8, true, &segments).unwrap();
-    assert_eq!(
-        reds(eight, (2..12).collect()),
-        [0, 100, 150, 200, 250, 0, 100, 150, 200, 250]
-    );
+    assert_eq!(reds(eight, (2..12).collect()), [0, 100, 150, 200, 250, 0, 100, 150, 200, 250]);
     // In words, an offset is two of them, and is counted in bytes: 8 bytes from the start is the line.
     let line = [0, 2, 0, 0x1010, 1, 4, 0x5050, 2, 1, 8, 0];
     let sixteen = palette(16, true, &line).unwrap();
-    assert_eq!(
-        reds(sixteen, (2..12).collect()),
-        [0, 16, 32, 48, 64, 80, 80, 80, 80, 80]
-    );
+    assert_eq!(reds(sixteen, (2..12).collect()), [0, 16, 32, 48, 64, 80, 80, 80, 80, 80]);
     for wrong in [
         // A line without a start, an unknown operation, an indirect segment that leads to another one.
         &[1, 10, 3][..],
@@ -306,16 +238,10 @@ fn colours(photometric: &str, bits: (u16, u16), pixels: Vec<u8>) -> Vec<u8> {
 #[test]
 fn colour_is_red_green_and_blue() {
     assert_eq!(colours("RGB", (8, 8), vec![1, 2, 3]), [1, 2, 3]);
-    assert_eq!(
-        colours("RGB", (16, 12), words(&[0, 2048, 4095])),
-        [0, 128, 255]
-    );
+    assert_eq!(colours("RGB", (16, 12), words(&[0, 2048, 4095])), [0, 128, 255]);
     // C.7.6.3.1.2, turned round: white, black, and 255, 0, 0 as it comes back from whole numbers.
     let ybr = vec![255, 128, 128, 0, 128, 128, 76, 85, 255];
-    assert_eq!(
-        colours("YBR_FULL", (8, 8), ybr),
-        [255, 255, 255, 0, 0, 0, 254, 0, 0]
-    );
+    assert_eq!(colours("YBR_FULL", (8, 8), ybr), [255, 255, 255, 0, 0, 0, 254, 0, 0]);
 }
 
 #[test]
@@ -334,10 +260,7 @@ fn what_makes_no_sense_is_refused() {
         assert!(matches!(error, CodecError::Shape(_)), "{error}");
     }
     let nonsense = Rendering {
-        modality: Modality::Rescale {
-            slope: f64::NAN,
-            intercept: 0.0,
-        },
+        modality: Modality::Rescale { slope: f64::NAN, intercept: 0.0 },
         ..Rendering::default()
     };
     assert!(matches!(finite(&nonsense), CodecError::Shape(_)));
@@ -358,25 +281,16 @@ fn what_makes_no_sense_is_refused() {
     assert!(render(&short, &one, &Rendering::default()).is_err());
     let three = frame("RGB", vec![0]);
     assert!(render(&three, &one, &Rendering::default()).is_err());
-    let other = render(
-        &frame("CMYK", vec![0; 4]),
-        &shape(1, 4, 8, 8, false),
-        &Rendering::default(),
-    );
+    let other =
+        render(&frame("CMYK", vec![0; 4]), &shape(1, 4, 8, 8, false), &Rendering::default());
     assert!(matches!(other.unwrap_err(), CodecError::Unsupported(_)));
 }
 
 fn field(rows: u32, columns: u32, photometric: &str) -> Picture {
     let samples = if photometric == "RGB" { 3 } else { 1 };
-    let shape = FrameShape {
-        rows,
-        columns,
-        ..shape(1, samples, 8, 8, false)
-    };
+    let shape = FrameShape { rows, columns, ..shape(1, samples, 8, 8, false) };
     let count = rows as usize * columns as usize * usize::from(samples);
-    let pixels = (0..count)
-        .map(|index| (index % 256).to_le_bytes()[0])
-        .collect();
+    let pixels = (0..count).map(|index| (index % 256).to_le_bytes()[0]).collect();
     render(&frame(photometric, pixels), &shape, &Rendering::default()).unwrap()
 }
 
@@ -397,11 +311,7 @@ fn a_picture_becomes_smaller_and_never_larger() {
     let line = field(1, 600, "MONOCHROME2").at_most(16).unwrap();
     assert_eq!((line.rows(), line.columns()), (1, 16));
     // What is the same everywhere stays so.
-    let shape = FrameShape {
-        rows: 64,
-        columns: 64,
-        ..shape(1, 3, 8, 8, false)
-    };
+    let shape = FrameShape { rows: 64, columns: 64, ..shape(1, 3, 8, 8, false) };
     let plain = frame("RGB", [9, 99, 199].repeat(64 * 64));
     let plain = render(&plain, &shape, &Rendering::default()).unwrap();
     let small = plain.at_most(20).unwrap();
@@ -413,9 +323,7 @@ fn files_hold_the_picture() {
     for photometric in ["MONOCHROME2", "RGB"] {
         let picture = field(20, 30, photometric);
         let file = picture.encode(PictureFormat::Png).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(&file))
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&file)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (30, 20));

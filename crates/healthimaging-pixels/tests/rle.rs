@@ -10,9 +10,8 @@ use pictures::{frame, shape};
 const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// The worked example of Apple's Technical Note 1023, which defines `PackBits`.
-const PACKED: [u8; 15] = [
-    0xFE, 0xAA, 0x02, 0x80, 0x00, 0x2A, 0xFD, 0xAA, 0x03, 0x80, 0x00, 0x2A, 0x22, 0xF7, 0xAA,
-];
+const PACKED: [u8; 15] =
+    [0xFE, 0xAA, 0x02, 0x80, 0x00, 0x2A, 0xFD, 0xAA, 0x03, 0x80, 0x00, 0x2A, 0x22, 0xF7, 0xAA];
 const UNPACKED: [u8; 24] = [
     0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0xAA, 0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0x22, 0xAA, 0xAA,
     0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
@@ -81,21 +80,10 @@ fn damaged_frames_are_refused() {
     let cases: [&[u8]; 6] = [&[], &whole[..63], &whole[..70], &beyond, &inside, &many];
     for data in cases {
         let refused = decode(&frame(RLE, shape(4, 6, 1, 8, 8), "MONOCHROME2", data));
-        assert!(
-            matches!(refused, Err(CodecError::Malformed(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Malformed(_))), "{refused:?}");
     }
-    let huge = decode(&frame(
-        RLE,
-        shape(60_000, 60_000, 1, 8, 8),
-        "MONOCHROME2",
-        &whole,
-    ));
+    let huge = decode(&frame(RLE, shape(60_000, 60_000, 1, 8, 8), "MONOCHROME2", &whole));
     assert!(matches!(huge, Err(CodecError::Malformed(_))), "{huge:?}");
     let colour = decode(&frame(RLE, shape(4, 6, 3, 8, 8), "RGB", &whole));
-    assert!(
-        matches!(colour, Err(CodecError::Disagreement(_))),
-        "{colour:?}"
-    );
+    assert!(matches!(colour, Err(CodecError::Disagreement(_))), "{colour:?}");
 }

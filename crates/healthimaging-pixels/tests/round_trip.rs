@@ -1,11 +1,7 @@
 //! Every shape that can be encoded comes back byte for byte, through both stored formats and
 //! through two independent HTJ2K decoders (`OpenJPH` for stored frames, `OpenJPEG` for any other).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod pictures;
 
@@ -64,16 +60,10 @@ fn assert_comes_back(format: LosslessFormat, shape: &FrameShape, photometric: &s
     let encoded = encode(format, shape, photometric, pixels)
         .unwrap_or_else(|error| panic!("{format:?} {shape:?}: {error}"));
     let stored = decode_stored(uid, shape, photometric, &encoded.bytes).unwrap();
-    assert!(
-        stored.pixels == pixels,
-        "{format:?} {shape:?}: stored frame differs"
-    );
+    assert!(stored.pixels == pixels, "{format:?} {shape:?}: stored frame differs");
     let outside = decode(&frame(uid, *shape, photometric, &encoded.bytes))
         .unwrap_or_else(|error| panic!("{format:?} {shape:?}: {error}"));
-    assert!(
-        outside.pixels == pixels,
-        "{format:?} {shape:?}: OpenJPEG decodes something else"
-    );
+    assert!(outside.pixels == pixels, "{format:?} {shape:?}: OpenJPEG decodes something else");
     assert_eq!(outside.photometric, photometric);
 }
 
@@ -150,12 +140,9 @@ proptest! {
 
 #[test]
 fn frames_beyond_2048_come_back() {
-    for (rows, columns, samples, allocated, stored) in [
-        (2500, 3000, 1, 16, 14),
-        (2049, 2305, 3, 8, 8),
-        (1, 4097, 1, 16, 16),
-        (4097, 2, 1, 8, 8),
-    ] {
+    for (rows, columns, samples, allocated, stored) in
+        [(2500, 3000, 1, 16, 14), (2049, 2305, 3, 8, 8), (1, 4097, 1, 16, 16), (4097, 2, 1, 8, 8)]
+    {
         let shape = shape(rows, columns, samples, allocated, stored);
         let pixels = paint(&shape, Picture::Noise, stored, 77);
         assert_comes_back(LosslessFormat::Htj2k, &shape, photometric(samples), &pixels);
@@ -201,22 +188,9 @@ fn what_cannot_be_exact_is_refused() {
     let wide = shape(4, 4, 1, 32, 32);
     let many = shape(4, 4, 5, 8, 8);
     for (shape, length) in [(wide, 64), (many, 80)] {
-        let refused = encode(
-            LosslessFormat::Htj2k,
-            &shape,
-            "MONOCHROME2",
-            &vec![0; length],
-        );
-        assert!(
-            matches!(refused, Err(CodecError::Unsupported(_))),
-            "{refused:?}"
-        );
+        let refused = encode(LosslessFormat::Htj2k, &shape, "MONOCHROME2", &vec![0; length]);
+        assert!(matches!(refused, Err(CodecError::Unsupported(_))), "{refused:?}");
     }
-    let short = encode(
-        LosslessFormat::Htj2k,
-        &shape(4, 4, 1, 16, 12),
-        "MONOCHROME2",
-        &[0; 31],
-    );
+    let short = encode(LosslessFormat::Htj2k, &shape(4, 4, 1, 16, 12), "MONOCHROME2", &[0; 31]);
     assert!(matches!(short, Err(CodecError::Shape(_))), "{short:?}");
 }

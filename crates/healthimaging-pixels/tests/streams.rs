@@ -31,11 +31,7 @@ fn rgb() -> FrameShape {
 }
 
 fn assert_decodes(uid: &str, shape: FrameShape, stream: &[u8], picture: &[u8]) {
-    let photometric = if shape.samples_per_pixel == 3 {
-        "RGB"
-    } else {
-        "MONOCHROME2"
-    };
+    let photometric = if shape.samples_per_pixel == 3 { "RGB" } else { "MONOCHROME2" };
     let decoded = decode(&frame(uid, shape, photometric, stream)).unwrap();
     assert!(decoded.pixels == picture, "{uid} {shape:?}: other pixels");
     assert_eq!(decoded.photometric, photometric);
@@ -43,29 +39,15 @@ fn assert_decodes(uid: &str, shape: FrameShape, stream: &[u8], picture: &[u8]) {
 
 #[test]
 fn lossless_streams_decode_exactly() {
-    let (gray8, gray12, gray16s) = (
-        data!("gray8.raw"),
-        data!("gray12.raw"),
-        data!("gray16s.raw"),
-    );
+    let (gray8, gray12, gray16s) = (data!("gray8.raw"), data!("gray12.raw"), data!("gray16s.raw"));
     assert_decodes(JPEG_LS, gray(8, 8), data!("gray8.jls"), gray8);
     assert_decodes(JPEG_LOSSLESS, gray(8, 8), data!("gray8.ljpeg"), gray8);
     assert_decodes(JPEG_2000, gray(8, 8), data!("gray8.j2k"), gray8);
     assert_decodes(HTJ2K, gray(8, 8), data!("gray8.jhc"), gray8);
     assert_decodes(JPEG_LS, gray(16, 12), data!("gray12.jls"), gray12);
-    assert_decodes(
-        JPEG_LOSSLESS_SV1,
-        gray(16, 12),
-        data!("gray12.ljpeg"),
-        gray12,
-    );
+    assert_decodes(JPEG_LOSSLESS_SV1, gray(16, 12), data!("gray12.ljpeg"), gray12);
     assert_decodes(JPEG_2000, gray(16, 12), data!("gray12.j2k"), gray12);
-    assert_decodes(
-        JPEG_2000,
-        signed(gray(16, 16)),
-        data!("gray16s.j2k"),
-        gray16s,
-    );
+    assert_decodes(JPEG_2000, signed(gray(16, 16)), data!("gray16s.j2k"), gray16s);
     assert_decodes(HTJ2K, signed(gray(16, 16)), data!("gray16s.jhc"), gray16s);
     assert_decodes(JPEG_LS, rgb(), data!("rgb8.jls"), data!("rgb8.raw"));
     assert_decodes(JPEG_2000, rgb(), data!("rgb8.j2k"), data!("rgb8.raw"));
@@ -79,22 +61,14 @@ fn lossless_streams_decode_exactly() {
 #[test]
 fn lossy_jpeg_xl_decodes_as_by_libjxl() {
     let cases = [
-        (
-            gray(8, 8),
-            data!("gray8.lossy.jxl"),
-            data!("gray8.lossy.raw"),
-        ),
+        (gray(8, 8), data!("gray8.lossy.jxl"), data!("gray8.lossy.raw")),
         (rgb(), data!("rgb8.lossy.jxl"), data!("rgb8.lossy.raw")),
     ];
     for (shape, stream, theirs) in cases {
         let decoded = decode(&frame(JPEG_XL, shape, "XYB", stream)).unwrap();
         let apart = greatest_difference(&decoded.pixels, theirs);
         assert!(apart <= 1, "{apart} apart in {shape:?}");
-        let photometric = if shape.samples_per_pixel == 3 {
-            "RGB"
-        } else {
-            "XYB"
-        };
+        let photometric = if shape.samples_per_pixel == 3 { "RGB" } else { "XYB" };
         assert_eq!(decoded.photometric, photometric);
     }
 }
@@ -104,38 +78,20 @@ fn jpeg_xl_that_is_cut_or_of_another_shape_is_refused() {
     let whole = data!("rgb8.jxl");
     for length in [0, 1, 2, 20, whole.len() / 2, whole.len() - 1] {
         let refused = decode(&frame(JPEG_XL, rgb(), "RGB", &whole[..length]));
-        assert!(
-            matches!(refused, Err(CodecError::Malformed(_))),
-            "{length}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Malformed(_))), "{length}: {refused:?}");
     }
-    let others = [
-        shape(19, 22, 3, 8, 8),
-        shape(20, 23, 3, 8, 8),
-        gray(8, 8),
-        shape(19, 23, 4, 8, 8),
-    ];
+    let others =
+        [shape(19, 22, 3, 8, 8), shape(20, 23, 3, 8, 8), gray(8, 8), shape(19, 23, 4, 8, 8)];
     for other in others {
         let refused = decode(&frame(JPEG_XL, other, "RGB", whole));
-        assert!(
-            matches!(refused, Err(CodecError::Disagreement(_))),
-            "{other:?}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Disagreement(_))), "{other:?}: {refused:?}");
     }
     // A channel more than the one of the picture.
     let extra = data!("gray8.extra.jxl");
     let more = decode(&frame(JPEG_XL, gray(8, 8), "MONOCHROME2", extra));
     assert!(matches!(more, Err(CodecError::Disagreement(_))), "{more:?}");
-    let narrow = decode(&frame(
-        JPEG_XL,
-        gray(8, 8),
-        "MONOCHROME2",
-        data!("gray12.jxl"),
-    ));
-    assert!(
-        matches!(narrow, Err(CodecError::Disagreement(_))),
-        "{narrow:?}"
-    );
+    let narrow = decode(&frame(JPEG_XL, gray(8, 8), "MONOCHROME2", data!("gray12.jxl")));
+    assert!(matches!(narrow, Err(CodecError::Disagreement(_))), "{narrow:?}");
 }
 
 /// Streams of dcmtk, which has codecs of its own for RLE, JPEG and the lossless process.
@@ -161,12 +117,7 @@ fn streams_of_dcmtk_decode_exactly() {
 /// differs by 1 from `libjpeg-turbo`.
 #[test]
 fn extended_jpeg_comes_close_in_8_and_12_bits() {
-    let eight = frame(
-        JPEG_EXTENDED,
-        gray(8, 8),
-        "MONOCHROME2",
-        data!("gray8.extended"),
-    );
+    let eight = frame(JPEG_EXTENDED, gray(8, 8), "MONOCHROME2", data!("gray8.extended"));
     let eight = decode(&eight).unwrap().pixels;
     assert!(greatest_difference(&eight, data!("gray8.raw")) <= 5);
     for stream in [data!("gray12.jpeg"), data!("gray12.extended")] {
@@ -178,40 +129,24 @@ fn extended_jpeg_comes_close_in_8_and_12_bits() {
     }
     // Scan parameters left zero, as NEMA's NM1 sample has them.
     let mut zeroed = data!("gray12.jpeg").to_vec();
-    let scan = zeroed
-        .windows(2)
-        .position(|pair| pair == [0xFF, 0xDA])
-        .unwrap();
+    let scan = zeroed.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
     assert_eq!(zeroed[scan + 7..scan + 10], [0, 63, 0]);
     zeroed[scan + 8] = 0;
     let odd = decode(&frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", &zeroed)).unwrap();
-    let right = frame(
-        JPEG_EXTENDED,
-        gray(16, 12),
-        "MONOCHROME2",
-        data!("gray12.jpeg"),
-    );
+    let right = frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", data!("gray12.jpeg"));
     assert!(odd.pixels == decode(&right).unwrap().pixels);
     let cut = &data!("gray12.jpeg")[..400];
     let refused = decode(&frame(JPEG_EXTENDED, gray(16, 12), "MONOCHROME2", cut));
-    assert!(
-        matches!(refused, Err(CodecError::Malformed(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(CodecError::Malformed(_))), "{refused:?}");
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u16> {
-    bytes
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
 }
 
 #[test]
 fn eight_bits_widen_into_sixteen() {
-    let wide: Vec<u8> = data!("gray8.raw")
-        .iter()
-        .flat_map(|&value| [value, 0])
-        .collect();
+    let wide: Vec<u8> = data!("gray8.raw").iter().flat_map(|&value| [value, 0]).collect();
     for (uid, stream) in [
         (JPEG_LS, data!("gray8.jls")),
         (JPEG_LOSSLESS, data!("gray8.ljpeg")),
@@ -228,27 +163,16 @@ fn the_sign_comes_from_pixel_representation() {
         .chunks_exact(2)
         .flat_map(|pair| {
             let value = i16::from_le_bytes([pair[0], pair[1]]);
-            (if value >= 0x800 {
-                value - 0x1000
-            } else {
-                value
-            })
-            .to_le_bytes()
+            (if value >= 0x800 { value - 0x1000 } else { value }).to_le_bytes()
         })
         .collect();
-    for (uid, stream) in [
-        (JPEG_LOSSLESS_SV1, data!("gray12.ljpeg")),
-        (JPEG_2000, data!("gray12.j2k")),
-    ] {
+    for (uid, stream) in
+        [(JPEG_LOSSLESS_SV1, data!("gray12.ljpeg")), (JPEG_2000, data!("gray12.j2k"))]
+    {
         assert_decodes(uid, signed(gray(16, 12)), stream, &extended);
     }
     // The other way round: what was signed keeps its bits.
-    assert_decodes(
-        JPEG_2000,
-        gray(16, 16),
-        data!("gray16s.j2k"),
-        data!("gray16s.raw"),
-    );
+    assert_decodes(JPEG_2000, gray(16, 16), data!("gray16s.j2k"), data!("gray16s.raw"));
 }
 
 /// What some old writers did to make the length even.
@@ -270,31 +194,20 @@ fn streams_that_are_cut_off_are_refused() {
     ] {
         let half = &stream[..stream.len() * 3 / 4];
         let refused = decode(&frame(uid, gray(8, 8), "MONOCHROME2", half));
-        assert!(
-            matches!(refused, Err(CodecError::Malformed(_))),
-            "{uid}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Malformed(_))), "{uid}: {refused:?}");
     }
 }
 
 #[test]
 fn a_codestream_in_a_jp2_file_is_found() {
-    assert_decodes(
-        JPEG_2000,
-        gray(8, 8),
-        data!("gray8.jp2"),
-        data!("gray8.raw"),
-    );
+    assert_decodes(JPEG_2000, gray(8, 8), data!("gray8.jp2"), data!("gray8.raw"));
 }
 
 #[test]
 fn multi_component_transforms_end_as_rgb() {
     let stream = data!("rgb8.j2k");
     let decoded = decode(&frame(JPEG_2000, rgb(), "YBR_RCT", stream)).unwrap();
-    assert_eq!(
-        (decoded.pixels.as_slice(), &*decoded.photometric),
-        (data!("rgb8.raw"), "RGB")
-    );
+    assert_eq!((decoded.pixels.as_slice(), &*decoded.photometric), (data!("rgb8.raw"), "RGB"));
 }
 
 fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
@@ -305,12 +218,7 @@ fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {
 /// The bound is what imagecodecs' own decoder differs by from the picture, plus 2 for rounding.
 #[test]
 fn lossy_jpeg_comes_close_in_gray_rgb_and_ybr() {
-    let gray8 = decode(&frame(
-        JPEG_BASELINE,
-        gray(8, 8),
-        "MONOCHROME2",
-        data!("gray8.jpeg"),
-    ));
+    let gray8 = decode(&frame(JPEG_BASELINE, gray(8, 8), "MONOCHROME2", data!("gray8.jpeg")));
     assert!(greatest_difference(&gray8.unwrap().pixels, data!("gray8.raw")) <= 5);
     for (photometric, stream, bound) in [
         ("RGB", data!("rgb8.jpeg"), 5),
@@ -334,16 +242,9 @@ fn streams_that_disagree_with_the_attributes_are_refused() {
         (JPEG_2000, data!("gray8.j2k")),
         (HTJ2K, data!("gray8.jhc")),
     ] {
-        for other in [
-            shape(23, 19, 1, 8, 8),
-            shape(19, 24, 1, 8, 8),
-            shape(19, 23, 3, 8, 8),
-        ] {
+        for other in [shape(23, 19, 1, 8, 8), shape(19, 24, 1, 8, 8), shape(19, 23, 3, 8, 8)] {
             let refused = decode(&frame(uid, other, "MONOCHROME2", stream));
-            assert!(
-                matches!(refused, Err(CodecError::Disagreement(_))),
-                "{uid}: {refused:?}"
-            );
+            assert!(matches!(refused, Err(CodecError::Disagreement(_))), "{uid}: {refused:?}");
         }
     }
     for (uid, stream) in [
@@ -352,9 +253,6 @@ fn streams_that_disagree_with_the_attributes_are_refused() {
         (JPEG_2000, data!("gray12.j2k")),
     ] {
         let refused = decode(&frame(uid, gray(8, 8), "MONOCHROME2", stream));
-        assert!(
-            matches!(refused, Err(CodecError::Disagreement(_))),
-            "{uid}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(CodecError::Disagreement(_))), "{uid}: {refused:?}");
     }
 }

@@ -32,10 +32,7 @@ fn dispositions_are_those_of_the_guide() {
     for unknown in [".4.107.1", ".4.109", ".4.52", ".4.1000", ".8.1", ".4."] {
         assert_eq!(of(unknown, 8), Disposition::Unsupported, "{unknown}");
     }
-    assert_eq!(
-        disposition("1.2.840.113619.5.2", 16),
-        Disposition::Unsupported
-    );
+    assert_eq!(disposition("1.2.840.113619.5.2", 16), Disposition::Unsupported);
 }
 
 #[test]
@@ -66,12 +63,6 @@ fn content_types_are_those_of_the_api() {
         let uid = uid.map(|suffix| format!("{ROOT}{suffix}"));
         assert_eq!(content_type(uid.as_deref()), expected, "{uid:?}");
     }
-    assert_eq!(
-        LosslessFormat::Htj2k.transfer_syntax(),
-        "1.2.840.10008.1.2.4.202"
-    );
-    assert_eq!(
-        LosslessFormat::Jpeg2000.transfer_syntax(),
-        "1.2.840.10008.1.2.4.90"
-    );
+    assert_eq!(LosslessFormat::Htj2k.transfer_syntax(), "1.2.840.10008.1.2.4.202");
+    assert_eq!(LosslessFormat::Jpeg2000.transfer_syntax(), "1.2.840.10008.1.2.4.90");
 }

@@ -23,15 +23,9 @@ fn answer(limits: &Limits, from: &mut impl Read, to: &mut impl Write) -> io::Res
         let data = read_bytes(from, request.length)?;
         let (response, pixels): (Response, _) = match decode_guarded(&request.source(&data)) {
             Err(error) => (Err(error), Vec::new()),
-            Ok(DecodedFrame {
-                pixels,
-                photometric,
-            }) => {
+            Ok(DecodedFrame { pixels, photometric }) => {
                 let length = pixels.len() as u64;
-                let header = Pixels {
-                    photometric,
-                    length,
-                };
+                let header = Pixels { photometric, length };
                 (Ok(header), pixels)
             }
         };

@@ -67,10 +67,7 @@ impl Children {
             .wait_while(state, |state| state.busy >= most)
             .unwrap_or_else(PoisonError::into_inner);
         state.busy += 1;
-        Turn {
-            pool: self,
-            worker: state.idle.pop(),
-        }
+        Turn { pool: self, worker: state.idle.pop() }
     }
 }
 

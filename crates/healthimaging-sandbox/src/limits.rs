@@ -17,10 +17,7 @@ impl Limits {
     pub(crate) fn enter() -> io::Result<Self> {
         use rustix::process::{Resource, Rlimit, setrlimit};
         let none = |resource, most| {
-            let limit = Rlimit {
-                current: Some(most),
-                maximum: Some(most),
-            };
+            let limit = Rlimit { current: Some(most), maximum: Some(most) };
             setrlimit(resource, limit)
         };
         none(Resource::Core, 0)?;
@@ -36,10 +33,7 @@ impl Limits {
 
     /// Lets decoding take so much and no more. The server stops a child that takes too long by itself;
     /// the limit of processor time is for a child whose server is gone.
-    #[expect(
-        clippy::unused_self,
-        reason = "only a process that entered may be limited so"
-    )]
+    #[expect(clippy::unused_self, reason = "only a process that entered may be limited so")]
     pub(crate) fn allow(&self, allowance: &Allowance) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         use rustix::time::{ClockId, clock_gettime};
@@ -51,9 +45,7 @@ impl Limits {
         soft(Resource::Data, allowance.memory)?;
         let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
         let used = u64::try_from(used).unwrap_or_default();
-        let most = used
-            .saturating_add(allowance.seconds)
-            .saturating_add(ANY_FRAME);
+        let most = used.saturating_add(allowance.seconds).saturating_add(ANY_FRAME);
         soft(Resource::Cpu, most)?;
         Ok(())
     }

@@ -55,12 +55,7 @@ impl Worker {
         }
         let mut child = child.spawn()?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => Ok(Self {
-                child,
-                stdin,
-                stdout,
-                has_answered: false,
-            }),
+            (Some(stdin), Some(stdout)) => Ok(Self { child, stdin, stdout, has_answered: false }),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -76,12 +71,7 @@ impl Worker {
         source: &SourceFrame<'_>,
         time: Duration,
     ) -> Result<Result<DecodedFrame, CodecError>, Lost> {
-        let Self {
-            child,
-            stdin,
-            stdout,
-            ..
-        } = self;
+        let Self { child, stdin, stdout, .. } = self;
         let (answered, waiting) = channel::<()>();
         let (exchanged, stopped) = thread::scope(|scope| {
             let watch = move || {
@@ -91,9 +81,7 @@ impl Worker {
                 }
                 late
             };
-            let watch = thread::Builder::new()
-                .spawn_scoped(scope, watch)
-                .map_err(Lost::Ended)?;
+            let watch = thread::Builder::new().spawn_scoped(scope, watch).map_err(Lost::Ended)?;
             let exchanged = exchange(stdin, stdout, source);
             drop(answered);
             Ok((exchanged, watch.join().unwrap_or(false)))

@@ -13,10 +13,7 @@ use healthimaging_tools::{Confirm, HttpOptions, Offer, conformance_service};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port: u16 = std::env::args()
-        .nth(1)
-        .ok_or("usage: conformance_server PORT")?
-        .parse()?;
+    let port: u16 = std::env::args().nth(1).ok_or("usage: conformance_server PORT")?.parse()?;
     let fake = fake::Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     fake.add_image_set(&store, "s", 3);

@@ -51,12 +51,8 @@ fn brief(name: &str) -> String {
 
 /// What is wrong, without the value that is wrong: it may be patient data.
 fn without_value(words: &str) -> String {
-    const REPEATS_VALUE: [&str; 4] = [
-        "invalid type: ",
-        "invalid value: ",
-        "unknown variant ",
-        "invalid length ",
-    ];
+    const REPEATS_VALUE: [&str; 4] =
+        ["invalid type: ", "invalid value: ", "unknown variant ", "invalid length "];
     if let Some(rest) = words.strip_prefix("unknown field `")
         && let Some((name, expected)) = rest.rsplit_once("`, expected ")
     {
@@ -66,10 +62,7 @@ fn without_value(words: &str) -> String {
         if let Some(rest) = words.strip_prefix(fault)
             && let Some((_, expected)) = rest.rsplit_once(", expected ")
         {
-            return format!(
-                "{}, expected {expected}",
-                fault.trim_end_matches([' ', ':'])
-            );
+            return format!("{}, expected {expected}", fault.trim_end_matches([' ', ':']));
         }
     }
     words.to_owned()

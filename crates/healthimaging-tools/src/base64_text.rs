@@ -4,18 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::PAD;
 
 /// The engine for megabytes, which uses the vector instructions that the processor has.
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-))]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 fn engine() -> base64::engine::Simd {
     base64::engine::Simd::standard(PAD)
 }
 
-#[cfg(not(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-)))]
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
 fn engine() -> base64::engine::GeneralPurpose {
     base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, PAD)
 }

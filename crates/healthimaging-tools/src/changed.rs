@@ -46,9 +46,8 @@ pub(crate) async fn carry_out(
     wait: Option<WaitSeconds>,
     asked: Value,
 ) -> Result<Reply<Changed>> {
-    let change = plan
-        .change
-        .ok_or_else(|| Error::internal("the plan says not what to do", tool))?;
+    let change =
+        plan.change.ok_or_else(|| Error::internal("the plan says not what to do", tool))?;
     let new = NewJob {
         tool,
         job_name: None,
@@ -60,10 +59,7 @@ pub(crate) async fn carry_out(
     let outcomes = context.ledger().outcomes(&job.job_id, None, MOST_OUTCOMES);
     let outcomes = outcomes.await?.items;
     let text = brief(&job);
-    Ok(Reply::new(
-        answer(job, &outcomes, plan.notes, &asked)?,
-        text,
-    ))
+    Ok(Reply::new(answer(job, &outcomes, plan.notes, &asked)?, text))
 }
 
 fn answer(
@@ -77,10 +73,7 @@ fn answer(
         notes.push(format!("{more} more outcomes: get_job has them."));
     }
     let report = job.report.map(|mut report| {
-        report.insert(
-            "call".to_owned(),
-            json!({ "tool": job.tool, "arguments": asked }),
-        );
+        report.insert("call".to_owned(), json!({ "tool": job.tool, "arguments": asked }));
         report.insert("started_at".to_owned(), json!(job.submitted_at));
         report.insert("ended_at".to_owned(), json!(job.ended_at));
         report
@@ -100,17 +93,8 @@ fn answer(
 }
 
 fn brief(job: &Job) -> String {
-    let Job {
-        job_id,
-        job_status,
-        items_done,
-        items_failed,
-        ..
-    } = job;
-    let total = job
-        .items_total
-        .map(|total| format!(" of {total}"))
-        .unwrap_or_default();
+    let Job { job_id, job_status, items_done, items_failed, .. } = job;
+    let total = job.items_total.map(|total| format!(" of {total}")).unwrap_or_default();
     let mut text = format!(
         "Job {job_id} is {job_status}: {items_done}{total} items done, {items_failed} failed."
     );

@@ -69,32 +69,23 @@ impl Client {
     /// Names of the tools.
     pub async fn tools(&self) -> Result<Vec<String>> {
         let tools = self.0.list_all_tools().await.map_err(failed)?;
-        Ok(tools
-            .into_iter()
-            .map(|tool| tool.name.into_owned())
-            .collect())
+        Ok(tools.into_iter().map(|tool| tool.name.into_owned()).collect())
     }
 
     /// Name and URI of the resources.
     pub async fn resources(&self) -> Result<Vec<(String, String)>> {
         let resources = self.0.list_all_resources().await.map_err(failed)?;
-        Ok(resources
-            .into_iter()
-            .map(|resource| (resource.name, resource.uri))
-            .collect())
+        Ok(resources.into_iter().map(|resource| (resource.name, resource.uri)).collect())
     }
 
     /// The text of a resource.
     pub async fn read_resource(&self, uri: &str) -> Result<String> {
         let request = ReadResourceRequestParams::new(uri);
         let read = self.0.read_resource(request).await.map_err(failed)?;
-        let texts = read
-            .contents
-            .into_iter()
-            .filter_map(|content| match content {
-                ResourceContents::TextResourceContents { text, .. } => Some(text),
-                _ => None,
-            });
+        let texts = read.contents.into_iter().filter_map(|content| match content {
+            ResourceContents::TextResourceContents { text, .. } => Some(text),
+            _ => None,
+        });
         Ok(texts.collect())
     }
 
@@ -107,10 +98,7 @@ impl Client {
         Ok(ToolAnswer {
             images: images.map(picture).collect::<Result<_>>()?,
             structured: result.structured_content.unwrap_or_default(),
-            text: texts
-                .map(|block| block.text.as_str())
-                .collect::<Vec<_>>()
-                .join("\n"),
+            text: texts.map(|block| block.text.as_str()).collect::<Vec<_>>().join("\n"),
             is_error: result.is_error == Some(true),
         })
     }
@@ -127,10 +115,7 @@ fn picture(block: &ImageContent) -> Result<Image> {
     let data = STANDARD
         .decode(&block.data)
         .map_err(|error| Error::internal("the picture is not base64", error))?;
-    Ok(Image {
-        data,
-        media_type: block.mime_type.clone(),
-    })
+    Ok(Image { data, media_type: block.mime_type.clone() })
 }
 
 fn failed(error: ServiceError) -> Error {

@@ -140,9 +140,7 @@ impl Seals {
 
     fn seal(&self, kind: Kind, tool: &str, arguments: &Arguments, plan: &str) -> String {
         let binding = Self::binding(kind, tool, arguments);
-        let options = SealOptions::new()
-            .associated_data(binding.as_bytes())
-            .ttl(LIFE);
+        let options = SealOptions::new().associated_data(binding.as_bytes()).ttl(LIFE);
         self.0.seal_with(plan.as_bytes(), &options)
     }
 
@@ -166,11 +164,7 @@ impl Seals {
                  confirmation_token for a new plan",
             ),
         })?;
-        if opened == plan.as_bytes() {
-            Ok(())
-        } else {
-            Err(stale())
-        }
+        if opened == plan.as_bytes() { Ok(()) } else { Err(stale()) }
     }
 
     /// Decides about a plan; `arguments` are without those of [`Asked`].
@@ -196,11 +190,7 @@ impl Seals {
             }),
             Consent::Rounds(Some(round)) => {
                 self.check(Kind::Round, &round.state, tool, arguments, &print)?;
-                if round.agreed {
-                    Ok(Decision::Go)
-                } else {
-                    Err(declined())
-                }
+                if round.agreed { Ok(Decision::Go) } else { Err(declined()) }
             }
             Consent::Unavailable if confirm == Confirm::Always => Err(Error::new(
                 ErrorKind::AccessDenied,
@@ -235,12 +225,7 @@ pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
             )
         }
     };
-    Ok(Answer {
-        structured,
-        text,
-        links: Vec::new(),
-        images: Vec::new(),
-    })
+    Ok(Answer { structured, text, links: Vec::new(), images: Vec::new() })
 }
 
 /// The person said no.

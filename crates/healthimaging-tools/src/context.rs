@@ -132,9 +132,7 @@ impl Context {
     /// A caller that cancels the call cancels the job. One that only stops waiting does not.
     pub(crate) async fn follow(&self, mut job: Job, wait: Option<WaitSeconds>) -> Result<Job> {
         let patience = wait.map(|wait| Duration::from_secs(u64::from(wait.get())));
-        let end = patience
-            .or(self.caller.patience)
-            .map(|p| Instant::now() + p);
+        let end = patience.or(self.caller.patience).map(|p| Instant::now() + p);
         let mut told: Option<(u64, Instant)> = None;
         let mut said = None;
         while !job.job_status.has_ended() {
@@ -165,8 +163,7 @@ impl Context {
         if let Some(more) = &job.message {
             message = format!("{message}, {more}");
         }
-        self.report(number(job.items_done), job.items_total.map(number), message)
-            .await;
+        self.report(number(job.items_done), job.items_total.map(number), message).await;
     }
 
     /// The caller cancelled the call that started the job, or that waits for it.
@@ -190,10 +187,9 @@ impl Context {
         };
         let active = self.service().list_datastores(request).await?;
         match &active.datastore_summaries[..] {
-            [only] if active.next_token.is_none() => Ok(self
-                .chosen
-                .get_or_init(|| only.datastore_id.clone())
-                .clone()),
+            [only] if active.next_token.is_none() => {
+                Ok(self.chosen.get_or_init(|| only.datastore_id.clone()).clone())
+            }
             [] if active.next_token.is_none() => Err(Error::validation(
                 "no data store is active; make one with create_datastore, then name it in \
                  datastore_id",

@@ -10,14 +10,8 @@ use crate::visible;
 pub fn error_document(error: &Error) -> Map<String, Value> {
     let mut document = Map::new();
     document.insert("error".to_owned(), Value::Bool(true));
-    document.insert(
-        "type".to_owned(),
-        Value::from(error.kind().public_type().as_str()),
-    );
-    document.insert(
-        "message".to_owned(),
-        Value::from(visible::shown(error.message())),
-    );
+    document.insert("type".to_owned(), Value::from(error.kind().public_type().as_str()));
+    document.insert("message".to_owned(), Value::from(visible::shown(error.message())));
     if let Some(code) = error.code() {
         document.insert("code".to_owned(), Value::from(code));
     }

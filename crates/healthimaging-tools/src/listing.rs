@@ -38,10 +38,7 @@ where
             break;
         }
     }
-    Ok(Page {
-        items,
-        next_token: at,
-    })
+    Ok(Page { items, next_token: at })
 }
 
 /// How many there are, and whether there are more, for the brief text.

@@ -50,15 +50,11 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(crate) fn new(server: Server) -> Self {
-        Self {
-            server,
-            tools: Arc::default(),
-        }
+        Self { server, tools: Arc::default() }
     }
 
     fn tools(&self) -> &[Tool] {
-        self.tools
-            .get_or_init(|| self.server.tools().map(describe).collect())
+        self.tools.get_or_init(|| self.server.tools().map(describe).collect())
     }
 }
 
@@ -154,9 +150,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(&self.server, &request.uri)
-            .await
-            .map(Into::into)
+        resources::read(&self.server, &request.uri).await.map(Into::into)
     }
 
     async fn complete(
@@ -164,17 +158,11 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        resources::complete(self.server.service(), &request)
-            .await
-            .map(CompleteResult::new)
+        resources::complete(self.server.service(), &request).await.map(CompleteResult::new)
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        Some(
-            SubscriptionFilter::builder()
-                .resources_list_changed()
-                .build(),
-        )
+        Some(SubscriptionFilter::builder().resources_list_changed().build())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
@@ -233,9 +221,8 @@ fn success(answer: Answer) -> CallToolResult {
             .map(|image| ContentBlock::image(base64_text::encoded(&image.data), image.media_type)),
     );
     content.extend(answer.links.into_iter().map(|link| {
-        let resource = Resource::new(link.uri, link.name)
-            .with_mime_type(link.media_type)
-            .with_size(link.size);
+        let resource =
+            Resource::new(link.uri, link.name).with_mime_type(link.media_type).with_size(link.size);
         ContentBlock::resource_link(resource)
     }));
     let mut result = CallToolResult::success(content);
@@ -261,28 +248,20 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 /// How the person behind a request can be asked.
 fn consent(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Consent {
     let capabilities = context.client_capabilities();
-    let elicitation = capabilities
-        .as_ref()
-        .and_then(|can| can.elicitation.as_ref());
+    let elicitation = capabilities.as_ref().and_then(|can| can.elicitation.as_ref());
     if !elicitation.is_some_and(has_forms) {
         return Consent::Unavailable;
     }
     if !is_modern(context) {
         return Consent::Ask(Arc::new(Elicitation(context.peer.clone())));
     }
-    let reply = request
-        .input_responses
-        .as_ref()
-        .and_then(|replies| replies.get(AGREEMENT));
+    let reply = request.input_responses.as_ref().and_then(|replies| replies.get(AGREEMENT));
     let reply = reply.and_then(|reply| ElicitResult::deserialize(reply).ok());
     // Without a reply that can be read, the question is asked again.
     Consent::Rounds(
         reply
             .zip(request.request_state.clone())
-            .map(|(reply, state)| Round {
-                state,
-                agreed: agrees(&reply),
-            }),
+            .map(|(reply, state)| Round { state, agreed: agrees(&reply) }),
     )
 }
 
@@ -293,10 +272,7 @@ fn has_forms(elicitation: &ElicitationCapability) -> bool {
 
 /// Accepting the form is not enough: the box must be ticked too.
 fn agrees(reply: &ElicitResult) -> bool {
-    let ticked = reply
-        .content
-        .as_ref()
-        .and_then(|content| content.get("agree"));
+    let ticked = reply.content.as_ref().and_then(|content| content.get("agree"));
     reply.action == ElicitationAction::Accept && ticked == Some(&Value::Bool(true))
 }
 
@@ -335,10 +311,7 @@ struct Elicitation(Peer<RoleServer>);
 impl Ask for Elicitation {
     async fn ask(&self, question: &str) -> Result<bool> {
         let form = form(question.to_owned())?;
-        let reply = self
-            .0
-            .create_elicitation_with_timeout(form, Some(THINKING))
-            .await;
+        let reply = self.0.create_elicitation_with_timeout(form, Some(THINKING)).await;
         let reply = reply.map_err(|error| {
             Error::new(
                 ErrorKind::AccessDenied,
@@ -376,11 +349,8 @@ impl Progress for ToldProgress {
             ProgressNotificationParam::new(self.token.clone(), done).with_message(message);
         news.total = total;
         // The work is not held up again by a client that did not hear.
-        let within = if self.is_heard.load(Ordering::Relaxed) {
-            HEARD_WITHIN
-        } else {
-            Duration::ZERO
-        };
+        let within =
+            if self.is_heard.load(Ordering::Relaxed) { HEARD_WITHIN } else { Duration::ZERO };
         let is_heard = told(self.peer.notify_progress(news), within).await;
         self.is_heard.store(is_heard, Ordering::Relaxed);
     }

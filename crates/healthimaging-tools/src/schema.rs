@@ -24,14 +24,8 @@ pub(crate) fn definition<I: JsonSchema, O: JsonSchema>() -> Definition {
         _ => String::new(),
     };
     // Some clients need the key even where there are no arguments.
-    input_schema
-        .entry("properties")
-        .or_insert_with(|| json!({}));
-    Definition {
-        description,
-        input_schema,
-        output_schema: schema_of::<O>(Flow::Out),
-    }
+    input_schema.entry("properties").or_insert_with(|| json!({}));
+    Definition { description, input_schema, output_schema: schema_of::<O>(Flow::Out) }
 }
 
 /// The definition of a tool that is confirmed first: two arguments more, and an answer that may be
@@ -85,10 +79,7 @@ fn whole_schema_of<T: JsonSchema>(flow: Flow) -> Value {
         Flow::In => settings.for_deserialize(),
         Flow::Out => settings.for_serialize(),
     };
-    settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Where arguments have a list in the place of something else.
@@ -132,9 +123,7 @@ fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<String> {
 
 /// Alternatives of a schema.
 fn branches(schema: &Value) -> Option<&Vec<Value>> {
-    ["anyOf", "oneOf"]
-        .into_iter()
-        .find_map(|key| schema.get(key)?.as_array())
+    ["anyOf", "oneOf"].into_iter().find_map(|key| schema.get(key)?.as_array())
 }
 
 /// What may be left out is this or `null`.
@@ -177,9 +166,7 @@ fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
     }
     object.remove("title");
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
-        properties
-            .values_mut()
-            .for_each(|property| tidy(property, flow, depth + 1));
+        properties.values_mut().for_each(|property| tidy(property, flow, depth + 1));
     }
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = object.get_mut(key) {
@@ -197,13 +184,9 @@ fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
     join_constants(object);
     join_single_property_objects(object);
     if flow == Flow::In && depth > DEEPEST_INPUT {
-        for key in [
-            "properties",
-            "required",
-            "minProperties",
-            "maxProperties",
-            "additionalProperties",
-        ] {
+        for key in
+            ["properties", "required", "minProperties", "maxProperties", "additionalProperties"]
+        {
             object.remove(key);
         }
     }
@@ -215,11 +198,7 @@ fn trim_input(object: &mut Map<String, Value>, depth: usize) {
         object.remove("description");
     }
     // Every object refuses what it does not know; saying it once is enough.
-    if depth > 0
-        && object
-            .get("additionalProperties")
-            .is_some_and(Value::is_boolean)
-    {
+    if depth > 0 && object.get("additionalProperties").is_some_and(Value::is_boolean) {
         object.remove("additionalProperties");
     }
     if depth > 1 {
@@ -327,10 +306,7 @@ fn join_single_property_objects(object: &mut Map<String, Value>) {
             return;
         };
         let single = properties.len() == 1
-            && branch
-                .get("required")
-                .and_then(Value::as_array)
-                .is_some_and(|all| all.len() == 1);
+            && branch.get("required").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
         if !single {
             return;
         }

@@ -86,10 +86,9 @@ impl Outcome {
                 answer.structured.values_mut().for_each(visible::show);
                 Self::Answer(answer)
             }
-            Self::Question { question, state } => Self::Question {
-                question: visible::shown(&question).into_owned(),
-                state,
-            },
+            Self::Question { question, state } => {
+                Self::Question { question: visible::shown(&question).into_owned(), state }
+            }
         }
     }
 }
@@ -98,12 +97,7 @@ impl Server {
     /// A server over the back end of a ledger; an error when the system gives no random numbers.
     pub fn new(ledger: Ledger, options: ServerOptions) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
-        Ok(Self(Arc::new(Inner {
-            ledger,
-            options,
-            seals: Seals::new()?,
-            datastores_changed,
-        })))
+        Ok(Self(Arc::new(Inner { ledger, options, seals: Seals::new()?, datastores_changed })))
     }
 
     /// The 18 operations of its back end.
@@ -149,11 +143,7 @@ impl Server {
         consent: Consent,
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<Answer> {
-        let caller = Caller {
-            progress,
-            cancelled: CancellationToken::new(),
-            patience: None,
-        };
+        let caller = Caller { progress, cancelled: CancellationToken::new(), patience: None };
         self.call_as(name, arguments, consent, caller).await
     }
 
@@ -181,9 +171,7 @@ impl Server {
                 "the tool {name} is not offered: the server was started with --read-only or \
                  --no-delete"
             ))),
-            None => Err(Error::not_found(
-                "there is no tool of that name; list the tools",
-            )),
+            None => Err(Error::not_found("there is no tool of that name; list the tools")),
         }
     }
 
@@ -228,14 +216,7 @@ impl Server {
             return confirm::shown(&plan, None).map(Outcome::Answer);
         }
         let Inner { options, seals, .. } = &*self.0;
-        match seals.decide(
-            options.confirm,
-            consent,
-            tool.name,
-            &arguments,
-            &asked,
-            &plan,
-        )? {
+        match seals.decide(options.confirm, consent, tool.name, &arguments, &asked, &plan)? {
             Decision::Go => {}
             Decision::AskNow(ask) => {
                 if !ask.ask(&visible::shown(&plan.question())).await? {
@@ -251,13 +232,7 @@ impl Server {
             }
             Decision::ShowPlan(answer) => return Ok(Outcome::Answer(answer)),
         }
-        tracing::info!(
-            tool = tool.name,
-            image_sets = plan.image_sets.len(),
-            "plan confirmed"
-        );
-        carry_out(arguments, plan, context)
-            .await
-            .map(Outcome::Answer)
+        tracing::info!(tool = tool.name, image_sets = plan.image_sets.len(), "plan confirmed");
+        carry_out(arguments, plan, context).await.map(Outcome::Answer)
     }
 }

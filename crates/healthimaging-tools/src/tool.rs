@@ -136,12 +136,7 @@ pub(crate) struct Reply<T> {
 impl<T> Reply<T> {
     /// `text` is brief: counts and ids, never text that came out of a DICOM file.
     pub(crate) fn new(output: T, text: impl Into<String>) -> Self {
-        Self {
-            output,
-            text: text.into(),
-            links: Vec::new(),
-            images: Vec::new(),
-        }
+        Self { output, text: text.into(), links: Vec::new(), images: Vec::new() }
     }
 
     /// Adds where more can be read.
@@ -328,30 +323,17 @@ fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
     let mut structured = to_object(&reply.output)?;
     let mut text = reply.text;
     if let Some(chosen) = context.chosen_datastore() {
-        structured
-            .entry("datastore_id")
-            .or_insert_with(|| Value::from(chosen.as_str()));
+        structured.entry("datastore_id").or_insert_with(|| Value::from(chosen.as_str()));
         text = format!("{text} Data store {chosen} was used, the only one that is active.");
     }
-    Ok(Answer {
-        structured,
-        text,
-        links: reply.links,
-        images: reply.images,
-    })
+    Ok(Answer { structured, text, links: reply.links, images: reply.images })
 }
 
 /// A value that is an object in JSON.
 pub(crate) fn to_object<T: Serialize>(value: &T) -> Result<Map<String, Value>> {
     match serde_json::to_value(value) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::internal(
-            "the answer is not an object",
-            "not an object",
-        )),
-        Err(error) => Err(Error::internal(
-            "the answer could not be written as JSON",
-            error,
-        )),
+        Ok(_) => Err(Error::internal("the answer is not an object", "not an object")),
+        Err(error) => Err(Error::internal("the answer could not be written as JSON", error)),
     }
 }

@@ -36,10 +36,7 @@ where
         }
         // The client hung up before it said anything.
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-        Err(error) => Err(Error::internal(
-            "the client did not start the protocol",
-            error,
-        )),
+        Err(error) => Err(Error::internal("the client did not start the protocol", error)),
     }
 }
 
@@ -111,10 +108,7 @@ where
     B::Error: Display,
     B::Data: Send + 'static,
 {
-    Ok(streamable(
-        crate::fixtures::Fixtures::around(server)?,
-        options,
-    ))
+    Ok(streamable(crate::fixtures::Fixtures::around(server)?, options))
 }
 
 /// Any handler behind the HTTP stack of this server.

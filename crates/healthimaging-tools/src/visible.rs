@@ -105,9 +105,7 @@ pub(crate) fn show(value: &mut Value) {
 
 /// Reads every text of arguments back.
 pub(crate) fn read_arguments(arguments: &mut Arguments) {
-    arguments
-        .values_mut()
-        .for_each(|value| change(value, read_back));
+    arguments.values_mut().for_each(|value| change(value, read_back));
 }
 
 /// A JSON document with every text in it shown.
@@ -147,10 +145,7 @@ mod tests {
         for (text, wanted) in [
             ("DOE^JANE", "DOE^JANE"),
             ("DOE\u{202E}ENAJ", "DOE\\u{202E}ENAJ"),
-            (
-                "\u{FEFF}A\u{200B}B\u{2066}C\u{E0041}",
-                "\\u{FEFF}A\\u{200B}B\\u{2066}C\\u{E0041}",
-            ),
+            ("\u{FEFF}A\u{200B}B\u{2066}C\u{E0041}", "\\u{FEFF}A\\u{200B}B\\u{2066}C\\u{E0041}"),
             ("\u{1B}$B\u{85}\0", "\\u{1B}$B\\u{85}\\u{0}"),
             ("line one\r\nline\ttwo", "line one\r\nline\ttwo"),
             ("Müller 山田 Ἀγ🙂", "Müller 山田 Ἀγ🙂"),
@@ -166,14 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_no_escape_of_ours_stays() {
-        for text in [
-            "\\u{41}",
-            "\\u{}",
-            "\\u{202E",
-            "\\u{110000}",
-            "\\u{zz}",
-            "C:\\u\\x",
-        ] {
+        for text in ["\\u{41}", "\\u{}", "\\u{202E", "\\u{110000}", "\\u{zz}", "C:\\u\\x"] {
             assert_eq!(read_back(text), text);
         }
     }

@@ -37,13 +37,7 @@ where
             return Ok(state);
         }
         let waited = start.elapsed().as_secs_f64();
-        context
-            .report(
-                waited,
-                Some(f64::from(wait.get())),
-                format!("waiting: {what}"),
-            )
-            .await;
+        context.report(waited, Some(f64::from(wait.get())), format!("waiting: {what}")).await;
         tokio::select! {
             () = tokio::time::sleep_until((Instant::now() + pause).min(end)) => {}
             () = context.cancelled().cancelled() => {

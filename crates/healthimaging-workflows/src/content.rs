@@ -36,19 +36,12 @@ pub(crate) async fn read(
         image_set_id: image_set_id.clone(),
         version_id: None,
     };
-    let GetImageSetMetadataResponse {
-        image_set_metadata,
-        content_encoding,
-        ..
-    } = service.get_image_set_metadata(request).await?;
+    let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } =
+        service.get_image_set_metadata(request).await?;
     let packed = image_set_metadata.collect(LONGEST).await?;
     let is_packed = content_encoding == "gzip";
     tokio::task::spawn_blocking(move || {
-        if is_packed {
-            parse(GzDecoder::new(&packed[..]))
-        } else {
-            parse(&packed[..])
-        }
+        if is_packed { parse(GzDecoder::new(&packed[..])) } else { parse(&packed[..]) }
     })
     .await
     .map_err(|error| Error::internal("reading the metadata failed", error))?
@@ -58,11 +51,8 @@ pub(crate) async fn read(
 fn parse(text: impl Read) -> Result<Document> {
     let text = BufReader::new(text.take(LONGEST_UNPACKED));
     serde_json::from_reader(text).map_err(|error| {
-        Error::new(
-            ErrorKind::Service,
-            "the metadata of the image set is not a whole document",
-        )
-        .with_source(error)
+        Error::new(ErrorKind::Service, "the metadata of the image set is not a whole document")
+            .with_source(error)
     })
 }
 
@@ -125,10 +115,7 @@ mod tests {
         assert_eq!(content.study_instance_uid, "1.2");
         let held = [
             ("../1".to_owned(), Vec::new()),
-            (
-                "1.2.3".to_owned(),
-                vec!["1.2.3.4".to_owned(), "1.2.3.5".to_owned()],
-            ),
+            ("1.2.3".to_owned(), vec!["1.2.3.4".to_owned(), "1.2.3.5".to_owned()]),
         ];
         assert_eq!(content.series, held);
     }

@@ -98,24 +98,9 @@ impl Plan {
         const ASKED: usize = 10;
         let mut lines = vec![format!("Agree to {}?", self.action)];
         let lists: [(&str, Vec<&str>); 3] = [
-            (
-                "Image sets",
-                self.image_sets
-                    .iter()
-                    .map(|set| set.image_set_id.as_str())
-                    .collect(),
-            ),
-            (
-                "Patient IDs",
-                self.patient_ids.iter().map(String::as_str).collect(),
-            ),
-            (
-                "Studies",
-                self.study_instance_uids
-                    .iter()
-                    .map(String::as_str)
-                    .collect(),
-            ),
+            ("Image sets", self.image_sets.iter().map(|set| set.image_set_id.as_str()).collect()),
+            ("Patient IDs", self.patient_ids.iter().map(String::as_str).collect()),
+            ("Studies", self.study_instance_uids.iter().map(String::as_str).collect()),
         ];
         for (name, ids) in lists {
             if ids.is_empty() {
@@ -126,11 +111,7 @@ impl Plan {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            lines.push(format!(
-                "{name} ({}): {}{more}",
-                ids.len(),
-                shown.join(", ")
-            ));
+            lines.push(format!("{name} ({}): {}{more}", ids.len(), shown.join(", ")));
         }
         lines.extend(self.notes.iter().cloned());
         lines.join("\n")
@@ -144,11 +125,8 @@ fn unwritable(cause: impl Into<healthimaging::Source>) -> Error {
 /// Text out of a DICOM file, so that it cannot pass for a sentence of ours.
 fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;
-    let plain: String = text
-        .chars()
-        .filter(|c| !c.is_control() && *c != '"')
-        .take(LONGEST)
-        .collect();
+    let plain: String =
+        text.chars().filter(|c| !c.is_control() && *c != '"').take(LONGEST).collect();
     format!("\"{plain}\"")
 }
 
@@ -160,14 +138,12 @@ pub fn fingerprint(value: &Value) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn write_sorted(value: &Value, digest: &mut Sha256) {

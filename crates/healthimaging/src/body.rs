@@ -33,21 +33,14 @@ impl Body {
 
     /// The whole body, refused with a `validation` error when it is longer than `limit` bytes.
     pub async fn collect(mut self, limit: u64) -> Result<Bytes> {
-        let too_long = || {
-            Error::validation(format!(
-                "the content is longer than the limit of {limit} bytes"
-            ))
-        };
+        let too_long =
+            || Error::validation(format!("the content is longer than the limit of {limit} bytes"));
         if self.length.is_some_and(|length| length > limit) {
             return Err(too_long());
         }
         let first = self.stream.try_next().await?.unwrap_or_default();
         let Some(second) = self.stream.try_next().await? else {
-            return if first.len() as u64 > limit {
-                Err(too_long())
-            } else {
-                Ok(first)
-            };
+            return if first.len() as u64 > limit { Err(too_long()) } else { Ok(first) };
         };
         // The length is within the limit, and is only a promise: what comes counts.
         let promised = self.length.and_then(|length| usize::try_from(length).ok());
@@ -67,10 +60,7 @@ impl Body {
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         let length = Some(bytes.len() as u64);
-        Self {
-            stream: stream::once(async move { Ok(bytes) }).boxed(),
-            length,
-        }
+        Self { stream: stream::once(async move { Ok(bytes) }).boxed(), length }
     }
 }
 
@@ -82,8 +72,6 @@ impl From<Vec<u8>> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
+        f.debug_struct("Body").field("length", &self.length).finish_non_exhaustive()
     }
 }

@@ -103,13 +103,9 @@ fn refusal(
     if length.contains(&count) {
         Error::validation(format!("{what} must match the pattern {pattern}"))
     } else if low == high {
-        Error::validation(format!(
-            "{what} must have {low} characters, but has {count}"
-        ))
+        Error::validation(format!("{what} must have {low} characters, but has {count}"))
     } else {
-        Error::validation(format!(
-            "{what} must have {low} to {high} characters, but has {count}"
-        ))
+        Error::validation(format!("{what} must have {low} to {high} characters, but has {count}"))
     }
 }
 
@@ -248,9 +244,7 @@ fn parse_resource_arn(text: &str) -> Option<Resource> {
     let well_formed = scheme
         && service
         && !region.is_empty()
-        && all(region, |c| {
-            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
-        })
+        && all(region, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && account.len() == 12
         && all(account, |c| c.is_ascii_digit())
         && path.next()? == "datastore";
@@ -260,10 +254,9 @@ fn parse_resource_arn(text: &str) -> Option<Resource> {
     let datastore = DatastoreId::try_from(path.next()?).ok()?;
     match (path.next(), path.next(), path.next()) {
         (None, None, None) => Some(Resource::Datastore(datastore)),
-        (Some("imageset"), Some(id), None) => Some(Resource::ImageSet(
-            datastore,
-            ImageSetId::try_from(id).ok()?,
-        )),
+        (Some("imageset"), Some(id), None) => {
+            Some(Resource::ImageSet(datastore, ImageSetId::try_from(id).ok()?))
+        }
         _ => None,
     }
 }
@@ -284,18 +277,13 @@ fn arn_resource<'a>(text: &'a str, service: &str) -> Option<(&'a str, &'a str)> 
 
 fn is_role_arn(text: &str) -> bool {
     arn_resource(text, "iam").is_some_and(|(region, resource)| {
-        region.is_empty()
-            && resource
-                .strip_prefix("role/")
-                .is_some_and(|name| !name.is_empty())
+        region.is_empty() && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
     })
 }
 
 fn is_kms_key_arn(text: &str) -> bool {
     arn_resource(text, "kms").is_some_and(|(region, resource)| {
-        let name = resource
-            .strip_prefix("key/")
-            .or_else(|| resource.strip_prefix("alias/"));
+        let name = resource.strip_prefix("key/").or_else(|| resource.strip_prefix("alias/"));
         !region.is_empty() && name.is_some_and(|name| !name.is_empty())
     })
 }
@@ -303,9 +291,7 @@ fn is_kms_key_arn(text: &str) -> bool {
 fn is_lambda_arn(text: &str) -> bool {
     arn_resource(text, "lambda").is_some_and(|(region, resource)| {
         !region.is_empty()
-            && resource
-                .strip_prefix("function:")
-                .is_some_and(|name| !name.is_empty())
+            && resource.strip_prefix("function:").is_some_and(|name| !name.is_empty())
     })
 }
 
@@ -321,7 +307,5 @@ fn is_object_uri(text: &str) -> bool {
     (3..=63).contains(&bucket.len())
         && bucket.starts_with(edge)
         && bucket.ends_with(edge)
-        && all(bucket, |c| {
-            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-'
-        })
+        && all(bucket, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
 }

@@ -2,10 +2,7 @@
 
 /// An operation of the AWS HealthImaging API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(
-    missing_docs,
-    reason = "each is the operation of that name in the AWS API reference"
-)]
+#[expect(missing_docs, reason = "each is the operation of that name in the AWS API reference")]
 pub enum Operation {
     CreateDatastore,
     GetDatastore,

@@ -172,12 +172,7 @@ impl Bucket {
             per_second: rate.per_second * factor,
             burst,
             turnstile: tokio::sync::Mutex::default(),
-            state: Mutex::new(State {
-                tokens: burst,
-                filled: Instant::now(),
-                part: 1.0,
-                queue: 0,
-            }),
+            state: Mutex::new(State { tokens: burst, filled: Instant::now(), part: 1.0, queue: 0 }),
         }
     }
 

@@ -33,12 +33,7 @@ where
         done: bool,
     }
 
-    let start = Walk {
-        fetch,
-        at: None,
-        seen: 0,
-        done: false,
-    };
+    let start = Walk { fetch, at: None, seen: 0, done: false };
     stream::try_unfold(start, move |mut walk| async move {
         if walk.done {
             return Ok::<_, Error>(None);
@@ -51,10 +46,7 @@ where
             )));
         }
         if page.next_token.is_some() && page.next_token == walk.at {
-            return Err(Error::new(
-                ErrorKind::Service,
-                "the listing repeats one page for ever",
-            ));
+            return Err(Error::new(ErrorKind::Service, "the listing repeats one page for ever"));
         }
         walk.done = page.next_token.is_none();
         walk.at = page.next_token;

@@ -11,13 +11,7 @@ const ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 #[test]
 fn an_id_has_32_lower_case_letters_and_digits() {
     assert_eq!(DatastoreId::try_from(ID).unwrap().as_str(), ID);
-    for bad in [
-        "",
-        &ID[1..],
-        &format!("{ID}0"),
-        &ID.to_uppercase(),
-        &ID.replace('0', "-"),
-    ] {
+    for bad in ["", &ID[1..], &format!("{ID}0"), &ID.to_uppercase(), &ID.replace('0', "-")] {
         let error = DatastoreId::try_from(bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);
         assert!(error.message().contains("datastore_id"), "{error}");
@@ -40,20 +34,14 @@ fn a_million_characters_are_refused_in_few_words() {
 fn serde_checks_like_try_from() {
     assert!(serde_json::from_str::<DatastoreId>(&format!("\"{ID}\"")).is_ok());
     assert!(serde_json::from_str::<DatastoreId>("\"short\"").is_err());
-    assert!(
-        serde_json::from_str::<VersionId>("1").is_err(),
-        "a version is a string of digits"
-    );
+    assert!(serde_json::from_str::<VersionId>("1").is_err(), "a version is a string of digits");
 }
 
 #[test]
 fn arns_point_at_data_stores_and_image_sets() {
     let datastore = format!("arn:aws:medical-imaging:us-east-1:123456789012:datastore/{ID}");
     let arn = ResourceArn::try_from(datastore.as_str()).unwrap();
-    assert_eq!(
-        arn.resource(),
-        Some(Resource::Datastore(ID.parse().unwrap()))
-    );
+    assert_eq!(arn.resource(), Some(Resource::Datastore(ID.parse().unwrap())));
 
     let arn = ResourceArn::try_from(format!("{datastore}/imageset/{ID}")).unwrap();
     let image_set = Resource::ImageSet(ID.parse().unwrap(), ID.parse().unwrap());
@@ -72,23 +60,10 @@ fn arns_point_at_data_stores_and_image_sets() {
 
 #[test]
 fn object_uris_are_s3_prefixes_or_absolute_folders() {
-    for good in [
-        "s3://bucket",
-        "s3://my-bucket/in/",
-        "file:///data/scans",
-        "file:///",
-    ] {
+    for good in ["s3://bucket", "s3://my-bucket/in/", "file:///data/scans", "file:///"] {
         assert!(ObjectUri::try_from(good).is_ok(), "{good}");
     }
-    for bad in [
-        "s3://",
-        "s3://B/x",
-        "s3://-ab/x",
-        "file://data",
-        "/data",
-        "http://x/y",
-        "",
-    ] {
+    for bad in ["s3://", "s3://B/x", "s3://-ab/x", "file://data", "/data", "http://x/y", ""] {
         assert!(ObjectUri::try_from(bad).is_err(), "{bad}");
     }
 }
@@ -99,10 +74,7 @@ fn other_constraints_of_the_service_model() {
     assert!(RoleArn::try_from("arn:aws:iam::123456789012:user/import").is_err());
     assert!(JobId::try_from("").is_err());
     assert!(NextToken::try_from("é").is_err());
-    assert!(
-        TagKey::try_from("team:2").is_ok(),
-        "digits lie between + and ="
-    );
+    assert!(TagKey::try_from("team:2").is_ok(), "digits lie between + and =");
     assert!(TagKey::try_from("aws:team").is_err());
     assert!(Uid::try_from("1.2.840.10008.1.2").is_ok());
     assert!(Uid::try_from("1".repeat(65)).is_err());

@@ -18,14 +18,8 @@ use healthimaging::{Body, DicomWeb, Error, ErrorKind, Limits, Pace, Paced, Rate,
 use tokio::time::Instant;
 
 /// Ten calls a second, two at once.
-const LIMITS: Limits = Limits {
-    page_size: 50,
-    rate: |_| None,
-    web_rate: Some(Rate {
-        per_second: 10.0,
-        burst: 2,
-    }),
-};
+const LIMITS: Limits =
+    Limits { page_size: 50, rate: |_| None, web_rate: Some(Rate { per_second: 10.0, burst: 2 }) };
 
 /// Notes when it is called, and throttles the first calls.
 #[derive(Debug)]
@@ -37,11 +31,7 @@ struct Service {
 
 impl Service {
     fn new(throttled: usize) -> Arc<Self> {
-        Arc::new(Self {
-            began: Instant::now(),
-            throttled,
-            calls: Mutex::default(),
-        })
+        Arc::new(Self { began: Instant::now(), throttled, calls: Mutex::default() })
     }
 
     fn called(&self, number: u32) -> Result<()> {
@@ -57,10 +47,7 @@ impl Service {
     /// The numbers of the calls, and when each came, in milliseconds.
     fn calls(&self) -> Vec<(u32, u128)> {
         let calls = self.calls.lock().unwrap();
-        calls
-            .iter()
-            .map(|(number, at)| (*number, at.as_millis()))
-            .collect()
+        calls.iter().map(|(number, at)| (*number, at.as_millis())).collect()
     }
 }
 
@@ -177,18 +164,9 @@ async fn a_throttled_read_is_made_again_and_what_follows_is_slower() {
     let calls = service.calls();
     // Half a second of pause fills the burst at half the rate; then pieces come slower than ten a second.
     assert_eq!(calls[..3], [(0, 0), (0, 500), (1, 500)]);
-    let between: Vec<u128> = calls[2..]
-        .windows(2)
-        .map(|two| two[1].1 - two[0].1)
-        .collect();
-    assert!(
-        between.iter().all(|gap| (100..=200).contains(gap)),
-        "{between:?}"
-    );
-    assert!(
-        between[0] > 150 && between.is_sorted_by(|a, b| a >= b),
-        "{between:?}"
-    );
+    let between: Vec<u128> = calls[2..].windows(2).map(|two| two[1].1 - two[0].1).collect();
+    assert!(between.iter().all(|gap| (100..=200).contains(gap)), "{between:?}");
+    assert!(between[0] > 150 && between.is_sorted_by(|a, b| a >= b), "{between:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,9 +200,7 @@ async fn who_gives_up_waiting_takes_no_turn() {
         paced.search(search(number)).await.unwrap();
     }
     let patience = Duration::from_millis(10);
-    tokio::time::timeout(patience, paced.search(search(2)))
-        .await
-        .unwrap_err();
+    tokio::time::timeout(patience, paced.search(search(2))).await.unwrap_err();
     paced.search(search(3)).await.unwrap();
     assert_eq!(service.calls(), [(0, 0), (1, 0), (3, 100)]);
 }

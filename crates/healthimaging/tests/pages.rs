@@ -19,18 +19,9 @@ async fn all_pages_are_walked_in_order_with_their_tokens() {
         asked.borrow_mut().push(at.clone());
         async move {
             Ok(match at.as_ref().map(NextToken::as_str) {
-                None => Page {
-                    items: vec![1, 2],
-                    next_token: Some(token("a")),
-                },
-                Some("a") => Page {
-                    items: vec![],
-                    next_token: Some(token("b")),
-                },
-                _ => Page {
-                    items: vec![3],
-                    next_token: None,
-                },
+                None => Page { items: vec![1, 2], next_token: Some(token("a")) },
+                Some("a") => Page { items: vec![], next_token: Some(token("b")) },
+                _ => Page { items: vec![3], next_token: None },
             })
         }
     })
@@ -43,33 +34,22 @@ async fn all_pages_are_walked_in_order_with_their_tokens() {
 
 #[tokio::test]
 async fn more_than_the_ceiling_is_an_error_not_a_cut() {
-    let listing = sweep(3, |_| async {
-        Ok(Page {
-            items: vec![0; 4],
-            next_token: None,
-        })
-    });
+    let listing = sweep(3, |_| async { Ok(Page { items: vec![0; 4], next_token: None }) });
     let error = listing.try_collect::<Vec<u8>>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
 }
 
 #[tokio::test]
 async fn a_token_that_does_not_move_is_an_error() {
-    let listing = sweep(100, |_| async {
-        Ok(Page {
-            items: vec![0_u8],
-            next_token: Some(token("same")),
-        })
-    });
+    let listing =
+        sweep(100, |_| async { Ok(Page { items: vec![0_u8], next_token: Some(token("same")) }) });
     let error = listing.try_collect::<Vec<u8>>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Service);
 }
 
 #[tokio::test]
 async fn an_error_ends_the_walk() {
-    let listing = sweep(100, |_| async {
-        Err::<Page<u8>, _>(Error::conflict("busy"))
-    });
+    let listing = sweep(100, |_| async { Err::<Page<u8>, _>(Error::conflict("busy")) });
     let results: Vec<_> = listing.collect().await;
     assert_eq!(results.len(), 1);
 }
@@ -77,14 +57,8 @@ async fn an_error_ends_the_walk() {
 #[tokio::test]
 async fn a_body_is_collected_up_to_its_limit() {
     let pieces = || stream::iter(["ab", "cd", "e"].map(|p| Ok(Bytes::from(p)))).boxed();
-    assert_eq!(
-        Body::from_stream(pieces(), None).collect(5).await.unwrap(),
-        "abcde"
-    );
-    let error = Body::from_stream(pieces(), None)
-        .collect(4)
-        .await
-        .unwrap_err();
+    assert_eq!(Body::from_stream(pieces(), None).collect(5).await.unwrap(), "abcde");
+    let error = Body::from_stream(pieces(), None).collect(4).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
     assert!(Body::from(vec![0; 10]).collect(9).await.is_err());
     assert_eq!(Body::from(Vec::new()).collect(0).await.unwrap(), "");
@@ -98,14 +72,9 @@ fn search_criteria_are_read_as_the_api_spells_them() {
             "sort":{"sortOrder":"ASC","sortField":"DICOMStudyDateAndTime"}}"#,
     )
     .unwrap();
-    assert_eq!(
-        criteria.filters[0].values,
-        [SearchValue::PatientId("P1".into())]
-    );
+    assert_eq!(criteria.filters[0].values, [SearchValue::PatientId("P1".into())]);
     assert_eq!(criteria.filters[1].operator, Operator::Between);
-    let SearchValue::CreatedAt(from) = criteria.filters[1].values[0] else {
-        panic!()
-    };
+    let SearchValue::CreatedAt(from) = criteria.filters[1].values[0] else { panic!() };
     assert_eq!(from.to_rfc3339(), "2024-01-01T00:00:00+00:00");
 }
 
@@ -118,9 +87,6 @@ fn a_misspelt_filter_is_an_error_and_never_no_filter() {
         r#"{"filters":[{"operator":"EQUAL","values":[{"createdAt":"yesterday"}]}]}"#,
         r#"{"filters":[{"operator":"EQUAL","values":[{"createdAt":1e300}]}]}"#,
     ] {
-        assert!(
-            serde_json::from_str::<SearchCriteria>(bad).is_err(),
-            "{bad}"
-        );
+        assert!(serde_json::from_str::<SearchCriteria>(bad).is_err(), "{bad}");
     }
 }

@@ -45,11 +45,7 @@ struct Found {
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(script: &'a mut Script, client: Client) -> Self {
-        Self {
-            script,
-            client,
-            datastore: String::new(),
-        }
+        Self { script, client, datastore: String::new() }
     }
 
     /// The whole of it, in order.
@@ -70,8 +66,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn discover(&mut self) -> Result<()> {
-        self.script
-            .step("Discover the data stores, which are resources")?;
+        self.script.step("Discover the data stores, which are resources")?;
         self.script.asked("resources/list", &Value::Null)?;
         let resources = self.client.resources().await?;
         for (name, uri) in &resources {
@@ -79,8 +74,7 @@ impl<'a> Conversation<'a> {
         }
         let one = resources.iter().find(|(name, _)| name.contains(DATASTORE));
         let (_, uri) = one.context("the data store is not among the resources")?;
-        self.script
-            .asked("resources/read", &json!({ "uri": uri }))?;
+        self.script.asked("resources/read", &json!({ "uri": uri }))?;
         let text = self.client.read_resource(uri).await?;
         let store: Value = serde_json::from_str(&text).context("the resource is not JSON")?;
         let status = text_at(&store, &["datastore_status"])?;
@@ -95,20 +89,14 @@ impl<'a> Conversation<'a> {
         let sets = self.image_sets().await?;
         let mut of = Map::new();
         for set in &sets {
-            let tags = set
-                .get("dicom_tags")
-                .context("a search result has no attributes")?;
+            let tags = set.get("dicom_tags").context("a search result has no attributes")?;
             let modality = text_at(tags, &["DICOMSeriesModality"])?;
             let description = text_at(tags, &["DICOMStudyDescription"])?;
             let id = text_at(set, &["image_set_id"])?;
             Script::detail(&format!("{id}  {modality}  {description}"))?;
             of.insert(modality, Value::from(id));
         }
-        ensure!(
-            sets.len() == 3,
-            "the patient has 3 image sets, not {}",
-            sets.len()
-        );
+        ensure!(sets.len() == 3, "the patient has 3 image sets, not {}", sets.len());
         let of = Value::Object(of);
         Ok(Found {
             ct: text_at(&of, &["CT"])?,
@@ -121,15 +109,10 @@ impl<'a> Conversation<'a> {
         let criteria = json!({ "filters": [
             { "operator": "EQUAL", "values": [{ "DICOMPatientId": PATIENT }] }
         ] });
-        let found = self
-            .call("search_image_sets", json!({ "search_criteria": criteria }))
-            .await?;
-        let sets = found
-            .get("image_sets_metadata_summaries")
-            .and_then(Value::as_array);
+        let found = self.call("search_image_sets", json!({ "search_criteria": criteria })).await?;
+        let sets = found.get("image_sets_metadata_summaries").and_then(Value::as_array);
         let sets = sets.context("the search has no results")?.clone();
-        self.script
-            .answered(&format!("{} image sets", sets.len()))?;
+        self.script.answered(&format!("{} image sets", sets.len()))?;
         Ok(sets)
     }
 
@@ -137,10 +120,7 @@ impl<'a> Conversation<'a> {
         self.script.step("Read the metadata of the CT")?;
         let study = self.study_description(ct, None).await?;
         Script::detail("The study description has a slip of the pen.")?;
-        ensure!(
-            study == DEMO_CT_STUDY_DESCRIPTION,
-            "the study is described as {study}"
-        );
+        ensure!(study == DEMO_CT_STUDY_DESCRIPTION, "the study is described as {study}");
         Ok(())
     }
 
@@ -153,24 +133,17 @@ impl<'a> Conversation<'a> {
         let document = document(&answer)?;
         let patient = text_at(document, &["Patient", "DICOM", "PatientName"])?;
         let study = text_at(document, &["Study", "DICOM", "StudyDescription"])?;
-        self.script
-            .answered(&format!("PatientName {patient}, StudyDescription {study}"))?;
+        self.script.answered(&format!("PatientName {patient}, StudyDescription {study}"))?;
         Ok(study)
     }
 
     /// Fetches a frame, and holds its recorded checksum against the pixels of the original file.
     async fn frame(&mut self, radiograph: &str, scans: &Path) -> Result<()> {
         self.script.step("Fetch a frame of the radiograph")?;
-        let answer = self
-            .call(
-                "get_image_set_metadata",
-                json!({ "image_set_id": radiograph }),
-            )
-            .await?;
+        let answer =
+            self.call("get_image_set_metadata", json!({ "image_set_id": radiograph })).await?;
         let instance = first_instance(document(&answer)?)?;
-        let frame = instance
-            .pointer("/ImageFrames/0")
-            .context("the instance has no frame")?;
+        let frame = instance.pointer("/ImageFrames/0").context("the instance has no frame")?;
         let id = text_at(frame, &["ID"])?;
         self.script.answered(&format!("frame {id}"))?;
 
@@ -179,28 +152,16 @@ impl<'a> Conversation<'a> {
         });
         let stored = self.call("get_image_frame", arguments).await?;
         let bytes = STANDARD.decode(text_at(&stored, &["image_frame_blob"])?)?;
-        ensure!(
-            bytes.starts_with(&CODESTREAM),
-            "the frame is no JPEG 2000 codestream"
-        );
+        ensure!(bytes.starts_with(&CODESTREAM), "the frame is no JPEG 2000 codestream");
 
         let file = std::fs::read(scans.join("alma/dx/IM00001.dcm"))?;
         let stored_as = text_at(instance, &["StoredTransferSyntaxUID"])?;
         ensure!(stored_as == HTJ2K, "the frame is stored as {stored_as}");
-        let dimension = |name| {
-            instance
-                .pointer(&format!("/DICOM/{name}"))
-                .and_then(Value::as_u64)
-        };
-        let (rows, columns) = dimension("Rows")
-            .zip(dimension("Columns"))
-            .context("no size")?;
+        let dimension = |name| instance.pointer(&format!("/DICOM/{name}")).and_then(Value::as_u64);
+        let (rows, columns) = dimension("Rows").zip(dimension("Columns")).context("no size")?;
         // Pixel Data is the last element of the file, with 16 bits a pixel.
         let length = usize::try_from(rows * columns * 2)?;
-        let pixels = file
-            .len()
-            .checked_sub(length)
-            .and_then(|start| file.get(start..));
+        let pixels = file.len().checked_sub(length).and_then(|start| file.get(start..));
         let pixels = pixels.context("the file is shorter than its pixels")?;
         let recorded = frame
             .pointer("/PixelDataChecksumFromBaseToFullResolution")
@@ -234,8 +195,7 @@ impl<'a> Conversation<'a> {
         let version = text_at(&answer, &["latest_version_id"])?;
         let state = text_at(&answer, &["image_set_state"])?;
         let status = text_at(&answer, &["image_set_workflow_status"])?;
-        self.script
-            .answered(&format!("version {version}, {state}, {status}"))?;
+        self.script.answered(&format!("version {version}, {state}, {status}"))?;
         ensure!(
             (version.as_str(), state.as_str(), status.as_str()) == ("2", "ACTIVE", "UPDATED"),
             "the update did not come to its end"
@@ -244,14 +204,9 @@ impl<'a> Conversation<'a> {
     }
 
     async fn compare_versions(&mut self, ct: &str) -> Result<()> {
-        self.script
-            .step("See the new version, and the old one, which stays")?;
-        let answer = self
-            .call("list_image_set_versions", json!({ "image_set_id": ct }))
-            .await?;
-        let versions = answer
-            .get("image_set_properties_list")
-            .and_then(Value::as_array);
+        self.script.step("See the new version, and the old one, which stays")?;
+        let answer = self.call("list_image_set_versions", json!({ "image_set_id": ct })).await?;
+        let versions = answer.get("image_set_properties_list").and_then(Value::as_array);
         let count = versions.map_or(0, Vec::len);
         self.script.answered(&format!("{count} versions"))?;
         ensure!(count == 2, "2 versions are expected");
@@ -263,14 +218,10 @@ impl<'a> Conversation<'a> {
     }
 
     async fn mistake(&mut self) -> Result<()> {
-        self.script
-            .step("Make a mistake: the answer says what to mend")?;
+        self.script.step("Make a mistake: the answer says what to mend")?;
         let arguments = json!({ "patient": PATIENT });
         self.script.asked("search_image_sets", &arguments)?;
-        let answer = self
-            .client
-            .call_tool("search_image_sets", object(arguments)?)
-            .await?;
+        let answer = self.client.call_tool("search_image_sets", object(arguments)?).await?;
         ensure!(answer.is_error, "an unknown argument was let through");
         let error = answer.structured;
         let (kind, message) = (text_at(&error, &["type"])?, text_at(&error, &["message"])?);
@@ -280,23 +231,16 @@ impl<'a> Conversation<'a> {
     }
 
     async fn delete(&mut self, ultrasound: &str) -> Result<()> {
-        self.script
-            .step("Delete the ultrasound: first the plan, then the deed")?;
+        self.script.step("Delete the ultrasound: first the plan, then the deed")?;
         let mut arguments = json!({
             "datastore_id": self.datastore.clone(), "image_set_id": ultrasound
         });
         let planned = self.call("delete_image_set", arguments.clone()).await?;
         let token = text_at(&planned, &["confirmation_token"])?;
-        self.script.answered(&format!(
-            "plan: {}",
-            text_at(&planned, &["plan", "action"])?
-        ))?;
+        self.script.answered(&format!("plan: {}", text_at(&planned, &["plan", "action"])?))?;
         Script::detail("Nothing was deleted yet. An assistant shows the plan to its user first.")?;
         let sets = self.image_sets().await?;
-        ensure!(
-            sets.len() == 3,
-            "something was deleted before it was confirmed"
-        );
+        ensure!(sets.len() == 3, "something was deleted before it was confirmed");
 
         let all = arguments.as_object_mut().context("no arguments")?;
         all.insert("confirmation_token".to_owned(), Value::from(token));
@@ -316,16 +260,10 @@ impl<'a> Conversation<'a> {
         for _ in 0..PATIENCE {
             let arguments = object(arguments.clone())?;
             let answer = self.client.call_tool("get_image_set", arguments).await?;
-            ensure!(
-                !answer.is_error,
-                "get_image_set was refused: {}",
-                answer.text
-            );
+            ensure!(!answer.is_error, "get_image_set was refused: {}", answer.text);
             let state = text_at(&answer.structured, &["image_set_state"])?;
             if state == "DELETED" {
-                return Ok(self
-                    .script
-                    .answered("DELETED: an empty tombstone, for a day")?);
+                return Ok(self.script.answered("DELETED: an empty tombstone, for a day")?);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -352,16 +290,12 @@ fn object(value: Value) -> Result<Map<String, Value>> {
 
 /// The metadata document of an answer, whole or in outline.
 fn document(answer: &Value) -> Result<&Value> {
-    answer
-        .get("metadata")
-        .context("the answer has no metadata document")
+    answer.get("metadata").context("the answer has no metadata document")
 }
 
 /// The first instance of the first series.
 fn first_instance(document: &Value) -> Result<&Value> {
-    let series = document
-        .pointer("/Study/Series")
-        .and_then(|all| all.as_object()?.values().next());
+    let series = document.pointer("/Study/Series").and_then(|all| all.as_object()?.values().next());
     let instance = series.and_then(|one| one.get("Instances")?.as_object()?.values().next());
     instance.context("the document has no instance")
 }
@@ -369,7 +303,5 @@ fn first_instance(document: &Value) -> Result<&Value> {
 fn text_at(value: &Value, path: &[&str]) -> Result<String> {
     let found = path.iter().try_fold(value, |inner, name| inner.get(name));
     let found = found.and_then(Value::as_str);
-    Ok(found
-        .with_context(|| format!("the answer has no {}", path.join(".")))?
-        .to_owned())
+    Ok(found.with_context(|| format!("the answer has no {}", path.join(".")))?.to_owned())
 }

@@ -77,9 +77,7 @@ impl Rig {
         assert_eq!(found.content_encoding, "gzip");
         let packed = found.image_set_metadata.collect(LIMIT).await?;
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&packed[..])
-            .read_to_string(&mut text)
-            .unwrap();
+        flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
         Ok(serde_json::from_str(&text).unwrap())
     }
 
@@ -148,10 +146,7 @@ impl Rig {
     }
 
     /// A request to set attributes, to be changed by the case.
-    #[expect(
-        clippy::unused_self,
-        reason = "reads like the other requests of the rig"
-    )]
+    #[expect(clippy::unused_self, reason = "reads like the other requests of the rig")]
     pub(crate) fn update_request(
         &self,
         store: &DatastoreId,

@@ -92,10 +92,7 @@ impl Rig {
 
     /// How a job stands.
     pub(crate) async fn job(&self, store: &DatastoreId, job: &JobId) -> DicomImportJobProperties {
-        let request = GetDicomImportJobRequest {
-            datastore_id: store.clone(),
-            job_id: job.clone(),
-        };
+        let request = GetDicomImportJobRequest { datastore_id: store.clone(), job_id: job.clone() };
         let found = self.service.get_dicom_import_job(request).await.unwrap();
         found.job_properties
     }
@@ -116,9 +113,7 @@ impl Rig {
 
     /// A data store in which a conflicting copy of the file is a set that is not primary.
     pub(crate) async fn holding_non_primary(&self, phantom: Phantom) -> (DatastoreId, ImageSetId) {
-        let (store, _) = self
-            .holding(phantom.clone().accession_number("PRIMARY"))
-            .await;
+        let (store, _) = self.holding(phantom.clone().accession_number("PRIMARY")).await;
         let set = self.put(&store, phantom.accession_number("DEVIANT")).await;
         let found = self.image_set(&store, &set).await;
         assert_eq!(found.properties.is_primary, Some(false));
@@ -130,10 +125,7 @@ impl Outcome {
     fn read(job: DicomImportJobProperties) -> Self {
         let folder = local_path(&job.output_s3_uri);
         let lines = |name: &str| match fs::read_to_string(folder.join(name)) {
-            Ok(text) => text
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
+            Ok(text) => text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
             Err(_) => Vec::new(),
         };
         let manifest = fs::read(folder.join("job-output-manifest.json")).unwrap();
@@ -183,9 +175,7 @@ pub(crate) fn line_of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
         key == name || key.ends_with(&format!("/{name}"))
     };
     let mut found = lines.iter().filter(speaks);
-    let line = found
-        .next()
-        .unwrap_or_else(|| panic!("no line for {name} in {lines:?}"));
+    let line = found.next().unwrap_or_else(|| panic!("no line for {name} in {lines:?}"));
     assert!(found.next().is_none(), "two lines for {name}");
     line
 }

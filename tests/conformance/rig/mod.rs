@@ -55,13 +55,7 @@ impl Rig {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path().join("objects")).unwrap();
         let backend = open(opening(folder.path(), Duration::ZERO)).await;
-        Self {
-            service: backend.service,
-            web: backend.web,
-            open,
-            folder,
-            imports: Arc::default(),
-        }
+        Self { service: backend.service, web: backend.web, open, folder, imports: Arc::default() }
     }
 
     /// A rig on the folder that another one left.
@@ -128,9 +122,7 @@ impl Rig {
     /// Waits until a data store is in this state.
     pub(crate) async fn wait_datastore(&self, store: &DatastoreId, wanted: DatastoreStatus) {
         until(async || {
-            let request = GetDatastoreRequest {
-                datastore_id: store.clone(),
-            };
+            let request = GetDatastoreRequest { datastore_id: store.clone() };
             let found = self.service.get_datastore(request).await.unwrap();
             (found.datastore_properties.datastore_status == wanted).then_some(())
         })
@@ -139,11 +131,7 @@ impl Rig {
 }
 
 fn opening(folder: &Path, write_delay: Duration) -> Opening {
-    Opening {
-        data_dir: folder.join("data"),
-        allowed: folder.join("objects"),
-        write_delay,
-    }
+    Opening { data_dir: folder.join("data"), allowed: folder.join("objects"), write_delay }
 }
 
 /// Asks again and again until there is an answer.

@@ -66,15 +66,7 @@ async fn an_update_is_made_once_over_a_bad_line() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_comes_to_its_end_over_a_bad_line() {
     let scene = Scene::new(in_turn(&[
-        (
-            "/getImageSet",
-            &[
-                Fault::Status(500),
-                Fault::CutBefore,
-                Fault::None,
-                Fault::NoJson,
-            ],
-        ),
+        ("/getImageSet", &[Fault::Status(500), Fault::CutBefore, Fault::None, Fault::NoJson]),
         (
             "deleteImageSet",
             &[
@@ -99,24 +91,16 @@ async fn a_deletion_comes_to_its_end_over_a_bad_line() {
 async fn an_instance_is_erased_with_one_copy_over_a_bad_line() {
     let scene = Scene::new(in_turn(&[
         ("getImageSetMetadata", READS),
-        (
-            "copyImageSet",
-            &[Fault::CutAfter, Fault::Status(500), Fault::CutAfter],
-        ),
+        ("copyImageSet", &[Fault::CutAfter, Fault::Status(500), Fault::CutAfter]),
         ("deleteImageSet", &[Fault::CutAfter, Fault::CutBefore]),
     ]))
     .await;
     let sets = scene.sets().await;
     let target = sets[0].image_set_id.clone();
     let instance = instances(&scene, &target).await[0].parse().unwrap();
-    let part = Part::Instance {
-        series_instance_uid: None,
-        sop_instance_uid: instance,
-    };
+    let part = Part::Instance { series_instance_uid: None, sop_instance_uid: instance };
     let holders = Holders::ImageSet(target.clone());
-    let plan = scene
-        .planner()
-        .removal("erase", part, holders, OlderVersions::Erase);
+    let plan = scene.planner().removal("erase", part, holders, OlderVersions::Erase);
     let (_, outcomes) = scene.carry_out(plan.await.unwrap()).await;
     assert_eq!(outcomes.len(), 3, "{outcomes:?}");
     let after = scene.sets().await;
@@ -133,9 +117,7 @@ async fn instances(scene: &Scene, set: &ImageSetId) -> Vec<String> {
     };
     let contents = document::contents(&*scene.store, request).await.unwrap();
     let series = contents.series().values();
-    series
-        .flat_map(|series| series.instances.keys().cloned())
-        .collect()
+    series.flat_map(|series| series.instances.keys().cloned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,10 +128,7 @@ async fn a_copy_whose_answer_is_lost_is_not_made_twice() {
         datastore_id: scene.datastore.clone(),
         source_image_set_id: source.image_set_id,
         copy_image_set_information: CopyImageSetInformation {
-            source_image_set: CopySource {
-                latest_version_id: 1.into(),
-                dicom_copies: None,
-            },
+            source_image_set: CopySource { latest_version_id: 1.into(), dicom_copies: None },
             destination_image_set: None,
         },
         force: false,
@@ -206,10 +185,7 @@ async fn of_two_clients_that_update_one_image_set_one_wins() {
         };
         assert_eq!(now.version_id.number(), u64::from(version) + 1);
         let found = scene.sets().await;
-        let found = found
-            .iter()
-            .find(|found| found.image_set_id == set)
-            .unwrap();
+        let found = found.iter().find(|found| found.image_set_id == set).unwrap();
         let told = found.dicom_tags.as_ref().unwrap().study_description.clone();
         assert_eq!(told, Some(format!("{winner} {version}")));
     }

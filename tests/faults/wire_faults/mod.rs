@@ -31,15 +31,8 @@ use crate::wire;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Six studies of two series of two slices.
-const ARCHIVE: Archive = Archive {
-    patients: 1,
-    studies: 6,
-    series: 2,
-    instances: 2,
-    size: 16,
-    seed: 3,
-    noise: 10.0,
-};
+const ARCHIVE: Archive =
+    Archive { patients: 1, studies: 6, series: 2, instances: 2, size: 16, seed: 3, noise: 10.0 };
 const SETS: usize = 12;
 
 /// A store, and a ledger that reaches it over a bad line.
@@ -55,9 +48,7 @@ struct Scene {
 impl Scene {
     async fn new(script: Script) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(LocalConfig::new(folder.path().join("data")))
-            .await
-            .unwrap();
+        let store = LocalStore::open(LocalConfig::new(folder.path().join("data"))).await.unwrap();
         let datastore = crate::datastore(&*store).await;
         let bodies = ARCHIVE.files().map(|file| Ok(Body::from(file.bytes)));
         let request = StoreInstancesRequest {
@@ -84,13 +75,7 @@ impl Scene {
             run_jobs: true,
         };
         let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
-        Self {
-            store,
-            datastore,
-            aws,
-            ledger,
-            folder,
-        }
+        Self { store, datastore, aws, ledger, folder }
     }
 
     /// Every image set, looked at over no line at all.
@@ -101,10 +86,7 @@ impl Scene {
     }
 
     fn planner(&self) -> Planner<'_> {
-        Planner {
-            service: &*self.store,
-            datastore_id: &self.datastore,
-        }
+        Planner { service: &*self.store, datastore_id: &self.datastore }
     }
 
     /// Runs a job to its end.

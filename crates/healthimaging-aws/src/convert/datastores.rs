@@ -16,9 +16,7 @@ use healthimaging::{Result, TagKey, TagValue};
 use super::{moment_maybe, part, told, told_maybe, word, word_maybe};
 
 pub(crate) fn tags(tags: BTreeMap<TagKey, TagValue>) -> HashMap<String, String> {
-    tags.into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect()
+    tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
 }
 
 pub(crate) fn listed_tags(tags: HashMap<String, String>) -> Result<ListTagsForResourceResponse> {

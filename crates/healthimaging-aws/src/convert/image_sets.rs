@@ -72,9 +72,7 @@ fn version(found: sdk::ImageSetProperties) -> Result<ImageSetProperties> {
 pub(crate) fn metadata(output: GetImageSetMetadataOutput) -> GetImageSetMetadataResponse {
     GetImageSetMetadataResponse {
         image_set_metadata: body(output.image_set_metadata_blob),
-        content_type: output
-            .content_type
-            .unwrap_or_else(|| "application/json".to_owned()),
+        content_type: output.content_type.unwrap_or_else(|| "application/json".to_owned()),
         content_encoding: output.content_encoding.unwrap_or_else(|| "gzip".to_owned()),
     }
 }
@@ -82,24 +80,21 @@ pub(crate) fn metadata(output: GetImageSetMetadataOutput) -> GetImageSetMetadata
 pub(crate) fn frame(output: GetImageFrameOutput) -> GetImageFrameResponse {
     GetImageFrameResponse {
         image_frame: body(output.image_frame_blob),
-        content_type: output
-            .content_type
-            .unwrap_or_else(|| "application/octet-stream".to_owned()),
+        content_type: output.content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
     }
 }
 
 pub(crate) fn updates(asked: MetadataUpdates) -> sdk::MetadataUpdates {
     let blob = |document: Option<Bytes>| document.map(|bytes| Blob::new(bytes.to_vec()));
     match asked {
-        MetadataUpdates::DicomUpdates {
-            removable_attributes,
-            updatable_attributes,
-        } => sdk::MetadataUpdates::DicomUpdates(
-            sdk::DicomUpdates::builder()
-                .set_removable_attributes(blob(removable_attributes))
-                .set_updatable_attributes(blob(updatable_attributes))
-                .build(),
-        ),
+        MetadataUpdates::DicomUpdates { removable_attributes, updatable_attributes } => {
+            sdk::MetadataUpdates::DicomUpdates(
+                sdk::DicomUpdates::builder()
+                    .set_removable_attributes(blob(removable_attributes))
+                    .set_updatable_attributes(blob(updatable_attributes))
+                    .build(),
+            )
+        }
         MetadataUpdates::RevertToVersion(version) => {
             sdk::MetadataUpdates::RevertToVersionId(version.into())
         }
@@ -165,14 +160,9 @@ macro_rules! copied_side {
 }
 
 pub(crate) fn copied(output: CopyImageSetOutput) -> Result<CopyImageSetResponse> {
-    let source = part(
-        output.source_image_set_properties,
-        "sourceImageSetProperties",
-    )?;
-    let destination = part(
-        output.destination_image_set_properties,
-        "destinationImageSetProperties",
-    )?;
+    let source = part(output.source_image_set_properties, "sourceImageSetProperties")?;
+    let destination =
+        part(output.destination_image_set_properties, "destinationImageSetProperties")?;
     Ok(CopyImageSetResponse {
         datastore_id: told(output.datastore_id)?,
         source_image_set_properties: copied_side!(source),

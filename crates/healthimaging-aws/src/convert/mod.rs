@@ -26,8 +26,7 @@ pub(crate) fn told_maybe<T: TryFrom<String, Error = Error>>(
 
 /// A state or the like, which has to be one that this program knows.
 pub(crate) fn word<T: std::str::FromStr<Err = Error>>(word: &str) -> Result<T> {
-    word.parse()
-        .map_err(|_| unexpected("a word that is not known"))
+    word.parse().map_err(|_| unexpected("a word that is not known"))
 }
 
 /// The same where it is an extra: one that is not known is left out, so that reading goes on.

@@ -11,11 +11,7 @@ use healthimaging::model::{
 use super::{date_time, moment_maybe, told, told_maybe, unbuilt, word_maybe};
 
 pub(crate) fn criteria(asked: SearchCriteria) -> Result<sdk::SearchCriteria> {
-    let filters = asked
-        .filters
-        .into_iter()
-        .map(filter)
-        .collect::<Result<Vec<_>>>()?;
+    let filters = asked.filters.into_iter().map(filter).collect::<Result<Vec<_>>>()?;
     let sort = asked.sort.map(sort).transpose()?;
     Ok(sdk::SearchCriteria::builder()
         .set_filters(Some(filters).filter(|filters| !filters.is_empty()))

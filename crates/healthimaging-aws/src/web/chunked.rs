@@ -34,13 +34,7 @@ pub(super) fn encode(
         done: bool,
     }
 
-    let start = State {
-        body,
-        held: BytesMut::new(),
-        signer,
-        signature: seed,
-        done: false,
-    };
+    let start = State { body, held: BytesMut::new(), signer, signature: seed, done: false };
     stream::try_unfold(start, |mut state| async move {
         if state.done {
             return Ok(None);

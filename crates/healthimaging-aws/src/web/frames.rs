@@ -21,9 +21,7 @@ pub(super) async fn frames(
     request: RetrieveFramesRequest,
 ) -> Result<RetrieveFramesResponse> {
     let mut numbers = request.frames.clone().into_iter();
-    let first = numbers
-        .next()
-        .ok_or_else(|| Error::validation("name one frame at least"))?;
+    let first = numbers.next().ok_or_else(|| Error::validation("name one frame at least"))?;
     let (transfer_syntax_uid, first) = frame(web, &request, first).await?;
     let web = Arc::clone(web);
     let rest = stream::iter(numbers).then(move |number| {
@@ -52,10 +50,7 @@ async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Resul
     );
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
     let part = only_part(answer).await?;
-    let uid = part
-        .media
-        .as_deref()
-        .and_then(|media| parameter(media, "transfer-syntax"));
+    let uid = part.media.as_deref().and_then(|media| parameter(media, "transfer-syntax"));
     let uid = uid.ok_or_else(|| unreadable("a frame without a transfer syntax"))?;
     Ok((uid, part.body))
 }
@@ -74,9 +69,7 @@ pub(super) async fn bulkdata(
     );
     let accept = "application/octet-stream";
     let answer = web.get(&request.datastore_id, &path, accept).await?;
-    Ok(RetrieveBulkdataResponse {
-        bulkdata: only_part(answer).await?.body,
-    })
+    Ok(RetrieveBulkdataResponse { bulkdata: only_part(answer).await?.body })
 }
 
 /// What an answer holds, out of its envelope.
@@ -88,9 +81,7 @@ struct Part {
 /// The only part of a multipart answer; one that is not multipart is itself the part.
 async fn only_part(answer: Answer) -> Result<Part> {
     let media = answer.media().map(str::to_owned);
-    let boundary = media
-        .as_deref()
-        .and_then(|media| parameter(media, "boundary"));
+    let boundary = media.as_deref().and_then(|media| parameter(media, "boundary"));
     let Some(boundary) = boundary else {
         let body = answer.body;
         return Ok(Part { media, body });
@@ -113,10 +104,7 @@ async fn only_part(answer: Answer) -> Result<Part> {
         named.then(|| value.trim().to_owned())
     });
     let end = format!("\r\n--{boundary}").into_bytes();
-    Ok(Part {
-        media,
-        body: Body::from_stream(until(end, held, pieces), None),
-    })
+    Ok(Part { media, body: Body::from_stream(until(end, held, pieces), None) })
 }
 
 /// The bytes before the last `end` of a stream: as much as `end` and what may follow it is held back.
@@ -148,7 +136,5 @@ fn until(
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|found| found == wanted)
+    bytes.windows(wanted.len()).position(|found| found == wanted)
 }

@@ -84,12 +84,7 @@ impl Web {
                 sdk.use_dual_stack().unwrap_or_default(),
             ),
         };
-        Self {
-            connector: OnceLock::new(),
-            base,
-            region: region.to_owned(),
-            keys,
-        }
+        Self { connector: OnceLock::new(), base, region: region.to_owned(), keys }
     }
 
     fn connector(&self) -> &Connector {
@@ -140,9 +135,7 @@ impl Web {
         sent: Sent,
     ) -> Result<Answer> {
         let mut request = self.request(Method::POST, datastore, path, "application/dicom+json")?;
-        request
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, value(content_type)?);
+        request.headers_mut().insert(header::CONTENT_TYPE, value(content_type)?);
         let signer = Signer::new(self.keys.get().await?, &self.region);
         match sent {
             Sent::Whole(bytes) => {
@@ -151,16 +144,10 @@ impl Web {
             }
             Sent::Streamed(body, length) => {
                 let headers = request.headers_mut();
-                headers.insert(
-                    header::CONTENT_ENCODING,
-                    HeaderValue::from_static("aws-chunked"),
-                );
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
                 let decoded = HeaderName::from_static("x-amz-decoded-content-length");
                 headers.insert(decoded, length.into());
-                headers.insert(
-                    header::CONTENT_LENGTH,
-                    chunked::encoded_length(length).into(),
-                );
+                headers.insert(header::CONTENT_LENGTH, chunked::encoded_length(length).into());
                 let seed = signer.sign(&mut request, Payload::Chunked)?;
                 let pieces = chunked::encode(body, signer, seed);
                 let pieces = Exclusive(Mutex::new(pieces)).map(|piece| piece.map(Frame::data));
@@ -192,10 +179,7 @@ impl Web {
             .try_into()
             .map_err(|cause| Error::internal("the request could not be made", cause))?;
         let answer = tokio::time::timeout(patience, self.connector().call(request));
-        let answer: Response = answer
-            .await
-            .map_err(|_| late())?
-            .map_err(error::of_connector)?;
+        let answer: Response = answer.await.map_err(|_| late())?.map_err(error::of_connector)?;
         let answer = answer
             .try_into_http1x()
             .map_err(|cause| Error::internal("the answer cannot be read", cause))?;
@@ -210,20 +194,14 @@ impl Web {
 
 impl fmt::Debug for Web {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Web")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("Web").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
 /// The DICOMweb host of a region, named as the hosts of the SDK are.
 fn host(region: &str, fips: bool, dual_stack: bool) -> String {
     let fips = if fips { "-fips" } else { "" };
-    let suffix = if dual_stack {
-        "api.aws"
-    } else {
-        "amazonaws.com"
-    };
+    let suffix = if dual_stack { "api.aws" } else { "amazonaws.com" };
     format!("https://dicom-medical-imaging{fips}.{region}.{suffix}")
 }
 
@@ -267,16 +245,11 @@ pub(super) async fn refusal(answer: Answer) -> Error {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let code = code.as_deref().or_else(|| text("__type"));
     // `namespace#Code` in bodies, `Code:http://…` in headers.
-    let code = code
-        .and_then(|code| code.rsplit('#').next())
-        .and_then(|code| code.split(':').next());
+    let code =
+        code.and_then(|code| code.rsplit('#').next()).and_then(|code| code.split(':').next());
     let message = text("message").or_else(|| text("Message"));
     // 503 is how DICOMweb of AWS throttles.
-    let status = if answer.status == 503 {
-        429
-    } else {
-        answer.status
-    };
+    let status = if answer.status == 503 { 429 } else { answer.status };
     let error = error::of_answer(code, message, status);
     match request_id {
         Some(id) => error.with_request_id(id),

@@ -34,10 +34,7 @@ pub(super) async fn instance(
     );
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
     let (transfer_syntax_uid, instance) = transfer_syntax(answer).await?;
-    Ok(RetrieveInstanceResponse {
-        transfer_syntax_uid,
-        instance,
-    })
+    Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
 }
 
 /// The transfer syntax that the file itself tells, which no proxy can have changed.
@@ -105,8 +102,7 @@ async fn metadata(answer: Answer) -> Result<Body> {
 pub(super) const JSON: &str = "application/dicom+json";
 
 pub(super) fn of_set(set: Option<&ImageSetId>) -> String {
-    set.map(|id| format!("?imageSetId={id}"))
-        .unwrap_or_default()
+    set.map(|id| format!("?imageSetId={id}")).unwrap_or_default()
 }
 
 /// The data sets of an answer; none where it has no content.
@@ -122,8 +118,5 @@ fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>> {
 }
 
 pub(super) fn unreadable(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Service,
-        format!("DICOMweb of AWS HealthImaging answered with {what}"),
-    )
+    Error::new(ErrorKind::Service, format!("DICOMweb of AWS HealthImaging answered with {what}"))
 }

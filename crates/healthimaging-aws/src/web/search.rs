@@ -23,18 +23,10 @@ fn path(request: &SearchDicomRequest) -> String {
         // There is no path for this, but a match key.
         SearchLevel::Instances(None, series) => ("/instances".to_owned(), series.as_ref()),
     };
-    let pairs = request
-        .filters
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.clone()));
+    let pairs = request.filters.iter().map(|(key, value)| (key.as_str(), value.clone()));
     let series = series.map(|uid| ("SeriesInstanceUID", uid.to_string()));
-    let fields = request
-        .include_fields
-        .iter()
-        .map(|field| ("includefield", field.clone()));
-    let fuzzy = request
-        .fuzzy_matching
-        .then(|| ("fuzzymatching", "true".to_owned()));
+    let fields = request.include_fields.iter().map(|field| ("includefield", field.clone()));
+    let fuzzy = request.fuzzy_matching.then(|| ("fuzzymatching", "true".to_owned()));
     let limit = request.limit.map(|limit| ("limit", limit.to_string()));
     let offset = (request.offset > 0).then(|| ("offset", request.offset.to_string()));
     let query: Vec<String> = pairs
@@ -45,9 +37,5 @@ fn path(request: &SearchDicomRequest) -> String {
         .chain(offset)
         .map(|(key, value)| format!("{}={}", encode(key), encode(&value)))
         .collect();
-    if query.is_empty() {
-        path
-    } else {
-        format!("{path}?{}", query.join("&"))
-    }
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
 }

@@ -37,11 +37,7 @@ pub(super) struct Signer {
 
 impl Signer {
     pub(super) fn new(credentials: Credentials, region: &str) -> Self {
-        Self {
-            identity: credentials.into(),
-            region: region.to_owned(),
-            time: SystemTime::now(),
-        }
+        Self { identity: credentials.into(), region: region.to_owned(), time: SystemTime::now() }
     }
 
     /// Adds the headers that sign a request; the signature, which the first chunk goes on from.

@@ -53,10 +53,7 @@ pub(super) async fn store(
         datastore: request.datastore_id,
         path,
         sent: false,
-        outcomes: StoreInstancesResponse {
-            stored: Vec::new(),
-            failed: Vec::new(),
-        },
+        outcomes: StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() },
     };
     let mut batch = Batch::default();
     let mut files = request.instances.enumerate();
@@ -149,8 +146,7 @@ impl Storing<'_> {
         }
         let body = multipart(batch.files.iter())?;
         drop(batch.files);
-        self.send(batch.items, &body.content_type, Sent::Whole(body.body))
-            .await
+        self.send(batch.items, &body.content_type, Sent::Whole(body.body)).await
     }
 
     /// Sends one request. Once there are outcomes, its failure is an outcome too.
@@ -178,9 +174,7 @@ impl Storing<'_> {
         sent: Sent,
     ) -> Result<StoreInstancesResponse, Error> {
         let web = &self.aws.web;
-        let answer = web
-            .post(&self.datastore, &self.path, content_type, sent)
-            .await?;
+        let answer = web.post(&self.datastore, &self.path, content_type, sent).await?;
         outcome::read(self.aws, &self.datastore, items, answer).await
     }
 

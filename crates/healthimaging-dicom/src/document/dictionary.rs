@@ -28,10 +28,7 @@ pub(crate) fn tag(key: &str) -> Option<Tag> {
     let hexadecimal = key.len() == 8 && key.bytes().all(|b| b.is_ascii_hexdigit());
     let number = hexadecimal.then(|| u32::from_str_radix(key, 16).ok())??;
     let (group, element) = (number >> 16, number & 0xFFFF);
-    Some(Tag(
-        u16::try_from(group).ok()?,
-        u16::try_from(element).ok()?,
-    ))
+    Some(Tag(u16::try_from(group).ok()?, u16::try_from(element).ok()?))
 }
 
 /// The keyword of a standard tag.
@@ -87,18 +84,12 @@ pub(crate) fn splits_at_backslash(vr: VR) -> bool {
 
 /// Whether a VR is a string of bytes, which the document shows as base64.
 pub(crate) fn is_bytes(vr: VR) -> bool {
-    matches!(
-        vr,
-        VR::OB | VR::OW | VR::OF | VR::OD | VR::OL | VR::OV | VR::UN
-    )
+    matches!(vr, VR::OB | VR::OW | VR::OF | VR::OD | VR::OL | VR::OV | VR::UN)
 }
 
 /// Whether a VR is a binary number.
 pub(crate) fn is_number(vr: VR) -> bool {
-    matches!(
-        vr,
-        VR::FD | VR::FL | VR::SL | VR::SS | VR::SV | VR::UL | VR::US | VR::UV
-    )
+    matches!(vr, VR::FD | VR::FL | VR::SL | VR::SS | VR::SV | VR::UL | VR::US | VR::UV)
 }
 
 fn standard(tag: Tag) -> Option<(&'static str, VirtualVr)> {

@@ -20,9 +20,7 @@ impl Context {
     pub(crate) fn within(self, data_set: &DataSet) -> Self {
         let representation = data_set.elements.get(&tags::PIXEL_REPRESENTATION);
         match representation.map(|element| &element.value) {
-            Some(Value::Unsigned(values)) => Self {
-                signed: values.first() == Some(&1),
-            },
+            Some(Value::Unsigned(values)) => Self { signed: values.first() == Some(&1) },
             _ => self,
         }
     }
@@ -30,9 +28,7 @@ impl Context {
     /// The context inside attributes of the document.
     pub(crate) fn within_attributes(self, attributes: &Attributes) -> Self {
         match attributes.get("PixelRepresentation").and_then(Json::as_u64) {
-            Some(representation) => Self {
-                signed: representation == 1,
-            },
+            Some(representation) => Self { signed: representation == 1 },
             None => self,
         }
     }

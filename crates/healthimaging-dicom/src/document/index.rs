@@ -29,10 +29,7 @@ impl Document {
         let none = Attributes::new();
         let series = self.series.values().next();
         let series = series.map_or(&none, |series| &series.attributes);
-        let of_instances = |key| {
-            self.instances()
-                .find_map(|found| owned(&found.attributes, key))
-        };
+        let of_instances = |key| self.instances().find_map(|found| owned(&found.attributes, key));
         IndexAttributes {
             patient_id: owned(&self.patient, "PatientID"),
             issuer_of_patient_id: owned(&self.patient, "IssuerOfPatientID"),
@@ -83,9 +80,7 @@ impl Document {
     }
 
     pub(crate) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
-        self.series
-            .values_mut()
-            .flat_map(|series| series.instances.values_mut())
+        self.series.values_mut().flat_map(|series| series.instances.values_mut())
     }
 }
 

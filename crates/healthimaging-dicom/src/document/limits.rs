@@ -25,10 +25,7 @@ pub(crate) const IDENTIFIERS: [&str; 3] =
 
 /// The most characters that the service takes for an attribute; `None` where only its VR limits it.
 pub(crate) fn longest(keyword: &str) -> Option<usize> {
-    LONGEST
-        .iter()
-        .find(|(known, _)| *known == keyword)
-        .map(|(_, longest)| *longest)
+    LONGEST.iter().find(|(known, _)| *known == keyword).map(|(_, longest)| *longest)
 }
 
 /// Whether a UID has the form of `PS3.5 §9.1`, leading zeros let through: stored data has them.
@@ -53,22 +50,12 @@ impl SplitInstance {
     /// (B201).
     #[must_use]
     pub fn malformed_uids(&self) -> Vec<&'static str> {
-        let uids = ["SOPClassUID", "FrameOfReferenceUID"]
-            .into_iter()
-            .chain(IDENTIFIERS);
-        uids.filter(|uid| self.text(uid).is_some_and(|text| !is_uid(text)))
-            .collect()
+        let uids = ["SOPClassUID", "FrameOfReferenceUID"].into_iter().chain(IDENTIFIERS);
+        uids.filter(|uid| self.text(uid).is_some_and(|text| !is_uid(text))).collect()
     }
 
     fn text(&self, keyword: &str) -> Option<&str> {
-        let levels = [
-            &self.patient,
-            &self.study,
-            &self.series,
-            &self.instance.attributes,
-        ];
-        levels
-            .into_iter()
-            .find_map(|level: &Attributes| index::text(level, keyword))
+        let levels = [&self.patient, &self.study, &self.series, &self.instance.attributes];
+        levels.into_iter().find_map(|level: &Attributes| index::text(level, keyword))
     }
 }

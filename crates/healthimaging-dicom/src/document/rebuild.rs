@@ -26,12 +26,7 @@ impl Document {
         };
         let context = instance.context();
         let mut data_set = DataSet::default();
-        for level in [
-            &self.patient,
-            &self.study,
-            &series.attributes,
-            &instance.attributes,
-        ] {
+        for level in [&self.patient, &self.study, &series.attributes, &instance.attributes] {
             reader.read(level, context, &mut data_set);
         }
         Some(data_set)
@@ -105,11 +100,7 @@ impl LevelReader<'_> {
             let attributes = item.as_object()?;
             let mut data_set = DataSet::default();
             self.path.push(number.to_string());
-            self.read(
-                attributes,
-                context.within_attributes(attributes),
-                &mut data_set,
-            );
+            self.read(attributes, context.within_attributes(attributes), &mut data_set);
             self.path.pop();
             data_sets.push(data_set);
         }
@@ -211,11 +202,7 @@ fn tag_value(text: &str) -> Option<Tag> {
 
 fn bytes(value: &Json) -> Option<Value> {
     let bytes = BASE64.decode(value.as_str()?).ok()?;
-    Some(if bytes.is_empty() {
-        Value::Empty
-    } else {
-        Value::Bytes(bytes)
-    })
+    Some(if bytes.is_empty() { Value::Empty } else { Value::Bytes(bytes) })
 }
 
 /// DS and IS are text, yet a document from outside may hold them as numbers.
@@ -230,9 +217,5 @@ fn text_part(value: &Json) -> Option<String> {
 
 fn text(parts: &[String]) -> Value {
     let joined = parts.join("\\");
-    if joined.is_empty() {
-        Value::Empty
-    } else {
-        Value::Text(joined)
-    }
+    if joined.is_empty() { Value::Empty } else { Value::Text(joined) }
 }

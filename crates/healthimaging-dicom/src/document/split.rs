@@ -47,10 +47,7 @@ impl Document {
 
 /// Whether a tag is one of the three kinds of pixel data (`PS3.5 §8`).
 pub(crate) fn is_pixel_data(tag: Tag) -> bool {
-    matches!(
-        tag,
-        tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
-    )
+    matches!(tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA)
 }
 
 fn uid(data_set: &DataSet, tag: Tag) -> String {

@@ -23,13 +23,8 @@ impl Document {
             schema_version: "1.1",
             datastore_id,
             image_set_id,
-            patient: PatientOut {
-                dicom: Sorted(&self.patient),
-            },
-            study: StudyOut {
-                dicom: Sorted(&self.study),
-                series: SeriesOut(&self.series),
-            },
+            patient: PatientOut { dicom: Sorted(&self.patient) },
+            study: StudyOut { dicom: Sorted(&self.study), series: SeriesOut(&self.series) },
         })
         .map_err(|error| Error::internal("the metadata document could not be written", error))
     }
@@ -43,11 +38,8 @@ impl Document {
         let read = DocumentIn::deserialize(&mut source)
             .and_then(|document| source.end().map(|()| document))
             .map_err(|error| Error::internal("the stored metadata document is damaged", error))?;
-        let mut document = Self {
-            patient: read.patient.dicom,
-            study: read.study.dicom,
-            series: BTreeMap::new(),
-        };
+        let mut document =
+            Self { patient: read.patient.dicom, study: read.study.dicom, series: BTreeMap::new() };
         for (series_uid, series) in read.study.series {
             let mut instances = BTreeMap::new();
             for (sop_uid, instance) in series.instances {
@@ -55,13 +47,7 @@ impl Document {
                 instances.insert(sop_uid, instance.with(details));
             }
             let attributes = series.dicom;
-            document.series.insert(
-                series_uid,
-                Series {
-                    attributes,
-                    instances,
-                },
-            );
+            document.series.insert(series_uid, Series { attributes, instances });
         }
         Ok(document)
     }
@@ -70,9 +56,7 @@ impl Document {
     #[must_use]
     pub fn details(&self) -> BTreeMap<String, InstanceDetails> {
         let instances = self.series.values().flat_map(|series| &series.instances);
-        instances
-            .map(|(sop_uid, instance)| (sop_uid.clone(), instance.details.clone()))
-            .collect()
+        instances.map(|(sop_uid, instance)| (sop_uid.clone(), instance.details.clone())).collect()
     }
 }
 

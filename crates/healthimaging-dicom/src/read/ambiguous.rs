@@ -13,9 +13,7 @@ use super::values;
 
 /// Whether the dictionary leaves it to Pixel Representation.
 pub(super) fn is_us_or_ss(tag: Tag) -> bool {
-    StandardDataDictionary
-        .by_tag(tag)
-        .is_some_and(|entry| entry.vr() == VirtualVr::Xs)
+    StandardDataDictionary.by_tag(tag).is_some_and(|entry| entry.vr() == VirtualVr::Xs)
 }
 
 /// Gives elements that were read as UN because they are US or SS their VR.

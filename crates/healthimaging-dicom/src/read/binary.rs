@@ -27,12 +27,7 @@ pub(super) fn numbers<T, const N: usize>(
 /// Turns bytes into tags: two 16-bit numbers each (PS3.5 §6.2).
 pub(super) fn tags(bytes: &[u8], order: ByteOrder) -> Vec<Tag> {
     let parts = numbers(bytes, order, u16::from_le_bytes);
-    parts
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|&[group, element]| Tag(group, element))
-        .collect()
+    parts.as_chunks::<2>().0.iter().map(|&[group, element]| Tag(group, element)).collect()
 }
 
 /// Bytes of one unit of a binary VR, by which byte order goes (PS3.5 §7.3).

@@ -69,33 +69,15 @@ impl PixelDescription {
             return Err(wrong("BitsAllocated", format!("is {bits_allocated}")));
         }
         let most = i64::from(bits_allocated);
-        let bits_stored = optional(
-            data_set,
-            tags::BITS_STORED,
-            "BitsStored",
-            bits_allocated,
-            1,
-            most,
-        )?;
+        let bits_stored =
+            optional(data_set, tags::BITS_STORED, "BitsStored", bits_allocated, 1, most)?;
         let photometric = data_set
             .text(tags::PHOTOMETRIC_INTERPRETATION)
             .ok_or_else(|| wrong("PhotometricInterpretation", "does not exist"))?;
-        let representation = optional(
-            data_set,
-            tags::PIXEL_REPRESENTATION,
-            "PixelRepresentation",
-            0,
-            0,
-            1,
-        )?;
-        let planar = optional(
-            data_set,
-            tags::PLANAR_CONFIGURATION,
-            "PlanarConfiguration",
-            0,
-            0,
-            1,
-        )?;
+        let representation =
+            optional(data_set, tags::PIXEL_REPRESENTATION, "PixelRepresentation", 0, 0, 1)?;
+        let planar =
+            optional(data_set, tags::PLANAR_CONFIGURATION, "PlanarConfiguration", 0, 0, 1)?;
         Ok(Self {
             rows: required(data_set, tags::ROWS, "Rows", 1, 65_535)?.into(),
             columns: required(data_set, tags::COLUMNS, "Columns", 1, 65_535)?.into(),
@@ -109,14 +91,7 @@ impl PixelDescription {
             )?,
             bits_allocated,
             bits_stored,
-            high_bit: optional(
-                data_set,
-                tags::HIGH_BIT,
-                "HighBit",
-                bits_stored - 1,
-                0,
-                most - 1,
-            )?,
+            high_bit: optional(data_set, tags::HIGH_BIT, "HighBit", bits_stored - 1, 0, most - 1)?,
             representation: match representation {
                 0 => PixelRepresentation::Unsigned,
                 _ => PixelRepresentation::Signed,
@@ -149,10 +124,7 @@ pub(super) fn declared_frames(data_set: &DataSet) -> i64 {
 }
 
 fn wrong(keyword: &'static str, problem: impl Into<String>) -> ReadError {
-    ReadError::Attribute {
-        keyword,
-        problem: problem.into(),
-    }
+    ReadError::Attribute { keyword, problem: problem.into() }
 }
 
 fn required(
@@ -162,9 +134,7 @@ fn required(
     least: i64,
     most: i64,
 ) -> Result<u16, ReadError> {
-    let value = data_set
-        .integer(tag)
-        .ok_or_else(|| wrong(keyword, "does not exist"))?;
+    let value = data_set.integer(tag).ok_or_else(|| wrong(keyword, "does not exist"))?;
     in_range(keyword, value, least, most)
 }
 

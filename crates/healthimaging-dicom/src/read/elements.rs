@@ -103,12 +103,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             left @ 1..8 => {
                 let position = self.stream.position();
                 let what = "the file meta information".to_owned();
-                Err(ReadError::Cut {
-                    what,
-                    position,
-                    needed: 8,
-                    left,
-                })
+                Err(ReadError::Cut { what, position, needed: 8, left })
             }
             _ => Ok(meta),
         }
@@ -121,11 +116,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         }
         let found = self.stream.peek()?.and_then(sniff).unwrap_or(declared);
         if found != declared {
-            let found = if found == Encoding::ExplicitLittle {
-                "explicit"
-            } else {
-                "implicit"
-            };
+            let found = if found == Encoding::ExplicitLittle { "explicit" } else { "implicit" };
             self.warn(ReadWarning::Encoding { found });
         }
         Ok(found)
@@ -148,10 +139,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
                 break;
             }
             if header.tag.group() == ITEM.group() {
-                return Err(ReadError::malformed(
-                    header.start,
-                    "a delimiter stands alone",
-                ));
+                return Err(ReadError::malformed(header.start, "a delimiter stands alone"));
             }
             self.budget.take_element()?;
             previous = header.tag;
@@ -185,20 +173,14 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             Err(ReadError::Io(_)) => false,
             Err(_) => self.pixels.is_some(),
         };
-        if trailing {
-            self.trailing(start)
-        } else {
-            read.map(Some)
-        }
+        if trailing { self.trailing(start) } else { read.map(Some) }
     }
 
     /// Whether padding begins here: there is no element (0000,0000) of length 0.
     fn zeros_here(&mut self) -> Result<bool, ReadError> {
         let left = self.stream.left();
         let mut bytes = [0; 8];
-        let head = usize::try_from(left)
-            .ok()
-            .and_then(|left| bytes.get_mut(..left));
+        let head = usize::try_from(left).ok().and_then(|left| bytes.get_mut(..left));
         let start = self.stream.position();
         match head {
             Some(short) => self.stream.read_exact(short)?,
@@ -211,10 +193,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     /// Ends the data set at `start`, before the end of the file.
     fn trailing(&mut self, start: u64) -> Result<Option<Header>, ReadError> {
         let length = self.stream.length().saturating_sub(start);
-        self.warn(ReadWarning::TrailingBytes {
-            position: start,
-            length,
-        });
+        self.warn(ReadWarning::TrailingBytes { position: start, length });
         self.stream.seek_to(self.stream.length())?;
         Ok(None)
     }
@@ -250,11 +229,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         let is_pixel_data = is_root && is_pixel_data(header.tag);
         if length > left {
             return Err(if is_pixel_data {
-                ReadError::PixelDataCut {
-                    position: offset,
-                    needed: length,
-                    left,
-                }
+                ReadError::PixelDataCut { position: offset, needed: length, left }
             } else {
                 ReadError::cut(header.tag, offset, length, left)
             });
@@ -271,21 +246,12 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         }
         match known_vr(header, place.encoding) {
             VR::SQ if header.vr != VR::UN => {
-                let place = Place {
-                    end: offset + length,
-                    close: Close::Length,
-                    ..*place
-                };
+                let place = Place { end: offset + length, close: Close::Length, ..*place };
                 self.sequence(&place, Sniff::No).map(Some)
             }
             VR::SQ if length == 0 || self.stream.peek()? == Some(ITEM_BYTES) => {
                 let (end, encoding) = (offset + length, Encoding::ImplicitLittle);
-                let place = Place {
-                    encoding,
-                    end,
-                    close: Close::Length,
-                    ..*place
-                };
+                let place = Place { encoding, end, close: Close::Length, ..*place };
                 self.sequence(&place, Sniff::Yes).map(Some)
             }
             VR::SQ => self.value(header.tag, VR::UN, length, place).map(Some),
@@ -309,10 +275,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             if order == ByteOrder::Big {
                 self.big_endian_apart.insert(offset, vr);
             }
-            return Ok(Element {
-                vr,
-                value: Value::Apart { offset, length },
-            });
+            return Ok(Element { vr, value: Value::Apart { offset, length } });
         }
         self.budget.take_bytes(values::cost(vr, length))?;
         let bytes = self.stream.read_vec(length)?;
@@ -327,18 +290,12 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
 }
 
 pub(super) fn is_pixel_data(tag: Tag) -> bool {
-    matches!(
-        tag,
-        tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
-    )
+    matches!(tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA)
 }
 
 /// The tables are needed to find frames, however long they are.
 fn is_offset_table(tag: Tag) -> bool {
-    matches!(
-        tag,
-        tags::EXTENDED_OFFSET_TABLE | tags::EXTENDED_OFFSET_TABLE_LENGTHS
-    )
+    matches!(tag, tags::EXTENDED_OFFSET_TABLE | tags::EXTENDED_OFFSET_TABLE_LENGTHS)
 }
 
 /// VR of the element: where the file does not say, the dictionary's if it knows the element (PS3.5
@@ -351,10 +308,7 @@ fn known_vr(header: &Header, encoding: Encoding) -> VR {
     if ambiguous::is_us_or_ss(header.tag) {
         return VR::UN;
     }
-    match StandardDataDictionary
-        .by_tag(header.tag)
-        .map(DataDictionaryEntry::vr)
-    {
+    match StandardDataDictionary.by_tag(header.tag).map(DataDictionaryEntry::vr) {
         Some(vr) if header.vr == VR::UN => vr.relaxed(),
         _ => header.vr,
     }

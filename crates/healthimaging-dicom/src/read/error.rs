@@ -101,19 +101,11 @@ impl ReadError {
     }
 
     pub(super) fn malformed(position: u64, reason: impl Into<String>) -> Self {
-        Self::Malformed {
-            position,
-            reason: reason.into(),
-        }
+        Self::Malformed { position, reason: reason.into() }
     }
 
     pub(super) fn cut(tag: Tag, position: u64, needed: u64, left: u64) -> Self {
-        Self::Cut {
-            what: format!("element {tag}"),
-            position,
-            needed,
-            left,
-        }
+        Self::Cut { what: format!("element {tag}"), position, needed, left }
     }
 }
 

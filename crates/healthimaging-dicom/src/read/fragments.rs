@@ -22,37 +22,23 @@ pub(super) fn locate<S: Read + Seek>(
     loop {
         let position = stream.position();
         let header = read_header(stream, encoding, end).map_err(|error| match error {
-            ReadError::Cut {
-                position,
-                needed,
-                left,
-                ..
-            } => ReadError::PixelDataCut {
-                position,
-                needed,
-                left,
-            },
+            ReadError::Cut { position, needed, left, .. } => {
+                ReadError::PixelDataCut { position, needed, left }
+            }
             other => other,
         })?;
         if header.tag == SEQUENCE_END {
             return Ok(found);
         }
         if header.tag != ITEM {
-            return Err(ReadError::malformed(
-                position,
-                "a fragment of pixel data should begin",
-            ));
+            return Err(ReadError::malformed(position, "a fragment of pixel data should begin"));
         }
         let length = header.length.ok_or_else(|| {
             ReadError::malformed(position, "a fragment of pixel data has no length")
         })?;
         let (offset, left) = (stream.position(), end.saturating_sub(stream.position()));
         if length > left {
-            return Err(ReadError::PixelDataCut {
-                position: offset,
-                needed: length,
-                left,
-            });
+            return Err(ReadError::PixelDataCut { position: offset, needed: length, left });
         }
         budget.take_element()?;
         if table_seen {

@@ -16,11 +16,7 @@ use super::{FrameError, PixelDescription};
 #[derive(Debug)]
 pub(super) enum FrameTable {
     /// One after another, each of so many bits.
-    Native {
-        frame_bits: u64,
-        frames: usize,
-        bytes: ByteSequence,
-    },
+    Native { frame_bits: u64, frames: usize, bytes: ByteSequence },
     /// Fragments of each frame.
     Encapsulated(Vec<Span>),
 }
@@ -45,11 +41,7 @@ pub(super) struct Span {
 
 impl Span {
     fn of(first: usize, fragments: usize) -> Self {
-        Self {
-            first,
-            fragments,
-            length: None,
-        }
+        Self { first, fragments, length: None }
     }
 }
 
@@ -100,19 +92,12 @@ impl FrameTable {
             return Err(FrameError::NoSuchFrame { index, frames });
         }
         match (self, &pixels.layout) {
-            (
-                Self::Native {
-                    frame_bits, bytes, ..
-                },
-                _,
-            ) => {
+            (Self::Native { frame_bits, bytes, .. }, _) => {
                 let bits = *frame_bits * index as u64..*frame_bits * (index as u64 + 1);
                 read_native(stream, pixels, bits, *bytes, limit)
             }
             (Self::Encapsulated(spans), PixelLayout::Encapsulated(found)) => {
-                let span = spans
-                    .get(index)
-                    .ok_or(FrameError::NoSuchFrame { index, frames })?;
+                let span = spans.get(index).ok_or(FrameError::NoSuchFrame { index, frames })?;
                 read_fragments(stream, found, *span, limit)
             }
             (Self::Encapsulated(_), PixelLayout::Native) => Err(FrameError::NoPixelData),
@@ -130,10 +115,7 @@ fn native(
         .map_err(|error| FrameError::Undescribed(error.message()))?;
     let frame_bits = description.native_frame_bits();
     let declared = declared_frames(data_set);
-    let mismatch = FrameError::CountMismatch {
-        declared,
-        found: found * 8 / frame_bits,
-    };
+    let mismatch = FrameError::CountMismatch { declared, found: found * 8 / frame_bits };
     let Some(frames) = u32::try_from(declared).ok().filter(|&frames| frames > 0) else {
         return Err(mismatch);
     };
@@ -157,11 +139,7 @@ fn native(
         ByteOrder::Big if in_words => ByteSequence::SwappedPairs,
         ByteOrder::Big | ByteOrder::Little => ByteSequence::AsTheyAre,
     };
-    Ok(FrameTable::Native {
-        frame_bits,
-        frames,
-        bytes,
-    })
+    Ok(FrameTable::Native { frame_bits, frames, bytes })
 }
 
 fn read_native<S: Read + Seek>(
@@ -260,10 +238,7 @@ fn spans<S: Read + Seek>(
     }
     if !ends_with_marker(transfer_syntax) {
         let declared = i64::try_from(frames).unwrap_or(i64::MAX);
-        return Err(FrameError::CountMismatch {
-            declared,
-            found: fragments as u64,
-        });
+        return Err(FrameError::CountMismatch { declared, found: fragments as u64 });
     }
     let spans = by_end_of_image(found, stream)?;
     if spans.len() == frames {
@@ -295,20 +270,10 @@ fn by_basic_offsets(found: &Encapsulation, frames: usize) -> Result<Vec<Span>, F
         }
     }
     if wanted.next().is_some() {
-        return Err(FrameError::OffsetTable(
-            "an entry is not where a fragment begins",
-        ));
+        return Err(FrameError::OffsetTable("an entry is not where a fragment begins"));
     }
-    let ends = starts
-        .iter()
-        .skip(1)
-        .copied()
-        .chain([found.fragments.len()]);
-    Ok(starts
-        .iter()
-        .zip(ends)
-        .map(|(&first, end)| Span::of(first, end - first))
-        .collect())
+    let ends = starts.iter().skip(1).copied().chain([found.fragments.len()]);
+    Ok(starts.iter().zip(ends).map(|(&first, end)| Span::of(first, end - first)).collect())
 }
 
 /// Each frame is one fragment then (PS3.3 §C.7.6.3.1.8).
@@ -319,29 +284,18 @@ fn by_extended_offsets(
 ) -> Result<Vec<Span>, FrameError> {
     let ExtendedOffsets { offsets, lengths } = extended;
     if offsets.len() != frames || lengths.len() != frames {
-        return Err(FrameError::OffsetTable(
-            "the extended one has not one entry a frame",
-        ));
+        return Err(FrameError::OffsetTable("the extended one has not one entry a frame"));
     }
     let span = |(&offset, &length): (&u64, &u64)| {
         let first = found
             .fragments
             .binary_search_by_key(&offset, |fragment| item_offset(found, fragment))
             .map_err(|_| FrameError::OffsetTable("an entry is not where a fragment begins"))?;
-        let fits = found
-            .fragments
-            .get(first)
-            .is_some_and(|fragment| length <= fragment.length);
+        let fits = found.fragments.get(first).is_some_and(|fragment| length <= fragment.length);
         if !fits || length == 0 {
-            return Err(FrameError::OffsetTable(
-                "a length is not that of its fragment",
-            ));
+            return Err(FrameError::OffsetTable("a length is not that of its fragment"));
         }
-        Ok(Span {
-            first,
-            fragments: 1,
-            length: Some(length),
-        })
+        Ok(Span { first, fragments: 1, length: Some(length) })
     };
     offsets.iter().zip(lengths).map(span).collect()
 }

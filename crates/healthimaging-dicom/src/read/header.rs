@@ -87,9 +87,7 @@ pub(super) fn read_header<S: Read + Seek>(
     }
     let mut head = [0; 8];
     stream.read_exact(&mut head)?;
-    let decoded = encoding
-        .decode(&mut head.as_slice().chain(&mut *stream))
-        .map_err(|_| cut())?;
+    let decoded = encoding.decode(&mut head.as_slice().chain(&mut *stream)).map_err(|_| cut())?;
     if stream.position() > end {
         return Err(cut());
     }
@@ -98,12 +96,7 @@ pub(super) fn read_header<S: Read + Seek>(
         check_vr([head[4], head[5]], start)?;
     }
     let length = decoded.len.get().map(u64::from);
-    Ok(Header {
-        tag,
-        vr: decoded.vr(),
-        length,
-        start,
-    })
+    Ok(Header { tag, vr: decoded.vr(), length, start })
 }
 
 /// A VR of a later edition is two capitals and is read as UN (PS3.5 §6.2); else these are no elements.
@@ -111,19 +104,13 @@ fn check_vr(vr: [u8; 2], position: u64) -> Result<(), ReadError> {
     if vr.iter().all(u8::is_ascii_uppercase) {
         return Ok(());
     }
-    Err(ReadError::malformed(
-        position,
-        "there is no value representation",
-    ))
+    Err(ReadError::malformed(position, "there is no value representation"))
 }
 
 /// Tells from its first element whether a data set is in explicit or implicit VR; `None` if unclear.
 pub(super) fn sniff(head: [u8; 8]) -> Option<Encoding> {
     let known = VR::from_binary([head[4], head[5]]).is_some();
-    let tag = Tag(
-        u16::from_le_bytes([head[0], head[1]]),
-        u16::from_le_bytes([head[2], head[3]]),
-    );
+    let tag = Tag(u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
     if tag.group() == ITEM.group() {
         return None;
     }
@@ -131,9 +118,5 @@ pub(super) fn sniff(head: [u8; 8]) -> Option<Encoding> {
         return Some(Encoding::ExplicitLittle);
     }
     let capitals = head[4].is_ascii_uppercase() && head[5].is_ascii_uppercase();
-    if capitals {
-        None
-    } else {
-        Some(Encoding::ImplicitLittle)
-    }
+    if capitals { None } else { Some(Encoding::ImplicitLittle) }
 }

@@ -42,11 +42,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(limits: &ReadLimits) -> Self {
-        Self {
-            bytes: limits.header_bytes,
-            elements: limits.elements,
-            limits: *limits,
-        }
+        Self { bytes: limits.header_bytes, elements: limits.elements, limits: *limits }
     }
 
     pub(super) fn limits(&self) -> &ReadLimits {
@@ -56,20 +52,15 @@ impl Budget {
     /// Takes one element, item or fragment.
     pub(super) fn take_element(&mut self) -> Result<(), super::ReadError> {
         let limit = self.limits.elements;
-        self.elements = self
-            .elements
-            .checked_sub(1)
-            .ok_or(super::ReadError::TooManyElements { limit })?;
+        self.elements =
+            self.elements.checked_sub(1).ok_or(super::ReadError::TooManyElements { limit })?;
         Ok(())
     }
 
     /// Takes memory for values.
     pub(super) fn take_bytes(&mut self, count: u64) -> Result<(), super::ReadError> {
         let limit = self.limits.header_bytes;
-        self.bytes = self
-            .bytes
-            .checked_sub(count)
-            .ok_or(super::ReadError::TooLarge { limit })?;
+        self.bytes = self.bytes.checked_sub(count).ok_or(super::ReadError::TooLarge { limit })?;
         Ok(())
     }
 }

@@ -54,12 +54,7 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
     let encoding = Encoding::of(&transfer_syntax);
     let mut walk = Walk::new(&mut stream, Budget::new(limits));
     let mut data_set = walk.root(encoding)?;
-    let Walk {
-        warnings,
-        mut pixels,
-        big_endian_apart,
-        ..
-    } = walk;
+    let Walk { warnings, mut pixels, big_endian_apart, .. } = walk;
     require(&data_set)?;
     ambiguous::resolve(&mut data_set);
     let extended = take_extended_offsets(&mut data_set);
@@ -67,13 +62,8 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
         found.extended = extended;
     }
     let byte_order = encoding.byte_order();
-    let frames = FrameTable::of(
-        &data_set,
-        pixels.as_ref(),
-        &transfer_syntax,
-        byte_order,
-        &mut stream,
-    );
+    let frames =
+        FrameTable::of(&data_set, pixels.as_ref(), &transfer_syntax, byte_order, &mut stream);
     Ok(Part10 {
         transfer_syntax,
         meta,
@@ -137,10 +127,7 @@ impl<S: Read + Seek> Part10<S> {
 
     /// Reads a value that is [`Value::Apart`], in little endian.
     pub fn read_apart(&mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        if offset
-            .checked_add(length)
-            .is_none_or(|end| end > self.stream.length())
-        {
+        if offset.checked_add(length).is_none_or(|end| end > self.stream.length()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.stream.seek_to(offset)?;
@@ -171,10 +158,7 @@ fn require(data_set: &DataSet) -> Result<(), ReadError> {
     if data_set.elements.is_empty() {
         return Err(ReadError::Empty);
     }
-    match REQUIRED
-        .iter()
-        .find(|(tag, _)| data_set.text(*tag).is_none())
-    {
+    match REQUIRED.iter().find(|(tag, _)| data_set.text(*tag).is_none()) {
         Some((_, keyword)) => Err(ReadError::Missing(keyword)),
         None => Ok(()),
     }
@@ -188,8 +172,5 @@ fn take_extended_offsets(data_set: &mut DataSet) -> Option<ExtendedOffsets> {
     };
     let offsets = take(tags::EXTENDED_OFFSET_TABLE);
     let lengths = take(tags::EXTENDED_OFFSET_TABLE_LENGTHS);
-    offsets.map(|offsets| ExtendedOffsets {
-        offsets,
-        lengths: lengths.unwrap_or_default(),
-    })
+    offsets.map(|offsets| ExtendedOffsets { offsets, lengths: lengths.unwrap_or_default() })
 }

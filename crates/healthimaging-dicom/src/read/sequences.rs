@@ -32,18 +32,14 @@ impl<S: Read + Seek> Walk<'_, S> {
         if is_binary || is_pixel_data(header.tag) {
             return self.encapsulated(header, place).map(|()| None);
         }
-        let place = Place {
-            close: Close::Delimiter,
-            ..*place
-        };
+        let place = Place { close: Close::Delimiter, ..*place };
         match header.vr {
             VR::SQ => self.sequence(&place, Sniff::No).map(Some),
             // Implicit little endian, whatever the rest is in (PS3.5 §6.2.2 note 4); yet some write it
             // in explicit VR.
             VR::UN => {
                 let encoding = Encoding::ImplicitLittle;
-                self.sequence(&Place { encoding, ..place }, Sniff::Yes)
-                    .map(Some)
+                self.sequence(&Place { encoding, ..place }, Sniff::Yes).map(Some)
             }
             _ => Err(ReadError::malformed(
                 header.start,
@@ -69,13 +65,7 @@ impl<S: Read + Seek> Walk<'_, S> {
         if self.pixels.is_some() {
             return self.warn(ReadWarning::Duplicate(tag));
         }
-        self.pixels = Some(PixelData {
-            tag,
-            vr,
-            offset,
-            length,
-            layout,
-        });
+        self.pixels = Some(PixelData { tag, vr, offset, length, layout });
     }
 
     /// Reads the items of a sequence from here to the end of `place`.
@@ -108,24 +98,11 @@ impl<S: Read + Seek> Walk<'_, S> {
                 None => (place.end, Close::Delimiter),
             };
             let encoding = match sniffing {
-                Sniff::Yes => self
-                    .stream
-                    .peek()?
-                    .and_then(sniff)
-                    .unwrap_or(place.encoding),
+                Sniff::Yes => self.stream.peek()?.and_then(sniff).unwrap_or(place.encoding),
                 Sniff::No => place.encoding,
             };
-            items.push(self.data_set(Place {
-                encoding,
-                end,
-                close,
-                depth,
-                ..*place
-            })?);
+            items.push(self.data_set(Place { encoding, end, close, depth, ..*place })?);
         }
-        Ok(Element {
-            vr: VR::SQ,
-            value: Value::Items(items),
-        })
+        Ok(Element { vr: VR::SQ, value: Value::Items(items) })
     }
 }

@@ -54,11 +54,7 @@ impl<S: Read + Seek> Stream<S> {
     fn over(mut source: Source<S>) -> io::Result<Self> {
         let length = source.seek(SeekFrom::End(0))?;
         source.seek(SeekFrom::Start(0))?;
-        Ok(Self {
-            inner: BufReader::with_capacity(BUFFER, source),
-            position: 0,
-            length,
-        })
+        Ok(Self { inner: BufReader::with_capacity(BUFFER, source), position: 0, length })
     }
 
     /// Next byte to be read, from the start of the source.
@@ -89,9 +85,7 @@ impl<S: Read + Seek> Stream<S> {
         }
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(length)
-            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // What is longer than the buffer is read past it, straight to its place.
         bytes.resize(length, 0);
         self.read_exact(&mut bytes)?;
@@ -102,11 +96,7 @@ impl<S: Read + Seek> Stream<S> {
     pub(super) fn copy_to(&mut self, length: u64, out: &mut dyn Write) -> io::Result<()> {
         let copied = io::copy(&mut self.inner.by_ref().take(length), out)?;
         self.position += copied;
-        if copied < length {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        } else {
-            Ok(())
-        }
+        if copied < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     /// Moves to a byte of the source; cheap within the buffer.

@@ -57,49 +57,21 @@ pub(super) fn decode(
     match shape(vr) {
         Shape::Text => {
             let Decoded { text, faithful } = character_sets.decode(vr, trim_nul(&bytes));
-            let fidelity = if faithful {
-                Fidelity::Exact
-            } else {
-                Fidelity::Guessed
-            };
-            (
-                if text.is_empty() {
-                    Value::Empty
-                } else {
-                    Value::Text(text)
-                },
-                fidelity,
-            )
+            let fidelity = if faithful { Fidelity::Exact } else { Fidelity::Guessed };
+            (if text.is_empty() { Value::Empty } else { Value::Text(text) }, fidelity)
         }
         Shape::Binary => {
             if order == ByteOrder::Big {
                 to_little_endian(vr, &mut bytes);
             }
-            (
-                if bytes.is_empty() {
-                    Value::Empty
-                } else {
-                    Value::Bytes(bytes)
-                },
-                Fidelity::Exact,
-            )
+            (if bytes.is_empty() { Value::Empty } else { Value::Bytes(bytes) }, Fidelity::Exact)
         }
-        Shape::Number if bytes.len() < unit(vr) => (
-            Value::Empty,
-            if whole {
-                Fidelity::Exact
-            } else {
-                Fidelity::Remainder
-            },
-        ),
-        Shape::Number => (
-            number(vr, &bytes, order),
-            if whole {
-                Fidelity::Exact
-            } else {
-                Fidelity::Remainder
-            },
-        ),
+        Shape::Number if bytes.len() < unit(vr) => {
+            (Value::Empty, if whole { Fidelity::Exact } else { Fidelity::Remainder })
+        }
+        Shape::Number => {
+            (number(vr, &bytes, order), if whole { Fidelity::Exact } else { Fidelity::Remainder })
+        }
     }
 }
 
@@ -118,9 +90,6 @@ fn number(vr: VR, bytes: &[u8], order: ByteOrder) -> Value {
 }
 
 fn trim_nul(bytes: &[u8]) -> &[u8] {
-    let end = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
 }

@@ -19,20 +19,12 @@ const USE_DELETE: &str = "this would leave the image set empty: use DeleteImageS
 
 /// Carries out a document of removals.
 pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -> Done {
-    let patient = Place {
-        rules,
-        level: Level::Patient,
-    };
-    let study = Place {
-        rules,
-        level: Level::Study,
-    };
+    let patient = Place { rules, level: Level::Patient };
+    let study = Place { rules, level: Level::Study };
     for (place, changes) in [(patient, &tree.patient), (study, &tree.study)] {
         for change in changes {
             let tag = place.removable(change)?;
-            document
-                .instances_mut()
-                .for_each(|instance| instance.details.forget(tag));
+            document.instances_mut().for_each(|instance| instance.details.forget(tag));
             let attributes = match place.level {
                 Level::Patient => &mut document.patient,
                 _ => &mut document.study,
@@ -47,23 +39,15 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -
             document.series.remove(series_uid);
             continue;
         }
-        let place = Place {
-            rules,
-            level: Level::Series,
-        };
+        let place = Place { rules, level: Level::Series };
         for change in &node.changes {
             let tag = place.removable(change)?;
-            series
-                .instances
-                .values_mut()
-                .for_each(|instance| instance.details.forget(tag));
+            series.instances.values_mut().for_each(|instance| instance.details.forget(tag));
             series.attributes.shift_remove(&dictionary::key(tag));
         }
         remove_instances(&node.instances, series, rules)?;
     }
-    document
-        .series
-        .retain(|_, series| !series.instances.is_empty());
+    document.series.retain(|_, series| !series.instances.is_empty());
     if document.series.is_empty() {
         return Err(UpdateFailure::new(USE_DELETE));
     }
@@ -75,10 +59,7 @@ fn remove_instances(
     series: &mut Series,
     rules: UpdateRules,
 ) -> Done {
-    let place = Place {
-        rules,
-        level: Level::Instance,
-    };
+    let place = Place { rules, level: Level::Instance };
     for (sop_uid, node) in nodes {
         let instance = series.instances.get_mut(sop_uid);
         let instance = instance.ok_or_else(|| UpdateFailure::new(NO_INSTANCE))?;
@@ -98,41 +79,25 @@ fn remove_instances(
 /// Carries out a document of new values.
 pub(super) fn update(tree: &Tree, document: &mut Document, rules: UpdateRules) -> Done {
     let none = BTreeMap::new();
-    let patient = Place {
-        rules,
-        level: Level::Patient,
-    };
+    let patient = Place { rules, level: Level::Patient };
     for change in &tree.patient {
         let (tag, value) = patient.updatable(change, &none, None)?;
-        document
-            .instances_mut()
-            .for_each(|instance| instance.details.forget(tag));
+        document.instances_mut().for_each(|instance| instance.details.forget(tag));
         document.patient.insert(dictionary::key(tag), value);
     }
-    let study = Place {
-        rules,
-        level: Level::Study,
-    };
+    let study = Place { rules, level: Level::Study };
     for change in &tree.study {
         let (tag, value) = study.updatable(change, &none, None)?;
-        document
-            .instances_mut()
-            .for_each(|instance| instance.details.forget(tag));
+        document.instances_mut().for_each(|instance| instance.details.forget(tag));
         document.study.insert(dictionary::key(tag), value);
     }
     for (series_uid, node) in &tree.series {
         let series = document.series.get_mut(series_uid);
         let series = series.ok_or_else(|| UpdateFailure::new(NO_SERIES))?;
-        let place = Place {
-            rules,
-            level: Level::Series,
-        };
+        let place = Place { rules, level: Level::Series };
         for change in &node.changes {
             let (tag, value) = place.updatable(change, &none, None)?;
-            series
-                .instances
-                .values_mut()
-                .for_each(|instance| instance.details.forget(tag));
+            series.instances.values_mut().for_each(|instance| instance.details.forget(tag));
             series.attributes.insert(dictionary::key(tag), value);
         }
         for (sop_uid, node) in &node.instances {
@@ -151,10 +116,7 @@ pub(super) fn update(tree: &Tree, document: &mut Document, rules: UpdateRules) -
 }
 
 fn update_instance(node: &InstanceNode, instance: &mut Instance, rules: UpdateRules) -> Done {
-    let place = Place {
-        rules,
-        level: Level::Instance,
-    };
+    let place = Place { rules, level: Level::Instance };
     for change in &node.changes {
         let (tag, value) = place.updatable(change, &node.vrs, Some(instance))?;
         instance.details.forget(tag);
@@ -181,10 +143,7 @@ impl Place {
         let tag = self.allowed(change)?;
         let keyword = dictionary::keyword(tag);
         if keyword.is_some_and(|keyword| IDENTIFIERS.contains(&keyword)) {
-            return Err(UpdateFailure::new(format!(
-                "{} cannot be removed",
-                change.key
-            )));
+            return Err(UpdateFailure::new(format!("{} cannot be removed", change.key)));
         }
         Ok(tag)
     }
@@ -201,11 +160,7 @@ impl Place {
             let key = &change.key;
             UpdateFailure::new(format!("{key} is new: give its VR in DICOMVRs"))
         })?;
-        let leniency = if self.rules.force {
-            Leniency::Forced
-        } else {
-            Leniency::Strict
-        };
+        let leniency = if self.rules.force { Leniency::Forced } else { Leniency::Strict };
         let value = accepted(tag, vr, &change.value, leniency)
             .map_err(|problem| UpdateFailure::new(format!("{}: {problem}", change.key)))?;
         Ok((tag, value))
@@ -273,9 +228,7 @@ fn vr_of(
 }
 
 fn own_uid(attributes: &Attributes, keyword: &str, key: &str) -> String {
-    crate::document::index::text(attributes, keyword)
-        .unwrap_or(key)
-        .to_owned()
+    crate::document::index::text(attributes, keyword).unwrap_or(key).to_owned()
 }
 
 /// Puts each entry under the UID that it now has.
@@ -287,9 +240,7 @@ fn rekeyed<T>(
     for (key, entry) in entries {
         let key = uid(&key, &entry);
         if rekeyed.insert(key, entry).is_some() {
-            return Err(UpdateFailure::new(
-                "a new UID is already taken in the image set",
-            ));
+            return Err(UpdateFailure::new("a new UID is already taken in the image set"));
         }
     }
     Ok(rekeyed)

@@ -36,10 +36,7 @@ impl CopySelection {
         let has_attributes = !(tree.patient.is_empty() && tree.study.is_empty())
             || tree.series.values().any(|series| {
                 !series.changes.is_empty()
-                    || series
-                        .instances
-                        .values()
-                        .any(|node| node.extent == Extent::Listed)
+                    || series.instances.values().any(|node| node.extent == Extent::Listed)
             });
         if has_attributes {
             let message =
@@ -71,14 +68,10 @@ impl CopySelection {
             let named =
                 |uid: &String| node.extent == Extent::Whole || node.instances.contains_key(uid);
             let instances = series.instances.iter().filter(|(uid, _)| named(uid));
-            let instances = instances
-                .map(|(uid, instance)| (uid.clone(), instance.clone()))
-                .collect();
+            let instances =
+                instances.map(|(uid, instance)| (uid.clone(), instance.clone())).collect();
             let attributes = series.attributes.clone();
-            let series = Series {
-                attributes,
-                instances,
-            };
+            let series = Series { attributes, instances };
             if !series.instances.is_empty() {
                 selected.series.insert(series_uid.clone(), series);
             }
@@ -107,11 +100,8 @@ impl Document {
                 None if strict => return Err(mismatch("Series")),
                 _ => {}
             }
-            let taken = |uid: &String| {
-                self.series
-                    .values()
-                    .any(|own| own.instances.contains_key(uid))
-            };
+            let taken =
+                |uid: &String| self.series.values().any(|own| own.instances.contains_key(uid));
             if series.instances.keys().any(taken) {
                 return Err(UpdateFailure::new(
                     "the destination already holds an instance of the source",
@@ -119,13 +109,10 @@ impl Document {
             }
         }
         for (series_uid, series) in &source.series {
-            let own = self
-                .series
-                .entry(series_uid.clone())
-                .or_insert_with(|| Series {
-                    attributes: series.attributes.clone(),
-                    ..Series::default()
-                });
+            let own = self.series.entry(series_uid.clone()).or_insert_with(|| Series {
+                attributes: series.attributes.clone(),
+                ..Series::default()
+            });
             own.instances.extend(series.instances.clone());
         }
         Ok(())
@@ -138,21 +125,14 @@ fn differ(one: &Attributes, other: &Attributes) -> bool {
     let value = |attributes: &Attributes, key: &str| match attributes.get(key) {
         Some(serde_json::Value::String(text)) => {
             let text = crate::document::index::trimmed(text);
-            if text.is_empty() {
-                serde_json::Value::Null
-            } else {
-                text.into()
-            }
+            if text.is_empty() { serde_json::Value::Null } else { text.into() }
         }
         Some(value) => value.clone(),
         None => serde_json::Value::Null,
     };
-    keys.into_iter()
-        .any(|key| value(one, key) != value(other, key))
+    keys.into_iter().any(|key| value(one, key) != value(other, key))
 }
 
 fn mismatch(level: &str) -> UpdateFailure {
-    UpdateFailure::new(format!(
-        "{level} of SourceImageSet and DestinationImageSet don't match."
-    ))
+    UpdateFailure::new(format!("{level} of SourceImageSet and DestinationImageSet don't match."))
 }

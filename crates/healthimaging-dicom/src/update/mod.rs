@@ -45,9 +45,7 @@ pub struct UpdateFailure {
 
 impl UpdateFailure {
     fn new(message: impl std::fmt::Display) -> Self {
-        Self {
-            message: format!("INVALID_REQUEST:  {message}"),
-        }
+        Self { message: format!("INVALID_REQUEST:  {message}") }
     }
 }
 

@@ -72,14 +72,9 @@ pub(super) fn parse_tree(what: &str, json: &[u8]) -> Result<Tree> {
     let parsed: Value = serde_json::from_slice(json).map_err(|error| {
         // The reader's own words may quote the document.
         let (line, column) = (error.line(), error.column());
-        Error::validation(format!(
-            "{what} is not JSON: see line {line}, column {column}"
-        ))
+        Error::validation(format!("{what} is not JSON: see line {line}, column {column}"))
     })?;
-    let root = Node {
-        what,
-        place: "the document",
-    };
+    let root = Node { what, place: "the document" };
     let mut members = root.members(parsed)?;
     check_version(what, members.remove("SchemaVersion").as_ref())?;
     let mut tree = Tree::default();
@@ -102,16 +97,11 @@ fn check_version(what: &str, version: Option<&Value>) -> Result<()> {
     if known {
         return Ok(());
     }
-    Err(Error::validation(format!(
-        "{what} must have the SchemaVersion 1.1"
-    )))
+    Err(Error::validation(format!("{what} must have the SchemaVersion 1.1")))
 }
 
 fn patient(what: &str, value: Value) -> Result<Vec<Change>> {
-    let node = Node {
-        what,
-        place: "Patient",
-    };
+    let node = Node { what, place: "Patient" };
     let mut changes = Vec::new();
     for (name, value) in node.members(value)? {
         match name.as_str() {
@@ -123,19 +113,13 @@ fn patient(what: &str, value: Value) -> Result<Vec<Change>> {
 }
 
 fn study(what: &str, value: Value) -> Result<(Vec<Change>, BTreeMap<String, SeriesNode>)> {
-    let node = Node {
-        what,
-        place: "Study",
-    };
+    let node = Node { what, place: "Study" };
     let (mut changes, mut series) = (Vec::new(), BTreeMap::new());
     for (name, value) in node.members(value)? {
         match name.as_str() {
             "DICOM" => changes = node.changes(value, Level::Study)?,
             "Series" => {
-                let all = Node {
-                    what,
-                    place: "Series",
-                };
+                let all = Node { what, place: "Series" };
                 for (uid, value) in all.members(value)? {
                     series.insert(uid, series_node(what, value)?);
                 }
@@ -147,23 +131,14 @@ fn study(what: &str, value: Value) -> Result<(Vec<Change>, BTreeMap<String, Seri
 }
 
 fn series_node(what: &str, value: Value) -> Result<SeriesNode> {
-    let node = Node {
-        what,
-        place: "a series",
-    };
+    let node = Node { what, place: "a series" };
     let members = node.members(value)?;
-    let mut read = SeriesNode {
-        extent: extent(&members),
-        ..SeriesNode::default()
-    };
+    let mut read = SeriesNode { extent: extent(&members), ..SeriesNode::default() };
     for (name, value) in members {
         match name.as_str() {
             "DICOM" => read.changes = node.changes(value, Level::Series)?,
             "Instances" => {
-                let all = Node {
-                    what,
-                    place: "Instances",
-                };
+                let all = Node { what, place: "Instances" };
                 for (uid, value) in all.members(value)? {
                     read.instances.insert(uid, instance_node(what, value)?);
                 }
@@ -175,15 +150,9 @@ fn series_node(what: &str, value: Value) -> Result<SeriesNode> {
 }
 
 fn instance_node(what: &str, value: Value) -> Result<InstanceNode> {
-    let node = Node {
-        what,
-        place: "an instance",
-    };
+    let node = Node { what, place: "an instance" };
     let members = node.members(value)?;
-    let mut read = InstanceNode {
-        extent: extent(&members),
-        ..InstanceNode::default()
-    };
+    let mut read = InstanceNode { extent: extent(&members), ..InstanceNode::default() };
     for (name, value) in members {
         match name.as_str() {
             "DICOM" => read.changes = node.changes(value, Level::Instance)?,
@@ -195,11 +164,7 @@ fn instance_node(what: &str, value: Value) -> Result<InstanceNode> {
 }
 
 fn extent(members: &Map<String, Value>) -> Extent {
-    if members.is_empty() {
-        Extent::Whole
-    } else {
-        Extent::Listed
-    }
+    if members.is_empty() { Extent::Whole } else { Extent::Listed }
 }
 
 fn vrs(node: &Node<'_>, value: Value) -> Result<BTreeMap<String, VR>> {
@@ -231,9 +196,7 @@ impl Node<'_> {
             return Ok(members);
         }
         let Self { what, place } = self;
-        Err(Error::validation(format!(
-            "{what}: {place} must be a JSON object"
-        )))
+        Err(Error::validation(format!("{what}: {place} must be a JSON object")))
     }
 
     /// The name is not repeated: where a UID stands in the wrong place, it would be patient data.
@@ -255,9 +218,7 @@ impl Node<'_> {
         for (key, value) in self.members(value)? {
             let tag = dictionary::tag(&key);
             if NEVER.contains(&key.as_str()) || tag.is_some_and(is_fixed) {
-                return Err(Error::validation(format!(
-                    "{what}: {key} cannot be changed"
-                )));
+                return Err(Error::validation(format!("{what}: {key} cannot be changed")));
             }
             let own = tag.map(Level::of).filter(|own| *own != level);
             if let Some(own) = own {
@@ -280,11 +241,7 @@ fn is_fixed(tag: Tag) -> bool {
 
 /// A key in a message: only if it is a keyword or a tag, since free text may be patient data.
 pub(super) fn shown(key: &str) -> &str {
-    if dictionary::tag(key).is_some() {
-        key
-    } else {
-        "an attribute"
-    }
+    if dictionary::tag(key).is_some() { key } else { "an attribute" }
 }
 
 impl Tree {
@@ -293,11 +250,7 @@ impl Tree {
             let Some(series) = document.series.get(series_uid) else {
                 return Err(Error::validation(NO_SERIES));
             };
-            if node
-                .instances
-                .keys()
-                .any(|uid| !series.instances.contains_key(uid))
-            {
+            if node.instances.keys().any(|uid| !series.instances.contains_key(uid)) {
                 return Err(Error::validation(NO_INSTANCE));
             }
         }

@@ -60,10 +60,7 @@ pub(super) fn accepted(
             Leniency::Forced => part.contains('\\') && dictionary::splits_at_backslash(vr),
         };
         if wrong {
-            return Err(format!(
-                "the value does not have the form of the VR {}",
-                vr.to_string()
-            ));
+            return Err(format!("the value does not have the form of the VR {}", vr.to_string()));
         }
     }
     Ok(shaped(tag, parts, value))
@@ -71,9 +68,7 @@ pub(super) fn accepted(
 
 /// Numbers stand for text only where the text is a number.
 fn has_json_type(vr: VR, value: &Value) -> bool {
-    let parts = value
-        .as_array()
-        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    let parts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     let is_number_vr = matches!(vr, VR::DS | VR::IS) || dictionary::is_number(vr);
     is_number_vr || !parts.iter().any(Value::is_number)
 }
@@ -100,14 +95,10 @@ fn kept(vr: VR, value: &Value) -> Value {
 }
 
 fn items(value: &Value, leniency: Leniency) -> Result<Value, String> {
-    let items = value
-        .as_array()
-        .ok_or("a sequence is an array of objects")?;
+    let items = value.as_array().ok_or("a sequence is an array of objects")?;
     let mut kept = Vec::with_capacity(items.len());
     for item in items {
-        let item = item
-            .as_object()
-            .ok_or("a sequence is an array of objects")?;
+        let item = item.as_object().ok_or("a sequence is an array of objects")?;
         let mut elements = Vec::with_capacity(item.len());
         for (key, value) in item {
             let known = dictionary::tag(key).filter(|tag| dictionary::keyword(*tag).is_some());
@@ -116,16 +107,10 @@ fn items(value: &Value, leniency: Leniency) -> Result<Value, String> {
             elements.push((tag, accepted(tag, vr, value, leniency)?));
         }
         elements.sort_by_key(|(tag, _)| *tag);
-        let named = elements
-            .into_iter()
-            .map(|(tag, value)| (dictionary::key(tag), value));
+        let named = elements.into_iter().map(|(tag, value)| (dictionary::key(tag), value));
         kept.push(Value::Object(named.collect::<Attributes>()));
     }
-    if kept.is_empty() {
-        Ok(Value::Null)
-    } else {
-        Ok(Value::Array(kept))
-    }
+    if kept.is_empty() { Ok(Value::Null) } else { Ok(Value::Array(kept)) }
 }
 
 /// Whether one value has the form of a VR. `longest` replaces the length that the VR allows, where the
@@ -182,9 +167,7 @@ fn is_time(text: &str) -> bool {
         |digits: &str| whole.len() == 6 && (1..=6).contains(&digits.len()) && all_digits(digits);
     let padded = format!("{whole:0<6}");
     // 60 is a leap second.
-    let padded = padded
-        .strip_suffix("60")
-        .map_or(padded.clone(), |rest| format!("{rest}59"));
+    let padded = padded.strip_suffix("60").map_or(padded.clone(), |rest| format!("{rest}59"));
     matches!(whole.len(), 2 | 4 | 6)
         && all_digits(whole)
         && fraction.is_none_or(has_fraction)
@@ -201,10 +184,7 @@ fn is_date_time(text: &str) -> bool {
     let date = moment.get(..moment.len().min(8)).unwrap_or_default();
     let has_date = matches!(date.len(), 4 | 6 | 8)
         && all_digits(date)
-        && is_date(&format!(
-            "{date}{}",
-            "0101".get(date.len() - 4..).unwrap_or_default()
-        ));
+        && is_date(&format!("{date}{}", "0101".get(date.len() - 4..).unwrap_or_default()));
     let time = moment.get(date.len()..).unwrap_or_default();
     has_zone && has_date && (time.is_empty() || (date.len() == 8 && is_time(time)))
 }

@@ -87,9 +87,7 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
             let is_text = !matches!(vr, VR::UI) && is_text(vr);
             bytes.push(if is_text { b' ' } else { 0 });
         }
-        let length = u32::try_from(bytes.len())
-            .ok()
-            .filter(|length| *length < u32::MAX);
+        let length = u32::try_from(bytes.len()).ok().filter(|length| *length < u32::MAX);
         let length = length.ok_or_else(|| Error::not_supported("a value is longer than 4 GiB"))?;
         // PS3.5 §6.2.2: a value too long for the VR's short length field is written as UN.
         let too_long = self.order.shows_vr() && has_short_length(vr) && length > 0xFFFF;
@@ -99,21 +97,15 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
 
     pub(super) fn header(&mut self, tag: Tag, vr: VR, len: Length) -> Result<()> {
         let header = DataElementHeader { tag, vr, len };
-        self.encoder
-            .encode_element_header(header)
-            .map_err(write_error)
+        self.encoder.encode_element_header(header).map_err(write_error)
     }
 
     pub(super) fn item_header(&mut self, length: Length) -> Result<()> {
-        self.encoder
-            .encode_item_header(length.0)
-            .map_err(write_error)
+        self.encoder.encode_item_header(length.0).map_err(write_error)
     }
 
     pub(super) fn sequence_delimiter(&mut self) -> Result<()> {
-        self.encoder
-            .encode_sequence_delimiter()
-            .map_err(write_error)
+        self.encoder.encode_sequence_delimiter().map_err(write_error)
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
@@ -121,9 +113,7 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
     }
 
     pub(super) fn offset_table(&mut self, offsets: &[u32]) -> Result<()> {
-        self.encoder
-            .encode_offset_table(offsets)
-            .map_err(write_error)
+        self.encoder.encode_offset_table(offsets).map_err(write_error)
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
@@ -168,14 +158,8 @@ fn value_bytes(vr: VR, value: &Value) -> Vec<u8> {
         Value::Text(text) => text.clone().into_bytes(),
         Value::Unsigned(numbers) => narrowed(vr, numbers.iter().map(|number| number.to_le_bytes())),
         Value::Signed(numbers) => narrowed(vr, numbers.iter().map(|number| number.to_le_bytes())),
-        Value::Float(numbers) => numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect(),
-        Value::Double(numbers) => numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect(),
+        Value::Float(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        Value::Double(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
         Value::Tags(tags) => tags
             .iter()
             .flat_map(|tag| [tag.group().to_le_bytes(), tag.element().to_le_bytes()].concat())
@@ -186,7 +170,5 @@ fn value_bytes(vr: VR, value: &Value) -> Vec<u8> {
 
 /// The low bytes of each number; the value is known to fit.
 fn narrowed(vr: VR, numbers: impl Iterator<Item = [u8; 8]>) -> Vec<u8> {
-    numbers
-        .flat_map(|number| number.into_iter().take(unit(vr)))
-        .collect()
+    numbers.flat_map(|number| number.into_iter().take(unit(vr))).collect()
 }

@@ -100,9 +100,7 @@ pub fn write_part10(
     let instance = source.document.instance(source.series_uid, source.sop_uid);
     let data_set = source.document.data_set(source.series_uid, source.sop_uid);
     let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
-        return Err(Error::not_found(
-            "the image set does not hold this instance",
-        ));
+        return Err(Error::not_found("the image set does not hold this instance"));
     };
     let encoding = Encoding::of(source.transfer_syntax);
     pixels::check(&pixels, encoding)?;
@@ -131,15 +129,11 @@ fn bits(data_set: &DataSet) -> Option<u64> {
 }
 
 fn prepare(data_set: &mut DataSet, source: &InstanceToWrite<'_>, pixels: &PixelSource<'_>) {
-    data_set
-        .elements
-        .retain(|tag, _| tag.group() > 0x0002 && tag.element() != 0);
+    data_set.elements.retain(|tag, _| tag.group() > 0x0002 && tag.element() != 0);
     if !matches!(pixels, PixelSource::Blob { .. }) {
         // They told of the fragments as received.
         data_set.elements.remove(&tags::EXTENDED_OFFSET_TABLE);
-        data_set
-            .elements
-            .remove(&tags::EXTENDED_OFFSET_TABLE_LENGTHS);
+        data_set.elements.remove(&tags::EXTENDED_OFFSET_TABLE_LENGTHS);
     }
     let overrides = &source.overrides;
     if let Some(photometric) = &overrides.photometric_interpretation {
@@ -162,14 +156,11 @@ fn set(data_set: &mut DataSet, tag: Tag, vr: VR, value: Value) {
 }
 
 fn is_ascii(data_set: &DataSet) -> bool {
-    data_set
-        .elements
-        .values()
-        .all(|element| match &element.value {
-            Value::Text(text) => text.is_ascii(),
-            Value::Items(items) => items.iter().all(is_ascii),
-            _ => true,
-        })
+    data_set.elements.values().all(|element| match &element.value {
+        Value::Text(text) => text.is_ascii(),
+        Value::Items(items) => items.iter().all(is_ascii),
+        _ => true,
+    })
 }
 
 /// Items take the character set of the data set around them (`PS3.5 §6.1.2.4`).

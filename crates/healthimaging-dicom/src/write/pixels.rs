@@ -18,9 +18,7 @@ const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 /// The element that holds the pixels of an instance.
 pub(super) fn tag(instance: &Instance) -> Tag {
     let keyword = instance.details.pixel_element.as_deref();
-    keyword
-        .and_then(dictionary::tag)
-        .unwrap_or(tags::PIXEL_DATA)
+    keyword.and_then(dictionary::tag).unwrap_or(tags::PIXEL_DATA)
 }
 
 /// Whether the pixels can be written in the encoding at all; nothing is written for those that cannot.
@@ -83,10 +81,7 @@ fn native<'a, W: Write + 'a>(
         to.raw(&frame)?;
     }
     if written != length {
-        return Err(Error::internal(
-            "the frames are not as long as they should be",
-            "length",
-        ));
+        return Err(Error::internal("the frames are not as long as they should be", "length"));
     }
     pad(length, to)
 }
@@ -107,10 +102,7 @@ fn fragments<'a, W: Write + 'a>(
         let length = frame.len() as u64;
         let told = sizes.next();
         if !offsets.is_empty() && told != Some(length) {
-            return Err(Error::internal(
-                "a frame is not as long as the document says",
-                "length",
-            ));
+            return Err(Error::internal("a frame is not as long as the document says", "length"));
         }
         to.item_header(native_length(length)?)?;
         to.raw(&frame)?;
@@ -152,9 +144,7 @@ fn native_vr(tag: Tag, instance: &Instance, bits_allocated: Option<u64>) -> VR {
 
 /// The length of a native value, which its field of 32 bits must hold; the encoder makes it even.
 fn native_length(length: u64) -> Result<Length> {
-    let length = u32::try_from(length)
-        .ok()
-        .filter(|length| *length < u32::MAX - 1);
+    let length = u32::try_from(length).ok().filter(|length| *length < u32::MAX - 1);
     length.map(Length).ok_or_else(|| {
         let message = "the pixel data is longer than the 4 GiB that this transfer syntax allows; \
                        ask for the stored one";
@@ -163,11 +153,7 @@ fn native_length(length: u64) -> Result<Length> {
 }
 
 fn pad<'a, W: Write + 'a>(length: u64, to: &mut ElementWriter<'a, '_, W>) -> Result<()> {
-    if length % 2 == 1 {
-        to.raw(&[0])
-    } else {
-        Ok(())
-    }
+    if length % 2 == 1 { to.raw(&[0]) } else { Ok(()) }
 }
 
 fn peek<'a>(mut value: Box<dyn Read + 'a>) -> Result<(Vec<u8>, Box<dyn Read + 'a>)> {

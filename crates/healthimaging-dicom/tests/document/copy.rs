@@ -57,17 +57,13 @@ fn joins_only_what_agrees() {
     let mut differs = document(&["2.25.1001.1.3"]);
     let series = differs.series.get_mut(SERIES).unwrap();
     series.attributes.insert("Modality".to_owned(), "MR".into());
-    let failure = destination
-        .join(&differs, LevelConflicts::Refuse)
-        .unwrap_err();
+    let failure = destination.join(&differs, LevelConflicts::Refuse).unwrap_err();
     assert_eq!(
         failure.message,
         "INVALID_REQUEST:  Series of SourceImageSet and DestinationImageSet don't match."
     );
     assert_eq!(destination, before);
-    destination
-        .join(&differs, LevelConflicts::KeepDestination)
-        .unwrap();
+    destination.join(&differs, LevelConflicts::KeepDestination).unwrap();
     assert_eq!(destination.instances().count(), 3);
     assert_eq!(destination.series[SERIES].attributes["Modality"], "CT");
 }
@@ -76,9 +72,5 @@ fn joins_only_what_agrees() {
 fn never_holds_an_instance_twice() {
     let mut destination = document(&[SOP]);
     let source = document(&[SOP]);
-    assert!(
-        destination
-            .join(&source, LevelConflicts::KeepDestination)
-            .is_err()
-    );
+    assert!(destination.join(&source, LevelConflicts::KeepDestination).is_err());
 }

@@ -65,10 +65,9 @@ fn compare(mut file: Source, path: &Path) {
     file.read_pixel_blob_into(&mut blob).unwrap();
     let pixels = match file.pixels() {
         None => PixelSource::None,
-        Some(_) => PixelSource::Blob {
-            length: blob.len() as u64,
-            value: Box::new(blob.as_slice()),
-        },
+        Some(_) => {
+            PixelSource::Blob { length: blob.len() as u64, value: Box::new(blob.as_slice()) }
+        }
     };
     let mut fetch = |id: &ImageFrameId| {
         let found = apart.iter().find(|(known, _)| known == id);
@@ -84,12 +83,7 @@ fn compare(mut file: Source, path: &Path) {
     let (written, _) = document_of(&mut again);
     let data_set =
         |document: &Document| comparable(document.data_set(series_uid, sop_uid).unwrap());
-    assert_eq!(
-        data_set(&written),
-        data_set(&document),
-        "{}",
-        path.display()
-    );
+    assert_eq!(data_set(&written), data_set(&document), "{}", path.display());
 }
 
 fn document_of<S: std::io::Read + std::io::Seek>(
@@ -102,11 +96,7 @@ fn document_of<S: std::io::Read + std::io::Seek>(
         let bytes = file.read_apart(element.offset, element.length).unwrap();
         apart.push((blob_id.clone(), bytes));
         let (length, vr) = (element.length, element.vr);
-        let value = ApartValue {
-            blob_id,
-            length,
-            vr,
-        };
+        let value = ApartValue { blob_id, length, vr };
         split.instance.details.apart.insert(element.path, value);
     }
     if let Some(pixels) = file.pixels() {

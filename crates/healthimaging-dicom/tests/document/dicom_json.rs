@@ -19,50 +19,28 @@ fn element(tag: u32, vr: VR, value: Value) -> Json {
 
 #[test]
 fn names_have_their_groups() {
-    let name = element(
-        0x0010_0010,
-        VR::PN,
-        text("Yamada^Tarou=山田^太郎=やまだ^たろう"),
-    );
+    let name = element(0x0010_0010, VR::PN, text("Yamada^Tarou=山田^太郎=やまだ^たろう"));
     let groups = json!({"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"});
     assert_eq!(name, json!({"vr": "PN", "Value": [groups]}));
     let name = element(0x0010_0010, VR::PN, text("A^B==C"));
-    assert_eq!(
-        name["Value"],
-        json!([{"Alphabetic": "A^B", "Phonetic": "C"}])
-    );
+    assert_eq!(name["Value"], json!([{"Alphabetic": "A^B", "Phonetic": "C"}]));
 }
 
 #[test]
 fn numbers_strings_and_nothing() {
-    assert_eq!(
-        element(0x0020_0013, VR::IS, text("1 ")),
-        json!({"vr": "IS", "Value": [1]})
-    );
+    assert_eq!(element(0x0020_0013, VR::IS, text("1 ")), json!({"vr": "IS", "Value": [1]}));
     assert_eq!(
         element(0x0028_0030, VR::DS, text("0.7\\-1e2 ")),
         json!({"vr": "DS", "Value": [0.7, -100.0]})
     );
-    assert_eq!(
-        element(0x0020_0013, VR::IS, text("one")),
-        json!({"vr": "IS", "Value": ["one"]})
-    );
+    assert_eq!(element(0x0020_0013, VR::IS, text("one")), json!({"vr": "IS", "Value": ["one"]}));
     assert_eq!(
         element(0x0008_0008, VR::CS, text("A\\\\B")),
         json!({"vr": "CS", "Value": ["A", null, "B"]})
     );
-    assert_eq!(
-        element(0x0008_0090, VR::PN, Value::Empty),
-        json!({"vr": "PN"})
-    );
-    assert_eq!(
-        element(0x0008_0090, VR::PN, text("  ")),
-        json!({"vr": "PN"})
-    );
-    assert_eq!(
-        element(0x0008_1140, VR::SQ, Value::Items(Vec::new())),
-        json!({"vr": "SQ"})
-    );
+    assert_eq!(element(0x0008_0090, VR::PN, Value::Empty), json!({"vr": "PN"}));
+    assert_eq!(element(0x0008_0090, VR::PN, text("  ")), json!({"vr": "PN"}));
+    assert_eq!(element(0x0008_1140, VR::SQ, Value::Items(Vec::new())), json!({"vr": "SQ"}));
     assert_eq!(
         element(0x0020_4000, VR::LT, text(" a\\b ")),
         json!({"vr": "LT", "Value": [" a\\b"]})
@@ -88,36 +66,20 @@ fn private_vrs_and_bytes() {
         element(0x0019_1002, VR::UN, Value::Bytes(vec![0, 1, 2])),
         json!({"vr": "UN", "InlineBinary": "AAEC"})
     );
-    assert_eq!(
-        element(0x0019_1001, VR::DS, text("97")),
-        json!({"vr": "DS", "Value": [97]})
-    );
+    assert_eq!(element(0x0019_1001, VR::DS, text("97")), json!({"vr": "DS", "Value": [97]}));
 }
 
 #[test]
 fn large_values_are_named_by_uri() {
-    let mut document = document_with(
-        0x0019_1002,
-        VR::UN,
-        Value::Apart {
-            offset: 0,
-            length: 2 << 20,
-        },
-    );
+    let mut document =
+        document_with(0x0019_1002, VR::UN, Value::Apart { offset: 0, length: 2 << 20 });
     let blob_id = ImageFrameId::try_from("b".repeat(32)).unwrap();
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let details = &mut instances.get_mut(SOP).unwrap().details;
-    let value = ApartValue {
-        blob_id,
-        length: 2 << 20,
-        vr: "UN".to_owned(),
-    };
+    let value = ApartValue { blob_id, length: 2 << 20, vr: "UN".to_owned() };
     details.apart.insert("00191002".to_owned(), value);
     let uri = format!("bulkdata/{}", "b".repeat(32));
-    assert_eq!(
-        shown(&document)["00191002"],
-        json!({"vr": "UN", "BulkDataURI": uri})
-    );
+    assert_eq!(shown(&document)["00191002"], json!({"vr": "UN", "BulkDataURI": uri}));
 }
 
 #[test]
@@ -138,10 +100,7 @@ fn of_group_2_only_the_stored_transfer_syntax() {
     let shown = shown(&document);
     let group_2: Vec<_> = shown.keys().filter(|key| key.starts_with("0002")).collect();
     assert_eq!(group_2, ["00020010"]);
-    assert_eq!(
-        shown["00020010"]["Value"],
-        json!(["1.2.840.10008.1.2.4.202"])
-    );
+    assert_eq!(shown["00020010"]["Value"], json!(["1.2.840.10008.1.2.4.202"]));
     assert_eq!(shown["00081196"], json!({"vr": "US", "Value": [45_330]}));
     let keys: Vec<_> = shown.keys().collect();
     assert!(keys.is_sorted());
@@ -152,11 +111,7 @@ fn of_group_2_only_the_stored_transfer_syntax() {
 fn text_of_items_is_utf_8_too() {
     let mut item = DataSet::default();
     let (vr, value) = (VR::CS, text("ISO_IR 100"));
-    item.elements
-        .insert(Tag(0x0008, 0x0005), Element { vr, value });
+    item.elements.insert(Tag(0x0008, 0x0005), Element { vr, value });
     let shown = element(0x0040_A730, VR::SQ, Value::Items(vec![item]));
-    assert_eq!(
-        shown["Value"][0]["00080005"],
-        json!({"vr": "CS", "Value": ["ISO_IR 192"]})
-    );
+    assert_eq!(shown["Value"][0]["00080005"], json!({"vr": "CS", "Value": ["ISO_IR 192"]}));
 }

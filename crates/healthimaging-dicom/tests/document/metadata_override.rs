@@ -34,10 +34,7 @@ fn replaces_and_adds() {
     assert_eq!(value(&changed, 0x0008, 0x0090), &text("^Bob^^Dr.==b"));
     assert_eq!(value(&changed, 0x0010, 0x0030), &Value::Empty);
     assert_eq!(value(&changed, 0x0010, 0x1030), &text("72.5"));
-    assert_eq!(
-        value(&changed, 0x0009, 0x1002),
-        &Value::Bytes(vec![0xCF, 0x4C, 0x7D])
-    );
+    assert_eq!(value(&changed, 0x0009, 0x1002), &Value::Bytes(vec![0xCF, 0x4C, 0x7D]));
     assert_eq!(value(&changed, 0x0008, 0x0008), &text("DERIVED\\\\AXIAL"));
     let matrix = Value::Unsigned(vec![256, 0, 0, 256]);
     assert_eq!(value(&changed, 0x0018, 0x1310), &matrix);

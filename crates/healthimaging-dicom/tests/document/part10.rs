@@ -44,22 +44,14 @@ fn write_to(
 ) -> Result<()> {
     let (series_uid, series) = document.series.iter().next().unwrap();
     let sop_uid = series.instances.keys().next().unwrap();
-    let source = InstanceToWrite {
-        document,
-        series_uid,
-        sop_uid,
-        transfer_syntax: syntax,
-        overrides,
-    };
+    let source =
+        InstanceToWrite { document, series_uid, sop_uid, transfer_syntax: syntax, overrides };
     write_part10(&source, pixels, &mut |_| Err(Error::not_found("none")), out)
 }
 
 fn native(length: usize, frames: Vec<Vec<u8>>) -> PixelSource<'static> {
     let frames = Box::new(frames.into_iter().map(Ok));
-    PixelSource::Native {
-        length: length as u64,
-        frames,
-    }
+    PixelSource::Native { length: length as u64, frames }
 }
 
 fn dicom_rs(file: &[u8]) -> DefaultDicomObject {
@@ -67,9 +59,7 @@ fn dicom_rs(file: &[u8]) -> DefaultDicomObject {
 }
 
 fn data_set_of(file: &[u8]) -> DataSet {
-    read_part10(Cursor::new(file), &ReadLimits::default())
-        .unwrap()
-        .data_set
+    read_part10(Cursor::new(file), &ReadLimits::default()).unwrap().data_set
 }
 
 fn with_frames(sizes: &[u64]) -> Document {
@@ -112,10 +102,7 @@ fn every_phantom_comes_back_in_every_encoding() {
             for syntax in [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED] {
                 let pixels = match length {
                     0 => PixelSource::None,
-                    length => PixelSource::Blob {
-                        length,
-                        value: Box::new(blob.as_slice()),
-                    },
+                    length => PixelSource::Blob { length, value: Box::new(blob.as_slice()) },
                 };
                 let written = write(&document, syntax, pixels).unwrap();
                 let mut again = read_part10(Cursor::new(&written), &ReadLimits::default()).unwrap();
@@ -137,9 +124,7 @@ fn every_phantom_comes_back_in_every_encoding() {
 /// What an instance is, without what writing may change: group 0002, the character set, the padding,
 /// and whether an empty sequence is no items or no value.
 pub(crate) fn comparable(mut data_set: DataSet) -> DataSet {
-    data_set
-        .elements
-        .retain(|tag, _| tag.group() > 2 && *tag != tags::SPECIFIC_CHARACTER_SET);
+    data_set.elements.retain(|tag, _| tag.group() > 2 && *tag != tags::SPECIFIC_CHARACTER_SET);
     for element in data_set.elements.values_mut() {
         match &mut element.value {
             Value::Text(text) => text.truncate(text.trim_end_matches([' ', '\0']).len()),
@@ -161,32 +146,12 @@ fn dicom_rs_reads_what_we_write() {
         let object = dicom_rs(&write(&document(&[SOP]), syntax, PixelSource::None).unwrap());
         let text = |tag: Tag| object.element(tag).unwrap().to_str().unwrap().into_owned();
         assert_eq!(object.meta().transfer_syntax(), syntax);
-        assert_eq!(
-            object
-                .meta()
-                .media_storage_sop_instance_uid()
-                .trim_end_matches('\0'),
-            SOP
-        );
+        assert_eq!(object.meta().media_storage_sop_instance_uid().trim_end_matches('\0'), SOP);
         assert_eq!(text(tags::PATIENT_NAME), "DOE^JANE");
         assert_eq!(text(tags::PIXEL_SPACING), "0.7\\0.7");
-        assert_eq!(
-            object.element(tags::ROWS).unwrap().to_int::<u16>().unwrap(),
-            512
-        );
-        let items = object
-            .element(tags::DERIVATION_CODE_SEQUENCE)
-            .unwrap()
-            .items()
-            .unwrap();
-        assert_eq!(
-            items[0]
-                .element(tags::CODE_VALUE)
-                .unwrap()
-                .to_str()
-                .unwrap(),
-            "113040"
-        );
+        assert_eq!(object.element(tags::ROWS).unwrap().to_int::<u16>().unwrap(), 512);
+        let items = object.element(tags::DERIVATION_CODE_SEQUENCE).unwrap().items().unwrap();
+        assert_eq!(items[0].element(tags::CODE_VALUE).unwrap().to_str().unwrap(), "113040");
         if syntax != IMPLICIT {
             assert_eq!(object.element(Tag(0x0019, 0x1001)).unwrap().vr(), VR::DS);
         }
@@ -197,17 +162,10 @@ fn dicom_rs_reads_what_we_write() {
 fn native_frames_lie_one_after_another() {
     let frames = vec![vec![1, 2, 3], vec![4, 5, 6]];
     let file = write(&document(&[SOP]), EXPLICIT, native(6, frames.clone())).unwrap();
-    let pixels = dicom_rs(&file)
-        .element(tags::PIXEL_DATA)
-        .unwrap()
-        .to_bytes()
-        .unwrap()
-        .into_owned();
+    let pixels =
+        dicom_rs(&file).element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
     assert_eq!(pixels, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(
-        dicom_rs(&file).element(tags::PIXEL_DATA).unwrap().vr(),
-        VR::OW
-    );
+    assert_eq!(dicom_rs(&file).element(tags::PIXEL_DATA).unwrap().vr(), VR::OW);
     // An odd length is padded, once, at the end.
     let file = write(&document(&[SOP]), EXPLICIT, native(3, vec![vec![1, 2, 3]])).unwrap();
     assert!(file.ends_with(&[4, 0, 0, 0, 1, 2, 3, 0]));
@@ -228,20 +186,8 @@ fn encoded_frames_are_one_fragment_each_behind_an_offset_table() {
     let sequence = element.value();
     // Each item: eight bytes of header, and an even value.
     assert_eq!(sequence.offset_table().unwrap(), [0, 14, 26]);
-    let fragments: Vec<&[u8]> = sequence
-        .fragments()
-        .unwrap()
-        .iter()
-        .map(Vec::as_slice)
-        .collect();
-    assert_eq!(
-        fragments,
-        [
-            &[0xA0, 0xA0, 0xA0, 0xA0, 0xA0, 0][..],
-            &[0xB0; 4],
-            &[0xC0, 0]
-        ]
-    );
+    let fragments: Vec<&[u8]> = sequence.fragments().unwrap().iter().map(Vec::as_slice).collect();
+    assert_eq!(fragments, [&[0xA0, 0xA0, 0xA0, 0xA0, 0xA0, 0][..], &[0xB0; 4], &[0xC0, 0]]);
     let mut read = read_part10(Cursor::new(&file), &ReadLimits::default()).unwrap();
     assert_eq!(read.frame_count(), 3);
     assert_eq!(read.read_frame(1, 100).unwrap(), frames[1]);
@@ -278,18 +224,8 @@ fn pixels_and_transfer_syntax_go_together() {
     ] {
         let document = document(&[SOP]);
         let mut out = Vec::new();
-        let source = write_to(
-            &document,
-            syntax,
-            source,
-            PixelOverrides::default(),
-            &mut out,
-        );
-        assert_eq!(
-            source.unwrap_err().kind(),
-            ErrorKind::NotAcceptable,
-            "{syntax}"
-        );
+        let source = write_to(&document, syntax, source, PixelOverrides::default(), &mut out);
+        assert_eq!(source.unwrap_err().kind(), ErrorKind::NotAcceptable, "{syntax}");
         // A caller that streams can still answer with an error.
         assert!(out.is_empty());
     }
@@ -308,10 +244,7 @@ fn a_blob_goes_as_it_came() {
     let file = write(&document(&[SOP]), "1.2.3.4.5", blob(native)).unwrap();
     assert!(file.ends_with(&[4, 0, 0, 0, 9, 8, 7, 6]));
     // A blob that ends early is no file.
-    let short = PixelSource::Blob {
-        length: 8,
-        value: Box::new(native),
-    };
+    let short = PixelSource::Blob { length: 8, value: Box::new(native) };
     assert!(write(&document(&[SOP]), EXPLICIT, short).is_err());
 }
 
@@ -336,31 +269,17 @@ fn text_beyond_ascii_is_written_in_utf_8() {
     let mut document = document_with(0x0010_0010, VR::PN, text("Buc^Jérôme"));
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let attributes = &mut instances.get_mut(SOP).unwrap().attributes;
-    attributes.insert(
-        "SpecificCharacterSet".to_owned(),
-        serde_json::json!(["ISO_IR 100"]),
-    );
+    attributes.insert("SpecificCharacterSet".to_owned(), serde_json::json!(["ISO_IR 100"]));
     let file = write(&document, EXPLICIT, PixelSource::None).unwrap();
     let read = data_set_of(&file);
     assert_eq!(read.elements[&tags::PATIENT_NAME].value, text("Buc^Jérôme"));
-    assert_eq!(
-        read.elements[&tags::SPECIFIC_CHARACTER_SET].value,
-        text("ISO_IR 192")
-    );
-    assert!(
-        file.windows(12)
-            .any(|bytes| bytes == "Buc^Jérôme".as_bytes())
-    );
+    assert_eq!(read.elements[&tags::SPECIFIC_CHARACTER_SET].value, text("ISO_IR 192"));
+    assert!(file.windows(12).any(|bytes| bytes == "Buc^Jérôme".as_bytes()));
 
-    document
-        .patient
-        .insert("PatientName".to_owned(), "Buc^Jerome".into());
+    document.patient.insert("PatientName".to_owned(), "Buc^Jerome".into());
     let file = write(&document, EXPLICIT, PixelSource::None).unwrap();
     let read = data_set_of(&file);
-    assert_eq!(
-        read.elements[&tags::SPECIFIC_CHARACTER_SET].value,
-        text("ISO_IR 100")
-    );
+    assert_eq!(read.elements[&tags::SPECIFIC_CHARACTER_SET].value, text("ISO_IR 100"));
 }
 
 #[test]
@@ -372,11 +291,7 @@ fn large_values_come_from_the_store() {
     let mut document = document_with(0x0019_1002, VR::OB, Value::Apart { offset: 7, length });
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let details = &mut instances.get_mut(SOP).unwrap().details;
-    let apart = ApartValue {
-        blob_id: id,
-        length,
-        vr: "OB".to_owned(),
-    };
+    let apart = ApartValue { blob_id: id, length, vr: "OB".to_owned() };
     details.apart.insert("00191002".to_owned(), apart);
     let source = InstanceToWrite {
         document: &document,
@@ -385,12 +300,8 @@ fn large_values_come_from_the_store() {
         transfer_syntax: EXPLICIT,
         overrides: PixelOverrides::default(),
     };
-    let mut fetch = |id: &ImageFrameId| {
-        stored
-            .get(id)
-            .cloned()
-            .ok_or_else(|| Error::not_found("gone"))
-    };
+    let mut fetch =
+        |id: &ImageFrameId| stored.get(id).cloned().ok_or_else(|| Error::not_found("gone"));
     let mut out = Vec::new();
     write_part10(&source, PixelSource::None, &mut fetch, &mut out).unwrap();
     let object = dicom_rs(&out);
@@ -413,11 +324,7 @@ fn an_over_long_value_of_a_short_vr_is_written_as_un() {
 fn implicit_vr_is_refused_where_it_would_hide_a_sequence() {
     let items = Value::Items(vec![DataSet::default()]);
     for (tag, vr, value) in [
-        (
-            tags::PERTINENT_RESOURCES_SEQUENCE,
-            VR::US,
-            Value::Unsigned(vec![16]),
-        ),
+        (tags::PERTINENT_RESOURCES_SEQUENCE, VR::US, Value::Unsigned(vec![16])),
         (tags::STUDY_DESCRIPTION, VR::SQ, items),
     ] {
         let number = u32::from(tag.group()) << 16 | u32::from(tag.element());
@@ -434,18 +341,10 @@ fn identity_in_the_file_meta_information_follows_an_update() {
     let mut document = document(&[SOP]);
     let series = document.series.get_mut(SERIES).unwrap();
     let mut instance = series.instances.remove(SOP).unwrap();
-    instance
-        .attributes
-        .insert("SOPInstanceUID".to_owned(), "2.25.77".into());
+    instance.attributes.insert("SOPInstanceUID".to_owned(), "2.25.77".into());
     series.instances.insert("2.25.77".to_owned(), instance);
     let object = dicom_rs(&write(&document, EXPLICIT, PixelSource::None).unwrap());
-    assert_eq!(
-        object
-            .meta()
-            .media_storage_sop_instance_uid()
-            .trim_end_matches('\0'),
-        "2.25.77"
-    );
+    assert_eq!(object.meta().media_storage_sop_instance_uid().trim_end_matches('\0'), "2.25.77");
 }
 
 #[test]
@@ -459,12 +358,7 @@ fn an_instance_that_is_not_here() {
         overrides: PixelOverrides::default(),
     };
     let mut out = Vec::new();
-    let error = write_part10(
-        &source,
-        PixelSource::None,
-        &mut |_| Ok(Vec::new()),
-        &mut out,
-    );
+    let error = write_part10(&source, PixelSource::None, &mut |_| Ok(Vec::new()), &mut out);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(out.is_empty());
 }

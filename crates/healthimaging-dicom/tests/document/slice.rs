@@ -15,9 +15,7 @@ pub(crate) fn data_set(elements: impl IntoIterator<Item = (u32, VR, Value)>) -> 
     let tag = |number: u32| Tag((number >> 16) as u16, (number & 0xFFFF) as u16);
     let elements = elements.into_iter();
     let elements = elements.map(|(number, vr, value)| (tag(number), Element { vr, value }));
-    DataSet {
-        elements: elements.collect(),
-    }
+    DataSet { elements: elements.collect() }
 }
 
 pub(crate) fn meta() -> DataSet {

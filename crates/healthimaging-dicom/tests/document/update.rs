@@ -8,21 +8,9 @@ use serde_json::{Value as Json, json};
 use crate::slice::{SERIES, SOP, document, document_with, json as written, only};
 
 pub(crate) const OTHER: &str = "2.25.1001.1.2";
-const PLAIN: UpdateRules = UpdateRules {
-    primary: false,
-    force: false,
-    study_wide: false,
-};
-const FORCED: UpdateRules = UpdateRules {
-    primary: false,
-    force: true,
-    study_wide: false,
-};
-const PRIMARY: UpdateRules = UpdateRules {
-    primary: true,
-    force: false,
-    study_wide: false,
-};
+const PLAIN: UpdateRules = UpdateRules { primary: false, force: false, study_wide: false };
+const FORCED: UpdateRules = UpdateRules { primary: false, force: true, study_wide: false };
+const PRIMARY: UpdateRules = UpdateRules { primary: true, force: false, study_wide: false };
 
 pub(crate) fn parse(
     updatable: Option<&Json>,
@@ -35,25 +23,18 @@ pub(crate) fn parse(
 
 fn set(document: &mut Document, changes: &Json, rules: UpdateRules) -> Result<(), String> {
     let changes = parse(Some(changes), None).map_err(|kind| format!("{kind:?}"))?;
-    changes
-        .apply(document, &rules)
-        .map_err(|failure| checked(failure.message))
+    changes.apply(document, &rules).map_err(|failure| checked(failure.message))
 }
 
 fn remove(document: &mut Document, changes: &Json, rules: UpdateRules) -> Result<(), String> {
     let changes = parse(None, Some(changes)).map_err(|kind| format!("{kind:?}"))?;
-    changes
-        .apply(document, &rules)
-        .map_err(|failure| checked(failure.message))
+    changes.apply(document, &rules).map_err(|failure| checked(failure.message))
 }
 
 /// The characters that the service model allows in a message: words, space to colon, and a backtick.
 pub(crate) fn checked(message: String) -> String {
     let allowed = |c: char| c.is_alphanumeric() || c == '_' || c == '`' || (' '..=':').contains(&c);
-    assert!(
-        !message.is_empty() && message.chars().all(allowed),
-        "{message}"
-    );
+    assert!(!message.is_empty() && message.chars().all(allowed), "{message}");
     message
 }
 
@@ -124,16 +105,10 @@ fn uids_change_with_force_and_only_outside_the_primary_hierarchy() {
     let sop = instance("SOPInstanceUID", "2.25.5");
     let mut changed = document(&[SOP]);
     assert!(set(&mut changed, &sop, PLAIN).is_err());
-    let primary = UpdateRules {
-        primary: true,
-        ..FORCED
-    };
+    let primary = UpdateRules { primary: true, ..FORCED };
     assert!(set(&mut changed, &sop, primary).is_err());
     set(&mut changed, &sop, FORCED).unwrap();
-    assert_eq!(
-        changed.instance(SERIES, "2.25.5").unwrap().attributes["SOPInstanceUID"],
-        "2.25.5"
-    );
+    assert_eq!(changed.instance(SERIES, "2.25.5").unwrap().attributes["SOPInstanceUID"], "2.25.5");
     assert!(changed.instance(SERIES, SOP).is_none());
     set(&mut changed, &series("SeriesInstanceUID", "2.25.6"), FORCED).unwrap();
     assert!(changed.instance("2.25.6", "2.25.5").is_some());
@@ -146,20 +121,9 @@ fn a_uid_is_taken_once_and_well_formed() {
     let mut changed = document(&[SOP, OTHER]);
     let before = changed.clone();
     assert!(set(&mut changed, &instance("SOPInstanceUID", OTHER), FORCED).is_err());
-    for bad in [
-        json!("1.2.x"),
-        json!(""),
-        json!(null),
-        json!(["1.2"]),
-        json!(7),
-    ] {
+    for bad in [json!("1.2.x"), json!(""), json!(null), json!(["1.2"]), json!(7)] {
         assert!(
-            set(
-                &mut changed,
-                &instance("SOPInstanceUID", bad.clone()),
-                FORCED
-            )
-            .is_err(),
+            set(&mut changed, &instance("SOPInstanceUID", bad.clone()), FORCED).is_err(),
             "{bad}"
         );
     }
@@ -174,13 +138,7 @@ fn removes_attributes_instances_and_series() {
     remove(&mut changed, &patient("PatientSex", Json::Null), PLAIN).unwrap();
     assert!(!changed.patient.contains_key("PatientSex"));
     remove(&mut changed, &instance("RescaleSlope", "1"), PLAIN).unwrap();
-    assert!(
-        !changed
-            .instance(SERIES, SOP)
-            .unwrap()
-            .attributes
-            .contains_key("RescaleSlope")
-    );
+    assert!(!changed.instance(SERIES, SOP).unwrap().attributes.contains_key("RescaleSlope"));
     remove(&mut changed, &instance_node(json!({})), PLAIN).unwrap();
     assert!(changed.instance(SERIES, SOP).is_none());
     assert_eq!(changed.instances().count(), 1);
@@ -222,10 +180,7 @@ fn what_needs_force() {
         study("StudyInstanceUID", "2.25.7"),
         patient("OtherPatientNames", json!(["A^B"])),
         instance("ImageType", json!(["ORIGINAL", "PRIMARY"])),
-        instance(
-            "ReferencedImageSequence",
-            json!([{"ReferencedSOPInstanceUID": "1.2"}]),
-        ),
+        instance("ReferencedImageSequence", json!([{"ReferencedSOPInstanceUID": "1.2"}])),
         study("StudyDate", "yesterday"),
         instance("00291001", "x"),
     ];
@@ -239,12 +194,7 @@ fn what_needs_force() {
     set(&mut changed, &study("StudyID", "2"), FORCED).unwrap();
     set(&mut changed, &patient("OtherPatientNames", "A^B"), FORCED).unwrap();
     let items = json!([{"ReferencedSOPInstanceUID": "1.2"}]);
-    set(
-        &mut changed,
-        &instance("ReferencedImageSequence", items.clone()),
-        FORCED,
-    )
-    .unwrap();
+    set(&mut changed, &instance("ReferencedImageSequence", items.clone()), FORCED).unwrap();
     assert_eq!(changed.patient["OtherPatientNames"], json!(["A^B"]));
     assert_eq!(only(&changed).attributes["ReferencedImageSequence"], items);
 }
@@ -265,10 +215,7 @@ fn primary_sets_keep_patient_and_series_level() {
     set(&mut changed, &study("StudyDescription", "x"), PRIMARY).unwrap();
     set(&mut changed, &instance("InstanceNumber", 4), PRIMARY).unwrap();
     assert_eq!(only(&changed).attributes["InstanceNumber"], "4");
-    let study_wide = UpdateRules {
-        study_wide: true,
-        ..PRIMARY
-    };
+    let study_wide = UpdateRules { study_wide: true, ..PRIMARY };
     set(&mut changed, &patient("PatientSex", "M"), study_wide).unwrap();
     assert_eq!(changed.patient["PatientSex"], "M");
 }
@@ -298,16 +245,8 @@ fn shape_level_and_the_never_list_are_refused_at_once() {
         study("DatastoreID", "x"),
     ];
     for changes in cases {
-        assert_eq!(
-            parse(Some(&changes), None),
-            Err(ErrorKind::Validation),
-            "{changes}"
-        );
-        assert_eq!(
-            parse(None, Some(&changes)),
-            Err(ErrorKind::Validation),
-            "{changes}"
-        );
+        assert_eq!(parse(Some(&changes), None), Err(ErrorKind::Validation), "{changes}");
+        assert_eq!(parse(None, Some(&changes)), Err(ErrorKind::Validation), "{changes}");
     }
     assert!(UpdateDocuments::parse(None, None).is_err());
     assert!(UpdateDocuments::parse(Some(b"{"), None).is_err());
@@ -321,10 +260,7 @@ fn up_to_30_000_bytes() {
         patient("PatientComments", "x".repeat(length - empty))
     };
     assert!(parse(Some(&sized(30_000)), None).is_ok());
-    assert_eq!(
-        parse(Some(&sized(30_001)), None),
-        Err(ErrorKind::Validation)
-    );
+    assert_eq!(parse(Some(&sized(30_001)), None), Err(ErrorKind::Validation));
 }
 
 #[test]
@@ -340,33 +276,17 @@ fn messages_hold_no_values() {
 fn targets_must_be_there() {
     let document = document(&[SOP]);
     let absent = json!({"SchemaVersion": 1.1, "Study": {"Series": {"2.25.404": {}}}});
-    let error = parse(None, Some(&absent))
-        .unwrap()
-        .check_targets(&document)
-        .unwrap_err();
+    let error = parse(None, Some(&absent)).unwrap().check_targets(&document).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
     assert!(remove(&mut document.clone(), &absent, PLAIN).is_err());
     let here = instance("InstanceNumber", "1");
-    assert!(
-        parse(Some(&here), None)
-            .unwrap()
-            .check_targets(&document)
-            .is_ok()
-    );
+    assert!(parse(Some(&here), None).unwrap().check_targets(&document).is_ok());
 }
 
 #[test]
 fn study_wide_means_no_series_part() {
-    assert!(
-        parse(Some(&patient("PatientSex", "M")), None)
-            .unwrap()
-            .is_study_wide_only()
-    );
-    assert!(
-        !parse(Some(&instance("Rows", 1)), None)
-            .unwrap()
-            .is_study_wide_only()
-    );
+    assert!(parse(Some(&patient("PatientSex", "M")), None).unwrap().is_study_wide_only());
+    assert!(!parse(Some(&instance("Rows", 1)), None).unwrap().is_study_wide_only());
 }
 
 #[test]
@@ -412,10 +332,7 @@ fn values_have_the_form_of_their_vr() {
         assert_eq!(done, Ok(()), "{changes}");
     }
     for changes in bad {
-        assert!(
-            set(&mut document(&[SOP]), &changes, PLAIN).is_err(),
-            "{changes}"
-        );
+        assert!(set(&mut document(&[SOP]), &changes, PLAIN).is_err(), "{changes}");
     }
 }
 
@@ -428,10 +345,7 @@ fn the_service_s_own_lengths_hold_even_with_force() {
 
 #[test]
 fn a_new_value_takes_the_place_of_one_that_is_stored_apart() {
-    let apart = Value::Apart {
-        offset: 0,
-        length: 2 << 20,
-    };
+    let apart = Value::Apart { offset: 0, length: 2 << 20 };
     let mut changed = document_with(0x0019_1002, VR::UN, apart);
     set(&mut changed, &instance("00191002", "AAEC"), FORCED).unwrap();
     let data_set = changed.data_set(SERIES, SOP).unwrap();

@@ -39,12 +39,7 @@ fn json_value() -> impl Strategy<Value = Json> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
             prop::collection::vec((keys.clone(), inner), 0..5).prop_map(|members| {
-                Json::Object(
-                    members
-                        .into_iter()
-                        .map(|(k, v)| (k.to_owned(), v))
-                        .collect(),
-                )
+                Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
             }),
         ]
     })

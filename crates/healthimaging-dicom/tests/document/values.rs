@@ -31,11 +31,7 @@ fn shown(tag: u32, vr: VR, value: Value) -> Json {
         &old["Instances"][SOP]["DICOM"],
     ];
     let new = levels.iter().zip(old).flat_map(|(level, old)| {
-        level
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter(move |(key, _)| old.get(key.as_str()).is_none())
+        level.as_object().unwrap().iter().filter(move |(key, _)| old.get(key.as_str()).is_none())
     });
     let new: Vec<_> = new.collect();
     assert_eq!(new.len(), 1, "{new:?}");
@@ -52,16 +48,9 @@ fn written_without(tag: u32) -> String {
 
 #[test]
 fn strings_stay_as_stored() {
+    assert_eq!(shown(0x0028_1053, VR::DS, text("-2.625000 ")), json!("-2.625000 "));
     assert_eq!(
-        shown(0x0028_1053, VR::DS, text("-2.625000 ")),
-        json!("-2.625000 ")
-    );
-    assert_eq!(
-        shown(
-            0x0010_0010,
-            VR::PN,
-            text("Yamada^Tarou=山田^太郎=やまだ^たろう")
-        ),
+        shown(0x0010_0010, VR::PN, text("Yamada^Tarou=山田^太郎=やまだ^たろう")),
         json!("Yamada^Tarou=山田^太郎=やまだ^たろう")
     );
     // One value by the dictionary: a backslash in it does not part it.
@@ -80,93 +69,43 @@ fn arrays_wherever_several_values_are_allowed() {
         shown(0x0028_0009, VR::AT, Value::Tags(vec![Tag(0x0018, 0x1063)])),
         json!(["00181063"])
     );
-    assert_eq!(
-        shown(0x0008_001A, VR::UI, text("1.2\\1.3")),
-        json!(["1.2", "1.3"])
-    );
-    assert_eq!(
-        shown(0x6000_0050, VR::SS, Value::Signed(vec![1, -1])),
-        json!([1, -1])
-    );
+    assert_eq!(shown(0x0008_001A, VR::UI, text("1.2\\1.3")), json!(["1.2", "1.3"]));
+    assert_eq!(shown(0x6000_0050, VR::SS, Value::Signed(vec![1, -1])), json!([1, -1]));
 }
 
 #[test]
 fn numbers_are_numbers() {
     assert_eq!(
-        shown(
-            0x0018_6028,
-            VR::FD,
-            Value::Double(vec![-0.079_374_999_990_686_76])
-        ),
+        shown(0x0018_6028, VR::FD, Value::Double(vec![-0.079_374_999_990_686_76])),
         json!(-0.079_374_999_990_686_76)
     );
-    assert_eq!(
-        shown(0x0018_6028, VR::FD, Value::Double(vec![1.0])).to_string(),
-        "1"
-    );
-    assert_eq!(
-        shown(0x0018_6028, VR::FD, Value::Double(vec![0.0])).to_string(),
-        "0"
-    );
-    assert_eq!(
-        shown(0x0018_6028, VR::FD, Value::Double(vec![f64::NAN])),
-        json!("NaN")
-    );
-    assert_eq!(
-        shown(0x0028_0120, VR::SS, Value::Signed(vec![-2000])),
-        json!(-2000)
-    );
+    assert_eq!(shown(0x0018_6028, VR::FD, Value::Double(vec![1.0])).to_string(), "1");
+    assert_eq!(shown(0x0018_6028, VR::FD, Value::Double(vec![0.0])).to_string(), "0");
+    assert_eq!(shown(0x0018_6028, VR::FD, Value::Double(vec![f64::NAN])), json!("NaN"));
+    assert_eq!(shown(0x0028_0120, VR::SS, Value::Signed(vec![-2000])), json!(-2000));
 }
 
 #[test]
 fn nothing_is_null() {
     assert_eq!(shown(0x0020_0020, VR::CS, Value::Empty), Json::Null);
-    assert_eq!(
-        shown(0x0008_1140, VR::SQ, Value::Items(Vec::new())),
-        Json::Null
-    );
+    assert_eq!(shown(0x0008_1140, VR::SQ, Value::Items(Vec::new())), Json::Null);
     assert_eq!(shown(0x0029_1001, VR::UN, Value::Empty), json!(""));
     assert_eq!(shown(0x0029_1001, VR::LO, Value::Empty), Json::Null);
-    assert_eq!(
-        shown(
-            0x0029_1001,
-            VR::OB,
-            Value::Apart {
-                offset: 9,
-                length: 2 << 20
-            }
-        ),
-        Json::Null
-    );
+    assert_eq!(shown(0x0029_1001, VR::OB, Value::Apart { offset: 9, length: 2 << 20 }), Json::Null);
 }
 
 #[test]
 fn bytes_are_base64() {
-    assert_eq!(
-        shown(0x0029_1001, VR::OB, Value::Bytes(vec![0xFB, 0xFF, 0xFE])),
-        json!("+//+")
-    );
-    assert_eq!(
-        shown(0x6000_3000, VR::OW, Value::Bytes(vec![1, 2])),
-        json!("AQI=")
-    );
+    assert_eq!(shown(0x0029_1001, VR::OB, Value::Bytes(vec![0xFB, 0xFF, 0xFE])), json!("+//+"));
+    assert_eq!(shown(0x6000_3000, VR::OW, Value::Bytes(vec![1, 2])), json!("AQI="));
 }
 
 #[test]
 fn private_values_show_one_alone_and_several_as_an_array() {
     assert_eq!(shown(0x0029_1001, VR::DS, text("1.5 ")), json!("1.5 "));
-    assert_eq!(
-        shown(0x0029_1001, VR::DS, text("1\\2 ")),
-        json!(["1", "2 "])
-    );
-    assert_eq!(
-        shown(0x0029_1001, VR::US, Value::Unsigned(vec![7])),
-        json!(7)
-    );
-    assert_eq!(
-        shown(0x0029_1001, VR::US, Value::Unsigned(vec![7, 8])),
-        json!([7, 8])
-    );
+    assert_eq!(shown(0x0029_1001, VR::DS, text("1\\2 ")), json!(["1", "2 "]));
+    assert_eq!(shown(0x0029_1001, VR::US, Value::Unsigned(vec![7])), json!(7));
+    assert_eq!(shown(0x0029_1001, VR::US, Value::Unsigned(vec![7, 8])), json!([7, 8]));
 }
 
 #[test]
@@ -177,15 +116,9 @@ fn private_vrs_are_told_for_nested_elements_too() {
     ]);
     let document = document_with(0x0040_0275, VR::SQ, Value::Items(vec![item]));
     let vrs = &only(&document).vrs;
-    assert_eq!(
-        (vrs["00290010"].as_str(), vrs["00291005"].as_str()),
-        ("LO", "FD")
-    );
+    assert_eq!((vrs["00290010"].as_str(), vrs["00291005"].as_str()), ("LO", "FD"));
     let series = &document.series[SERIES].attributes;
-    assert_eq!(
-        series["RequestAttributesSequence"],
-        json!([{"00290010": "X", "00291005": 2.5}])
-    );
+    assert_eq!(series["RequestAttributesSequence"], json!([{"00290010": "X", "00291005": 2.5}]));
 }
 
 #[test]
@@ -213,28 +146,19 @@ fn element() -> impl Strategy<Value = (VR, Value)> {
             prop::collection::vec(line, 1..4)
         )
             .prop_map(|(vr, parts)| (vr, Value::Text(parts.join("\\")))),
-        (
-            prop::sample::select(vec![VR::LT, VR::ST, VR::UT, VR::UR]),
-            lines
-        )
+        (prop::sample::select(vec![VR::LT, VR::ST, VR::UT, VR::UR]), lines)
             .prop_map(|(vr, text)| (vr, Value::Text(text))),
         prop::collection::vec("[0-9]{1,5}\\.?[0-9]{0,3} ?", 1..4)
             .prop_map(|parts| (VR::DS, Value::Text(parts.join("\\")))),
         prop::collection::vec("[1-9][0-9.]{0,8}[0-9]", 1..3)
             .prop_map(|parts| (VR::UI, Value::Text(parts.join("\\")))),
-        prop::collection::vec(any::<u16>(), 1..4).prop_map(|v| (
-            VR::US,
-            Value::Unsigned(v.into_iter().map(u64::from).collect())
-        )),
-        prop::collection::vec(any::<u32>(), 1..4).prop_map(|v| (
-            VR::UL,
-            Value::Unsigned(v.into_iter().map(u64::from).collect())
-        )),
+        prop::collection::vec(any::<u16>(), 1..4)
+            .prop_map(|v| (VR::US, Value::Unsigned(v.into_iter().map(u64::from).collect()))),
+        prop::collection::vec(any::<u32>(), 1..4)
+            .prop_map(|v| (VR::UL, Value::Unsigned(v.into_iter().map(u64::from).collect()))),
         prop::collection::vec(any::<u64>(), 1..4).prop_map(|v| (VR::UV, Value::Unsigned(v))),
-        prop::collection::vec(any::<i16>(), 1..4).prop_map(|v| (
-            VR::SS,
-            Value::Signed(v.into_iter().map(i64::from).collect())
-        )),
+        prop::collection::vec(any::<i16>(), 1..4)
+            .prop_map(|v| (VR::SS, Value::Signed(v.into_iter().map(i64::from).collect()))),
         prop::collection::vec(any::<i64>(), 1..4).prop_map(|v| (VR::SV, Value::Signed(v))),
         prop::collection::vec(
             prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::INFINITE,
@@ -246,10 +170,8 @@ fn element() -> impl Strategy<Value = (VR, Value)> {
             1..4
         )
         .prop_map(|v| (VR::FD, Value::Double(v))),
-        prop::collection::vec((any::<u16>(), any::<u16>()), 1..4).prop_map(|v| (
-            VR::AT,
-            Value::Tags(v.into_iter().map(|(g, e)| Tag(g, e)).collect())
-        )),
+        prop::collection::vec((any::<u16>(), any::<u16>()), 1..4)
+            .prop_map(|v| (VR::AT, Value::Tags(v.into_iter().map(|(g, e)| Tag(g, e)).collect()))),
         (
             prop::sample::select(vec![VR::OB, VR::OW, VR::OF, VR::OD, VR::OL, VR::OV, VR::UN]),
             prop::collection::vec(any::<u8>(), 1..40)
@@ -276,8 +198,7 @@ fn tag() -> impl Strategy<Value = Tag> {
             Tag(0x0018, 0x9004),
         ]),
         (0x0009_u16..0x7F00, any::<u16>())
-            .prop_filter("group lengths and pixel data are apart", |(g, e)| *e != 0
-                && *g != 0x7FE0)
+            .prop_filter("group lengths and pixel data are apart", |(g, e)| *e != 0 && *g != 0x7FE0)
             .prop_map(|(g, e)| Tag(g | 1, e)),
         (0x0012_u16..0x7F00, any::<u16>())
             .prop_filter("group lengths are apart", |(_, e)| *e != 0)
@@ -289,29 +210,17 @@ fn tree(depth: u32) -> BoxedStrategy<DataSet> {
     let leaf = (tag(), element());
     let elements = prop::collection::vec(leaf, 0..6);
     if depth == 0 {
-        return elements
-            .prop_map(|found| collect(found, Vec::new()))
-            .boxed();
+        return elements.prop_map(|found| collect(found, Vec::new())).boxed();
     }
     let items = prop::collection::vec((tag(), prop::collection::vec(tree(depth - 1), 1..3)), 0..2);
-    (elements, items)
-        .prop_map(|(found, items)| collect(found, items))
-        .boxed()
+    (elements, items).prop_map(|(found, items)| collect(found, items)).boxed()
 }
 
 fn collect(found: Vec<(Tag, (VR, Value))>, items: Vec<(Tag, Vec<DataSet>)>) -> DataSet {
-    let plain = found
+    let plain = found.into_iter().map(|(tag, (vr, value))| (tag, Element { vr, value }));
+    let items = items
         .into_iter()
-        .map(|(tag, (vr, value))| (tag, Element { vr, value }));
-    let items = items.into_iter().map(|(tag, items)| {
-        (
-            tag,
-            Element {
-                vr: VR::SQ,
-                value: Value::Items(items),
-            },
-        )
-    });
+        .map(|(tag, items)| (tag, Element { vr: VR::SQ, value: Value::Items(items) }));
     let elements: BTreeMap<_, _> = plain.chain(items).collect();
     DataSet { elements }
 }

@@ -29,11 +29,7 @@ fn stored() -> Document {
     split.instance.checksum_type = Some(ChecksumType::Decompressed);
     split.instance.frames.push(ImageFrame {
         id: ImageFrameId::try_from("5c0ffee05c0ffee05c0ffee05c0ffee0").unwrap(),
-        checksums: vec![FrameChecksum {
-            width: 512,
-            height: 512,
-            checksum: 3_632_233_996,
-        }],
+        checksums: vec![FrameChecksum { width: 512, height: 512, checksum: 3_632_233_996 }],
         min: Some(0),
         max: Some(3071),
         size: 187_654,
@@ -62,10 +58,7 @@ fn damage_is_told_without_a_panic() {
     let whole = json(&stored());
     for end in 0..whole.len() {
         let cut = whole.get(..end).unwrap();
-        assert!(
-            Document::from_json(cut.as_bytes(), BTreeMap::new()).is_err(),
-            "{end}"
-        );
+        assert!(Document::from_json(cut.as_bytes(), BTreeMap::new()).is_err(), "{end}");
     }
 }
 
@@ -79,10 +72,7 @@ fn groups_by_seven_attributes_without_padding() {
             study_date: "20260214".to_owned(),
             study_id: "S1".to_owned(),
         },
-        series: SeriesKey {
-            series_instance_uid: SERIES.to_owned(),
-            series_number: "3".to_owned(),
-        },
+        series: SeriesKey { series_instance_uid: SERIES.to_owned(), series_number: "3".to_owned() },
     };
     assert_eq!(split(SOP).group_key(), expected);
     assert_eq!(stored().group_key(SERIES), Some(expected));
@@ -99,10 +89,7 @@ fn searches_see_trimmed_values() {
     let instances: Vec<_> = stored().instance_index().collect();
     assert_eq!(instances.len(), 1);
     assert_eq!(instances[0].instance_number, Some(1));
-    assert_eq!(
-        (instances[0].rows, instances[0].bits_allocated),
-        (Some(512), Some(16))
-    );
+    assert_eq!((instances[0].rows, instances[0].bits_allocated), (Some(512), Some(16)));
     assert_eq!(instances[0].number_of_frames, None);
 }
 
@@ -117,10 +104,7 @@ fn first_stored_levels_win_and_a_second_copy_replaces() {
     assert_eq!(document.series[SERIES].attributes["Modality"], "CT");
 
     let mut again = split(SOP);
-    again
-        .instance
-        .attributes
-        .insert("InstanceNumber".to_owned(), "9".into());
+    again.instance.attributes.insert("InstanceNumber".to_owned(), "9".into());
     document.add(again);
     assert_eq!(document.instances().count(), 3);
     let replaced = document.instance(SERIES, SOP).unwrap();
@@ -130,17 +114,12 @@ fn first_stored_levels_win_and_a_second_copy_replaces() {
 #[test]
 fn instances_stand_in_the_order_of_their_numbers() {
     let mut document = Document::default();
-    for (uid, number) in [
-        ("2.25.1", Some("10")),
-        ("2.25.2", Some("9 ")),
-        ("2.25.3", None),
-    ] {
+    for (uid, number) in [("2.25.1", Some("10")), ("2.25.2", Some("9 ")), ("2.25.3", None)] {
         let mut split = split(uid);
         match number {
-            Some(number) => split
-                .instance
-                .attributes
-                .insert("InstanceNumber".into(), number.into()),
+            Some(number) => {
+                split.instance.attributes.insert("InstanceNumber".into(), number.into())
+            }
             None => split.instance.attributes.remove("InstanceNumber"),
         };
         document.add(split);
@@ -155,10 +134,8 @@ fn instances_stand_in_the_order_of_their_numbers() {
 fn over_long_and_malformed_values_are_told() {
     let mut odd = split(SOP);
     assert!(odd.over_long_attributes().is_empty() && odd.malformed_uids().is_empty());
-    odd.patient
-        .insert("PatientSex".to_owned(), "F".repeat(17).into());
-    odd.study
-        .insert("StudyInstanceUID".to_owned(), "1..2".into());
+    odd.patient.insert("PatientSex".to_owned(), "F".repeat(17).into());
+    odd.study.insert("StudyInstanceUID".to_owned(), "1..2".into());
     assert_eq!(odd.over_long_attributes(), [("PatientSex", 16)]);
     assert_eq!(odd.malformed_uids(), ["StudyInstanceUID"]);
 }

@@ -17,10 +17,7 @@ pub(crate) const UNDEFINED: u32 = u32::MAX;
 pub(crate) fn header(tag: Tag, vr: &str, length: u32) -> Vec<u8> {
     let mut bytes = tag_bytes(tag);
     bytes.extend(vr.as_bytes());
-    if matches!(
-        vr,
-        "OB" | "OD" | "OF" | "OL" | "OV" | "OW" | "SQ" | "UC" | "UN" | "UR" | "UT"
-    ) {
+    if matches!(vr, "OB" | "OD" | "OF" | "OL" | "OV" | "OW" | "SQ" | "UC" | "UN" | "UR" | "UT") {
         bytes.extend([0, 0]);
         bytes.extend(length.to_le_bytes());
     } else {
@@ -36,12 +33,7 @@ pub(crate) fn element(tag: Tag, vr: &str, value: &[u8]) -> Vec<u8> {
 
 /// An implicit little endian element.
 pub(crate) fn implicit(tag: Tag, value: &[u8]) -> Vec<u8> {
-    [
-        tag_bytes(tag),
-        length(value).to_le_bytes().to_vec(),
-        value.to_vec(),
-    ]
-    .concat()
+    [tag_bytes(tag), length(value).to_le_bytes().to_vec(), value.to_vec()].concat()
 }
 
 /// An item, delimiter or fragment.

@@ -10,17 +10,12 @@ fn name(terms: &str, bytes: &[u8]) -> (String, Vec<ReadWarning>) {
 }
 
 fn text(terms: &str, tag: Tag, vr: &str, bytes: &[u8]) -> (String, Vec<ReadWarning>) {
-    let data_set = [
-        element(Tag(0x0008, 0x0005), "CS", terms.as_bytes()),
-        identity(),
-        element(tag, vr, bytes),
-    ]
-    .concat();
+    let data_set =
+        [element(Tag(0x0008, 0x0005), "CS", terms.as_bytes()), identity(), element(tag, vr, bytes)]
+            .concat();
     let bytes = file(EXPLICIT, &data_set);
     let file = read(&bytes).unwrap();
-    let Value::Text(text) = &file.data_set.elements[&tag].value else {
-        panic!("no text")
-    };
+    let Value::Text(text) = &file.data_set.elements[&tag].value else { panic!("no text") };
     (text.clone(), file.warnings)
 }
 
@@ -35,21 +30,9 @@ fn single_byte_sets() {
     reads("ISO_IR 101", b"Wa\xB3\xEAsa", "Wałęsa");
     reads("ISO_IR 109", b"\xB6", "ĥ");
     reads("ISO_IR 110", b"\xE0", "ā");
-    reads(
-        "ISO_IR 126",
-        b"\xC4\xE9\xEF\xED\xF5\xF3\xE9\xEF\xF2",
-        "Διονυσιος",
-    );
-    reads(
-        "ISO_IR 127",
-        b"\xE2\xC8\xC7\xE6\xEA^\xE4\xE6\xD2\xC7\xD1",
-        "قباني^لنزار",
-    );
-    reads(
-        "ISO_IR 138",
-        b"\xF9\xF8\xE5\xEF^\xE3\xE1\xE5\xF8\xE4",
-        "שרון^דבורה",
-    );
+    reads("ISO_IR 126", b"\xC4\xE9\xEF\xED\xF5\xF3\xE9\xEF\xF2", "Διονυσιος");
+    reads("ISO_IR 127", b"\xE2\xC8\xC7\xE6\xEA^\xE4\xE6\xD2\xC7\xD1", "قباني^لنزار");
+    reads("ISO_IR 138", b"\xF9\xF8\xE5\xEF^\xE3\xE1\xE5\xF8\xE4", "שרון^דבורה");
     reads("ISO_IR 144", b"\xBB\xEE\xDAce\xDC\xD1yp\xD3", "Люкceмбypг");
     reads("ISO_IR 148", b"\xD0\xFE", "Ğş");
     reads("ISO_IR 166", b"\xB9\xD2\xC1\xCA\xA1\xD8\xC5", "นามสกุล");
@@ -59,21 +42,9 @@ fn single_byte_sets() {
 
 #[test]
 fn whole_sets() {
-    reads(
-        "ISO_IR 192",
-        "Wang^XiaoDong=王^小東".as_bytes(),
-        "Wang^XiaoDong=王^小東",
-    );
-    reads(
-        "GB18030",
-        b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB",
-        "Wang^XiaoDong=王^小东",
-    );
-    reads(
-        "GBK",
-        b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB",
-        "Wang^XiaoDong=王^小东",
-    );
+    reads("ISO_IR 192", "Wang^XiaoDong=王^小東".as_bytes(), "Wang^XiaoDong=王^小東");
+    reads("GB18030", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB", "Wang^XiaoDong=王^小东");
+    reads("GBK", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB", "Wang^XiaoDong=王^小东");
     // The second byte of 誠 is a backslash, and that is no separator.
     reads("GBK", b"\xD5\x5C\\\xCD\xF5", "誠\\王");
 }
@@ -113,20 +84,9 @@ fn korean_and_chinese_with_code_extensions() {
 #[test]
 fn sets_are_reset_at_delimiters() {
     // Greek up to the delimiter, then Latin-1 again.
-    reads(
-        "ISO 2022 IR 100\\ISO 2022 IR 126",
-        b"\x1B-F\xC4^\xC4",
-        "Δ^Ä",
-    );
-    let lines = |bytes: &[u8]| {
-        text(
-            "ISO 2022 IR 100\\ISO 2022 IR 126",
-            Tag(0x0020, 0x4000),
-            "LT",
-            bytes,
-        )
-        .0
-    };
+    reads("ISO 2022 IR 100\\ISO 2022 IR 126", b"\x1B-F\xC4^\xC4", "Δ^Ä");
+    let lines =
+        |bytes: &[u8]| text("ISO 2022 IR 100\\ISO 2022 IR 126", Tag(0x0020, 0x4000), "LT", bytes).0;
     assert_eq!(lines(b"\x1B-F\xC4\r\n\xC4"), "Δ\r\nÄ");
     // A backslash, circumflex or equals sign is ordinary in LT.
     assert_eq!(lines(b"\x1B-F\xC4\\^=\xC4"), "Δ\\^=Δ");
@@ -134,13 +94,7 @@ fn sets_are_reset_at_delimiters() {
 
 #[test]
 fn spellings_that_are_seen() {
-    for terms in [
-        "ISO-IR 100",
-        "ISO IR 100",
-        "iso_ir 100",
-        "ISO_IR 100 ",
-        "ISO 2022-IR 100",
-    ] {
+    for terms in ["ISO-IR 100", "ISO IR 100", "iso_ir 100", "ISO_IR 100 ", "ISO 2022-IR 100"] {
         reads(terms, b"\xE9", "é");
     }
 }
@@ -157,14 +111,8 @@ fn only_text_that_may_be_is_extended() {
 fn what_cannot_be_decoded_is_guessed_with_a_warning() {
     let warning = vec![ReadWarning::Text(Tag(0x0010, 0x0010))];
     assert_eq!(name("", b"Jos\xE9"), ("José".into(), warning.clone()));
-    assert_eq!(
-        name("", "José".as_bytes()),
-        ("José".into(), warning.clone())
-    );
-    assert_eq!(
-        name("ISO_IR 192", b"Jos\xE9"),
-        ("José".into(), warning.clone())
-    );
+    assert_eq!(name("", "José".as_bytes()), ("José".into(), warning.clone()));
+    assert_eq!(name("ISO_IR 192", b"Jos\xE9"), ("José".into(), warning.clone()));
     assert_eq!(name("GB18030", b"A\xFF"), ("Aÿ".into(), warning.clone()));
     assert_eq!(name("ISO_IR 126", b"\xD2\xC4"), ("ÒΔ".into(), warning));
     let (value, warnings) = name("KLINGON", b"Jos\xE9");
@@ -178,16 +126,8 @@ fn what_cannot_be_decoded_is_guessed_with_a_warning() {
 #[test]
 fn items_have_the_set_around_them_or_their_own() {
     let patient = |bytes: &[u8]| element(Tag(0x0010, 0x0010), "PN", bytes);
-    let own = [
-        element(Tag(0x0008, 0x0005), "CS", b"ISO_IR 126"),
-        patient(b"\xC4"),
-    ]
-    .concat();
-    let items = [
-        whole_item(&patient(b"\xE9")),
-        whole_item(&own),
-        whole_item(&patient(b"\xE8")),
-    ];
+    let own = [element(Tag(0x0008, 0x0005), "CS", b"ISO_IR 126"), patient(b"\xC4")].concat();
+    let items = [whole_item(&patient(b"\xE9")), whole_item(&own), whole_item(&patient(b"\xE8"))];
     let data_set = [
         element(Tag(0x0008, 0x0005), "CS", b"ISO_IR 100"),
         identity(),
@@ -197,13 +137,8 @@ fn items_have_the_set_around_them_or_their_own() {
     .concat();
     let bytes = file(EXPLICIT, &data_set);
     let data_set = read(&bytes).unwrap().data_set;
-    let Value::Items(items) = value(&data_set, 0x0040, 0x0275) else {
-        panic!("no items")
-    };
-    let names: Vec<_> = items
-        .iter()
-        .map(|item| item.text(Tag(0x0010, 0x0010)).unwrap())
-        .collect();
+    let Value::Items(items) = value(&data_set, 0x0040, 0x0275) else { panic!("no items") };
+    let names: Vec<_> = items.iter().map(|item| item.text(Tag(0x0010, 0x0010)).unwrap()).collect();
     assert_eq!(names, ["é", "Δ", "è"]);
     assert_eq!(value(&data_set, 0x0040, 0xA075), &Value::Text("Ä".into()));
 }

@@ -40,10 +40,7 @@ fn every_file_is_read_in_full_or_refused_for_a_reason() {
     let mut paths = Vec::new();
     files(Path::new(&folder), &mut paths);
     paths.retain(|path| is_part10(path));
-    assert!(
-        !paths.is_empty(),
-        "HEALTHIMAGING_CORPUS has no Part 10 file"
-    );
+    assert!(!paths.is_empty(), "HEALTHIMAGING_CORPUS has no Part 10 file");
     let (mut read, mut frames) = (0, 0);
     for path in &paths {
         let refused = REFUSED.iter().any(|end| path.ends_with(end));

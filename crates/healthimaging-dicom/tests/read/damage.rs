@@ -17,39 +17,20 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
             .signed()
             .transfer_syntax(syntax)
             .private(0x0009, "ACME", 1, VR::OB, vec![9_u8; 64])
-            .with_sequence(
-                tags::REFERENCED_STUDY_SEQUENCE,
-                vec![InMemDicomObject::new_empty(); 3],
-            )
+            .with_sequence(tags::REFERENCED_STUDY_SEQUENCE, vec![InMemDicomObject::new_empty(); 3])
             .build()
     };
     let odd = [
-        element(
-            Tag(0x0008, 0x0005),
-            "CS",
-            b"ISO 2022 IR 13\\ISO 2022 IR 87 ",
-        ),
+        element(Tag(0x0008, 0x0005), "CS", b"ISO 2022 IR 13\\ISO 2022 IR 87 "),
         identity(),
-        element(
-            Tag(0x0010, 0x0010),
-            "PN",
-            b"\xD4\xCF=\x1B$B;3ED\x1B(J^\x1B$)C\xFB\xF3^\x1B$(D0!",
-        ),
+        element(Tag(0x0010, 0x0010), "PN", b"\xD4\xCF=\x1B$B;3ED\x1B(J^\x1B$)C\xFB\xF3^\x1B$(D0!"),
         header(Tag(0x0009, 0x1000), "UN", UNDEFINED),
         item(0xE000, UNDEFINED, &implicit(Tag(0x0028, 0x0120), b"ab")),
         item(0xE00D, 0, &[]),
         sequence_end(),
         picture("2 "),
-        element(
-            Tag(0x7FE0, 0x0001),
-            "OV",
-            &[[0; 8], [12, 0, 0, 0, 0, 0, 0, 0]].concat(),
-        ),
-        element(
-            Tag(0x7FE0, 0x0002),
-            "OV",
-            &[[4, 0, 0, 0, 0, 0, 0, 0]; 2].concat(),
-        ),
+        element(Tag(0x7FE0, 0x0001), "OV", &[[0; 8], [12, 0, 0, 0, 0, 0, 0, 0]].concat()),
+        element(Tag(0x7FE0, 0x0002), "OV", &[[4, 0, 0, 0, 0, 0, 0, 0]; 2].concat()),
         header(Tag(0x7FE0, 0x0010), "OB", UNDEFINED),
         whole_item(&[0, 0, 0, 0, 12, 0, 0, 0]),
         whole_item(b"ab\xFF\xD9"),
@@ -64,12 +45,7 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         ct(TransferSyntax::DeflatedExplicitVrLittleEndian),
         file(JPEG, &odd),
         file(BIG_ENDIAN, &odd),
-        Phantom::ct()
-            .size(3, 3)
-            .bits(1, 1)
-            .frames(3)
-            .unsigned()
-            .build(),
+        Phantom::ct().size(3, 3).bits(1, 1).frames(3).unsigned().build(),
     ]
 });
 
@@ -111,18 +87,12 @@ fn exhaust(bytes: &[u8], limits: &ReadLimits) {
         })
         .collect();
     for (offset, length) in apart {
-        assert_eq!(
-            file.read_apart(offset, length).unwrap().len() as u64,
-            length
-        );
+        assert_eq!(file.read_apart(offset, length).unwrap().len() as u64, length);
     }
 }
 
 fn small() -> ReadLimits {
-    ReadLimits {
-        value_bytes: 16,
-        ..ReadLimits::default()
-    }
+    ReadLimits { value_bytes: 16, ..ReadLimits::default() }
 }
 
 #[test]

@@ -21,20 +21,14 @@ fn with_tables(
     table: &[u32],
     fragments: &[&[u8]],
 ) -> Vec<u8> {
-    let table: Vec<u8> = table
-        .iter()
-        .flat_map(|offset| offset.to_le_bytes())
-        .collect();
+    let table: Vec<u8> = table.iter().flat_map(|offset| offset.to_le_bytes()).collect();
     let data_set = [
         identity(),
         picture(frames),
         before.to_vec(),
         header(Tag(0x7FE0, 0x0010), "OB", UNDEFINED),
         whole_item(&table),
-        fragments
-            .iter()
-            .flat_map(|fragment| whole_item(fragment))
-            .collect(),
+        fragments.iter().flat_map(|fragment| whole_item(fragment)).collect(),
         sequence_end(),
     ]
     .concat();
@@ -49,28 +43,16 @@ fn frames(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FrameError> {
             assert_eq!(file.read_frame(0, 1 << 20), Err(problem.clone()));
             Err(problem)
         }
-        None => (0..file.frame_count())
-            .map(|index| file.read_frame(index, 1 << 20))
-            .collect(),
+        None => (0..file.frame_count()).map(|index| file.read_frame(index, 1 << 20)).collect(),
     }
 }
 
 #[test]
 fn native_frames_are_parts_of_the_value() {
     let pixels: Vec<u8> = (0..48).collect();
-    let bytes = Phantom::ultrasound()
-        .size(4, 4)
-        .frames(1)
-        .rgb()
-        .pixels(pixels.clone())
-        .build();
+    let bytes = Phantom::ultrasound().size(4, 4).frames(1).rgb().pixels(pixels.clone()).build();
     assert_eq!(frames(&bytes).unwrap(), std::slice::from_ref(&pixels));
-    let bytes = Phantom::ultrasound()
-        .size(2, 2)
-        .frames(4)
-        .rgb()
-        .pixels(pixels.clone())
-        .build();
+    let bytes = Phantom::ultrasound().size(2, 2).frames(4).rgb().pixels(pixels.clone()).build();
     let expected: Vec<_> = pixels.chunks(12).map(<[u8]>::to_vec).collect();
     assert_eq!(frames(&bytes).unwrap(), expected);
 }
@@ -80,20 +62,14 @@ fn bytes_in_big_endian_words_are_swapped_back_over_all_frames() {
     // PS3.5 §8.1.1: with OW two samples of 8 bits share a word. Frames of 9 bytes: the words straddle them.
     let pixels: Vec<u8> = (1..=27).collect();
     let padded = [&pixels[..], &[0]].concat();
-    let words = padded
-        .chunks(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let words = padded.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     let bytes = Phantom::ct()
         .size(3, 3)
         .bits(8, 8)
         .unsigned()
         .frames(3)
         .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
-        .with(
-            tags::PIXEL_DATA,
-            VR::OW,
-            PrimitiveValue::U16(words.collect()),
-        )
+        .with(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.collect()))
         .build();
     let expected: Vec<_> = pixels.chunks(9).map(<[u8]>::to_vec).collect();
     assert_eq!(frames(&bytes).unwrap(), expected);
@@ -109,10 +85,7 @@ fn the_description_is_that_of_the_attributes() {
         .build();
     let description = read(&bytes).unwrap().description().unwrap();
     assert_eq!((description.rows, description.columns), (6, 4));
-    assert_eq!(
-        (description.bits_allocated, description.bits_stored),
-        (16, 12)
-    );
+    assert_eq!((description.bits_allocated, description.bits_stored), (16, 12));
     assert_eq!(description.high_bit, 11);
     assert_eq!(description.representation, PixelRepresentation::Signed);
     assert_eq!(description.photometric, "MONOCHROME2");
@@ -128,19 +101,10 @@ fn frames_of_single_bits_are_moved_to_whole_bytes() {
     for (index, bit) in (0..3).flat_map(bits).enumerate() {
         packed[index / 8] |= u8::try_from(bit).unwrap() << (index % 8);
     }
-    let bytes = Phantom::ct()
-        .size(3, 3)
-        .bits(1, 1)
-        .unsigned()
-        .frames(3)
-        .pixels(packed.to_vec())
-        .build();
+    let bytes =
+        Phantom::ct().size(3, 3).bits(1, 1).unsigned().frames(3).pixels(packed.to_vec()).build();
     // Even bits set, odd bits set, even bits set.
-    let expected = [
-        vec![0b0101_0101, 1],
-        vec![0b1010_1010, 0],
-        vec![0b0101_0101, 1],
-    ];
+    let expected = [vec![0b0101_0101, 1], vec![0b1010_1010, 0], vec![0b0101_0101, 1]];
     assert_eq!(frames(&bytes).unwrap(), expected);
 }
 
@@ -160,54 +124,20 @@ fn chroma_of_422_is_shared_by_two_pixels() {
 #[test]
 fn native_pixel_data_of_another_length() {
     let of = |frames: u32, length| {
-        Phantom::ct()
-            .size(4, 4)
-            .bits(16, 16)
-            .frames(frames)
-            .pixels(vec![0; length])
-            .build()
+        Phantom::ct().size(4, 4).bits(16, 16).frames(frames).pixels(vec![0; length]).build()
     };
     let short = frames(&of(1, 30)).unwrap_err();
-    assert_eq!(
-        short,
-        FrameError::Short {
-            needed: 32,
-            found: 30
-        }
-    );
+    assert_eq!(short, FrameError::Short { needed: 32, found: 30 });
     assert_eq!(short.warning_code(), None);
     let fewer = frames(&of(3, 64)).unwrap_err();
-    assert_eq!(
-        fewer,
-        FrameError::CountMismatch {
-            declared: 3,
-            found: 2
-        }
-    );
+    assert_eq!(fewer, FrameError::CountMismatch { declared: 3, found: 2 });
     assert_eq!(fewer.warning_code(), Some(45329));
     let more = frames(&of(2, 96)).unwrap_err();
-    assert_eq!(
-        more,
-        FrameError::CountMismatch {
-            declared: 2,
-            found: 3
-        }
-    );
+    assert_eq!(more, FrameError::CountMismatch { declared: 2, found: 3 });
     assert_eq!(frames(&of(2, 70)).unwrap().len(), 2);
-    let none = [
-        identity(),
-        picture("0 "),
-        element(Tag(0x7FE0, 0x0010), "OB", &[1; 4]),
-    ]
-    .concat();
+    let none = [identity(), picture("0 "), element(Tag(0x7FE0, 0x0010), "OB", &[1; 4])].concat();
     let none = frames(&file(EXPLICIT, &none)).unwrap_err();
-    assert_eq!(
-        none,
-        FrameError::CountMismatch {
-            declared: 0,
-            found: 1
-        }
-    );
+    assert_eq!(none, FrameError::CountMismatch { declared: 0, found: 1 });
 }
 
 #[test]
@@ -231,31 +161,17 @@ fn the_basic_offset_table_says_where_frames_begin() {
 
 #[test]
 fn a_wrong_basic_offset_table() {
-    for table in [
-        &[0, 21][..],
-        &[2, 22],
-        &[0, 0],
-        &[0, 400],
-        &[22, 0],
-        &[0],
-        &[0, 10, 22],
-    ] {
+    for table in [&[0, 21][..], &[2, 22], &[0, 0], &[0, 400], &[22, 0], &[0], &[0, 10, 22]] {
         let bytes = encapsulated(JPEG, "2 ", table, &[b"ab", b"cdef", b"gh", b"ij"]);
         let problem = frames(&bytes).unwrap_err();
-        assert!(
-            matches!(problem, FrameError::OffsetTable(_)),
-            "{table:?}: {problem}"
-        );
+        assert!(matches!(problem, FrameError::OffsetTable(_)), "{table:?}: {problem}");
         assert_eq!(problem.warning_code(), Some(45330));
     }
 }
 
 fn extended(offsets: &[u64], lengths: &[u64]) -> Vec<u8> {
     let bytes = |numbers: &[u64]| -> Vec<u8> {
-        numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect()
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
     };
     let tables = [
         element(EXTENDED_OFFSETS, "OV", &bytes(offsets)),
@@ -286,29 +202,17 @@ fn a_wrong_extended_offset_table() {
         (&[0, 12], &[3, u64::MAX]),
     ] {
         let problem = frames(&extended(offsets, lengths)).unwrap_err();
-        assert!(
-            matches!(problem, FrameError::OffsetTable(_)),
-            "{offsets:?} {lengths:?}"
-        );
+        assert!(matches!(problem, FrameError::OffsetTable(_)), "{offsets:?} {lengths:?}");
     }
 }
 
 #[test]
 fn the_end_of_an_image_ends_a_frame() {
     let bytes = encapsulated(JPEG, "2 ", &[], &[b"ab", b"\xFF\xD9", b"cd\xFF\xD9\0\0"]);
-    assert_eq!(
-        frames(&bytes).unwrap(),
-        [&b"ab\xFF\xD9"[..], b"cd\xFF\xD9\0\0"]
-    );
+    assert_eq!(frames(&bytes).unwrap(), [&b"ab\xFF\xD9"[..], b"cd\xFF\xD9\0\0"]);
     let unclear = encapsulated(JPEG, "2 ", &[], &[b"ab", b"cd", b"ef"]);
     let problem = frames(&unclear).unwrap_err();
-    assert_eq!(
-        problem,
-        FrameError::Inseparable {
-            fragments: 3,
-            frames: 2
-        }
-    );
+    assert_eq!(problem, FrameError::Inseparable { fragments: 3, frames: 2 });
     assert_eq!(problem.warning_code(), Some(45328));
 }
 
@@ -340,10 +244,7 @@ fn the_value_of_the_pixel_data_comes_byte_for_byte() {
     .concat();
     let mut file = read(&bytes).unwrap();
     let mut blob = Vec::new();
-    assert_eq!(
-        file.read_pixel_blob_into(&mut blob).unwrap(),
-        value.len() as u64
-    );
+    assert_eq!(file.read_pixel_blob_into(&mut blob).unwrap(), value.len() as u64);
     assert_eq!(blob, value);
     let pixels = file.pixels().unwrap();
     assert!(matches!(&pixels.layout, PixelLayout::Encapsulated(found)
@@ -354,20 +255,8 @@ fn the_value_of_the_pixel_data_comes_byte_for_byte() {
 fn limits_and_indexes() {
     let bytes = encapsulated(RLE, "2 ", &[], &[b"one.", b"two2"]);
     let mut file = read(&bytes).unwrap();
-    assert_eq!(
-        file.read_frame(1, 3),
-        Err(FrameError::TooLarge {
-            length: 4,
-            limit: 3
-        })
-    );
-    assert_eq!(
-        file.read_frame(2, 99),
-        Err(FrameError::NoSuchFrame {
-            index: 2,
-            frames: 2
-        })
-    );
+    assert_eq!(file.read_frame(1, 3), Err(FrameError::TooLarge { length: 4, limit: 3 }));
+    assert_eq!(file.read_frame(2, 99), Err(FrameError::NoSuchFrame { index: 2, frames: 2 }));
     let bytes = Phantom::report().build();
     let mut file = read(&bytes).unwrap();
     assert_eq!((file.frame_count(), file.frame_problem()), (0, None));

@@ -34,28 +34,16 @@ fn missing_identity_in_the_words_of_the_service() {
         (tags::STUDY_INSTANCE_UID, "StudyInstanceUID"),
         (tags::SERIES_INSTANCE_UID, "SeriesInstanceUID"),
     ] {
-        assert_eq!(
-            without(tag),
-            format!("DICOM attribute {keyword} does not exist")
-        );
+        assert_eq!(without(tag), format!("DICOM attribute {keyword} does not exist"));
     }
     let mut no_meta = vec![0; 128];
     no_meta.extend(b"DICM");
     assert_eq!(refusal(&no_meta), "DICOM attributes does not exist");
     no_meta.extend(identity());
-    assert_eq!(
-        refusal(&no_meta),
-        "DICOM attribute TransferSyntaxUID does not exist"
-    );
-    assert_eq!(
-        refusal(&file(EXPLICIT, b"")),
-        "DICOM attributes does not exist"
-    );
+    assert_eq!(refusal(&no_meta), "DICOM attribute TransferSyntaxUID does not exist");
+    assert_eq!(refusal(&file(EXPLICIT, b"")), "DICOM attributes does not exist");
     let empty = element(Tag(0x0008, 0x0016), "UI", b"");
-    assert_eq!(
-        refusal(&file(EXPLICIT, &empty)),
-        "DICOM attribute SOPClassUID does not exist"
-    );
+    assert_eq!(refusal(&file(EXPLICIT, &empty)), "DICOM attribute SOPClassUID does not exist");
 }
 
 #[test]
@@ -73,28 +61,11 @@ fn lengths_that_are_not_there() {
     };
     for vr in ["OB", "OW", "UN", "UT", "SQ"] {
         let error = claims(&header(Tag(0x0009, 0x1000), vr, 0xFFFF_FFF0));
-        assert!(
-            matches!(
-                error,
-                ReadError::Cut {
-                    needed: 0xFFFF_FFF0,
-                    left: 0,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ReadError::Cut { needed: 0xFFFF_FFF0, left: 0, .. }), "{error}");
     }
     let error = claims(&header(Tag(0x7FE0, 0x0010), "OW", 0xFFFF_FFF0));
-    assert!(
-        matches!(error, ReadError::PixelDataCut { left: 0, .. }),
-        "{error}"
-    );
-    assert!(
-        error
-            .message()
-            .starts_with("pixel data is cut: 4294967280 bytes are declared")
-    );
+    assert!(matches!(error, ReadError::PixelDataCut { left: 0, .. }), "{error}");
+    assert!(error.message().starts_with("pixel data is cut: 4294967280 bytes are declared"));
 }
 
 #[test]
@@ -104,27 +75,13 @@ fn an_item_longer_than_its_sequence() {
     let sequence = element(Tag(0x0008, 0x1032), "SQ", &items);
     let data_set = [identity(), sequence, vec![0x20; 600]].concat();
     let error = read(&file(EXPLICIT, &data_set)).map(|_| ()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ReadError::Cut {
-                needed: 400,
-                left: 12,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ReadError::Cut { needed: 400, left: 12, .. }), "{error}");
 }
 
 #[test]
 fn sequences_without_an_end() {
     let start = header(Tag(0x0008, 0x1032), "SQ", UNDEFINED);
-    let item = item(
-        0xE000,
-        UNDEFINED,
-        &element(Tag(0x0008, 0x0100), "SH", b"CODE"),
-    );
+    let item = item(0xE000, UNDEFINED, &element(Tag(0x0008, 0x0100), "SH", b"CODE"));
     for tail in [start.clone(), [start, item].concat()] {
         let data_set = [identity(), tail].concat();
         let error = read(&file(EXPLICIT, &data_set)).map(|_| ()).unwrap_err();
@@ -137,16 +94,9 @@ fn delimiters_and_items_out_of_place() {
     for stray in [0xE000, 0xE00D, 0xE0DD] {
         let data_set = [identity(), item(stray, 0, &[]), identity()].concat();
         let error = read(&file(EXPLICIT, &data_set)).map(|_| ()).unwrap_err();
-        assert!(
-            matches!(error, ReadError::Malformed { .. }),
-            "{stray:04X}: {error}"
-        );
+        assert!(matches!(error, ReadError::Malformed { .. }), "{stray:04X}: {error}");
     }
-    let no_item = element(
-        Tag(0x0008, 0x1032),
-        "SQ",
-        &element(Tag(8, 0x0100), "SH", b"CODE"),
-    );
+    let no_item = element(Tag(0x0008, 0x1032), "SQ", &element(Tag(8, 0x0100), "SH", b"CODE"));
     let data_set = [identity(), no_item].concat();
     let error = read(&file(EXPLICIT, &data_set)).map(|_| ()).unwrap_err();
     assert!(matches!(error, ReadError::Malformed { .. }), "{error}");
@@ -169,13 +119,8 @@ fn nested(levels: usize) -> Vec<u8> {
 fn sequences_too_deep() {
     assert!(read(&file(EXPLICIT, &nested(128))).is_ok());
     let error = read(&file(EXPLICIT, &nested(129))).map(|_| ()).unwrap_err();
-    assert!(
-        matches!(error, ReadError::TooDeep { limit: 128 }),
-        "{error}"
-    );
-    let error = read(&file(EXPLICIT, &nested(100_000)))
-        .map(|_| ())
-        .unwrap_err();
+    assert!(matches!(error, ReadError::TooDeep { limit: 128 }), "{error}");
+    let error = read(&file(EXPLICIT, &nested(100_000))).map(|_| ()).unwrap_err();
     assert!(matches!(error, ReadError::TooDeep { .. }), "{error}");
 }
 
@@ -183,27 +128,12 @@ fn sequences_too_deep() {
 fn more_elements_and_bytes_than_the_limits() {
     let bytes = file(EXPLICIT, &identity());
     let with = |limits: &ReadLimits| read_part10(Cursor::new(&bytes), limits).map(|_| ());
-    let limits = ReadLimits {
-        elements: 3,
-        ..ReadLimits::default()
-    };
-    assert!(matches!(
-        with(&limits).unwrap_err(),
-        ReadError::TooManyElements { limit: 3 }
-    ));
-    let limits = ReadLimits {
-        elements: 4,
-        ..ReadLimits::default()
-    };
+    let limits = ReadLimits { elements: 3, ..ReadLimits::default() };
+    assert!(matches!(with(&limits).unwrap_err(), ReadError::TooManyElements { limit: 3 }));
+    let limits = ReadLimits { elements: 4, ..ReadLimits::default() };
     assert!(with(&limits).is_ok());
-    let limits = ReadLimits {
-        header_bytes: 30,
-        ..ReadLimits::default()
-    };
-    assert!(matches!(
-        with(&limits).unwrap_err(),
-        ReadError::TooLarge { limit: 30 }
-    ));
+    let limits = ReadLimits { header_bytes: 30, ..ReadLimits::default() };
+    assert!(matches!(with(&limits).unwrap_err(), ReadError::TooLarge { limit: 30 }));
 }
 
 #[test]
@@ -219,36 +149,22 @@ fn more_items_than_memory() {
 fn a_deflated_data_set_that_becomes_too_large() {
     let pixels = element(Tag(0x7FE0, 0x0010), "OB", &vec![0; 32 << 20]);
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder
-        .write_all(&[identity(), picture("1 "), pixels].concat())
-        .unwrap();
+    encoder.write_all(&[identity(), picture("1 "), pixels].concat()).unwrap();
     let bomb = file(DEFLATED, &encoder.finish().unwrap());
     assert!(bomb.len() < 40_000, "{}", bomb.len());
     let error = read(&bomb).map(|_| ()).unwrap_err();
     assert!(matches!(error, ReadError::Inflates { .. }), "{error}");
-    let limits = ReadLimits {
-        inflation: 2000,
-        ..ReadLimits::default()
-    };
+    let limits = ReadLimits { inflation: 2000, ..ReadLimits::default() };
     assert!(read_part10(Cursor::new(&bomb), &limits).is_ok());
-    let limits = ReadLimits {
-        inflated_bytes: 1 << 20,
-        ..limits
-    };
-    let error = read_part10(Cursor::new(&bomb), &limits)
-        .map(|_| ())
-        .unwrap_err();
-    assert!(
-        matches!(error, ReadError::Inflates { limit: 0x10_0000 }),
-        "{error}"
-    );
+    let limits = ReadLimits { inflated_bytes: 1 << 20, ..limits };
+    let error = read_part10(Cursor::new(&bomb), &limits).map(|_| ()).unwrap_err();
+    assert!(matches!(error, ReadError::Inflates { limit: 0x10_0000 }), "{error}");
 }
 
 #[test]
 fn a_deflated_data_set_that_is_damaged_or_cut() {
-    let whole = Phantom::report()
-        .transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian)
-        .build();
+    let whole =
+        Phantom::report().transfer_syntax(TransferSyntax::DeflatedExplicitVrLittleEndian).build();
     let cut = &whole[..whole.len() - 40];
     assert!(read(&whole).is_ok());
     assert!(read(cut).is_err());

@@ -15,40 +15,22 @@ fn every_encoding_gives_the_same_values() {
             .size(8, 6)
             .signed()
             .transfer_syntax(syntax)
-            .with(
-                tags::PIXEL_PADDING_VALUE,
-                VR::SS,
-                PrimitiveValue::from(-2000_i16),
-            )
+            .with(tags::PIXEL_PADDING_VALUE, VR::SS, PrimitiveValue::from(-2000_i16))
             .with(
                 tags::RECOMMENDED_DISPLAY_FRAME_RATE_IN_FLOAT,
                 VR::FL,
                 PrimitiveValue::from(0.5_f32),
             )
-            .with(
-                tags::REFERENCE_PIXEL_X0,
-                VR::SL,
-                PrimitiveValue::from(-70_000_i32),
-            )
-            .with(
-                tags::EXPOSURE_TIME_INMS,
-                VR::FD,
-                PrimitiveValue::from(-0.1_f64),
-            )
-            .with(
-                tags::FRAME_INCREMENT_POINTER,
-                VR::AT,
-                PrimitiveValue::from(tags::FRAME_TIME),
-            )
+            .with(tags::REFERENCE_PIXEL_X0, VR::SL, PrimitiveValue::from(-70_000_i32))
+            .with(tags::EXPOSURE_TIME_INMS, VR::FD, PrimitiveValue::from(-0.1_f64))
+            .with(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::from(tags::FRAME_TIME))
             .with_sequence(
                 tags::REFERENCED_STUDY_SEQUENCE,
-                vec![InMemDicomObject::from_element_iter([
-                    dicom_core::DataElement::new(
-                        tags::REFERENCED_SOP_INSTANCE_UID,
-                        VR::UI,
-                        PrimitiveValue::from("2.25.7"),
-                    ),
-                ])],
+                vec![InMemDicomObject::from_element_iter([dicom_core::DataElement::new(
+                    tags::REFERENCED_SOP_INSTANCE_UID,
+                    VR::UI,
+                    PrimitiveValue::from("2.25.7"),
+                )])],
             )
             .build()
     };
@@ -65,24 +47,14 @@ fn every_encoding_gives_the_same_values() {
         let data_set = &file.data_set;
         assert_eq!(data_set.text(tags::PATIENT_NAME), Some("DOE^JANE"));
         assert_eq!(value(data_set, 0x0028, 0x0010), &Value::Unsigned(vec![8]));
-        assert_eq!(
-            value(data_set, 0x0028, 0x0120),
-            &Value::Signed(vec![-2000]),
-            "{syntax:?}"
-        );
+        assert_eq!(value(data_set, 0x0028, 0x0120), &Value::Signed(vec![-2000]), "{syntax:?}");
         assert_eq!(data_set.elements[&tags::PIXEL_PADDING_VALUE].vr, VR::SS);
         assert_eq!(
             data_set.value(tags::RECOMMENDED_DISPLAY_FRAME_RATE_IN_FLOAT),
             Some(&Value::Float(vec![0.5]))
         );
-        assert_eq!(
-            data_set.value(tags::REFERENCE_PIXEL_X0),
-            Some(&Value::Signed(vec![-70_000]))
-        );
-        assert_eq!(
-            data_set.value(tags::EXPOSURE_TIME_INMS),
-            Some(&Value::Double(vec![-0.1]))
-        );
+        assert_eq!(data_set.value(tags::REFERENCE_PIXEL_X0), Some(&Value::Signed(vec![-70_000])));
+        assert_eq!(data_set.value(tags::EXPOSURE_TIME_INMS), Some(&Value::Double(vec![-0.1])));
         assert_eq!(
             data_set.value(tags::FRAME_INCREMENT_POINTER),
             Some(&Value::Tags(vec![Tag(0x0018, 0x1063)]))
@@ -90,10 +62,7 @@ fn every_encoding_gives_the_same_values() {
         let Some(Value::Items(items)) = data_set.value(tags::REFERENCED_STUDY_SEQUENCE) else {
             panic!("no sequence")
         };
-        assert_eq!(
-            items[0].text(tags::REFERENCED_SOP_INSTANCE_UID),
-            Some("2.25.7")
-        );
+        assert_eq!(items[0].text(tags::REFERENCED_SOP_INSTANCE_UID), Some("2.25.7"));
         assert!(data_set.value(tags::PIXEL_DATA).is_none());
     }
 }
@@ -112,14 +81,8 @@ fn padding_spaces_stay_and_nuls_go() {
     assert_eq!(value(&data_set, 0x0008, 0x1030), &Value::Text("A ".into()));
     assert_eq!(value(&data_set, 0x0010, 0x0020), &Value::Empty);
     assert_eq!(value(&data_set, 0x0020, 0x0010), &Value::Empty);
-    assert_eq!(
-        value(&data_set, 0x0028, 0x0030),
-        &Value::Text("0.7\\0.7 ".into())
-    );
-    assert_eq!(
-        value(&data_set, 0x0008, 0x0018),
-        &Value::Text("2.25.3".into())
-    );
+    assert_eq!(value(&data_set, 0x0028, 0x0030), &Value::Text("0.7\\0.7 ".into()));
+    assert_eq!(value(&data_set, 0x0008, 0x0018), &Value::Text("2.25.3".into()));
 }
 
 #[test]
@@ -131,11 +94,8 @@ fn group_lengths_go() {
 #[test]
 fn odd_lengths_are_read_as_they_are() {
     let data_set = read_elements(
-        &[
-            element(Tag(0x0008, 0x1030), "LO", b"ODD"),
-            element(Tag(0x0010, 0x0020), "LO", b"1"),
-        ]
-        .concat(),
+        &[element(Tag(0x0008, 0x1030), "LO", b"ODD"), element(Tag(0x0010, 0x0020), "LO", b"1")]
+            .concat(),
     );
     assert_eq!(data_set.text(tags::STUDY_DESCRIPTION), Some("ODD"));
     assert_eq!(data_set.text(tags::PATIENT_ID), Some("1"));
@@ -145,23 +105,13 @@ fn odd_lengths_are_read_as_they_are() {
 fn an_unknown_value_of_undefined_length_is_an_implicit_sequence() {
     // PS3.5 §6.2.2, note 4.
     let inner = implicit(Tag(0x0009, 0x1001), b"ab");
-    let items = [
-        item(0xE000, UNDEFINED, &inner),
-        item(0xE00D, 0, &[]),
-        sequence_end(),
-    ]
-    .concat();
+    let items = [item(0xE000, UNDEFINED, &inner), item(0xE00D, 0, &[]), sequence_end()].concat();
     let sequence = [header(Tag(0x0009, 0x1000), "UN", UNDEFINED), items].concat();
     let data_set = read_elements(&sequence);
     let element = &data_set.elements[&Tag(0x0009, 0x1000)];
     assert_eq!(element.vr, VR::SQ);
-    let Value::Items(items) = &element.value else {
-        panic!("{element:?}")
-    };
-    assert_eq!(
-        value(&items[0], 0x0009, 0x1001),
-        &Value::Bytes(b"ab".to_vec())
-    );
+    let Value::Items(items) = &element.value else { panic!("{element:?}") };
+    assert_eq!(value(&items[0], 0x0009, 0x1001), &Value::Bytes(b"ab".to_vec()));
 }
 
 #[test]
@@ -178,10 +128,7 @@ fn standard_elements_of_unknown_vr_have_that_of_the_dictionary() {
     assert_eq!(data_set.elements[&tags::PATIENT_ID].vr, VR::LO);
     assert_eq!(data_set.text(tags::PATIENT_ID), Some("MRN1"));
     assert_eq!(value(&data_set, 0x0028, 0x0120), &Value::Signed(vec![-1]));
-    assert_eq!(
-        value(&data_set, 0x0009, 0x1000),
-        &Value::Bytes(b"left".to_vec())
-    );
+    assert_eq!(value(&data_set, 0x0009, 0x1000), &Value::Bytes(b"left".to_vec()));
 }
 
 #[test]
@@ -195,9 +142,7 @@ fn a_standard_sequence_of_unknown_vr_is_read_where_it_is_one() {
         ]
         .concat(),
     );
-    let Value::Items(items) = value(&data_set, 0x0008, 0x1032) else {
-        panic!("no items")
-    };
+    let Value::Items(items) = value(&data_set, 0x0008, 0x1032) else { panic!("no items") };
     assert_eq!(items[0].text(tags::CODE_VALUE), Some("CODE"));
     let bytes = Value::Bytes(b"no items at all.".to_vec());
     assert_eq!(value(&data_set, 0x0008, 0x1084), &bytes);
@@ -213,21 +158,12 @@ fn an_encapsulated_icon_is_left_out_with_a_warning() {
         sequence_end(),
     ]
     .concat();
-    let data_set = [
-        identity(),
-        element(Tag(0x0088, 0x0200), "SQ", &whole_item(&icon)),
-    ]
-    .concat();
+    let data_set = [identity(), element(Tag(0x0088, 0x0200), "SQ", &whole_item(&icon))].concat();
     let bytes = file(JPEG, &data_set);
     let file = read(&bytes).unwrap();
-    assert_eq!(
-        file.warnings,
-        [ReadWarning::NestedFragments(tags::PIXEL_DATA)]
-    );
+    assert_eq!(file.warnings, [ReadWarning::NestedFragments(tags::PIXEL_DATA)]);
     assert!(file.pixels().is_none());
-    let Value::Items(items) = value(&file.data_set, 0x0088, 0x0200) else {
-        panic!("no items")
-    };
+    let Value::Items(items) = value(&file.data_set, 0x0088, 0x0200) else { panic!("no items") };
     assert!(items[0].elements.is_empty());
 }
 
@@ -246,24 +182,15 @@ fn private_creators_in_implicit_vr_are_text() {
     let bytes = file(IMPLICIT, &data_set);
     let data_set = read(&bytes).unwrap().data_set;
     assert_eq!(data_set.elements[&Tag(0x0009, 0x0010)].vr, VR::LO);
-    assert_eq!(
-        value(&data_set, 0x0009, 0x1001),
-        &Value::Bytes(b"97".to_vec())
-    );
+    assert_eq!(value(&data_set, 0x0009, 0x1001), &Value::Bytes(b"97".to_vec()));
 }
 
 #[test]
 fn a_data_set_not_in_the_encoding_declared_is_read_with_a_warning() {
     let explicit = file(IMPLICIT, &identity());
     let read_it = read(&explicit).unwrap();
-    assert_eq!(
-        read_it.warnings,
-        [ReadWarning::Encoding { found: "explicit" }]
-    );
-    assert_eq!(
-        read_it.data_set.text(tags::SOP_INSTANCE_UID),
-        Some("2.25.3")
-    );
+    assert_eq!(read_it.warnings, [ReadWarning::Encoding { found: "explicit" }]);
+    assert_eq!(read_it.data_set.text(tags::SOP_INSTANCE_UID), Some("2.25.3"));
 }
 
 #[test]
@@ -286,29 +213,17 @@ fn numbers_that_do_not_fill_their_length_are_left_out_with_a_warning() {
     let odd = [identity(), element(Tag(0x0028, 0x0010), "US", &[5, 0, 9])].concat();
     let bytes = file(EXPLICIT, &odd);
     let file = read(&bytes).unwrap();
-    assert_eq!(
-        value(&file.data_set, 0x0028, 0x0010),
-        &Value::Unsigned(vec![5])
-    );
+    assert_eq!(value(&file.data_set, 0x0028, 0x0010), &Value::Unsigned(vec![5]));
     assert_eq!(file.warnings, [ReadWarning::ValueLength(tags::ROWS)]);
 }
 
 #[test]
 fn large_binary_values_stay_apart_and_come_in_little_endian() {
-    let limits = ReadLimits {
-        value_bytes: 4,
-        ..ReadLimits::default()
-    };
+    let limits = ReadLimits { value_bytes: 4, ..ReadLimits::default() };
     for (syntax, in_file) in [
-        (
-            TransferSyntax::ExplicitVrLittleEndian,
-            [1_u8, 0, 2, 0, 3, 0],
-        ),
+        (TransferSyntax::ExplicitVrLittleEndian, [1_u8, 0, 2, 0, 3, 0]),
         (TransferSyntax::ExplicitVrBigEndian, [0, 1, 0, 2, 0, 3]),
-        (
-            TransferSyntax::DeflatedExplicitVrLittleEndian,
-            [1, 0, 2, 0, 3, 0],
-        ),
+        (TransferSyntax::DeflatedExplicitVrLittleEndian, [1, 0, 2, 0, 3, 0]),
     ] {
         let tag = tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA;
         let bytes = Phantom::report()
@@ -336,10 +251,7 @@ fn bytes_after_the_data_set_are_left_out_with_a_warning() {
         let mut file = read(&bytes).unwrap();
         let length = trailing.len() as u64;
         let position = bytes.len() as u64 - length;
-        assert_eq!(
-            file.warnings,
-            [ReadWarning::TrailingBytes { position, length }]
-        );
+        assert_eq!(file.warnings, [ReadWarning::TrailingBytes { position, length }]);
         assert_eq!(file.read_frame(0, 4).unwrap(), [1, 2, 3, 4]);
     }
 }
@@ -356,8 +268,5 @@ fn elements_after_the_pixel_data_are_kept() {
     let bytes = file(EXPLICIT, &data_set);
     let file = read(&bytes).unwrap();
     assert_eq!(file.warnings, []);
-    assert_eq!(
-        value(&file.data_set, 0xFFFC, 0xFFFC),
-        &Value::Bytes(vec![0; 6])
-    );
+    assert_eq!(value(&file.data_set, 0xFFFC, 0xFFFC), &Value::Bytes(vec![0; 6]));
 }

@@ -33,10 +33,7 @@ impl Chain {
     /// Checks the signature of a chunk with this hash.
     fn check(&mut self, hash: &str, signature: String) -> Result<()> {
         let rest = format!("{}\n{}\n{hash}", self.last, hex_digest(b""));
-        if !self
-            .key
-            .signed(&self.claim.scoped(ALGORITHM, &rest), &signature)
-        {
+        if !self.key.signed(&self.claim.scoped(ALGORITHM, &rest), &signature) {
             return Err(mismatch());
         }
         self.last = signature;
@@ -75,11 +72,7 @@ pub(super) fn joined(body: Body, chain: Option<Chain>, length: Option<u64>) -> B
 }
 
 async fn more(pieces: &mut BodyDataStream) -> Result<Bytes> {
-    pieces
-        .try_next()
-        .await
-        .map_err(read_failure)?
-        .ok_or_else(|| broken("it ends within a chunk"))
+    pieces.try_next().await.map_err(read_failure)?.ok_or_else(|| broken("it ends within a chunk"))
 }
 
 fn broken(what: &str) -> Error {
@@ -129,9 +122,7 @@ impl Chunks {
                     if self.buffer.is_empty() {
                         return Ok(Step::More);
                     }
-                    let taken = usize::try_from(left)
-                        .unwrap_or(usize::MAX)
-                        .min(self.buffer.len());
+                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
                     let piece = self.buffer.split_to(taken).freeze();
                     self.at = At::Data(left - taken as u64);
                     self.seen += taken as u64;
@@ -166,13 +157,9 @@ impl Chunks {
         self.buffer.advance(2);
         let line = std::str::from_utf8(&line).unwrap_or_default();
         let (size, extension) = line.split_once(';').unwrap_or((line, ""));
-        self.signature = extension
-            .trim()
-            .strip_prefix("chunk-signature=")
-            .map(str::to_owned);
+        self.signature = extension.trim().strip_prefix("chunk-signature=").map(str::to_owned);
         let size = u64::from_str_radix(size.trim(), 16);
-        size.map(Some)
-            .map_err(|_| broken("a chunk does not begin with its length in hexadecimal"))
+        size.map(Some).map_err(|_| broken("a chunk does not begin with its length in hexadecimal"))
     }
 
     fn end_of_chunk(&mut self) -> Result<()> {
@@ -190,9 +177,7 @@ impl Chunks {
     fn end(&mut self) -> Result<Step> {
         self.end_of_chunk()?;
         if self.length.is_some_and(|length| length != self.seen) {
-            return Err(broken(
-                "it is not as long as x-amz-decoded-content-length says",
-            ));
+            return Err(broken("it is not as long as x-amz-decoded-content-length says"));
         }
         Ok(Step::End)
     }

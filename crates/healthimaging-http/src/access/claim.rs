@@ -37,16 +37,11 @@ pub(super) struct Claim {
 impl Claim {
     /// Finds the signature of a request.
     pub(super) fn of(head: &Parts) -> Result<Self> {
-        let header = head
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let query: Vec<(String, String)> =
             parameters(head.uri.query().unwrap_or_default()).collect();
         let in_query = |name: &str| {
-            let found = query
-                .iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let found = query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.as_str())
         };
         let claim = if let Some(text) = header.and_then(|text| text.strip_prefix(ALGORITHM)) {
@@ -57,10 +52,7 @@ impl Claim {
                     .find(|(known, _)| *known == name)
                     .map(|(_, value)| value)
             };
-            let date = head
-                .headers
-                .get("x-amz-date")
-                .and_then(|value| value.to_str().ok());
+            let date = head.headers.get("x-amz-date").and_then(|value| value.to_str().ok());
             Self::from_members(
                 member("Credential"),
                 member("SignedHeaders"),
@@ -100,9 +92,7 @@ impl Claim {
         let credential = credential.ok_or_else(|| incomplete("Credential is missing"))?;
         let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
         let [end, service, region, day, access_key] = scope[..] else {
-            return Err(incomplete(
-                "Credential is KEY/DATE/REGION/SERVICE/aws4_request",
-            ));
+            return Err(incomplete("Credential is KEY/DATE/REGION/SERVICE/aws4_request"));
         };
         let date = date.ok_or_else(|| incomplete("X-Amz-Date is missing"))?;
         let time = NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ")
@@ -117,9 +107,7 @@ impl Claim {
             access_key: access_key.to_owned(),
             region: region.to_owned(),
             service: service.to_owned(),
-            signature: signature
-                .ok_or_else(|| incomplete("Signature is missing"))?
-                .to_owned(),
+            signature: signature.ok_or_else(|| incomplete("Signature is missing"))?.to_owned(),
             time: time.and_utc(),
             written: date.to_owned(),
             signed_headers: signed.split(';').map(str::to_owned).collect(),
@@ -130,14 +118,9 @@ impl Claim {
     /// `host` and every `x-amz-` header must be signed: else they could be changed on the way.
     fn check_headers(&self, headers: &HeaderMap) -> Result<()> {
         let is_signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
-        let must = headers
-            .keys()
-            .map(http::HeaderName::as_str)
-            .filter(|name| name.starts_with("x-amz-"));
-        match std::iter::once("host")
-            .chain(must)
-            .find(|name| !is_signed(name))
-        {
+        let must =
+            headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
+        match std::iter::once("host").chain(must).find(|name| !is_signed(name)) {
             Some(name) => Err(incomplete(&format!("the header {name} is not signed"))),
             None => Ok(()),
         }
@@ -173,12 +156,7 @@ impl Claim {
 
     /// A text to sign, of `algorithm`, at the time and within the scope of this signature.
     pub(super) fn scoped(&self, algorithm: &str, rest: &str) -> String {
-        let Self {
-            written,
-            region,
-            service,
-            ..
-        } = self;
+        let Self { written, region, service, .. } = self;
         let day = written.get(..8).unwrap_or_default();
         format!("{algorithm}\n{written}\n{day}/{region}/{service}/aws4_request\n{rest}")
     }

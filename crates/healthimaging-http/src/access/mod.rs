@@ -63,17 +63,10 @@ impl Access {
         if !bearer {
             return Ok(false);
         }
-        if self
-            .token
-            .as_ref()
-            .is_some_and(|token| token.admits(headers))
-        {
+        if self.token.as_ref().is_some_and(|token| token.admits(headers)) {
             return Ok(true);
         }
-        Err(refused(
-            "AccessDeniedException",
-            "the bearer token is not valid here",
-        ))
+        Err(refused("AccessDeniedException", "the bearer token is not valid here"))
     }
 }
 
@@ -91,9 +84,6 @@ fn mismatch() -> Error {
 }
 
 fn incomplete(what: &str) -> Error {
-    Error::new(
-        ErrorKind::BadRequest,
-        format!("the signature is incomplete: {what}"),
-    )
-    .with_code("IncompleteSignatureException")
+    Error::new(ErrorKind::BadRequest, format!("the signature is incomplete: {what}"))
+        .with_code("IncompleteSignatureException")
 }

@@ -41,14 +41,8 @@ impl Payload {
         match text(HASH) {
             None => Ok(Self::Untold),
             Some(UNSIGNED) => Ok(Self::Unsigned),
-            Some(SIGNED_CHUNKS) => Ok(Self::Chunks {
-                signed: true,
-                length: length(),
-            }),
-            Some(UNSIGNED_CHUNKS) => Ok(Self::Chunks {
-                signed: false,
-                length: length(),
-            }),
+            Some(SIGNED_CHUNKS) => Ok(Self::Chunks { signed: true, length: length() }),
+            Some(UNSIGNED_CHUNKS) => Ok(Self::Chunks { signed: false, length: length() }),
             Some(hash) if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 Ok(Self::Hash(hash.to_ascii_lowercase()))
             }
@@ -79,11 +73,7 @@ impl Payload {
         let written = Canonical::of(head, &claim);
         let check = |told: &str| {
             let text = claim.string_to_sign(&written.with(told));
-            if key.signed(&text, &claim.signature) {
-                Ok(())
-            } else {
-                Err(mismatch())
-            }
+            if key.signed(&text, &claim.signature) { Ok(()) } else { Err(mismatch()) }
         };
         match self {
             Self::Unsigned => check(UNSIGNED).map(|()| body),
@@ -91,17 +81,11 @@ impl Payload {
                 check(&told)?;
                 Ok(hashed(body, move |found| digest(found) == digest(&told)))
             }
-            Self::Chunks {
-                signed: false,
-                length,
-            } => {
+            Self::Chunks { signed: false, length } => {
                 check(UNSIGNED_CHUNKS)?;
                 Ok(chunked::joined(body, None, length))
             }
-            Self::Chunks {
-                signed: true,
-                length,
-            } => {
+            Self::Chunks { signed: true, length } => {
                 check(SIGNED_CHUNKS)?;
                 Ok(chunked::joined(body, Some(Chain::new(claim, key)), length))
             }
@@ -121,11 +105,7 @@ fn hashed(body: Body, is_right: impl FnOnce(&str) -> bool + Send + 'static) -> B
         hash: Sha256,
         is_right: F,
     }
-    let hashing = Hashing {
-        pieces: body.into_data_stream(),
-        hash: Sha256::new(),
-        is_right,
-    };
+    let hashing = Hashing { pieces: body.into_data_stream(), hash: Sha256::new(), is_right };
     Body::from_stream(
         stream::try_unfold(Some(hashing), |state| async move {
             let Some(mut hashing) = state else {

@@ -36,12 +36,7 @@ impl Range {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = split_outside_quotes(text, ';');
         let media = fields.next()?.trim().to_ascii_lowercase();
-        let mut range = Self {
-            media,
-            part: None,
-            transfer_syntax: None,
-            weight: 1.0,
-        };
+        let mut range = Self { media, part: None, transfer_syntax: None, weight: 1.0 };
         for field in fields {
             let Some((name, value)) = field.split_once('=') else {
                 continue;
@@ -76,10 +71,9 @@ impl Range {
             Some("*") => Ok(vec![TransferSyntaxChoice::Stored]),
             Some(uid) => Ok(vec![named(uid)?]),
             None => match self.image_syntaxes() {
-                Some(short) => short
-                    .iter()
-                    .map(|end| named(&format!("1.2.840.10008.1.2.4{end}")))
-                    .collect(),
+                Some(short) => {
+                    short.iter().map(|end| named(&format!("1.2.840.10008.1.2.4{end}"))).collect()
+                }
                 None => Ok(vec![named(DEFAULT)?, TransferSyntaxChoice::Stored]),
             },
         }
@@ -97,14 +91,8 @@ impl Range {
         if self.is_multipart_of(BYTES) {
             return Some(BYTES);
         }
-        let part = self
-            .part
-            .as_deref()
-            .filter(|_| self.covers("multipart/related"))?;
-        IMAGES
-            .iter()
-            .any(|(media, _)| *media == part)
-            .then_some(part)
+        let part = self.part.as_deref().filter(|_| self.covers("multipart/related"))?;
+        IMAGES.iter().any(|(media, _)| *media == part).then_some(part)
     }
 }
 
@@ -119,13 +107,8 @@ fn covers(range: &str, media: &str) -> bool {
 
 /// The ranges of a header, best first; without one, everything can be read.
 pub(super) fn ranges(headers: &HeaderMap) -> Vec<Range> {
-    let written = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let texts: Vec<&str> = written
-        .flat_map(|text| split_outside_quotes(text, ','))
-        .collect();
+    let written = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let texts: Vec<&str> = written.flat_map(|text| split_outside_quotes(text, ',')).collect();
     if texts.iter().all(|text| text.trim().is_empty()) {
         return Range::parse("*/*").into_iter().collect();
     }
@@ -145,10 +128,7 @@ pub(super) fn any(headers: &HeaderMap, media: &[&str]) -> Result<()> {
 
 /// For a client that can read nothing of what there is.
 pub(super) fn not_acceptable(possible: &str) -> Error {
-    Error::new(
-        ErrorKind::NotAcceptable,
-        format!("this can be had as {possible}; say so in Accept"),
-    )
+    Error::new(ErrorKind::NotAcceptable, format!("this can be had as {possible}; say so in Accept"))
 }
 
 /// The value of a parameter of a media type, such as `boundary`.
@@ -196,29 +176,17 @@ mod tests {
     #[test]
     fn transfer_syntaxes_are_named_implied_or_default() {
         let first = |text: &str| of(text)[0].syntaxes().unwrap();
-        assert_eq!(
-            first("application/dicom; transfer-syntax=*"),
-            [TransferSyntaxChoice::Stored]
-        );
-        assert_eq!(
-            first("application/dicom; transfer-syntax=1.2.3"),
-            [uid("1.2.3")]
-        );
+        assert_eq!(first("application/dicom; transfer-syntax=*"), [TransferSyntaxChoice::Stored]);
+        assert_eq!(first("application/dicom; transfer-syntax=1.2.3"), [uid("1.2.3")]);
         assert_eq!(first("*/*"), [uid(DEFAULT), TransferSyntaxChoice::Stored]);
-        assert_eq!(
-            first("multipart/related; type=image/jphc")[0],
-            uid("1.2.840.10008.1.2.4.202")
-        );
+        assert_eq!(first("multipart/related; type=image/jphc")[0], uid("1.2.840.10008.1.2.4.202"));
     }
 
     #[test]
     fn frames_are_bytes_or_a_known_image() {
         let media = |text: &str| of(text)[0].frame_media().map(str::to_owned);
         assert_eq!(media("*/*").as_deref(), Some("application/octet-stream"));
-        assert_eq!(
-            media("multipart/related; type=\"image/jp2\"").as_deref(),
-            Some("image/jp2")
-        );
+        assert_eq!(media("multipart/related; type=\"image/jp2\"").as_deref(), Some("image/jp2"));
         assert_eq!(media("multipart/related; type=\"text/html\""), None);
         assert_eq!(media("image/jpeg"), None);
     }

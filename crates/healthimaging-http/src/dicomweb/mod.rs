@@ -38,16 +38,10 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
         .route("/instances", get(action.run(search::instances)))
         .nest("/instances/{instance}", instance);
     let datastore = Router::new()
-        .route(
-            "/studies",
-            get(action.run(search::studies)).merge(post(storing.clone())),
-        )
+        .route("/studies", get(action.run(search::studies)).merge(post(storing.clone())))
         .route("/studies/{study}", post(storing))
         .route("/studies/{study}/series", get(action.run(search::series)))
-        .route(
-            "/studies/{study}/instances",
-            get(action.run(search::instances)),
-        )
+        .route("/studies/{study}/instances", get(action.run(search::instances)))
         .nest("/studies/{study}/series/{series}", series)
         .route("/series", get(action.run(search::series)))
         .route("/instances", get(action.run(search::instances)));

@@ -30,9 +30,7 @@ pub(super) async fn response(
     let pieces = parts.map(move |part| {
         let body = part?.into_stream();
         let before = stream::iter([Ok(head.clone())]);
-        Ok(before
-            .chain(body)
-            .chain(stream::iter([Ok(Bytes::from_static(b"\r\n"))])))
+        Ok(before.chain(body).chain(stream::iter([Ok(Bytes::from_static(b"\r\n"))])))
     });
     // The first part is read before the answer begins, so that what fails at once is an error.
     let mut pieces = pieces.try_flatten().boxed();
@@ -40,9 +38,7 @@ pub(super) async fn response(
     for _ in 0..2 {
         first.extend(pieces.next().await.transpose()?.map(Ok));
     }
-    let whole = stream::iter(first)
-        .chain(pieces)
-        .chain(stream::iter([Ok(end)]));
+    let whole = stream::iter(first).chain(pieces).chain(stream::iter([Ok(end)]));
     let media = format!("multipart/related; type=\"{media}\"; boundary={boundary}");
     streamed(Body::from_stream(whole.boxed(), None), &media).await
 }
@@ -168,10 +164,7 @@ impl Parser {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(
-        ErrorKind::BadRequest,
-        format!("the multipart body is malformed: {what}"),
-    )
+    Error::new(ErrorKind::BadRequest, format!("the multipart body is malformed: {what}"))
 }
 
 #[cfg(test)]

@@ -57,18 +57,11 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     let possible =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
     let is_multipart = |range: &Range| {
-        if range.covers(DICOM) {
-            Some(false)
-        } else {
-            range.is_multipart_of(DICOM).then_some(true)
-        }
+        if range.covers(DICOM) { Some(false) } else { range.is_multipart_of(DICOM).then_some(true) }
     };
     let get = move |transfer_syntax| {
         let (web, request) = (Arc::clone(&web), request.clone());
-        let request = RetrieveInstanceRequest {
-            transfer_syntax,
-            ..request
-        };
+        let request = RetrieveInstanceRequest { transfer_syntax, ..request };
         async move { web.retrieve_instance(request).await }.boxed()
     };
     let (is_multipart, found) = negotiated(&call.headers, possible, is_multipart, get).await?;
@@ -123,10 +116,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
     let media = |range: &Range| range.frame_media().map(str::to_owned);
     let get = move |transfer_syntax| {
         let (web, request) = (Arc::clone(&web), request.clone());
-        let request = RetrieveFramesRequest {
-            transfer_syntax,
-            ..request
-        };
+        let request = RetrieveFramesRequest { transfer_syntax, ..request };
         async move { web.retrieve_frames(request).await }.boxed()
     };
     let (media, found) = negotiated(&call.headers, possible, media, get).await?;
@@ -137,9 +127,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
 /// `1,2,3`.
 fn frame_numbers(list: &str) -> Result<Vec<u32>> {
     let wrong = |_| Error::validation("frames are a list of numbers from 1, such as 1,2,3");
-    list.split(',')
-        .map(|number| number.trim().parse().map_err(wrong))
-        .collect()
+    list.split(',').map(|number| number.trim().parse().map_err(wrong)).collect()
 }
 
 /// A large value.
@@ -155,10 +143,7 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     if any(&call.headers, &[BYTES]).is_ok() {
         return streamed(web.retrieve_bulkdata(request).await?.bulkdata, BYTES).await;
     }
-    if !ranges(&call.headers)
-        .iter()
-        .any(|range| range.is_multipart_of(BYTES))
-    {
+    if !ranges(&call.headers).iter().any(|range| range.is_multipart_of(BYTES)) {
         return Err(not_acceptable(BYTES));
     }
     let found = web.retrieve_bulkdata(request).await?.bulkdata;

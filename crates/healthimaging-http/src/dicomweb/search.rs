@@ -44,13 +44,9 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
             "limit" => request.limit = Some(number(name, value)?),
             "offset" => request.offset = number(name, value)?,
             "fuzzymatching" => request.fuzzy_matching = call.flag(name)?,
-            "includefield" => request
-                .include_fields
-                .extend(value.split(',').map(str::to_owned)),
+            "includefield" => request.include_fields.extend(value.split(',').map(str::to_owned)),
             // Of a presigned request.
-            _ if name
-                .get(..6)
-                .is_some_and(|start| start.eq_ignore_ascii_case("X-Amz-")) => {}
+            _ if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("X-Amz-")) => {}
             _ => request.filters.push((name.to_owned(), value.to_owned())),
         }
     }
@@ -58,6 +54,5 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T> {
-    text.parse()
-        .map_err(|_| Error::validation(format!("{name} is a number")))
+    text.parse().map_err(|_| Error::validation(format!("{name} is a number")))
 }

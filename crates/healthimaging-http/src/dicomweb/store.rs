@@ -38,16 +38,11 @@ async fn taken_apart(
     mut request: Request,
 ) -> std::result::Result<(DatastoreId, Here, StoreInstancesRequest), Failure> {
     let path = Path::from(request.extract_parts::<RawPathParams>().await);
-    let (datastore_id, study) = (
-        path.get::<DatastoreId>("datastoreId")?,
-        path.get_if("study")?,
-    );
+    let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
     wants_json(request.headers())?;
     let here = Here::remembered(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
-    let media = media
-        .as_ref()
-        .map(|media| media.to_str().unwrap_or_default());
+    let media = media.as_ref().map(|media| media.to_str().unwrap_or_default());
     let (head, body) = request.into_parts();
     let body = bounded(&head.headers, body)?;
     let instances = instances(media.unwrap_or("application/dicom"), body)?;
@@ -64,12 +59,7 @@ fn instances(
     media: &str,
     body: BodyDataStream,
 ) -> std::result::Result<BoxStream<'static, Result<Body>>, Failure> {
-    let kind = media
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let of_dicom = |kind: &str| kind.eq_ignore_ascii_case("application/dicom");
     match kind.as_str() {
         "application/dicom" => {
@@ -98,24 +88,15 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
             "a request may bring 1 GiB; send the files in several requests",
         )
     };
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    if length
-        .and_then(|length| length.parse().ok())
-        .is_some_and(|length: u64| length > LONGEST)
-    {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > LONGEST) {
         return Err(too_long());
     }
     let mut seen = 0;
     let pieces = body.into_data_stream().map(move |piece| {
         let piece = piece.map_err(read_failure)?;
         seen += piece.len() as u64;
-        if seen > LONGEST {
-            Err(too_long())
-        } else {
-            Ok(piece)
-        }
+        if seen > LONGEST { Err(too_long()) } else { Ok(piece) }
     });
     Ok(HttpBody::from_stream(pieces).into_data_stream())
 }
@@ -143,13 +124,7 @@ fn answer(
         }
     };
     put("00081198", failed.iter().map(failed_item).collect());
-    put(
-        "00081199",
-        stored
-            .iter()
-            .map(|stored| stored_item(datastore, here, stored))
-            .collect(),
-    );
+    put("00081199", stored.iter().map(|stored| stored_item(datastore, here, stored)).collect());
     for failed in failed {
         tracing::info!(
             position = failed.position,
@@ -189,9 +164,5 @@ fn failed_item(failed: &FailedInstance) -> Value {
 
 /// An attribute that is a UID, or empty.
 fn uid(text: &str) -> Value {
-    if text.is_empty() {
-        json!({ "vr": "UI" })
-    } else {
-        json!({ "vr": "UI", "Value": [text] })
-    }
+    if text.is_empty() { json!({ "vr": "UI" }) } else { json!({ "vr": "UI", "Value": [text] }) }
 }

@@ -89,9 +89,7 @@ pub(super) async fn update(service: Arc<dyn HealthImaging>, call: Call) -> Resul
         include_study_image_sets: call.flag("includeStudyImageSets")?,
         updates: call.body::<Updates>()?.try_into()?,
     };
-    json(&Updated::from(
-        service.update_image_set_metadata(request).await?,
-    ))
+    json(&Updated::from(service.update_image_set_metadata(request).await?))
 }
 
 wire! {

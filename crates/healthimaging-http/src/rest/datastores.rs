@@ -70,9 +70,7 @@ wire! {
 }
 
 pub(super) async fn get(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
-    let request = GetDatastoreRequest {
-        datastore_id: call.path("datastoreId")?,
-    };
+    let request = GetDatastoreRequest { datastore_id: call.path("datastoreId")? };
     json(&Got::from(service.get_datastore(request).await?))
 }
 
@@ -113,8 +111,6 @@ wire! {
 }
 
 pub(super) async fn delete(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
-    let request = DeleteDatastoreRequest {
-        datastore_id: call.path("datastoreId")?,
-    };
+    let request = DeleteDatastoreRequest { datastore_id: call.path("datastoreId")? };
     json(&Deleted::from(service.delete_datastore(request).await?))
 }

@@ -87,9 +87,7 @@ pub(super) async fn versions(service: Arc<dyn HealthImaging>, call: Call) -> Res
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(&Versions::from(
-        service.list_image_set_versions(request).await?,
-    ))
+    json(&Versions::from(service.list_image_set_versions(request).await?))
 }
 
 pub(super) async fn metadata(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
@@ -101,9 +99,7 @@ pub(super) async fn metadata(service: Arc<dyn HealthImaging>, call: Call) -> Res
     let found = service.get_image_set_metadata(request).await?;
     let mut response = streamed(found.image_set_metadata, &found.content_type).await?;
     if let Ok(encoding) = HeaderValue::from_str(&found.content_encoding) {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_ENCODING, encoding);
+        response.headers_mut().insert(header::CONTENT_ENCODING, encoding);
     }
     Ok(response)
 }

@@ -50,9 +50,7 @@ pub(super) async fn start(service: Arc<dyn HealthImaging>, call: Call) -> Result
         input_owner_account_id: body.input_owner_account_id,
         import_configuration: body.import_configuration,
     };
-    json(&Started::from(
-        service.start_dicom_import_job(request).await?,
-    ))
+    json(&Started::from(service.start_dicom_import_job(request).await?))
 }
 
 wire! {
@@ -115,7 +113,5 @@ pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<
         next_token: call.query("nextToken")?,
         max_results: call.page_size()?,
     };
-    json(&Listed::from(
-        service.list_dicom_import_jobs(request).await?,
-    ))
+    json(&Listed::from(service.list_dicom_import_jobs(request).await?))
 }

@@ -43,14 +43,8 @@ pub(crate) fn routes(service: Arc<dyn HealthImaging>) -> Router {
             "/listDICOMImportJobs/datastore/{datastoreId}",
             get(operation.run(import_jobs::list)),
         )
-        .route(
-            "/datastore/{datastoreId}/searchImageSets",
-            post(operation.run(search::search)),
-        )
-        .nest(
-            "/datastore/{datastoreId}/imageSet/{imageSetId}",
-            image_set(&operation),
-        )
+        .route("/datastore/{datastoreId}/searchImageSets", post(operation.run(search::search)))
+        .nest("/datastore/{datastoreId}/imageSet/{imageSetId}", image_set(&operation))
         .route(
             // An ARN holds slashes, which most clients encode.
             "/tags/{*resourceArn}",
@@ -64,19 +58,10 @@ pub(crate) fn routes(service: Arc<dyn HealthImaging>) -> Router {
 fn image_set(operation: &Operation<dyn HealthImaging>) -> Router {
     Router::new()
         .route("/getImageSet", post(operation.run(image_sets::get)))
-        .route(
-            "/getImageSetMetadata",
-            post(operation.run(image_sets::metadata)),
-        )
+        .route("/getImageSetMetadata", post(operation.run(image_sets::metadata)))
         .route("/getImageFrame", post(operation.run(image_sets::frame)))
-        .route(
-            "/listImageSetVersions",
-            post(operation.run(image_sets::versions)),
-        )
-        .route(
-            "/updateImageSetMetadata",
-            post(operation.run(changes::update)),
-        )
+        .route("/listImageSetVersions", post(operation.run(image_sets::versions)))
+        .route("/updateImageSetMetadata", post(operation.run(changes::update)))
         .route("/copyImageSet", post(operation.run(changes::copy)))
         .route("/deleteImageSet", post(operation.run(changes::delete)))
 }

@@ -32,19 +32,14 @@ pub(super) async fn tag(service: Arc<dyn HealthImaging>, call: Call) -> Result<R
 pub(super) async fn untag(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
     let request = UntagResourceRequest {
         resource_arn: call.path("resourceArn")?,
-        tag_keys: call
-            .all("tagKeys")
-            .map(TagKey::try_from)
-            .collect::<Result<_>>()?,
+        tag_keys: call.all("tagKeys").map(TagKey::try_from).collect::<Result<_>>()?,
     };
     service.untag_resource(request).await?;
     json(&Done {})
 }
 
 pub(super) async fn list(service: Arc<dyn HealthImaging>, call: Call) -> Result<Response> {
-    let request = ListTagsForResourceRequest {
-        resource_arn: call.path("resourceArn")?,
-    };
+    let request = ListTagsForResourceRequest { resource_arn: call.path("resourceArn")? };
     let tags = service.list_tags_for_resource(request).await?.tags;
     json(&Tags { tags })
 }

@@ -44,10 +44,7 @@ impl From<Timestamp> for Moment {
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact for the next 280,000 years"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "exact for the next 280,000 years")]
         to.serialize_f64(self.0.timestamp_millis() as f64 / 1000.0)
     }
 }
@@ -70,9 +67,6 @@ mod tests {
     #[test]
     fn moments_are_numbers_with_three_decimals() {
         let at = Timestamp::from_timestamp_millis(1_680_027_126_436).unwrap();
-        assert_eq!(
-            serde_json::to_string(&Moment(at)).unwrap(),
-            "1680027126.436"
-        );
+        assert_eq!(serde_json::to_string(&Moment(at)).unwrap(), "1680027126.436");
     }
 }

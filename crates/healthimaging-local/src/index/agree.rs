@@ -9,10 +9,7 @@ use crate::error::Result;
 /// Whether the columns and instances of an image set are those of its latest document.
 pub(crate) fn agrees(connection: &Connection, set: i64, document: &Document) -> Result<bool> {
     let expected = document.index_attributes();
-    let datetime = study_datetime(
-        expected.study_date.as_deref(),
-        expected.study_time.as_deref(),
-    );
+    let datetime = study_datetime(expected.study_date.as_deref(), expected.study_time.as_deref());
     let (found, found_datetime) = attributes(connection, set)?;
     let mut instances: Vec<_> = document.instance_index().collect();
     instances.sort_by(|a, b| a.sop_instance_uid.cmp(&b.sop_instance_uid));

@@ -52,10 +52,7 @@ impl Catalogue {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > schema::FORMAT {
-            return Err(StoreError::NewerFormat {
-                found,
-                known: schema::FORMAT,
-            });
+            return Err(StoreError::NewerFormat { found, known: schema::FORMAT });
         }
         let older = usize::try_from(found).map_err(|_| {
             StoreError::Damaged("the catalogue has an impossible format".to_owned())
@@ -154,8 +151,7 @@ impl Catalogue {
         while let Some(page) = first {
             let (soiled, next) = self.read(move |c| scrub::soiled(c, page)).await?;
             if !soiled.is_empty() {
-                self.write(move |transaction| scrub::clean(transaction, &soiled))
-                    .await?;
+                self.write(move |transaction| scrub::clean(transaction, &soiled)).await?;
             }
             first = next;
         }

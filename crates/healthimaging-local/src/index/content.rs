@@ -181,9 +181,7 @@ pub(crate) fn stored(
              FROM image_set_version WHERE image_set = ?1 AND version = ?2",
         )?
         .query_row((set, holder), |row| {
-            let content = row
-                .get::<_, Option<Vec<u8>>>(0)?
-                .zip(row.get::<_, Option<Vec<u8>>>(1)?);
+            let content = row.get::<_, Option<Vec<u8>>>(0)?.zip(row.get::<_, Option<Vec<u8>>>(1)?);
             let checksums: (Option<u32>, Option<u32>) = (row.get(2)?, row.get(3)?);
             Ok(content.map(|(document, details)| (document, details, checksums)))
         })?;
@@ -270,11 +268,7 @@ pub(crate) fn study_datetime(date: Option<&str>, time: Option<&str>) -> String {
     }
     let time = time.unwrap_or_default();
     let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
-    format!(
-        "{date:0<8.8}{:0<6.6}.{:0<6.6}",
-        digits(whole),
-        digits(fraction)
-    )
+    format!("{date:0<8.8}{:0<6.6}.{:0<6.6}", digits(whole), digits(fraction))
 }
 
 /// Writes the rows that differ from those that are there.

@@ -84,11 +84,7 @@ pub(crate) fn find_active(connection: &Connection, id: &DatastoreId) -> Result<D
     if found.status == DatastoreStatus::Active {
         return Ok(found);
     }
-    Err(Error::conflict(format!(
-        "the data store is {}; it must be ACTIVE",
-        found.status
-    ))
-    .into())
+    Err(Error::conflict(format!("the data store is {}; it must be ACTIVE", found.status)).into())
 }
 
 /// Changes the state of a data store.
@@ -119,19 +115,14 @@ pub(crate) fn page(
              WHERE (created_at, row) < (?1, ?2) AND (?3 IS NULL OR status = ?3)
              ORDER BY created_at DESC, row DESC LIMIT ?4",
         )?
-        .query_and_then(
-            (created_at, row, status.map(DatastoreStatus::as_str), limit),
-            from_row,
-        )?
+        .query_and_then((created_at, row, status.map(DatastoreStatus::as_str), limit), from_row)?
         .collect()
 }
 
 /// Whether anything in the data store keeps it from being deleted: `Conflict` says what.
 pub(crate) fn check_empty(connection: &Connection, row: i64) -> Result<()> {
     let holds = |sql: &str| -> Result<bool> {
-        let found: Option<i64> = connection
-            .query_row(sql, [row], |row| row.get(0))
-            .optional()?;
+        let found: Option<i64> = connection.query_row(sql, [row], |row| row.get(0)).optional()?;
         Ok(found.is_some())
     };
     if holds("SELECT 1 FROM image_set WHERE datastore = ?1 AND state <> 'DELETED' LIMIT 1")? {

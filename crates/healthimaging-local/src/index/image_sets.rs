@@ -263,13 +263,7 @@ pub(crate) fn push_version(
     transaction
         .prepare_cached("UPDATE image_set SET latest_version = ?2 WHERE row = ?1")?
         .execute((set, version.version))?;
-    set_state(
-        transaction,
-        set,
-        version.state,
-        version.workflow,
-        version.updated_at,
-    )
+    set_state(transaction, set, version.state, version.workflow, version.updated_at)
 }
 
 /// Ends the latest version's write: its state, and why it failed.
@@ -293,13 +287,7 @@ pub(crate) fn end_version(
             &ended.message,
             ended.content_version,
         ))?;
-    set_state(
-        transaction,
-        set,
-        ended.state,
-        ended.workflow,
-        ended.updated_at,
-    )
+    set_state(transaction, set, ended.state, ended.workflow, ended.updated_at)
 }
 
 /// Changes the state of an image set.

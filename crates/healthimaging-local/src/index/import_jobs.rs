@@ -77,10 +77,8 @@ pub(crate) fn find(connection: &Connection, datastore: i64, id: &JobId) -> Resul
         .query_and_then((id.as_str(), datastore), from_row)?
         .next()
         .unwrap_or_else(|| {
-            Err(
-                Error::not_found("there is no import job with this job_id in the data store")
-                    .into(),
-            )
+            Err(Error::not_found("there is no import job with this job_id in the data store")
+                .into())
         })
 }
 
@@ -93,11 +91,7 @@ pub(crate) fn page(
     limit: u32,
 ) -> Result<Vec<ImportJobRow>> {
     let (submitted_at, row) = after.unwrap_or((i64::MAX, i64::MAX));
-    let filter = if status.is_some() {
-        "status = ?2"
-    } else {
-        "?2 IS NULL"
-    };
+    let filter = if status.is_some() { "status = ?2" } else { "?2 IS NULL" };
     connection
         .prepare_cached(&format!(
             "SELECT * FROM import_job
@@ -105,13 +99,7 @@ pub(crate) fn page(
              ORDER BY submitted_at DESC, row DESC LIMIT ?5",
         ))?
         .query_and_then(
-            (
-                datastore,
-                status.map(JobStatus::as_str),
-                submitted_at,
-                row,
-                limit,
-            ),
+            (datastore, status.map(JobStatus::as_str), submitted_at, row, limit),
             from_row,
         )?
         .collect()

@@ -109,9 +109,7 @@ pub(crate) fn blob(
     id: &ImageFrameId,
 ) -> Result<Option<BlobPlace>> {
     connection
-        .prepare_cached(&format!(
-            "{SELECT_BLOB} WHERE blob.image_set = ?1 AND blob.id = ?2"
-        ))?
+        .prepare_cached(&format!("{SELECT_BLOB} WHERE blob.image_set = ?1 AND blob.id = ?2"))?
         .query_and_then((image_set, id.as_str()), place)?
         .next()
         .transpose()
@@ -137,9 +135,7 @@ pub(crate) fn owned(connection: &Connection, image_set: i64) -> Result<Vec<PackI
 
 /// Takes everything from an image set; its packs become garbage, which [`ownerless`] lists.
 pub(crate) fn disown(transaction: &Transaction<'_>, image_set: i64) -> Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM blob WHERE image_set = ?1")?
-        .execute([image_set])?;
+    transaction.prepare_cached("DELETE FROM blob WHERE image_set = ?1")?.execute([image_set])?;
     transaction
         .prepare_cached("UPDATE pack SET image_set = NULL WHERE image_set = ?1")?
         .execute([image_set])?;

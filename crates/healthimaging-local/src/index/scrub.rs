@@ -88,6 +88,5 @@ fn unused(number: u32, page: &[u8]) -> Option<Range<usize>> {
 }
 
 fn holds_something(page: &[u8], part: Range<usize>) -> bool {
-    page.get(part)
-        .is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+    page.get(part).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
 }

@@ -102,11 +102,7 @@ pub(crate) fn page(connection: &Connection, query: &PageQuery<'_>) -> Result<Vec
     connection
         .prepare_cached(&sql)?
         .query_and_then(params_from_iter(values), |row| {
-            Ok(Found {
-                set: image_set(row)?,
-                tags: tags(row)?,
-                sort_key: row.get(sort)?,
-            })
+            Ok(Found { set: image_set(row)?, tags: tags(row)?, sort_key: row.get(sort)? })
         })?
         .collect()
 }
@@ -121,14 +117,10 @@ const COUNT: &str = "
 /// How many sets a data store holds that are not deleted: a walk along an index.
 pub(crate) fn count(connection: &Connection, datastore: i64) -> Result<ImageSetCount> {
     let mut statement = connection.prepare_cached(COUNT)?;
-    let counted = statement.query_row([datastore], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-    })?;
+    let counted = statement
+        .query_row([datastore], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    Ok(ImageSetCount {
-        image_sets: number(counted.0),
-        primary_image_sets: number(counted.1),
-    })
+    Ok(ImageSetCount { image_sets: number(counted.0), primary_image_sets: number(counted.1) })
 }
 
 impl Condition {
@@ -319,11 +311,7 @@ mod tests {
             for conditions in [
                 vec![],
                 vec![Condition::Equal(Column::IsPrimary, Value::Integer(1))],
-                vec![Condition::Between(
-                    sort,
-                    Value::Integer(1),
-                    Value::Integer(9),
-                )],
+                vec![Condition::Between(sort, Value::Integer(1), Value::Integer(9))],
             ] {
                 let plan = plan(&connection, &query(&conditions, sort, SortOrder::Desc));
                 assert!(plan.starts_with("SEARCH image_set USING INDEX"), "{plan}");
@@ -337,13 +325,8 @@ mod tests {
     fn sets_are_counted_along_an_index_alone() {
         let connection = catalogue();
         let counted = count(&connection, 1).unwrap();
-        assert_eq!(
-            (counted.image_sets, counted.primary_image_sets),
-            (2500, 2500)
-        );
-        let mut explained = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {COUNT}"))
-            .unwrap();
+        assert_eq!((counted.image_sets, counted.primary_image_sets), (2500, 2500));
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {COUNT}")).unwrap();
         let step = explained.query_row([1], |row| row.get("detail"));
         let step: String = step.unwrap();
         assert!(step.contains("COVERING INDEX"), "{step}");
@@ -365,11 +348,8 @@ mod tests {
     #[test]
     fn both_ways_find_the_same_in_the_same_order() {
         let connection = catalogue();
-        let range = Condition::Between(
-            Column::UpdatedAt,
-            Value::Integer(2600),
-            Value::Integer(4000),
-        );
+        let range =
+            Condition::Between(Column::UpdatedAt, Value::Integer(2600), Value::Integer(4000));
         let mut expected: Vec<i64> = (1001..=2400).filter(|n| n % 1000 != 1).collect();
         expected.reverse();
         expected.truncate(51);

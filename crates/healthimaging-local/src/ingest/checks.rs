@@ -11,12 +11,9 @@ pub(super) fn warnings(split: &SplitInstance) -> Vec<Warning> {
         let message = format!("{keyword} is not a valid UID");
         Warning::new(Reason::InvalidUidFormat, message)
     });
-    let long = split
-        .over_long_attributes()
-        .into_iter()
-        .map(|(keyword, most)| {
-            let message = format!("{keyword} is longer than {most} characters");
-            Warning::new(Reason::InvalidDicomValueLength, message)
-        });
+    let long = split.over_long_attributes().into_iter().map(|(keyword, most)| {
+        let message = format!("{keyword} is longer than {most} characters");
+        Warning::new(Reason::InvalidDicomValueLength, message)
+    });
     malformed.chain(long).collect()
 }

@@ -25,11 +25,7 @@ pub(crate) fn pack(
     quotas: &Quotas,
 ) -> Result<Content> {
     let json = document.to_json(datastore, image_set)?;
-    within(
-        quotas.metadata_bytes,
-        json.len() as u64,
-        "bytes of the metadata of an image set",
-    )?;
+    within(quotas.metadata_bytes, json.len() as u64, "bytes of the metadata of an image set")?;
     let details = serde_json::to_vec(&document.details()).map_err(|error| unwritable(&error))?;
     Ok(Content {
         document: zipped(&json)?,
@@ -65,9 +61,7 @@ fn zipped(bytes: &[u8]) -> Result<Vec<u8>> {
 /// Of our own making, so its size is not limited here.
 fn unzipped(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
-    GzDecoder::new(bytes)
-        .read_to_end(&mut plain)
-        .map_err(|_| damaged())?;
+    GzDecoder::new(bytes).read_to_end(&mut plain).map_err(|_| damaged())?;
     Ok(plain)
 }
 

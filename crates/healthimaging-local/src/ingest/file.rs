@@ -48,11 +48,7 @@ impl<S: Read + Seek> OpenFile<S> {
         overrides.apply(&mut part10.data_set)?;
         let split = Document::new_instance(&part10.meta, &part10.data_set);
         let plan = PixelPlan::of(&part10)?;
-        Ok(Self {
-            part10,
-            split,
-            plan,
-        })
+        Ok(Self { part10, split, plan })
     }
 
     /// What grouping needs to know.
@@ -91,21 +87,13 @@ impl<S: Read + Seek> OpenFile<S> {
             let bytes = self.part10.read_apart(apart.offset, apart.length);
             let bytes = bytes.map_err(|error| Refusal::fault(format!("cannot read: {error}")))?;
             let blob = sink.put(BlobKind::Bulk, None, &bytes)?;
-            let value = ApartValue {
-                blob_id: blob.id.clone(),
-                length: apart.length,
-                vr: apart.vr,
-            };
+            let value = ApartValue { blob_id: blob.id.clone(), length: apart.length, vr: apart.vr };
             let details = &mut self.split.instance.details;
             details.apart.insert(apart.path, value);
             blobs.push(blob);
         }
-        let mut warnings: Vec<Warning> = self
-            .part10
-            .warnings
-            .iter()
-            .filter_map(Warning::of_reading)
-            .collect();
+        let mut warnings: Vec<Warning> =
+            self.part10.warnings.iter().filter_map(Warning::of_reading).collect();
         warnings.extend(checks::warnings(&self.split));
         let target = pixels::Target {
             format,
@@ -116,11 +104,7 @@ impl<S: Read + Seek> OpenFile<S> {
         };
         pixels::store(&mut self.part10, self.plan, target)?;
         self.split.instance.details.warning_reason = Warning::shown(&warnings);
-        Ok(StoredFile {
-            split: self.split,
-            blobs,
-            warnings,
-        })
+        Ok(StoredFile { split: self.split, blobs, warnings })
     }
 }
 

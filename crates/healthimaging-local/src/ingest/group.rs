@@ -88,9 +88,8 @@ impl Group {
         refused: Vec<(usize, Refusal)>,
     ) -> Result<Vec<(usize, Outcome)>> {
         let refused = refused.into_iter();
-        let refused: Vec<_> = refused
-            .map(|(number, refusal)| (number, Outcome::Refused(refusal)))
-            .collect();
+        let refused: Vec<_> =
+            refused.map(|(number, refusal)| (number, Outcome::Refused(refusal))).collect();
         if arrivals.is_empty() {
             return self.record(refused).await;
         }
@@ -142,10 +141,7 @@ impl Group {
                 }
                 outcomes.extend(files.files.iter().map(|(number, warnings)| {
                     let warnings = warnings.clone();
-                    let imported = Imported {
-                        warnings,
-                        ..imported.clone()
-                    };
+                    let imported = Imported { warnings, ..imported.clone() };
                     (*number, Outcome::Imported(imported))
                 }));
                 (group.recorder)(transaction, &outcomes)?;
@@ -184,8 +180,7 @@ impl Group {
             place => place,
         };
         let document = Arc::clone(&joined.document);
-        self.prepared(place, new_id::image_set_id()?, document)
-            .map(Some)
+        self.prepared(place, new_id::image_set_id()?, document).map(Some)
     }
 
     fn prepared(&self, place: Place, id: ImageSetId, document: Arc<Document>) -> Result<Prepared> {
@@ -223,11 +218,7 @@ impl Group {
             .find(|primary| primary.series_instance_uid == series.series_instance_uid);
         let Some(found) = same_series else {
             let elsewhere = self.is_series_of_another_study(connection)?;
-            let hierarchy = if elsewhere {
-                Hierarchy::Apart
-            } else {
-                Hierarchy::Primary
-            };
+            let hierarchy = if elsewhere { Hierarchy::Apart } else { Hierarchy::Primary };
             return Ok(Place::New(hierarchy));
         };
         if found.set.state != ImageSetState::Active {
@@ -247,11 +238,7 @@ impl Group {
                  LIMIT 1",
             )?
             .query_row(
-                (
-                    self.datastore_row,
-                    &series.series_instance_uid,
-                    &study.study_instance_uid,
-                ),
+                (self.datastore_row, &series.series_instance_uid, &study.study_instance_uid),
                 |row| row.get(0),
             )
             .optional()?;
@@ -276,26 +263,17 @@ impl Group {
                 (now.row, version, true)
             }
             // A set of the series that appeared meanwhile may want these files.
-            (Place::New(Hierarchy::Apart), now) if now_is_apart(&now) => (
-                self.create(transaction, prepared, Hierarchy::Apart)?,
-                1,
-                false,
-            ),
-            (Place::New(Hierarchy::Primary), Place::New(Hierarchy::Primary)) => (
-                self.create(transaction, prepared, Hierarchy::Primary)?,
-                1,
-                true,
-            ),
+            (Place::New(Hierarchy::Apart), now) if now_is_apart(&now) => {
+                (self.create(transaction, prepared, Hierarchy::Apart)?, 1, false)
+            }
+            (Place::New(Hierarchy::Primary), Place::New(Hierarchy::Primary)) => {
+                (self.create(transaction, prepared, Hierarchy::Primary)?, 1, true)
+            }
             _ => return Ok(None),
         };
         Ok(Some((
             row,
-            Imported {
-                image_set: prepared.id.clone(),
-                version,
-                is_primary,
-                warnings: Vec::new(),
-            },
+            Imported { image_set: prepared.id.clone(), version, is_primary, warnings: Vec::new() },
         )))
     }
 
@@ -344,11 +322,7 @@ fn join(arrivals: Vec<Arrival>) -> Joined {
         document.add(file.split);
         files.push((number, file.warnings));
     }
-    Joined {
-        document: Arc::new(document),
-        blobs: blobs.into_values().flatten().collect(),
-        files,
-    }
+    Joined { document: Arc::new(document), blobs: blobs.into_values().flatten().collect(), files }
 }
 
 /// Adds instances to a stored document, which keeps its own patient, study and series attributes.
@@ -356,8 +330,7 @@ fn merge(document: &mut Document, incoming: &Document) {
     for (uid, series) in &incoming.series {
         let into = document.series.entry(uid.clone()).or_default();
         let instances = series.instances.iter();
-        into.instances
-            .extend(instances.map(|(uid, instance)| (uid.clone(), instance.clone())));
+        into.instances.extend(instances.map(|(uid, instance)| (uid.clone(), instance.clone())));
     }
 }
 

@@ -24,9 +24,7 @@ impl Default for Budget {
 impl Budget {
     /// Waits until there is room; one that asks for more than all waits for all.
     pub(crate) async fn take(&self, memory: Memory) -> Option<OwnedSemaphorePermit> {
-        let wanted = u32::try_from(memory.0 >> 10)
-            .unwrap_or(BUDGET)
-            .clamp(1, BUDGET);
+        let wanted = u32::try_from(memory.0 >> 10).unwrap_or(BUDGET).clamp(1, BUDGET);
         // Never closed.
         Arc::clone(&self.0).acquire_many_owned(wanted).await.ok()
     }

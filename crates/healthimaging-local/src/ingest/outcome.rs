@@ -38,18 +38,12 @@ const SERVER_FAULT: &str = "InternalServerException";
 impl Refusal {
     /// The file itself is wrong.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            exception: "ValidationException".to_owned(),
-            message: message.into(),
-        }
+        Self { exception: "ValidationException".to_owned(), message: message.into() }
     }
 
     /// The file may be right; this program or its machine failed.
     pub(crate) fn fault(message: impl Into<String>) -> Self {
-        Self {
-            exception: SERVER_FAULT.to_owned(),
-            message: message.into(),
-        }
+        Self { exception: SERVER_FAULT.to_owned(), message: message.into() }
     }
 
     /// Whether the file is not to blame.
@@ -85,10 +79,7 @@ impl From<Error> for Refusal {
             ErrorKind::Validation => "ValidationException",
             _ => SERVER_FAULT,
         };
-        Self {
-            exception: exception.to_owned(),
-            message: error.message().to_owned(),
-        }
+        Self { exception: exception.to_owned(), message: error.message().to_owned() }
     }
 }
 
@@ -192,10 +183,7 @@ impl Reason {
 
 impl Warning {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 
     /// The warning that an oddity of the file amounts to, if any.
@@ -206,11 +194,7 @@ impl Warning {
 
     /// The one code of several that `WarningReason` (0008,1196) shows.
     pub(crate) fn shown(warnings: &[Self]) -> Option<u16> {
-        let pixels = warnings
-            .iter()
-            .find(|warning| warning.reason.is_about_pixels());
-        pixels
-            .or(warnings.first())
-            .map(|warning| warning.reason.code())
+        let pixels = warnings.iter().find(|warning| warning.reason.is_about_pixels());
+        pixels.or(warnings.first()).map(|warning| warning.reason.code())
     }
 }

@@ -20,11 +20,7 @@ impl Overrides {
     /// Adds a file; `Validation` says what is wrong with it, without its values.
     pub(crate) fn add(&mut self, study: Uid, series: Option<Uid>, json: &[u8]) -> Result<()> {
         let values = MetadataOverride::parse(json)?;
-        self.0.push(Override {
-            study,
-            series,
-            values,
-        });
+        self.0.push(Override { study, series, values });
         // Applied in this order: a study's first.
         self.0.sort_by_key(|one| one.series.is_some());
         Ok(())

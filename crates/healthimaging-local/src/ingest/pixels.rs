@@ -51,20 +51,16 @@ pub(super) fn store<S: Read + Seek>(
     }
     match plan {
         PixelPlan::None => Ok(()),
-        PixelPlan::Keep {
-            description,
-            transfer_syntax,
-            ..
-        } => keep(part10, &description, &transfer_syntax, &mut target),
+        PixelPlan::Keep { description, transfer_syntax, .. } => {
+            keep(part10, &description, &transfer_syntax, &mut target)
+        }
         PixelPlan::Encode { description, .. } => encode::store(part10, &description, &mut target),
         PixelPlan::Plain { description, .. } => {
             whole::store_plain(part10, &description, &mut target)
         }
-        PixelPlan::Whole {
-            description,
-            warning,
-            ..
-        } => whole::store(part10, description.as_ref(), warning, &mut target),
+        PixelPlan::Whole { description, warning, .. } => {
+            whole::store(part10, description.as_ref(), warning, &mut target)
+        }
     }
 }
 

@@ -37,10 +37,7 @@ pub(crate) struct SealedPack {
 
 impl Sink {
     pub(crate) fn new(shared: &SharedStore) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            pack: Mutex::new(State::Empty),
-        }
+        Self { shared: Arc::clone(shared), pack: Mutex::new(State::Empty) }
     }
 
     /// Decodes frames of the files.
@@ -87,10 +84,7 @@ impl Sink {
             State::Broken(why) => Err(broken(&why)),
             State::Open(mut writer) => {
                 let id = writer.finish()?;
-                Ok(Some(SealedPack {
-                    id,
-                    _writer: writer,
-                }))
+                Ok(Some(SealedPack { id, _writer: writer }))
             }
         }
     }

@@ -34,11 +34,7 @@ impl Spool {
         let folder = folder(shared)?;
         let made = shared.config.files.make_unnamed(&folder);
         let file = made.map_err(StoreError::file("make a file in", &folder))?;
-        Ok(Self {
-            folder,
-            file: Arc::new(Mutex::new(file)),
-            length: 0,
-        })
+        Ok(Self { folder, file: Arc::new(Mutex::new(file)), length: 0 })
     }
 
     /// Appends a body; the outer error is the store's, the inner one that of who sends.
@@ -58,9 +54,7 @@ impl Spool {
                 file.seek(SeekFrom::Start(at))?;
                 file.write_all(&piece)
             });
-            written
-                .await?
-                .map_err(StoreError::file("write a file in", &self.folder))?;
+            written.await?.map_err(StoreError::file("write a file in", &self.folder))?;
         }
         Ok(Ok(Section {
             file: Arc::clone(&self.file),
@@ -87,9 +81,7 @@ pub(crate) struct Section {
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.length.saturating_sub(self.position);
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(self.start + self.position))?;
         let read = file.read(buffer.get_mut(..wanted).unwrap_or_default())?;

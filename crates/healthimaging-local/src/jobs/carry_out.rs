@@ -38,10 +38,7 @@ pub(super) async fn carry_out(shared: &SharedStore, id: &JobId) -> Result<()> {
         return Ok(());
     };
     let id = id.clone();
-    let job = shared
-        .catalogue
-        .read(move |connection| rows::find(connection, &id))
-        .await?;
+    let job = shared.catalogue.read(move |connection| rows::find(connection, &id)).await?;
     if matches!(job.status, JobStatus::Completed | JobStatus::Failed) {
         return lease.remove();
     }

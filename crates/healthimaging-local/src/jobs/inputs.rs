@@ -53,25 +53,18 @@ impl Inputs {
         inputs.sort_by(|a, b| a.listed.key().cmp(b.listed.key()));
         inputs.dedup_by(|a, b| a.listed.key() == b.listed.key());
         if inputs.is_empty() {
-            return Err(Error::not_found(
-                "there are no objects under the input prefix",
-            ));
+            return Err(Error::not_found("there are no objects under the input prefix"));
         }
         let overrides = Arc::new(overrides);
-        Ok(Self {
-            places,
-            inputs,
-            overrides,
-        })
+        Ok(Self { places, inputs, overrides })
     }
 
     /// Refuses more than a job may have.
     pub(super) fn check(&self, quotas: &Quotas) -> Result<()> {
         within(quotas.job_files, self.len() as u64, "files of a job")?;
         let keys = self.inputs.iter().map(|input| input.listed.key());
-        let folders: HashSet<&str> = keys
-            .filter_map(|key| key.rsplit_once('/').map(|(folder, _)| folder))
-            .collect();
+        let folders: HashSet<&str> =
+            keys.filter_map(|key| key.rsplit_once('/').map(|(folder, _)| folder)).collect();
         within(quotas.job_folders, folders.len() as u64, "folders of a job")?;
         let bytes = (0..self.len()).map(|number| self.size(number)).sum();
         within(quotas.job_bytes, bytes, "bytes of the files of a job")
@@ -83,9 +76,7 @@ impl Inputs {
 
     /// The key of an input; empty for a number that there is not.
     pub(super) fn key(&self, number: usize) -> &str {
-        self.inputs
-            .get(number)
-            .map_or("", |input| input.listed.key())
+        self.inputs.get(number).map_or("", |input| input.listed.key())
     }
 
     /// Its size in bytes when it was listed.
@@ -174,11 +165,8 @@ fn unreadable(error: Error) -> Error {
         ErrorKind::Internal => ErrorKind::Service,
         kind => kind,
     };
-    Error::new(
-        kind,
-        format!("the input could not be listed: {}", error.message()),
-    )
-    .with_source(error)
+    Error::new(kind, format!("the input could not be listed: {}", error.message()))
+        .with_source(error)
 }
 
 /// Inputs of one image set.
@@ -224,10 +212,7 @@ impl Plan {
         let groups = self.studies.get_mut(at).map(|study| &mut study.groups);
         let place = (at, groups.as_ref().map_or(0, |groups| groups.len()));
         if let Some(groups) = groups {
-            groups.push(PlannedGroup {
-                key: key.clone(),
-                inputs: Vec::new(),
-            });
+            groups.push(PlannedGroup { key: key.clone(), inputs: Vec::new() });
         }
         self.group_places.insert(key, place);
         place

@@ -58,9 +58,7 @@ pub(super) async fn write(
         lists.add(lines).await?;
     }
     lists.finish().await?;
-    let manifest = Manifest {
-        job_summary: summary.finish(),
-    };
+    let manifest = Manifest { job_summary: summary.finish() };
     Ok(to.write(MANIFEST, line(&manifest).into()).await?)
 }
 
@@ -116,8 +114,7 @@ impl Lines {
                 },
             })),
             Outcome::Imported(imported) => {
-                self.success
-                    .extend(line(&SuccessLine::of(key, imported, None)));
+                self.success.extend(line(&SuccessLine::of(key, imported, None)));
                 if !imported.warnings.is_empty() {
                     let warnings = imported.warnings.iter();
                     let warnings = warnings.map(|warning| WarningOut {

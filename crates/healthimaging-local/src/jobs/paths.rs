@@ -105,18 +105,12 @@ impl LocalStore {
 
     async fn job(&self, id: &JobId) -> Result<JobRow> {
         let id = id.clone();
-        let found = self
-            .shared
-            .catalogue
-            .read(move |connection| rows::find(connection, &id));
+        let found = self.shared.catalogue.read(move |connection| rows::find(connection, &id));
         Ok(found.await?)
     }
 
     async fn submit_paths(&self, datastore: &DatastoreId, paths: &[PathBuf]) -> Result<JobId> {
-        let paths: Vec<PathBuf> = paths
-            .iter()
-            .map(|path| found(path))
-            .collect::<Result<_>>()?;
+        let paths: Vec<PathBuf> = paths.iter().map(|path| found(path)).collect::<Result<_>>()?;
         let input = common_folder(&paths)
             .ok_or_else(|| Error::validation("there is nothing to import; name a path"))?;
         let input = file_uri(&input)?;

@@ -148,11 +148,7 @@ fn job(row: &Row<'_>) -> Result<JobRow> {
         input_uri: checked(row, "input_uri")?,
         output_uri: checked(row, "output_uri")?,
         configuration: configuration.as_deref().map(from_json).transpose()?,
-        local_paths: paths
-            .as_deref()
-            .map(from_json)
-            .transpose()?
-            .unwrap_or_default(),
+        local_paths: paths.as_deref().map(from_json).transpose()?.unwrap_or_default(),
         message: row.get("message")?,
         progress: ImportProgress {
             files_total: total.and_then(|total| total.try_into().ok()),

@@ -102,14 +102,9 @@ impl Run {
         inputs.check(&shared.config.quotas)?;
         output::probe(&output).await?;
         let counters = Counters::default();
-        counters
-            .files_total
-            .store(inputs.len() as u64, Ordering::Relaxed);
+        counters.files_total.store(inputs.len() as u64, Ordering::Relaxed);
         let (row, uri) = (job.row, output_uri.clone());
-        shared
-            .catalogue
-            .write(move |transaction| rows::begin(transaction, row, &uri))
-            .await?;
+        shared.catalogue.write(move |transaction| rows::begin(transaction, row, &uri)).await?;
         Ok(Self {
             shared: Arc::clone(shared),
             job,
@@ -226,12 +221,7 @@ impl Run {
             }
         }
         drop(storing);
-        Ok(EncodedGroup {
-            key: planned.key,
-            sink,
-            arrivals,
-            refused,
-        })
+        Ok(EncodedGroup { key: planned.key, sink, arrivals, refused })
     }
 
     /// Makes the pack of a group durable, and then its image set visible.
@@ -247,14 +237,9 @@ impl Run {
             recorder: self.recorder(),
             is_read_again: false,
         };
-        let outcomes = group
-            .store(encoded.sink, encoded.arrivals, encoded.refused)
-            .await?;
+        let outcomes = group.store(encoded.sink, encoded.arrivals, encoded.refused).await?;
         let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));
-        count(
-            &self.counters.image_sets,
-            usize::from(outcomes.iter().any(stored)),
-        );
+        count(&self.counters.image_sets, usize::from(outcomes.iter().any(stored)));
         for (_, outcome) in &outcomes {
             self.count_outcome(outcome);
         }
@@ -301,10 +286,7 @@ impl Run {
             self.count_outcome(outcome);
         }
         let recorder = self.recorder();
-        self.shared
-            .catalogue
-            .write(move |transaction| recorder(transaction, &outcomes))
-            .await
+        self.shared.catalogue.write(move |transaction| recorder(transaction, &outcomes)).await
     }
 
     fn count_file(&self, number: usize) {
@@ -317,10 +299,7 @@ impl Run {
         match outcome {
             Outcome::Refused(_) => count(&self.counters.refused, 1),
             Outcome::Imported(imported) => {
-                count(
-                    &self.counters.warned,
-                    usize::from(!imported.warnings.is_empty()),
-                );
+                count(&self.counters.warned, usize::from(!imported.warnings.is_empty()));
             }
         }
     }
@@ -371,9 +350,7 @@ impl Run {
 fn asked_output(job: &JobRow) -> ObjectUri {
     let own = format!("{}-DicomImport-{}/", job.datastore, job.id);
     let asked = job.output_uri.as_str().strip_suffix(&own);
-    asked
-        .and_then(|uri| ObjectUri::try_from(uri).ok())
-        .unwrap_or_else(|| job.output_uri.clone())
+    asked.and_then(|uri| ObjectUri::try_from(uri).ok()).unwrap_or_else(|| job.output_uri.clone())
 }
 
 /// What the job may read and write: what requests may, the paths of the command line, and the default

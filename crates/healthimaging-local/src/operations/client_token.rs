@@ -50,22 +50,17 @@ pub(crate) fn earlier(
         .query_row(
             "SELECT fingerprint, result FROM client_token
              WHERE operation = ?1 AND scope = ?2 AND token = ?3 AND created_at > ?4",
-            (
-                repeat.operation,
-                &repeat.scope,
-                token.as_str(),
-                at.minus(LIFE),
-            ),
+            (repeat.operation, &repeat.scope, token.as_str(), at.minus(LIFE)),
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     match known {
         None => Ok(None),
         Some((fingerprint, result)) if fingerprint == repeat.fingerprint => Ok(Some(result)),
-        Some(_) => Err(Error::conflict(
-            "this client_token was used with other parameters; use a new one",
-        )
-        .into()),
+        Some(_) => {
+            Err(Error::conflict("this client_token was used with other parameters; use a new one")
+                .into())
+        }
     }
 }
 
@@ -81,14 +76,7 @@ pub(crate) fn remember(
             "INSERT OR REPLACE INTO client_token
                  (operation, scope, token, fingerprint, result, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (
-                repeat.operation,
-                &repeat.scope,
-                token.as_str(),
-                &repeat.fingerprint,
-                result,
-                at,
-            ),
+            (repeat.operation, &repeat.scope, token.as_str(), &repeat.fingerprint, result, at),
         )?;
     }
     Ok(())

@@ -44,10 +44,7 @@ impl CopiedBlobs {
         destination: i64,
     ) -> Result<Self> {
         let (found, present) = shared.catalogue.read_blocking(|connection| {
-            Ok((
-                packs::blobs(connection, source)?,
-                packs::blobs(connection, destination)?,
-            ))
+            Ok((packs::blobs(connection, source)?, packs::blobs(connection, destination)?))
         })?;
         let mut missing = wanted;
         for blob in present {
@@ -70,9 +67,7 @@ impl CopiedBlobs {
             }
         }
         if !missing.is_empty() {
-            return Err(StoreError::Damaged(
-                "frames of the image set are missing".to_owned(),
-            ));
+            return Err(StoreError::Damaged("frames of the image set are missing".to_owned()));
         }
         copied.write(shared, &loose)?;
         Ok(copied)
@@ -89,10 +84,7 @@ impl CopiedBlobs {
     fn link(&mut self, shared: &SharedStore, from: &PackId, blobs: Vec<BlobPlace>) -> Result<()> {
         let to = PackId(new_id::random_hex()?);
         let guard = shared.packs.link(shared, from, &to)?;
-        let blobs = blobs.into_iter().map(|blob| BlobPlace {
-            pack: to.clone(),
-            ..blob
-        });
+        let blobs = blobs.into_iter().map(|blob| BlobPlace { pack: to.clone(), ..blob });
         self.packs.insert(to.clone(), blobs.collect());
         self.guards.push(guard);
         Ok(())

@@ -80,15 +80,10 @@ pub(crate) async fn copy(
     let at = shared.now();
     let owner = shared.process.clone();
     let datastore_id = request.datastore_id.clone();
-    let (begun, work) = shared
-        .catalogue
-        .write(move |transaction| begin(transaction, &request, &owner, at))
-        .await?;
+    let (begun, work) =
+        shared.catalogue.write(move |transaction| begin(transaction, &request, &owner, at)).await?;
     pending::spawn(shared, Some(work));
-    let Begun {
-        source,
-        destination,
-    } = begun;
+    let Begun { source, destination } = begun;
     Ok(CopyImageSetResponse {
         source_image_set_properties: properties(
             shared,
@@ -132,9 +127,7 @@ async fn check_selection(
             Some(selection) => selection.select(&document)?,
             None => document,
         };
-        let frames = copied
-            .instances()
-            .map(|instance| instance.frames.len() as u64);
+        let frames = copied.instances().map(|instance| instance.frames.len() as u64);
         Ok(within(quota, frames.sum(), "image frames of a copy")?)
     });
     read.await
@@ -201,10 +194,7 @@ fn begin(
         kind,
     });
     let row = pending::insert(transaction, owner, &work, at)?;
-    let begun = Begun {
-        source,
-        destination,
-    };
+    let begun = Begun { source, destination };
     Ok((begun, row))
 }
 
@@ -233,11 +223,7 @@ fn destination(
     if let Some(set) = existing {
         let workflow = ImageSetWorkflowStatus::Copying;
         content::begin_version(transaction, &set, workflow, force, at)?;
-        let kind = if request.promote_to_primary {
-            Kind::PromoteInto
-        } else {
-            Kind::Merge
-        };
+        let kind = if request.promote_to_primary { Kind::PromoteInto } else { Kind::Merge };
         return Ok((kind, image_sets::at(transaction, set.row)?));
     }
     let (kind, hierarchy) = if request.promote_to_primary {
@@ -352,10 +338,7 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
     })?;
     let blobs = CopiedBlobs::make(shared, wanted, work.source, work.destination)?;
     shared.accesses.note(work.destination, shared.now());
-    Ok(Copied {
-        content: pack(&joined, &datastore.id, &set.id, &shared.config.quotas)?,
-        blobs,
-    })
+    Ok(Copied { content: pack(&joined, &datastore.id, &set.id, &shared.config.quotas)?, blobs })
 }
 
 fn document(shared: &Shared, set: i64, version: u32) -> Result<Option<Document>> {

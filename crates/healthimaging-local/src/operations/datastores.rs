@@ -43,11 +43,8 @@ fn create_in(
     owner: &str,
     at: Millis,
 ) -> Result<(CreateDatastoreResponse, Option<i64>)> {
-    let tags: Vec<_> = request
-        .tags
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
+    let tags: Vec<_> =
+        request.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let repeat = Repeat::new(
         "CreateDatastore",
         "",
@@ -83,19 +80,15 @@ fn create_in(
             id: id.clone(),
             kms_key_arn: request.kms_key_arn.clone(),
             lambda_authorizer_arn: request.lambda_authorizer_arn.clone(),
-            format: request
-                .lossless_storage_format
-                .unwrap_or(LosslessStorageFormat::Htj2k),
+            format: request.lossless_storage_format.unwrap_or(LosslessStorageFormat::Htj2k),
         },
         at,
     )?;
     tags::write(transaction, &tags::datastore_key(&id), &request.tags)?;
     client_token::remember(transaction, &repeat, id.as_str(), at)?;
     let work = pending::insert(transaction, owner, &Work::CreateDatastore { row }, at)?;
-    let answer = CreateDatastoreResponse {
-        datastore_id: id,
-        datastore_status: DatastoreStatus::Creating,
-    };
+    let answer =
+        CreateDatastoreResponse { datastore_id: id, datastore_status: DatastoreStatus::Creating };
     Ok((answer, Some(work)))
 }
 
@@ -105,10 +98,7 @@ pub(crate) async fn get(
     request: GetDatastoreRequest,
 ) -> Result<GetDatastoreResponse> {
     let id = request.datastore_id;
-    let found = shared
-        .catalogue
-        .read(move |connection| datastores::find(connection, &id))
-        .await?;
+    let found = shared.catalogue.read(move |connection| datastores::find(connection, &id)).await?;
     Ok(GetDatastoreResponse {
         datastore_properties: DatastoreProperties {
             datastore_arn: Some(shared.datastore_arn(&found.id)?),
@@ -140,10 +130,8 @@ pub(crate) async fn list(
             datastores::page(connection, status, after, size + 1)
         })
         .await?;
-    let next_token = paging::cut(&mut rows, size, &query, |row| Place {
-        key: row.created_at.0,
-        row: row.row,
-    })?;
+    let next_token =
+        paging::cut(&mut rows, size, &query, |row| Place { key: row.created_at.0, row: row.row })?;
     Ok(ListDatastoresResponse {
         datastore_summaries: rows
             .into_iter()
@@ -185,12 +173,7 @@ pub(crate) async fn delete(
             }
             datastores::check_empty(transaction, found.row)?;
             datastores::set_status(transaction, found.row, DatastoreStatus::Deleting, at)?;
-            pending::insert(
-                transaction,
-                &owner,
-                &Work::DeleteDatastore { row: found.row },
-                at,
-            )
+            pending::insert(transaction, &owner, &Work::DeleteDatastore { row: found.row }, at)
         })
         .await?;
     pending::spawn(shared, Some(work));

@@ -21,10 +21,7 @@ pub(crate) async fn delete(
 ) -> Result<DeleteImageSetResponse> {
     let at = shared.now();
     let owner = shared.process.clone();
-    let DeleteImageSetRequest {
-        datastore_id,
-        image_set_id,
-    } = request.clone();
+    let DeleteImageSetRequest { datastore_id, image_set_id } = request.clone();
     let work = shared
         .catalogue
         .write(move |transaction| {

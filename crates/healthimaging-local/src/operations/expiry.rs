@@ -22,36 +22,24 @@ const LOCK_FILE: Duration = Duration::from_hours(24);
 
 /// Rows that have outlived their time, as `(what is asked, what removes them)`.
 const EXPIRED: [(&str, TimeDelta); 4] = [
-    (
-        "FROM image_set WHERE state = 'DELETED' AND deleted_at < ?1",
-        TOMBSTONE,
-    ),
+    ("FROM image_set WHERE state = 'DELETED' AND deleted_at < ?1", TOMBSTONE),
     (
         "FROM datastore WHERE status = 'DELETED' AND updated_at < ?1
              AND NOT EXISTS (SELECT 1 FROM image_set
                  WHERE image_set.state = 'DELETED' AND image_set.datastore = datastore.row)",
         TOMBSTONE,
     ),
-    (
-        "FROM client_token WHERE created_at < ?1",
-        client_token::LIFE,
-    ),
+    ("FROM client_token WHERE created_at < ?1", client_token::LIFE),
     ("FROM import_job WHERE ended_at < ?1", JOB),
 ];
 
 /// Removes what has outlived its time. Called by the holder of the store's lease.
 pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
     let at = shared.now();
-    let due = shared
-        .catalogue
-        .read(move |connection| due(connection, at))
-        .await?;
+    let due = shared.catalogue.read(move |connection| due(connection, at)).await?;
     // A write transaction costs a sync of the disk; most rounds need none.
     if due {
-        shared
-            .catalogue
-            .write(move |transaction| remove(transaction, at))
-            .await?;
+        shared.catalogue.write(move |transaction| remove(transaction, at)).await?;
     }
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || remove_dead_locks(&shared)).await?

@@ -33,11 +33,8 @@ pub(crate) fn primary_place(
             .group_key(series)
             .ok_or_else(|| StoreError::Damaged("a series has no group".to_owned()))?;
         let study = &key.study.study_instance_uid;
-        for PrimarySet {
-            set: primary,
-            study,
-            series_instance_uid,
-        } in image_sets::primaries(connection, set.datastore, study)?
+        for PrimarySet { set: primary, study, series_instance_uid } in
+            image_sets::primaries(connection, set.datastore, study)?
         {
             if study != key.study {
                 return Err(conflict().into());

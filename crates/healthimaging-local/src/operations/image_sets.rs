@@ -35,9 +35,7 @@ pub(crate) async fn get(
         .read(move |connection| {
             let datastore = datastores::find_active(connection, &datastore)?;
             let set = image_sets::find(connection, datastore.row, &id)?;
-            let wanted = request
-                .version_id
-                .map_or(u64::from(set.latest_version), |id| id.number());
+            let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
             let version = image_sets::version(connection, set.row, wanted)?;
             Ok((set, version))
         })
@@ -54,10 +52,7 @@ pub(crate) async fn get(
 
 /// When an image set was last read, its making included.
 pub(crate) fn last_accessed(shared: &Shared, set: &ImageSetRow) -> Millis {
-    shared
-        .accesses
-        .last(set.row, set.last_accessed_at)
-        .unwrap_or(set.created_at)
+    shared.accesses.last(set.row, set.last_accessed_at).unwrap_or(set.created_at)
 }
 
 /// The tier that AWS would keep an image set in.
@@ -98,11 +93,8 @@ pub(crate) async fn versions(
     request: ListImageSetVersionsRequest,
 ) -> Result<ListImageSetVersionsResponse> {
     let size = paging::page_size(request.max_results)?;
-    let query = (
-        "ListImageSetVersions",
-        request.datastore_id.clone(),
-        request.image_set_id.clone(),
-    );
+    let query =
+        ("ListImageSetVersions", request.datastore_id.clone(), request.image_set_id.clone());
     let after: Option<Place<()>> = paging::after(request.next_token.as_ref(), &query)?;
     let (set, mut rows) = shared
         .catalogue
@@ -114,10 +106,8 @@ pub(crate) async fn versions(
             Ok((set, rows))
         })
         .await?;
-    let next_token = paging::cut(&mut rows, size, &query, |row| Place {
-        key: (),
-        row: row.version.into(),
-    })?;
+    let next_token =
+        paging::cut(&mut rows, size, &query, |row| Place { key: (), row: row.version.into() })?;
     Ok(ListImageSetVersionsResponse {
         image_set_properties_list: rows.into_iter().map(|row| properties(&set, row)).collect(),
         next_token,
@@ -135,9 +125,7 @@ pub(crate) async fn metadata(
         .read(move |connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
             let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
-            let wanted = request
-                .version_id
-                .map_or(u64::from(set.latest_version), |id| id.number());
+            let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
             let version = image_sets::version(connection, set.row, wanted)?;
             let stored = content::stored(connection, set.row, &version)?;
             let stored = stored.ok_or_else(|| nothing_yet(&set))?;
@@ -172,9 +160,7 @@ pub(crate) async fn frame(
     let at = shared.now();
     let task = Arc::clone(shared);
     let (row, place, bytes) = tokio::task::spawn_blocking(move || {
-        let found = task
-            .catalogue
-            .read_blocking(|connection| find_frame(connection, &request))?;
+        let found = task.catalogue.read_blocking(|connection| find_frame(connection, &request))?;
         let bytes = task.packs.read(&found.1).or_else(|error| {
             // A deletion may have come between; then the frame is not there, rather than damaged.
             let again = |connection: &Connection| find_frame(connection, &request);

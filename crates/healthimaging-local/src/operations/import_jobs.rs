@@ -90,10 +90,7 @@ fn start_in(
     let new = NewImportJob {
         id: &id,
         datastore: datastore.row,
-        name: request
-            .job_name
-            .as_ref()
-            .map_or(id.as_str(), |name| name.as_str()),
+        name: request.job_name.as_ref().map_or(id.as_str(), |name| name.as_str()),
         role: request.data_access_role_arn.as_ref(),
         input: &request.input_s3_uri,
         output,
@@ -109,9 +106,7 @@ fn check_configuration(configuration: Option<&ImportConfiguration>) -> Result<()
     let Some(configuration) = configuration else {
         return Ok(());
     };
-    let mappings = &configuration
-        .dicom_json_metadata_import_configuration
-        .dicom_metadata_mappings;
+    let mappings = &configuration.dicom_json_metadata_import_configuration.dicom_metadata_mappings;
     if mappings.is_empty() || mappings.len() > MOST_MAPPINGS {
         return Err(Error::validation(format!(
             "dicomMetadataMappings must have 1 to {MOST_MAPPINGS} entries, not {}",
@@ -132,9 +127,8 @@ fn check_configuration(configuration: Option<&ImportConfiguration>) -> Result<()
 
 /// The folder of outcomes of jobs that name none.
 pub(crate) fn default_output(shared: &Shared) -> Result<ObjectUri> {
-    let folder = std::path::absolute(shared.config.data_dir.join("imports")).map_err(
-        crate::error::StoreError::file("find", &shared.config.data_dir),
-    )?;
+    let folder = std::path::absolute(shared.config.data_dir.join("imports"))
+        .map_err(crate::error::StoreError::file("find", &shared.config.data_dir))?;
     let uri = healthimaging_objects::file_uri(&folder)?;
     ObjectUri::try_from(format!("{uri}/")).map_err(|_| {
         Error::validation("the path of the data folder is too long; name an output_s3_uri").into()

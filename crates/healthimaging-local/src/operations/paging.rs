@@ -30,10 +30,10 @@ pub(crate) fn page_size(wanted: Option<u32>) -> Result<u32> {
     match wanted {
         None => Ok(PAGE_SIZE),
         Some(size) if (1..=PAGE_SIZE).contains(&size) => Ok(size),
-        Some(size) => Err(Error::validation(format!(
-            "max_results must be 1 to {PAGE_SIZE}, not {size}"
-        ))
-        .into()),
+        Some(size) => {
+            Err(Error::validation(format!("max_results must be 1 to {PAGE_SIZE}, not {size}"))
+                .into())
+        }
     }
 }
 
@@ -74,10 +74,7 @@ pub(crate) fn cut<R, K: Serialize>(
     let Some(last) = rows.last() else {
         return Ok(None);
     };
-    let token = Token {
-        query: fingerprint(query)?,
-        after: place(last),
-    };
+    let token = Token { query: fingerprint(query)?, after: place(last) };
     let json = serde_json::to_vec(&token).map_err(internal)?;
     Ok(Some(NextToken::try_from(URL_SAFE_NO_PAD.encode(json))?))
 }

@@ -117,11 +117,7 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
         Err(error) => Err(error),
     };
     ended.unwrap_or_else(|error| {
-        tracing::error!(
-            row,
-            ?error,
-            "an acknowledged write could not be ended; it is tried again"
-        );
+        tracing::error!(row, ?error, "an acknowledged write could not be ended; it is tried again");
         false
     })
 }
@@ -171,9 +167,7 @@ fn set_status(shared: &Shared, row: i64, datastore: i64, status: DatastoreStatus
 
 fn load(connection: &Connection, row: i64) -> Result<Option<Work>> {
     let json: Option<String> = connection
-        .query_row("SELECT work FROM pending WHERE row = ?1", [row], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT work FROM pending WHERE row = ?1", [row], |row| row.get(0))
         .optional()?;
     json.map(|json| serde_json::from_str(&json))
         .transpose()
@@ -183,10 +177,8 @@ fn load(connection: &Connection, row: i64) -> Result<Option<Work>> {
 /// Carries out the writes of processes that have died. Called by the holder of the store's lease.
 pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
     let own = shared.process.clone();
-    let left: BTreeMap<String, Vec<i64>> = shared
-        .catalogue
-        .read(move |connection| by_owner(connection, &own))
-        .await?;
+    let left: BTreeMap<String, Vec<i64>> =
+        shared.catalogue.read(move |connection| by_owner(connection, &own)).await?;
     for (owner, rows) in left {
         let lock = shared.process_lock(&owner);
         let files = shared.config.files.clone();
@@ -195,10 +187,7 @@ pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
         let Some(lock) = lock.await?? else {
             continue;
         };
-        tracing::info!(
-            writes = rows.len(),
-            "taking over the writes of a process that died"
-        );
+        tracing::info!(writes = rows.len(), "taking over the writes of a process that died");
         for row in rows {
             carry_out(shared, row).await;
         }

@@ -21,10 +21,7 @@ use crate::shared::{Shared, SharedStore};
 const MOST_FILTERS: usize = 2;
 
 /// The order when the caller names none: newest change first.
-const USUAL_SORT: Sort = Sort {
-    sort_order: SortOrder::Desc,
-    sort_field: SortField::UpdatedAt,
-};
+const USUAL_SORT: Sort = Sort { sort_order: SortOrder::Desc, sort_field: SortField::UpdatedAt };
 
 /// What results are sorted by, in a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,11 +51,7 @@ pub(crate) async fn search(
     let size = paging::page_size(request.max_results)?;
     let conditions = conditions(&request.search_criteria)?;
     let sort = request.search_criteria.sort.unwrap_or(USUAL_SORT);
-    let query = (
-        "SearchImageSets",
-        request.datastore_id.clone(),
-        request.search_criteria.clone(),
-    );
+    let query = ("SearchImageSets", request.datastore_id.clone(), request.search_criteria.clone());
     let after = place(paging::after(request.next_token.as_ref(), &query)?, sort)?;
     let datastore_id = request.datastore_id;
     let mut found = shared
@@ -132,11 +125,8 @@ fn conditions(criteria: &SearchCriteria) -> Result<Vec<Condition>> {
         ))
         .into());
     }
-    let compared: Vec<(Column, Condition)> = criteria
-        .filters
-        .iter()
-        .map(condition)
-        .collect::<Result<_>>()?;
+    let compared: Vec<(Column, Condition)> =
+        criteria.filters.iter().map(condition).collect::<Result<_>>()?;
     if let [(first, _), (second, _)] = &compared[..]
         && first == second
     {
@@ -145,10 +135,7 @@ fn conditions(criteria: &SearchCriteria) -> Result<Vec<Condition>> {
         )
         .into());
     }
-    Ok(compared
-        .into_iter()
-        .map(|(_, condition)| condition)
-        .collect())
+    Ok(compared.into_iter().map(|(_, condition)| condition).collect())
 }
 
 fn condition(filter: &SearchFilter) -> Result<(Column, Condition)> {
@@ -171,10 +158,7 @@ fn condition(filter: &SearchFilter) -> Result<(Column, Condition)> {
             if column != other {
                 return Err(Error::validation("BETWEEN takes two values of one kind").into());
             }
-            if !matches!(
-                column,
-                Column::CreatedAt | Column::UpdatedAt | Column::StudyDateTime
-            ) {
+            if !matches!(column, Column::CreatedAt | Column::UpdatedAt | Column::StudyDateTime) {
                 return Err(Error::validation(
                     "BETWEEN works with createdAt, updatedAt and DICOMStudyDateAndTime; use EQUAL",
                 )

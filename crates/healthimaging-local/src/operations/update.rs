@@ -44,10 +44,7 @@ struct Target {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Change {
     /// Update documents, as JSON text.
-    Documents {
-        updatable: Option<String>,
-        removable: Option<String>,
-    },
+    Documents { updatable: Option<String>, removable: Option<String> },
     /// To the content of this version.
     Revert { version: u32 },
 }
@@ -91,10 +88,9 @@ fn checked_change(request: &UpdateImageSetMetadataRequest, quotas: &Quotas) -> R
                 version: u32::try_from(version.number()).map_err(|_| unknown_version())?,
             });
         }
-        MetadataUpdates::DicomUpdates {
-            updatable_attributes,
-            removable_attributes,
-        } => (updatable_attributes, removable_attributes),
+        MetadataUpdates::DicomUpdates { updatable_attributes, removable_attributes } => {
+            (updatable_attributes, removable_attributes)
+        }
     };
     let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
     within(
@@ -113,10 +109,7 @@ fn checked_change(request: &UpdateImageSetMetadataRequest, quotas: &Quotas) -> R
         )
         .into());
     }
-    Ok(Change::Documents {
-        updatable,
-        removable,
-    })
+    Ok(Change::Documents { updatable, removable })
 }
 
 /// Refuses at once an update of series or instances that the image set does not hold.
@@ -125,11 +118,7 @@ async fn check_targets(
     request: &UpdateImageSetMetadataRequest,
     change: &Change,
 ) -> Result<()> {
-    let Change::Documents {
-        updatable,
-        removable,
-    } = change
-    else {
+    let Change::Documents { updatable, removable } = change else {
         return Ok(());
     };
     let documents = parse(updatable.as_deref(), removable.as_deref())?;
@@ -168,10 +157,7 @@ fn document(name: &str, bytes: Option<&Bytes>) -> Result<Option<String>> {
 }
 
 fn parse(updatable: Option<&str>, removable: Option<&str>) -> Result<UpdateDocuments> {
-    Ok(UpdateDocuments::parse(
-        updatable.map(str::as_bytes),
-        removable.map(str::as_bytes),
-    )?)
+    Ok(UpdateDocuments::parse(updatable.map(str::as_bytes), removable.map(str::as_bytes))?)
 }
 
 fn unknown_version() -> StoreError {
@@ -192,19 +178,9 @@ fn begin(
     if let Change::Revert { version } = change {
         check_revert(transaction, &set, version)?;
     }
-    let scope = if request.include_study_image_sets {
-        Scope::Study
-    } else {
-        Scope::ImageSet
-    };
+    let scope = if request.include_study_image_sets { Scope::Study } else { Scope::ImageSet };
     let force = if request.force { Force::Yes } else { Force::No };
-    let mut targets = vec![lock(
-        transaction,
-        &set,
-        ImageSetWorkflowStatus::Updating,
-        force,
-        at,
-    )?];
+    let mut targets = vec![lock(transaction, &set, ImageSetWorkflowStatus::Updating, force, at)?];
     if scope == Scope::Study {
         for other in others_of_study(transaction, &set)? {
             other.check_unlocked()?;
@@ -212,12 +188,7 @@ fn begin(
             targets.push(lock(transaction, &other, workflow, force, at)?);
         }
     }
-    let work = Work::Update(UpdateWork {
-        targets,
-        change,
-        forced: request.force,
-        scope,
-    });
+    let work = Work::Update(UpdateWork { targets, change, forced: request.force, scope });
     let row = pending::insert(transaction, owner, &work, at)?;
     let answer = UpdateImageSetMetadataResponse {
         datastore_id: request.datastore_id.clone(),
@@ -240,10 +211,7 @@ fn lock(
     at: Millis,
 ) -> Result<Target> {
     let version = content::begin_version(transaction, set, workflow, force, at)?;
-    Ok(Target {
-        set: set.row,
-        version,
-    })
+    Ok(Target { set: set.row, version })
 }
 
 fn check_revert(transaction: &Transaction<'_>, set: &ImageSetRow, version: u32) -> Result<()> {
@@ -281,11 +249,8 @@ struct Changed {
 
 /// Makes the change, for all targets or for none.
 pub(crate) fn carry_out(shared: &Shared, row: i64, work: &UpdateWork) -> Result<()> {
-    let changed: Result<Vec<Changed>> = work
-        .targets
-        .iter()
-        .map(|target| change(shared, work, *target))
-        .collect();
+    let changed: Result<Vec<Changed>> =
+        work.targets.iter().map(|target| change(shared, work, *target)).collect();
     let changed = changed.map_err(|error| pending::failure_message(row, error));
     let at = shared.now();
     shared.catalogue.write_blocking(|transaction| {
@@ -298,14 +263,7 @@ pub(crate) fn carry_out(shared: &Shared, row: i64, work: &UpdateWork) -> Result<
         };
         let workflow = ImageSetWorkflowStatus::UpdateFailed;
         for target in &work.targets {
-            content::fail(
-                transaction,
-                target.set,
-                target.version,
-                workflow,
-                message,
-                at,
-            )?;
+            content::fail(transaction, target.set, target.version, workflow, message, at)?;
         }
         Ok(())
     })
@@ -313,12 +271,7 @@ pub(crate) fn carry_out(shared: &Shared, row: i64, work: &UpdateWork) -> Result<
 
 fn end_well(transaction: &Transaction<'_>, changed: &[Changed], at: Millis) -> Result<()> {
     let workflow = ImageSetWorkflowStatus::Updated;
-    for Changed {
-        target: Target { set, version },
-        content,
-        older,
-    } in changed
-    {
+    for Changed { target: Target { set, version }, content, older } in changed {
         match older {
             Some(older) => {
                 let older = (*older, content);
@@ -345,10 +298,7 @@ fn change(shared: &Shared, work: &UpdateWork, target: Target) -> Result<Changed>
         Ok((set, version.content_version, unpack(&stored)?, datastore))
     })?;
     let older = match &work.change {
-        Change::Documents {
-            updatable,
-            removable,
-        } => {
+        Change::Documents { updatable, removable } => {
             let documents = parse(updatable.as_deref(), removable.as_deref())?;
             apply(&documents, &mut document, work, &set)?;
             None
@@ -373,7 +323,5 @@ fn apply(
         force: work.forced,
         study_wide: work.scope == Scope::Study,
     };
-    documents
-        .apply(document, &rules)
-        .map_err(|failure| Error::validation(failure.message).into())
+    documents.apply(document, &rules).map_err(|failure| Error::validation(failure.message).into())
 }

@@ -34,9 +34,7 @@ impl Packs {
                     check.blobs += 1;
                     check.bytes += bytes.len() as u64;
                 }
-                Err(error) => check
-                    .damaged
-                    .push((Some(blob.id.clone()), unreadable(error)?)),
+                Err(error) => check.damaged.push((Some(blob.id.clone()), unreadable(error)?)),
             }
         }
         match self.check_between(id, blobs) {
@@ -59,9 +57,7 @@ impl Packs {
         let file = self.files.open(&path);
         let file = file.map_err(|error| missing_or(error, &path))?;
         let length = file.length().map_err(StoreError::file("read", &path))?;
-        let mut gaps = Gaps {
-            file: BufReader::with_capacity(PIECE, file),
-        };
+        let mut gaps = Gaps { file: BufReader::with_capacity(PIECE, file) };
         let walked = gaps.walk(length, blobs);
         walked.map_err(StoreError::file("read", &path))
     }

@@ -45,10 +45,7 @@ pub(crate) struct PackGuard {
 impl Packs {
     /// Opens the folder.
     pub(crate) fn open(files: &Files, folder: &Path) -> Result<Self> {
-        let packs = Self {
-            files: files.clone(),
-            folder: folder.to_owned(),
-        };
+        let packs = Self { files: files.clone(), folder: folder.to_owned() };
         let unfinished = packs.unfinished();
         let made = files.make_folders(&unfinished);
         made.map_err(StoreError::file("make", &unfinished))?;
@@ -66,18 +63,13 @@ impl Packs {
 
     fn path(&self, id: &PackId) -> PathBuf {
         let first_digits = id.0.get(..2).unwrap_or("00");
-        self.folder
-            .join(first_digits)
-            .join(format!("{}.pack", id.0))
+        self.folder.join(first_digits).join(format!("{}.pack", id.0))
     }
 
     /// Reads a blob and checks it; damaged bytes are an error. Blocks.
     pub(crate) fn read(&self, place: &BlobPlace) -> Result<Bytes> {
         let path = self.path(&place.pack);
-        let mut file = self
-            .files
-            .open(&path)
-            .map_err(|error| missing_or(error, &path))?;
+        let mut file = self.files.open(&path).map_err(|error| missing_or(error, &path))?;
         let header = RECORD_HEADER as u64;
         let end = place.offset.checked_add(place.length);
         let length = file.length().map_err(StoreError::file("read", &path))?;
@@ -91,8 +83,7 @@ impl Packs {
         let size = usize::try_from(end - start).map_err(|_| damaged())?;
         let mut record = vec![0; size];
         let read = file.seek(SeekFrom::Start(start));
-        read.and_then(|_| file.read_exact(&mut record))
-            .map_err(StoreError::file("read", &path))?;
+        read.and_then(|_| file.read_exact(&mut record)).map_err(StoreError::file("read", &path))?;
         let mut record = Bytes::from(record);
         let found = record.split_to(RECORD_HEADER);
         let expected = writer::record_header(place.length, place.crc32, &place.id);
@@ -108,13 +99,9 @@ impl Packs {
     /// Hold the guard until the catalogue has its owner.
     pub(crate) fn link(&self, shared: &Shared, from: &PackId, to: &PackId) -> Result<PackGuard> {
         let (source, target) = (self.path(from), self.unfinished_path(to));
-        let mut file = self
-            .files
-            .open(&source)
-            .map_err(|error| missing_or(error, &source))?;
+        let mut file = self.files.open(&source).map_err(|error| missing_or(error, &source))?;
         // A link is the same file, so this lock is its lock too.
-        file.lock_shared()
-            .map_err(StoreError::file("lock", &source))?;
+        file.lock_shared().map_err(StoreError::file("lock", &source))?;
         if self.files.link(&source, &target).is_err() {
             let mut copy = self.begin(to)?;
             let copied = io::copy(&mut file, &mut copy).and_then(|_| copy.sync());
@@ -142,14 +129,10 @@ impl Packs {
     /// Tells the catalogue of a pack that is durable, and gives it its place.
     fn publish(&self, shared: &Shared, id: &PackId) -> Result<()> {
         let at = shared.now();
-        shared
-            .catalogue
-            .write_blocking(|transaction| packs::announce(transaction, id, at))?;
+        shared.catalogue.write_blocking(|transaction| packs::announce(transaction, id, at))?;
         let (from, to) = (self.unfinished_path(id), self.path(id));
         let folder = self.make_shelf(id)?;
-        self.files
-            .rename(&from, &to)
-            .map_err(StoreError::file("move", &from))?;
+        self.files.rename(&from, &to).map_err(StoreError::file("move", &from))?;
         self.sync_folder(&folder)
     }
 

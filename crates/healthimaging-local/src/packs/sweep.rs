@@ -72,10 +72,7 @@ impl Packs {
             return Ok(false);
         }
         // The lock is held over this look: a writer that was done meanwhile has its owner by now.
-        if !shared
-            .catalogue
-            .read_blocking(|connection| packs::is_ownerless(connection, id))?
-        {
+        if !shared.catalogue.read_blocking(|connection| packs::is_ownerless(connection, id))? {
             return Ok(false);
         }
         if let Found::Abandoned(_lock) = &found {
@@ -84,9 +81,7 @@ impl Packs {
                 self.sync_folder(shelf)?;
             }
         }
-        shared
-            .catalogue
-            .write_blocking(|transaction| packs::forget(transaction, id))?;
+        shared.catalogue.write_blocking(|transaction| packs::forget(transaction, id))?;
         Ok(true)
     }
 

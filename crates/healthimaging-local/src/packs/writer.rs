@@ -74,9 +74,7 @@ impl PackWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all(bytes)
-            .map_err(StoreError::file("write", &self.path))?;
+        self.file.write_all(bytes).map_err(StoreError::file("write", &self.path))?;
         self.length += bytes.len() as u64;
         Ok(())
     }

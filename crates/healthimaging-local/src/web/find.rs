@@ -58,15 +58,11 @@ wanted_from!(
 impl Wanted {
     /// Finds the image set and reads its latest content. Blocks.
     pub(super) fn find(&self, shared: &Shared) -> Result<Held> {
-        let found = shared
-            .catalogue
-            .read_blocking(|connection| self.look_up(shared, connection))?;
+        let found =
+            shared.catalogue.read_blocking(|connection| self.look_up(shared, connection))?;
         let (row, found) = found;
         let document = shared.documents.open(found)?;
-        let study = document
-            .study
-            .get("StudyInstanceUID")
-            .and_then(|uid| uid.as_str());
+        let study = document.study.get("StudyInstanceUID").and_then(|uid| uid.as_str());
         if study.map(str::trim) != Some(self.study.as_str())
             || !document.series.contains_key(&self.series)
         {

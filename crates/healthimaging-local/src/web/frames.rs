@@ -52,10 +52,7 @@ pub(crate) async fn retrieve_frames(
             Err(error) => Err(Error::internal("reading a frame ended unexpectedly", error)),
         });
     let first = stream::iter(first.map(|frame| Ok(Body::from(frame))));
-    Ok(RetrieveFramesResponse {
-        transfer_syntax_uid,
-        frames: first.chain(others).boxed(),
-    })
+    Ok(RetrieveFramesResponse { transfer_syntax_uid, frames: first.chain(others).boxed() })
 }
 
 /// The instance, and the ids of the frames asked for. Blocks.
@@ -70,10 +67,7 @@ fn find(
     let held = Wanted::from(request).find(&shared)?;
     let series = request.series_instance_uid.to_string();
     let sop = request.sop_instance_uid.to_string();
-    let instance = held
-        .document
-        .instance(&series, &sop)
-        .ok_or_else(no_instance)?;
+    let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
     let known = frames_of(instance)?;
     let (syntax, form) = choose(instance, &request.transfer_syntax)?;
     let ids = request.frames.iter().map(|number| {
@@ -81,21 +75,11 @@ fn find(
         let id = index.and_then(|index| known.get(index)).cloned();
         id.ok_or_else(|| {
             let count = known.len();
-            Error::not_found(format!(
-                "the instance has frames 1 to {count}, not {number}"
-            ))
-            .into()
+            Error::not_found(format!("the instance has frames 1 to {count}, not {number}")).into()
         })
     });
     let ids = ids.collect::<Result<_>>()?;
-    let retrieval = Retrieval {
-        shared,
-        held,
-        series,
-        sop,
-        syntax,
-        form,
-    };
+    let retrieval = Retrieval { shared, held, series, sop, syntax, form };
     Ok((retrieval, ids))
 }
 
@@ -143,10 +127,7 @@ pub(crate) async fn retrieve_bulkdata(
         let held = Wanted::from(&request).find(&shared)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
-        let instance = held
-            .document
-            .instance(&series, &sop)
-            .ok_or_else(no_instance)?;
+        let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let apart = instance.details.apart.values();
         let mut ids = apart.map(|value| value.blob_id.clone());
         let id = ids.find(|id| id.as_str() == request.bulkdata_id);
@@ -155,14 +136,8 @@ pub(crate) async fn retrieve_bulkdata(
                 "the instance has no such bulk data; take the BulkDataURI of its metadata",
             )
         })?;
-        let retrieval = Retrieval {
-            shared,
-            held,
-            series,
-            sop,
-            syntax: String::new(),
-            form: Form::None,
-        };
+        let retrieval =
+            Retrieval { shared, held, series, sop, syntax: String::new(), form: Form::None };
         let bulkdata = retrieval.blob(&id)?.into();
         Ok(RetrieveBulkdataResponse { bulkdata })
     })

@@ -23,10 +23,8 @@ pub(crate) async fn instance_metadata(
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         let document = Wanted::from(&request).find(&shared)?.document;
-        let (series, sop) = (
-            request.series_instance_uid.as_str(),
-            request.sop_instance_uid.as_str(),
-        );
+        let (series, sop) =
+            (request.series_instance_uid.as_str(), request.sop_instance_uid.as_str());
         document.instance(series, sop).ok_or_else(no_instance)?;
         let place = Place {
             host: &request.host,
@@ -88,9 +86,7 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     /// Writes the attributes of one instance; large values are named by their place.
     fn write(&self, document: &Document, series: &str, sop: &str, to: &mut Vec<u8>) -> Result<()> {
-        self.show(document, series, sop, |shown| {
-            serde_json::to_writer(to, shown)
-        })
+        self.show(document, series, sop, |shown| serde_json::to_writer(to, shown))
     }
 
     /// The attributes of one instance, one by one.

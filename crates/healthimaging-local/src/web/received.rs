@@ -52,10 +52,7 @@ pub(super) struct Reception {
 
 impl Reception {
     pub(super) fn new(shared: &SharedStore) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            spool: None,
-        }
+        Self { shared: Arc::clone(shared), spool: None }
     }
 
     /// Takes in one; the outer error is the store's, the inner one that of who sends.
@@ -95,19 +92,13 @@ impl Reception {
 /// An instance that arrived, read as a file of its own.
 #[derive(Debug)]
 pub(super) enum Received {
-    Held {
-        bytes: Cursor<Bytes>,
-        _room: Option<OwnedSemaphorePermit>,
-    },
+    Held { bytes: Cursor<Bytes>, _room: Option<OwnedSemaphorePermit> },
     Spooled(BufReader<Section>),
 }
 
 impl Received {
     fn held(bytes: Bytes, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self::Held {
-            bytes: Cursor::new(bytes),
-            _room: room,
-        }
+        Self::Held { bytes: Cursor::new(bytes), _room: room }
     }
 }
 

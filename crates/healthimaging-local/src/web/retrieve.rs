@@ -72,25 +72,12 @@ pub(crate) async fn retrieve_instance(
         let held = Wanted::from(&request).find(&task)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
-        let instance = held
-            .document
-            .instance(&series, &sop)
-            .ok_or_else(no_instance)?;
+        let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();
-        let retrieval = Retrieval {
-            shared: task,
-            held,
-            series,
-            sop,
-            syntax,
-            form,
-        };
+        let retrieval = Retrieval { shared: task, held, series, sop, syntax, form };
         let instance = body_of(move |out| Ok(retrieval.write(out)?));
-        Ok(RetrieveInstanceResponse {
-            transfer_syntax_uid,
-            instance,
-        })
+        Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
     })
     .await?
 }
@@ -168,11 +155,7 @@ impl Retrieval {
                 }
             }
             Form::Blob => {
-                let id = instance
-                    .details
-                    .pixel_blob
-                    .as_ref()
-                    .ok_or_else(no_instance)?;
+                let id = instance.details.pixel_blob.as_ref().ok_or_else(no_instance)?;
                 let value = self.blob(id)?;
                 PixelSource::Blob {
                     length: value.len() as u64,
@@ -189,18 +172,13 @@ impl Retrieval {
     }
 
     pub(super) fn instance(&self) -> Result<&Instance> {
-        self.document()
-            .instance(&self.series, &self.sop)
-            .ok_or_else(no_instance)
+        self.document().instance(&self.series, &self.sop).ok_or_else(no_instance)
     }
 
     /// A stored blob, checked. Blocks.
     pub(super) fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
         let row = self.held.row;
-        let place = self
-            .shared
-            .catalogue
-            .read_blocking(|at| packs::blob(at, row, id))?;
+        let place = self.shared.catalogue.read_blocking(|at| packs::blob(at, row, id))?;
         let place = place.ok_or_else(|| {
             StoreError::Damaged("the catalogue lacks a frame of the document".to_owned())
         })?;
@@ -229,9 +207,7 @@ impl Retrieval {
     /// What the file says of its pixels where that is not what the document says.
     fn overrides(&self, pixels: &Pixels<'_>) -> Result<PixelOverrides> {
         let lossless = [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000];
-        let lossless = lossless
-            .iter()
-            .any(|format| format.transfer_syntax() == pixels.stored);
+        let lossless = lossless.iter().any(|format| format.transfer_syntax() == pixels.stored);
         let is_rgb = matches!(pixels.photometric, "RGB" | "YBR_RCT" | "YBR_ICT");
         let several = pixels.shape.samples_per_pixel > 1;
         let photometric_interpretation = match self.form {
@@ -294,13 +270,8 @@ pub(super) struct Pixels<'a> {
 impl<'a> Pixels<'a> {
     pub(super) fn of(instance: &'a Instance) -> Self {
         let number = |keyword: &str| {
-            let value = instance
-                .attributes
-                .get(keyword)
-                .and_then(serde_json::Value::as_u64);
-            value
-                .and_then(|value| u16::try_from(value).ok())
-                .unwrap_or_default()
+            let value = instance.attributes.get(keyword).and_then(serde_json::Value::as_u64);
+            value.and_then(|value| u16::try_from(value).ok()).unwrap_or_default()
         };
         let photometric = instance.attributes.get("PhotometricInterpretation");
         let bits_allocated = number("BitsAllocated");
@@ -319,14 +290,8 @@ impl<'a> Pixels<'a> {
                     _ => PixelRepresentation::Unsigned,
                 },
             },
-            photometric: photometric
-                .and_then(|text| text.as_str())
-                .unwrap_or_default()
-                .trim(),
-            stored: instance
-                .stored_transfer_syntax
-                .as_deref()
-                .unwrap_or_default(),
+            photometric: photometric.and_then(|text| text.as_str()).unwrap_or_default().trim(),
+            stored: instance.stored_transfer_syntax.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -46,10 +46,8 @@ pub(crate) async fn store_instances(
     mut request: StoreInstancesRequest,
 ) -> Result<StoreInstancesResponse> {
     let id = request.datastore_id.clone();
-    let datastore = shared
-        .catalogue
-        .read(move |connection| datastores::find_active(connection, &id))
-        .await?;
+    let datastore =
+        shared.catalogue.read(move |connection| datastores::find_active(connection, &id)).await?;
     let keeping = Arc::new(Keeping {
         shared: Arc::clone(shared),
         format: ingest::lossless_format(datastore.format),
@@ -107,20 +105,14 @@ impl Keeping {
         });
         let opened = opened.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading an instance ended unexpectedly");
-            Err(Refusal::fault(
-                "the instance could not be read because of a fault of this program",
-            ))
+            Err(Refusal::fault("the instance could not be read because of a fault of this program"))
         });
         let (header, file) = match opened {
             Ok(opened) => opened,
             Err(refusal) => return (position, Err(Box::new(failure(position, None, &refusal)))),
         };
         let of_study = &header.group.study.study_instance_uid;
-        if self
-            .study
-            .as_ref()
-            .is_some_and(|study| study.as_str() != of_study)
-        {
+        if self.study.as_ref().is_some_and(|study| study.as_str() != of_study) {
             let told = "the instance is of another study than the request names";
             let mut failed = failure(position, Some(&header), &Refusal::invalid(told));
             failed.failure_reason = DOES_NOT_MATCH;
@@ -144,10 +136,7 @@ impl Keeping {
         mut came: Vec<Came>,
     ) -> Result<StoreInstancesResponse> {
         came.sort_by_key(|(position, _)| *position);
-        let mut response = StoreInstancesResponse {
-            stored: Vec::new(),
-            failed: Vec::new(),
-        };
+        let mut response = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
         let mut groups: Vec<(GroupKey, Vec<(usize, Kept)>)> = Vec::new();
         let mut places: HashMap<GroupKey, usize> = HashMap::new();
         for (position, one) in came {
@@ -193,8 +182,7 @@ impl Keeping {
                 tracing::error!(?error, "instances could not be stored");
                 let fault = Refusal::fault(healthimaging::Error::from(error).message());
                 let all = headers.keys();
-                all.map(|position| (*position, Outcome::Refused(fault.clone())))
-                    .collect()
+                all.map(|position| (*position, Outcome::Refused(fault.clone()))).collect()
             }
         };
         for (position, outcome) in outcomes {
@@ -253,11 +241,7 @@ fn failure(position: usize, header: Option<&Header>, refusal: &Refusal) -> Faile
         position,
         sop_class_uid: header.and_then(|header| header.sop_class_uid.clone()),
         sop_instance_uid: header.map(|header| header.sop_instance_uid.clone()),
-        failure_reason: if refusal.is_fault() {
-            PROCESSING_FAILURE
-        } else {
-            CANNOT_UNDERSTAND
-        },
+        failure_reason: if refusal.is_fault() { PROCESSING_FAILURE } else { CANNOT_UNDERSTAND },
         message: refusal.message.clone(),
     }
 }

@@ -59,12 +59,7 @@ pub(crate) async fn carry_out(
     match request {
         Request::Import { folder } => import(store, at, &folder).await,
         Request::Store { folder } => store_instances(store, at, &folder).await,
-        Request::Update {
-            set,
-            version,
-            description,
-            whole_study,
-        } => {
+        Request::Update { set, version, description, whole_study } => {
             let document = json!({"SchemaVersion": 1.1,
                 "Study": {"DICOM": {"StudyDescription": description}}});
             let updates = MetadataUpdates::DicomUpdates {
@@ -77,13 +72,7 @@ pub(crate) async fn carry_out(
             let updates = MetadataUpdates::RevertToVersion(to.into());
             update(store, at, set, version, updates, false).await
         }
-        Request::Copy {
-            set,
-            version,
-            only,
-            into,
-            promote,
-        } => {
+        Request::Copy { set, version, only, into, promote } => {
             let request = CopyImageSetRequest {
                 datastore_id: at,
                 source_image_set_id: set,
@@ -104,10 +93,7 @@ pub(crate) async fn carry_out(
             store.copy_image_set(request).await.map(|_| ())
         }
         Request::Delete { set } => {
-            let request = DeleteImageSetRequest {
-                datastore_id: at,
-                image_set_id: set,
-            };
+            let request = DeleteImageSetRequest { datastore_id: at, image_set_id: set };
             store.delete_image_set(request).await.map(|_| ())
         }
     }
@@ -128,10 +114,8 @@ async fn import(store: &LocalStore, at: DatastoreId, folder: &Path) -> Result<()
 }
 
 async fn store_instances(store: &LocalStore, at: DatastoreId, folder: &Path) -> Result<(), Error> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let files = paths.into_iter();
     let files = files.map(|path| Ok(Body::from(std::fs::read(path).unwrap())));
@@ -143,10 +127,7 @@ async fn store_instances(store: &LocalStore, at: DatastoreId, folder: &Path) -> 
     let answer = store.store_instances(request).await?;
     match answer.failed.first() {
         None => Ok(()),
-        Some(failed) => Err(Error::new(
-            healthimaging::ErrorKind::Internal,
-            failed.message.clone(),
-        )),
+        Some(failed) => Err(Error::new(healthimaging::ErrorKind::Internal, failed.message.clone())),
     }
 }
 
@@ -172,27 +153,19 @@ async fn update(
 fn selection(only: &[(String, String)]) -> Option<DicomCopies> {
     let mut series = serde_json::Map::new();
     for (uid, sop) in only {
-        let of_series = series
-            .entry(uid.clone())
-            .or_insert_with(|| json!({"Instances": {}}));
+        let of_series = series.entry(uid.clone()).or_insert_with(|| json!({"Instances": {}}));
         of_series["Instances"][sop] = json!({});
     }
     let attributes = json!({"SchemaVersion": "1.1", "Study": {"Series": series}});
-    (!only.is_empty()).then(|| DicomCopies {
-        copiable_attributes: attributes.to_string(),
-    })
+    (!only.is_empty()).then(|| DicomCopies { copiable_attributes: attributes.to_string() })
 }
 
 /// A new data store that can be used.
 pub(crate) async fn active_datastore(store: &LocalStore) -> DatastoreId {
-    let made = store
-        .create_datastore(CreateDatastoreRequest::default())
-        .await;
+    let made = store.create_datastore(CreateDatastoreRequest::default()).await;
     let id = made.unwrap().datastore_id;
     until(async || {
-        let request = GetDatastoreRequest {
-            datastore_id: id.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: id.clone() };
         let found = store.get_datastore(request).await.unwrap();
         match found.datastore_properties.datastore_status {
             DatastoreStatus::Active => Ok(()),

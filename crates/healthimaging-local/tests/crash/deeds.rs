@@ -59,12 +59,7 @@ impl Deed {
 
     /// The request, and what it does.
     pub(crate) fn step(self, sets: &Sets, inputs: &Path, chance: &mut Chance) -> Step {
-        let mut planner = Planner {
-            chance,
-            inputs,
-            patient: self.patient(),
-            sets,
-        };
+        let mut planner = Planner { chance, inputs, patient: self.patient(), sets };
         if let Self::Arrive(way) = self {
             return planner.arrival(way);
         }
@@ -111,20 +106,13 @@ impl Template {
         let folder = new_folder();
         let store = LocalStore::open(config(folder.path())).await.unwrap();
         let datastore = active_datastore(&store).await;
-        let look = Look {
-            store: &store,
-            datastore: &datastore,
-        };
+        let look = Look { store: &store, datastore: &datastore };
         let mut chance = Chance::new(u64::MAX);
         let inputs = folder.path().join("inputs");
         let mut sets = Sets::new();
         for number in 0..6 {
-            let mut planner = Planner {
-                chance: &mut chance,
-                inputs: &inputs,
-                patient: PATIENT,
-                sets: &sets,
-            };
+            let mut planner =
+                Planner { chance: &mut chance, inputs: &inputs, patient: PATIENT, sets: &sets };
             let step = match number {
                 0 => planner.arrival(Way::Job),
                 1 | 2 => {
@@ -146,34 +134,21 @@ impl Template {
             sets = look.all().await[&PATIENT].clone();
         }
         store.close().await;
-        Self {
-            folder,
-            datastore,
-            sets,
-        }
+        Self { folder, datastore, sets }
     }
 
     /// A folder of its own with the same store; links between packs become copies.
     pub(crate) fn copy(&self) -> TempDir {
         let folder = new_folder();
-        copy_folder(
-            &self.folder.path().join("store"),
-            &folder.path().join("store"),
-        );
-        copy_folder(
-            &self.folder.path().join("inputs"),
-            &folder.path().join("inputs"),
-        );
+        copy_folder(&self.folder.path().join("store"), &folder.path().join("store"));
+        copy_folder(&self.folder.path().join("inputs"), &folder.path().join("inputs"));
         folder
     }
 }
 
 /// A config that takes nothing over: what a trial leaves undone stays undone.
 pub(crate) fn idle(folder: &Path) -> LocalConfig {
-    LocalConfig {
-        run_jobs: false,
-        ..config(folder)
-    }
+    LocalConfig { run_jobs: false, ..config(folder) }
 }
 
 /// A folder of its own for a store and its inputs.
@@ -187,9 +162,8 @@ pub(crate) fn new_folder() -> TempDir {
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
-        let (path, name): (PathBuf, _) = entry
-            .map(|entry| (entry.path(), entry.file_name()))
-            .unwrap();
+        let (path, name): (PathBuf, _) =
+            entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
         if path.is_dir() {
             copy_folder(&path, &to.join(name));
         } else {

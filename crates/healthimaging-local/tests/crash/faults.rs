@@ -40,11 +40,7 @@ struct Trap {
 
 impl Trap {
     fn new(fault: Fault) -> Arc<Self> {
-        Arc::new(Self {
-            seen: AtomicUsize::new(0),
-            at: AtomicUsize::new(usize::MAX),
-            fault,
-        })
+        Arc::new(Self { seen: AtomicUsize::new(0), at: AtomicUsize::new(usize::MAX), fault })
     }
 
     fn files(self: &Arc<Self>) -> Files {
@@ -130,32 +126,17 @@ async fn trial(
     let inputs = folder.path().join("inputs");
     let before = before(template, deed);
     let trap = Trap::new(fault);
-    let store = LocalStore::open(LocalConfig {
-        files: trap.files(),
-        ..idle(folder.path())
-    });
+    let store = LocalStore::open(LocalConfig { files: trap.files(), ..idle(folder.path()) });
     let store = store.await.unwrap();
     let step = deed.step(&before, &inputs, chance);
     trap.set(at);
     let answer = carry_out(&store, &template.datastore, step.request.clone()).await;
-    let look = Look {
-        store: &store,
-        datastore: &template.datastore,
-    };
+    let look = Look { store: &store, datastore: &template.datastore };
     look.wait_for_jobs().await;
     store.close().await;
     drop(store);
     let case = format!("{deed:?}, {fault:?} at call {at}");
-    prove(
-        template,
-        deed,
-        folder.path(),
-        &before,
-        (&step, Some(answer)),
-        &case,
-        chance,
-    )
-    .await;
+    prove(template, deed, folder.path(), &before, (&step, Some(answer)), &case, chance).await;
     trap.has_sprung()
 }
 
@@ -175,10 +156,7 @@ pub(crate) async fn prove(
         assert_clear(error.message(), case);
     }
     let store = LocalStore::open(config(folder)).await.unwrap();
-    let look = Look {
-        store: &store,
-        datastore: &template.datastore,
-    };
+    let look = Look { store: &store, datastore: &template.datastore };
     let mut told = look.settle().await;
     told.extend(look.failures().await);
     for message in &told {
@@ -236,10 +214,9 @@ fn parts(step: &Step) -> Vec<Effect> {
             parts.push(effect.clone());
             continue;
         }
-        parts.extend(effect.made.iter().map(|set| Effect {
-            made: vec![set.clone()],
-            ..Effect::default()
-        }));
+        parts.extend(
+            effect.made.iter().map(|set| Effect { made: vec![set.clone()], ..Effect::default() }),
+        );
     }
     parts
 }
@@ -267,13 +244,8 @@ async fn short_reads_and_writes_are_gone_on_with() {
             ..config(folder.path())
         });
         let store = store.await.unwrap();
-        let look = Look {
-            store: &store,
-            datastore: &template.datastore,
-        };
-        carry_out(&store, &template.datastore, step.request)
-            .await
-            .unwrap();
+        let look = Look { store: &store, datastore: &template.datastore };
+        carry_out(&store, &template.datastore, step.request).await.unwrap();
         assert_eq!(look.settle().await, Vec::<String>::new());
         let found = sets_of(&look, deed).await;
         let effects: Vec<&Effect> = step.effects.iter().collect();
@@ -290,10 +262,7 @@ async fn a_store_that_cannot_be_opened_says_why_and_can_be_opened_later() {
         let folder = template.copy();
         let trap = Trap::new(FAULTS[at % 3]);
         trap.set(at);
-        let opened = LocalStore::open(LocalConfig {
-            files: trap.files(),
-            ..idle(folder.path())
-        });
+        let opened = LocalStore::open(LocalConfig { files: trap.files(), ..idle(folder.path()) });
         let opened = opened.await;
         let sprung = trap.has_sprung();
         match opened {

@@ -74,11 +74,7 @@ fn report(text: &str) {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// A folder and what is known of it.
@@ -231,9 +227,7 @@ impl Trial {
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
                 // With one thread the harness begins the line, and does not end it.
-                let answer = line
-                    .split_once(ANSWER)
-                    .map(|(_, rest)| rest.trim().to_owned());
+                let answer = line.split_once(ANSWER).map(|(_, rest)| rest.trim().to_owned());
                 if answer.is_some_and(|answer| sender.send(answer).is_err()) {
                     break;
                 }
@@ -248,20 +242,14 @@ impl Trial {
 
     /// Opens the store without taking anything over.
     async fn open_idle(&self) -> Arc<LocalStore> {
-        let config = LocalConfig {
-            run_jobs: false,
-            ..config(self.folder.path())
-        };
+        let config = LocalConfig { run_jobs: false, ..config(self.folder.path()) };
         LocalStore::open(config).await.unwrap()
     }
 
     /// As another process would see the folder before anybody has taken over.
     async fn look_before_recovery(&self) {
         let store = self.open_idle().await;
-        let look = Look {
-            store: &store,
-            datastore: &self.datastore,
-        };
+        let look = Look { store: &store, datastore: &self.datastore };
         look.all().await;
         look.verify().await;
         store.close().await;
@@ -274,16 +262,9 @@ impl Trial {
         traces: &Traces,
         tally: &mut Tally,
     ) {
-        let look = Look {
-            store,
-            datastore: &self.datastore,
-        };
+        let look = Look { store, datastore: &self.datastore };
         assert_eq!(look.settle().await, Vec::<String>::new(), "no job fails");
-        assert_eq!(
-            look.failures().await,
-            Vec::<String>::new(),
-            "no write fails"
-        );
+        assert_eq!(look.failures().await, Vec::<String>::new(), "no write fails");
         let found = look.all().await;
         let patients: BTreeSet<u32> = asked.iter().map(|one| one.patient).collect();
         for patient in &patients {
@@ -294,14 +275,10 @@ impl Trial {
                 chosen.flat_map(|one| &one.step.effects).collect()
             };
             let (now, before) = (found.get(patient), self.known.get(patient));
-            let (now, before) = (
-                now.cloned().unwrap_or_default(),
-                before.cloned().unwrap_or_default(),
-            );
-            let steps: Vec<_> = of_patient
-                .iter()
-                .map(|one| (one.answered, &one.step.request))
-                .collect();
+            let (now, before) =
+                (now.cloned().unwrap_or_default(), before.cloned().unwrap_or_default());
+            let steps: Vec<_> =
+                of_patient.iter().map(|one| (one.answered, &one.step.request)).collect();
             assert!(
                 agrees(&now, &before, &effects(true), &effects(false)),
                 "patient {patient}\nbefore {before:#?}\nasked {steps:#?}\nnow {now:#?}"
@@ -331,10 +308,7 @@ impl Trial {
     async fn traces(&self, asked: &[Asked]) -> Traces {
         let mut traces = Traces::new();
         let store = self.open_idle().await;
-        let look = Look {
-            store: &store,
-            datastore: &self.datastore,
-        };
+        let look = Look { store: &store, datastore: &self.datastore };
         for one in asked {
             let mut deleted = one.step.effects.iter().flat_map(|effect| &effect.deleted);
             if deleted.next().is_none() || traces.contains_key(&one.patient) {

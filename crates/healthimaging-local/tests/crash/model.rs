@@ -27,10 +27,7 @@ pub(crate) type Sets = BTreeMap<ImageSetId, Set>;
 impl Set {
     /// A set with one version.
     pub(crate) fn new(primary: bool, version: Version) -> Self {
-        Self {
-            primary,
-            versions: vec![version],
-        }
+        Self { primary, versions: vec![version] }
     }
 
     pub(crate) fn latest(&self) -> &Version {

@@ -52,10 +52,7 @@ pub(crate) struct Step {
 
 impl Step {
     fn of(request: Request, effect: Effect) -> Self {
-        Self {
-            request,
-            effects: vec![effect],
-        }
+        Self { request, effects: vec![effect] }
     }
 }
 
@@ -101,11 +98,7 @@ impl Planner<'_> {
     }
 
     fn instance(&self, series: u32, number: u32) -> Instance {
-        Instance {
-            patient: self.patient,
-            series,
-            number,
-        }
+        Instance { patient: self.patient, series, number }
     }
 
     fn folder(&mut self, instances: &[Instance]) -> PathBuf {
@@ -118,11 +111,7 @@ impl Planner<'_> {
     }
 
     fn way(&mut self) -> Way {
-        if self.chance.below(2) == 0 {
-            Way::Job
-        } else {
-            Way::Web
-        }
+        if self.chance.below(2) == 0 { Way::Job } else { Way::Web }
     }
 
     /// Two series of a new patient, or the same once more.
@@ -153,19 +142,14 @@ impl Planner<'_> {
             version.instances.extend(instances);
             return changed(id, set.and(version));
         }
-        let version = Version {
-            description: "0".to_owned(),
-            instances: instances.iter().copied().collect(),
-        };
+        let version =
+            Version { description: "0".to_owned(), instances: instances.iter().copied().collect() };
         made(Set::new(true, version))
     }
 
     fn described(&mut self, set: &Set) -> (String, Version) {
         let description = format!("D{}", self.chance.below(1_000_000));
-        let version = Version {
-            description: description.clone(),
-            ..set.latest().clone()
-        };
+        let version = Version { description: description.clone(), ..set.latest().clone() };
         (description, version)
     }
 
@@ -187,16 +171,10 @@ impl Planner<'_> {
         let (description, _) = self.described(set);
         let primary = self.sets.iter().filter(|(_, set)| set.primary);
         let changed = primary.map(|(id, set)| {
-            let version = Version {
-                description: description.clone(),
-                ..set.latest().clone()
-            };
+            let version = Version { description: description.clone(), ..set.latest().clone() };
             (id.clone(), set.and(version))
         });
-        let effect = Effect {
-            changed: changed.collect(),
-            ..Effect::default()
-        };
+        let effect = Effect { changed: changed.collect(), ..Effect::default() };
         let request = Request::Update {
             set: id.clone(),
             version: set.number(),
@@ -323,10 +301,7 @@ impl Planner<'_> {
 pub(crate) fn delete(id: &ImageSetId) -> Step {
     let deleted = vec![id.clone()];
     let request = Request::Delete { set: id.clone() };
-    let effect = Effect {
-        deleted,
-        ..Effect::default()
-    };
+    let effect = Effect { deleted, ..Effect::default() };
     Step::of(request, effect)
 }
 
@@ -349,15 +324,9 @@ impl Way {
 }
 
 fn made(set: Set) -> Effect {
-    Effect {
-        made: vec![set],
-        ..Effect::default()
-    }
+    Effect { made: vec![set], ..Effect::default() }
 }
 
 fn changed(id: &ImageSetId, set: Set) -> Effect {
-    Effect {
-        changed: [(id.clone(), set)].into(),
-        ..Effect::default()
-    }
+    Effect { changed: [(id.clone(), set)].into(), ..Effect::default() }
 }

@@ -55,22 +55,13 @@ async fn each_call_of_the_process_on_its_files_may_fail_or_be_the_last() {
                 if !all && chance.below(share) >= faults as u64 {
                     continue;
                 }
-                let fault = Fault {
-                    shim: &library,
-                    at,
-                    how,
-                };
-                let case = format!(
-                    "SEED={seed}: {deed:?}, call {at} of {calls}: {}",
-                    HOWS[number]
-                );
+                let fault = Fault { shim: &library, at, how };
+                let case = format!("SEED={seed}: {deed:?}, call {at} of {calls}: {}", HOWS[number]);
                 trial(&template, deed, &fault, &case, &mut chance).await;
                 proven += 1;
             }
         }
-        report(&format!(
-            "{deed:?}: {calls} calls on files; {proven} faults proven so far"
-        ));
+        report(&format!("{deed:?}: {calls} calls on files; {proven} faults proven so far"));
     }
     assert!(proven > 0);
 }
@@ -83,11 +74,7 @@ fn report(text: &str) {
 /// How many calls a request makes, from the opening of the store to its closing.
 fn count(template: &Template, deed: Deed, library: &str, chance: &mut Chance) -> u64 {
     let folder = template.copy();
-    let step = deed.step(
-        &before(template, deed),
-        &folder.path().join("inputs"),
-        chance,
-    );
+    let step = deed.step(&before(template, deed), &folder.path().join("inputs"), chance);
     let mut command = child(folder.path(), &template.datastore, &step.request);
     let output = command.env("LD_PRELOAD", library).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -111,16 +98,7 @@ async fn trial(
     let before = before(template, deed);
     let step = deed.step(&before, &folder.path().join("inputs"), chance);
     let answer = ask(template, folder.path(), &step, fault);
-    prove(
-        template,
-        deed,
-        folder.path(),
-        &before,
-        (&step, answer),
-        case,
-        chance,
-    )
-    .await;
+    prove(template, deed, folder.path(), &before, (&step, answer), case, chance).await;
 }
 
 /// The answer of the child; none when it died before.
@@ -184,10 +162,7 @@ async fn serve(told: &str) {
         Err(error) => return answer(Err(error)),
     };
     answer(carry_out(&store, &datastore, request).await);
-    let look = Look {
-        store: &store,
-        datastore: &datastore,
-    };
+    let look = Look { store: &store, datastore: &datastore };
     look.wait_for_jobs().await;
     store.close().await;
 }

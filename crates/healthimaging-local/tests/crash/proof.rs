@@ -41,10 +41,7 @@ impl Look<'_> {
                 max_results: None,
             };
             let found = self.store.search_image_sets(request).await?;
-            Ok(Page {
-                items: found.image_sets_metadata_summaries,
-                next_token: found.next_token,
-            })
+            Ok(Page { items: found.image_sets_metadata_summaries, next_token: found.next_token })
         });
         let found: Vec<_> = pages.try_collect().await.unwrap();
         found.into_iter().map(|set| set.image_set_id).collect()
@@ -74,14 +71,7 @@ impl Look<'_> {
             }
             Err(error) => panic!("version {version} of {set}: {error:?}"),
         };
-        Some(
-            served
-                .image_set_metadata
-                .collect(LIMIT)
-                .await
-                .unwrap()
-                .into(),
-        )
+        Some(served.image_set_metadata.collect(LIMIT).await.unwrap().into())
     }
 
     /// A stored frame.
@@ -110,25 +100,17 @@ impl Look<'_> {
                 let Some(packed) = self.packed(&id, number).await else {
                     let locked = found.image_set_state == ImageSetState::Locked;
                     let workflow = found.image_set_workflow_status;
-                    assert!(
-                        locked || workflow == Some(ImageSetWorkflowStatus::CopyFailed),
-                        "{id}"
-                    );
+                    assert!(locked || workflow == Some(ImageSetWorkflowStatus::CopyFailed), "{id}");
                     continue;
                 };
                 let document = serde_json::from_reader(GzDecoder::new(&packed[..])).unwrap();
                 versions.push(self.version(&id, &document, &mut seen).await);
             }
-            let any = versions
-                .first()
-                .and_then(|one: &Version| one.instances.first());
+            let any = versions.first().and_then(|one: &Version| one.instances.first());
             let Some(patient) = any.map(|one| one.patient) else {
                 continue;
             };
-            let set = Set {
-                primary: found.is_primary.unwrap(),
-                versions,
-            };
+            let set = Set { primary: found.is_primary.unwrap(), versions };
             patients.entry(patient).or_default().insert(id, set);
         }
         patients
@@ -160,10 +142,7 @@ impl Look<'_> {
             }
         }
         let description = &document["Study"]["DICOM"]["StudyDescription"];
-        Version {
-            description: description.as_str().unwrap().trim().to_owned(),
-            instances,
-        }
+        Version { description: description.as_str().unwrap().trim().to_owned(), instances }
     }
 
     /// A few bytes of each stored document and frame of a set, as they lie on the disk.
@@ -219,10 +198,8 @@ impl Look<'_> {
         .await;
         let mut failed = Vec::new();
         for (status, job) in self.jobs().await {
-            let request = GetDicomImportJobRequest {
-                datastore_id: self.datastore.clone(),
-                job_id: job,
-            };
+            let request =
+                GetDicomImportJobRequest { datastore_id: self.datastore.clone(), job_id: job };
             let job = self.store.get_dicom_import_job(request).await.unwrap();
             let job = job.job_properties;
             if status == JobStatus::Failed {
@@ -244,10 +221,7 @@ impl Look<'_> {
         let mut messages = Vec::new();
         for set in self.sets().await {
             let found = self.state(&set).await.properties;
-            let failed = [
-                ImageSetWorkflowStatus::CopyFailed,
-                ImageSetWorkflowStatus::UpdateFailed,
-            ];
+            let failed = [ImageSetWorkflowStatus::CopyFailed, ImageSetWorkflowStatus::UpdateFailed];
             if failed.map(Some).contains(&found.image_set_workflow_status) {
                 messages.push(found.message.unwrap());
             }
@@ -284,15 +258,10 @@ impl Look<'_> {
                 max_results: None,
             };
             let found = self.store.list_dicom_import_jobs(request).await?;
-            Ok(Page {
-                items: found.job_summaries,
-                next_token: found.next_token,
-            })
+            Ok(Page { items: found.job_summaries, next_token: found.next_token })
         });
         let jobs: Vec<_> = pages.try_collect().await.unwrap();
-        jobs.into_iter()
-            .map(|job| (job.job_status, job.job_id))
-            .collect()
+        jobs.into_iter().map(|job| (job.job_status, job.job_id)).collect()
     }
 
     /// Checksums agree, all over.
@@ -311,9 +280,7 @@ fn pixels(syntax: &str, stored: &[u8]) -> Vec<u8> {
         bits_stored: 16,
         representation: PixelRepresentation::Unsigned,
     };
-    decode_stored(syntax, &shape, "MONOCHROME2", stored)
-        .unwrap()
-        .pixels
+    decode_stored(syntax, &shape, "MONOCHROME2", stored).unwrap().pixels
 }
 
 fn middle(bytes: &[u8]) -> Vec<u8> {

@@ -37,18 +37,11 @@ impl Instance {
 
     /// The instance that a SOP Instance UID names.
     pub(crate) fn of(sop_uid: &str) -> Self {
-        let parts: Vec<u32> = sop_uid
-            .split('.')
-            .map(|part| part.parse().unwrap())
-            .collect();
+        let parts: Vec<u32> = sop_uid.split('.').map(|part| part.parse().unwrap()).collect();
         let [2, 25, study, series, number] = parts[..] else {
             panic!("{sop_uid}");
         };
-        Self {
-            patient: study - 900_000,
-            series,
-            number,
-        }
+        Self { patient: study - 900_000, series, number }
     }
 
     /// The pixels of each frame: 16 bits, little endian.

@@ -15,20 +15,13 @@ async fn every_file_of_a_corpus_has_an_outcome_and_can_be_read_back() {
     let fixture = Fixture::new().await;
     let summary = fixture.import(Path::new(&corpus)).await;
     if let Some(out) = std::env::var_os("HEALTHIMAGING_CORPUS_REPORT") {
-        let from = summary
-            .output_s3_uri
-            .as_str()
-            .strip_prefix("file://")
-            .unwrap();
+        let from = summary.output_s3_uri.as_str().strip_prefix("file://").unwrap();
         copy(Path::new(from), Path::new(&out));
     }
     let success = Fixture::lines(&summary, "SUCCESS/success.ndjson");
     let failure = Fixture::lines(&summary, "FAILURE/failure.ndjson");
-    let keys: BTreeSet<_> = success
-        .iter()
-        .chain(&failure)
-        .map(|line| line["inputFile"].as_str().unwrap())
-        .collect();
+    let keys: BTreeSet<_> =
+        success.iter().chain(&failure).map(|line| line["inputFile"].as_str().unwrap()).collect();
     let total = usize::try_from(summary.progress.files_total.unwrap()).unwrap();
     assert_eq!(keys.len(), total);
     assert_eq!(success.len() + failure.len(), total);

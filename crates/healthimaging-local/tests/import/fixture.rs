@@ -26,17 +26,10 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(LocalConfig::new(folder.path().join("store")))
-            .await
-            .unwrap();
-        let created = store
-            .create_datastore(CreateDatastoreRequest::default())
-            .await
-            .unwrap();
+        let store = LocalStore::open(LocalConfig::new(folder.path().join("store"))).await.unwrap();
+        let created = store.create_datastore(CreateDatastoreRequest::default()).await.unwrap();
         let datastore = created.datastore_id;
-        let request = GetDatastoreRequest {
-            datastore_id: datastore.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: datastore.clone() };
         loop {
             let found = store.get_datastore(request.clone()).await.unwrap();
             if found.datastore_properties.datastore_status == DatastoreStatus::Active {
@@ -44,11 +37,7 @@ impl Fixture {
             }
             tokio::task::yield_now().await;
         }
-        Self {
-            store,
-            datastore,
-            folder,
-        }
+        Self { store, datastore, folder }
     }
 
     /// Where the input of a test goes.
@@ -88,10 +77,7 @@ impl Fixture {
                     max_results: None,
                 })
                 .await?;
-            Ok(Page {
-                items: found.image_sets_metadata_summaries,
-                next_token: found.next_token,
-            })
+            Ok(Page { items: found.image_sets_metadata_summaries, next_token: found.next_token })
         })
         .try_collect()
         .await
@@ -135,15 +121,9 @@ impl Fixture {
 
     /// The lines of an output file of a job.
     pub(crate) fn lines(summary: &ImportSummary, name: &str) -> Vec<Value> {
-        let folder = summary
-            .output_s3_uri
-            .as_str()
-            .strip_prefix("file://")
-            .unwrap();
+        let folder = summary.output_s3_uri.as_str().strip_prefix("file://").unwrap();
         let text = std::fs::read_to_string(Path::new(folder).join(name)).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The summary in the manifest of a job.

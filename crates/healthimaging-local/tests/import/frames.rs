@@ -20,23 +20,14 @@ pub(crate) async fn only(file: Vec<u8>) -> (Fixture, ImageSetId, Value, Vec<Valu
     let warnings = Fixture::lines(&summary, "WARNING/warning.ndjson");
     let warnings = warnings
         .iter()
-        .flat_map(|line| {
-            line["importResponse"]["warnings"]
-                .as_array()
-                .unwrap()
-                .clone()
-        })
+        .flat_map(|line| line["importResponse"]["warnings"].as_array().unwrap().clone())
         .collect();
     let sets = fixture.image_sets().await;
-    let [set] = &sets[..] else {
-        panic!("{} image sets", sets.len())
-    };
+    let [set] = &sets[..] else { panic!("{} image sets", sets.len()) };
     let id = set.image_set_id.clone();
     let metadata = fixture.metadata(&id).await;
     let series = metadata["Study"]["Series"].as_object().unwrap();
-    let instances = series.values().next().unwrap()["Instances"]
-        .as_object()
-        .unwrap();
+    let instances = series.values().next().unwrap()["Instances"].as_object().unwrap();
     let instance = instances.values().next().unwrap().clone();
     (fixture, id, instance, warnings)
 }
@@ -50,31 +41,20 @@ fn ramp(samples: u16) -> Vec<u8> {
 async fn native_frames_become_htj2k_with_the_checksum_of_their_pixels() {
     let pixels = ramp(2 * 64 * 32);
     let (first, second) = pixels.split_at(64 * 32 * 2);
-    let file = Phantom::mr()
-        .size(64, 32)
-        .bits(16, 12)
-        .frames(2)
-        .pixels(pixels.clone());
+    let file = Phantom::mr().size(64, 32).bits(16, 12).frames(2).pixels(pixels.clone());
     let (fixture, set, instance, warnings) = only(file.build()).await;
     assert_eq!(warnings, Vec::<Value>::new());
     assert_eq!(instance["StoredTransferSyntaxUID"], HTJ2K);
     assert_eq!(instance["ChecksumType"], "DECOMPRESSED");
     let frames = instance["ImageFrames"].as_array().unwrap();
     assert_eq!(frames.len(), 2);
-    for (frame, pixels, low, high) in [
-        (&frames[0], first, 0, 2047),
-        (&frames[1], second, 2048, 4095),
-    ] {
+    for (frame, pixels, low, high) in
+        [(&frames[0], first, 0, 2047), (&frames[1], second, 2048, 4095)]
+    {
         let expected = json!([{"Width": 32, "Height": 64, "Checksum": crc32fast::hash(pixels)}]);
         assert_eq!(frame["PixelDataChecksumFromBaseToFullResolution"], expected);
-        assert_eq!(
-            (&frame["MinPixelValue"], &frame["MaxPixelValue"]),
-            (&json!(low), &json!(high))
-        );
-        let bytes = fixture
-            .frame(&set, frame["ID"].as_str().unwrap())
-            .await
-            .unwrap();
+        assert_eq!((&frame["MinPixelValue"], &frame["MaxPixelValue"]), (&json!(low), &json!(high)));
+        let bytes = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
         // SOC and SIZ markers of a raw codestream (T.800 §A.4, §A.5).
         assert_eq!(bytes[..4], [0xFF, 0x4F, 0xFF, 0x51]);
         assert_eq!(frame["FrameSizeInBytes"], bytes.len());
@@ -105,28 +85,14 @@ async fn the_encoding_of_the_file_does_not_change_what_is_stored() {
 
 #[tokio::test]
 async fn lossy_frames_are_kept_as_received() {
-    let frames = vec![
-        vec![0xFF, 0xD8, 1, 2, 0xFF, 0xD9],
-        vec![0xFF, 0xD8, 3, 4, 0xFF, 0xD9],
-    ];
-    let file = Phantom::radiograph()
-        .size(8, 8)
-        .bits(8, 8)
-        .encapsulated(BASELINE, frames.clone());
+    let frames = vec![vec![0xFF, 0xD8, 1, 2, 0xFF, 0xD9], vec![0xFF, 0xD8, 3, 4, 0xFF, 0xD9]];
+    let file = Phantom::radiograph().size(8, 8).bits(8, 8).encapsulated(BASELINE, frames.clone());
     let (fixture, set, instance, warnings) = only(file.build()).await;
     assert_eq!(warnings, Vec::<Value>::new());
     assert_eq!(instance["StoredTransferSyntaxUID"], BASELINE);
     assert_eq!(instance["ChecksumType"], "COMPRESSED");
-    for (frame, bytes) in instance["ImageFrames"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .zip(&frames)
-    {
-        let stored = fixture
-            .frame(&set, frame["ID"].as_str().unwrap())
-            .await
-            .unwrap();
+    for (frame, bytes) in instance["ImageFrames"].as_array().unwrap().iter().zip(&frames) {
+        let stored = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
         assert_eq!(stored, *bytes);
         let sums = &frame["PixelDataChecksumFromBaseToFullResolution"][0]["Checksum"];
         assert_eq!(*sums, crc32fast::hash(bytes));
@@ -151,9 +117,7 @@ async fn binary_segmentations_are_kept_as_received() {
 
 #[tokio::test]
 async fn what_cannot_be_decoded_is_kept_whole_with_a_warning() {
-    let broken = Phantom::mr()
-        .size(8, 8)
-        .encapsulated(RLE, vec![vec![7; 70]]);
+    let broken = Phantom::mr().size(8, 8).encapsulated(RLE, vec![vec![7; 70]]);
     let (fixture, set, instance, warnings) = only(broken.build()).await;
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0]["warning_reason_code"], 45312);
@@ -167,17 +131,12 @@ async fn what_cannot_be_decoded_is_kept_whole_with_a_warning() {
 
 #[tokio::test]
 async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
-    let unknown = Phantom::mr()
-        .size(8, 8)
-        .encapsulated("1.2.3.4.5", vec![vec![7; 8]]);
+    let unknown = Phantom::mr().size(8, 8).encapsulated("1.2.3.4.5", vec![vec![7; 8]]);
     let (.., warnings) = only(unknown.build()).await;
     assert_eq!(warnings[0]["warning_reason_code"], 45344);
 
     let frames = vec![vec![0xFF, 0xD8, 0xFF, 0xD9]];
-    let too_few = Phantom::mr()
-        .size(8, 8)
-        .bits(8, 8)
-        .encapsulated(BASELINE, frames);
+    let too_few = Phantom::mr().size(8, 8).bits(8, 8).encapsulated(BASELINE, frames);
     let too_few = too_few.with(tags::NUMBER_OF_FRAMES, healthimaging_phantoms::VR::IS, "3");
     let (.., instance, warnings) = only(too_few.build()).await;
     assert_eq!(warnings[0]["warning_reason_code"], 45329);
@@ -187,18 +146,11 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
 #[tokio::test]
 async fn short_pixel_data_is_refused_with_the_numbers() {
     let fixture = Fixture::new().await;
-    let short = Phantom::mr()
-        .size(8, 8)
-        .bits(16, 12)
-        .pixels(vec![0; 100])
-        .build();
+    let short = Phantom::mr().size(8, 8).bits(16, 12).pixels(vec![0; 100]).build();
     let path = fixture.put("short", &short);
     let summary = fixture.import(&path).await;
     let message = &summary.refused_files[0].message;
-    assert!(
-        message.contains("128 bytes") && message.contains("100"),
-        "{message}"
-    );
+    assert!(message.contains("128 bytes") && message.contains("100"), "{message}");
     assert_eq!(fixture.image_sets().await.len(), 0);
 }
 
@@ -215,11 +167,7 @@ async fn planes_and_colour_come_out_interleaved() {
     let plane = |value: u8| vec![value; 64];
     let planes: Vec<u8> = [plane(10), plane(20), plane(30)].concat();
     let interleaved: Vec<u8> = [10_u8, 20, 30].repeat(64);
-    let file = Phantom::ultrasound()
-        .frames(1)
-        .size(8, 8)
-        .planes()
-        .pixels(planes);
+    let file = Phantom::ultrasound().frames(1).size(8, 8).planes().pixels(planes);
     let (.., instance, _) = only(file.build()).await;
     let sums = &instance["ImageFrames"][0]["PixelDataChecksumFromBaseToFullResolution"];
     assert_eq!(sums[0]["Checksum"], crc32fast::hash(&interleaved));

@@ -51,34 +51,19 @@ async fn instances(fixture: &Fixture, set: &str) -> Vec<String> {
 async fn a_series_is_one_primary_set_and_another_series_another() {
     let fixture = Fixture::new().await;
     let other = slice("2.25.30").series_uid("2.25.1.2").series_number(9);
-    let files = vec![
-        slice("2.25.10").build(),
-        other.build(),
-        slice("2.25.11").build(),
-    ];
+    let files = vec![slice("2.25.10").build(), other.build(), slice("2.25.11").build()];
     let placed = import(&fixture, files).await;
     assert_eq!(placed[0], placed[2]);
     assert_ne!(placed[0].0, placed[1].0);
-    assert!(
-        placed
-            .iter()
-            .all(|(_, version, primary)| *version == 1 && *primary)
-    );
-    assert_eq!(
-        instances(&fixture, &placed[0].0).await,
-        ["2.25.10", "2.25.11"]
-    );
+    assert!(placed.iter().all(|(_, version, primary)| *version == 1 && *primary));
+    assert_eq!(instances(&fixture, &placed[0].0).await, ["2.25.10", "2.25.11"]);
 }
 
 #[tokio::test]
 async fn a_later_import_extends_the_primary_set_with_a_new_version() {
     let fixture = Fixture::new().await;
     let first = import(&fixture, vec![slice("2.25.10").build()]).await;
-    let second = import(
-        &fixture,
-        vec![slice("2.25.11").build(), slice("2.25.12").build()],
-    )
-    .await;
+    let second = import(&fixture, vec![slice("2.25.11").build(), slice("2.25.12").build()]).await;
     let set = first[0].0.clone();
     assert_eq!(second, [(set.clone(), 2, true), (set.clone(), 2, true)]);
     assert_eq!(instances(&fixture, &set).await.len(), 3);
@@ -87,16 +72,8 @@ async fn a_later_import_extends_the_primary_set_with_a_new_version() {
         image_set_id: ImageSetId::try_from(set.as_str()).unwrap(),
         version_id: None,
     };
-    let found = fixture
-        .store
-        .get_image_set(request)
-        .await
-        .unwrap()
-        .properties;
-    assert_eq!(
-        found.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Imported)
-    );
+    let found = fixture.store.get_image_set(request).await.unwrap().properties;
+    assert_eq!(found.image_set_workflow_status, Some(ImageSetWorkflowStatus::Imported));
     assert_eq!(found.version_id.as_str(), "2");
 }
 
@@ -107,9 +84,7 @@ async fn the_first_variant_in_key_order_is_primary_and_each_conflict_makes_a_set
         slice("2.25.20").accession_number("A2"),
         slice("2.25.20").study_date("19990101"),
         slice("2.25.20").series_number(77),
-        slice("2.25.20")
-            .series_uid("2.25.1.9")
-            .patient("DOE^JANE", "P2"),
+        slice("2.25.20").series_uid("2.25.1.9").patient("DOE^JANE", "P2"),
     ];
     for variant in variants {
         let fixture = Fixture::new().await;
@@ -119,10 +94,7 @@ async fn the_first_variant_in_key_order_is_primary_and_each_conflict_makes_a_set
         assert_eq!((placed[1].1, placed[1].2), (1, false), "{variant:?}");
         let again = import(&fixture, vec![variant.build()]).await;
         assert!(!again[0].2);
-        assert_ne!(
-            again[0].0, placed[1].0,
-            "a conflicting copy makes a new set each time"
-        );
+        assert_ne!(again[0].0, placed[1].0, "a conflicting copy makes a new set each time");
     }
 }
 

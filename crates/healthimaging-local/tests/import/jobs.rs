@@ -28,16 +28,10 @@ fn request(fixture: &Fixture, input: ObjectUri) -> StartDicomImportJobRequest {
 }
 
 async fn ended(store: &LocalStore, fixture: &Fixture, job: &JobId) -> DicomImportJobProperties {
-    let request = GetDicomImportJobRequest {
-        datastore_id: fixture.datastore.clone(),
-        job_id: job.clone(),
-    };
+    let request =
+        GetDicomImportJobRequest { datastore_id: fixture.datastore.clone(), job_id: job.clone() };
     loop {
-        let found = store
-            .get_dicom_import_job(request.clone())
-            .await
-            .unwrap()
-            .job_properties;
+        let found = store.get_dicom_import_job(request.clone()).await.unwrap().job_properties;
         if matches!(found.job_status, JobStatus::Completed | JobStatus::Failed) {
             return found;
         }
@@ -54,14 +48,7 @@ async fn reopen(fixture: &Fixture) -> Arc<LocalStore> {
 }
 
 fn archive(instances: u32) -> Archive {
-    Archive {
-        patients: 1,
-        studies: 2,
-        series: 2,
-        instances,
-        size: 32,
-        ..Archive::default()
-    }
+    Archive { patients: 1, studies: 2, series: 2, instances, size: 32, ..Archive::default() }
 }
 
 #[tokio::test]
@@ -69,11 +56,7 @@ async fn folders_are_closed_to_requests_unless_allowed() {
     let fixture = Fixture::new().await;
     write_to(&fixture.input(), archive(2).files()).unwrap();
     let start = request(&fixture, file_uri(&fixture.input()).unwrap());
-    let job = fixture
-        .store
-        .start_dicom_import_job(start.clone())
-        .await
-        .unwrap();
+    let job = fixture.store.start_dicom_import_job(start.clone()).await.unwrap();
     assert_eq!(job.job_status, JobStatus::Submitted);
     let found = ended(&fixture.store, &fixture, &job.job_id).await;
     assert_eq!(found.job_status, JobStatus::Failed);
@@ -84,18 +67,9 @@ async fn folders_are_closed_to_requests_unless_allowed() {
     let store = reopen(&fixture).await;
     let job = store.start_dicom_import_job(start).await.unwrap();
     let found = ended(&store, &fixture, &job.job_id).await;
-    assert_eq!(
-        found.job_status,
-        JobStatus::Completed,
-        "{:?}",
-        found.message
-    );
+    assert_eq!(found.job_status, JobStatus::Completed, "{:?}", found.message);
     let folder = format!("/{}-DicomImport-{}/", fixture.datastore, job.job_id);
-    assert!(
-        found.output_s3_uri.as_str().ends_with(&folder),
-        "{}",
-        found.output_s3_uri
-    );
+    assert!(found.output_s3_uri.as_str().ends_with(&folder), "{}", found.output_s3_uri);
     let progress = store.import_progress(&job.job_id).await.unwrap();
     assert_eq!((progress.files_done, progress.image_sets), (8, 4));
     store.close().await;
@@ -104,10 +78,7 @@ async fn folders_are_closed_to_requests_unless_allowed() {
 #[tokio::test]
 async fn s3_without_credentials_fails_in_plain_words() {
     let fixture = Fixture::new().await;
-    let start = request(
-        &fixture,
-        ObjectUri::try_from("s3://some-bucket/in/").unwrap(),
-    );
+    let start = request(&fixture, ObjectUri::try_from("s3://some-bucket/in/").unwrap());
     let job = fixture.store.start_dicom_import_job(start).await.unwrap();
     let found = ended(&fixture.store, &fixture, &job.job_id).await;
     assert_eq!(found.job_status, JobStatus::Failed);
@@ -131,18 +102,9 @@ async fn a_job_goes_on_where_a_closed_store_left_it() {
 
         let store = reopen(&fixture).await;
         let found = ended(&store, &fixture, &job.job_id).await;
-        assert_eq!(
-            found.job_status,
-            JobStatus::Completed,
-            "{:?}",
-            found.message
-        );
+        assert_eq!(found.job_status, JobStatus::Completed, "{:?}", found.message);
         let progress = store.import_progress(&job.job_id).await.unwrap();
-        assert_eq!(
-            (progress.files_done, progress.refused),
-            (24, 0),
-            "after {steps} steps"
-        );
+        assert_eq!((progress.files_done, progress.refused), (24, 0), "after {steps} steps");
         let found = store.verify(|_| ()).await.unwrap();
         assert_eq!((found.image_sets, found.documents, found.blobs), (4, 4, 24));
         assert_eq!(found.damaged, []);
@@ -161,9 +123,7 @@ async fn two_jobs_into_one_series_lose_nothing() {
     }
     let one = async |path: &std::path::PathBuf| {
         let paths = [path.clone()];
-        let imported = fixture
-            .store
-            .import_paths(&fixture.datastore, &paths, |_| ());
+        let imported = fixture.store.import_paths(&fixture.datastore, &paths, |_| ());
         imported.await.unwrap()
     };
     let (left, right) = tokio::join!(one(&left), one(&right));
@@ -173,11 +133,7 @@ async fn two_jobs_into_one_series_lose_nothing() {
     let mut instances = 0;
     for set in fixture.image_sets().await {
         assert_eq!(set.is_primary, Some(true));
-        instances += set
-            .dicom_tags
-            .unwrap()
-            .number_of_study_related_instances
-            .unwrap();
+        instances += set.dicom_tags.unwrap().number_of_study_related_instances.unwrap();
     }
     assert_eq!(instances, 32);
 }
@@ -200,10 +156,7 @@ async fn metadata_files_override_headers_but_neither_uids_nor_pixels() {
     let slice = Phantom::ct().size(16, 16).study_uid("2.25.1");
     fixture.put("a", &slice.clone().sop_uid("2.25.5").build());
     fixture.put("b", &slice.sop_uid("2.25.6").build());
-    fixture.put(
-        "other",
-        &Phantom::ct().size(16, 16).study_uid("2.25.2").build(),
-    );
+    fixture.put("other", &Phantom::ct().size(16, 16).study_uid("2.25.2").build());
     let name = json!({"vr": "PN", "Value": [{"Alphabetic": "A^B", "Phonetic": "C"}]});
     let one = json!({"00080018": {"vr": "UI", "Value": ["2.25.6"]},
         "00200013": {"vr": "IS", "Value": [42]}});
@@ -218,33 +171,20 @@ async fn metadata_files_override_headers_but_neither_uids_nor_pixels() {
         (ended, progress)
     };
     let (ended, progress) = run(json!([{"00100010": name}, one])).await;
-    assert_eq!(
-        ended.job_status,
-        JobStatus::Completed,
-        "{:?}",
-        ended.message
-    );
+    assert_eq!(ended.job_status, JobStatus::Completed, "{:?}", ended.message);
     assert_eq!((progress.files_total, progress.refused), (Some(3), 0));
     let mut numbers = Vec::new();
     for set in fixture.image_sets_of(&store).await {
         let metadata = Fixture::metadata_of(&store, &fixture.datastore, &set.image_set_id).await;
         let overridden = metadata["Study"]["DICOM"]["StudyInstanceUID"] == "2.25.1";
-        assert_eq!(
-            metadata["Patient"]["DICOM"]["PatientName"] == "A^B==C",
-            overridden
-        );
+        assert_eq!(metadata["Patient"]["DICOM"]["PatientName"] == "A^B==C", overridden);
         for series in metadata["Study"]["Series"].as_object().unwrap().values() {
             for (uid, instance) in series["Instances"].as_object().unwrap() {
                 numbers.push((uid.clone(), instance["DICOM"]["InstanceNumber"] == "42"));
             }
         }
     }
-    assert!(
-        numbers
-            .iter()
-            .all(|(uid, is_42)| *is_42 == (uid == "2.25.6")),
-        "{numbers:?}"
-    );
+    assert!(numbers.iter().all(|(uid, is_42)| *is_42 == (uid == "2.25.6")), "{numbers:?}");
 
     let uid = json!({"0020000E": {"vr": "UI", "Value": ["2.25.99"]}});
     let (_, progress) = run(uid).await;

@@ -1,9 +1,5 @@
 //! Imports, through the public face of the store.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod corpus;
 mod fixture;

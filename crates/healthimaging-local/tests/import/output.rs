@@ -13,10 +13,7 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
     let slice = Phantom::ct().size(16, 16);
     fixture.put("a/1.dcm", &slice.clone().sop_uid("2.25.5").build());
     fixture.put("a/2.dcm", &slice.clone().sop_uid("2.25.6").build());
-    fixture.put(
-        "b/no class",
-        &slice.clone().without(tags::SOP_CLASS_UID).build(),
-    );
+    fixture.put("b/no class", &slice.clone().without(tags::SOP_CLASS_UID).build());
     fixture.put("b/note.txt", b"not an image");
     fixture.put("c/bad uid", &slice.clone().sop_uid("2.25..7").build());
     let summary = fixture.import(&fixture.input()).await;
@@ -28,10 +25,7 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
         json!({"inputFile": key(name), "importResponse":
         {"imageSetId": set, "imageSetVersion": 1, "isPrimary": true}})
     };
-    assert_eq!(
-        success,
-        [line("a/1.dcm"), line("a/2.dcm"), line("c/bad uid")]
-    );
+    assert_eq!(success, [line("a/1.dcm"), line("a/2.dcm"), line("c/bad uid")]);
     let failure = Fixture::lines(&summary, "FAILURE/failure.ndjson");
     let refused = |name, message| {
         json!({"inputFile": key(name), "exception":
@@ -48,17 +42,11 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
     let warning = Fixture::lines(&summary, "WARNING/warning.ndjson");
     assert_eq!(warning.len(), 1);
     assert_eq!(warning[0]["inputFile"], key("c/bad uid"));
-    assert_eq!(
-        warning[0]["importResponse"]["warnings"][0]["warning_reason_code"],
-        45570
-    );
+    assert_eq!(warning[0]["importResponse"]["warnings"][0]["warning_reason_code"], 45570);
 
     let manifest = Fixture::manifest(&summary);
     let out = summary.output_s3_uri.as_str();
-    assert!(out.ends_with(&format!(
-        "{}-DicomImport-{}/",
-        fixture.datastore, summary.job_id
-    )));
+    assert!(out.ends_with(&format!("{}-DicomImport-{}/", fixture.datastore, summary.job_id)));
     assert_eq!(
         manifest,
         json!({
@@ -80,17 +68,8 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
     );
     let progress = summary.progress;
     assert_eq!((progress.files_total, progress.files_done), (Some(5), 5));
-    assert_eq!(
-        (progress.refused, progress.warned, progress.image_sets),
-        (2, 1, 1)
-    );
-    let files = [
-        "a/1.dcm",
-        "a/2.dcm",
-        "b/no class",
-        "b/note.txt",
-        "c/bad uid",
-    ];
+    assert_eq!((progress.refused, progress.warned, progress.image_sets), (2, 1, 1));
+    let files = ["a/1.dcm", "a/2.dcm", "b/no class", "b/note.txt", "c/bad uid"];
     let bytes = files.map(|name| std::fs::metadata(key(name)).unwrap().len());
     assert_eq!(progress.bytes_done, bytes.iter().sum::<u64>());
 }
@@ -100,10 +79,7 @@ async fn a_job_with_only_bad_files_completes() {
     let fixture = Fixture::new().await;
     let path = fixture.put("x", b"x");
     let summary = fixture.import(&path).await;
-    assert_eq!(
-        (summary.status, summary.progress.refused),
-        (JobStatus::Completed, 1)
-    );
+    assert_eq!((summary.status, summary.progress.refused), (JobStatus::Completed, 1));
     assert_eq!(Fixture::manifest(&summary)["numberOfImportedFiles"], 0);
 }
 
@@ -112,18 +88,14 @@ async fn nothing_to_import_is_told() {
     let fixture = Fixture::new().await;
     std::fs::create_dir(fixture.input()).unwrap();
     let paths = [fixture.input()];
-    let imported = fixture
-        .store
-        .import_paths(&fixture.datastore, &paths, |_| ());
+    let imported = fixture.store.import_paths(&fixture.datastore, &paths, |_| ());
     let summary = imported.await.unwrap();
     assert_eq!(summary.status, JobStatus::Failed);
     let message = summary.message.unwrap();
     assert!(message.contains("no objects"), "{message}");
 
     let paths = [fixture.input().join("missing")];
-    let imported = fixture
-        .store
-        .import_paths(&fixture.datastore, &paths, |_| ());
+    let imported = fixture.store.import_paths(&fixture.datastore, &paths, |_| ());
     assert_eq!(imported.await.unwrap_err().kind(), ErrorKind::Validation);
 }
 
@@ -134,11 +106,7 @@ async fn unreadable_files_and_loops_fail_alone() {
     let fixture = Fixture::new().await;
     fixture.put("good", &Phantom::ct().size(16, 16).build());
     symlink(fixture.input(), fixture.input().join("loop")).unwrap();
-    symlink(
-        fixture.input().join("nowhere"),
-        fixture.input().join("dangling"),
-    )
-    .unwrap();
+    symlink(fixture.input().join("nowhere"), fixture.input().join("dangling")).unwrap();
     let summary = fixture.import(&fixture.input()).await;
     assert_eq!(summary.refused_files.len(), 2, "{summary:?}");
     assert_eq!(summary.progress.image_sets, 1);

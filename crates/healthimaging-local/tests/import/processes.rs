@@ -18,30 +18,21 @@ const DATASTORE: &str = "HEALTHIMAGING_TEST_DATASTORE";
 /// Not a test of its own: the other process of the next one.
 #[tokio::test]
 async fn child() {
-    let (Some(store), Some(input), Ok(datastore)) = (
-        std::env::var_os(STORE),
-        std::env::var_os(INPUT),
-        std::env::var(DATASTORE),
-    ) else {
+    let (Some(store), Some(input), Ok(datastore)) =
+        (std::env::var_os(STORE), std::env::var_os(INPUT), std::env::var(DATASTORE))
+    else {
         return;
     };
-    let store = LocalStore::open(LocalConfig::new(PathBuf::from(store)))
-        .await
-        .unwrap();
+    let store = LocalStore::open(LocalConfig::new(PathBuf::from(store))).await.unwrap();
     let datastore = DatastoreId::try_from(datastore).unwrap();
     let paths = [PathBuf::from(input)];
-    store
-        .import_paths(&datastore, &paths, |_| ())
-        .await
-        .unwrap();
+    store.import_paths(&datastore, &paths, |_| ()).await.unwrap();
 }
 
 /// Pack files on the disk.
 fn packs(fixture: &Fixture) -> usize {
     let folders = std::fs::read_dir(fixture.folder.path().join("store/packs")).unwrap();
-    folders
-        .map(|shelf| std::fs::read_dir(shelf.unwrap().path()).unwrap().count())
-        .sum()
+    folders.map(|shelf| std::fs::read_dir(shelf.unwrap().path()).unwrap().count()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,11 +62,7 @@ async fn a_job_of_a_killed_process_is_carried_out_by_another() {
         max_results: None,
     };
     let job = loop {
-        let listed = fixture
-            .store
-            .list_dicom_import_jobs(request.clone())
-            .await
-            .unwrap();
+        let listed = fixture.store.list_dicom_import_jobs(request.clone()).await.unwrap();
         if let [job] = &listed.job_summaries[..] {
             let progress = fixture.store.import_progress(&job.job_id).await.unwrap();
             if progress.image_sets > 0 || job.job_status == JobStatus::Completed {
@@ -87,11 +74,7 @@ async fn a_job_of_a_killed_process_is_carried_out_by_another() {
     child.kill().unwrap();
     child.wait().unwrap();
     loop {
-        let listed = fixture
-            .store
-            .list_dicom_import_jobs(request.clone())
-            .await
-            .unwrap();
+        let listed = fixture.store.list_dicom_import_jobs(request.clone()).await.unwrap();
         match listed.job_summaries[0].job_status {
             JobStatus::Completed => break,
             JobStatus::Failed => panic!("{:?}", listed.job_summaries),
@@ -99,15 +82,9 @@ async fn a_job_of_a_killed_process_is_carried_out_by_another() {
         }
     }
     let progress = fixture.store.import_progress(&job).await.unwrap();
-    assert_eq!(
-        (progress.files_done, progress.refused, progress.image_sets),
-        (160, 0, 16)
-    );
+    assert_eq!((progress.files_done, progress.refused, progress.image_sets), (160, 0, 16));
     let report = fixture.store.verify(|_| ()).await.unwrap();
-    assert_eq!(
-        (report.image_sets, report.documents, report.blobs),
-        (16, 16, 160)
-    );
+    assert_eq!((report.image_sets, report.documents, report.blobs), (16, 16, 160));
     assert_eq!(report.damaged, []);
     let swept = async {
         while packs(&fixture) > 16 {
@@ -115,10 +92,7 @@ async fn a_job_of_a_killed_process_is_carried_out_by_another() {
         }
     };
     let swept = tokio::time::timeout(Duration::from_mins(1), swept).await;
-    assert!(
-        swept.is_ok(),
-        "packs that the killed process began are still there"
-    );
+    assert!(swept.is_ok(), "packs that the killed process began are still there");
     assert_eq!(packs(&fixture), 16);
     fixture.store.close().await;
 }

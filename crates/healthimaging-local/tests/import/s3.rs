@@ -26,10 +26,7 @@ async fn objects_become_image_sets_and_the_outcome_objects() {
             session_token: None,
         }))),
     };
-    let objects = Objects::new(ObjectsConfig {
-        s3: s3.clone(),
-        ..ObjectsConfig::default()
-    });
+    let objects = Objects::new(ObjectsConfig { s3: s3.clone(), ..ObjectsConfig::default() });
     let uri =
         |path: &str| ObjectUri::try_from(format!("s3://healthimaging-local-test/{path}")).unwrap();
     let input = objects.place(&uri("in")).unwrap();
@@ -60,40 +57,22 @@ async fn objects_become_image_sets_and_the_outcome_objects() {
         job_id: started.job_id,
     };
     let ended = loop {
-        let found = store
-            .get_dicom_import_job(request.clone())
-            .await
-            .unwrap()
-            .job_properties;
+        let found = store.get_dicom_import_job(request.clone()).await.unwrap().job_properties;
         if matches!(found.job_status, JobStatus::Completed | JobStatus::Failed) {
             break found;
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(
-        ended.job_status,
-        JobStatus::Completed,
-        "{:?}",
-        ended.message
-    );
+    assert_eq!(ended.job_status, JobStatus::Completed, "{:?}", ended.message);
     let output = objects.place(&ended.output_s3_uri).unwrap();
-    let manifest = output
-        .read("job-output-manifest.json", 100_000)
-        .await
-        .unwrap();
+    let manifest = output.read("job-output-manifest.json", 100_000).await.unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let summary = &manifest["jobSummary"];
     assert_eq!(summary["numberOfImportedFiles"], 2);
     assert_eq!(summary["numberOfFilesWithCustomerError"], 1);
-    let success = output
-        .read("SUCCESS/success.ndjson", 100_000)
-        .await
-        .unwrap();
+    let success = output.read("SUCCESS/success.ndjson", 100_000).await.unwrap();
     let success = String::from_utf8(success).unwrap();
-    assert!(
-        success.starts_with(r#"{"inputFile":"in/a/1","#),
-        "{success}"
-    );
+    assert!(success.starts_with(r#"{"inputFile":"in/a/1","#), "{success}");
     assert_eq!(success.lines().count(), 2);
     assert_eq!(fixture.image_sets().await.len(), 1);
     store.close().await;

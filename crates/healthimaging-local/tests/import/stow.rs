@@ -23,42 +23,22 @@ async fn store(
 
 fn slice(study: &str, sop: &str) -> Vec<u8> {
     let series = format!("{study}.1");
-    Phantom::ct()
-        .size(16, 16)
-        .study_uid(study)
-        .series_uid(&series)
-        .sop_uid(sop)
-        .build()
+    Phantom::ct().size(16, 16).study_uid(study).series_uid(&series).sop_uid(sop).build()
 }
 
 #[tokio::test]
 async fn each_instance_has_its_outcome() {
     let fixture = Fixture::new().await;
-    let files = vec![
-        slice("2.25.1", "2.25.5"),
-        b"no".to_vec(),
-        slice("2.25.1", "2.25.6"),
-    ];
+    let files = vec![slice("2.25.1", "2.25.5"), b"no".to_vec(), slice("2.25.1", "2.25.6")];
     let answer = store(&fixture, None, files).await;
-    let stored: Vec<_> = answer
-        .stored
-        .iter()
-        .map(|one| (one.position, one.sop_instance_uid.as_str()))
-        .collect();
+    let stored: Vec<_> =
+        answer.stored.iter().map(|one| (one.position, one.sop_instance_uid.as_str())).collect();
     assert_eq!(stored, [(0, "2.25.5"), (2, "2.25.6")]);
-    assert!(
-        answer
-            .stored
-            .iter()
-            .all(|one| one.is_primary && one.study_instance_uid == "2.25.1")
-    );
+    assert!(answer.stored.iter().all(|one| one.is_primary && one.study_instance_uid == "2.25.1"));
     assert_eq!(answer.stored[0].image_set_id, answer.stored[1].image_set_id);
     assert_eq!(answer.stored[0].sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
-    let failed: Vec<_> = answer
-        .failed
-        .iter()
-        .map(|one| (one.position, one.failure_reason))
-        .collect();
+    let failed: Vec<_> =
+        answer.failed.iter().map(|one| (one.position, one.failure_reason)).collect();
     assert_eq!(failed, [(1, 0xC000)]);
     let again = store(&fixture, None, vec![slice("2.25.1", "2.25.7")]).await;
     assert_eq!(again.stored[0].image_set_id, answer.stored[0].image_set_id);

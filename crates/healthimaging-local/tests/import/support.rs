@@ -43,32 +43,16 @@ struct Found {
 }
 
 fn file(case: &Case) -> Vec<u8> {
-    let phantom = Phantom::mr()
-        .size(case.rows, case.columns)
-        .bits(case.allocated, case.stored);
-    let phantom = if case.samples == 3 {
-        phantom.rgb()
-    } else {
-        phantom
-    };
-    let phantom = if case.planes {
-        phantom.planes()
-    } else {
-        phantom
-    };
-    let phantom = if case.signed {
-        phantom.signed()
-    } else {
-        phantom
-    };
+    let phantom = Phantom::mr().size(case.rows, case.columns).bits(case.allocated, case.stored);
+    let phantom = if case.samples == 3 { phantom.rgb() } else { phantom };
+    let phantom = if case.planes { phantom.planes() } else { phantom };
+    let phantom = if case.signed { phantom.signed() } else { phantom };
     let phantom = phantom.photometric(case.photometric);
     let phantom = match &case.pixels {
         Pixels::Native(syntax, bytes) => phantom.transfer_syntax(*syntax).pixels(bytes.clone()),
         Pixels::Frame(uid, frame) => phantom.encapsulated(uid, vec![frame.to_vec()]),
         Pixels::Float(tag, vr, bytes) => {
-            phantom
-                .without_pixels()
-                .with(*tag, *vr, PrimitiveValue::U8(bytes.clone().into()))
+            phantom.without_pixels().with(*tag, *vr, PrimitiveValue::U8(bytes.clone().into()))
         }
     };
     if case.photometric == "PALETTE COLOR" {
@@ -92,12 +76,10 @@ fn with_palette(phantom: Phantom) -> Phantom {
         ],
     );
     let table: Vec<u16> = (0..=255).map(|value| value * 257).collect();
-    let phantom = descriptors.into_iter().fold(phantom, |phantom, tag| {
-        phantom.with(tag, VR::US, words(vec![256, 0, 16]))
-    });
-    tables.into_iter().fold(phantom, |phantom, tag| {
-        phantom.with(tag, VR::OW, words(table.clone()))
-    })
+    let phantom = descriptors
+        .into_iter()
+        .fold(phantom, |phantom, tag| phantom.with(tag, VR::US, words(vec![256, 0, 16])));
+    tables.into_iter().fold(phantom, |phantom, tag| phantom.with(tag, VR::OW, words(table.clone())))
 }
 
 fn words(words: Vec<u16>) -> PrimitiveValue {
@@ -110,10 +92,7 @@ async fn import(case: &Case) -> Found {
     assert_eq!(frames.len(), 1, "{case:?}");
     let id = frames[0]["ID"].as_str().unwrap();
     Found {
-        stored: instance["StoredTransferSyntaxUID"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
+        stored: instance["StoredTransferSyntaxUID"].as_str().unwrap().to_owned(),
         warnings: warnings.iter().map(code).collect(),
         frame: fixture.frame(&set, id).await.unwrap(),
     }
@@ -136,11 +115,7 @@ fn fate(case: &Case, found: &Found) -> &'static str {
             "transcoded"
         }
         (_, []) => {
-            assert_eq!(
-                unpadded(&found.frame),
-                unpadded(case.pixels.bytes()),
-                "{case:?}"
-            );
+            assert_eq!(unpadded(&found.frame), unpadded(case.pixels.bytes()), "{case:?}");
             "kept"
         }
         (_, [reason]) if matches!(reason.as_str(), "B100" | "B120") => {
@@ -188,18 +163,10 @@ fn assert_pixels(case: &Case, found: &Found) {
     let pixels = decoded.unwrap().pixels;
     assert_eq!(pixels.len(), case.picture.len(), "{case:?}");
     let width = usize::from(case.allocated / 8);
-    let value = |sample: &[u8]| {
-        sample
-            .iter()
-            .rev()
-            .fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte))
-    };
-    let apart = pixels
-        .chunks_exact(width)
-        .zip(case.picture.chunks_exact(width));
-    let most = apart
-        .map(|(ours, theirs)| value(ours).abs_diff(value(theirs)))
-        .max();
+    let value =
+        |sample: &[u8]| sample.iter().rev().fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte));
+    let apart = pixels.chunks_exact(width).zip(case.picture.chunks_exact(width));
+    let most = apart.map(|(ours, theirs)| value(ours).abs_diff(value(theirs))).max();
     assert!(most.unwrap() <= case.bound, "{case:?}: apart by {most:?}");
 }
 
@@ -233,11 +200,7 @@ async fn every_kind_of_pixel_data_is_stored_as_the_page_says() {
         if heading != case.heading {
             heading = case.heading;
             let columns = "| photometric interpretation | depth | planar | stored | warning | compared with |";
-            write!(
-                page,
-                "\n## {heading}\n{columns}\n|---|---|---|---|---|---|\n"
-            )
-            .unwrap();
+            write!(page, "\n## {heading}\n{columns}\n|---|---|---|---|---|---|\n").unwrap();
         }
         let found = import(&case).await;
         let fate = fate(&case, &found);
@@ -253,8 +216,5 @@ async fn every_kind_of_pixel_data_is_stored_as_the_page_says() {
         std::fs::write(PAGE, &page).unwrap();
     }
     let written = std::fs::read_to_string(Path::new(PAGE)).unwrap_or_default();
-    assert!(
-        written == page,
-        "docs/dicom-support.md is not what was found; UPDATE=1 writes it"
-    );
+    assert!(written == page, "docs/dicom-support.md is not what was found; UPDATE=1 writes it");
 }

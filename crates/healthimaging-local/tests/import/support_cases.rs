@@ -57,19 +57,8 @@ pub(crate) struct Case {
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            heading,
-            photometric,
-            allocated,
-            stored,
-            signed,
-            planes,
-            ..
-        } = self;
-        write!(
-            f,
-            "{heading}, {photometric}, {stored} of {allocated}, {signed}, {planes}"
-        )
+        let Self { heading, photometric, allocated, stored, signed, planes, .. } = self;
+        write!(f, "{heading}, {photometric}, {stored} of {allocated}, {signed}, {planes}")
     }
 }
 
@@ -113,11 +102,8 @@ fn noise(count: usize, allocated: u16, stored: u16, signed: bool) -> Vec<u8> {
     for _ in 0..count {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let unused = 32 - u32::from(stored);
-        let value = if signed {
-            (state.cast_signed() >> unused).cast_unsigned()
-        } else {
-            state >> unused
-        };
+        let value =
+            if signed { (state.cast_signed() >> unused).cast_unsigned() } else { state >> unused };
         samples.extend_from_slice(&value.to_le_bytes()[..usize::from(allocated / 8)]);
     }
     samples
@@ -139,10 +125,7 @@ fn subsampled(count: usize) -> (Vec<u8>, Vec<u8>) {
 
 fn native() -> Vec<Case> {
     let all = [
-        (
-            "Implicit VR Little Endian, `1.2.840.10008.1.2`",
-            TransferSyntax::ImplicitVrLittleEndian,
-        ),
+        ("Implicit VR Little Endian, `1.2.840.10008.1.2`", TransferSyntax::ImplicitVrLittleEndian),
         (
             "Explicit VR Little Endian, `1.2.840.10008.1.2.1`",
             TransferSyntax::ExplicitVrLittleEndian,
@@ -151,14 +134,9 @@ fn native() -> Vec<Case> {
             "Deflated Explicit VR Little Endian, `1.2.840.10008.1.2.1.99`",
             TransferSyntax::DeflatedExplicitVrLittleEndian,
         ),
-        (
-            "Explicit VR Big Endian, `1.2.840.10008.1.2.2`",
-            TransferSyntax::ExplicitVrBigEndian,
-        ),
+        ("Explicit VR Big Endian, `1.2.840.10008.1.2.2`", TransferSyntax::ExplicitVrBigEndian),
     ];
-    all.into_iter()
-        .flat_map(|(heading, syntax)| native_in(heading, syntax))
-        .collect()
+    all.into_iter().flat_map(|(heading, syntax)| native_in(heading, syntax)).collect()
 }
 
 fn native_in(heading: &'static str, syntax: TransferSyntax) -> Vec<Case> {
@@ -181,65 +159,51 @@ fn native_in(heading: &'static str, syntax: TransferSyntax) -> Vec<Case> {
         ("YBR_FULL_422", 3, 8, 8, false, false),
     ];
     let cases =
-        shapes
-            .into_iter()
-            .map(|(photometric, samples, allocated, stored, signed, apart)| {
-                let count = pixels * usize::from(samples);
-                let (file, picture) = match (photometric, allocated) {
-                    ("YBR_FULL_422", _) => subsampled(pixels),
-                    (_, 1) => (
-                        noise(pixels / 8, 8, 8, false),
-                        noise(pixels / 8, 8, 8, false),
-                    ),
-                    _ => {
-                        let picture = noise(count, allocated, stored, signed);
-                        let file = if apart {
-                            planes(&picture)
-                        } else {
-                            picture.clone()
-                        };
-                        (file, picture)
-                    }
-                };
-                let file = match syntax {
-                    TransferSyntax::ExplicitVrBigEndian => swapped(&file, allocated),
-                    _ => file,
-                };
-                Case {
-                    heading,
-                    photometric,
-                    samples,
-                    allocated,
-                    stored,
-                    signed,
-                    planes: apart,
-                    rows: ROWS,
-                    columns: COLUMNS,
-                    pixels: Pixels::Native(syntax, file),
-                    picture,
-                    bound: 0,
-                    oracle: "the pixels of the file",
+        shapes.into_iter().map(|(photometric, samples, allocated, stored, signed, apart)| {
+            let count = pixels * usize::from(samples);
+            let (file, picture) = match (photometric, allocated) {
+                ("YBR_FULL_422", _) => subsampled(pixels),
+                (_, 1) => (noise(pixels / 8, 8, 8, false), noise(pixels / 8, 8, 8, false)),
+                _ => {
+                    let picture = noise(count, allocated, stored, signed);
+                    let file = if apart { planes(&picture) } else { picture.clone() };
+                    (file, picture)
                 }
-            });
+            };
+            let file = match syntax {
+                TransferSyntax::ExplicitVrBigEndian => swapped(&file, allocated),
+                _ => file,
+            };
+            Case {
+                heading,
+                photometric,
+                samples,
+                allocated,
+                stored,
+                signed,
+                planes: apart,
+                rows: ROWS,
+                columns: COLUMNS,
+                pixels: Pixels::Native(syntax, file),
+                picture,
+                bound: 0,
+                oracle: "the pixels of the file",
+            }
+        });
     cases.collect()
 }
 
 fn swapped(bytes: &[u8], allocated: u16) -> Vec<u8> {
     let sample = usize::from((allocated / 8).max(1));
-    bytes
-        .chunks(sample)
-        .flat_map(|sample| sample.iter().rev().copied())
-        .collect()
+    bytes.chunks(sample).flat_map(|sample| sample.iter().rev().copied()).collect()
 }
 
 fn float() -> Vec<Case> {
     let heading =
         "Float and double float pixel data in Explicit VR Little Endian, `1.2.840.10008.1.2.1`";
     let samples = usize::from(ROWS) * usize::from(COLUMNS);
-    let elements = [
-        (tags::FLOAT_PIXEL_DATA, VR::OF, 32),
-        (tags::DOUBLE_FLOAT_PIXEL_DATA, VR::OD, 64),
-    ];
+    let elements =
+        [(tags::FLOAT_PIXEL_DATA, VR::OF, 32), (tags::DOUBLE_FLOAT_PIXEL_DATA, VR::OD, 64)];
     let cases = elements.into_iter().map(|(tag, vr, allocated)| {
         let bytes = noise(samples * usize::from(allocated) / 8, 8, 8, false);
         Case {
@@ -336,20 +300,8 @@ fn coded() -> Vec<Case> {
         coded_case(RLE, "YBR_FULL", Rgb8, data!("rgb8.rle"), dcmtk),
         coded_case(EXTENDED, MONO, Gray8, data!("gray8.extended"), (5, DCMTK)),
         coded_case(EXTENDED, MONO, Gray12, data!("gray12.extended"), (4, DCMTK)),
-        coded_case(
-            EXTENDED,
-            MONO,
-            Gray12,
-            data!("gray12.jpeg"),
-            (4, IMAGECODECS),
-        ),
-        coded_case(
-            EXTENDED,
-            "YBR_FULL_422",
-            Rgb8,
-            data!("rgb8.ybr"),
-            (7, IMAGECODECS),
-        ),
+        coded_case(EXTENDED, MONO, Gray12, data!("gray12.jpeg"), (4, IMAGECODECS)),
+        coded_case(EXTENDED, "YBR_FULL_422", Rgb8, data!("rgb8.ybr"), (7, IMAGECODECS)),
         coded_case(EXTENDED, "RGB", Rgb8, data!("rgb8.jpeg"), (5, IMAGECODECS)),
         coded_case(P14, MONO, Gray8, data!("gray8.ljpeg"), imagecodecs),
         coded_case(P14, MONO, Gray12, data!("gray12.p14"), dcmtk),
@@ -423,15 +375,8 @@ fn kept() -> Vec<Case> {
         coded_case(XL, "MONOCHROME2", Gray8, data!("gray8.jxl"), bytes),
         coded_case(XL, "RGB", Rgb8, data!("rgb8.jxl"), bytes),
     ];
-    let video = |heading| {
-        coded_case(
-            heading,
-            "YBR_PARTIAL_420",
-            Rgb8,
-            b"a video, not looked into",
-            bytes,
-        )
-    };
+    let video =
+        |heading| coded_case(heading, "YBR_PARTIAL_420", Rgb8, b"a video, not looked into", bytes);
     cases.extend(VIDEOS.map(video));
     let unknown = |heading| coded_case(heading, "MONOCHROME2", Gray8, data!("gray8.raw"), bytes);
     cases.extend(UNKNOWN.map(unknown));

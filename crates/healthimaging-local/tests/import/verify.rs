@@ -26,9 +26,7 @@ async fn a_changed_byte_is_found_and_not_served() {
     assert_eq!(fixture.store.verify(|_| ()).await.unwrap().damaged, []);
 
     let packs = packs(fixture.folder.path());
-    let [pack] = &packs[..] else {
-        panic!("{packs:?}")
-    };
+    let [pack] = &packs[..] else { panic!("{packs:?}") };
     let whole = std::fs::read(pack).unwrap();
     for changed in [whole.len() - 1, whole.len() / 2, 60, 20] {
         let mut bytes = whole.clone();
@@ -38,11 +36,8 @@ async fn a_changed_byte_is_found_and_not_served() {
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.message().contains("run verify"), "{error}");
         let report = fixture.store.verify(|_| ()).await.unwrap();
-        let damaged: Vec<_> = report
-            .damaged
-            .iter()
-            .map(|one| one.blob.as_ref().unwrap().as_str())
-            .collect();
+        let damaged: Vec<_> =
+            report.damaged.iter().map(|one| one.blob.as_ref().unwrap().as_str()).collect();
         assert_eq!(damaged, [id.as_str()], "byte {changed}");
     }
     for rest in [&whole[..whole.len() / 2], &[]] {

@@ -32,58 +32,27 @@ pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
 }
 
 fn request(fixture: &Fixture, id: &ImageSetId) -> DeleteImageSetRequest {
-    DeleteImageSetRequest {
-        datastore_id: fixture.datastore.clone(),
-        image_set_id: id.clone(),
-    }
+    DeleteImageSetRequest { datastore_id: fixture.datastore.clone(), image_set_id: id.clone() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_set_is_a_tombstone_for_a_day() {
     let fixture = Fixture::new().await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
+    let id = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
     let frames = frame_ids(&fixture.metadata(&id, None).await);
-    let answer = fixture
-        .store
-        .delete_image_set(request(&fixture, &id))
-        .await
-        .unwrap();
+    let answer = fixture.store.delete_image_set(request(&fixture, &id)).await.unwrap();
     assert_eq!(answer.image_set_state, ImageSetState::Locked);
-    assert_eq!(
-        answer.image_set_workflow_status,
-        ImageSetWorkflowStatus::Deleting
-    );
+    assert_eq!(answer.image_set_workflow_status, ImageSetWorkflowStatus::Deleting);
     let gone = fixture.settled(&id).await.properties;
     assert_eq!(gone.image_set_state, ImageSetState::Deleted);
-    assert_eq!(
-        gone.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Deleted)
-    );
+    assert_eq!(gone.image_set_workflow_status, Some(ImageSetWorkflowStatus::Deleted));
     assert!(gone.deleted_at.is_some());
-    let deleted = |version: &str| {
-        (
-            version.to_owned(),
-            "DELETED".to_owned(),
-            "DELETED".to_owned(),
-        )
-    };
+    let deleted = |version: &str| (version.to_owned(), "DELETED".to_owned(), "DELETED".to_owned());
     assert_eq!(fixture.history(&id).await, [deleted("1")]);
-    assert_eq!(
-        fixture.metadata_bytes(&id, None).await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
-    assert_eq!(
-        fixture.frame(&id, &frames[0]).await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(fixture.metadata_bytes(&id, None).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(fixture.frame(&id, &frames[0]).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(fixture.all().await.is_empty());
-    let again = fixture
-        .store
-        .delete_image_set(request(&fixture, &id))
-        .await
-        .unwrap();
+    let again = fixture.store.delete_image_set(request(&fixture, &id)).await.unwrap();
     assert_eq!(again.image_set_state, ImageSetState::Deleted);
     fixture.pass(Duration::from_hours(25));
     loop {
@@ -97,19 +66,9 @@ async fn a_deleted_set_is_a_tombstone_for_a_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_set_cannot_be_deleted() {
     let fixture = Fixture::with_delay(Duration::from_hours(1)).await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
-    fixture
-        .store
-        .delete_image_set(request(&fixture, &id))
-        .await
-        .unwrap();
-    let again = fixture
-        .store
-        .delete_image_set(request(&fixture, &id))
-        .await
-        .unwrap_err();
+    let id = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
+    fixture.store.delete_image_set(request(&fixture, &id)).await.unwrap();
+    let again = fixture.store.delete_image_set(request(&fixture, &id)).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Conflict);
 }
 
@@ -132,19 +91,11 @@ async fn nothing_of_a_deleted_patient_is_left_on_the_disk() {
         ),
     };
     let update = fixture.update_request(&id, 1, update);
-    fixture
-        .store
-        .update_image_set_metadata(update)
-        .await
-        .unwrap();
+    fixture.store.update_image_set_metadata(update).await.unwrap();
     fixture.settled(&id).await;
     let before = bytes_of(fixture.folder.path());
     assert!(contains(&before, b"ERASEME") && contains(&before, &frame));
-    fixture
-        .store
-        .delete_image_set(request(&fixture, &id))
-        .await
-        .unwrap();
+    fixture.store.delete_image_set(request(&fixture, &id)).await.unwrap();
     fixture.settled(&id).await;
     fixture.store.close().await;
     let on_disk = bytes_of(fixture.folder.path());

@@ -43,25 +43,15 @@ impl Fixture {
         let datastore = active_datastore(&store).await;
         store.close().await;
         drop(store);
-        let store = LocalStore::open(LocalConfig {
-            write_delay: delay,
-            ..config(&folder, &now)
-        })
-        .await
-        .unwrap();
-        Self {
-            store,
-            datastore,
-            folder,
-            now,
-        }
+        let store = LocalStore::open(LocalConfig { write_delay: delay, ..config(&folder, &now) })
+            .await
+            .unwrap();
+        Self { store, datastore, folder, now }
     }
 
     /// Opens the folder once more, as another process would.
     pub(crate) async fn open_again(&self) -> Arc<LocalStore> {
-        LocalStore::open(config(&self.folder, &self.now))
-            .await
-            .unwrap()
+        LocalStore::open(config(&self.folder, &self.now)).await.unwrap()
     }
 
     /// Moves the clock on.
@@ -77,11 +67,7 @@ impl Fixture {
             std::fs::write(folder.path().join(format!("{number:04}.dcm")), file).unwrap();
         }
         let paths = [folder.path().to_owned()];
-        let summary = self
-            .store
-            .import_paths(&self.datastore, &paths, |_| ())
-            .await
-            .unwrap();
+        let summary = self.store.import_paths(&self.datastore, &paths, |_| ()).await.unwrap();
         assert_eq!(summary.status, JobStatus::Completed, "{summary:?}");
         assert!(summary.refused_files.is_empty(), "{summary:?}");
     }
@@ -91,11 +77,7 @@ impl Fixture {
         let before = self.all().await;
         self.import(files).await;
         let mut new = self.all().await;
-        new.retain(|set| {
-            before
-                .iter()
-                .all(|old| old.image_set_id != set.image_set_id)
-        });
+        new.retain(|set| before.iter().all(|old| old.image_set_id != set.image_set_id));
         let [set] = &new[..] else {
             panic!("{} new image sets", new.len());
         };
@@ -219,10 +201,7 @@ fn config(folder: &TempDir, now: &Arc<AtomicI64>) -> LocalConfig {
 }
 
 async fn active_datastore(store: &LocalStore) -> DatastoreId {
-    let created = store
-        .create_datastore(CreateDatastoreRequest::default())
-        .await
-        .unwrap();
+    let created = store.create_datastore(CreateDatastoreRequest::default()).await.unwrap();
     wait_for_datastore(store, &created.datastore_id, DatastoreStatus::Active).await;
     created.datastore_id
 }
@@ -232,9 +211,7 @@ pub(crate) async fn wait_for_datastore(
     id: &DatastoreId,
     wanted: DatastoreStatus,
 ) {
-    let request = GetDatastoreRequest {
-        datastore_id: id.clone(),
-    };
+    let request = GetDatastoreRequest { datastore_id: id.clone() };
     loop {
         let found = store.get_datastore(request.clone()).await.unwrap();
         if found.datastore_properties.datastore_status == wanted {

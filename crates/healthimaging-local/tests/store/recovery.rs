@@ -18,9 +18,7 @@ use crate::fixture::{Fixture, frame_ids};
 async fn two_processes_see_the_same_store() {
     let fixture = Fixture::new().await;
     let other = fixture.open_again().await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
+    let id = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
     let request = GetImageSetRequest {
         datastore_id: fixture.datastore.clone(),
         image_set_id: id,
@@ -34,16 +32,10 @@ async fn two_processes_see_the_same_store() {
 async fn of_many_writers_that_know_the_same_version_one_wins() {
     let fixture = Fixture::new().await;
     let other = fixture.open_again().await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
+    let id = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
     let mut writers = JoinSet::new();
     for number in 0..16 {
-        let store = Arc::clone(if number % 2 == 0 {
-            &fixture.store
-        } else {
-            &other
-        });
+        let store = Arc::clone(if number % 2 == 0 { &fixture.store } else { &other });
         let json = json!({"SchemaVersion": 1.1,
             "Study": {"DICOM": {"StudyDescription": format!("WRITER {number}")}}});
         let updates = MetadataUpdates::DicomUpdates {
@@ -71,17 +63,12 @@ async fn of_many_writers_that_know_the_same_version_one_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_frame_is_never_served() {
     let fixture = Fixture::new().await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(64, 64).build()])
-        .await;
+    let id = fixture.import_one_set(&[Phantom::mr().size(64, 64).build()]).await;
     let frames = frame_ids(&fixture.metadata(&id, None).await);
     let frame = fixture.frame(&id, &frames[0]).await.unwrap();
     let pack = only_file(&fixture.folder.path().join("packs"));
     let mut bytes = std::fs::read(&pack).unwrap();
-    let at = bytes
-        .windows(frame.len())
-        .position(|window| window == frame)
-        .unwrap();
+    let at = bytes.windows(frame.len()).position(|window| window == frame).unwrap();
     bytes[at + frame.len() / 2] ^= 1;
     std::fs::write(&pack, bytes).unwrap();
     let error = fixture.frame(&id, &frames[0]).await.unwrap_err();
@@ -93,27 +80,19 @@ fn only_file(folder: &Path) -> PathBuf {
     let mut entries = std::fs::read_dir(folder).unwrap();
     let path = entries.next().unwrap().unwrap().path();
     assert!(entries.next().is_none());
-    if path.is_dir() {
-        only_file(&path)
-    } else {
-        path
-    }
+    if path.is_dir() { only_file(&path) } else { path }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_newer_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap();
+    let store = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap();
     store.close().await;
     drop(store);
     let catalogue = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
     catalogue.pragma_update(None, "user_version", 3).unwrap();
     drop(catalogue);
-    let error = LocalStore::open(LocalConfig::new(folder.path()))
-        .await
-        .unwrap_err();
+    let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.message().contains("format 3"), "{}", error.message());
 }
@@ -127,9 +106,7 @@ async fn an_acknowledged_write_outlives_its_process() {
         return die_after_acknowledging(&folder).await;
     }
     let fixture = Fixture::new().await;
-    let id = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
+    let id = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
     let name = "recovery::an_acknowledged_write_outlives_its_process";
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
@@ -156,10 +133,7 @@ async fn die_after_acknowledging(folder: &str) {
     })
     .await
     .unwrap();
-    let listed = store
-        .list_datastores(ListDatastoresRequest::default())
-        .await
-        .unwrap();
+    let listed = store.list_datastores(ListDatastoresRequest::default()).await.unwrap();
     let datastore_id = listed.datastore_summaries[0].datastore_id.clone();
     let search = SearchImageSetsRequest {
         datastore_id: datastore_id.clone(),

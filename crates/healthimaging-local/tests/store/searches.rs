@@ -20,9 +20,8 @@ fn equal(value: impl Into<Value>) -> Value {
 /// Three studies of two patients, imported a second apart.
 async fn three_studies() -> Fixture {
     let fixture = Fixture::new().await;
-    for (number, (patient, date)) in [("P1", "20260101"), ("P2", "20260201"), ("P1", "20260301")]
-        .into_iter()
-        .enumerate()
+    for (number, (patient, date)) in
+        [("P1", "20260101"), ("P2", "20260201"), ("P1", "20260301")].into_iter().enumerate()
     {
         let seed = number as u64 + 1;
         let file = Phantom::mr()
@@ -87,10 +86,7 @@ async fn ranges_include_both_ends() {
     let days = json!({"filters": [between(study("20260101"), late("20260201"))]});
     assert_eq!(found(&fixture, days).await, ["2", "1"]);
     // The fixture's clock starts at 2026-01-01T00:00:00Z.
-    let moments = between(
-        json!({"createdAt": 1_767_225_600}),
-        json!({"createdAt": 1_767_225_601}),
-    );
+    let moments = between(json!({"createdAt": 1_767_225_600}), json!({"createdAt": 1_767_225_601}));
     let moments = json!({"filters": [moments, equal(json!({"DICOMPatientId": "P1"}))]});
     assert_eq!(found(&fixture, moments).await, ["1"]);
     let by_study = json!({
@@ -135,11 +131,7 @@ async fn pages_join_without_gaps_in_every_order() {
             };
             let mut dates = Vec::new();
             loop {
-                let page = fixture
-                    .store
-                    .search_image_sets(request.clone())
-                    .await
-                    .unwrap();
+                let page = fixture.store.search_image_sets(request.clone()).await.unwrap();
                 let [set] = &page.image_sets_metadata_summaries[..] else {
                     panic!("{field} {order}");
                 };
@@ -165,16 +157,9 @@ async fn a_token_of_another_search_is_refused() {
         next_token,
         max_results: Some(1),
     };
-    let first = fixture
-        .store
-        .search_image_sets(request(json!({}), None))
-        .await
-        .unwrap();
+    let first = fixture.store.search_image_sets(request(json!({}), None)).await.unwrap();
     let other = json!({"filters": [equal(json!({"DICOMPatientId": "P1"}))]});
-    let refused = fixture
-        .store
-        .search_image_sets(request(other, first.next_token))
-        .await;
+    let refused = fixture.store.search_image_sets(request(other, first.next_token)).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Validation);
 }
 
@@ -190,20 +175,12 @@ async fn searches_that_make_no_sense_are_refused() {
         json!([{"operator": "BETWEEN", "values": [day, {"createdAt": 0}]}]),
         json!([{"operator": "BETWEEN", "values": [patient, patient]}]),
         json!([equal(patient.clone()), equal(patient.clone())]),
-        json!([
-            equal(patient),
-            equal(day),
-            equal(json!({"isPrimary": true}))
-        ]),
-        json!([equal(
-            json!({"DICOMStudyDateAndTime": {"DICOMStudyDate": "260101"}})
-        )]),
+        json!([equal(patient), equal(day), equal(json!({"isPrimary": true}))]),
+        json!([equal(json!({"DICOMStudyDateAndTime": {"DICOMStudyDate": "260101"}}))]),
         json!([equal(json!({"DICOMStudyDateAndTime":
             {"DICOMStudyDate": "20260101", "DICOMStudyTime": "1"}}))]),
     ] {
-        let answer = fixture
-            .search(criteria(json!({"filters": filters.clone()})))
-            .await;
+        let answer = fixture.search(criteria(json!({"filters": filters.clone()}))).await;
         let error = answer.expect_err(&filters.to_string());
         assert_eq!(error.kind(), ErrorKind::Validation, "{filters}");
     }

@@ -49,31 +49,17 @@ fn description(text: &str) -> MetadataUpdates {
 /// Updates, waits for the end, and returns the workflow status.
 async fn updated(fixture: &Fixture, request: UpdateImageSetMetadataRequest) -> &'static str {
     let id = request.image_set_id.clone();
-    fixture
-        .store
-        .update_image_set_metadata(request)
-        .await
-        .unwrap();
+    fixture.store.update_image_set_metadata(request).await.unwrap();
     let ended = fixture.settled(&id).await.properties;
     ended.image_set_workflow_status.unwrap().as_str()
 }
 
 async fn refused(fixture: &Fixture, request: UpdateImageSetMetadataRequest) -> Error {
-    fixture
-        .store
-        .update_image_set_metadata(request)
-        .await
-        .unwrap_err()
+    fixture.store.update_image_set_metadata(request).await.unwrap_err()
 }
 
 async fn version(fixture: &Fixture, id: &ImageSetId) -> String {
-    fixture
-        .get(id)
-        .await
-        .unwrap()
-        .properties
-        .version_id
-        .to_string()
+    fixture.get(id).await.unwrap().properties.version_id.to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,30 +67,17 @@ async fn an_update_answers_locked_and_ends_as_a_new_version() {
     let fixture = Fixture::new().await;
     let id = fixture.import_one_set(&[slice(1, 1)]).await;
     let request = fixture.update_request(&id, 1, description("HEAD FOLLOW UP"));
-    let answer = fixture
-        .store
-        .update_image_set_metadata(request)
-        .await
-        .unwrap();
+    let answer = fixture.store.update_image_set_metadata(request).await.unwrap();
     assert_eq!(answer.latest_version_id.as_str(), "2");
     assert_eq!(answer.image_set_state, ImageSetState::Locked);
-    assert_eq!(
-        answer.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Updating)
-    );
+    assert_eq!(answer.image_set_workflow_status, Some(ImageSetWorkflowStatus::Updating));
     let ended = fixture.settled(&id).await.properties;
     assert_eq!(ended.version_id.as_str(), "2");
-    assert_eq!(
-        ended.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Updated)
-    );
+    assert_eq!(ended.image_set_workflow_status, Some(ImageSetWorkflowStatus::Updated));
     let now = fixture.metadata(&id, None).await;
     assert_eq!(now["Study"]["DICOM"]["StudyDescription"], "HEAD FOLLOW UP");
     let before = fixture.metadata(&id, Some(1)).await;
-    assert_ne!(
-        before["Study"]["DICOM"]["StudyDescription"],
-        "HEAD FOLLOW UP"
-    );
+    assert_ne!(before["Study"]["DICOM"]["StudyDescription"], "HEAD FOLLOW UP");
     let tags = fixture.all().await.remove(0).dicom_tags.unwrap();
     assert_eq!(tags.study_description.as_deref(), Some("HEAD FOLLOW UP"));
 }
@@ -115,15 +88,8 @@ async fn a_locked_set_is_read_as_before_and_not_written() {
     let id = fixture.import_one_set(&[slice(1, 1)]).await;
     let before = fixture.metadata_bytes(&id, None).await.unwrap();
     let request = fixture.update_request(&id, 1, description("NEW"));
-    fixture
-        .store
-        .update_image_set_metadata(request)
-        .await
-        .unwrap();
-    assert_eq!(
-        fixture.get(&id).await.unwrap().properties.image_set_state,
-        ImageSetState::Locked
-    );
+    fixture.store.update_image_set_metadata(request).await.unwrap();
+    assert_eq!(fixture.get(&id).await.unwrap().properties.image_set_state, ImageSetState::Locked);
     assert_eq!(fixture.metadata_bytes(&id, None).await.unwrap(), before);
     let frames = frame_ids(&fixture.metadata(&id, None).await);
     fixture.frame(&id, &frames[0]).await.unwrap();
@@ -148,10 +114,8 @@ async fn what_is_wrong_at_once_is_refused_at_once() {
         removable_attributes: None,
         updatable_attributes: Some(Bytes::from_static(text.as_bytes())),
     };
-    let neither = MetadataUpdates::DicomUpdates {
-        removable_attributes: None,
-        updatable_attributes: None,
-    };
+    let neither =
+        MetadataUpdates::DicomUpdates { removable_attributes: None, updatable_attributes: None };
     let long = set(&json!({"SchemaVersion": 1.1,
         "Study": {"DICOM": {"StudyDescription": "x".repeat(30_000)}}}));
     let unknown_series = set(&json!({"SchemaVersion": 1.1,
@@ -198,11 +162,7 @@ async fn a_study_is_updated_as_a_whole() {
     let one = fixture.import_one_set(&[slice(1, 1)]).await;
     let two = fixture.import_one_set(&[slice(2, 1)]).await;
     let apart = fixture
-        .import_one_set(&[Phantom::mr()
-            .seed(9)
-            .size(16, 16)
-            .study_uid("2.25.99")
-            .build()])
+        .import_one_set(&[Phantom::mr().seed(9).size(16, 16).study_uid("2.25.99").build()])
         .await;
     let name = set(&json!({"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientName": "NEW"}}}));
     let request = UpdateImageSetMetadataRequest {
@@ -213,10 +173,7 @@ async fn a_study_is_updated_as_a_whole() {
     for id in [&one, &two] {
         let ended = fixture.settled(id).await.properties;
         assert_eq!(ended.version_id.as_str(), "2");
-        assert_eq!(
-            ended.image_set_workflow_status,
-            Some(ImageSetWorkflowStatus::Updated)
-        );
+        assert_eq!(ended.image_set_workflow_status, Some(ImageSetWorkflowStatus::Updated));
         let metadata = fixture.metadata(id, None).await;
         assert_eq!(metadata["Patient"]["DICOM"]["PatientName"], "NEW");
     }
@@ -232,20 +189,13 @@ async fn the_other_sets_of_the_study_say_why_they_are_locked() {
         include_study_image_sets: true,
         ..fixture.update_request(id, latest, description("NEW"))
     };
-    fixture
-        .store
-        .update_image_set_metadata(whole(&one, 1))
-        .await
-        .unwrap();
+    fixture.store.update_image_set_metadata(whole(&one, 1)).await.unwrap();
     let other = fixture.get(&two).await.unwrap().properties;
     assert_eq!(
         other.image_set_workflow_status,
         Some(ImageSetWorkflowStatus::UpdatingForStudyConsistency)
     );
-    assert_eq!(
-        refused(&fixture, whole(&two, 2)).await.kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(refused(&fixture, whole(&two, 2)).await.kind(), ErrorKind::Conflict);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,11 +204,7 @@ async fn one_locked_set_keeps_the_whole_study_from_being_updated() {
     let one = fixture.import_one_set(&[slice(1, 1)]).await;
     let two = fixture.import_one_set(&[slice(2, 1)]).await;
     let request = fixture.update_request(&two, 1, description("A"));
-    fixture
-        .store
-        .update_image_set_metadata(request)
-        .await
-        .unwrap();
+    fixture.store.update_image_set_metadata(request).await.unwrap();
     let whole = UpdateImageSetMetadataRequest {
         include_study_image_sets: true,
         ..fixture.update_request(&one, 1, description("B"))
@@ -280,10 +226,7 @@ async fn study_wide_updates_are_of_patient_and_study_alone() {
             include_study_image_sets: true,
             ..fixture.update_request(&id, 1, updates)
         };
-        assert_eq!(
-            refused(&fixture, request).await.kind(),
-            ErrorKind::Validation
-        );
+        assert_eq!(refused(&fixture, request).await.kind(), ErrorKind::Validation);
     }
 }
 

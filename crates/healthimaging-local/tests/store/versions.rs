@@ -24,19 +24,13 @@ async fn a_series_becomes_one_primary_set() {
     let found = fixture.get(&set).await.unwrap();
     assert_eq!(found.properties.version_id.as_str(), "1");
     assert_eq!(found.properties.image_set_state, ImageSetState::Active);
-    assert_eq!(
-        found.properties.image_set_workflow_status,
-        Some(ImageSetWorkflowStatus::Created)
-    );
+    assert_eq!(found.properties.image_set_workflow_status, Some(ImageSetWorkflowStatus::Created));
     assert_eq!(found.properties.is_primary, Some(true));
     assert_eq!(found.properties.overrides, None);
     let metadata = fixture.metadata(&set, None).await;
     assert_eq!(metadata["DatastoreID"], fixture.datastore.as_str());
     assert_eq!(metadata["ImageSetID"], set.as_str());
-    let uids: Vec<_> = instances(&metadata)
-        .into_iter()
-        .map(|(uid, _)| uid)
-        .collect();
+    let uids: Vec<_> = instances(&metadata).into_iter().map(|(uid, _)| uid).collect();
     assert_eq!(uids, ["2.25.77.1.1", "2.25.77.1.2"]);
 }
 
@@ -47,14 +41,8 @@ async fn frames_are_codestreams_of_the_size_that_the_metadata_says() {
     let metadata = fixture.metadata(&set, None).await;
     let (_, instance) = &instances(&metadata)[0];
     let frame = &instance["ImageFrames"][0];
-    let bytes = fixture
-        .frame(&set, frame["ID"].as_str().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(
-        frame["FrameSizeInBytes"].as_u64().unwrap(),
-        bytes.len() as u64
-    );
+    let bytes = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
+    assert_eq!(frame["FrameSizeInBytes"].as_u64().unwrap(), bytes.len() as u64);
     // SOC and SIZ markers (ISO/IEC 15444-1 §A.4.1, §A.5.1).
     assert_eq!(&bytes[..4], [0xFF, 0x4F, 0xFF, 0x51]);
 }
@@ -63,9 +51,7 @@ async fn frames_are_codestreams_of_the_size_that_the_metadata_says() {
 async fn frames_are_found_in_their_own_set_only() {
     let fixture = Fixture::new().await;
     let one = fixture.import_one_set(&[slice(1)]).await;
-    let other = fixture
-        .import_one_set(&[Phantom::mr().size(16, 16).build()])
-        .await;
+    let other = fixture.import_one_set(&[Phantom::mr().size(16, 16).build()]).await;
     let frames = frame_ids(&fixture.metadata(&one, None).await);
     fixture.frame(&one, &frames[0]).await.unwrap();
     let error = fixture.frame(&other, &frames[0]).await.unwrap_err();
@@ -97,11 +83,7 @@ async fn versions_are_listed_in_pages() {
     for latest in 1..4 {
         let revert = MetadataUpdates::RevertToVersion(1.into());
         let request = fixture.update_request(&set, latest, revert);
-        fixture
-            .store
-            .update_image_set_metadata(request)
-            .await
-            .unwrap();
+        fixture.store.update_image_set_metadata(request).await.unwrap();
         fixture.settled(&set).await;
     }
     let mut request = healthimaging::model::ListImageSetVersionsRequest {
@@ -110,18 +92,10 @@ async fn versions_are_listed_in_pages() {
         next_token: None,
         max_results: Some(3),
     };
-    let page = fixture
-        .store
-        .list_image_set_versions(request.clone())
-        .await
-        .unwrap();
+    let page = fixture.store.list_image_set_versions(request.clone()).await.unwrap();
     assert_eq!(page.image_set_properties_list.len(), 3);
     request.next_token = page.next_token;
-    let rest = fixture
-        .store
-        .list_image_set_versions(request)
-        .await
-        .unwrap();
+    let rest = fixture.store.list_image_set_versions(request).await.unwrap();
     assert_eq!(rest.next_token, None);
     let [oldest] = &rest.image_set_properties_list[..] else {
         panic!("{rest:?}");

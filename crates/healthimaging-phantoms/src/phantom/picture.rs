@@ -104,8 +104,7 @@ impl Phantom {
     #[must_use]
     pub fn encapsulated(self, transfer_syntax: &str, frames: Vec<Vec<u8>>) -> Self {
         let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-        self.frames(count)
-            .fragments(transfer_syntax, Vec::new(), frames)
+        self.frames(count).fragments(transfer_syntax, Vec::new(), frames)
     }
 
     /// Encapsulated pixel data fragment by fragment, with this Basic Offset Table.
@@ -144,19 +143,12 @@ impl Phantom {
             Content::Drawn => store(&self.draw(anatomy, shape), shape, scale).into(),
         };
         let words = shape.bits_allocated > 8 && !matches!(value, Value::PixelSequence(_));
-        Some(DataElement::new(
-            tags::PIXEL_DATA,
-            if words { VR::OW } else { VR::OB },
-            value,
-        ))
+        Some(DataElement::new(tags::PIXEL_DATA, if words { VR::OW } else { VR::OB }, value))
     }
 
     fn draw(&self, anatomy: Anatomy, shape: &Shape) -> Vec<Vec<Plane>> {
         let (rows, columns) = (usize::from(shape.rows), usize::from(shape.columns));
-        let depth = self
-            .depth
-            .map(|share| share.to_string())
-            .unwrap_or_default();
+        let depth = self.depth.map(|share| share.to_string()).unwrap_or_default();
         let mut generator = Generator::new(self.seed, &["noise", &depth]);
         let noise = Noise::new(rows, columns, &mut generator);
         let deviation = self.noise.unwrap_or_else(|| anatomy.noise());
@@ -167,11 +159,7 @@ impl Phantom {
                 let mut plane = anatomy.draw(rows, columns, z, self.seed);
                 let (down, right) = (generator.below(rows), generator.below(columns));
                 noise.add_to(&mut plane, down, right, deviation);
-                if shape.samples == 1 {
-                    vec![plane]
-                } else {
-                    anatomy.colour(&plane, z).into()
-                }
+                if shape.samples == 1 { vec![plane] } else { anatomy.colour(&plane, z).into() }
             })
             .collect()
     }
@@ -217,23 +205,11 @@ pub(super) fn describe(object: &mut InMemDicomObject, anatomy: Anatomy, shape: &
     }
     if matches!(anatomy, Anatomy::Thorax | Anatomy::Head) {
         let spacing = 320.0 / f64::from(shape.columns.max(1));
-        text(
-            tags::PIXEL_SPACING,
-            VR::DS,
-            &format!("{spacing:.6}\\{spacing:.6}"),
-        );
+        text(tags::PIXEL_SPACING, VR::DS, &format!("{spacing:.6}\\{spacing:.6}"));
     }
     if anatomy == Anatomy::Thorax {
         let scale = Scale::new(anatomy, shape);
-        text(
-            tags::RESCALE_INTERCEPT,
-            VR::DS,
-            &format!("{:.6}", -scale.offset / scale.gain),
-        );
-        text(
-            tags::RESCALE_SLOPE,
-            VR::DS,
-            &format!("{:.6}", 1.0 / scale.gain),
-        );
+        text(tags::RESCALE_INTERCEPT, VR::DS, &format!("{:.6}", -scale.offset / scale.gain));
+        text(tags::RESCALE_SLOPE, VR::DS, &format!("{:.6}", 1.0 / scale.gain));
     }
 }

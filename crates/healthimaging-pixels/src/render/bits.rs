@@ -8,11 +8,7 @@ use crate::shape::{FrameShape, zeroed};
 pub(crate) fn unpack_bits(
     source: &SourceFrame<'_>,
 ) -> Result<(FrameShape, DecodedFrame), CodecError> {
-    let shape = FrameShape {
-        bits_allocated: 8,
-        bits_stored: 1,
-        ..source.shape
-    };
+    let shape = FrameShape { bits_allocated: 8, bits_stored: 1, ..source.shape };
     let length = shape.checked_length()?;
     if source.data.len() < length.div_ceil(8) {
         return Err(CodecError::Disagreement(format!(
@@ -28,10 +24,7 @@ pub(crate) fn unpack_bits(
         }
     }
     let photometric = source.photometric.to_owned();
-    let decoded = DecodedFrame {
-        pixels,
-        photometric,
-    };
+    let decoded = DecodedFrame { pixels, photometric };
     Ok((shape, decoded))
 }
 
@@ -76,10 +69,7 @@ impl Cut {
 /// The samples of a frame, as they lie there.
 pub(super) fn samples<const BYTES: usize>(pixels: &[u8]) -> impl Iterator<Item = u32> + Clone + '_ {
     let (samples, _) = pixels.as_chunks::<BYTES>();
-    samples.iter().map(|sample| {
-        sample
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u32::from(byte))
-    })
+    samples
+        .iter()
+        .map(|sample| sample.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte)))
 }

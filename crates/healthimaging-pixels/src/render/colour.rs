@@ -26,13 +26,8 @@ pub(super) fn from_ybr(shape: &FrameShape, pixels: &[u8]) -> Result<Vec<u8>, Cod
 
 /// Samples of any width as levels from 0 to 255.
 fn scaled(shape: &FrameShape, samples: impl Iterator<Item = u32>) -> Result<Vec<u8>, CodecError> {
-    let cut = Cut::of(
-        &FrameShape {
-            representation: PixelRepresentation::Unsigned,
-            ..*shape
-        },
-        None,
-    )?;
+    let cut =
+        Cut::of(&FrameShape { representation: PixelRepresentation::Unsigned, ..*shape }, None)?;
     let greatest = float((1_i64 << shape.bits_stored) - 1);
     let mut levels = zeroed(usize::try_from(shape.samples()).unwrap_or(usize::MAX))?;
     for (level, sample) in levels.iter_mut().zip(samples) {

@@ -121,12 +121,10 @@ impl Chain<'_> {
     }
 
     fn range(&self, stored: impl Iterator<Item = i64>) -> Option<(f64, f64)> {
-        stored
-            .map(|one| self.value(one))
-            .fold(None, |range, value| {
-                let (low, high) = range.unwrap_or((value, value));
-                Some((low.min(value), high.max(value)))
-            })
+        stored.map(|one| self.value(one)).fold(None, |range, value| {
+            let (low, high) = range.unwrap_or((value, value));
+            Some((low.min(value), high.max(value)))
+        })
     }
 }
 
@@ -149,11 +147,7 @@ impl Settled<'_> {
 fn spanning(one: f64, other: f64) -> Window {
     let (low, high) = (one.min(other), one.max(other));
     let width = if low < high { high - low + 1.0 } else { 2.0 };
-    Window {
-        center: low + width / 2.0,
-        width,
-        function: WindowFunction::Linear,
-    }
+    Window { center: low + width / 2.0, width, function: WindowFunction::Linear }
 }
 
 impl Window {

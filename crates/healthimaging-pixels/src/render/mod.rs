@@ -50,10 +50,7 @@ pub enum Modality {
 impl Default for Modality {
     /// Values as they are.
     fn default() -> Self {
-        Self::Rescale {
-            slope: 1.0,
-            intercept: 0.0,
-        }
+        Self::Rescale { slope: 1.0, intercept: 0.0 }
     }
 }
 
@@ -103,12 +100,12 @@ impl Window {
             ));
         }
         match self.function {
-            WindowFunction::Linear if self.width < 1.0 => Err(CodecError::Shape(
-                "Window Width must be at least 1".to_owned(),
-            )),
-            _ if self.width <= 0.0 => Err(CodecError::Shape(
-                "Window Width must be more than 0".to_owned(),
-            )),
+            WindowFunction::Linear if self.width < 1.0 => {
+                Err(CodecError::Shape("Window Width must be at least 1".to_owned()))
+            }
+            _ if self.width <= 0.0 => {
+                Err(CodecError::Shape("Window Width must be more than 0".to_owned()))
+            }
             _ => Ok(()),
         }
     }
@@ -150,13 +147,7 @@ pub fn render(
         Kind::Rgb => (Channels::Rgb, colour::rgb(shape, pixels)?, None),
         Kind::Ybr => (Channels::Rgb, colour::from_ybr(shape, pixels)?, None),
     };
-    Ok(Picture {
-        rows: shape.rows,
-        columns: shape.columns,
-        channels,
-        samples,
-        window,
-    })
+    Ok(Picture { rows: shape.rows, columns: shape.columns, channels, samples, window })
 }
 
 /// The kinds of Photometric Interpretation (0028,0004).
@@ -190,11 +181,7 @@ impl Kind {
 }
 
 /// A level from 0 to 255 as a byte; what lies outside is cut.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "from 0 to 255"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 255")]
 fn byte(level: f64) -> u8 {
     level.round().clamp(0.0, 255.0) as u8
 }

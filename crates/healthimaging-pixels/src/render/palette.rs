@@ -33,17 +33,13 @@ impl Palette {
         let (first, red) = red?.into_levels();
         let ((_, green), (_, blue)) = (green?.into_levels(), blue?.into_levels());
         if red.len() != green.len() || red.len() != blue.len() {
-            return Err(CodecError::Shape(
-                "the tables of a palette differ in length".to_owned(),
-            ));
+            return Err(CodecError::Shape("the tables of a palette differ in length".to_owned()));
         }
         let others = green.into_iter().zip(blue);
         let colours = red.into_iter().zip(others);
         Ok(Self {
             first,
-            colours: colours
-                .map(|(red, (green, blue))| [red, green, blue])
-                .collect(),
+            colours: colours.map(|(red, (green, blue))| [red, green, blue]).collect(),
         })
     }
 
@@ -109,9 +105,7 @@ fn expand(segments: &[u16], bytes_an_entry: usize) -> Result<Vec<u16>, CodecErro
                 let offset = offset.iter().rev().fold(0_usize, |offset, &part| {
                     offset << (8 * bytes_an_entry) | usize::from(part)
                 });
-                let mut copied = segments
-                    .get(offset / bytes_an_entry..)
-                    .ok_or_else(cut_short)?;
+                let mut copied = segments.get(offset / bytes_an_entry..).ok_or_else(cut_short)?;
                 for _ in 0..*count {
                     copied = direct(copied, &mut entries)?;
                 }

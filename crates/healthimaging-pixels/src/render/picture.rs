@@ -103,9 +103,7 @@ impl Picture {
         }
         let shrunk = |length: u32| {
             let scaled = u64::from(length) * u64::from(longest) + u64::from(side) / 2;
-            u32::try_from(scaled / u64::from(side))
-                .unwrap_or(longest)
-                .max(1)
+            u32::try_from(scaled / u64::from(side)).unwrap_or(longest).max(1)
         };
         let (rows, columns) = (shrunk(self.rows), shrunk(self.columns));
         if longest == 0 {
@@ -116,12 +114,7 @@ impl Picture {
             Channels::Grey => self.resized::<U8>(extent)?,
             Channels::Rgb => self.resized::<U8x3>(extent)?,
         };
-        Ok(Self {
-            rows,
-            columns,
-            samples,
-            ..self
-        })
+        Ok(Self { rows, columns, samples, ..self })
     }
 
     /// Samples of a picture of other rows and columns. Typed: the library's untyped images bring code for

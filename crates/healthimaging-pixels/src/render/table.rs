@@ -26,14 +26,9 @@ impl Descriptor {
     pub(super) fn of(numbers: [i64; 3], signed: bool) -> Result<Self, CodecError> {
         let [count, first, bits] = numbers;
         let count = usize::try_from(count & 0xffff).unwrap_or(0);
-        let first = if signed && (0x8000..=0xffff).contains(&first) {
-            first - 0x1_0000
-        } else {
-            first
-        };
-        let bits = u16::try_from(bits)
-            .ok()
-            .filter(|bits| (1..=16).contains(bits));
+        let first =
+            if signed && (0x8000..=0xffff).contains(&first) { first - 0x1_0000 } else { first };
+        let bits = u16::try_from(bits).ok().filter(|bits| (1..=16).contains(bits));
         Ok(Self {
             entries: if count == 0 { MOST_ENTRIES } else { count },
             first,
@@ -70,11 +65,7 @@ impl LookupTable {
 
     /// At least one entry.
     pub(super) fn of_entries(descriptor: Descriptor, entries: Vec<u16>) -> Self {
-        Self {
-            first: descriptor.first,
-            bits: descriptor.bits,
-            entries,
-        }
+        Self { first: descriptor.first, bits: descriptor.bits, entries }
     }
 
     /// The entry of a value; values outside of the table have its first or last entry.

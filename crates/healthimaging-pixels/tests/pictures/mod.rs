@@ -22,10 +22,7 @@ pub(crate) fn shape(
 }
 
 pub(crate) fn signed(shape: FrameShape) -> FrameShape {
-    FrameShape {
-        representation: PixelRepresentation::Signed,
-        ..shape
-    }
+    FrameShape { representation: PixelRepresentation::Signed, ..shape }
 }
 
 pub(crate) fn frame<'a>(
@@ -34,11 +31,5 @@ pub(crate) fn frame<'a>(
     photometric: &'a str,
     data: &'a [u8],
 ) -> SourceFrame<'a> {
-    SourceFrame {
-        transfer_syntax,
-        shape,
-        photometric,
-        planar: Planar::Interleaved,
-        data,
-    }
+    SourceFrame { transfer_syntax, shape, photometric, planar: Planar::Interleaved, data }
 }

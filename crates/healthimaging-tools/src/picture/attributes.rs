@@ -97,8 +97,7 @@ impl Instance {
     /// Number of Frames (0028,0008); 1 when it is left out.
     pub(super) fn number_of_frames(&self) -> usize {
         let told = self.get("NumberOfFrames").and_then(as_integer);
-        told.and_then(|count| usize::try_from(count).ok())
-            .map_or(1, |count| count.max(1))
+        told.and_then(|count| usize::try_from(count).ok()).map_or(1, |count| count.max(1))
     }
 
     /// The shape of each frame.
@@ -119,11 +118,8 @@ impl Instance {
 
     /// Photometric Interpretation (0028,0004).
     pub(super) fn photometric(&self) -> Result<String> {
-        let told = self
-            .get("PhotometricInterpretation")
-            .and_then(Value::as_str);
-        told.map(|word| word.trim().to_owned())
-            .ok_or_else(|| missing("PhotometricInterpretation"))
+        let told = self.get("PhotometricInterpretation").and_then(Value::as_str);
+        told.map(|word| word.trim().to_owned()).ok_or_else(|| missing("PhotometricInterpretation"))
     }
 
     /// Planar Configuration (0028,0006).
@@ -225,9 +221,7 @@ impl Instance {
 
     fn required<T: TryFrom<i64>>(&self, keyword: &'static str) -> Result<T> {
         let number = self.get(keyword).and_then(as_integer);
-        number
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| missing(keyword))
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| missing(keyword))
     }
 
     /// A functional group of a frame (PS3.3 §C.7.6.16); the instance itself where it has none.
@@ -236,9 +230,7 @@ impl Instance {
         let own = frames.and_then(|frames| object(frames.get(frame)));
         let shared = first_item(&self.dicom, "SharedFunctionalGroupsSequence");
         let mut groups = own.into_iter().chain(shared);
-        groups
-            .find_map(|groups| first_item(groups, name))
-            .unwrap_or(&self.dicom)
+        groups.find_map(|groups| first_item(groups, name)).unwrap_or(&self.dicom)
     }
 }
 
@@ -284,11 +276,7 @@ fn number(attributes: &Object, keyword: &'static str) -> Result<Option<f64>> {
 
 fn table_of(item: &Object, signed: bool) -> Result<LookupTable> {
     let descriptor = descriptor_of(item, "LUTDescriptor")?;
-    Ok(LookupTable::new(
-        descriptor,
-        signed,
-        &bytes(item, "LUTData")?,
-    )?)
+    Ok(LookupTable::new(descriptor, signed, &bytes(item, "LUTData")?)?)
 }
 
 fn descriptor_of(attributes: &Object, keyword: &str) -> Result<[i64; 3]> {

@@ -90,11 +90,7 @@ impl Located {
                  they could not be told apart; DICOMweb and exports return the whole instance",
             ));
         }
-        let count = if stored == 1 {
-            instance.number_of_frames()
-        } else {
-            stored
-        };
+        let count = if stored == 1 { instance.number_of_frames() } else { stored };
         if index >= count {
             let frames = if count == 1 { "frame" } else { "frames" };
             return Err(Error::validation(format!(

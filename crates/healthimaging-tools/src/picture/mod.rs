@@ -61,11 +61,7 @@ impl Contrast {
                 ));
             }
         };
-        let window = Window {
-            center,
-            width,
-            function: WindowFunction::Linear,
-        };
+        let window = Window { center, width, function: WindowFunction::Linear };
         window.check().map_err(|_| {
             Error::validation("window_center must be finite, and window_width at least 1")
         })?;
@@ -77,11 +73,9 @@ impl Contrast {
         match self {
             Self::File => of_file(),
             Self::Auto => Ok(Voi::Auto),
-            Self::Window { center, width } => Ok(Voi::Window(Window {
-                center,
-                width,
-                function: WindowFunction::Linear,
-            })),
+            Self::Window { center, width } => {
+                Ok(Voi::Window(Window { center, width, function: WindowFunction::Linear }))
+            }
         }
     }
 }
@@ -214,9 +208,8 @@ fn decode(
         planar: instance.planar(),
         data: located.part_of(&stored.bytes, &shape)?,
     };
-    let (shape, frame) = decoder
-        .decode_to_show(&source)
-        .map_err(|error| refusal(error, &stored.content_type))?;
+    let (shape, frame) =
+        decoder.decode_to_show(&source).map_err(|error| refusal(error, &stored.content_type))?;
     if !of_stored && expected.is_some_and(|expected| expected != checksum(&frame.pixels)) {
         return Err(mismatch());
     }

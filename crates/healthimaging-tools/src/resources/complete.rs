@@ -18,16 +18,10 @@ pub(crate) async fn complete(
     request: &CompleteRequestParams,
 ) -> Result<CompletionInfo, ErrorData> {
     let Reference::Resource(template) = &request.r#ref else {
-        return Err(ErrorData::invalid_params(
-            "this server has no prompts",
-            None,
-        ));
+        return Err(ErrorData::invalid_params("this server has no prompts", None));
     };
     if ![DATASTORE, IMAGE_SET, METADATA, FRAME, PICTURE].contains(&template.uri.as_str()) {
-        return Err(ErrorData::invalid_params(
-            "this server has no such resource template",
-            None,
-        ));
+        return Err(ErrorData::invalid_params("this server has no such resource template", None));
     }
     let begun = request.argument.value.as_str();
     let ids = match request.argument.name.as_str() {
@@ -53,11 +47,7 @@ pub(crate) async fn complete(
     };
     let ids = ids.map_err(|error| protocol_error(&error))?;
     let fitting: Vec<String> = ids.into_iter().filter(|id| id.starts_with(begun)).collect();
-    let shown: Vec<String> = fitting
-        .iter()
-        .take(CompletionInfo::MAX_VALUES)
-        .cloned()
-        .collect();
+    let shown: Vec<String> = fitting.iter().take(CompletionInfo::MAX_VALUES).cloned().collect();
     let more = fitting.len() > shown.len();
     CompletionInfo::with_pagination(shown, None, more)
         .map_err(|message| ErrorData::internal_error(message, None))
@@ -80,10 +70,7 @@ fn image_set_of(request: &CompleteRequestParams) -> Option<(DatastoreId, ImageSe
 
 async fn datastore_ids(service: &dyn HealthImaging) -> Result<Vec<String>> {
     let all = all_datastores(service, Some(DatastoreStatus::Active)).await?;
-    Ok(all
-        .into_iter()
-        .map(|datastore| datastore.datastore_id.into())
-        .collect())
+    Ok(all.into_iter().map(|datastore| datastore.datastore_id.into()).collect())
 }
 
 /// Those of the newest page: completion is a help, not a listing.
@@ -99,9 +86,7 @@ async fn image_set_ids(
     };
     let found = service.search_image_sets(request).await?;
     let summaries = found.image_sets_metadata_summaries.into_iter();
-    Ok(summaries
-        .map(|summary| summary.image_set_id.into())
-        .collect())
+    Ok(summaries.map(|summary| summary.image_set_id.into()).collect())
 }
 
 /// The newest first, as the service lists them, of one page.

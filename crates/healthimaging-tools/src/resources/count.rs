@@ -18,10 +18,7 @@ pub(super) async fn of(service: &dyn HealthImaging, datastore_id: &DatastoreId) 
     let everything = Criteria::default();
     let all = find::candidates(service, datastore_id, &everything, usize::MAX);
     let mut first = std::pin::pin!(all.take(MOST_COUNTED + 1));
-    let mut counted = ImageSetCount {
-        image_sets: 0,
-        primary_image_sets: 0,
-    };
+    let mut counted = ImageSetCount { image_sets: 0, primary_image_sets: 0 };
     while let Some(summary) = first.try_next().await? {
         if counted.image_sets == MOST_COUNTED as u64 {
             return Ok(shown(counted, false));
@@ -33,10 +30,7 @@ pub(super) async fn of(service: &dyn HealthImaging, datastore_id: &DatastoreId) 
 }
 
 fn shown(counted: ImageSetCount, is_exact: bool) -> Value {
-    let ImageSetCount {
-        image_sets,
-        primary_image_sets,
-    } = counted;
+    let ImageSetCount { image_sets, primary_image_sets } = counted;
     if is_exact {
         json!({ "image_sets": image_sets, "primary_image_sets": primary_image_sets })
     } else {

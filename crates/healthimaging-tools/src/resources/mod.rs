@@ -62,10 +62,7 @@ pub(crate) async fn list(
         next_token,
         max_results: Some(service.limits().page_size),
     };
-    let page = service
-        .list_datastores(request)
-        .await
-        .map_err(|error| protocol_error(&error))?;
+    let page = service.list_datastores(request).await.map_err(|error| protocol_error(&error))?;
     resources.extend(page.datastore_summaries.iter().map(datastore_resource));
     let mut result = ListResourcesResult::with_all_items(resources)
         .with_ttl_ms(FRESH_MS)
@@ -90,17 +87,9 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
         template(uri, name, description).with_mime_type(JSON)
     };
     ListResourceTemplatesResult::with_all_items(vec![
-        json(
-            DATASTORE,
-            "datastore",
-            "A data store, with how many image sets it holds.",
-        ),
+        json(DATASTORE, "datastore", "A data store, with how many image sets it holds."),
         json(IMAGE_SET, "image-set", "The state of an image set."),
-        json(
-            METADATA,
-            "image-set-metadata",
-            "The whole metadata of an image set.",
-        ),
+        json(METADATA, "image-set-metadata", "The whole metadata of an image set."),
         template(FRAME, "image-frame", "A frame as it is stored."),
         template(
             PICTURE,
@@ -149,31 +138,18 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
         Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
         Place::Datastore(datastore_id) => {
             let found = service
-                .get_datastore(GetDatastoreRequest {
-                    datastore_id: datastore_id.clone(),
-                })
+                .get_datastore(GetDatastoreRequest { datastore_id: datastore_id.clone() })
                 .await?;
             let mut properties = to_object(&found.datastore_properties)?;
-            properties.insert(
-                "counts".to_owned(),
-                count::of(service, &datastore_id).await?,
-            );
+            properties.insert("counts".to_owned(), count::of(service, &datastore_id).await?);
             Value::Object(properties)
         }
         Place::ImageSet(datastore_id, image_set_id) => {
-            let request = GetImageSetRequest {
-                datastore_id,
-                image_set_id,
-                version_id: None,
-            };
+            let request = GetImageSetRequest { datastore_id, image_set_id, version_id: None };
             json!(service.get_image_set(request).await?)
         }
         Place::Metadata(datastore_id, image_set_id, version_id) => {
-            let request = GetImageSetMetadataRequest {
-                datastore_id,
-                image_set_id,
-                version_id,
-            };
+            let request = GetImageSetMetadataRequest { datastore_id, image_set_id, version_id };
             let document = document::fetch(service, request).await?;
             return std::str::from_utf8(document.text())
                 .map(|text| Contents::Json(text.to_owned()))
@@ -208,10 +184,7 @@ async fn all_datastores(
             max_results: Some(page_size),
         };
         let page = service.list_datastores(request).await?;
-        Ok(Page {
-            items: page.datastore_summaries,
-            next_token: page.next_token,
-        })
+        Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
     });
     pages.try_collect().await
 }

@@ -62,12 +62,9 @@ impl Place {
             ([id, "image-sets", set, "frames", one], None) => {
                 Some(Self::Frame(datastore(id)?, image_set(set)?, frame(one)?))
             }
-            ([id, "image-sets", set, "frames", one, "picture"], query) => Some(Self::Picture(
-                datastore(id)?,
-                image_set(set)?,
-                frame(one)?,
-                wish(query)?,
-            )),
+            ([id, "image-sets", set, "frames", one, "picture"], query) => {
+                Some(Self::Picture(datastore(id)?, image_set(set)?, frame(one)?, wish(query)?))
+            }
             _ => None,
         }
     }
@@ -77,11 +74,7 @@ impl Place {
 fn wish(query: Option<&str>) -> Option<Wish> {
     let (mut format, mut max_size) = (PictureFormat::Png, PictureSize::default());
     let (mut center, mut width) = (None, None);
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=')? {
             ("format", "png") => format = PictureFormat::Png,
             ("format", "jpeg") => format = PictureFormat::Jpeg,
@@ -93,11 +86,7 @@ fn wish(query: Option<&str>) -> Option<Wish> {
             _ => return None,
         }
     }
-    Some(Wish {
-        format,
-        max_size,
-        contrast: Contrast::of(center, width, false).ok()?,
-    })
+    Some(Wish { format, max_size, contrast: Contrast::of(center, width, false).ok()? })
 }
 
 /// The resource that holds the whole metadata of an image set.

@@ -71,9 +71,9 @@ impl TryFrom<Value> for Document {
         let text = match written {
             Value::Object(object) => Value::Object(object).to_string().into_bytes(),
             Value::String(text) if text.trim_start().starts_with('{') => text.into_bytes(),
-            Value::String(text) => STANDARD
-                .decode(text.trim())
-                .map_err(|_| Error::validation(WANTED))?,
+            Value::String(text) => {
+                STANDARD.decode(text.trim()).map_err(|_| Error::validation(WANTED))?
+            }
             _ => return Err(Error::validation(WANTED)),
         };
         Ok(Self(Bytes::from(text)))
@@ -100,13 +100,9 @@ impl TryFrom<Updates> for MetadataUpdates {
     fn try_from(updates: Updates) -> Result<Self> {
         match (updates.dicom_updates, updates.revert_to_version_id) {
             (None, Some(version)) => Ok(Self::RevertToVersion(version)),
-            (
-                Some(DicomUpdates {
-                    updatable_attributes,
-                    removable_attributes,
-                }),
-                None,
-            ) if updatable_attributes.is_some() || removable_attributes.is_some() => {
+            (Some(DicomUpdates { updatable_attributes, removable_attributes }), None)
+                if updatable_attributes.is_some() || removable_attributes.is_some() =>
+            {
                 Ok(Self::DicomUpdates {
                     removable_attributes: removable_attributes.map(|document| document.0),
                     updatable_attributes: updatable_attributes.map(|document| document.0),
@@ -138,13 +134,8 @@ impl Tool for UpdateImageSetMetadata {
             updates,
         };
         let mut changed = context.service().update_image_set_metadata(request).await?;
-        if let Some(settled) = settle(
-            context,
-            &changed.datastore_id,
-            &changed.image_set_id,
-            self.wait_seconds,
-        )
-        .await?
+        if let Some(settled) =
+            settle(context, &changed.datastore_id, &changed.image_set_id, self.wait_seconds).await?
         {
             let settled = settled.properties;
             changed.latest_version_id = settled.version_id;
@@ -158,10 +149,7 @@ impl Tool for UpdateImageSetMetadata {
             changed.image_set_id,
             changed.latest_version_id,
             changed.image_set_state,
-            changed
-                .image_set_workflow_status
-                .map(|done| format!(", {done}"))
-                .unwrap_or_default(),
+            changed.image_set_workflow_status.map(|done| format!(", {done}")).unwrap_or_default(),
         );
         Ok(Reply::new(changed, text))
     }
@@ -187,9 +175,7 @@ pub(super) async fn settle(
         };
         context.service().get_image_set(request).await
     };
-    wait::until(context, wait, "image set is locked", unlocked, look)
-        .await
-        .map(Some)
+    wait::until(context, wait, "image set is locked", unlocked, look).await.map(Some)
 }
 
 /// Delete an image set with all its versions and frames, for good.
@@ -238,10 +224,8 @@ impl PlannedTool for DeleteImageSet {
             deleted.image_set_state = ImageSetState::Deleted;
             deleted.image_set_workflow_status = ImageSetWorkflowStatus::Deleted;
         }
-        let text = format!(
-            "Image set {} is {}.",
-            deleted.image_set_id, deleted.image_set_workflow_status
-        );
+        let text =
+            format!("Image set {} is {}.", deleted.image_set_id, deleted.image_set_workflow_status);
         Ok(Reply::new(deleted, text))
     }
 }
@@ -290,9 +274,7 @@ pub(crate) async fn add_image_set(
             )));
         }
         ImageSetState::Deleted => {
-            return Err(Error::not_found(format!(
-                "image set {image_set_id} is deleted already"
-            )));
+            return Err(Error::not_found(format!("image set {image_set_id} is deleted already")));
         }
     }
     let request = GetImageSetMetadataRequest {
@@ -303,16 +285,12 @@ pub(crate) async fn add_image_set(
     let mut instances = None;
     match document::contents(context.service(), request).await {
         Ok(contents) => {
-            plan.patient_ids
-                .extend(contents.patient_id().map(str::to_owned));
-            plan.study_instance_uids
-                .extend(contents.study_instance_uid().map(str::to_owned));
+            plan.patient_ids.extend(contents.patient_id().map(str::to_owned));
+            plan.study_instance_uids.extend(contents.study_instance_uid().map(str::to_owned));
             instances = Some(contents.instances());
         }
         // What cannot be read must still be deletable.
-        Err(_) => plan
-            .notes
-            .push(format!("The metadata of {image_set_id} cannot be read.")),
+        Err(_) => plan.notes.push(format!("The metadata of {image_set_id} cannot be read.")),
     }
     plan.image_sets.push(PlannedImageSet {
         image_set_id: image_set_id.clone(),

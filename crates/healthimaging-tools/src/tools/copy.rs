@@ -41,11 +41,7 @@ impl Tool for CopyImageSet {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
-        if self
-            .source_datastore_id
-            .as_ref()
-            .is_some_and(|source| *source != datastore_id)
-        {
+        if self.source_datastore_id.as_ref().is_some_and(|source| *source != datastore_id) {
             return copy_across(self.across(datastore_id)?, context).await;
         }
         let request = CopyImageSetRequest {
@@ -67,15 +63,9 @@ impl Tool for CopyImageSet {
             target.updated_at = settled.updated_at;
         }
         let target = &copied.destination_image_set_properties;
-        let state = target
-            .image_set_state
-            .map(|state| format!(" is {state}"))
-            .unwrap_or_default();
+        let state = target.image_set_state.map(|state| format!(" is {state}")).unwrap_or_default();
         let text = format!("The copy, image set {}{state}.", target.image_set_id);
-        let copied = Copied {
-            copied,
-            across_data_stores: None,
-        };
+        let copied = Copied { copied, across_data_stores: None };
         Ok(Reply::new(copied, text))
     }
 }

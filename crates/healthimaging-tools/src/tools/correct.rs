@@ -42,10 +42,7 @@ impl Tool for UpdatePatientStudyMetadata {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let values = Values::of_levels(self.patient_updates, self.study_updates)?;
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let planner = Planner {
-            service: context.service(),
-            datastore_id: &datastore_id,
-        };
+        let planner = Planner { service: context.service(), datastore_id: &datastore_id };
         let asked = json!({ "study_instance_uid": self.study_instance_uid });
         let plan = planner
             .update(
@@ -79,10 +76,7 @@ impl PlannedTool for BulkUpdatePatientMetadata {
     async fn plan(&self, context: &Context) -> Result<Plan> {
         let values = Values::of_keywords(self.metadata_updates.clone())?;
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
-        let planner = Planner {
-            service: context.service(),
-            datastore_id: &datastore_id,
-        };
+        let planner = Planner { service: context.service(), datastore_id: &datastore_id };
         planner
             .update(
                 "set attributes in all image sets of a patient",

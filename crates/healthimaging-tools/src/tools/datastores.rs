@@ -58,10 +58,7 @@ impl Tool for CreateDatastore {
             made.datastore_status = await_creation(context, &made.datastore_id, wait).await?;
         }
         context.announce_datastores();
-        let text = format!(
-            "Data store {} is {}.",
-            made.datastore_id, made.datastore_status
-        );
+        let text = format!("Data store {} is {}.", made.datastore_id, made.datastore_status);
         Ok(Reply::new(made, text))
     }
 }
@@ -72,9 +69,7 @@ async fn await_creation(
     wait: WaitSeconds,
 ) -> Result<DatastoreStatus> {
     let look = async || {
-        let request = GetDatastoreRequest {
-            datastore_id: datastore_id.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
         let found = context.service().get_datastore(request).await?;
         Ok(found.datastore_properties.datastore_status)
     };
@@ -98,15 +93,10 @@ impl Tool for GetDatastore {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let found = context
-            .service()
-            .get_datastore(GetDatastoreRequest { datastore_id })
-            .await?;
+        let found = context.service().get_datastore(GetDatastoreRequest { datastore_id }).await?;
         let properties = &found.datastore_properties;
-        let text = format!(
-            "Data store {} is {}.",
-            properties.datastore_id, properties.datastore_status
-        );
+        let text =
+            format!("Data store {} is {}.", properties.datastore_id, properties.datastore_status);
         Ok(Reply::new(found, text))
     }
 }
@@ -138,18 +128,13 @@ impl Tool for ListDatastores {
                 max_results: Some(page_size),
             };
             let page = service.list_datastores(request).await?;
-            Ok(Page {
-                items: page.datastore_summaries,
-                next_token: page.next_token,
-            })
+            Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
         };
         let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "data store", "data stores", next);
-        let output = ListDatastoresResponse {
-            datastore_summaries: page.items,
-            next_token: page.next_token,
-        };
+        let output =
+            ListDatastoresResponse { datastore_summaries: page.items, next_token: page.next_token };
         Ok(Reply::new(output, text))
     }
 }
@@ -171,18 +156,10 @@ impl PlannedTool for DeleteDatastore {
     async fn plan(&self, context: &Context) -> Result<Plan> {
         let datastore_id = self.datastore_id.clone();
         let service = context.service();
-        let request = GetDatastoreRequest {
-            datastore_id: datastore_id.clone(),
-        };
-        let status = service
-            .get_datastore(request)
-            .await?
-            .datastore_properties
-            .datastore_status;
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
+        let status = service.get_datastore(request).await?.datastore_properties.datastore_status;
         if matches!(status, DatastoreStatus::Deleting | DatastoreStatus::Deleted) {
-            return Err(Error::conflict(format!(
-                "data store {datastore_id} is {status} already"
-            )));
+            return Err(Error::conflict(format!("data store {datastore_id} is {status} already")));
         }
         if status == DatastoreStatus::Active {
             let request = SearchImageSetsRequest {
@@ -204,15 +181,10 @@ impl PlannedTool for DeleteDatastore {
     }
 
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
-        let request = DeleteDatastoreRequest {
-            datastore_id: plan.datastore_id,
-        };
+        let request = DeleteDatastoreRequest { datastore_id: plan.datastore_id };
         let deleted = context.service().delete_datastore(request).await?;
         context.announce_datastores();
-        let text = format!(
-            "Data store {} is {}.",
-            deleted.datastore_id, deleted.datastore_status
-        );
+        let text = format!("Data store {} is {}.", deleted.datastore_id, deleted.datastore_status);
         Ok(Reply::new(deleted, text))
     }
 }

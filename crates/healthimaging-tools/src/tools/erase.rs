@@ -16,19 +16,12 @@ use crate::context::Context;
 use crate::tool::{Effect, PlannedTool, Reply};
 
 fn planner<'a>(context: &'a Context, datastore_id: &'a DatastoreId) -> Planner<'a> {
-    Planner {
-        service: context.service(),
-        datastore_id,
-    }
+    Planner { service: context.service(), datastore_id }
 }
 
 /// What `erase` asks for.
 fn older(erase: Option<bool>) -> OlderVersions {
-    if erase == Some(true) {
-        OlderVersions::Erase
-    } else {
-        OlderVersions::Keep
-    }
+    if erase == Some(true) { OlderVersions::Erase } else { OlderVersions::Keep }
 }
 
 /// Delete every image set of a patient for good, all versions, and report what was erased and what is

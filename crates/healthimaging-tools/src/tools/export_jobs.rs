@@ -51,10 +51,7 @@ impl Tool for StartDicomExportJob {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let submitted = Span {
-            from: self.submitted_after,
-            to: self.submitted_before,
-        };
+        let submitted = Span { from: self.submitted_after, to: self.submitted_before };
         let is_open = submitted.from.is_none() && submitted.to.is_none();
         let role_is_unused = self.data_access_role_arn.is_some();
         let export = Export {
@@ -94,9 +91,7 @@ impl Tool for StartDicomExportJob {
 }
 
 async fn check_datastore(context: &Context, datastore_id: &DatastoreId) -> Result<()> {
-    let request = GetDatastoreRequest {
-        datastore_id: datastore_id.clone(),
-    };
+    let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
     let found = context.service().get_datastore(request).await?;
     match found.datastore_properties.datastore_status {
         DatastoreStatus::Active => Ok(()),
@@ -172,9 +167,7 @@ impl Tool for ListDicomExportJobs {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let request = GetDatastoreRequest {
-            datastore_id: datastore_id.clone(),
-        };
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
         // One that does not exist has no jobs, and is a mistake.
         context.service().get_datastore(request).await?;
         let filter = JobFilter {
@@ -288,14 +281,8 @@ impl ExportJobProperties {
     }
 
     fn in_words(&self) -> String {
-        let ExportJobSummary {
-            job_id,
-            job_status,
-            files_done,
-            files_failed,
-            message,
-            ..
-        } = &self.job;
+        let ExportJobSummary { job_id, job_status, files_done, files_failed, message, .. } =
+            &self.job;
         let written = files_done.saturating_sub(*files_failed);
         let why = message.as_deref().map(|why| format!(" ({why})"));
         format!(

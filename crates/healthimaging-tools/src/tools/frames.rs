@@ -114,10 +114,7 @@ impl Tool for GetImageFrame {
         };
         let stored = picture::fetch(service, &datastore_id, &self.image_set_id, &id).await?;
         let size = stored.bytes.len();
-        let text = format!(
-            "{size} bytes of {} in image_frame_blob.",
-            stored.content_type
-        );
+        let text = format!("{size} bytes of {} in image_frame_blob.", stored.content_type);
         let output = Frame {
             image_frame_id: id,
             image_frame_blob: Some(base64_text::encoded(&stored.bytes)),
@@ -136,10 +133,9 @@ impl GetImageFrame {
             (Some(information), None) if self.frame_number.is_none() => {
                 Ok(Which::Id(information.image_frame_id.clone()))
             }
-            (None, Some(uid)) => Ok(Which::Number(
-                uid.clone(),
-                self.frame_number.map_or(1, NonZeroU32::get),
-            )),
+            (None, Some(uid)) => {
+                Ok(Which::Number(uid.clone(), self.frame_number.map_or(1, NonZeroU32::get)))
+            }
             (None, None) => Err(Error::validation(
                 "name the frame: give image_frame_information, or sop_instance_uid and frame_number",
             )),
@@ -217,8 +213,6 @@ fn shown(located: Located, drawn: Drawn, format: PictureFormat) -> Reply<Frame> 
         size_bytes: drawn.file.len(),
         picture: Some(picture),
     };
-    Reply::new(output, text).with_image(Image {
-        data: drawn.file,
-        media_type: format.media_type().to_owned(),
-    })
+    Reply::new(output, text)
+        .with_image(Image { data: drawn.file, media_type: format.media_type().to_owned() })
 }

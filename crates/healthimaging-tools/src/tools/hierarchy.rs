@@ -81,11 +81,8 @@ impl Tool for GetPatientStudies {
         let mut studies = hierarchy::studies(&found.image_sets);
         let rest = "search_by_patient_id with study dates has the rest";
         let (studies_left_out, text) = cut(&mut studies, "studies", rest);
-        let output = PatientStudies {
-            studies,
-            studies_left_out,
-            image_sets_examined: found.examined,
-        };
+        let output =
+            PatientStudies { studies, studies_left_out, image_sets_examined: found.examined };
         Ok(Reply::new(output, text))
     }
 }
@@ -127,11 +124,7 @@ impl Tool for GetPatientSeries {
         };
         let rest = "search_by_patient_id pages through all of them";
         let (series_left_out, text) = cut(&mut series, "series", rest);
-        let output = PatientSeries {
-            series,
-            series_left_out,
-            image_sets_examined: found.examined,
-        };
+        let output = PatientSeries { series, series_left_out, image_sets_examined: found.examined };
         Ok(Reply::new(output, text))
     }
 }
@@ -164,19 +157,13 @@ impl Tool for GetStudyPrimaryImageSets {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let criteria = Criteria::study(self.study_instance_uid);
         let missing = "the data store holds no image set of that study";
-        let mut image_sets = found(context, &datastore_id, &criteria, missing)
-            .await?
-            .image_sets;
+        let mut image_sets = found(context, &datastore_id, &criteria, missing).await?.image_sets;
         let all = image_sets.len();
         image_sets.retain(is_primary);
         let other_image_sets = all - image_sets.len();
         let rest = "search_by_study_uid with primary_only pages through all of them";
         let (image_sets_left_out, text) = cut(&mut image_sets, "primary image sets", rest);
-        let output = PrimaryImageSets {
-            image_sets,
-            image_sets_left_out,
-            other_image_sets,
-        };
+        let output = PrimaryImageSets { image_sets, image_sets_left_out, other_image_sets };
         Ok(Reply::new(output, text))
     }
 }
@@ -208,9 +195,7 @@ impl Tool for GetSeriesPrimaryImageSet {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let criteria = Criteria::series(self.series_instance_uid);
         let missing = "the data store holds no image set of that series";
-        let image_sets = found(context, &datastore_id, &criteria, missing)
-            .await?
-            .image_sets;
+        let image_sets = found(context, &datastore_id, &criteria, missing).await?.image_sets;
         let others = image_sets.iter().filter(|set| !is_primary(set)).count();
         let Some(image_set) = image_sets.into_iter().find(is_primary) else {
             return Err(Error::not_found(format!(
@@ -219,10 +204,7 @@ impl Tool for GetSeriesPrimaryImageSet {
             )));
         };
         let text = format!("Image set {} is primary.", image_set.image_set_id);
-        let output = PrimaryImageSet {
-            image_set,
-            other_image_sets: others,
-        };
+        let output = PrimaryImageSet { image_set, other_image_sets: others };
         Ok(Reply::new(output, text))
     }
 }
@@ -262,10 +244,7 @@ impl Tool for GetPatientDicomwebStudies {
         }
         let rest = "get_patient_studies is briefer";
         let (studies_left_out, text) = cut(&mut studies, "studies", rest);
-        let output = DicomwebStudies {
-            studies,
-            studies_left_out,
-        };
+        let output = DicomwebStudies { studies, studies_left_out };
         Ok(Reply::new(output, text))
     }
 }

@@ -75,10 +75,7 @@ impl Tool for ListImageSetVersions {
                 max_results: Some(page_size),
             };
             let page = service.list_image_set_versions(request).await?;
-            Ok(Page {
-                items: page.image_set_properties_list,
-                next_token: page.next_token,
-            })
+            Ok(Page { items: page.image_set_properties_list, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
         let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;

@@ -100,16 +100,11 @@ async fn await_end(
     wait: WaitSeconds,
 ) -> Result<GetDicomImportJobResponse> {
     let has_ended = |found: &GetDicomImportJobResponse| {
-        matches!(
-            found.job_properties.job_status,
-            JobStatus::Completed | JobStatus::Failed
-        )
+        matches!(found.job_properties.job_status, JobStatus::Completed | JobStatus::Failed)
     };
     let look = async || {
-        let request = GetDicomImportJobRequest {
-            datastore_id: datastore_id.clone(),
-            job_id: job_id.clone(),
-        };
+        let request =
+            GetDicomImportJobRequest { datastore_id: datastore_id.clone(), job_id: job_id.clone() };
         context.service().get_dicom_import_job(request).await
     };
     wait::until(context, wait, "import job", has_ended, look).await
@@ -172,19 +167,14 @@ impl Tool for ListDicomImportJobs {
                 max_results: Some(page_size),
             };
             let page = service.list_dicom_import_jobs(request).await?;
-            Ok(Page {
-                items: page.job_summaries,
-                next_token: page.next_token,
-            })
+            Ok(Page { items: page.job_summaries, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
         let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "import job", "import jobs", next);
-        let output = ListDicomImportJobsResponse {
-            job_summaries: page.items,
-            next_token: page.next_token,
-        };
+        let output =
+            ListDicomImportJobsResponse { job_summaries: page.items, next_token: page.next_token };
         Ok(Reply::new(output, text))
     }
 }

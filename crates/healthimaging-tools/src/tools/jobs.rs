@@ -84,11 +84,8 @@ impl Tool for ListJobs {
     type Output = Jobs;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let filter = JobFilter {
-            datastore_id: self.datastore_id,
-            job_status: self.job_status,
-            tool: None,
-        };
+        let filter =
+            JobFilter { datastore_id: self.datastore_id, job_status: self.job_status, tool: None };
         let ledger = context.ledger();
         let fetch = async |token, page_size| ledger.list(&filter, token, page_size).await;
         let page = listing::join(self.max_results, self.next_token, PAGE_SIZE, fetch).await?;

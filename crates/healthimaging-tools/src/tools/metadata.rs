@@ -73,16 +73,9 @@ impl Tool for GetImageSetMetadata {
             series_instance_uid: self.series_instance_uid,
             sop_instance_uid: self.sop_instance_uid,
         };
-        let Shown {
-            contents,
-            size,
-            metadata,
-        } = Shown::of(&document, part).await?;
-        let counts = format!(
-            "{} series, {} instances",
-            contents.series().len(),
-            contents.instances()
-        );
+        let Shown { contents, size, metadata } = Shown::of(&document, part).await?;
+        let counts =
+            format!("{} series, {} instances", contents.series().len(), contents.instances());
         let is_whole = metadata.is_some();
         let mut output = Metadata {
             image_set_id: self.image_set_id,
@@ -130,11 +123,7 @@ impl Shown {
         let size = document.text().len();
         if part.is_whole() && size > LONGEST_ANSWER {
             // An outline needs little of it.
-            return Ok(Self {
-                contents: document.contents().await?,
-                size,
-                metadata: None,
-            });
+            return Ok(Self { contents: document.contents().await?, size, metadata: None });
         }
         let cut = document.cut(part).await?;
         Ok(Self {

@@ -1,8 +1,5 @@
 //! The tools, by subject.
-#![allow(
-    clippy::doc_markdown,
-    reason = "a model reads these comments, and marks are bytes"
-)]
+#![allow(clippy::doc_markdown, reason = "a model reads these comments, and marks are bytes")]
 
 mod changes;
 mod copy;

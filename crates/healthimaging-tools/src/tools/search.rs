@@ -60,20 +60,13 @@ impl Search {
             let mut items = page.image_sets_metadata_summaries;
             examined.fetch_add(items.len(), Ordering::Relaxed);
             items.retain(|summary| self.sieve.matches(summary));
-            Ok(Page {
-                items,
-                next_token: page.next_token,
-            })
+            Ok(Page { items, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
         let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
         let image_sets_examined = examined.into_inner();
-        let counted = listing::counted(
-            page.items.len(),
-            "image set",
-            "image sets",
-            page.next_token.as_ref(),
-        );
+        let counted =
+            listing::counted(page.items.len(), "image set", "image sets", page.next_token.as_ref());
         let found = FoundImageSets {
             found: SearchImageSetsResponse {
                 image_sets_metadata_summaries: page.items,
@@ -155,10 +148,7 @@ async fn by_criteria(
 ) -> Result<Reply<FoundImageSets>> {
     let search = Search {
         datastore_id,
-        criteria: SearchCriteria {
-            filters: sieve.filters(),
-            sort: None,
-        },
+        criteria: SearchCriteria { filters: sieve.filters(), sort: None },
         sieve,
         max_results,
         next_token,

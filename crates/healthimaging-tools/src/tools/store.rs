@@ -90,9 +90,7 @@ impl Tool for StoreDicomInstances {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         if !(1..=100).contains(&self.paths.len()) {
-            return Err(Error::validation(
-                "paths must name 1 to 100 files or folders",
-            ));
+            return Err(Error::validation("paths must name 1 to 100 files or folders"));
         }
         if self.paths.iter().any(|path| !path.is_absolute()) {
             return Err(Error::validation("paths must be absolute"));
@@ -106,10 +104,7 @@ impl Tool for StoreDicomInstances {
         .await?;
         let report = StoreReport::of(stored);
         let text = report.in_words();
-        let output = StoredInstances {
-            datastore_id,
-            report,
-        };
+        let output = StoredInstances { datastore_id, report };
         Ok(Reply::new(output, text))
     }
 }
@@ -121,10 +116,7 @@ where
     Fut: Future<Output = Result<T>>,
 {
     let (done, mut heard) = watch::channel(0_usize);
-    let work = begin(Watch {
-        done,
-        cancelled: context.cancelled().clone(),
-    });
+    let work = begin(Watch { done, cancelled: context.cancelled().clone() });
     let mut work = pin!(work);
     let mut told: Option<Instant> = None;
     loop {
@@ -148,20 +140,13 @@ impl StoreReport {
         let mut with_warnings = 0;
         let stored = outcome.stored.len();
         for (_, instance) in outcome.stored {
-            let StoredInstance {
+            let StoredInstance { image_set_id, is_primary, warning_reason, .. } = instance;
+            with_warnings += usize::from(warning_reason.is_some());
+            let set = sets.entry(image_set_id.clone()).or_insert(ReceivingImageSet {
                 image_set_id,
                 is_primary,
-                warning_reason,
-                ..
-            } = instance;
-            with_warnings += usize::from(warning_reason.is_some());
-            let set = sets
-                .entry(image_set_id.clone())
-                .or_insert(ReceivingImageSet {
-                    image_set_id,
-                    is_primary,
-                    instances: 0,
-                });
+                instances: 0,
+            });
             set.instances += 1;
         }
         let failed = outcome.failed.len();
@@ -174,9 +159,7 @@ impl StoreReport {
             not_tried: outcome.not_tried,
             image_sets_not_listed: beyond(sets.len(), LISTED_IMAGE_SETS),
             image_sets: sets.into_values().take(LISTED_IMAGE_SETS).collect(),
-            failures: failures
-                .map(|(item, message)| FailedFile { item, message })
-                .collect(),
+            failures: failures.map(|(item, message)| FailedFile { item, message }).collect(),
             failures_not_listed: beyond(failed, LISTED_FAILURES),
             message: outcome.error.map(|error| error.message().to_owned()),
         }
@@ -199,9 +182,6 @@ impl StoreReport {
         };
         let sets = self.image_sets.len() + self.image_sets_not_listed.unwrap_or_default();
         let noun = if sets == 1 { "image set" } else { "image sets" };
-        format!(
-            "{} stored in {sets} {noun}, {} failed{rest}.",
-            self.stored, self.failed
-        )
+        format!("{} stored in {sets} {noun}, {} failed{rest}.", self.stored, self.failed)
     }
 }

@@ -35,9 +35,7 @@ impl Tool for ListTagsForResource {
     type Output = ListTagsForResourceResponse;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let request = ListTagsForResourceRequest {
-            resource_arn: self.resource_arn,
-        };
+        let request = ListTagsForResourceRequest { resource_arn: self.resource_arn };
         let found = context.service().list_tags_for_resource(request).await?;
         let text = match found.tags.len() {
             1 => "1 tag.".to_owned(),
@@ -67,15 +65,9 @@ impl Tool for TagResource {
             return Err(Error::validation("tags: name one tag at least"));
         }
         let count = self.tags.len();
-        let request = TagResourceRequest {
-            resource_arn: self.resource_arn,
-            tags: self.tags,
-        };
+        let request = TagResourceRequest { resource_arn: self.resource_arn, tags: self.tags };
         context.service().tag_resource(request).await?;
-        Ok(Reply::new(
-            Done { success: true },
-            format!("Tags set: {count}."),
-        ))
+        Ok(Reply::new(Done { success: true }, format!("Tags set: {count}.")))
     }
 }
 
@@ -98,10 +90,8 @@ impl Tool for UntagResource {
         if !(1..=200).contains(&self.tag_keys.len()) {
             return Err(Error::validation("tag_keys: name 1 to 200 keys"));
         }
-        let request = UntagResourceRequest {
-            resource_arn: self.resource_arn,
-            tag_keys: self.tag_keys,
-        };
+        let request =
+            UntagResourceRequest { resource_arn: self.resource_arn, tag_keys: self.tag_keys };
         context.service().untag_resource(request).await?;
         Ok(Reply::new(Done { success: true }, "The tags are removed."))
     }

@@ -23,11 +23,7 @@ fn case(confirm: Confirm) -> Case {
     let mut arguments = Arguments::new();
     arguments.insert("datastore_id".to_owned(), json!(store));
     arguments.insert("image_set_id".to_owned(), json!(set));
-    Case {
-        fake,
-        server,
-        arguments,
-    }
+    Case { fake, server, arguments }
 }
 
 impl Case {
@@ -38,10 +34,7 @@ impl Case {
     }
 
     async fn delete(&self, arguments: Arguments, consent: Consent) -> healthimaging::Result<Value> {
-        let answer = self
-            .server
-            .call("delete_image_set", arguments, consent)
-            .await?;
+        let answer = self.server.call("delete_image_set", arguments, consent).await?;
         Ok(Value::Object(answer.structured))
     }
 
@@ -59,11 +52,7 @@ struct Person {
 
 impl Person {
     fn new(agrees: bool, first: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            agrees,
-            first: Box::new(first),
-            heard: Mutex::default(),
-        })
+        Arc::new(Self { agrees, first: Box::new(first), heard: Mutex::default() })
     }
 }
 
@@ -79,18 +68,13 @@ impl Ask for Person {
 #[tokio::test]
 async fn without_anyone_to_ask_the_plan_comes_with_a_token_and_the_token_acts() {
     let case = case(Confirm::Auto);
-    let planned = case
-        .delete(case.arguments.clone(), Consent::Unavailable)
-        .await
-        .unwrap();
+    let planned = case.delete(case.arguments.clone(), Consent::Unavailable).await.unwrap();
     assert!(case.is_there());
     assert_eq!(planned["plan"]["patient_ids"], json!(["MRN-0042"]));
     assert_eq!(planned["plan"]["image_sets"][0]["instances"], 7);
     assert!(!planned["plan"]["action"].as_str().unwrap().contains("MRN"));
     let token = planned["confirmation_token"].clone();
-    let done = case
-        .delete(case.with("confirmation_token", token), Consent::Unavailable)
-        .await;
+    let done = case.delete(case.with("confirmation_token", token), Consent::Unavailable).await;
     assert_eq!(done.unwrap()["image_set_workflow_status"], "DELETING");
     assert!(!case.is_there());
 }
@@ -98,20 +82,14 @@ async fn without_anyone_to_ask_the_plan_comes_with_a_token_and_the_token_acts() 
 #[tokio::test]
 async fn a_token_is_good_for_its_tool_arguments_and_plan_alone() {
     let case = case(Confirm::Auto);
-    let planned = case
-        .delete(case.arguments.clone(), Consent::Unavailable)
-        .await
-        .unwrap();
+    let planned = case.delete(case.arguments.clone(), Consent::Unavailable).await.unwrap();
     let token = planned["confirmation_token"].clone();
 
     let store = case.arguments["datastore_id"].as_str().unwrap().to_owned();
     let other = case.fake.add_image_set(&store, "t", 1);
     let mut elsewhere = case.with("confirmation_token", token.clone());
     elsewhere.insert("image_set_id".to_owned(), json!(other));
-    let error = case
-        .delete(elsewhere, Consent::Unavailable)
-        .await
-        .unwrap_err();
+    let error = case.delete(elsewhere, Consent::Unavailable).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
 
     let mut forged = token.as_str().unwrap().to_owned();
@@ -130,10 +108,7 @@ async fn a_token_is_good_for_its_tool_arguments_and_plan_alone() {
 #[tokio::test]
 async fn a_dry_run_changes_nothing_and_gives_no_token_even_with_consent() {
     let case = case(Confirm::Never);
-    let planned = case
-        .delete(case.with("dry_run", json!(true)), Consent::Given)
-        .await
-        .unwrap();
+    let planned = case.delete(case.with("dry_run", json!(true)), Consent::Given).await.unwrap();
     assert!(planned.get("confirmation_token").is_none());
     assert_eq!(planned["plan"]["image_sets"].as_array().unwrap().len(), 1);
     assert!(case.is_there());
@@ -142,10 +117,7 @@ async fn a_dry_run_changes_nothing_and_gives_no_token_even_with_consent() {
 #[tokio::test]
 async fn always_refuses_where_nobody_can_be_asked_token_or_not() {
     let case = case(Confirm::Always);
-    let error = case
-        .delete(case.arguments.clone(), Consent::Unavailable)
-        .await
-        .unwrap_err();
+    let error = case.delete(case.arguments.clone(), Consent::Unavailable).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
     assert!(case.is_there());
 }
@@ -153,9 +125,7 @@ async fn always_refuses_where_nobody_can_be_asked_token_or_not() {
 #[tokio::test]
 async fn never_acts_at_once() {
     let case = case(Confirm::Never);
-    case.delete(case.arguments.clone(), Consent::Unavailable)
-        .await
-        .unwrap();
+    case.delete(case.arguments.clone(), Consent::Unavailable).await.unwrap();
     assert!(!case.is_there());
 }
 
@@ -164,10 +134,7 @@ async fn a_person_is_asked_whose_images_they_are_and_may_decline() {
     let case = case(Confirm::Auto);
     let person = Person::new(false, || {});
     let consent = Consent::Ask(Arc::clone(&person) as Arc<dyn Ask>);
-    let error = case
-        .delete(case.arguments.clone(), consent)
-        .await
-        .unwrap_err();
+    let error = case.delete(case.arguments.clone(), consent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
     assert!(case.is_there());
     assert!(person.heard.lock().unwrap().contains("\"MRN-0042\""));
@@ -184,10 +151,7 @@ async fn what_changes_while_the_person_thinks_is_not_deleted() {
     let person = Person::new(true, move || {
         fake.state().image_sets[0].properties.version_id = 2.into();
     });
-    let error = case
-        .delete(case.arguments.clone(), Consent::Ask(person))
-        .await
-        .unwrap_err();
+    let error = case.delete(case.arguments.clone(), Consent::Ask(person)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(case.is_there());
 }
@@ -195,15 +159,8 @@ async fn what_changes_while_the_person_thinks_is_not_deleted() {
 #[tokio::test]
 async fn one_version_alone_cannot_be_deleted() {
     let case = case(Confirm::Never);
-    let error = case
-        .delete(case.with("version_id", json!("1")), Consent::Given)
-        .await
-        .unwrap_err();
-    assert!(
-        error.message().contains("all its versions"),
-        "{}",
-        error.message()
-    );
+    let error = case.delete(case.with("version_id", json!("1")), Consent::Given).await.unwrap_err();
+    assert!(error.message().contains("all its versions"), "{}", error.message());
     assert!(case.is_there());
 }
 
@@ -212,17 +169,9 @@ async fn a_data_store_with_image_sets_is_not_even_planned() {
     let case = case(Confirm::Never);
     let mut arguments = case.arguments.clone();
     arguments.shift_remove("image_set_id");
-    let outcome = case
-        .server
-        .call("delete_datastore", arguments.clone(), Consent::Given)
-        .await;
+    let outcome = case.server.call("delete_datastore", arguments.clone(), Consent::Given).await;
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Conflict);
-    case.delete(case.arguments.clone(), Consent::Given)
-        .await
-        .unwrap();
-    case.server
-        .call("delete_datastore", arguments, Consent::Given)
-        .await
-        .unwrap();
+    case.delete(case.arguments.clone(), Consent::Given).await.unwrap();
+    case.server.call("delete_datastore", arguments, Consent::Given).await.unwrap();
     assert!(case.fake.state().datastores.is_empty());
 }

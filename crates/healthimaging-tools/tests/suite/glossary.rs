@@ -41,47 +41,23 @@ This page is written by `UPDATE=1 cargo test -p healthimaging-tools` from the ta
 
 /// Argument, or tool and argument, and what it means.
 pub(crate) const GLOSSARY: &[(&str, &str)] = &[
-    (
-        "auto_window",
-        "Window from the darkest to the brightest pixel of the frame.",
-    ),
-    (
-        "body_part",
-        "Body Part Examined (0018,0015), in any case, such as `CHEST`.",
-    ),
+    ("auto_window", "Window from the darkest to the brightest pixel of the frame."),
+    ("body_part", "Body Part Examined (0018,0015), in any case, such as `CHEST`."),
     (
         "client_token",
         "Makes repeating a request safe: the same token answers with the first result.",
     ),
-    (
-        "confirmation_token",
-        "The token that came with the plan; the call then acts.",
-    ),
+    ("confirmation_token", "The token that came with the plan; the call then acts."),
     (
         "start_dicom_export_job.data_access_role_arn",
         "Accepted for old callers and not used: this server's own credentials write.",
     ),
     ("datastore_id", "Id of the data store."),
-    (
-        "datastore_name",
-        "Letters, digits and `._/#-`, at most 256.",
-    ),
-    (
-        "datastore_status",
-        "Only data stores in this state; `status` is another name for it.",
-    ),
-    (
-        "list_datastores.datastore_status",
-        "Only data stores in this state; also known as `status`.",
-    ),
-    (
-        "list_dicom_export_jobs.job_status",
-        "Only jobs in this state; also known as `status`.",
-    ),
-    (
-        "list_dicom_import_jobs.job_status",
-        "Only jobs in this state; also known as `status`.",
-    ),
+    ("datastore_name", "Letters, digits and `._/#-`, at most 256."),
+    ("datastore_status", "Only data stores in this state; `status` is another name for it."),
+    ("list_datastores.datastore_status", "Only data stores in this state; also known as `status`."),
+    ("list_dicom_export_jobs.job_status", "Only jobs in this state; also known as `status`."),
+    ("list_dicom_import_jobs.job_status", "Only jobs in this state; also known as `status`."),
     ("list_jobs.job_status", "Only jobs in this state."),
     ("dry_run", "Answer with the plan, and do nothing."),
     (
@@ -89,24 +65,12 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "Leave no older version that holds it: what is to stay is copied to a new image set, and the \
          old one is deleted.",
     ),
-    (
-        "format",
-        "`stored` when left out: the bytes in base64. Otherwise a picture to look at.",
-    ),
+    ("format", "`stored` when left out: the bytes in base64. Otherwise a picture to look at."),
     ("frame_number", "Of the instance, from 1; 1 when left out."),
-    (
-        "image_frame_information",
-        "`{\"imageFrameId\": …}`, as the metadata names it.",
-    ),
+    ("image_frame_information", "`{\"imageFrameId\": …}`, as the metadata names it."),
     ("image_set_id", "Id of the image set."),
-    (
-        "include_non_primary",
-        "Image sets outside of the primary hierarchy too.",
-    ),
-    (
-        "input_owner_account_id",
-        "Account that owns the bucket, when it is another one.",
-    ),
+    ("include_non_primary", "Image sets outside of the primary hierarchy too."),
+    ("input_owner_account_id", "Account that owns the bucket, when it is another one."),
     (
         "input_s3_uri",
         "`s3://bucket/prefix/`, or on the local store `file:///folder/` in an allowed folder.",
@@ -114,38 +78,20 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ("job_id", "Id of the job."),
     ("job_name", "Letters, digits and `._/#-`, at most 64."),
     ("kms_key_arn", "Key that encrypts the data store."),
-    (
-        "lambda_authorizer_arn",
-        "Function that checks the tokens of DICOMweb clients.",
-    ),
+    ("lambda_authorizer_arn", "Function that checks the tokens of DICOMweb clients."),
     ("max_deletions", "1 to 100000; 100 when left out."),
     ("max_results", "1 to 100; 50 when left out."),
-    (
-        "metadata_updates",
-        "Keyword → value, of Patient or Study level.",
-    ),
-    (
-        "modality",
-        "Modality (0008,0060), in any case, such as `CT`.",
-    ),
-    (
-        "next_token",
-        "From the answer before, to go on where it ended.",
-    ),
+    ("metadata_updates", "Keyword → value, of Patient or Study level."),
+    ("modality", "Modality (0008,0060), in any case, such as `CT`."),
+    ("next_token", "From the answer before, to go on where it ended."),
     (
         "start_dicom_export_job.output_s3_uri",
         "`s3://bucket/prefix/`, or `file:///folder/` in an allowed folder.",
     ),
     ("patient_id", "Patient ID (0010,0020), compared exactly."),
-    (
-        "patient_updates",
-        "Keyword → value, of Patient level, such as `PatientName`.",
-    ),
+    ("patient_updates", "Keyword → value, of Patient level, such as `PatientName`."),
     ("primary_only", "Only image sets of the primary hierarchy."),
-    (
-        "promote_to_primary",
-        "Make the copy part of the primary hierarchy, where it may be.",
-    ),
+    ("promote_to_primary", "Make the copy part of the primary hierarchy, where it may be."),
     (
         "resource_arn",
         "ARN of a data store or an image set; `get_datastore` and `get_image_set` have it.",
@@ -156,14 +102,8 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ("study_date_from", "First Study Date (0008,0020), YYYYMMDD."),
     ("study_date_to", "Last Study Date (0008,0020), YYYYMMDD."),
     ("study_instance_uid", "Study Instance UID (0020,000D)."),
-    (
-        "study_updates",
-        "Keyword → value, of Study level, such as `StudyDescription`.",
-    ),
-    (
-        "submitted_after",
-        "Only image sets made since then: `2026-01-31T12:00:00Z`.",
-    ),
+    ("study_updates", "Keyword → value, of Study level, such as `StudyDescription`."),
+    ("submitted_after", "Only image sets made since then: `2026-01-31T12:00:00Z`."),
     ("submitted_before", "Only image sets made until then."),
     ("tag_keys", "Keys to remove; one that is not there is fine."),
     ("tags", "Key → value."),
@@ -172,8 +112,5 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "window_center",
         "Together with `window_width`: the window of the picture, in the file's own units.",
     ),
-    (
-        "window_width",
-        "See `window_center`; the file's window when both are left out.",
-    ),
+    ("window_width", "See `window_center`; the file's window when both are left out."),
 ];

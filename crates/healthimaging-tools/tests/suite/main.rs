@@ -1,9 +1,5 @@
 //! The tools as programs and as clients of the protocol see them.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on has to fail"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
 
 mod consent;
 mod fake;

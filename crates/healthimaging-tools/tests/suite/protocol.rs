@@ -144,11 +144,7 @@ async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
         assert_ne!(annotations.read_only_hint, Some(true));
         let annotations = find("get_image_set").annotations.clone().unwrap();
         assert_eq!(annotations.read_only_hint, Some(true));
-        assert!(
-            tools
-                .iter()
-                .all(|tool| tool.output_schema.is_some() && tool.title.is_some())
-        );
+        assert!(tools.iter().all(|tool| tool.output_schema.is_some() && tool.title.is_some()));
     }
 }
 
@@ -158,23 +154,12 @@ async fn the_list_of_tools_is_small() {
     const PYTHON_SERVER: usize = 49_039;
     const WITHOUT_OUTPUT_SCHEMAS: usize = 25_000;
     let fake = Fake::default();
-    let client = connect(
-        &fake,
-        Confirm::Auto,
-        Era::Old,
-        TestClient::new(User::Nobody),
-    )
-    .await;
+    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
     let mut list = client.list_tools(None).await.unwrap();
     let whole = serde_json::to_string(&list).unwrap().len();
-    list.tools
-        .iter_mut()
-        .for_each(|tool| tool.output_schema = None);
+    list.tools.iter_mut().for_each(|tool| tool.output_schema = None);
     let inputs = serde_json::to_string(&list).unwrap().len();
-    println!(
-        "{} tools: {whole} bytes, {inputs} without output schemas",
-        list.tools.len()
-    );
+    println!("{} tools: {whole} bytes, {inputs} without output schemas", list.tools.len());
     assert!(whole < PYTHON_SERVER, "{whole}");
     assert!(inputs < WITHOUT_OUTPUT_SCHEMAS, "{inputs}");
 }
@@ -182,26 +167,12 @@ async fn the_list_of_tools_is_small() {
 #[tokio::test]
 async fn an_unknown_tool_is_a_protocol_error_and_a_bad_argument_is_not() {
     let (fake, _) = one_set();
-    let client = connect(
-        &fake,
-        Confirm::Auto,
-        Era::Old,
-        TestClient::new(User::Nobody),
-    )
-    .await;
-    let error = client
-        .call_tool(request("no_such_tool", json!({})))
-        .await
-        .unwrap_err();
-    let ServiceError::McpError(error) = error else {
-        panic!("{error}")
-    };
+    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let error = client.call_tool(request("no_such_tool", json!({}))).await.unwrap_err();
+    let ServiceError::McpError(error) = error else { panic!("{error}") };
     assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
 
-    let result = client
-        .call_tool(request("get_datastore", json!({ "x": 1 })))
-        .await
-        .unwrap();
+    let result = client.call_tool(request("get_datastore", json!({ "x": 1 }))).await.unwrap();
     assert_eq!(result.is_error, Some(true));
     let document = result.structured_content.unwrap();
     assert_eq!(document["type"], "validation_error");
@@ -209,10 +180,7 @@ async fn an_unknown_tool_is_a_protocol_error_and_a_bad_argument_is_not() {
     assert_eq!(serde_json::from_str::<Value>(&text.text).unwrap(), document);
 
     let input = json!({ "datastore_id": id("none") });
-    let result = client
-        .call_tool(request("get_datastore", input))
-        .await
-        .unwrap();
+    let result = client.call_tool(request("get_datastore", input)).await.unwrap();
     assert_eq!(result.structured_content.unwrap()["type"], "not_found");
 }
 
@@ -222,25 +190,15 @@ async fn the_user_is_asked_in_both_eras() {
         let (fake, input) = one_set();
         let declining = TestClient::new(User::Declines);
         let client = connect(&fake, Confirm::Auto, era, declining.clone()).await;
-        let result = client
-            .call_tool(request("delete_image_set", input.clone()))
-            .await
-            .unwrap();
+        let result = client.call_tool(request("delete_image_set", input.clone())).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{era:?}");
         assert!(is_there(&fake), "{era:?}");
         let questions = declining.questions.lock().unwrap().clone();
         assert_eq!(questions.len(), 1, "{era:?}");
-        assert!(
-            questions[0].contains("\"MRN-0042\""),
-            "{era:?}: {}",
-            questions[0]
-        );
+        assert!(questions[0].contains("\"MRN-0042\""), "{era:?}: {}", questions[0]);
 
         let client = connect(&fake, Confirm::Always, era, TestClient::new(User::Agrees)).await;
-        let result = client
-            .call_tool(request("delete_image_set", input))
-            .await
-            .unwrap();
+        let result = client.call_tool(request("delete_image_set", input)).await.unwrap();
         assert_eq!(result.is_error, Some(false), "{era:?}: {result:?}");
         assert!(!is_there(&fake), "{era:?}");
     }
@@ -249,13 +207,7 @@ async fn the_user_is_asked_in_both_eras() {
 #[tokio::test]
 async fn a_state_from_elsewhere_is_no_consent() {
     let (fake, input) = one_set();
-    let client = connect(
-        &fake,
-        Confirm::Auto,
-        Era::New,
-        TestClient::new(User::Declines),
-    )
-    .await;
+    let client = connect(&fake, Confirm::Auto, Era::New, TestClient::new(User::Declines)).await;
     let mut forged = request("delete_image_set", input);
     forged.request_state = Some("rs1.AAAA.AAAA".to_owned());
     let agreed = json!({ "action": "accept", "content": { "agree": true } });
@@ -270,18 +222,12 @@ async fn a_client_that_cannot_ask_gets_the_plan_and_a_token() {
     for era in [Era::Old, Era::New] {
         let (fake, mut input) = one_set();
         let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
-        let result = client
-            .call_tool(request("delete_image_set", input.clone()))
-            .await
-            .unwrap();
+        let result = client.call_tool(request("delete_image_set", input.clone())).await.unwrap();
         assert_eq!(result.is_error, Some(false));
         assert!(is_there(&fake));
         let token = result.structured_content.unwrap()["confirmation_token"].clone();
         input["confirmation_token"] = token;
-        client
-            .call_tool(request("delete_image_set", input))
-            .await
-            .unwrap();
+        client.call_tool(request("delete_image_set", input)).await.unwrap();
         assert!(!is_there(&fake));
     }
 }
@@ -299,10 +245,7 @@ async fn waiting_is_told_as_progress() {
     meta.set_progress_token(ProgressToken(NumberOrString::Number(7)));
     call.meta = Some(meta);
     let result = client.call_tool(call).await.unwrap();
-    assert_eq!(
-        result.structured_content.unwrap()["image_set_state"],
-        "ACTIVE"
-    );
+    assert_eq!(result.structured_content.unwrap()["image_set_state"], "ACTIVE");
     let progress = teller.progress.lock().unwrap().clone();
     assert!(!progress.is_empty());
     assert!(progress.is_sorted());
@@ -320,11 +263,8 @@ async fn data_stores_and_image_sets_are_resources() {
         assert_eq!(all.len(), 62, "the index and 61 data stores");
         assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 5);
 
-        let read = async |uri: String| {
-            client
-                .read_resource(ReadResourceRequestParams::new(uri))
-                .await
-        };
+        let read =
+            async |uri: String| client.read_resource(ReadResourceRequestParams::new(uri)).await;
         let json_of = |contents: &[ResourceContents]| -> Value {
             let [ResourceContents::TextResourceContents { text, .. }] = contents else {
                 panic!("not one text");
@@ -332,34 +272,21 @@ async fn data_stores_and_image_sets_are_resources() {
             serde_json::from_str(text).unwrap()
         };
         let index = read("healthimaging://datastores".to_owned()).await.unwrap();
-        let stores = json_of(&index.contents)["datastore_summaries"]
-            .as_array()
-            .unwrap()
-            .len();
+        let stores = json_of(&index.contents)["datastore_summaries"].as_array().unwrap().len();
         assert_eq!(stores, 61);
         let (store, set) = (input["datastore_id"].as_str().unwrap(), id("s"));
         let base = format!("healthimaging://datastores/{store}/image-sets/{set}");
         let state = read(base.clone()).await.unwrap();
         assert_eq!(json_of(&state.contents)["image_set_state"], "ACTIVE");
         let metadata = read(format!("{base}/metadata")).await.unwrap();
-        assert_eq!(
-            json_of(&metadata.contents)["Patient"]["DICOM"]["PatientID"],
-            "MRN-0042"
-        );
+        assert_eq!(json_of(&metadata.contents)["Patient"]["DICOM"]["PatientID"], "MRN-0042");
 
         let frame = read(format!("{base}/frames/{}", id("f1"))).await.unwrap();
-        let [
-            ResourceContents::BlobResourceContents {
-                blob, mime_type, ..
-            },
-        ] = &frame.contents[..]
+        let [ResourceContents::BlobResourceContents { blob, mime_type, .. }] = &frame.contents[..]
         else {
             panic!("not one blob");
         };
-        assert_eq!(
-            (blob.as_str(), mime_type.as_deref()),
-            ("/0//UQ==", Some("image/jph"))
-        );
+        assert_eq!((blob.as_str(), mime_type.as_deref()), ("/0//UQ==", Some("image/jph")));
 
         let expected = match era {
             Era::Old => ErrorCode::RESOURCE_NOT_FOUND,
@@ -411,13 +338,7 @@ async fn what_cannot_be_counted_is_told_as_at_least() {
 #[tokio::test]
 async fn ids_are_completed() {
     let (fake, input) = one_set();
-    let client = connect(
-        &fake,
-        Confirm::Auto,
-        Era::Old,
-        TestClient::new(User::Nobody),
-    )
-    .await;
+    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
     let template = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}";
     let complete = async |name: &str, value: &str, context: Option<CompletionContext>| {
         let argument = ArgumentInfo::new(name, value);
@@ -426,18 +347,12 @@ async fn ids_are_completed() {
         client.complete(params).await.unwrap().completion.values
     };
     let store = input["datastore_id"].as_str().unwrap().to_owned();
-    assert_eq!(
-        complete("datastore_id", "000", None).await,
-        std::slice::from_ref(&store)
-    );
+    assert_eq!(complete("datastore_id", "000", None).await, std::slice::from_ref(&store));
     assert!(complete("datastore_id", "zzz", None).await.is_empty());
     let known = CompletionContext::with_arguments([("datastore_id".to_owned(), store)].into());
     assert_eq!(complete("image_set_id", "", Some(known)).await, [id("s")]);
     let ids = [
-        (
-            "datastore_id".to_owned(),
-            input["datastore_id"].as_str().unwrap().to_owned(),
-        ),
+        ("datastore_id".to_owned(), input["datastore_id"].as_str().unwrap().to_owned()),
         ("image_set_id".to_owned(), id("s")),
     ];
     let known = Some(CompletionContext::with_arguments(ids.into()));
@@ -452,14 +367,8 @@ async fn a_new_data_store_changes_the_list_of_resources() {
     let listener = TestClient::new(User::Nobody);
     let client = connect(&fake, Confirm::Auto, Era::Old, listener.clone()).await;
     let input = json!({ "datastore_name": "n" });
-    client
-        .call_tool(request("create_datastore", input))
-        .await
-        .unwrap();
-    client
-        .call_tool(request("list_datastores", json!({})))
-        .await
-        .unwrap();
+    client.call_tool(request("create_datastore", input)).await.unwrap();
+    client.call_tool(request("list_datastores", json!({}))).await.unwrap();
     assert_eq!(*listener.lists_changed.lock().unwrap(), 1);
 }
 
@@ -468,25 +377,13 @@ async fn large_metadata_is_an_outline_with_a_link() {
     let fake = Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     let set = fake.add_image_set(&store, "large", 3000);
-    let client = connect(
-        &fake,
-        Confirm::Auto,
-        Era::Old,
-        TestClient::new(User::Nobody),
-    )
-    .await;
+    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
     let input = json!({ "image_set_id": set });
-    let result = client
-        .call_tool(request("get_image_set_metadata", input))
-        .await
-        .unwrap();
+    let result = client.call_tool(request("get_image_set_metadata", input)).await.unwrap();
     let [ContentBlock::Text(_), ContentBlock::ResourceLink(link)] = &result.content[..] else {
         panic!("not a text and a link: {:?}", result.content);
     };
-    let whole = client
-        .read_resource(ReadResourceRequestParams::new(&link.uri))
-        .await
-        .unwrap();
+    let whole = client.read_resource(ReadResourceRequestParams::new(&link.uri)).await.unwrap();
     let [ResourceContents::TextResourceContents { text, .. }] = &whole.contents[..] else {
         panic!("not one text");
     };

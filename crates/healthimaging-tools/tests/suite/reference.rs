@@ -20,10 +20,7 @@ fn hold(name: &str, wanted: &str) {
         std::fs::write(&file, wanted).unwrap();
     }
     let found = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        found == wanted,
-        "{name} is not what the code says; run with UPDATE=1"
-    );
+    assert!(found == wanted, "{name} is not what the code says; run with UPDATE=1");
 }
 
 /// The tools of each subject, by name.
@@ -54,10 +51,7 @@ fn the_readme_lists_every_tool() {
     const END: &str = "<!-- end of tools -->";
     let mut table = "| subject | tools |\n|---|---|\n".to_owned();
     for (subject, tools) in by_subject() {
-        let names: Vec<String> = tools
-            .iter()
-            .map(|tool| format!("`{}`", tool.name))
-            .collect();
+        let names: Vec<String> = tools.iter().map(|tool| format!("`{}`", tool.name)).collect();
         writeln!(table, "| {} | {} |", subject.as_str(), names.join(" · ")).unwrap();
     }
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
@@ -151,10 +145,8 @@ fn meaning(tool: &ToolEntry, name: &str, argument: &Value, needed: bool) -> Stri
 /// The type of an argument, with its range or words.
 fn kind(schema: &Value) -> String {
     if let Some(words) = schema["enum"].as_array() {
-        let words: Vec<String> = words
-            .iter()
-            .map(|word| format!("`{}`", word.as_str().unwrap()))
-            .collect();
+        let words: Vec<String> =
+            words.iter().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
         return words.join(", ");
     }
     if let Some(branches) = schema["anyOf"].as_array() {

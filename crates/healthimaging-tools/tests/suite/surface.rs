@@ -12,10 +12,7 @@ fn snapshots() -> PathBuf {
 }
 
 fn tools() -> Vec<&'static ToolEntry> {
-    Fake::default()
-        .server(Offer::All, Confirm::Auto)
-        .tools()
-        .collect()
+    Fake::default().server(Offer::All, Confirm::Auto).tools().collect()
 }
 
 fn shown(tool: &ToolEntry) -> Value {
@@ -46,10 +43,7 @@ fn each_tool_is_as_its_snapshot_says() {
         }
         expected.insert(format!("{}.json", tool.name));
     }
-    assert!(
-        wrong.is_empty(),
-        "changed: {wrong:?}; if that is meant, run with UPDATE=1"
-    );
+    assert!(wrong.is_empty(), "changed: {wrong:?}; if that is meant, run with UPDATE=1");
     let found: BTreeSet<String> = std::fs::read_dir(snapshots())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -78,11 +72,7 @@ fn schemas_are_such_as_every_client_reads() {
         for schema in [definition.input_schema, definition.output_schema] {
             assert_eq!(schema["type"], "object", "{}", tool.name);
             for alternatives in ["anyOf", "oneOf", "allOf"] {
-                assert!(
-                    !schema.contains_key(alternatives),
-                    "{}: {alternatives}",
-                    tool.name
-                );
+                assert!(!schema.contains_key(alternatives), "{}: {alternatives}", tool.name);
             }
             visit(&Value::Object(schema), tool.name, &mut |at, inner| {
                 let Value::Object(object) = inner else { return };
@@ -101,16 +91,8 @@ fn inputs_refuse_what_they_do_not_know_and_are_described() {
     let mut last = "";
     for tool in tools() {
         let definition = tool.definition();
-        assert_eq!(
-            definition.input_schema["additionalProperties"], false,
-            "{}",
-            tool.name
-        );
-        assert!(
-            (20..=400).contains(&definition.description.len()),
-            "{}",
-            tool.name
-        );
+        assert_eq!(definition.input_schema["additionalProperties"], false, "{}", tool.name);
+        assert!((20..=400).contains(&definition.description.len()), "{}", tool.name);
         assert!(!definition.description.contains('\n'), "{}", tool.name);
         assert!(!tool.title.is_empty());
         assert!(last < tool.name, "{last} comes before {}", tool.name);

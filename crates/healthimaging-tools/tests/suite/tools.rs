@@ -19,9 +19,7 @@ fn arguments(value: Value) -> Arguments {
 
 async fn call(fake: &Fake, name: &str, input: Value) -> Outcome {
     let server = fake.server(Offer::All, Confirm::Auto);
-    server
-        .call(name, arguments(input), Consent::Unavailable)
-        .await
+    server.call(name, arguments(input), Consent::Unavailable).await
 }
 
 fn one_store() -> (Fake, String) {
@@ -44,21 +42,10 @@ async fn pages_of_fifty_are_joined_and_the_token_goes_on_where_they_end() {
             input["next_token"] = json!(token);
         }
         let answer = call(&fake, "search_image_sets", input).await.unwrap();
-        let found = answer.structured["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .clone();
+        let found = answer.structured["image_sets_metadata_summaries"].as_array().unwrap().clone();
         assert_eq!(found.len(), expected);
-        seen.extend(
-            found
-                .iter()
-                .map(|one| one["image_set_id"].as_str().unwrap().to_owned()),
-        );
-        token = answer
-            .structured
-            .get("next_token")
-            .cloned()
-            .unwrap_or_default();
+        seen.extend(found.iter().map(|one| one["image_set_id"].as_str().unwrap().to_owned()));
+        token = answer.structured.get("next_token").cloned().unwrap_or_default();
     }
     assert_eq!(token, Value::Null);
     let wanted: Vec<String> = (0..130).map(|number| id(&format!("s{number}"))).collect();
@@ -73,11 +60,7 @@ async fn max_results_outside_1_to_100_is_refused() {
         let input = json!({ "datastore_id": store, "max_results": wrong });
         let error = call(&fake, "search_image_sets", input).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation, "{wrong}");
-        assert!(
-            error.message().contains("max_results"),
-            "{}",
-            error.message()
-        );
+        assert!(error.message().contains("max_results"), "{}", error.message());
     }
 }
 
@@ -85,15 +68,9 @@ async fn max_results_outside_1_to_100_is_refused() {
 async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
     let (fake, _) = one_store();
     let cases = [
-        (
-            json!({ "datastore": "x" }),
-            "unknown field `datastore`, expected `datastore_id`",
-        ),
+        (json!({ "datastore": "x" }), "unknown field `datastore`, expected `datastore_id`"),
         (json!({ "datastore_id": 5 }), "datastore_id"),
-        (
-            json!({ "datastore_id": "DOE^JANE" }),
-            "datastore_id must have 32 characters",
-        ),
+        (json!({ "datastore_id": "DOE^JANE" }), "datastore_id must have 32 characters"),
     ];
     for (input, part) in cases {
         let error = call(&fake, "get_datastore", input).await.unwrap_err();
@@ -104,21 +81,11 @@ async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
         assert!(message.contains(part), "{message}");
         assert!(!message.contains("DOE"), "{message}");
     }
-    let error = call(&fake, "list_datastores", json!({ "status": "DOE^JANE" }))
-        .await
-        .unwrap_err();
-    assert!(
-        error.message().contains("CREATE_FAILED"),
-        "{}",
-        error.message()
-    );
+    let error = call(&fake, "list_datastores", json!({ "status": "DOE^JANE" })).await.unwrap_err();
+    assert!(error.message().contains("CREATE_FAILED"), "{}", error.message());
     assert!(!error.message().contains("DOE"), "{}", error.message());
     let error = call(&fake, "get_image_set", json!({})).await.unwrap_err();
-    assert!(
-        error.message().contains("missing field `image_set_id`"),
-        "{}",
-        error.message()
-    );
+    assert!(error.message().contains("missing field `image_set_id`"), "{}", error.message());
 }
 
 #[tokio::test]
@@ -126,9 +93,8 @@ async fn a_status_filters_under_both_names() {
     let (fake, _) = one_store();
     let broken = fake.add_datastore("b", DatastoreStatus::CreateFailed);
     for name in ["datastore_status", "status"] {
-        let answer = call(&fake, "list_datastores", json!({ name: "CREATE_FAILED" }))
-            .await
-            .unwrap();
+        let answer =
+            call(&fake, "list_datastores", json!({ name: "CREATE_FAILED" })).await.unwrap();
         let found = answer.structured["datastore_summaries"].as_array().unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["datastore_id"], json!(broken));
@@ -145,20 +111,9 @@ async fn the_only_active_data_store_may_be_left_out_and_is_named() {
     assert!(answer.text.contains(&store));
 
     fake.add_datastore("c", DatastoreStatus::Active);
-    let error = call(&fake, "search_image_sets", json!({}))
-        .await
-        .unwrap_err();
-    assert!(
-        error.message().contains("several data stores"),
-        "{}",
-        error.message()
-    );
-    let error = call(
-        &fake,
-        "delete_image_set",
-        json!({ "image_set_id": id("s") }),
-    )
-    .await;
+    let error = call(&fake, "search_image_sets", json!({})).await.unwrap_err();
+    assert!(error.message().contains("several data stores"), "{}", error.message());
+    let error = call(&fake, "delete_image_set", json!({ "image_set_id": id("s") })).await;
     assert!(error.unwrap_err().message().contains("datastore_id"));
 }
 
@@ -188,9 +143,7 @@ async fn metadata_comes_decoded_whole_in_part_or_in_outline() {
     assert_eq!(*series, json!({ "DICOM": { "Modality": "CT" } }));
 
     let input = json!({ "image_set_id": small, "series_instance_uid": "1.9" });
-    let error = call(&fake, "get_image_set_metadata", input)
-        .await
-        .unwrap_err();
+    let error = call(&fake, "get_image_set_metadata", input).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 
     let large = fake.add_image_set(&store, "large", 3000);
@@ -202,10 +155,7 @@ async fn metadata_comes_decoded_whole_in_part_or_in_outline() {
     assert_eq!(outline["series"][0]["frames"], 3000);
     assert_eq!(outline["patient"]["PatientID"], "MRN-0042");
     let uri = &answer.links[0].uri;
-    assert_eq!(
-        *uri,
-        format!("healthimaging://datastores/{store}/image-sets/{large}/metadata")
-    );
+    assert_eq!(*uri, format!("healthimaging://datastores/{store}/image-sets/{large}/metadata"));
 }
 
 #[tokio::test]
@@ -233,16 +183,12 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
             "update_image_set_metadata_updates": { "DICOMUpdates": { "updatableAttributes": written } },
             "wait_seconds": 60
         });
-        let answer = call(&fake, "update_image_set_metadata", input)
-            .await
-            .unwrap();
+        let answer = call(&fake, "update_image_set_metadata", input).await.unwrap();
         assert_eq!(answer.structured["image_set_state"], "ACTIVE");
         assert_eq!(answer.structured["image_set_workflow_status"], "UPDATED");
         assert_eq!(answer.structured["latest_version_id"], "2");
-        let Some(MetadataUpdates::DicomUpdates {
-            updatable_attributes: Some(bytes),
-            ..
-        }) = fake.state().updates.clone()
+        let Some(MetadataUpdates::DicomUpdates { updatable_attributes: Some(bytes), .. }) =
+            fake.state().updates.clone()
         else {
             panic!("no document was sent");
         };
@@ -255,9 +201,7 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
         let input = json!({
             "image_set_id": set, "latest_version_id": "1", "update_image_set_metadata_updates": wrong
         });
-        let error = call(&fake, "update_image_set_metadata", input)
-            .await
-            .unwrap_err();
+        let error = call(&fake, "update_image_set_metadata", input).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);
     }
 }
@@ -266,25 +210,15 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
 async fn an_import_is_awaited_and_no_longer_than_asked() {
     let (fake, store) = one_store();
     let mut input = json!({ "datastore_id": store, "input_s3_uri": "s3://bucket/scans/" });
-    let answer = call(&fake, "start_dicom_import_job", input.clone())
-        .await
-        .unwrap();
+    let answer = call(&fake, "start_dicom_import_job", input.clone()).await.unwrap();
     assert_eq!(answer.structured["job_status"], "SUBMITTED");
     fake.state().jobs.clear();
     input["wait_seconds"] = json!(600);
-    let answer = call(&fake, "start_dicom_import_job", input.clone())
-        .await
-        .unwrap();
+    let answer = call(&fake, "start_dicom_import_job", input.clone()).await.unwrap();
     assert_eq!(answer.structured["job_status"], "COMPLETED");
     input["wait_seconds"] = json!(601);
-    let error = call(&fake, "start_dicom_import_job", input)
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .message()
-            .contains("wait_seconds must be from 0 to 600")
-    );
+    let error = call(&fake, "start_dicom_import_job", input).await.unwrap_err();
+    assert!(error.message().contains("wait_seconds must be from 0 to 600"));
 }
 
 #[tokio::test]
@@ -296,13 +230,8 @@ async fn tags_go_on_and_off() {
     assert_eq!(answer.structured["success"], true);
     let input = json!({ "resource_arn": arn, "tag_keys": ["Team"] });
     call(&fake, "untag_resource", input).await.unwrap();
-    let answer = call(
-        &fake,
-        "list_tags_for_resource",
-        json!({ "resource_arn": arn }),
-    )
-    .await
-    .unwrap();
+    let answer =
+        call(&fake, "list_tags_for_resource", json!({ "resource_arn": arn })).await.unwrap();
     assert_eq!(answer.structured["tags"], json!({ "Project": "alpha" }));
 }
 
@@ -316,33 +245,15 @@ async fn the_gates_take_tools_off_the_offer() {
     };
     assert!(names(Offer::All).contains(&"delete_image_set"));
     assert!(names(Offer::NoDelete).contains(&"update_image_set_metadata"));
-    assert!(
-        !names(Offer::NoDelete)
-            .iter()
-            .any(|name| name.contains("delete"))
-    );
+    assert!(!names(Offer::NoDelete).iter().any(|name| name.contains("delete")));
     let readers = ["get_", "list_", "search_"];
     let read_only = names(Offer::ReadOnly);
-    assert!(
-        read_only
-            .iter()
-            .all(|name| readers.iter().any(|begin| name.starts_with(begin)))
-    );
+    assert!(read_only.iter().all(|name| readers.iter().any(|begin| name.starts_with(begin))));
     let server = fake.server(Offer::NoDelete, Confirm::Never);
     let input = arguments(json!({ "datastore_id": store, "image_set_id": set }));
-    let error = server
-        .call("delete_image_set", input, Consent::Given)
-        .await
-        .unwrap_err();
-    assert!(
-        error.message().contains("--no-delete"),
-        "{}",
-        error.message()
-    );
-    assert_eq!(
-        fake.state().image_sets[0].properties.image_set_state,
-        ImageSetState::Active
-    );
+    let error = server.call("delete_image_set", input, Consent::Given).await.unwrap_err();
+    assert!(error.message().contains("--no-delete"), "{}", error.message());
+    assert_eq!(fake.state().image_sets[0].properties.image_set_state, ImageSetState::Active);
 }
 
 #[tokio::test]
@@ -357,43 +268,20 @@ async fn what_the_service_cannot_filter_by_is_sieved_over_all_pages() {
     }
     let search = async |input: Value| -> Vec<String> {
         let answer = call(&fake, "search_image_sets", input).await.unwrap();
-        let found = answer.structured["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap();
-        found
-            .iter()
-            .map(|one| one["image_set_id"].as_str().unwrap().to_owned())
-            .collect()
+        let found = answer.structured["image_sets_metadata_summaries"].as_array().unwrap();
+        found.iter().map(|one| one["image_set_id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(
-        search(json!({ "modality": "mr" })).await,
-        [id("s3"), id("s77"), id("s129")]
-    );
+    assert_eq!(search(json!({ "modality": "mr" })).await, [id("s3"), id("s77"), id("s129")]);
     let span = json!({ "study_date_from": "20260102", "study_date_to": "20260103" });
     assert_eq!(search(span).await, [id("s77"), id("s129")]);
-    assert!(
-        search(json!({ "modality": "MR", "body_part": "HEAD" }))
-            .await
-            .is_empty()
-    );
+    assert!(search(json!({ "modality": "MR", "body_part": "HEAD" })).await.is_empty());
 
     let first = json!({ "modality": "MR", "max_results": 2 });
     let answer = call(&fake, "search_image_sets", first).await.unwrap();
-    assert_eq!(
-        answer.structured["image_sets_metadata_summaries"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(answer.structured["image_sets_metadata_summaries"].as_array().unwrap().len(), 2);
     let next = json!({ "modality": "MR", "next_token": answer.structured["next_token"] });
     assert_eq!(search(next).await, [id("s129")]);
 
-    let error = call(
-        &fake,
-        "search_image_sets",
-        json!({ "study_date_from": "2026-01-02" }),
-    )
-    .await;
+    let error = call(&fake, "search_image_sets", json!({ "study_date_from": "2026-01-02" })).await;
     assert!(error.unwrap_err().message().contains("YYYYMMDD"));
 }

@@ -226,14 +226,9 @@ impl Values {
 
     /// Whether an image set has them all.
     pub(super) fn are_in(&self, contents: &Contents) -> bool {
-        let levels = [
-            (&self.patient, contents.patient()),
-            (&self.study, contents.study()),
-        ];
+        let levels = [(&self.patient, contents.patient()), (&self.study, contents.study())];
         levels.into_iter().all(|(wanted, found)| {
-            wanted
-                .iter()
-                .all(|(keyword, value)| same(found.get(keyword), value))
+            wanted.iter().all(|(keyword, value)| same(found.get(keyword), value))
         })
     }
 
@@ -243,10 +238,7 @@ impl Values {
             let names = values.keys().map(|keyword| (keyword.clone(), Value::Null));
             names.collect()
         };
-        Self {
-            patient: names(&self.patient),
-            study: names(&self.study),
-        }
+        Self { patient: names(&self.patient), study: names(&self.study) }
     }
 }
 
@@ -272,11 +264,7 @@ fn check_level(level: &str, keyword: &str, own: &[&str], other: &[&str]) -> Resu
         return Ok(());
     }
     if other.contains(&keyword) {
-        let right = if level == "Study" {
-            "patient_updates"
-        } else {
-            "study_updates"
-        };
+        let right = if level == "Study" { "patient_updates" } else { "study_updates" };
         return Err(Error::validation(format!(
             "{keyword} is not an attribute of the {level} level; give it in {right}"
         )));

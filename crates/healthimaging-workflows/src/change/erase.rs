@@ -34,11 +34,7 @@ impl Run<'_> {
         // From here on stopping half-way would leave the study with a hole, or with two copies.
         let sets = self.sets.finishing();
         self.delete_source(&sets, step, &copy).await?;
-        let place = if primary {
-            self.promote(&sets, step, copy).await?
-        } else {
-            copy
-        };
+        let place = if primary { self.promote(&sets, step, copy).await? } else { copy };
         let done = Done::new(ItemResult::Deleted).with("versions", step.version_id.number());
         Ok(done.with("replaced_by", place.as_str()))
     }
@@ -66,10 +62,7 @@ impl Run<'_> {
             return Ok(None);
         };
         let criteria = Criteria::study(study_of(&contents)?);
-        let how = Copy {
-            selection: Some(&rest),
-            promote: false,
-        };
+        let how = Copy { selection: Some(&rest), promote: false };
         let mut attempts = Attempts::at(id);
         let copy = loop {
             // One may be there from a killed run, or from a call whose answer was lost.
@@ -133,9 +126,7 @@ impl Run<'_> {
         let item = place_item(step);
         let place = match self.recorded(&item) {
             Some(place) => place,
-            None => promoted(sets, &copy)
-                .await
-                .map_err(|halt| in_vain(halt, &copy))?,
+            None => promoted(sets, &copy).await.map_err(|halt| in_vain(halt, &copy))?,
         };
         let done = Done::new(ItemResult::Copied).with("copied_from", copy.as_str());
         self.record_as(item, &place, done).await?;
@@ -192,10 +183,7 @@ async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<ImageSetId
         if let Some(place) = primary_place(sets, &contents).await? {
             return Ok(place);
         }
-        let how = Copy {
-            selection: None,
-            promote: true,
-        };
+        let how = Copy { selection: None, promote: true };
         match sets.copy(copy, &now.version_id, how).await {
             Ok(place) => return Ok(place),
             // The primary image set that it has to join may be locked for a moment.
@@ -208,13 +196,7 @@ async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<ImageSetId
 async fn primary_place(sets: &ImageSets<'_>, contents: &Contents) -> Stepped<Option<ImageSetId>> {
     let mut criteria = Criteria::study(study_of(contents)?);
     criteria.is_primary = Some(true);
-    let found = find::all(
-        sets.service,
-        sets.datastore_id,
-        &criteria,
-        find::MOST_EXAMINED,
-    )
-    .await?;
+    let found = find::all(sets.service, sets.datastore_id, &criteria, find::MOST_EXAMINED).await?;
     let wanted = instances_of(contents);
     for set in found.image_sets {
         let Some(now) = sets.unlocked(&set.image_set_id).await? else {

@@ -88,10 +88,7 @@ struct Pauses {
 
 impl Pauses {
     fn up_to(longest: Duration) -> Self {
-        Self {
-            next: FIRST_PAUSE,
-            end: Instant::now() + longest,
-        }
+        Self { next: FIRST_PAUSE, end: Instant::now() + longest }
     }
 }
 
@@ -101,11 +98,7 @@ impl<'a> ImageSets<'a> {
         datastore_id: &'a DatastoreId,
         stop: &CancellationToken,
     ) -> Self {
-        Self {
-            service,
-            datastore_id,
-            stop: stop.clone(),
-        }
+        Self { service, datastore_id, stop: stop.clone() }
     }
 
     /// The same for what has to come to its end, cancelled or not: what is begun is not left half done.
@@ -137,9 +130,7 @@ impl<'a> ImageSets<'a> {
             image_set_id: id.clone(),
             version_id: version_id.cloned(),
         };
-        let found = self
-            .read(|| self.service.get_image_set(request.clone()))
-            .await;
+        let found = self.read(|| self.service.get_image_set(request.clone())).await;
         match found {
             Ok(found) if found.properties.image_set_state == ImageSetState::Deleted => Ok(None),
             Ok(found) => Ok(Some(found.properties)),
@@ -172,8 +163,7 @@ impl<'a> ImageSets<'a> {
             image_set_id: id.clone(),
             version_id: Some(version_id.clone()),
         };
-        self.read(|| document::contents(self.service, request.clone()).boxed())
-            .await
+        self.read(|| document::contents(self.service, request.clone()).boxed()).await
     }
 
     /// Deletes an image set, and waits until it is gone.

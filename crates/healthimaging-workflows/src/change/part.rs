@@ -49,11 +49,7 @@ impl Part {
         for (series_uid, series) in contents.series() {
             let (mut out, mut left) = (Object::new(), Object::new());
             for sop_uid in series.instances.keys() {
-                let side = if self.holds(series_uid, sop_uid) {
-                    &mut out
-                } else {
-                    &mut left
-                };
+                let side = if self.holds(series_uid, sop_uid) { &mut out } else { &mut left };
                 side.insert(sop_uid.clone(), json!({}));
             }
             // `{}` is the whole series.
@@ -73,20 +69,14 @@ impl Part {
         } else if rest.is_empty() {
             Without::Nothing
         } else {
-            Without::Rest {
-                removal: naming(&removed),
-                rest: naming(&rest),
-            }
+            Without::Rest { removal: naming(&removed), rest: naming(&rest) }
         }
     }
 
     fn holds(&self, series_uid: &str, sop_uid: &str) -> bool {
         match self {
             Self::Series(series) => series.as_str() == series_uid,
-            Self::Instance {
-                series_instance_uid,
-                sop_instance_uid,
-            } => {
+            Self::Instance { series_instance_uid, sop_instance_uid } => {
                 sop_instance_uid.as_str() == sop_uid
                     && series_instance_uid
                         .as_ref()

@@ -88,10 +88,7 @@ impl Planner<'_> {
             )));
         }
         let seen: Vec<Seen> = self.versions_of(found).await?;
-        let acts = seen
-            .into_iter()
-            .map(|seen| (seen, Action::Delete))
-            .collect();
+        let acts = seen.into_iter().map(|seen| (seen, Action::Delete)).collect();
         let change = self.change(Target::Matching(Box::new(criteria)));
         Ok(plan(action, change, acts))
     }
@@ -112,11 +109,7 @@ impl Planner<'_> {
             .map(|id| Box::pin(self.look(id)))
             .buffered(FETCHED_AT_ONCE)
             .try_collect::<Vec<_>>();
-        let known = if older == OlderVersions::Erase {
-            candidates.clone()
-        } else {
-            Vec::new()
-        };
+        let known = if older == OlderVersions::Erase { candidates.clone() } else { Vec::new() };
         let mut acts = Vec::new();
         for (seen, contents) in looked.await?.into_iter().flatten() {
             let action = match (part.taken_from(&contents), older) {
@@ -193,12 +186,7 @@ impl Planner<'_> {
         criteria: &Criteria,
         missing: &str,
     ) -> Result<Vec<ImageSetsMetadataSummary>> {
-        let found = find::all(
-            self.service,
-            self.datastore_id,
-            criteria,
-            find::MOST_EXAMINED,
-        );
+        let found = find::all(self.service, self.datastore_id, criteria, find::MOST_EXAMINED);
         let found = found.await?.image_sets;
         if found.is_empty() {
             return Err(Error::not_found(missing));
@@ -315,9 +303,7 @@ impl Planner<'_> {
 fn studies_of(found: &[ImageSetsMetadataSummary]) -> Vec<Uid> {
     let tags = found.iter().filter_map(|set| set.dicom_tags.as_ref());
     let uids = tags.filter_map(|tags| tags.study_instance_uid.as_deref());
-    let mut studies: Vec<Uid> = uids
-        .filter_map(|uid| Uid::try_from(uid.trim()).ok())
-        .collect();
+    let mut studies: Vec<Uid> = uids.filter_map(|uid| Uid::try_from(uid.trim()).ok()).collect();
     studies.sort();
     studies.dedup();
     studies

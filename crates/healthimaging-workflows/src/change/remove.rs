@@ -31,10 +31,7 @@ impl Run<'_> {
                 Without::Nothing => return Err(changed_since(id).into()),
                 Without::Rest { removal, .. } => removal,
             };
-            let update = Update {
-                remove: Some(&removal),
-                ..Update::default()
-            };
+            let update = Update { remove: Some(&removal), ..Update::default() };
             match self.sets.update(id, &now.version_id, update).await {
                 Ok(made) => {
                     check_updated(&made)?;
@@ -50,10 +47,7 @@ impl Run<'_> {
 fn keeping(done: Done, latest: &ImageSetProperties) -> Done {
     done.with("version_id", latest.version_id.as_str())
         .with("older_versions_keep_it", true)
-        .with(
-            "older_versions",
-            latest.version_id.number().saturating_sub(1),
-        )
+        .with("older_versions", latest.version_id.number().saturating_sub(1))
 }
 
 /// A version that could not be made says so in its status.
@@ -62,8 +56,6 @@ pub(super) fn check_updated(made: &ImageSetProperties) -> Stepped<()> {
         return Ok(());
     }
     let why = made.message.as_deref().unwrap_or(NO_REASON);
-    Err(Error::validation(format!(
-        "the service did not make the change (UPDATE_FAILED): {why}"
-    ))
-    .into())
+    Err(Error::validation(format!("the service did not make the change (UPDATE_FAILED): {why}"))
+        .into())
 }

@@ -51,19 +51,15 @@ impl Counts {
 /// What a job tells when it has ended; it holds no patient data.
 pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     let change = run.change;
-    let by_id: HashMap<&str, &Step> = change
-        .steps
-        .iter()
-        .map(|step| (step.image_set_id.as_str(), step))
-        .collect();
+    let by_id: HashMap<&str, &Step> =
+        change.steps.iter().map(|step| (step.image_set_id.as_str(), step)).collect();
     let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
     let mut outcomes = run.journal.outcomes();
     while let Some(outcome) = outcomes.try_next().await? {
         let name = serde_json::to_value(outcome.result)
             .map_err(|cause| Error::internal("an outcome has no name", cause))?;
-        let count = counted
-            .entry(name.as_str().unwrap_or("unknown").to_owned())
-            .or_insert(json!(0));
+        let count =
+            counted.entry(name.as_str().unwrap_or("unknown").to_owned()).or_insert(json!(0));
         *count = json!(count.as_u64().unwrap_or_default() + 1);
         if outcome.result == ItemResult::Deleted
             && let Some(step) = by_id.get(outcome.item.as_str())
@@ -86,11 +82,7 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     }
     match remaining(run, &gone).await {
         Ok(left) => {
-            let word = if change.values.is_some() {
-                "without_the_values"
-            } else {
-                "remaining"
-            };
+            let word = if change.values.is_some() { "without_the_values" } else { "remaining" };
             let named: Vec<&ImageSetId> = left.iter().take(NAMED).collect();
             report.insert(
                 word.to_owned(),

@@ -37,19 +37,12 @@ pub(crate) async fn run(
 ) -> Result<Map<String, Value>> {
     let service = Arc::clone(&tools.back_end.service);
     let sets = ImageSets::new(&*service, &change.datastore_id, journal.cancelled());
-    let run = Run {
-        change,
-        sets,
-        journal,
-    };
+    let run = Run { change, sets, journal };
     journal.expect(change.items());
     run.steps().await?;
     let run = if journal.is_called_off() {
         // What is left is told all the same.
-        Run {
-            sets: run.sets.finishing(),
-            ..run
-        }
+        Run { sets: run.sets.finishing(), ..run }
     } else {
         run
     };
@@ -157,11 +150,7 @@ impl Run<'_> {
                     criteria,
                     find::MOST_EXAMINED,
                 );
-                Ok(found
-                    .await?
-                    .image_sets
-                    .iter()
-                    .any(|set| set.image_set_id == *id))
+                Ok(found.await?.image_sets.iter().any(|set| set.image_set_id == *id))
             }
             Target::ImageSet(only) => Ok(only == id),
             Target::Forgotten {} => Ok(false),
@@ -178,11 +167,7 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn new(result: ItemResult) -> Self {
-        Self {
-            result,
-            details: Object::new(),
-            error: None,
-        }
+        Self { result, details: Object::new(), error: None }
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -209,11 +194,7 @@ pub(super) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     pub(super) fn at(id: &'a ImageSetId) -> Self {
-        Self {
-            id,
-            conflicts: 0,
-            faults: 0,
-        }
+        Self { id, conflicts: 0, faults: 0 }
     }
 
     /// Whether to begin again after this; an error when not.

@@ -23,10 +23,7 @@ impl Run<'_> {
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
             let contents = self.sets.contents(id, &now.version_id).await?;
             if values.are_in(&contents) {
-                return Ok(as_version(
-                    found_done(step, &now.version_id),
-                    &now.version_id,
-                ));
+                return Ok(as_version(found_done(step, &now.version_id), &now.version_id));
             }
             if attempts.is_first()
                 && now.version_id != step.version_id
@@ -34,11 +31,8 @@ impl Run<'_> {
             {
                 return Err(changed_since(id).into());
             }
-            let update = Update {
-                set: Some(&document),
-                force: values.need_force(),
-                ..Update::default()
-            };
+            let update =
+                Update { set: Some(&document), force: values.need_force(), ..Update::default() };
             match self.sets.update(id, &now.version_id, update).await {
                 Ok(made) => {
                     check_updated(&made)?;
@@ -84,9 +78,7 @@ impl Run<'_> {
                 Ok(made) => {
                     check_updated(&made)?;
                     let after = self.primaries(&contents).await?;
-                    return self
-                        .record_study(id, others, ItemResult::Updated, after)
-                        .await;
+                    return self.record_study(id, others, ItemResult::Updated, after).await;
                 }
                 Err(halt) => attempts.again(halt)?,
             }
@@ -97,12 +89,8 @@ impl Run<'_> {
     async fn primaries(&self, contents: &Contents) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
         let mut criteria = Criteria::study(study_of(contents)?);
         criteria.is_primary = Some(true);
-        let found = find::all(
-            self.sets.service,
-            self.sets.datastore_id,
-            &criteria,
-            find::MOST_EXAMINED,
-        );
+        let found =
+            find::all(self.sets.service, self.sets.datastore_id, &criteria, find::MOST_EXAMINED);
         let mut primaries = BTreeMap::new();
         for set in found.await?.image_sets {
             if let Some(now) = self.sets.unlocked(&set.image_set_id).await? {
@@ -132,8 +120,7 @@ impl Run<'_> {
         let own = versions.remove(id);
         for other in others {
             if !versions.contains_key(other) {
-                self.record(other, Done::failed(&changed_since(other)))
-                    .await?;
+                self.record(other, Done::failed(&changed_since(other))).await?;
             }
         }
         for (other, version) in &versions {

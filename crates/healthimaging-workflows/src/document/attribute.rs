@@ -39,10 +39,7 @@ impl TryFrom<String> for Attribute {
             return Ok(Self { tag, keyword });
         }
         match StandardDataDictionary.by_name(text) {
-            Some(entry) => Ok(Self {
-                tag: entry.tag(),
-                keyword: Some(entry.alias().to_owned()),
-            }),
+            Some(entry) => Ok(Self { tag: entry.tag(), keyword: Some(entry.alias().to_owned()) }),
             None => Err(Error::validation(unknown(text))),
         }
     }
@@ -50,9 +47,7 @@ impl TryFrom<String> for Attribute {
 
 /// A tag written as `GGGGEEEE`, `GGGG,EEEE` or `(GGGG,EEEE)`.
 fn tag(text: &str) -> Option<Tag> {
-    let inner = text
-        .strip_prefix('(')
-        .map_or(Some(text), |rest| rest.strip_suffix(')'))?;
+    let inner = text.strip_prefix('(').map_or(Some(text), |rest| rest.strip_suffix(')'))?;
     let (group, element) = match inner.split_once(',') {
         Some(parts) => parts,
         None => inner.split_at_checked(4)?,

@@ -130,11 +130,8 @@ impl Packed {
         service: &dyn HealthImaging,
         request: GetImageSetMetadataRequest,
     ) -> Result<Self> {
-        let GetImageSetMetadataResponse {
-            image_set_metadata,
-            content_encoding,
-            ..
-        } = service.get_image_set_metadata(request).await?;
+        let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } =
+            service.get_image_set_metadata(request).await?;
         Ok(Self {
             bytes: image_set_metadata.collect(LONGEST).await?,
             is_gzip: content_encoding == "gzip",
@@ -142,11 +139,7 @@ impl Packed {
     }
 
     fn unpacked(self) -> Result<Bytes> {
-        if self.is_gzip {
-            unpack(&self.bytes)
-        } else {
-            Ok(self.bytes)
-        }
+        if self.is_gzip { unpack(&self.bytes) } else { Ok(self.bytes) }
     }
 }
 
@@ -170,20 +163,11 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 
 fn unpack(packed: &[u8]) -> Result<Bytes> {
     let mut text = Vec::new();
-    GzDecoder::new(packed)
-        .take(LONGEST + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::Service,
-                "the metadata is not a whole gzip stream",
-            )
-            .with_source(error)
-        })?;
+    GzDecoder::new(packed).take(LONGEST + 1).read_to_end(&mut text).map_err(|error| {
+        Error::new(ErrorKind::Service, "the metadata is not a whole gzip stream").with_source(error)
+    })?;
     if text.len() as u64 > LONGEST {
-        return Err(Error::validation(
-            "the metadata is too large to be read by a tool",
-        ));
+        return Err(Error::validation("the metadata is too large to be read by a tool"));
     }
     Ok(text.into())
 }

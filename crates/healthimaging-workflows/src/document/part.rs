@@ -13,10 +13,7 @@ use super::attribute::Attribute;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
-#[expect(
-    missing_docs,
-    reason = "documented variants make a long schema, and the words say it"
-)]
+#[expect(missing_docs, reason = "documented variants make a long schema, and the words say it")]
 pub enum Level {
     Patient,
     Study,
@@ -49,11 +46,7 @@ impl Part {
     /// Cuts a document down; a series or instance that is not there is `NotFound`.
     pub fn cut(&self, document: &mut Object) -> Result<()> {
         if let Some(wanted) = &self.series_instance_uid {
-            keep_only(
-                all_series(document),
-                wanted,
-                "the image set holds no series of that UID",
-            )?;
+            keep_only(all_series(document), wanted, "the image set holds no series of that UID")?;
         }
         if let Some(wanted) = &self.sop_instance_uid {
             let missing = "the image set holds no instance of that UID";
@@ -111,18 +104,11 @@ impl Part {
 fn keep_only(all: Option<&mut Object>, wanted: &Uid, missing: &'static str) -> Result<()> {
     let all = all.ok_or_else(|| Error::not_found(missing))?;
     all.retain(|uid, _| uid == wanted.as_str());
-    if all.is_empty() {
-        Err(Error::not_found(missing))
-    } else {
-        Ok(())
-    }
+    if all.is_empty() { Err(Error::not_found(missing)) } else { Ok(()) }
 }
 
 fn all_series(document: &mut Object) -> Option<&mut Object> {
-    document
-        .get_mut("Study")?
-        .get_mut("Series")?
-        .as_object_mut()
+    document.get_mut("Study")?.get_mut("Series")?.as_object_mut()
 }
 
 fn instances(series: &mut Value) -> Option<&mut Object> {

@@ -39,12 +39,7 @@ struct Written {
 impl Writer<'_> {
     /// Carries an item out; one that fails is recorded, and one that is cancelled in the middle is not.
     pub(super) async fn carry_out(&self, item: Item) -> Result<()> {
-        let Item {
-            name,
-            image_set_id,
-            is_primary,
-            instance,
-        } = item;
+        let Item { name, image_set_id, is_primary, instance } = item;
         let set = (!is_primary).then(|| image_set_id.clone());
         let written = match instance {
             Ok(instance) => self.write(&name, instance, set).await.transpose(),
@@ -68,13 +63,8 @@ impl Writer<'_> {
                 (ItemResult::Failed, Some(ItemError::from(&error)))
             }
         };
-        let outcome = ItemOutcome {
-            item: name,
-            image_set_id: Some(image_set_id),
-            result,
-            details,
-            error,
-        };
+        let outcome =
+            ItemOutcome { item: name, image_set_id: Some(image_set_id), result, details, error };
         self.journal.record(outcome).await
     }
 
@@ -125,11 +115,7 @@ impl Writer<'_> {
         match copied {
             Ok(Some((sha256, bytes))) => {
                 writing.finish().await?;
-                Ok(Some(Written {
-                    transfer_syntax_uid: found.transfer_syntax_uid,
-                    sha256,
-                    bytes,
-                }))
+                Ok(Some(Written { transfer_syntax_uid: found.transfer_syntax_uid, sha256, bytes }))
             }
             unfinished => {
                 if let Err(error) = writing.abandon().await {

@@ -47,19 +47,14 @@ impl Instance {
     fn of(study: &str, series: &str, sop: &str) -> Result<Self> {
         let part = |uid: &str| {
             let uid = Uid::try_from(uid.to_owned()).ok();
-            uid.filter(|uid| uid.as_str().contains(|c: char| c.is_ascii_digit()))
-                .ok_or_else(|| {
-                    Error::validation(
-                        "an instance whose study, series or SOP Instance UID is malformed cannot \
+            uid.filter(|uid| uid.as_str().contains(|c: char| c.is_ascii_digit())).ok_or_else(|| {
+                Error::validation(
+                    "an instance whose study, series or SOP Instance UID is malformed cannot \
                          be retrieved",
-                    )
-                })
+                )
+            })
         };
-        Ok(Self {
-            study: part(study)?,
-            series: part(series)?,
-            sop: part(sop)?,
-        })
+        Ok(Self { study: part(study)?, series: part(series)?, sop: part(sop)? })
     }
 
     fn path(&self, image_set_id: Option<&ImageSetId>) -> String {
@@ -94,13 +89,7 @@ impl<'a> Walk<'a> {
         journal: &'a dyn Journal,
         counts: &'a Counts,
     ) -> Self {
-        Self {
-            export,
-            back_end,
-            journal,
-            counts,
-            names: Mutex::default(),
-        }
+        Self { export, back_end, journal, counts, names: Mutex::default() }
     }
 
     /// Whether less than the whole data store is asked for.
@@ -124,12 +113,7 @@ impl<'a> Walk<'a> {
             let items = self.items_of(&candidate, read);
             let found = items.len() as u64;
             self.counts.items.fetch_add(found, Ordering::Relaxed);
-            stream::iter(
-                items
-                    .into_iter()
-                    .filter(move |item| self.is_open(item))
-                    .map(Ok),
-            )
+            stream::iter(items.into_iter().filter(move |item| self.is_open(item)).map(Ok))
         });
         // Only when all documents are read it is known how many files there are.
         let end = stream::poll_fn(move |_| {
@@ -192,23 +176,13 @@ impl<'a> Walk<'a> {
     fn admit(&self, summary: ImageSetsMetadataSummary) -> Option<Candidate> {
         let is_primary = find::is_primary(&summary);
         let wanted = is_primary || self.export.include_non_primary;
-        let counter = if wanted {
-            &self.counts.image_sets
-        } else {
-            &self.counts.left_out
-        };
+        let counter = if wanted { &self.counts.image_sets } else { &self.counts.left_out };
         counter.fetch_add(1, Ordering::Relaxed);
-        wanted.then_some(Candidate {
-            image_set_id: summary.image_set_id,
-            is_primary,
-        })
+        wanted.then_some(Candidate { image_set_id: summary.image_set_id, is_primary })
     }
 
     fn items_of(&self, candidate: &Candidate, read: Result<Content>) -> Vec<Item> {
-        let Candidate {
-            image_set_id,
-            is_primary,
-        } = candidate;
+        let Candidate { image_set_id, is_primary } = candidate;
         let item = |name, instance| Item {
             name,
             image_set_id: image_set_id.clone(),

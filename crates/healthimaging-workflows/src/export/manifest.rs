@@ -140,16 +140,12 @@ struct Lines {
 
 impl Lines {
     fn of(writing: Writing) -> Self {
-        Self {
-            writing,
-            waiting: Vec::new(),
-        }
+        Self { writing, waiting: Vec::new() }
     }
 
     async fn add<T: Serialize>(&mut self, line: &T) -> Result<()> {
         // These shapes have no map keys or numbers that JSON cannot hold.
-        self.waiting
-            .extend(serde_json::to_vec(line).unwrap_or_default());
+        self.waiting.extend(serde_json::to_vec(line).unwrap_or_default());
         self.waiting.push(b'\n');
         if self.waiting.len() < TOGETHER {
             return Ok(());

@@ -103,15 +103,9 @@ pub(crate) async fn run(
     let walk = Walk::new(export, &tools.back_end, journal, &counts);
     let cancelled = journal.cancelled();
     let items = pin!(walk.items().await?.take_until(cancelled.cancelled()));
-    let writer = file::Writer {
-        export,
-        dicomweb: &*tools.back_end.dicomweb,
-        output: &output,
-        journal,
-    };
-    items
-        .try_for_each_concurrent(AT_ONCE, async |item: Item| writer.carry_out(item).await)
-        .await?;
+    let writer =
+        file::Writer { export, dicomweb: &*tools.back_end.dicomweb, output: &output, journal };
+    items.try_for_each_concurrent(AT_ONCE, async |item: Item| writer.carry_out(item).await).await?;
     if cancelled.is_cancelled() {
         return Ok(Map::new());
     }
@@ -128,7 +122,5 @@ fn nothing_matches(counts: &Counts) -> Error {
             "; {some} image sets that match are not primary: include_non_primary exports them too"
         ),
     };
-    Error::not_found(format!(
-        "nothing in the data store matches, so nothing was exported{hint}"
-    ))
+    Error::not_found(format!("nothing in the data store matches, so nothing was exported{hint}"))
 }

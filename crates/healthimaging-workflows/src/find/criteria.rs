@@ -123,26 +123,17 @@ pub struct Criteria {
 impl Criteria {
     /// The image sets of a patient.
     pub fn patient(patient_id: Text) -> Self {
-        Self {
-            patient_id: Some(patient_id),
-            ..Self::default()
-        }
+        Self { patient_id: Some(patient_id), ..Self::default() }
     }
 
     /// The image sets of a study.
     pub fn study(study_instance_uid: Uid) -> Self {
-        Self {
-            study_instance_uid: Some(study_instance_uid),
-            ..Self::default()
-        }
+        Self { study_instance_uid: Some(study_instance_uid), ..Self::default() }
     }
 
     /// The image sets of a series.
     pub fn series(series_instance_uid: Uid) -> Self {
-        Self {
-            series_instance_uid: Some(series_instance_uid),
-            ..Self::default()
-        }
+        Self { series_instance_uid: Some(series_instance_uid), ..Self::default() }
     }
 
     /// Whether nothing is asked for, so that everything matches.
@@ -157,10 +148,7 @@ impl Criteria {
         {
             return Err(Error::validation("study_date_to is before study_date_from"));
         }
-        let spans = [
-            ("created_at", &self.created_at),
-            ("updated_at", &self.updated_at),
-        ];
+        let spans = [("created_at", &self.created_at), ("updated_at", &self.updated_at)];
         for (name, span) in spans {
             span.as_ref().map_or(Ok(()), |span| span.check(name))?;
         }
@@ -172,10 +160,9 @@ impl Criteria {
     ///
     /// It may find more than matches, and never less.
     pub fn filters(&self) -> Vec<SearchFilter> {
-        let equal = self.equal().map(|value| SearchFilter {
-            values: vec![value],
-            operator: Operator::Equal,
-        });
+        let equal = self
+            .equal()
+            .map(|value| SearchFilter { values: vec![value], operator: Operator::Equal });
         let between = self.between().map(|(low, high)| SearchFilter {
             values: vec![low, high],
             operator: Operator::Between,
@@ -193,22 +180,14 @@ impl Criteria {
         let patient = text(self.patient_id.as_ref()).map(SearchValue::PatientId);
         let study_id = text(self.study_id.as_ref()).map(SearchValue::StudyId);
         let primary = self.is_primary.map(SearchValue::IsPrimary);
-        series
-            .or(study)
-            .or(order)
-            .or(patient)
-            .or(study_id)
-            .or(primary)
+        series.or(study).or(order).or(patient).or(study_id).or(primary)
     }
 
     /// The span that is likely to hold fewest.
     fn between(&self) -> Option<(SearchValue, SearchValue)> {
         self.between_studies()
             .map(|(low, high)| {
-                (
-                    SearchValue::StudyDateAndTime(low),
-                    SearchValue::StudyDateAndTime(high),
-                )
+                (SearchValue::StudyDateAndTime(low), SearchValue::StudyDateAndTime(high))
             })
             .or_else(|| ends(self.created_at.as_ref(), SearchValue::CreatedAt))
             .or_else(|| ends(self.updated_at.as_ref(), SearchValue::UpdatedAt))
@@ -236,10 +215,7 @@ impl Criteria {
             Some(end) => moment(end.date(), Some(end.time())),
             None => moment(open, None),
         };
-        Some((
-            end(span.from.as_ref(), EARLIEST),
-            end(span.to.as_ref(), LATEST),
-        ))
+        Some((end(span.from.as_ref(), EARLIEST), end(span.to.as_ref(), LATEST)))
     }
 
     /// Whether an image set that the service found is one of those asked for.
@@ -252,9 +228,7 @@ impl Criteria {
             && self.matches_study_dates(tags)
             && within(self.created_at.as_ref(), summary.created_at)
             && within(self.updated_at.as_ref(), summary.updated_at)
-            && self
-                .is_primary
-                .is_none_or(|wanted| wanted == is_primary(summary))
+            && self.is_primary.is_none_or(|wanted| wanted == is_primary(summary))
     }
 
     fn matches_texts(&self, tags: &DicomTags) -> bool {
@@ -268,18 +242,14 @@ impl Criteria {
             (text(self.accession_number.as_ref()), &tags.accession_number),
             (text(self.study_id.as_ref()), &tags.study_id),
             (study, &tags.study_instance_uid),
-            (
-                text(self.study_description.as_ref()),
-                &tags.study_description,
-            ),
+            (text(self.study_description.as_ref()), &tags.study_description),
         ];
         let any_case = [
             (text(self.modality.as_ref()), &tags.series_modality),
             (text(self.body_part.as_ref()), &tags.series_body_part),
         ];
-        let exact = exact
-            .into_iter()
-            .all(|(wanted, found)| same(wanted, found.as_deref(), |a, b| a == b));
+        let exact =
+            exact.into_iter().all(|(wanted, found)| same(wanted, found.as_deref(), |a, b| a == b));
         let any_case = any_case
             .into_iter()
             .all(|(wanted, found)| same(wanted, found.as_deref(), str::eq_ignore_ascii_case));
@@ -292,11 +262,7 @@ impl Criteria {
             to: self.study_date_to.as_ref().map(StudyDate::as_str),
         };
         let date = digits(tags.study_date.as_deref());
-        let in_dates = dates
-            == Span {
-                from: None,
-                to: None,
-            }
+        let in_dates = dates == Span { from: None, to: None }
             || !date.is_empty() && dates.holds(&date.as_str());
         let Some(span) = &self.study_date_and_time else {
             return in_dates;

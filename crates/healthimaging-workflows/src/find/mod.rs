@@ -22,10 +22,7 @@ pub use value::{Moment, Span, StudyDate, StudyMoment, Text};
 pub const MOST_EXAMINED: usize = 200_000;
 
 /// Oldest first: a set that changes meanwhile stays in its place, so none is missed or seen twice.
-const STEADY: Sort = Sort {
-    sort_order: SortOrder::Asc,
-    sort_field: SortField::CreatedAt,
-};
+const STEADY: Sort = Sort { sort_order: SortOrder::Asc, sort_field: SortField::CreatedAt };
 
 /// What a search came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,10 +48,7 @@ pub async fn all(
     let pages = candidates(service, datastore_id, criteria, MOST_EXAMINED);
     let mut pages = std::pin::pin!(pages);
     let mut seen = HashSet::new();
-    let mut found = Found {
-        image_sets: Vec::new(),
-        examined: 0,
-    };
+    let mut found = Found { image_sets: Vec::new(), examined: 0 };
     while let Some(summary) = pages.try_next().await? {
         found.examined += 1;
         if !criteria.matches(&summary) || !seen.insert(summary.image_set_id.clone()) {
@@ -79,10 +73,7 @@ pub fn candidates<'a>(
     criteria: &Criteria,
     ceiling: usize,
 ) -> impl Stream<Item = Result<ImageSetsMetadataSummary>> + Send + 'a {
-    let wanted = SearchCriteria {
-        filters: criteria.filters(),
-        sort: Some(STEADY),
-    };
+    let wanted = SearchCriteria { filters: criteria.filters(), sort: Some(STEADY) };
     let page_size = service.limits().page_size;
     sweep(ceiling, move |next_token| {
         let request = SearchImageSetsRequest {
@@ -93,10 +84,7 @@ pub fn candidates<'a>(
         };
         async move {
             let page = service.search_image_sets(request).await?;
-            Ok(Page {
-                items: page.image_sets_metadata_summaries,
-                next_token: page.next_token,
-            })
+            Ok(Page { items: page.image_sets_metadata_summaries, next_token: page.next_token })
         }
     })
 }

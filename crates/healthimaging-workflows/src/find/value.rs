@@ -134,20 +134,13 @@ impl TryFrom<String> for StudyMoment {
         let (date, time) = text.trim().split_at_checked(8).ok_or_else(refused)?;
         let date = StudyDate::try_from(date).map_err(|_| refused())?;
         let time = if time.is_empty() { "000000" } else { time };
-        let plain = |text: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        };
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let time = Some(time)
             .filter(|time| plain(time) && time.len() <= 13)
             .and_then(|time| NaiveTime::parse_from_str(time, "%H%M%S%.f").ok())
             .ok_or_else(refused)?;
         let microseconds = time.nanosecond() / 1000;
-        Ok(Self(format!(
-            "{}{}.{microseconds:06}",
-            date.as_str(),
-            time.format("%H%M%S")
-        )))
+        Ok(Self(format!("{}{}.{microseconds:06}", date.as_str(), time.format("%H%M%S"))))
     }
 }
 
@@ -198,9 +191,7 @@ pub struct Span<T> {
 impl<T: PartialOrd> Span<T> {
     pub(super) fn check(&self, name: &str) -> Result<()> {
         match (&self.from, &self.to) {
-            (None, None) => Err(Error::validation(format!(
-                "{name} must have from, to or both"
-            ))),
+            (None, None) => Err(Error::validation(format!("{name} must have from, to or both"))),
             (Some(from), Some(to)) if from > to => {
                 Err(Error::validation(format!("{name} ends before it begins")))
             }

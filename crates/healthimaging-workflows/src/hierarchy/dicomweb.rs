@@ -42,10 +42,7 @@ pub async fn dicomweb_studies(
         async move {
             let items = dicomweb.search(request).await?;
             let is_full = items.len() == PAGE as usize;
-            Ok(Page {
-                items,
-                next_token: is_full.then_some(next).transpose()?,
-            })
+            Ok(Page { items, next_token: is_full.then_some(next).transpose()? })
         }
     });
     let mut pages = std::pin::pin!(pages);

@@ -51,17 +51,10 @@ pub async fn series(
     datastore_id: &DatastoreId,
     image_sets: &[ImageSetsMetadataSummary],
 ) -> Result<Vec<Series>> {
-    let ids: Vec<ImageSetId> = image_sets
-        .iter()
-        .map(|set| set.image_set_id.clone())
-        .collect();
-    let reads = ids
-        .into_iter()
-        .map(|id| contents(service, datastore_id, id));
-    let documents: Vec<_> = stream::iter(reads)
-        .buffered(document::FETCHED_AT_ONCE)
-        .try_collect()
-        .await?;
+    let ids: Vec<ImageSetId> = image_sets.iter().map(|set| set.image_set_id.clone()).collect();
+    let reads = ids.into_iter().map(|id| contents(service, datastore_id, id));
+    let documents: Vec<_> =
+        stream::iter(reads).buffered(document::FETCHED_AT_ONCE).try_collect().await?;
     let read = image_sets.iter().zip(documents);
     let mut all: BTreeMap<(String, String), Series> = BTreeMap::new();
     for (set, contents) in read {
@@ -107,11 +100,8 @@ impl Series {
     fn of(study: &str, uid: &str, held: &SeriesContents, set: &ImageSetsMetadataSummary) -> Self {
         let text = |keyword| held.text(keyword).map(str::to_owned);
         let id = set.image_set_id.clone();
-        let (primary, others) = if is_primary(set) {
-            (Some(id), Vec::new())
-        } else {
-            (None, vec![id])
-        };
+        let (primary, others) =
+            if is_primary(set) { (Some(id), Vec::new()) } else { (None, vec![id]) };
         Self {
             series_instance_uid: uid.to_owned(),
             study_instance_uid: study.to_owned(),

@@ -52,10 +52,7 @@ pub fn studies(image_sets: &[ImageSetsMetadataSummary]) -> Vec<Study> {
         let uid = tags.and_then(|tags| tags.study_instance_uid.as_deref());
         by_uid.entry(uid.unwrap_or_default()).or_default().push(set);
     }
-    let mut studies: Vec<Study> = by_uid
-        .into_iter()
-        .map(|(uid, sets)| study(uid, sets))
-        .collect();
+    let mut studies: Vec<Study> = by_uid.into_iter().map(|(uid, sets)| study(uid, sets)).collect();
     // UIDs are in order already, and a stable sort keeps them so.
     studies.sort_by(|a, b| (&b.study_date, &b.study_time).cmp(&(&a.study_date, &a.study_time)));
     studies
@@ -79,9 +76,7 @@ fn study(uid: &str, mut sets: Vec<&ImageSetsMetadataSummary>) -> Study {
         study_description: first(|tags| &tags.study_description),
         study_id: first(|tags| &tags.study_id),
         accession_number: first(|tags| &tags.accession_number),
-        modalities: tags()
-            .filter_map(|tags| tags.series_modality.clone())
-            .collect(),
+        modalities: tags().filter_map(|tags| tags.series_modality.clone()).collect(),
         series: uids.len().max(told),
         ..Study::default()
     };

@@ -200,10 +200,7 @@ impl Entry {
                 return Ok(work);
             }
         }
-        Err(Error::internal(
-            "what this job was to do is missing from its folder",
-            "no work",
-        ))
+        Err(Error::internal("what this job was to do is missing from its folder", "no work"))
     }
 
     /// Ends it: the end is on disk, and what was to be done is gone but for what may be kept.

@@ -51,17 +51,14 @@ pub(super) fn write_durably<T: Serialize>(path: &Path, value: &T) -> Result<()> 
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = whole(folder, value)?;
     file.as_file_mut().sync_all().map_err(unusable(path))?;
-    file.persist(path)
-        .map_err(|failed| unusable(path)(failed.error))?;
+    file.persist(path).map_err(|failed| unusable(path)(failed.error))?;
     sync_folder(folder)
 }
 
 /// Writes a file whole, or not at all, without waiting for the disk: for what is only shown.
 pub(super) fn write_lightly<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    whole(folder, value)?
-        .persist(path)
-        .map_err(|failed| unusable(path)(failed.error))?;
+    whole(folder, value)?.persist(path).map_err(|failed| unusable(path)(failed.error))?;
     Ok(())
 }
 
@@ -91,9 +88,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     // Other systems open no folders, and need not.
     #[cfg(unix)]
-    File::open(folder)
-        .and_then(|opened| opened.sync_all())
-        .map_err(unusable(folder))?;
+    File::open(folder).and_then(|opened| opened.sync_all()).map_err(unusable(folder))?;
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())

@@ -106,9 +106,7 @@ impl JobFilter {
         let datastore = self.datastore_id.as_ref();
         let tool = self.tool.as_deref();
         datastore.is_none_or(|wanted| *wanted == job.datastore_id)
-            && self
-                .job_status
-                .is_none_or(|wanted| wanted == job.job_status)
+            && self.job_status.is_none_or(|wanted| wanted == job.job_status)
             && tool.is_none_or(|wanted| wanted == job.tool)
     }
 }

@@ -27,9 +27,7 @@ type Key = [u8; 16];
 
 fn key(item: &str) -> Key {
     let mut key = Key::default();
-    key.iter_mut()
-        .zip(Sha256::digest(item))
-        .for_each(|(to, from)| *to = from);
+    key.iter_mut().zip(Sha256::digest(item)).for_each(|(to, from)| *to = from);
     key
 }
 
@@ -87,13 +85,7 @@ impl FileJournal {
             news: Arc::clone(&job.news),
         };
         tokio::task::spawn_blocking(move || writer.write_all(lines));
-        Ok(Self {
-            job,
-            path,
-            index,
-            queue,
-            stop,
-        })
+        Ok(Self { job, path, index, queue, stop })
     }
 }
 
@@ -106,10 +98,7 @@ impl Journal for FileJournal {
     fn outcome_of(&self, item: &str) -> Option<ItemOutcome> {
         let place = *locked(&self.index).get(&key(item))?;
         let mut lines = Lines::open(&self.path, place).ok()??;
-        lines
-            .next_outcome()
-            .ok()?
-            .filter(|found| found.item == item)
+        lines.next_outcome().ok()?.filter(|found| found.item == item)
     }
 
     fn outcomes(&self) -> BoxStream<'_, Result<ItemOutcome>> {
@@ -132,11 +121,7 @@ impl Journal for FileJournal {
             .map_err(|cause| Error::internal("an outcome could not be written as JSON", cause))?;
         text.push(b'\n');
         let (written, answer) = oneshot::channel();
-        let line = Line {
-            key: key(&outcome.item),
-            text,
-            written,
-        };
+        let line = Line { key: key(&outcome.item), text, written };
         let gone = || Error::internal("the outcomes of this job cannot be written", "no writer");
         self.queue.send(line).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -203,10 +188,7 @@ impl Writer {
 
     fn append(&mut self, batch: &[Line]) -> std::io::Result<()> {
         let start = self.end;
-        let text: Vec<u8> = batch
-            .iter()
-            .flat_map(|line| line.text.iter().copied())
-            .collect();
+        let text: Vec<u8> = batch.iter().flat_map(|line| line.text.iter().copied()).collect();
         let written = self
             .file
             .seek(SeekFrom::Start(start))

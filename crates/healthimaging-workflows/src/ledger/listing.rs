@@ -52,10 +52,7 @@ pub(super) fn page(
         }
         _ => None,
     };
-    Ok(Page {
-        items: jobs,
-        next_token,
-    })
+    Ok(Page { items: jobs, next_token })
 }
 
 fn read(token: &NextToken, listing: &str) -> Result<Place> {

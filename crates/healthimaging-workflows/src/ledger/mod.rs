@@ -97,9 +97,7 @@ impl Ledger {
             ));
         }
         if self.0.closing.is_cancelled() {
-            return Err(Error::conflict(
-                "the server is stopping; nothing was started",
-            ));
+            return Err(Error::conflict("the server is stopping; nothing was started"));
         }
         let ledger = self.clone();
         let (entry, lease) = blocking(move || ledger.write_down(new)).await?;
@@ -180,12 +178,7 @@ impl Ledger {
     ) -> Result<Page<ItemOutcome>> {
         let entry = self.find(job_id).await?;
         blocking(move || {
-            outcomes::page(
-                &entry.outcomes(),
-                &entry.facts.job_id,
-                start.as_ref(),
-                count,
-            )
+            outcomes::page(&entry.outcomes(), &entry.facts.job_id, start.as_ref(), count)
         })
         .await
     }
@@ -267,14 +260,12 @@ impl Ledger {
     async fn find(&self, job_id: &JobId) -> Result<Arc<Entry>> {
         let ledger = self.clone();
         let job_id = job_id.clone();
-        blocking(move || ledger.entry(&job_id))
-            .await?
-            .ok_or_else(|| {
-                Error::not_found(
-                    "there is no job of that id; list_jobs lists them (ended jobs are kept for 90 \
+        blocking(move || ledger.entry(&job_id)).await?.ok_or_else(|| {
+            Error::not_found(
+                "there is no job of that id; list_jobs lists them (ended jobs are kept for 90 \
                      days)",
-                )
-            })
+            )
+        })
     }
 
     /// A job of this back end.
@@ -315,19 +306,13 @@ impl Ledger {
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(other) => return Err(files::unusable(&self.0.jobs)(other)),
         };
-        Ok(listed
-            .filter_map(|found| found.ok()?.file_name().into_string().ok())
-            .collect())
+        Ok(listed.filter_map(|found| found.ok()?.file_name().into_string().ok()).collect())
     }
 
     /// Keeps one entry a job: who comes first stays.
     fn remember(&self, entry: Entry) -> Arc<Entry> {
         let job_id = entry.facts.job_id.clone();
-        Arc::clone(
-            self.known()
-                .entry(job_id)
-                .or_insert_with(|| Arc::new(entry)),
-        )
+        Arc::clone(self.known().entry(job_id).or_insert_with(|| Arc::new(entry)))
     }
 
     /// Drops an ended job.

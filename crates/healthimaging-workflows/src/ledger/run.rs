@@ -82,11 +82,7 @@ impl Ledger {
             Ok(report) => (JobState::Completed, None, Some(report)),
             Err(error) => {
                 tracing::warn!(%job_id, %error, cause = ?std::error::Error::source(&error), "job failed");
-                let state = if cancelled {
-                    JobState::Cancelled
-                } else {
-                    JobState::Failed
-                };
+                let state = if cancelled { JobState::Cancelled } else { JobState::Failed };
                 (state, Some(error.message().to_owned()), None)
             }
         };

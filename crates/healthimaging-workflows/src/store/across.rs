@@ -101,9 +101,7 @@ impl Across {
 
 fn everything(content: &Content) -> Vec<(String, String)> {
     let series = content.series.iter();
-    series
-        .flat_map(|(series, sops)| sops.iter().map(|sop| (series.clone(), sop.clone())))
-        .collect()
+    series.flat_map(|(series, sops)| sops.iter().map(|sop| (series.clone(), sop.clone()))).collect()
 }
 
 /// `copiableAttributes`: the metadata document, with series and instances that are each `{}`.

@@ -74,12 +74,7 @@ pub(crate) async fn store<S: Source>(
             broken: None,
         }),
     });
-    let mut all = Stored {
-        stored: Vec::new(),
-        failed: Vec::new(),
-        not_tried: 0,
-        error: None,
-    };
+    let mut all = Stored { stored: Vec::new(), failed: Vec::new(), not_tried: 0, error: None };
     while !round.is_over() {
         let request = StoreInstancesRequest {
             datastore_id: datastore_id.clone(),
@@ -184,8 +179,7 @@ impl<S: Source> Round<S> {
         let nothing_was_sent = sent.is_empty();
         let moved_on = !unopened.is_empty();
         let unopened = unopened.into_iter();
-        all.failed
-            .extend(unopened.map(|(item, error)| (item, error.message().to_owned())));
+        all.failed.extend(unopened.map(|(item, error)| (item, error.message().to_owned())));
         match (answer, broken) {
             (Ok(answer), _) => {
                 drop(state);
@@ -195,19 +189,15 @@ impl<S: Source> Round<S> {
             // One file broke off, and the request with it: the others get another one.
             (Err(_), Some(error)) => {
                 let last = sent.pop();
-                all.failed
-                    .extend(last.map(|item| (item, error.message().to_owned())));
-                sent.into_iter()
-                    .rev()
-                    .for_each(|item| state.waiting.push_front(item));
+                all.failed.extend(last.map(|item| (item, error.message().to_owned())));
+                sent.into_iter().rev().for_each(|item| state.waiting.push_front(item));
                 Ok(())
             }
             // Some back ends refuse a request without a file in it.
             (Err(_), None) if nothing_was_sent && moved_on => Ok(()),
             (Err(error), None) => {
                 let sent = sent.into_iter();
-                all.failed
-                    .extend(sent.map(|item| (item, error.message().to_owned())));
+                all.failed.extend(sent.map(|item| (item, error.message().to_owned())));
                 Err(error)
             }
         }

@@ -279,11 +279,7 @@ pub struct CopySource {
     /// The version that the caller knows as the latest; any other is a `Conflict`.
     pub latest_version_id: VersionId,
     /// A part of the set; the whole of it, when absent.
-    #[serde(
-        rename = "DICOMCopies",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMCopies", default, skip_serializing_if = "Option::is_none")]
     pub dicom_copies: Option<DicomCopies>,
 }
 

@@ -71,11 +71,7 @@ pub struct DicomMetadataMapping {
     #[serde(rename = "studyInstanceUID")]
     pub study_instance_uid: Uid,
     /// The series; the whole study when absent.
-    #[serde(
-        rename = "seriesInstanceUID",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "seriesInstanceUID", default, skip_serializing_if = "Option::is_none")]
     pub series_instance_uid: Option<Uid>,
     /// Path below the input prefix, 1 to 1024 characters.
     #[serde(rename = "metadataFilePath")]

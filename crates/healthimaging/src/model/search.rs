@@ -139,11 +139,7 @@ pub struct StudyDateAndTime {
     #[serde(rename = "DICOMStudyDate")]
     pub study_date: String,
     /// `HHmmss.FFFFFF`; midnight, when absent.
-    #[serde(
-        rename = "DICOMStudyTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMStudyTime", default, skip_serializing_if = "Option::is_none")]
     pub study_time: Option<String>,
 }
 
@@ -208,54 +204,30 @@ pub struct DicomTags {
     pub patient_id: Option<String>,
     #[serde(rename = "DICOMPatientName", skip_serializing_if = "Option::is_none")]
     pub patient_name: Option<String>,
-    #[serde(
-        rename = "DICOMPatientBirthDate",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMPatientBirthDate", skip_serializing_if = "Option::is_none")]
     pub patient_birth_date: Option<String>,
     #[serde(rename = "DICOMPatientSex", skip_serializing_if = "Option::is_none")]
     pub patient_sex: Option<String>,
-    #[serde(
-        rename = "DICOMStudyInstanceUID",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMStudyInstanceUID", skip_serializing_if = "Option::is_none")]
     pub study_instance_uid: Option<String>,
     #[serde(rename = "DICOMStudyId", skip_serializing_if = "Option::is_none")]
     pub study_id: Option<String>,
-    #[serde(
-        rename = "DICOMStudyDescription",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMStudyDescription", skip_serializing_if = "Option::is_none")]
     pub study_description: Option<String>,
-    #[serde(
-        rename = "DICOMNumberOfStudyRelatedSeries",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMNumberOfStudyRelatedSeries", skip_serializing_if = "Option::is_none")]
     pub number_of_study_related_series: Option<u32>,
     #[serde(
         rename = "DICOMNumberOfStudyRelatedInstances",
         skip_serializing_if = "Option::is_none"
     )]
     pub number_of_study_related_instances: Option<u32>,
-    #[serde(
-        rename = "DICOMAccessionNumber",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMAccessionNumber", skip_serializing_if = "Option::is_none")]
     pub accession_number: Option<String>,
-    #[serde(
-        rename = "DICOMSeriesInstanceUID",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMSeriesInstanceUID", skip_serializing_if = "Option::is_none")]
     pub series_instance_uid: Option<String>,
-    #[serde(
-        rename = "DICOMSeriesModality",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMSeriesModality", skip_serializing_if = "Option::is_none")]
     pub series_modality: Option<String>,
-    #[serde(
-        rename = "DICOMSeriesBodyPart",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DICOMSeriesBodyPart", skip_serializing_if = "Option::is_none")]
     pub series_body_part: Option<String>,
     #[serde(rename = "DICOMSeriesNumber", skip_serializing_if = "Option::is_none")]
     pub series_number: Option<i32>,
@@ -291,9 +263,9 @@ mod moment {
             Written::Seconds(seconds) => {
                 DateTime::<Utc>::from_timestamp_millis((seconds * 1000.0).round() as i64)
             }
-            Written::Text(text) => DateTime::parse_from_rfc3339(&text)
-                .ok()
-                .map(|at| at.with_timezone(&Utc)),
+            Written::Text(text) => {
+                DateTime::parse_from_rfc3339(&text).ok().map(|at| at.with_timezone(&Utc))
+            }
         };
         at.ok_or_else(|| D::Error::custom(WANTED))
     }

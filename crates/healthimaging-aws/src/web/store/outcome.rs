@@ -39,26 +39,16 @@ pub(super) async fn read(
     let (status, headers) = (answer.status, answer.headers.clone());
     let body = answer.body.collect(MOST).await?;
     let Some(response) = response(&body) else {
-        let answer = Answer {
-            status,
-            headers,
-            body: body.into(),
-        };
+        let answer = Answer { status, headers, body: body.into() };
         return Err(if status == 409 {
             refusal(answer).await
         } else {
-            Error::new(
-                ErrorKind::Service,
-                "AWS HealthImaging did not tell which files it stored",
-            )
+            Error::new(ErrorKind::Service, "AWS HealthImaging did not tell which files it stored")
         });
     };
     let mut places = Places(items.iter().collect());
     let mut homes = Homes::new(aws, datastore);
-    let mut outcomes = StoreInstancesResponse {
-        stored: Vec::new(),
-        failed: Vec::new(),
-    };
+    let mut outcomes = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
     for item in sequence(&response, STORED) {
         let position = places.take(text(item, SOP_INSTANCE));
         outcomes.stored.push(homes.stored(position, item).await?);
@@ -113,14 +103,8 @@ impl Places<'_> {
             let mut items = self.0.iter();
             items.position(|item| item.meta.sop_instance_uid.as_deref() == wanted)
         };
-        let found = says(sop_instance)
-            .or_else(|| says(None))
-            .unwrap_or_default();
-        if found < self.0.len() {
-            self.0.remove(found).position
-        } else {
-            0
-        }
+        let found = says(sop_instance).or_else(|| says(None)).unwrap_or_default();
+        if found < self.0.len() { self.0.remove(found).position } else { 0 }
     }
 }
 
@@ -169,11 +153,7 @@ struct Homes<'a> {
 
 impl<'a> Homes<'a> {
     fn new(aws: &'a Aws, datastore: &'a DatastoreId) -> Self {
-        Self {
-            aws,
-            datastore,
-            known: BTreeMap::new(),
-        }
+        Self { aws, datastore, known: BTreeMap::new() }
     }
 
     async fn stored(&mut self, position: usize, item: &DicomJson) -> Result<StoredInstance> {
@@ -187,11 +167,11 @@ impl<'a> Homes<'a> {
         let home = named
             .or_else(|| primary.or(sets.first()).map(|set| set.image_set_id.clone()))
             .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Service,
-                    "an instance was stored, but its image set is not found yet; search again later",
-                )
-            })?;
+            Error::new(
+                ErrorKind::Service,
+                "an instance was stored, but its image set is not found yet; search again later",
+            )
+        })?;
         Ok(StoredInstance {
             position,
             sop_class_uid: text(item, SOP_CLASS).unwrap_or_default().to_owned(),
@@ -222,11 +202,7 @@ impl<'a> Homes<'a> {
             let found = found.image_sets_metadata_summaries;
             self.known.insert(series.to_owned(), found);
         }
-        Ok(self
-            .known
-            .get(series)
-            .map(Vec::as_slice)
-            .unwrap_or_default())
+        Ok(self.known.get(series).map(Vec::as_slice).unwrap_or_default())
     }
 }
 

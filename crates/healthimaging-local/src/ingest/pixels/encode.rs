@@ -83,9 +83,7 @@ fn store_frames<S: Read + Seek>(
             .map(|source| transcode(decoder, &syntax, description, source, format))
             .collect();
         for (frame, decoded_as) in frames.map_err(Stop::Codec)? {
-            let blob = target
-                .sink
-                .put(BlobKind::Frame, Some(stored), &frame.bytes)?;
+            let blob = target.sink.put(BlobKind::Frame, Some(stored), &frame.bytes)?;
             target.instance.frames.push(ImageFrame {
                 id: blob.id.clone(),
                 checksums: vec![FrameChecksum {

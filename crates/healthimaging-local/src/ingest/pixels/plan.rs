@@ -24,16 +24,10 @@ pub(in crate::ingest) enum PixelPlan {
         length: u64,
     },
     /// Each frame in the lossless format of the data store.
-    Encode {
-        description: PixelDescription,
-        length: u64,
-    },
+    Encode { description: PixelDescription, length: u64 },
     /// Native samples that no lossless format can hold, such as those of 32 bits: the frames in little
     /// endian, as one blob.
-    Plain {
-        description: PixelDescription,
-        length: u64,
-    },
+    Plain { description: PixelDescription, length: u64 },
     /// The whole pixel data as received, as one blob.
     Whole {
         /// Absent when it is not known what the pixels are.
@@ -64,11 +58,7 @@ impl PixelPlan {
                 warning.message
             )));
         }
-        Ok(Self::Whole {
-            description,
-            warning,
-            length,
-        })
+        Ok(Self::Whole { description, warning, length })
     }
 
     /// The plan for pixel data whose frames can be told apart.
@@ -80,24 +70,18 @@ impl PixelPlan {
         let syntax = part10.transfer_syntax.as_str();
         let little = description.byte_order == ByteOrder::Little;
         match disposition(syntax, description.bits_allocated) {
-            Disposition::Keep => Self::Keep {
-                transfer_syntax: syntax.to_owned(),
-                description,
-                length,
-            },
+            Disposition::Keep => {
+                Self::Keep { transfer_syntax: syntax.to_owned(), description, length }
+            }
             Disposition::Native if description.bits_allocated == 1 && little => Self::Keep {
                 transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(),
                 description,
                 length,
             },
-            Disposition::Native if !is_encodable(&shape(&description)) => Self::Plain {
-                description,
-                length,
-            },
-            _ => Self::Encode {
-                description,
-                length,
-            },
+            Disposition::Native if !is_encodable(&shape(&description)) => {
+                Self::Plain { description, length }
+            }
+            _ => Self::Encode { description, length },
         }
     }
 
@@ -107,19 +91,12 @@ impl PixelPlan {
             Self::None => 0,
             Self::Whole { length, .. } => *length,
             Self::Plain { length, .. } => length.saturating_mul(2),
-            Self::Keep {
-                description,
-                length,
-                ..
-            } => {
+            Self::Keep { description, length, .. } => {
                 // Frames differ in size; four times the average leaves room.
                 let average = length / u64::from(description.number_of_frames.max(1));
                 average.saturating_mul(4).min(*length)
             }
-            Self::Encode {
-                description,
-                length,
-            } => {
+            Self::Encode { description, length } => {
                 let one = memory_of_a_frame(description, *length);
                 one.saturating_mul(super::encode::frames_at_once(one, description) as u64)
             }
@@ -130,15 +107,10 @@ impl PixelPlan {
 /// Why pixel data has to be kept whole, if so; refuses what is cut short.
 fn why_whole<S: Read + Seek>(part10: &Part10<S>) -> Result<Option<Warning>, Refusal> {
     let syntax = part10.transfer_syntax.as_str();
-    let bits = part10
-        .description()
-        .map_or(0, |description| description.bits_allocated);
+    let bits = part10.description().map_or(0, |description| description.bits_allocated);
     if disposition(syntax, bits) == Disposition::Unsupported {
         let message = "the transfer syntax is not supported; the pixel data is kept as received";
-        return Ok(Some(Warning::new(
-            Reason::UnsupportedTransferSyntax,
-            message,
-        )));
+        return Ok(Some(Warning::new(Reason::UnsupportedTransferSyntax, message)));
     }
     if let Some(problem) = part10.frame_problem() {
         let reason = match problem.warning_code().and_then(Reason::of_code) {

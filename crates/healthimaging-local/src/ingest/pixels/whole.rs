@@ -68,13 +68,7 @@ pub(super) fn store_plain<S: Read + Seek>(
     if let Some(planar) = attributes.get_mut("PlanarConfiguration") {
         *planar = 0.into();
     }
-    put(
-        &bytes,
-        EXPLICIT_LITTLE_ENDIAN,
-        Some(description),
-        warning,
-        target,
-    )
+    put(&bytes, EXPLICIT_LITTLE_ENDIAN, Some(description), warning, target)
 }
 
 /// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`); not
@@ -86,10 +80,8 @@ fn put(
     warning: Warning,
     target: &mut Target<'_>,
 ) -> Result<(), Failure> {
-    let for_want_of_a_codec = matches!(
-        warning.reason,
-        Reason::TranscodingException | Reason::UnsupportedTransferSyntax
-    );
+    let for_want_of_a_codec =
+        matches!(warning.reason, Reason::TranscodingException | Reason::UnsupportedTransferSyntax);
     let shown = description.filter(|_| for_want_of_a_codec);
     let kind = match shown {
         Some(_) => BlobKind::Frame,

@@ -55,11 +55,7 @@ impl Where {
 
     /// Adds the match keys of a request for results of `level`.
     pub(super) fn and_filters(&mut self, request: &SearchDicomRequest, level: Level) -> Result<()> {
-        let names = if request.fuzzy_matching {
-            Names::Fuzzy
-        } else {
-            Names::Wildcards
-        };
+        let names = if request.fuzzy_matching { Names::Fuzzy } else { Names::Wildcards };
         for (name, value) in &request.filters {
             let key = keys::named(name)
                 .filter(|key| key.matching != Matching::None && key.level <= level)
@@ -78,10 +74,7 @@ impl Where {
             Matching::Text => self.and_text(column, value),
             Matching::Name if names == Names::Fuzzy => self.and_fuzzy(column, value),
             Matching::Name => {
-                self.and(
-                    &format!("{column} LIKE ? ESCAPE '!'"),
-                    [Value::Text(like(value))],
-                );
+                self.and(&format!("{column} LIKE ? ESCAPE '!'"), [Value::Text(like(value))]);
             }
             Matching::Uid => self.and_list(column, value),
             Matching::DateOrTime => self.and_range(column, value)?,
@@ -105,9 +98,7 @@ impl Where {
 
     /// Each word of `value` begins a word of the name.
     fn and_fuzzy(&mut self, column: &str, value: &str) {
-        let words = value
-            .split(['^', '=', ' ', ','])
-            .filter(|word| !word.is_empty());
+        let words = value.split(['^', '=', ' ', ',']).filter(|word| !word.is_empty());
         for word in words {
             let pattern = format!("% {}%", like(word.trim_end_matches('*')));
             let name = format!("(' ' || replace(replace({column}, '^', ' '), '=', ' '))");
@@ -116,10 +107,8 @@ impl Where {
     }
 
     fn and_list(&mut self, column: &str, value: &str) {
-        let uids: Vec<Value> = value
-            .split([',', '\\'])
-            .map(|uid| Value::Text(uid.trim().to_owned()))
-            .collect();
+        let uids: Vec<Value> =
+            value.split([',', '\\']).map(|uid| Value::Text(uid.trim().to_owned())).collect();
         let marks = vec!["?"; uids.len()].join(", ");
         self.and(&format!("{column} IN ({marks})"), uids);
     }
@@ -154,11 +143,7 @@ impl Where {
     }
 
     fn and_modality(&mut self, value: &str) {
-        let comparison = if value.contains(['*', '?']) {
-            "GLOB"
-        } else {
-            "="
-        };
+        let comparison = if value.contains(['*', '?']) { "GLOB" } else { "=" };
         self.and(
             &format!(
                 "EXISTS (SELECT 1 FROM image_set AS other
@@ -198,8 +183,5 @@ fn not_a_key(level: Level) -> Error {
         .filter(|key| key.matching != Matching::None && key.level <= level)
         .map(|key| key.keyword)
         .collect();
-    Error::validation(format!(
-        "a match key is not supported; known here are {}",
-        known.join(", ")
-    ))
+    Error::validation(format!("a match key is not supported; known here are {}", known.join(", ")))
 }

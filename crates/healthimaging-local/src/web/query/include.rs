@@ -52,11 +52,7 @@ pub(super) fn add(
 }
 
 fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
-    Place {
-        host: &page.request.host,
-        datastore: &page.request.datastore_id,
-        image_set: None,
-    }
+    Place { host: &page.request.host, datastore: &page.request.datastore_id, image_set: None }
 }
 
 fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, String)> {
@@ -77,13 +73,7 @@ fn tags_up_to(document: &Document, series: &str, level: Level) -> Option<Vec<Str
         }
         Level::Study => {}
     }
-    Some(
-        levels
-            .iter()
-            .flat_map(|level| level.keys())
-            .filter_map(|key| tag_of(key))
-            .collect(),
-    )
+    Some(levels.iter().flat_map(|level| level.keys()).filter_map(|key| tag_of(key)).collect())
 }
 
 /// Eight upper-case hexadecimal digits for a keyword or for such digits.
@@ -91,7 +81,5 @@ fn tag_of(name: &str) -> Option<String> {
     if name.len() == 8 && name.chars().all(|c| c.is_ascii_hexdigit()) {
         return Some(name.to_ascii_uppercase());
     }
-    StandardDataDictionary
-        .by_name(name)
-        .map(|entry| keys::hex(entry.tag.inner()))
+    StandardDataDictionary.by_name(name).map(|entry| keys::hex(entry.tag.inner()))
 }

@@ -53,14 +53,7 @@ const fn key(
     column: &'static str,
     matching: Matching,
 ) -> Key {
-    Key {
-        tag,
-        keyword,
-        vr,
-        level,
-        column,
-        matching,
-    }
+    Key { tag, keyword, vr, level, column, matching }
 }
 
 /// Every attribute that can be matched, and those of `PS3.18 Tables 10.6.3-3` to `-5` that are stored.
@@ -90,11 +83,7 @@ pub(super) const KEYS: &[Key] = &[
         Matching::ModalitiesInStudy,
     ),
     key(
-        (
-            tags::REFERRING_PHYSICIAN_NAME,
-            "ReferringPhysicianName",
-            VR::PN,
-        ),
+        (tags::REFERRING_PHYSICIAN_NAME, "ReferringPhysicianName", VR::PN),
         Level::Study,
         "image_set.referring_physician_name",
         Matching::Name,
@@ -141,18 +130,8 @@ pub(super) const KEYS: &[Key] = &[
         "image_set.study_instance_uid",
         Matching::Uid,
     ),
-    key(
-        (tags::STUDY_ID, "StudyID", VR::SH),
-        Level::Study,
-        "image_set.study_id",
-        Matching::Text,
-    ),
-    key(
-        (tags::MODALITY, "Modality", VR::CS),
-        Level::Series,
-        "image_set.modality",
-        Matching::Text,
-    ),
+    key((tags::STUDY_ID, "StudyID", VR::SH), Level::Study, "image_set.study_id", Matching::Text),
+    key((tags::MODALITY, "Modality", VR::CS), Level::Series, "image_set.modality", Matching::Text),
     key(
         (tags::SERIES_DESCRIPTION, "SeriesDescription", VR::LO),
         Level::Series,
@@ -172,21 +151,13 @@ pub(super) const KEYS: &[Key] = &[
         Matching::Number,
     ),
     key(
-        (
-            tags::PERFORMED_PROCEDURE_STEP_START_DATE,
-            "PerformedProcedureStepStartDate",
-            VR::DA,
-        ),
+        (tags::PERFORMED_PROCEDURE_STEP_START_DATE, "PerformedProcedureStepStartDate", VR::DA),
         Level::Series,
         "image_set.pps_start_date",
         Matching::DateOrTime,
     ),
     key(
-        (
-            tags::PERFORMED_PROCEDURE_STEP_START_TIME,
-            "PerformedProcedureStepStartTime",
-            VR::TM,
-        ),
+        (tags::PERFORMED_PROCEDURE_STEP_START_TIME, "PerformedProcedureStepStartTime", VR::TM),
         Level::Series,
         "image_set.pps_start_time",
         Matching::DateOrTime,
@@ -215,18 +186,8 @@ pub(super) const KEYS: &[Key] = &[
         "instance.instance_number",
         Matching::None,
     ),
-    key(
-        (tags::ROWS, "Rows", VR::US),
-        Level::Instance,
-        "instance.rows",
-        Matching::None,
-    ),
-    key(
-        (tags::COLUMNS, "Columns", VR::US),
-        Level::Instance,
-        "instance.columns",
-        Matching::None,
-    ),
+    key((tags::ROWS, "Rows", VR::US), Level::Instance, "instance.rows", Matching::None),
+    key((tags::COLUMNS, "Columns", VR::US), Level::Instance, "instance.columns", Matching::None),
     key(
         (tags::BITS_ALLOCATED, "BitsAllocated", VR::US),
         Level::Instance,
@@ -243,8 +204,7 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The attribute that a caller names by keyword or by eight hexadecimal digits.
 pub(super) fn named(name: &str) -> Option<&'static Key> {
-    KEYS.iter()
-        .find(|key| key.keyword == name || hex(key.tag).eq_ignore_ascii_case(name))
+    KEYS.iter().find(|key| key.keyword == name || hex(key.tag).eq_ignore_ascii_case(name))
 }
 
 /// A tag as DICOM JSON writes it.

@@ -41,11 +41,7 @@ pub(crate) async fn search(
     tokio::task::spawn_blocking(move || {
         shared.catalogue.read_blocking(|connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            let page = Page {
-                row: datastore.row,
-                request: &request,
-                limit,
-            };
+            let page = Page { row: datastore.row, request: &request, limit };
             match &request.level {
                 SearchLevel::Studies => page.studies(connection),
                 SearchLevel::Series(study) => page.series(connection, study.as_ref()),
@@ -75,10 +71,7 @@ impl Page<'_> {
             .prepare_cached(&sql)?
             .query_and_then(params_from_iter(values), |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        studies
-            .iter()
-            .map(|study| results::study(connection, self, study))
-            .collect()
+        studies.iter().map(|study| results::study(connection, self, study)).collect()
     }
 
     /// By series number.
@@ -215,9 +208,7 @@ mod tests {
     fn plan(sql: &str, values: Vec<Value>) -> String {
         let catalogue = Connection::open_in_memory().unwrap();
         catalogue.execute_batch(schema::CREATE).unwrap();
-        let mut explained = catalogue
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
+        let mut explained = catalogue.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let step = explained.query_row(params_from_iter(values), |row| row.get("detail"));
         step.unwrap()
     }
@@ -225,20 +216,10 @@ mod tests {
     #[test]
     fn instances_are_looked_up_by_their_uid() {
         let request = request(SearchLevel::Instances(None, None), "SOPInstanceUID");
-        let page = Page {
-            row: 1,
-            request: &request,
-            limit: 1,
-        };
+        let page = Page { row: 1, request: &request, limit: 1 };
         let found = page.matching(Level::Instance, None, None).unwrap();
-        let plan = plan(
-            &joined(&found.sql, "instance.instance_number"),
-            found.values,
-        );
-        assert!(
-            plan.contains("INDEX instance_sop (sop_instance_uid=?)"),
-            "{plan}"
-        );
+        let plan = plan(&joined(&found.sql, "instance.instance_number"), found.values);
+        assert!(plan.contains("INDEX instance_sop (sop_instance_uid=?)"), "{plan}");
     }
 
     #[test]
@@ -253,10 +234,7 @@ mod tests {
             let mut found = Where::primary(1);
             found.and_filters(&request, Level::Study).unwrap();
             let plan = plan(&grouped(&found.sql), found.values);
-            assert!(
-                plan.contains(&format!("INDEX {index} (datastore=? AND ")),
-                "{plan}"
-            );
+            assert!(plan.contains(&format!("INDEX {index} (datastore=? AND ")), "{plan}");
         }
     }
 }

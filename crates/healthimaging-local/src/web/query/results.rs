@@ -35,24 +35,10 @@ pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Resu
     }
     modalities.sort_unstable();
     modalities.dedup();
-    put(
-        &mut result,
-        tags::MODALITIES_IN_STUDY,
-        text_attribute(VR::CS, &modalities.join("\\")),
-    );
+    put(&mut result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities.join("\\")));
     put_online(&mut result);
-    put_number(
-        &mut result,
-        tags::NUMBER_OF_STUDY_RELATED_SERIES,
-        VR::IS,
-        series,
-    );
-    put_number(
-        &mut result,
-        tags::NUMBER_OF_STUDY_RELATED_INSTANCES,
-        VR::IS,
-        instances,
-    );
+    put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_SERIES, VR::IS, series);
+    put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_INSTANCES, VR::IS, instances);
     put_url(&mut result, page, &format!("studies/{uid}"));
     if let Some(set) = first {
         include::add(connection, page, &mut result, set, Level::Study, None)?;
@@ -73,19 +59,8 @@ pub(super) fn series(
     let instances: Option<i64> = row.get("instance_count")?;
     let count = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
     put_number(&mut result, count, VR::IS, instances.unwrap_or(0));
-    put_url(
-        &mut result,
-        page,
-        &format!("studies/{}/series/{}", uids.0, uids.1),
-    );
-    include::add(
-        connection,
-        page,
-        &mut result,
-        row.get("row")?,
-        Level::Series,
-        None,
-    )?;
+    put_url(&mut result, page, &format!("studies/{}/series/{}", uids.0, uids.1));
+    include::add(connection, page, &mut result, row.get("row")?, Level::Series, None)?;
     Ok(sorted(result))
 }
 
@@ -103,27 +78,12 @@ pub(super) fn instance(
     }
     let series: String = row.get("own_series")?;
     let sop: String = row.get("sop_instance_uid")?;
-    put(
-        &mut result,
-        tags::SERIES_INSTANCE_UID,
-        text_attribute(VR::UI, &series),
-    );
+    put(&mut result, tags::SERIES_INSTANCE_UID, text_attribute(VR::UI, &series));
     put_columns(&mut result, row, Level::Instance)?;
     put_online(&mut result);
-    put_url(
-        &mut result,
-        page,
-        &format!("studies/{study}/series/{series}/instances/{sop}"),
-    );
+    put_url(&mut result, page, &format!("studies/{study}/series/{series}/instances/{sop}"));
     let at = Some((series.as_str(), sop.as_str()));
-    include::add(
-        connection,
-        page,
-        &mut result,
-        row.get("row")?,
-        Level::Instance,
-        at,
-    )?;
+    include::add(connection, page, &mut result, row.get("row")?, Level::Instance, at)?;
     Ok(sorted(result))
 }
 
@@ -135,18 +95,12 @@ fn put_levels(
     row: &Row<'_>,
     parents: Parents,
 ) -> Result<(String, String)> {
-    let study: String = row
-        .get::<_, Option<String>>("study_instance_uid")?
-        .unwrap_or_default();
+    let study: String = row.get::<_, Option<String>>("study_instance_uid")?.unwrap_or_default();
     let series: Option<String> = row.get("series_instance_uid")?;
     if parents == Parents::Shown {
         put_columns(result, row, Level::Study)?;
     }
-    put(
-        result,
-        tags::STUDY_INSTANCE_UID,
-        text_attribute(VR::UI, &study),
-    );
+    put(result, tags::STUDY_INSTANCE_UID, text_attribute(VR::UI, &study));
     if asks_for(page, tags::MODALITIES_IN_STUDY, "ModalitiesInStudy") || parents == Parents::Shown {
         let modalities: Option<String> = connection
             .prepare_cached(
@@ -157,11 +111,7 @@ fn put_levels(
             )?
             .query_row((page.row, &study), |row| row.get(0))?;
         let modalities = modalities.unwrap_or_default();
-        put(
-            result,
-            tags::MODALITIES_IN_STUDY,
-            text_attribute(VR::CS, &modalities),
-        );
+        put(result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities));
     }
     Ok((study, series.unwrap_or_default()))
 }
@@ -202,11 +152,7 @@ fn put_number(result: &mut DicomJson, tag: Tag, vr: VR, number: i64) {
 
 /// Everything in the store can be had at once.
 fn put_online(result: &mut DicomJson) {
-    put(
-        result,
-        tags::INSTANCE_AVAILABILITY,
-        text_attribute(VR::CS, "ONLINE"),
-    );
+    put(result, tags::INSTANCE_AVAILABILITY, text_attribute(VR::CS, "ONLINE"));
 }
 
 fn put_url(result: &mut DicomJson, page: &Page<'_>, path: &str) {

@@ -46,10 +46,7 @@ async fn every_byte_of_a_document_is_guarded() {
     // As a store of format 1 has it: the checksum within gzip guards what is in it.
     let checksums = "UPDATE image_set_version SET document_crc32 = NULL, details_crc32 = NULL";
     catalogue.execute(checksums, []).unwrap();
-    assert_eq!(
-        (one.metadata().await.unwrap(), one.damages().await),
-        (sound.clone(), 0)
-    );
+    assert_eq!((one.metadata().await.unwrap(), one.damages().await), (sound.clone(), 0));
     for at in 0..sound.len() {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << (at % 8);
@@ -72,18 +69,9 @@ async fn what_searches_see_is_compared_with_the_documents() {
             "UPDATE image_set SET patient_name = 'SECRET00001^NAMF'",
             "UPDATE image_set SET patient_name = 'SECRET00001^NAME'",
         ),
-        (
-            "UPDATE instance SET rows = 25",
-            "UPDATE instance SET rows = 24",
-        ),
-        (
-            "UPDATE blob SET crc32 = crc32 + 1",
-            "UPDATE blob SET crc32 = crc32 - 1",
-        ),
-        (
-            "UPDATE blob SET offset = offset + 1",
-            "UPDATE blob SET offset = offset - 1",
-        ),
+        ("UPDATE instance SET rows = 25", "UPDATE instance SET rows = 24"),
+        ("UPDATE blob SET crc32 = crc32 + 1", "UPDATE blob SET crc32 = crc32 - 1"),
+        ("UPDATE blob SET offset = offset + 1", "UPDATE blob SET offset = offset - 1"),
     ] {
         catalogue.execute(spoil, []).unwrap();
         assert_ne!(one.damages().await, 0, "{spoil}");

@@ -34,11 +34,7 @@ struct One {
 }
 
 fn instance(number: u32) -> Instance {
-    Instance {
-        patient: 1,
-        series: 1,
-        number,
-    }
+    Instance { patient: 1, series: 1, number }
 }
 
 impl One {
@@ -56,13 +52,8 @@ impl One {
     async fn of(folder: TempDir, input: &Path) -> Self {
         let store = LocalStore::open(idle(folder.path())).await.unwrap();
         let datastore = active_datastore(&store).await;
-        let look = Look {
-            store: &store,
-            datastore: &datastore,
-        };
-        let request = Request::Import {
-            folder: input.to_owned(),
-        };
+        let look = Look { store: &store, datastore: &datastore };
+        let request = Request::Import { folder: input.to_owned() };
         carry_out(&store, &datastore, request).await.unwrap();
         look.settle().await;
         let set = look.sets().await.remove(0);
@@ -75,13 +66,7 @@ impl One {
                 frames.push((id, bytes));
             }
         }
-        Self {
-            store,
-            datastore,
-            set,
-            frames,
-            folder,
-        }
+        Self { store, datastore, set, frames, folder }
     }
 
     fn pack(&self) -> PathBuf {

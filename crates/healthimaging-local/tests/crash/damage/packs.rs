@@ -64,9 +64,8 @@ async fn every_byte_of_a_pack_is_guarded() {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << chance.below(8);
         std::fs::write(&path, &bytes).unwrap();
-        let hit = records
-            .iter()
-            .find(|(start, length)| (*start..start + HEADER + length).contains(&at));
+        let hit =
+            records.iter().find(|(start, length)| (*start..start + HEADER + length).contains(&at));
         let hit_named = hit.is_some_and(|record| named.contains(&record));
         // The id of a record that nothing names any more names nothing.
         let idle =
@@ -123,9 +122,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
     let input = folder.path().join("inputs/first");
     std::fs::create_dir(&input).unwrap();
     let large = vec![7_u8; 1_100_000];
-    let file = instance(1)
-        .phantom()
-        .private(0x0011, "CRASH TEST", 0x01, VR::OB, large);
+    let file = instance(1).phantom().private(0x0011, "CRASH TEST", 0x01, VR::OB, large);
     std::fs::write(input.join("1.dcm"), file.build()).unwrap();
     let one = One::of(folder, &input).await;
     let (series, sop) = (uid(&instance(1).series_uid()), uid(&instance(1).sop_uid()));
@@ -189,9 +186,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
 
 fn bulkdata_id(one: &One) -> String {
     let kind = "SELECT id FROM blob WHERE kind = 'bulk'";
-    one.catalogue()
-        .query_row(kind, [], |row| row.get(0))
-        .unwrap()
+    one.catalogue().query_row(kind, [], |row| row.get(0)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,13 +205,8 @@ async fn a_copy_of_a_part_does_not_take_damage_along() {
         into: None,
         promote: false,
     };
-    carry_out(&one.store, &one.datastore, request)
-        .await
-        .unwrap();
-    let look = Look {
-        store: &one.store,
-        datastore: &one.datastore,
-    };
+    carry_out(&one.store, &one.datastore, request).await.unwrap();
+    let look = Look { store: &one.store, datastore: &one.datastore };
     look.settle().await;
     let failures = look.failures().await;
     assert_eq!(failures.len(), 1);

@@ -31,11 +31,7 @@ use super::{Fake, id};
 #[async_trait]
 impl HealthImaging for Fake {
     fn limits(&self) -> Limits {
-        Limits {
-            page_size: 50,
-            rate: |_| None,
-            web_rate: None,
-        }
+        Limits { page_size: 50, rate: |_| None, web_rate: None }
     }
 
     async fn count_image_sets(&self, _: DatastoreId) -> Result<Option<ImageSetCount>> {
@@ -56,16 +52,10 @@ impl HealthImaging for Fake {
 
     async fn get_datastore(&self, request: GetDatastoreRequest) -> Result<GetDatastoreResponse> {
         let state = self.state();
-        let found = state
-            .datastores
-            .iter()
-            .find(|one| one.datastore_id == request.datastore_id);
-        let datastore_properties = found
-            .cloned()
-            .ok_or_else(|| Error::not_found("no such data store"))?;
-        Ok(GetDatastoreResponse {
-            datastore_properties,
-        })
+        let found = state.datastores.iter().find(|one| one.datastore_id == request.datastore_id);
+        let datastore_properties =
+            found.cloned().ok_or_else(|| Error::not_found("no such data store"))?;
+        Ok(GetDatastoreResponse { datastore_properties })
     }
 
     async fn list_datastores(
@@ -89,19 +79,14 @@ impl HealthImaging for Fake {
             .collect();
         let (datastore_summaries, next_token) =
             self.page(&all, request.next_token, request.max_results)?;
-        Ok(ListDatastoresResponse {
-            datastore_summaries,
-            next_token,
-        })
+        Ok(ListDatastoresResponse { datastore_summaries, next_token })
     }
 
     async fn delete_datastore(
         &self,
         request: DeleteDatastoreRequest,
     ) -> Result<DeleteDatastoreResponse> {
-        self.state()
-            .datastores
-            .retain(|one| one.datastore_id != request.datastore_id);
+        self.state().datastores.retain(|one| one.datastore_id != request.datastore_id);
         Ok(DeleteDatastoreResponse {
             datastore_id: request.datastore_id,
             datastore_status: DatastoreStatus::Deleting,
@@ -141,28 +126,20 @@ impl HealthImaging for Fake {
         request: GetDicomImportJobRequest,
     ) -> Result<GetDicomImportJobResponse> {
         let mut state = self.state();
-        let job = state
-            .jobs
-            .iter_mut()
-            .find(|job| job.job_id == request.job_id);
+        let job = state.jobs.iter_mut().find(|job| job.job_id == request.job_id);
         let job = job.ok_or_else(|| Error::not_found("no such job"))?;
         job.job_status = match job.job_status {
             JobStatus::Submitted => JobStatus::InProgress,
             _ => JobStatus::Completed,
         };
-        Ok(GetDicomImportJobResponse {
-            job_properties: job.clone(),
-        })
+        Ok(GetDicomImportJobResponse { job_properties: job.clone() })
     }
 
     async fn list_dicom_import_jobs(
         &self,
         _: ListDicomImportJobsRequest,
     ) -> Result<ListDicomImportJobsResponse> {
-        Ok(ListDicomImportJobsResponse {
-            job_summaries: Vec::new(),
-            next_token: None,
-        })
+        Ok(ListDicomImportJobsResponse { job_summaries: Vec::new(), next_token: None })
     }
 
     async fn search_image_sets(
@@ -195,11 +172,7 @@ impl HealthImaging for Fake {
         let (image_sets_metadata_summaries, next_token) =
             self.page(&all, request.next_token, request.max_results)?;
         let sort = request.search_criteria.sort;
-        Ok(SearchImageSetsResponse {
-            image_sets_metadata_summaries,
-            sort,
-            next_token,
-        })
+        Ok(SearchImageSetsResponse { image_sets_metadata_summaries, sort, next_token })
     }
 
     async fn get_image_set(&self, request: GetImageSetRequest) -> Result<GetImageSetResponse> {
@@ -228,9 +201,7 @@ impl HealthImaging for Fake {
     ) -> Result<GetImageSetMetadataResponse> {
         self.with_set(&request.datastore_id, &request.image_set_id, |set| {
             let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-            packed
-                .write_all(set.document.to_string().as_bytes())
-                .unwrap();
+            packed.write_all(set.document.to_string().as_bytes()).unwrap();
             Ok(GetImageSetMetadataResponse {
                 image_set_metadata: packed.finish().unwrap().into(),
                 content_type: "application/json".to_owned(),
@@ -307,11 +278,7 @@ impl HealthImaging for Fake {
     }
 
     async fn tag_resource(&self, request: TagResourceRequest) -> Result<TagResourceResponse> {
-        self.state()
-            .tags
-            .entry(request.resource_arn)
-            .or_default()
-            .extend(request.tags);
+        self.state().tags.entry(request.resource_arn).or_default().extend(request.tags);
         Ok(TagResourceResponse {})
     }
 
@@ -326,12 +293,7 @@ impl HealthImaging for Fake {
         &self,
         request: ListTagsForResourceRequest,
     ) -> Result<ListTagsForResourceResponse> {
-        let tags = self
-            .state()
-            .tags
-            .get(&request.resource_arn)
-            .cloned()
-            .unwrap_or_default();
+        let tags = self.state().tags.get(&request.resource_arn).cloned().unwrap_or_default();
         Ok(ListTagsForResourceResponse { tags })
     }
 }

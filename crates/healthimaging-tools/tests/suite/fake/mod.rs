@@ -71,15 +71,10 @@ impl Fake {
             backend: "A fake, for tests.".to_owned(),
             ..ServerOptions::default()
         };
-        let back_end = BackEnd {
-            service: Arc::new(self.clone()),
-            dicomweb: Arc::new(self.clone()),
-        };
-        let config = LedgerConfig {
-            folder: self.folder(),
-            back_end: "fake".to_owned(),
-            run_jobs: true,
-        };
+        let back_end =
+            BackEnd { service: Arc::new(self.clone()), dicomweb: Arc::new(self.clone()) };
+        let config =
+            LedgerConfig { folder: self.folder(), back_end: "fake".to_owned(), run_jobs: true };
         let objects = Objects::new(ObjectsConfig::default());
         let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
         Server::new(ledger, options).unwrap()
