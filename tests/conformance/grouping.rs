@@ -182,7 +182,7 @@ pub(crate) async fn other_attributes_do_not_part_a_series_and_the_first_value_st
         .patient("SECOND^NAME", "P1")
         .study_description("Second")
         .series_description("Second");
-    assert_eq!(rig.put(&store, other).await, set);
+    assert_eq!(rig.import(&store, [("other", other.build())]).await.only_set(), set);
     let document = rig.document(&store, &set).await;
     assert_eq!(instances(&document).len(), 2);
     assert_eq!(

@@ -26,6 +26,7 @@ mod dicomweb_metadata;
 mod dicomweb_retrieve;
 mod dicomweb_search;
 mod dicomweb_store;
+mod differing;
 mod frames;
 mod grouping;
 mod import_jobs;
@@ -120,6 +121,16 @@ macro_rules! cases {
                 of_two_files_with_one_sop_uid_the_later_key_stays,
                 an_object_without_pixels_is_an_image_set_without_frames,
                 after_deletion_the_series_starts_anew,
+            }
+            differing {
+                instances_that_differ_come_back_as_they_were_sent,
+                the_set_keeps_its_values_and_the_instance_its_own,
+                an_instance_that_differs_is_warned_about_by_keyword,
+                a_corrected_file_brings_its_values,
+                corrected_files_of_a_whole_set_bring_their_values,
+                an_update_of_a_level_reaches_every_instance,
+                removing_the_first_instance_changes_no_other,
+                copies_and_promotions_keep_what_is_an_instance_s_own,
             }
             metadata {
                 the_document_is_json_in_gzip,

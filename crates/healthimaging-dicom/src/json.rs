@@ -54,7 +54,7 @@ impl<'a> InstanceJson<'a> {
         let stored = stored.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN).to_owned();
         let (vr, value) = (VR::UI, Value::Text(stored));
         elements.insert(tags::TRANSFER_SYNTAX_UID, Element { vr, value });
-        if let Some(reason) = instance.details.warning_reason {
+        if let Some(reason) = instance.warning_reason() {
             let (vr, value) = (VR::US, Value::Unsigned(vec![u64::from(reason)]));
             elements.insert(tags::WARNING_REASON, Element { vr, value });
         }

@@ -1,6 +1,6 @@
 //! What a store keeps beside the document, so that the instance comes back as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dicom_core::Tag;
 use healthimaging::ImageFrameId;
@@ -19,6 +19,10 @@ pub struct InstanceDetails {
     /// Path → value that is stored apart; the document shows `null`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub apart: BTreeMap<String, ApartValue>,
+    /// Keywords of attributes that the image set has at the patient, study or series level and the
+    /// instance does not.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub absent: BTreeSet<String>,
     /// The whole pixel data as received, for instances without separate frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixel_blob: Option<ImageFrameId>,

@@ -102,7 +102,7 @@ fn instance_index(series_uid: &str, sop_uid: &str, instance: &Instance) -> Insta
         columns: integer(attributes, "Columns"),
         bits_allocated: integer(attributes, "BitsAllocated"),
         number_of_frames: integer(attributes, "NumberOfFrames"),
-        warning_reason: instance.details.warning_reason,
+        warning_reason: instance.warning_reason(),
     }
 }
 

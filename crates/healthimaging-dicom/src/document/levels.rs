@@ -1,6 +1,11 @@
 //! Which attribute belongs to which level of the document.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use dicom_core::Tag;
+
+use super::dictionary;
 
 use Level::{Patient, Series, Study};
 
@@ -22,6 +27,18 @@ impl Level {
             .ok()
             .and_then(|found| LEVELS.get(found))
             .map_or(Self::Instance, |(_, level)| *level)
+    }
+
+    /// The level of a key of the document.
+    pub(crate) fn of_key(key: &str) -> Self {
+        static KEYS: LazyLock<HashMap<&str, Level>> = LazyLock::new(|| {
+            let known = LEVELS.iter().filter_map(|(number, level)| {
+                let tag = Tag((number >> 16) as u16, (number & 0xFFFF) as u16);
+                Some((dictionary::keyword(tag)?, *level))
+            });
+            known.collect()
+        });
+        KEYS.get(key).copied().unwrap_or(Self::Instance)
     }
 
     /// The name for messages.

@@ -5,11 +5,12 @@ pub(crate) mod implied;
 pub(crate) mod index;
 pub(crate) mod levels;
 pub(crate) mod limits;
+pub(crate) mod merge;
 pub(crate) mod rebuild;
+pub(crate) mod same;
 pub(crate) mod split;
 
 mod details;
-mod merge;
 mod multi_valued;
 mod transport;
 
@@ -47,7 +48,8 @@ pub struct Series {
 /// An instance of a [`Series`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Instance {
-    /// Everything that belongs to no higher level, in the order of the tags, group 0002 first.
+    /// Everything that belongs to no higher level, and of what does, the values in which the instance
+    /// differs from its image set; in the order of the tags, group 0002 first.
     pub attributes: Attributes,
     /// VR of each element that has no keyword, nested ones included: tag as eight hexadecimal digits → VR.
     pub vrs: BTreeMap<String, String>,

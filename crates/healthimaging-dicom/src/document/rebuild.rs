@@ -12,6 +12,9 @@ use crate::data_set::{DataSet, Element, Value};
 impl Document {
     /// The data set of an instance, all levels together and group 0002 with it, without pixel data.
     ///
+    /// A value of the instance itself wins over that of a higher level, and what the instance is marked
+    /// to lack is left out.
+    ///
     /// A value that is stored apart is [`Value::Apart`] with its length and no offset. `None` when the
     /// instance is not here.
     #[must_use]
@@ -26,9 +29,10 @@ impl Document {
         };
         let context = instance.context();
         let mut data_set = DataSet::default();
-        for level in [&self.patient, &self.study, &series.attributes, &instance.attributes] {
-            reader.read(level, context, &mut data_set);
+        for level in [&self.patient, &self.study, &series.attributes] {
+            reader.read_level(level, context, &mut data_set);
         }
+        reader.read(&instance.attributes, context, &mut data_set);
         Some(data_set)
     }
 }
@@ -41,21 +45,34 @@ struct LevelReader<'a> {
 }
 
 impl LevelReader<'_> {
+    /// Reads what the instance has of a higher level.
+    fn read_level(&mut self, attributes: &Attributes, context: Context, to: &mut DataSet) {
+        for (key, value) in attributes {
+            if !self.instance.differs_in(key) {
+                self.read_one(key, value, context, to);
+            }
+        }
+    }
+
     fn read(&mut self, attributes: &Attributes, context: Context, to: &mut DataSet) {
         for (key, value) in attributes {
-            let Some(tag) = dictionary::tag(key) else {
-                continue;
-            };
-            let element = if self.is_detailed {
-                self.path.push(dictionary::hex(tag));
-                let element = self.detailed(tag, value, context);
-                self.path.pop();
-                element
-            } else {
-                self.element(tag, value, context, None)
-            };
-            to.elements.insert(tag, element);
+            self.read_one(key, value, context, to);
         }
+    }
+
+    fn read_one(&mut self, key: &str, value: &Json, context: Context, to: &mut DataSet) {
+        let Some(tag) = dictionary::tag(key) else {
+            return;
+        };
+        let element = if self.is_detailed {
+            self.path.push(dictionary::hex(tag));
+            let element = self.detailed(tag, value, context);
+            self.path.pop();
+            element
+        } else {
+            self.element(tag, value, context, None)
+        };
+        to.elements.insert(tag, element);
     }
 
     fn detailed(&mut self, tag: Tag, value: &Json, context: Context) -> Element {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dicom_core::{Tag, VR};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::tree::{Change, Extent, InstanceNode, NO_INSTANCE, NO_SERIES, Tree, shown};
 use super::values::{Leniency, accepted};
@@ -11,6 +11,7 @@ use super::{UpdateFailure, UpdateRules};
 use crate::document::implied::implied_vr;
 use crate::document::levels::Level;
 use crate::document::limits::IDENTIFIERS;
+use crate::document::merge::in_tag_order;
 use crate::document::{Attributes, Document, Instance, Series, dictionary};
 
 type Done = Result<(), UpdateFailure>;
@@ -24,7 +25,7 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -
     for (place, changes) in [(patient, &tree.patient), (study, &tree.study)] {
         for change in changes {
             let tag = place.removable(change)?;
-            document.instances_mut().for_each(|instance| instance.details.forget(tag));
+            document.instances_mut().for_each(|instance| instance.follow_level(tag));
             let attributes = match place.level {
                 Level::Patient => &mut document.patient,
                 _ => &mut document.study,
@@ -42,7 +43,7 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -
         let place = Place { rules, level: Level::Series };
         for change in &node.changes {
             let tag = place.removable(change)?;
-            series.instances.values_mut().for_each(|instance| instance.details.forget(tag));
+            series.instances.values_mut().for_each(|instance| instance.follow_level(tag));
             series.attributes.shift_remove(&dictionary::key(tag));
         }
         remove_instances(&node.instances, series, rules)?;
@@ -51,6 +52,7 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -
     if document.series.is_empty() {
         return Err(UpdateFailure::new(USE_DELETE));
     }
+    document.settle();
     Ok(())
 }
 
@@ -82,13 +84,13 @@ pub(super) fn update(tree: &Tree, document: &mut Document, rules: UpdateRules) -
     let patient = Place { rules, level: Level::Patient };
     for change in &tree.patient {
         let (tag, value) = patient.updatable(change, &none, None)?;
-        document.instances_mut().for_each(|instance| instance.details.forget(tag));
+        document.instances_mut().for_each(|instance| instance.follow_level(tag));
         document.patient.insert(dictionary::key(tag), value);
     }
     let study = Place { rules, level: Level::Study };
     for change in &tree.study {
         let (tag, value) = study.updatable(change, &none, None)?;
-        document.instances_mut().for_each(|instance| instance.details.forget(tag));
+        document.instances_mut().for_each(|instance| instance.follow_level(tag));
         document.study.insert(dictionary::key(tag), value);
     }
     for (series_uid, node) in &tree.series {
@@ -97,7 +99,7 @@ pub(super) fn update(tree: &Tree, document: &mut Document, rules: UpdateRules) -
         let place = Place { rules, level: Level::Series };
         for change in &node.changes {
             let (tag, value) = place.updatable(change, &none, None)?;
-            series.instances.values_mut().for_each(|instance| instance.details.forget(tag));
+            series.instances.values_mut().for_each(|instance| instance.follow_level(tag));
             series.attributes.insert(dictionary::key(tag), value);
         }
         for (sop_uid, node) in &node.instances {
@@ -244,11 +246,4 @@ fn rekeyed<T>(
         }
     }
     Ok(rekeyed)
-}
-
-/// Attributes of an instance stand in the order of their tags.
-fn in_tag_order(attributes: &mut Attributes) {
-    let mut entries: Vec<_> = std::mem::take(attributes).into_iter().collect();
-    entries.sort_by_cached_key(|(key, _)| dictionary::tag(key));
-    *attributes = entries.into_iter().collect::<Map<_, _>>();
 }

@@ -4,6 +4,7 @@ use healthimaging::{Error, Result};
 
 use super::UpdateFailure;
 use super::tree::{Extent, Tree, parse_tree};
+use crate::document::same::is_same;
 use crate::document::{Attributes, Document, Series};
 
 /// Most characters of `copiableAttributes` (`medical-imaging/2023-07-19`).
@@ -20,8 +21,11 @@ pub struct CopySelection {
 pub enum LevelConflicts {
     /// Refuse.
     Refuse,
-    /// Keep what the destination has (`force`).
+    /// Take what the levels of the destination have (`force`); what an instance has otherwise than its
+    /// own image set stays.
     KeepDestination,
+    /// Let each instance keep its own, as an import does.
+    KeepBoth,
 }
 
 impl CopySelection {
@@ -76,6 +80,7 @@ impl CopySelection {
                 selected.series.insert(series_uid.clone(), series);
             }
         }
+        selected.settle();
         Ok(selected)
     }
 }
@@ -109,28 +114,46 @@ impl Document {
             }
         }
         for (series_uid, series) in &source.series {
-            let own = self.series.entry(series_uid.clone()).or_insert_with(|| Series {
-                attributes: series.attributes.clone(),
-                ..Series::default()
-            });
-            own.instances.extend(series.instances.clone());
+            for sop_uid in series.instances.keys() {
+                match conflicts {
+                    LevelConflicts::KeepDestination => self.take_over(source, series_uid, sop_uid),
+                    _ => source.split_instance(series_uid, sop_uid).map_or((), |one| self.add(one)),
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Adds an instance of `source` that takes from the levels here what it took from those there.
+    fn take_over(&mut self, source: &Self, series_uid: &str, sop_uid: &str) {
+        let Some(from) = source.series.get(series_uid) else {
+            return;
+        };
+        let Some(mut instance) = from.instances.get(sop_uid).cloned() else {
+            return;
+        };
+        let own = self
+            .series
+            .entry(series_uid.to_owned())
+            .or_insert_with(|| Series { attributes: from.attributes.clone(), ..Series::default() });
+        let levels = [
+            (&source.patient, &self.patient),
+            (&source.study, &self.study),
+            (&from.attributes, &own.attributes),
+        ];
+        for (there, here) in levels {
+            instance.change_level(there, here);
+        }
+        own.instances.insert(sop_uid.to_owned(), instance);
     }
 }
 
 /// Absent and empty are the same; padding does not count.
 fn differ(one: &Attributes, other: &Attributes) -> bool {
-    let keys = one.keys().chain(other.keys());
-    let value = |attributes: &Attributes, key: &str| match attributes.get(key) {
-        Some(serde_json::Value::String(text)) => {
-            let text = crate::document::index::trimmed(text);
-            if text.is_empty() { serde_json::Value::Null } else { text.into() }
-        }
-        Some(value) => value.clone(),
-        None => serde_json::Value::Null,
-    };
-    keys.into_iter().any(|key| value(one, key) != value(other, key))
+    let mut keys = one.keys().chain(other.keys());
+    let value =
+        |attributes: &Attributes, key: &str| attributes.get(key).cloned().unwrap_or_default();
+    keys.any(|key| !is_same(key, &value(one, key), &value(other, key)))
 }
 
 fn mismatch(level: &str) -> UpdateFailure {

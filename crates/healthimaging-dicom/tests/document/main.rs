@@ -6,6 +6,8 @@ mod copy;
 mod corpus;
 mod depth;
 mod dicom_json;
+mod differing;
+mod differing_random;
 mod metadata_override;
 mod part10;
 mod slice;

@@ -4,7 +4,6 @@
 //! with the primary sets of its study becomes or extends the primary set of its series; what does not
 //! becomes a new non-primary set.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 
 use super::content;
 use super::file::StoredFile;
+use super::joined::Joined;
 use super::outcome::{Imported, Outcome, Refusal, Warning};
 use super::sink::{SealedPack, Sink};
 use crate::documents::Found;
@@ -23,7 +23,7 @@ use crate::error::{Result, StoreError};
 use crate::index::content::{self as rows, Content};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
-use crate::index::packs::{self, BlobPlace};
+use crate::index::packs;
 use crate::new_id;
 use crate::shared::SharedStore;
 
@@ -54,13 +54,6 @@ pub(crate) struct Group {
     pub(crate) is_read_again: bool,
 }
 
-/// Files of a group, joined.
-struct Joined {
-    document: Arc<Document>,
-    blobs: Vec<BlobPlace>,
-    files: Vec<(usize, Vec<Warning>)>,
-}
-
 /// Where files of a group go, as the catalogue is now.
 #[derive(Debug)]
 enum Place {
@@ -76,6 +69,7 @@ struct Prepared {
     id: ImageSetId,
     content: Content,
     document: Arc<Document>,
+    files: Vec<(usize, Vec<Warning>)>,
 }
 
 impl Group {
@@ -93,7 +87,7 @@ impl Group {
         if arrivals.is_empty() {
             return self.record(refused).await;
         }
-        let joined = Arc::new(join(arrivals));
+        let joined = Arc::new(Joined::of(arrivals));
         let sealed = blocking(move || sink.seal()).await?;
         let group = Arc::new(self);
         let deadline = Instant::now() + LOCKED_AT_MOST;
@@ -108,8 +102,7 @@ impl Group {
             tokio::time::sleep(LOCKED_RETRY).await;
         }
         let busy = Refusal::fault("the image set stayed LOCKED by another write; import it again");
-        let files = joined.files.iter();
-        let busy = files.map(|(number, _)| (*number, Outcome::Refused(busy.clone())));
+        let busy = joined.numbers().map(|number| (number, Outcome::Refused(busy.clone())));
         let outcomes = refused.into_iter().chain(busy).collect();
         group.record(outcomes).await
     }
@@ -139,7 +132,7 @@ impl Group {
                 if let Some(pack) = &pack {
                     packs::adopt(transaction, pack, row, &files.blobs)?;
                 }
-                outcomes.extend(files.files.iter().map(|(number, warnings)| {
+                outcomes.extend(prepared.files.iter().map(|(number, warnings)| {
                     let warnings = warnings.clone();
                     let imported = Imported { warnings, ..imported.clone() };
                     (*number, Outcome::Imported(imported))
@@ -170,24 +163,30 @@ impl Group {
             let mut document = documents.take(found, &set.id)?;
             let series = &self.key.series.series_instance_uid;
             if document.group_key(series).as_ref() == Some(&self.key) {
-                merge(&mut document, &joined.document);
+                joined.add_to(&mut document);
                 let id = set.id.clone();
-                return self.prepared(place, id, Arc::new(document)).map(Some);
+                return self.prepared(place, id, Arc::new(document), joined).map(Some);
             }
         }
         let place = match place {
             Place::Extend(_) => Place::New(Hierarchy::Apart),
             place => place,
         };
-        let document = Arc::clone(&joined.document);
-        self.prepared(place, new_id::image_set_id()?, document).map(Some)
+        self.prepared(place, new_id::image_set_id()?, joined.document(), joined).map(Some)
     }
 
-    fn prepared(&self, place: Place, id: ImageSetId, document: Arc<Document>) -> Result<Prepared> {
+    fn prepared(
+        &self,
+        place: Place,
+        id: ImageSetId,
+        document: Arc<Document>,
+        joined: &Joined,
+    ) -> Result<Prepared> {
         Ok(Prepared {
             place,
             content: content::pack(&document, &self.datastore, &id, &self.shared.config.quotas)?,
             id,
+            files: joined.warnings(&document),
             document,
         })
     }
@@ -310,28 +309,6 @@ impl Group {
 /// A set that disagrees in the series' own attributes still does: they do not change in primary sets.
 fn now_is_apart(now: &Place) -> bool {
     matches!(now, Place::New(Hierarchy::Apart) | Place::Extend(_))
-}
-
-fn join(arrivals: Vec<Arrival>) -> Joined {
-    let mut document = Document::default();
-    let mut blobs: HashMap<String, Vec<BlobPlace>> = HashMap::new();
-    let mut files = Vec::with_capacity(arrivals.len());
-    for Arrival { number, file } in arrivals {
-        // What a later file replaces is left in the pack, and named nowhere.
-        blobs.insert(file.split.sop_uid.clone(), file.blobs);
-        document.add(file.split);
-        files.push((number, file.warnings));
-    }
-    Joined { document: Arc::new(document), blobs: blobs.into_values().flatten().collect(), files }
-}
-
-/// Adds instances to a stored document, which keeps its own patient, study and series attributes.
-fn merge(document: &mut Document, incoming: &Document) {
-    for (uid, series) in &incoming.series {
-        let into = document.series.entry(uid.clone()).or_default();
-        let instances = series.instances.iter();
-        into.instances.extend(instances.map(|(uid, instance)| (uid.clone(), instance.clone())));
-    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -4,6 +4,7 @@ mod checks;
 pub(crate) mod content;
 mod file;
 mod group;
+mod joined;
 mod memory;
 mod outcome;
 mod overrides;

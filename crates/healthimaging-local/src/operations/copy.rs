@@ -319,10 +319,10 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         None => source,
     };
     let wanted = CopiedBlobs::wanted(&selected);
-    let conflicts = if work.forced || work.kind == Kind::PromoteInto {
-        LevelConflicts::KeepDestination
-    } else {
-        LevelConflicts::Refuse
+    let conflicts = match work.kind {
+        Kind::PromoteInto => LevelConflicts::KeepBoth,
+        _ if work.forced => LevelConflicts::KeepDestination,
+        _ => LevelConflicts::Refuse,
     };
     let joined = match document(shared, work.destination, work.destination_version)? {
         Some(mut destination) => {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use healthimaging::{Error, Result};
 
 use super::Object;
-use crate::document::Contents;
+use crate::document::{Contents, InstanceContents};
 
 /// The attributes of the Patient level (developer guide of AWS HealthImaging, "Metadata normalization").
 const PATIENT: [&str; 46] = [
@@ -111,6 +111,14 @@ const STUDY: [&str; 50] = [
     "StudyInstanceUID",
     "StudyTime",
 ];
+
+/// A keyword of the Patient or the Study level as it stands in the lists; `None` for others.
+pub(crate) fn keyword_of_patient_or_study(keyword: &str) -> Option<&'static str> {
+    let of = |list: &'static [&'static str]| {
+        list.binary_search(&keyword).ok().and_then(|at| list.get(at)).copied()
+    };
+    of(&PATIENT).or_else(|| of(&STUDY))
+}
 
 /// Those with several values, which the service takes with `force` only (DICOM `PS3.6 §6`).
 const MULTI_VALUED: [&str; 8] = [
@@ -224,12 +232,24 @@ impl Values {
         })
     }
 
-    /// Whether an image set has them all.
+    /// Whether an image set has them all, and no instance has a value of its own.
     pub(super) fn are_in(&self, contents: &Contents) -> bool {
+        if self.instances_with_own(contents) > 0 {
+            return false;
+        }
         let levels = [(&self.patient, contents.patient()), (&self.study, contents.study())];
         levels.into_iter().all(|(wanted, found)| {
             wanted.iter().all(|(keyword, value)| same(found.get(keyword), value))
         })
+    }
+
+    /// How many instances have another value of one of them than their image set.
+    pub(super) fn instances_with_own(&self, contents: &Contents) -> usize {
+        let instances = contents.series().values().flat_map(|series| series.instances.values());
+        let has_own = |instance: &&InstanceContents| {
+            self.keywords().any(|keyword| instance.own(keyword).is_some())
+        };
+        instances.filter(has_own).count()
     }
 
     /// The names alone.
@@ -280,4 +300,38 @@ fn unknown(keyword: &str, level: &str) -> Error {
         "{shown} is no keyword of the {level} level, such as PatientName or StudyDescription; series \
          and instances are changed with update_image_set_metadata"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_found_in_the_lists() {
+        for keyword in PATIENT.iter().chain(&STUDY) {
+            assert_eq!(keyword_of_patient_or_study(keyword), Some(*keyword));
+        }
+        assert_eq!(keyword_of_patient_or_study("Laterality"), None);
+    }
+
+    #[test]
+    fn an_instance_with_a_value_of_its_own_has_to_be_updated() {
+        let contents = |own: Value| -> Contents {
+            serde_json::from_value(json!({
+                "Patient": {"DICOM": {"PatientSex": "F"}},
+                "Study": {"DICOM": {}, "Series": {"1.2": {"Instances": {
+                    "1.2.3": {"DICOM": own, "ImageFrames": []},
+                    "1.2.4": {"DICOM": {"Rows": 1}},
+                }}}},
+            }))
+            .unwrap()
+        };
+        let sex = json!({"PatientSex": "F"}).as_object().unwrap().clone();
+        let values = Values::of_keywords(sex).unwrap();
+        assert!(values.are_in(&contents(json!({"Rows": 1, "WindowCenter": ["1"]}))));
+        for own in [json!({"PatientSex": "M"}), json!({"Rows": 1, "PatientSex": null})] {
+            assert!(!values.are_in(&contents(own.clone())));
+            assert_eq!(values.instances_with_own(&contents(own)), 1);
+        }
+    }
 }

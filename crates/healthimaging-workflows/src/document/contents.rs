@@ -1,14 +1,17 @@
 //! What an image set holds, read without the attributes of its instances.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use healthimaging::{Error, ErrorKind, Result};
 
 use super::Object;
+use crate::change::keyword_of_patient_or_study;
 
 /// What an image set holds. What is missing in the document is empty here.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -50,6 +53,8 @@ pub struct SeriesContents {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct InstanceContents {
+    #[serde(rename = "DICOM")]
+    own: OwnValues,
     #[serde(rename = "ImageFrames")]
     frames: Option<Vec<IgnoredAny>>,
 }
@@ -105,9 +110,68 @@ impl SeriesContents {
 }
 
 impl InstanceContents {
+    /// Its value of an attribute of the patient or the study, where that is not the value of its image
+    /// set.
+    pub fn own(&self, keyword: &str) -> Option<&Value> {
+        self.own.0.get(keyword)
+    }
+
     /// How many frames it has.
     pub fn frames(&self) -> usize {
         self.frames.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Attributes of the patient and the study levels that an instance has otherwise than its image set;
+/// its other attributes are not kept.
+#[derive(Debug, Clone, Default)]
+struct OwnValues(Object);
+
+impl<'de> Deserialize<'de> for OwnValues {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_map(OwnValuesVisitor)
+    }
+}
+
+struct OwnValuesVisitor;
+
+impl<'de> Visitor<'de> for OwnValuesVisitor {
+    type Value = OwnValues;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the attributes of an instance")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut own = Object::new();
+        while let Some(KeptKey(key)) = map.next_key()? {
+            match key {
+                Some(key) => _ = own.insert(key.to_owned(), map.next_value()?),
+                None => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(OwnValues(own))
+    }
+}
+
+/// A keyword of the patient or study level; `None` for other keys.
+struct KeptKey(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for KeptKey {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Key;
+        impl Visitor<'_> for Key {
+            type Value = KeptKey;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<KeptKey, E> {
+                Ok(KeptKey(keyword_of_patient_or_study(key)))
+            }
+        }
+        source.deserialize_str(Key)
     }
 }
 
