@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
-use healthimaging_local::{LocalConfig, LocalStore, Quotas};
+use healthimaging_local::{Grouping, LocalConfig, LocalStore, Quotas};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
@@ -195,6 +195,10 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
     local.s3 = s3;
     local.decoder = decoder;
     local.run_jobs = !config.read_only;
+    local.grouping = match config.grouping {
+        config::Grouping::Service => Grouping::Service,
+        config::Grouping::Strict => Grouping::Strict,
+    };
     if config.aws_quotas {
         local.quotas = Quotas::AWS;
     }

@@ -54,6 +54,11 @@ pub(crate) struct Options {
     #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
     pub(crate) aws_quotas: bool,
 
+    /// What decides which files of a series share an image set of the embedded store
+    #[arg(long, global = true, env = "HEALTHIMAGING_GROUPING", value_enum, value_name = "RULE")]
+    #[arg(default_value = "service")]
+    pub(crate) grouping: Grouping,
+
     /// Offer only tools that read
     #[arg(long, global = true, env = "HEALTHIMAGING_READ_ONLY", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -100,6 +105,15 @@ pub(crate) enum Confirm {
     Never,
 }
 
+/// What decides which files of a series share an image set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Grouping {
+    /// The seven attributes of AWS `HealthImaging`; where a file differs in others it keeps its own values
+    Service,
+    /// Every attribute of patient, study and series: a difference makes a set that is not primary
+    Strict,
+}
+
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -112,6 +126,7 @@ pub(crate) struct Config {
     pub(crate) rate_factor: f64,
     pub(crate) account_id: AccountId,
     pub(crate) aws_quotas: bool,
+    pub(crate) grouping: Grouping,
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
     pub(crate) confirm: Confirm,
@@ -158,6 +173,7 @@ impl Config {
             rate_factor: options.rate_factor,
             account_id,
             aws_quotas: options.aws_quotas,
+            grouping: options.grouping,
             read_only: options.read_only,
             no_delete: options.no_delete,
             confirm: options.confirm,
@@ -184,6 +200,7 @@ impl Config {
             rate_factor: 1.0,
             account_id: AccountId::try_from("000000000000")?,
             aws_quotas: false,
+            grouping: Grouping::Service,
             read_only: false,
             no_delete: false,
             confirm: Confirm::Auto,

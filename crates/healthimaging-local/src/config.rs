@@ -10,6 +10,17 @@ use crate::clock::Clock;
 use crate::files::Files;
 use crate::quotas::Quotas;
 
+/// What decides which files of a series share an image set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grouping {
+    /// The seven attributes of AWS HealthImaging. An instance that differs in another attribute of the
+    /// patient, study or series level keeps its own value, with warning B000.
+    #[default]
+    Service,
+    /// Every attribute of these levels: what differs in one becomes an image set that is not primary.
+    Strict,
+}
+
 /// What a local store is opened with.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
@@ -27,6 +38,8 @@ pub struct LocalConfig {
     pub write_delay: Duration,
     /// Whether this process takes over the work of dead ones and sweeps; off in read-only servers.
     pub run_jobs: bool,
+    /// What decides which files of a series share an image set.
+    pub grouping: Grouping,
     /// How `s3://` is reached; refused without credentials.
     pub s3: S3Config,
     /// How much the store takes; everything by default.
@@ -50,6 +63,7 @@ impl LocalConfig {
             allowed_paths: Vec::new(),
             write_delay: Duration::ZERO,
             run_jobs: true,
+            grouping: Grouping::default(),
             s3: S3Config::default(),
             quotas: Quotas::NONE,
             decoder: Decoder::in_process(),

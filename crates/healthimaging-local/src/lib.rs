@@ -28,7 +28,7 @@ mod verify;
 mod web;
 
 pub use clock::Clock;
-pub use config::LocalConfig;
+pub use config::{Grouping, LocalConfig};
 pub use files::{FileCall, Files};
 pub use jobs::{ImportProgress, ImportSummary, RefusedFile};
 pub use quotas::Quotas;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Attributes, Document, GroupKey, IndexAttributes, Instance, InstanceIndex, Series, SeriesKey,
-    SplitInstance, StudyKey,
+    SplitInstance, StudyKey, same,
 };
 
 impl SplitInstance {
@@ -12,6 +12,12 @@ impl SplitInstance {
     #[must_use]
     pub fn group_key(&self) -> GroupKey {
         group_key(&self.patient, &self.study, &self.series)
+    }
+
+    /// As [`Self::group_key`], where every attribute of the patient, study and series levels decides.
+    #[must_use]
+    pub fn strict_group_key(&self) -> GroupKey {
+        strict(self.group_key(), [&self.patient, &self.study, &self.series])
     }
 }
 
@@ -21,6 +27,14 @@ impl Document {
     pub fn group_key(&self, series_uid: &str) -> Option<GroupKey> {
         let series = self.series.get(series_uid)?;
         Some(group_key(&self.patient, &self.study, &series.attributes))
+    }
+
+    /// As [`Self::group_key`], where every attribute of the patient, study and series levels decides.
+    #[must_use]
+    pub fn strict_group_key(&self, series_uid: &str) -> Option<GroupKey> {
+        let series = self.series.get(series_uid)?;
+        let levels = [&self.patient, &self.study, &series.attributes];
+        Some(strict(self.group_key(series_uid)?, levels))
     }
 
     /// What searches for image sets, studies and series look at; of several series the first.
@@ -120,7 +134,13 @@ fn group_key(patient: &Attributes, study: &Attributes, series: &Attributes) -> G
             series_instance_uid: of(series, "SeriesInstanceUID"),
             series_number: of(series, "SeriesNumber"),
         },
+        levels: None,
     }
+}
+
+fn strict(key: GroupKey, levels: [&Attributes; 3]) -> GroupKey {
+    let all = levels.map(same::comparable);
+    GroupKey { levels: Some(Value::from(all.to_vec()).to_string()), ..key }
 }
 
 /// Text without the padding that carries no meaning (`PS3.5 §6.2`).

@@ -142,6 +142,9 @@ pub struct GroupKey {
     pub study: StudyKey,
     /// Series level.
     pub series: SeriesKey,
+    /// All other attributes of the patient, study and series levels, where they decide too
+    /// ([`SplitInstance::strict_group_key`]): two keys are the same if these are.
+    pub levels: Option<String>,
 }
 
 /// The study part of a [`GroupKey`]; empty and absent are the same.

@@ -1,5 +1,7 @@
 //! When two values are the same: padding without meaning does not count (`PS3.5 §6.2`).
 
+use std::collections::BTreeMap;
+
 use dicom_core::VR;
 use serde_json::Value;
 
@@ -32,6 +34,28 @@ fn are_same(one: &Attributes, other: &Attributes) -> bool {
     let mut values = one.iter();
     one.len() == other.len()
         && values.all(|(key, value)| other.get(key).is_some_and(|held| is_same(key, value, held)))
+}
+
+/// Attributes in the order of their keys, without padding: what [`is_same`] for two of them is equal.
+pub(crate) fn comparable(attributes: &Attributes) -> Value {
+    let sorted: BTreeMap<&String, Value> =
+        attributes.iter().map(|(key, value)| (key, unpadded_value(key, value))).collect();
+    sorted.into_iter().map(|(key, value)| (key.clone(), value)).collect::<Attributes>().into()
+}
+
+fn unpadded_value(key: &str, value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let vr = dictionary::tag(key).and_then(dictionary::exact_vr);
+            match unpadded(vr, text) {
+                "" => Value::Null,
+                text => text.into(),
+            }
+        }
+        Value::Array(values) => values.iter().map(|value| unpadded_value(key, value)).collect(),
+        Value::Object(attributes) => comparable(attributes),
+        value => value.clone(),
+    }
 }
 
 /// Text without the padding that carries no meaning in a VR. Where the VR is not known, leading spaces

@@ -73,6 +73,7 @@ fn groups_by_seven_attributes_without_padding() {
             study_id: "S1".to_owned(),
         },
         series: SeriesKey { series_instance_uid: SERIES.to_owned(), series_number: "3".to_owned() },
+        levels: None,
     };
     assert_eq!(split(SOP).group_key(), expected);
     assert_eq!(stored().group_key(SERIES), Some(expected));

@@ -15,6 +15,7 @@ use super::outcome::{Failure, Refusal, Warning};
 use super::overrides::Overrides;
 use super::pixels::{self, PixelPlan};
 use super::sink::Sink;
+use crate::config::Grouping;
 use crate::index::packs::{BlobKind, BlobPlace};
 
 /// A file whose header has been read.
@@ -52,10 +53,13 @@ impl<S: Read + Seek> OpenFile<S> {
     }
 
     /// What grouping needs to know.
-    pub(crate) fn header(&self) -> Header {
+    pub(crate) fn header(&self, grouping: Grouping) -> Header {
         let class = self.split.instance.attributes.get("SOPClassUID");
         Header {
-            group: self.split.group_key(),
+            group: match grouping {
+                Grouping::Service => self.split.group_key(),
+                Grouping::Strict => self.split.strict_group_key(),
+            },
             sop_class_uid: class.and_then(|uid| uid.as_str()).map(str::to_owned),
             sop_instance_uid: self.split.sop_uid.clone(),
         }

@@ -18,6 +18,7 @@ use super::file::StoredFile;
 use super::joined::Joined;
 use super::outcome::{Imported, Outcome, Refusal, Warning};
 use super::sink::{SealedPack, Sink};
+use crate::config::Grouping;
 use crate::documents::Found;
 use crate::error::{Result, StoreError};
 use crate::index::content::{self as rows, Content};
@@ -162,7 +163,11 @@ impl Group {
         if let (Place::Extend(set), Some(found)) = (&place, found) {
             let mut document = documents.take(found, &set.id)?;
             let series = &self.key.series.series_instance_uid;
-            if document.group_key(series).as_ref() == Some(&self.key) {
+            let held = match self.shared.config.grouping {
+                Grouping::Service => document.group_key(series),
+                Grouping::Strict => document.strict_group_key(series),
+            };
+            if held.as_ref() == Some(&self.key) {
                 joined.add_to(&mut document);
                 let id = set.id.clone();
                 return self.prepared(place, id, Arc::new(document), joined).map(Some);
@@ -206,7 +211,7 @@ impl Group {
 
     /// Where the files go, but for the attributes of the series, which only the document holds.
     fn place(&self, connection: &Connection) -> Result<Place> {
-        let GroupKey { study, series } = &self.key;
+        let GroupKey { study, series, .. } = &self.key;
         let of_study =
             image_sets::primaries(connection, self.datastore_row, &study.study_instance_uid)?;
         if of_study.iter().any(|primary| primary.study != *study) {
@@ -228,7 +233,7 @@ impl Group {
 
     /// A primary set of the same series with another study disagrees in one of the seven.
     fn is_series_of_another_study(&self, connection: &Connection) -> Result<bool> {
-        let GroupKey { study, series } = &self.key;
+        let GroupKey { study, series, .. } = &self.key;
         let found: Option<i64> = connection
             .prepare_cached(
                 "SELECT 1 FROM image_set

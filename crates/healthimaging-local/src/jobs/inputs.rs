@@ -9,6 +9,7 @@ use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Place};
 
+use crate::config::Grouping;
 use crate::ingest::{Header, OpenFile, Overrides, Refusal};
 use crate::quotas::{Quotas, within};
 
@@ -117,8 +118,12 @@ impl Inputs {
     }
 
     /// Reads the header of an input.
-    pub(super) async fn header(&self, number: usize) -> Result<Header, Refusal> {
-        Ok(self.open(number).await?.header())
+    pub(super) async fn header(
+        &self,
+        number: usize,
+        grouping: Grouping,
+    ) -> Result<Header, Refusal> {
+        Ok(self.open(number).await?.header(grouping))
     }
 
     async fn fetch(&self, number: usize) -> Result<File, Refusal> {

@@ -169,8 +169,9 @@ impl Run {
 
     /// Reads all headers; what cannot be read is refused. Only what grouping needs is kept.
     async fn read_headers(&self, left: &[usize]) -> Result<Plan, Stop> {
+        let grouping = self.shared.config.grouping;
         let mut reading = stream::iter(left.to_vec())
-            .map(|number| async move { (number, self.inputs.header(number).await) })
+            .map(|number| async move { (number, self.inputs.header(number, grouping).await) })
             .buffered(files_at_once());
         let mut plan = Plan::default();
         let mut refused = Vec::new();

@@ -13,6 +13,7 @@ use super::copied_blobs::CopiedBlobs;
 use super::hierarchy;
 use super::pending::{self, Work};
 use crate::clock::Millis;
+use crate::config::Grouping;
 use crate::error::{Result, StoreError};
 use crate::index::content::{self, Content};
 use crate::index::datastores;
@@ -80,8 +81,11 @@ pub(crate) async fn copy(
     let at = shared.now();
     let owner = shared.process.clone();
     let datastore_id = request.datastore_id.clone();
-    let (begun, work) =
-        shared.catalogue.write(move |transaction| begin(transaction, &request, &owner, at)).await?;
+    let grouping = shared.config.grouping;
+    let (begun, work) = shared
+        .catalogue
+        .write(move |transaction| begin(transaction, &request, grouping, &owner, at))
+        .await?;
     pending::spawn(shared, Some(work));
     let Begun { source, destination } = begun;
     Ok(CopyImageSetResponse {
@@ -158,6 +162,7 @@ struct Begun {
 fn begin(
     transaction: &Transaction<'_>,
     request: &CopyImageSetRequest,
+    grouping: Grouping,
     owner: &str,
     at: Millis,
 ) -> Result<(Begun, i64)> {
@@ -170,7 +175,7 @@ fn begin(
     if version.content_version.is_none() {
         return Err(Error::conflict("the source image set has no content to copy").into());
     }
-    let (kind, destination) = destination(transaction, request, &source, at)?;
+    let (kind, destination) = destination(transaction, request, grouping, &source, at)?;
     // The content of the source stays as it is, and so does the time of its last change.
     image_sets::set_state(
         transaction,
@@ -202,6 +207,7 @@ fn begin(
 fn destination(
     transaction: &Transaction<'_>,
     request: &CopyImageSetRequest,
+    grouping: Grouping,
     source: &ImageSetRow,
     at: Millis,
 ) -> Result<(Kind, ImageSetRow)> {
@@ -217,7 +223,9 @@ fn destination(
             set.check_latest(&named.latest_version_id)?;
             Some(set)
         }
-        None if request.promote_to_primary => hierarchy::primary_place(transaction, source)?,
+        None if request.promote_to_primary => {
+            hierarchy::primary_place(transaction, source, grouping)?
+        }
         None => None,
     };
     if let Some(set) = existing {
@@ -258,7 +266,7 @@ pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Resu
             return Ok(());
         }
         let ended = match &copied {
-            Ok(copied) => end_well(transaction, work, copied, at)?,
+            Ok(copied) => end_well(transaction, work, copied, shared.config.grouping, at)?,
             Err(message) => Err(message.clone()),
         };
         if let Err(message) = ended {
@@ -285,11 +293,12 @@ fn end_well(
     transaction: &Transaction<'_>,
     work: &CopyWork,
     copied: &Copied,
+    grouping: Grouping,
     at: Millis,
 ) -> Result<Result<(), String>> {
     if work.kind == Kind::Promote {
         let source = image_sets::at(transaction, work.source)?;
-        match hierarchy::primary_place(transaction, &source) {
+        match hierarchy::primary_place(transaction, &source, grouping) {
             Ok(None) => {}
             Ok(Some(_)) => {
                 let message = "another primary image set of the series was made meanwhile";

@@ -4,6 +4,7 @@ use healthimaging::Error;
 use healthimaging_dicom::Document;
 use rusqlite::Connection;
 
+use crate::config::Grouping;
 use crate::error::{Result, StoreError};
 use crate::index::content;
 use crate::index::image_sets::{self, ImageSetRow, PrimarySet};
@@ -16,6 +17,7 @@ use crate::ingest::content::unpack;
 pub(crate) fn primary_place(
     connection: &Connection,
     set: &ImageSetRow,
+    grouping: Grouping,
 ) -> Result<Option<ImageSetRow>> {
     if set.is_primary {
         return Err(Error::validation("the image set is primary already").into());
@@ -40,9 +42,19 @@ pub(crate) fn primary_place(
                 return Err(conflict().into());
             }
             if series_instance_uid == key.series.series_instance_uid {
-                let other = document_of(connection, &primary)?.group_key(series);
+                let held = document_of(connection, &primary)?;
+                let other = held.group_key(series);
                 if other.is_some_and(|other| other.series != key.series) {
                     return Err(conflict().into());
+                }
+                if grouping == Grouping::Strict
+                    && held.strict_group_key(series) != document.strict_group_key(series)
+                {
+                    return Err(Error::conflict(
+                        "the image set disagrees with the primary image set of its series at the \
+                         Patient, Study or Series level; update it first",
+                    )
+                    .into());
                 }
                 primary.check_unlocked()?;
                 place = Some(primary);

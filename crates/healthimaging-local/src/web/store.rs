@@ -100,8 +100,9 @@ impl Keeping {
 
     /// Reads an instance and puts everything large into the pack of its image set.
     async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
+        let grouping = self.shared.config.grouping;
         let opened = tokio::task::spawn_blocking(move || {
-            OpenFile::of(received, &Overrides::default()).map(|file| (file.header(), file))
+            OpenFile::of(received, &Overrides::default()).map(|file| (file.header(grouping), file))
         });
         let opened = opened.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading an instance ended unexpectedly");

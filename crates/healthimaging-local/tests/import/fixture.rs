@@ -25,8 +25,14 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// Opened with other settings than the usual ones.
+    pub(crate) async fn with(settings: impl FnOnce(LocalConfig) -> LocalConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(LocalConfig::new(folder.path().join("store"))).await.unwrap();
+        let config = settings(LocalConfig::new(folder.path().join("store")));
+        let store = LocalStore::open(config).await.unwrap();
         let created = store.create_datastore(CreateDatastoreRequest::default()).await.unwrap();
         let datastore = created.datastore_id;
         let request = GetDatastoreRequest { datastore_id: datastore.clone() };

@@ -2,7 +2,8 @@
 
 use healthimaging::model::{GetImageSetRequest, ImageSetWorkflowStatus};
 use healthimaging::{HealthImaging, ImageSetId};
-use healthimaging_phantoms::Phantom;
+use healthimaging_local::{Grouping, LocalConfig};
+use healthimaging_phantoms::{Phantom, VR, tags};
 
 use crate::fixture::Fixture;
 
@@ -107,6 +108,30 @@ async fn other_attributes_do_not_part_and_the_first_stored_value_stays() {
     let id = ImageSetId::try_from(placed[0].0.as_str()).unwrap();
     let metadata = fixture.metadata(&id).await;
     assert_eq!(metadata["Patient"]["DICOM"]["PatientName"], "DOE^JANE");
+    let instances = &metadata["Study"]["Series"]["2.25.1.1"]["Instances"];
+    assert_eq!(instances["2.25.11"]["DICOM"]["PatientName"], "DOE^JOAN");
+}
+
+#[tokio::test]
+async fn under_strict_grouping_every_difference_is_a_conflict() {
+    let strict = |config| LocalConfig { grouping: Grouping::Strict, ..config };
+    let variants = [
+        slice("2.25.11").patient("DOE^JOAN", "P1"),
+        slice("2.25.11").body_part("HAND"),
+        slice("2.25.11").with(tags::LATERALITY, VR::CS, "R"),
+        slice("2.25.11").without(tags::MANUFACTURER),
+    ];
+    for variant in variants {
+        let fixture = Fixture::with(strict).await;
+        let padded = slice("2.25.12").patient("DOE^JANE  ", "P1");
+        let files = vec![slice("2.25.10").build(), variant.clone().build(), padded.build()];
+        let placed = import(&fixture, files).await;
+        assert_eq!(placed[0], placed[2], "padding is no difference");
+        assert_eq!((placed[0].2, placed[1].2), (true, false), "{variant:?}");
+        let again = import(&fixture, vec![variant.build(), slice("2.25.13").build()]).await;
+        assert!(!again[0].2);
+        assert_eq!(again[1], (placed[0].0.clone(), 2, true));
+    }
 }
 
 #[tokio::test]
