@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
+use healthimaging_jobs::Runner;
 use healthimaging_local::{Grouping, LocalConfig, LocalStore, Quotas};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
@@ -101,6 +102,8 @@ impl Backend {
             folder: config.data_dir.join("ledger"),
             back_end: keeper.key(),
             run_jobs: !config.read_only,
+            runner: runner(config),
+            back_end_signs: matches!(keeper, Keeper::Aws(_)),
         };
         Ok(Self {
             keeper,
@@ -199,6 +202,7 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
         config::Grouping::Service => Grouping::Service,
         config::Grouping::Strict => Grouping::Strict,
     };
+    local.runner = runner(config);
     if config.aws_quotas {
         local.quotas = Quotas::AWS;
     }
@@ -206,6 +210,11 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
         let folder = config.data_dir.display();
         format!("the embedded store in {folder} does not open")
     })
+}
+
+/// What this process offers to the jobs of others.
+fn runner(config: &Config) -> Runner {
+    Runner { deletes: !config.no_delete, credentials: config.credentials.clone() }
 }
 
 fn aws_config(config: &Config) -> AwsConfig {

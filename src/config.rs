@@ -132,6 +132,8 @@ pub(crate) struct Config {
     pub(crate) confirm: Confirm,
     pub(crate) allowed_paths: Vec<PathBuf>,
     pub(crate) s3: S3Config,
+    /// Name of the AWS credentials, which jobs carry; never a secret.
+    pub(crate) credentials: String,
     /// Why this back end serves, in some words.
     pub(crate) reason: String,
 }
@@ -168,6 +170,7 @@ impl Config {
             reason,
             data_dir: std::path::absolute(data_dir).context("--data-dir is not a path")?,
             region: options.region,
+            credentials: credentials_name(options.profile.as_deref()),
             profile: options.profile,
             endpoint_url: options.endpoint_url,
             rate_factor: options.rate_factor,
@@ -206,6 +209,7 @@ impl Config {
             confirm: Confirm::Auto,
             allowed_paths: Vec::new(),
             s3: S3Config::default(),
+            credentials: credentials_name(None),
             reason: "for a demonstration".to_owned(),
         })
     }
@@ -260,6 +264,18 @@ fn s3_config() -> S3Config {
         region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
         endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
         credentials: None,
+    }
+}
+
+/// Names the credentials that are used, without a secret.
+fn credentials_name(profile: Option<&str>) -> String {
+    let profile = profile.map(str::to_owned);
+    if profile.is_none() && variable("AWS_ACCESS_KEY_ID").is_some() {
+        return "environment".to_owned();
+    }
+    match profile.or_else(|| variable("AWS_PROFILE")) {
+        Some(name) => format!("profile {name}"),
+        None => "default".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod assistant;
 #[path = "../shared/between.rs"]
 mod between;
+mod flags;
 mod kill;
 mod line;
 mod stages;

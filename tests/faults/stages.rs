@@ -106,8 +106,7 @@ async fn open(folder: &Path) -> Arc<LocalStore> {
 }
 
 fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>) -> Ledger {
-    let config =
-        LedgerConfig { folder: folder.join("ledger"), back_end: "test".to_owned(), run_jobs: true };
+    let config = LedgerConfig::new(folder.join("ledger"), "test");
     let back_end = BackEnd { service, dicomweb: store };
     let objects = Objects::new(ObjectsConfig::default());
     Ledger::open(config, Tools { back_end, objects }).unwrap()

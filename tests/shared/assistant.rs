@@ -14,6 +14,13 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The program on the data folder below `folder`, with nothing of the environment that could choose another.
 pub(crate) fn program(folder: &Path) -> Command {
+    let mut command = bare_program(folder);
+    command.arg("--allow-path").arg(folder);
+    command
+}
+
+/// The same without a folder that `file://` may touch.
+pub(crate) fn bare_program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_healthimaging-mcp-server"));
     for (name, _) in std::env::vars() {
         if name.starts_with("AWS_") || name.starts_with("HEALTHIMAGING_") {
@@ -23,8 +30,6 @@ pub(crate) fn program(folder: &Path) -> Command {
     command
         .args(["--backend", "local", "--confirm", "never", "--data-dir"])
         .arg(folder.join("data"))
-        .arg("--allow-path")
-        .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
@@ -42,7 +47,12 @@ pub(crate) struct Assistant {
 impl Assistant {
     /// Starts the program and greets it.
     pub(crate) async fn start(folder: &Path) -> Self {
-        let mut child = program(folder).spawn().unwrap();
+        Self::of(&mut program(folder)).await
+    }
+
+    /// Starts a program with flags of its own and greets it.
+    pub(crate) async fn of(program: &mut Command) -> Self {
+        let mut child = program.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut assistant = Self { child, input, output, asked: 0 };

@@ -54,11 +54,7 @@ impl Rig {
             allowed_paths: vec![allowed],
             ..ObjectsConfig::default()
         });
-        let config = LedgerConfig {
-            folder: folder.path().join("ledger"),
-            back_end: "test".to_owned(),
-            run_jobs: true,
-        };
+        let config = LedgerConfig::new(folder.path().join("ledger"), "test");
         let tools = Tools { back_end, objects };
         let ledger = Ledger::open(config, tools).unwrap();
         Self { server: server(&ledger, Confirm::Never), ledger, folder }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use healthimaging_jobs::Runner;
 use healthimaging_objects::S3Config;
 use healthimaging_pixels::Decoder;
 
@@ -40,6 +41,8 @@ pub struct LocalConfig {
     pub run_jobs: bool,
     /// What decides which files of a series share an image set.
     pub grouping: Grouping,
+    /// What this process offers to the jobs of others.
+    pub runner: Runner,
     /// How `s3://` is reached; refused without credentials.
     pub s3: S3Config,
     /// How much the store takes; everything by default.
@@ -64,6 +67,7 @@ impl LocalConfig {
             write_delay: Duration::ZERO,
             run_jobs: true,
             grouping: Grouping::default(),
+            runner: Runner::default(),
             s3: S3Config::default(),
             quotas: Quotas::NONE,
             decoder: Decoder::in_process(),

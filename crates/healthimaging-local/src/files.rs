@@ -125,6 +125,14 @@ impl Files {
         opened.map(|file| self.wrap(file))
     }
 
+    /// Opens a file to read and write it, making it when it is missing.
+    pub(crate) fn make_or_open(&self, path: &Path) -> io::Result<StoreFile> {
+        self.ask(FileCall::Make)?;
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).truncate(false).read(true).write(true).open(path);
+        opened.map(|file| self.wrap(file))
+    }
+
     /// Gives a file another place.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.ask(FileCall::Move)?;

@@ -1,5 +1,5 @@
-//! The background loop of a process: writes down reads, and with the store's lease takes over the work
-//! of dead processes, sweeps garbage and drops what has outlived its time.
+//! The background loop of a process: writes down reads, takes over the work of dead processes, and with
+//! the store's lease sweeps garbage and drops what has outlived its time.
 
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,12 @@ pub(crate) async fn keep(shared: SharedStore) {
     }
 }
 
-/// One round of chores, when this process holds the lease or can get it.
+/// One round: the work of dead processes, and the chores when this process holds the lease or can get it.
+///
+/// Every process takes work over, since the one with the lease may lack what a job needs.
 async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
+    operations::pending::adopt(shared).await?;
+    jobs::adopt(shared).await?;
     if lease.is_none() {
         let path = shared.config.data_dir.join("locks/store.lock");
         *lease = FileLock::try_acquire(&shared.config.files, &path)?;
@@ -46,8 +50,6 @@ async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()>
             return Ok(());
         }
     }
-    operations::pending::adopt(shared).await?;
-    jobs::adopt(shared).await?;
     operations::expiry::expire(shared).await?;
     packs::sweep(shared).await
 }

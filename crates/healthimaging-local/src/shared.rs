@@ -16,6 +16,7 @@ use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::index::Catalogue;
 use crate::ingest::Budget;
+use crate::jobs::KnownJobs;
 use crate::new_id;
 use crate::packs::Packs;
 use crate::turns::Turns;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     /// Who writes to a series.
     pub(crate) turns: Turns,
+    /// Import jobs that this process accepted, and those that it leaves to others.
+    pub(crate) jobs: KnownJobs,
     /// Work that outlives the call that began it; [`crate::LocalStore::close`] waits for it.
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
@@ -69,6 +72,7 @@ impl Shared {
             budget: Budget::default(),
             room: Room::default(),
             turns: Turns::default(),
+            jobs: KnownJobs::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             process,

@@ -26,7 +26,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A folder; `path` is percent-encoded as in a URI (RFC 3986 §2.1) and absolute.
+    /// A folder; `path` is percent-encoded as in a URI (RFC 3986 §2.1) and absolute, the roots that are
+    /// allowed have their links resolved.
     pub(crate) fn new(path: &str, allowed: &[PathBuf]) -> Result<Self> {
         let path = PathBuf::from(percent_decoded(path)?);
         if path.components().any(|part| part == Component::ParentDir) {
@@ -35,13 +36,8 @@ impl Folder {
         let resolved = resolve_existing_part(&path);
         allowed
             .iter()
-            .filter_map(|root| fs::canonicalize(root).ok())
             .find(|root| resolved.starts_with(root))
-            .map(|root| Self {
-                path,
-                root,
-                owner: None,
-            })
+            .map(|root| Self { path, root: root.clone(), owner: None })
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::AccessDenied,
@@ -49,6 +45,11 @@ impl Folder {
                      allow a folder with --allow-path",
                 )
             })
+    }
+
+    /// The folder with the links resolved as they are now.
+    pub(crate) fn resolved(&self) -> PathBuf {
+        resolve_existing_part(&self.path)
     }
 
     pub(crate) fn list(&self) -> Result<Vec<Listed>> {
@@ -148,21 +149,31 @@ impl Folder {
 
     /// Removes what files that were begun here, and in the folders in here, left when their process died.
     pub(crate) fn discard_drafts(&self) -> Result<()> {
-        for entry in WalkDir::new(&self.path).max_depth(2) {
-            let Ok(entry) = entry else {
-                continue;
-            };
-            let name = entry.file_name().as_encoded_bytes();
-            if entry.file_type().is_file() && name.starts_with(DRAFT.as_bytes()) {
-                fs::remove_file(entry.path()).map_err(unwritable)?;
-            }
+        discard(WalkDir::new(&self.path).max_depth(2), DRAFT)
+    }
+
+    /// Removes what the owner left here, and in all folders below, when its process died.
+    pub(crate) fn discard_own_drafts(&self) -> Result<()> {
+        match &self.owner {
+            Some(owner) => discard(WalkDir::new(&self.path), &format!("{DRAFT}{owner}-")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn contains(&self, path: &Path) -> bool {
         fs::canonicalize(path).is_ok_and(|resolved| resolved.starts_with(&self.root))
     }
+}
+
+/// Removes the files whose names begin so.
+fn discard(walk: WalkDir, prefix: &str) -> Result<()> {
+    for entry in walk.into_iter().filter_map(std::result::Result::ok) {
+        let name = entry.file_name().as_encoded_bytes();
+        if entry.file_type().is_file() && name.starts_with(prefix.as_bytes()) {
+            fs::remove_file(entry.path()).map_err(unwritable)?;
+        }
+    }
+    Ok(())
 }
 
 /// A file that is being written; dropped unfinished, it vanishes.

@@ -29,13 +29,15 @@ pub struct ObjectsConfig {
 #[derive(Debug, Clone)]
 pub struct Objects {
     config: Arc<ObjectsConfig>,
+    /// Resolved folders that replace the allowed ones.
+    confined_to: Option<Arc<[PathBuf]>>,
 }
 
 impl Objects {
     /// Objects under these rules.
     #[must_use]
     pub fn new(config: ObjectsConfig) -> Self {
-        Self { config: Arc::new(config) }
+        Self { config: Arc::new(config), confined_to: None }
     }
 
     /// The same, with more folders allowed.
@@ -44,6 +46,34 @@ impl Objects {
         let mut config = (*self.config).clone();
         config.allowed_paths.extend_from_slice(paths);
         Self::new(config)
+    }
+
+    /// The same S3, with `file://` confined to `folders`, which [`Self::resolved_folders`] returned
+    /// earlier, whatever the configuration allows.
+    ///
+    /// A folder that has become a link to elsewhere since then is not followed.
+    #[must_use]
+    pub fn confined_to(&self, folders: &[PathBuf]) -> Self {
+        Self { config: Arc::clone(&self.config), confined_to: Some(folders.into()) }
+    }
+
+    /// The folders that these URIs name, links resolved, without those that are not allowed and without
+    /// `s3://`: what work over exactly these places has to be allowed, by whichever process it is done.
+    #[must_use]
+    pub fn resolved_folders<'a>(
+        &self,
+        uris: impl IntoIterator<Item = &'a ObjectUri>,
+    ) -> Vec<PathBuf> {
+        let places = uris.into_iter().filter_map(|uri| self.place(uri).ok());
+        let mut folders: Vec<PathBuf> = places
+            .filter_map(|place| match place {
+                Place::Folder(folder) => Some(folder.resolved()),
+                Place::Bucket(_) => None,
+            })
+            .collect();
+        folders.sort();
+        folders.dedup();
+        folders
     }
 
     /// The place that a URI names.
@@ -60,8 +90,17 @@ impl Objects {
         let path = text
             .strip_prefix("file://")
             .ok_or_else(|| Error::validation("a place starts with s3:// or file:///"))?;
-        Folder::new(path, &self.config.allowed_paths).map(Place::Folder)
+        match &self.confined_to {
+            Some(folders) => Folder::new(path, folders),
+            None => Folder::new(path, &resolved(&self.config.allowed_paths)),
+        }
+        .map(Place::Folder)
     }
+}
+
+/// Allowed folders that exist, links resolved.
+fn resolved(allowed: &[PathBuf]) -> Vec<PathBuf> {
+    allowed.iter().filter_map(|folder| std::fs::canonicalize(folder).ok()).collect()
 }
 
 /// An object found in a listing.
@@ -186,6 +225,18 @@ impl Place {
             Self::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.discard_drafts()).await
+            }
+        }
+    }
+
+    /// Removes what the owner that [`Self::resumable`] names left anywhere in this place when its process
+    /// died.
+    pub async fn discard_own_drafts(&self) -> Result<()> {
+        match self {
+            Self::Bucket(_) => Ok(()),
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                blocking(move || folder.discard_own_drafts()).await
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a job does, and what it may use while it does it.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
@@ -8,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{Error, ImageSetId, JobId, Result};
+use healthimaging_jobs::Needs;
 use healthimaging_objects::Objects;
 
 use crate::back_end::BackEnd;
@@ -57,6 +60,13 @@ pub trait Journal: Send + Sync {
 
     /// Whether it was cancelled for good, so that no later run goes on.
     fn is_called_off(&self) -> bool;
+
+    /// What the job needs of the process that runs it.
+    fn needs(&self) -> &Needs;
+
+    /// Whether another process accepted the job: then lack of access is an error of the job rather than of
+    /// an item, so that it is left to a process that has access.
+    fn is_taken_over(&self) -> bool;
 }
 
 /// What became of one item of a job.
@@ -120,6 +130,32 @@ impl From<&Error> for ItemError {
 }
 
 impl Work {
+    /// Whether it deletes image sets, series or instances.
+    pub(crate) fn deletes(&self) -> bool {
+        match self {
+            Self::Change(change) => change.destroys(),
+            Self::Export(_) => false,
+        }
+    }
+
+    /// Whether it writes to S3.
+    pub(crate) fn uses_s3(&self) -> bool {
+        match self {
+            Self::Change(_) => false,
+            Self::Export(export) => export.output_uri.as_str().starts_with("s3://"),
+        }
+    }
+
+    /// The folders that it touches and that `objects` allows, links resolved.
+    pub(crate) fn folders(&self, objects: &Objects) -> Vec<PathBuf> {
+        match self {
+            Self::Change(_) => Vec::new(),
+            Self::Export(export) => {
+                let allowed = objects.allowing(&export.allowed_paths);
+                allowed.resolved_folders([&export.output_uri])
+            }
+        }
+    }
     /// What an ended job keeps of it on disk: nothing that may be patient data.
     pub(crate) fn redacted(self) -> Self {
         match self {

@@ -69,11 +69,7 @@ impl Scene {
             allowed_paths: vec![folder.path().to_owned()],
             ..ObjectsConfig::default()
         });
-        let config = LedgerConfig {
-            folder: folder.path().join("ledger"),
-            back_end: "test".to_owned(),
-            run_jobs: true,
-        };
+        let config = LedgerConfig::new(folder.path().join("ledger"), "test");
         let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
         Self { store, datastore, aws, ledger, folder }
     }

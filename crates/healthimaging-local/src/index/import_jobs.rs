@@ -2,6 +2,7 @@
 
 use healthimaging::model::{ImportConfiguration, JobStatus};
 use healthimaging::{Error, JobId, ObjectUri, RoleArn};
+use healthimaging_jobs::Needs;
 use rusqlite::{Connection, Row, Transaction};
 
 use super::words::{checked, checked_option, word};
@@ -37,6 +38,8 @@ pub(crate) struct NewImportJob<'a> {
     pub(crate) configuration: Option<&'a ImportConfiguration>,
     /// JSON array of paths given on the command line, which the job may read; else none.
     pub(crate) local_paths: Option<&'a str>,
+    /// What it needs of the process that runs it.
+    pub(crate) needs: &'a Needs,
 }
 
 /// Adds a job that is submitted.
@@ -45,15 +48,14 @@ pub(crate) fn insert(
     new: &NewImportJob<'_>,
     at: Millis,
 ) -> Result<()> {
-    let configuration = new
-        .configuration
-        .map(serde_json::to_string)
-        .transpose()
-        .map_err(|_| StoreError::Damaged("an import job could not be noted".to_owned()))?;
+    let unwritable = |_| StoreError::Damaged("an import job could not be noted".to_owned());
+    let configuration =
+        new.configuration.map(serde_json::to_string).transpose().map_err(unwritable)?;
+    let needs = serde_json::to_string(new.needs).map_err(unwritable)?;
     transaction.execute(
         "INSERT INTO import_job (id, datastore, name, status, data_access_role_arn, input_uri,
-             output_uri, configuration, local_paths, submitted_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             output_uri, configuration, local_paths, submitted_at, needs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             new.id.as_str(),
             new.datastore,
@@ -65,6 +67,7 @@ pub(crate) fn insert(
             configuration,
             new.local_paths,
             at,
+            needs,
         ),
     )?;
     Ok(())

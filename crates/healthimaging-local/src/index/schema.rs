@@ -1,14 +1,17 @@
 //! The tables of the catalogue, and how older formats become this one.
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
-pub(crate) const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 3;
 
 /// What makes each older format the next one: the first entry is for a catalogue of format 1.
-pub(crate) const MIGRATIONS: [&str; 1] = ["
+pub(crate) const MIGRATIONS: [&str; 2] = [
+    "
     ALTER TABLE image_set_version ADD COLUMN document_crc32 INTEGER;
     ALTER TABLE image_set_version ADD COLUMN details_crc32 INTEGER;
     CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
-"];
+",
+    "ALTER TABLE import_job ADD COLUMN needs TEXT;",
+];
 
 /// Settings of every connection.
 ///
@@ -34,6 +37,7 @@ pub(crate) const SETTINGS: &str = "
 /// * A `pack` without an owner is being written, or is garbage.
 /// * `pending` holds acknowledged writes that are not carried out yet; `owner` names the process
 ///   (`locks/process-<owner>.lock`) that does it.
+/// * `import_job.needs` is what a job needs of the process that runs it, JSON; NULL in rows of format 2.
 /// * The attribute columns of `image_set` are those of its latest content.
 pub(crate) const CREATE: &str = "
 CREATE TABLE datastore (
@@ -85,7 +89,8 @@ CREATE TABLE import_job (
     warned INTEGER NOT NULL DEFAULT 0,
     message TEXT,
     submitted_at INTEGER NOT NULL,
-    ended_at INTEGER
+    ended_at INTEGER,
+    needs TEXT
 );
 CREATE INDEX import_job_newest ON import_job (datastore, submitted_at, row);
 CREATE INDEX import_job_status ON import_job (datastore, status, submitted_at, row);

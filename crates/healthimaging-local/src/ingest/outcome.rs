@@ -34,6 +34,7 @@ pub(crate) struct Refusal {
 }
 
 const SERVER_FAULT: &str = "InternalServerException";
+const DENIED: &str = "AccessDeniedException";
 
 impl Refusal {
     /// The file itself is wrong.
@@ -44,6 +45,11 @@ impl Refusal {
     /// The file may be right; this program or its machine failed.
     pub(crate) fn fault(message: impl Into<String>) -> Self {
         Self { exception: SERVER_FAULT.to_owned(), message: message.into() }
+    }
+
+    /// Whether access to it was denied, or credentials were missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.exception == DENIED
     }
 
     /// Whether the file is not to blame.
@@ -75,7 +81,7 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let exception = match error.kind() {
             ErrorKind::NotFound => "ResourceNotFoundException",
-            ErrorKind::AccessDenied | ErrorKind::Credentials => "AccessDeniedException",
+            ErrorKind::AccessDenied | ErrorKind::Credentials => DENIED,
             ErrorKind::Validation => "ValidationException",
             _ => SERVER_FAULT,
         };

@@ -1,17 +1,21 @@
 //! Import jobs: list, read headers, group, store, write the outcome.
 //!
 //! A job is run by the process that accepted it, which holds the lease `locks/job-<id>.lock`. When that
-//! process dies, the holder of the store's lease takes the job over: files that have an outcome in
-//! the catalogue are done, the rest is done again.
+//! process dies, another one that offers what the job needs takes it over: files that have an outcome in
+//! the catalogue are done, the rest is done again. A file that a process died over is handled alone, and
+//! refused after the second death.
 
 mod carry_out;
 mod inputs;
+mod known;
 mod output;
 mod paths;
 mod progress;
 mod rows;
 mod run;
+mod touch;
 
 pub(crate) use carry_out::{adopt, run};
+pub(crate) use known::KnownJobs;
 pub use paths::{ImportSummary, RefusedFile};
 pub use progress::ImportProgress;

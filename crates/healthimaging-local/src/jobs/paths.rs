@@ -118,6 +118,8 @@ impl LocalStore {
         let local_paths = serde_json::to_string(&paths)
             .map_err(|error| Error::validation("a path is not UTF-8").with_source(error))?;
         let id = new_id::job_id()?;
+        let needs = import_jobs::needs(&self.shared, &paths, []);
+        self.shared.jobs.accept(&id);
         let (job, datastore, at) = (id.clone(), datastore.clone(), self.shared.now());
         self.shared
             .catalogue
@@ -131,6 +133,7 @@ impl LocalStore {
                     output: &output,
                     configuration: None,
                     local_paths: Some(&local_paths),
+                    needs: &needs,
                 };
                 insert(transaction, &new, at)
             })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use healthimaging::model::{ImportConfiguration, JobStatus};
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri};
+use healthimaging_jobs::Needs;
 use rusqlite::{Connection, Row, Transaction};
 
 use super::progress::ImportProgress;
@@ -25,6 +26,8 @@ pub(super) struct JobRow {
     /// Paths of a job from the command line, which allows them by that.
     pub(super) local_paths: Vec<PathBuf>,
     pub(super) message: Option<String>,
+    /// What it needs of the process that runs it.
+    pub(super) needs: Needs,
     pub(super) progress: ImportProgress,
 }
 
@@ -54,9 +57,15 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<JobId>> {
 /// The job runs; its output goes to `output_uri`.
 pub(super) fn begin(transaction: &Transaction<'_>, job: i64, output_uri: &ObjectUri) -> Result<()> {
     transaction.execute(
-        "UPDATE import_job SET status = ?2, output_uri = ?3 WHERE row = ?1",
+        "UPDATE import_job SET status = ?2, output_uri = ?3, message = NULL WHERE row = ?1",
         (job, JobStatus::InProgress.as_str(), output_uri.as_str()),
     )?;
+    Ok(())
+}
+
+/// The job waits for another process, for this reason.
+pub(super) fn hold(transaction: &Transaction<'_>, job: i64, reason: &str) -> Result<()> {
+    transaction.execute("UPDATE import_job SET message = ?2 WHERE row = ?1", (job, reason))?;
     Ok(())
 }
 
@@ -136,6 +145,7 @@ pub(super) fn outcomes(
 fn job(row: &Row<'_>) -> Result<JobRow> {
     let configuration: Option<String> = row.get("configuration")?;
     let paths: Option<String> = row.get("local_paths")?;
+    let needs: Option<String> = row.get("needs")?;
     let count = |column: &str| -> Result<u64> {
         Ok(row.get::<_, i64>(column)?.try_into().unwrap_or_default())
     };
@@ -150,6 +160,7 @@ fn job(row: &Row<'_>) -> Result<JobRow> {
         configuration: configuration.as_deref().map(from_json).transpose()?,
         local_paths: paths.as_deref().map(from_json).transpose()?.unwrap_or_default(),
         message: row.get("message")?,
+        needs: needs.as_deref().map(from_json).transpose()?.unwrap_or_default(),
         progress: ImportProgress {
             files_total: total.and_then(|total| total.try_into().ok()),
             files_done: count("files_done")?,

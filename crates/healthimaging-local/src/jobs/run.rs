@@ -2,23 +2,27 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use healthimaging::ObjectUri;
+use healthimaging::{Error, ErrorKind, ObjectUri};
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
 use tokio::sync::Semaphore;
 
 use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
+use super::known::Origin;
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
 use super::rows::{self, JobRow};
+use super::touch::Touching;
 use crate::error::{Result, StoreError};
 use crate::index::datastores::{self, DatastoreRow};
-use crate::ingest::{self, Arrival, Failure, Group, Outcome, Recorder, Refusal, Sink, StoredFile};
+use crate::ingest::{
+    self, Arrival, Failure, Group, Header, Outcome, Recorder, Refusal, Sink, StoredFile,
+};
 use crate::shared::SharedStore;
 
 /// How often counters are written down.
@@ -32,6 +36,10 @@ const REFUSED_AT_ONCE: usize = 200;
 pub(super) struct Run {
     shared: SharedStore,
     job: JobRow,
+    origin: Origin,
+    touching: Touching,
+    /// Whether this run has read any input: then it has access, and what is denied is so to everybody.
+    has_access: AtomicBool,
     datastore: DatastoreRow,
     output: Place,
     output_uri: ObjectUri,
@@ -81,7 +89,7 @@ fn files_at_once() -> usize {
 
 impl Run {
     /// Finds out what there is to read, and that the outcome can be written.
-    pub(super) async fn prepare(shared: &SharedStore, job: JobRow) -> Result<Self> {
+    pub(super) async fn prepare(shared: &SharedStore, job: JobRow, origin: Origin) -> Result<Self> {
         let id = job.datastore.clone();
         let datastore = shared
             .catalogue
@@ -89,13 +97,14 @@ impl Run {
             .await?;
         let objects = objects(shared, &job)?;
         let output_uri = output::folder(&asked_output(&job), &job.datastore, &job.id)?;
-        let output = objects.place(&output_uri)?;
+        let place = |uri: &ObjectUri| objects.place(uri).map_err(|error| job.needs.refused(error));
+        let output = place(&output_uri)?;
         let mut places = Vec::new();
         if job.local_paths.is_empty() {
-            places.push(objects.place(&job.input_uri)?);
+            places.push(place(&job.input_uri)?);
         }
         for path in &job.local_paths {
-            places.push(objects.place(&file_uri(path)?)?);
+            places.push(place(&file_uri(path)?)?);
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
         let inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
@@ -107,7 +116,10 @@ impl Run {
         shared.catalogue.write(move |transaction| rows::begin(transaction, row, &uri)).await?;
         Ok(Self {
             shared: Arc::clone(shared),
+            touching: Touching::take_over(shared, &job.id)?,
             job,
+            origin,
+            has_access: AtomicBool::new(false),
             datastore,
             output,
             output_uri,
@@ -169,17 +181,20 @@ impl Run {
 
     /// Reads all headers; what cannot be read is refused. Only what grouping needs is kept.
     async fn read_headers(&self, left: &[usize]) -> Result<Plan, Stop> {
-        let grouping = self.shared.config.grouping;
         let mut reading = stream::iter(left.to_vec())
-            .map(|number| async move { (number, self.inputs.header(number, grouping).await) })
+            .map(|number| async move { (number, self.header(number).await) })
             .buffered(files_at_once());
         let mut plan = Plan::default();
         let mut refused = Vec::new();
         while let Some((number, header)) = reading.next().await {
             self.check_open()?;
             match header {
-                Ok(header) => plan.add(number, header.group),
+                Ok(header) => {
+                    self.has_access.store(true, Ordering::Relaxed);
+                    plan.add(number, header.group);
+                }
                 Err(refusal) => {
+                    self.check_access(&refusal)?;
                     self.count_file(number);
                     refused.push((number, Outcome::Refused(refusal)));
                 }
@@ -259,7 +274,27 @@ impl Run {
             let format = ingest::lossless_format(self.datastore.format);
             ingest::store(file, format, sink, &self.shared.budget).await
         };
-        (number, stored.await)
+        (number, self.touching.touch(self.inputs.key(number), stored).await)
+    }
+
+    async fn header(&self, number: usize) -> Result<Header, Refusal> {
+        let grouping = self.shared.config.grouping;
+        self.touching.touch(self.inputs.key(number), self.inputs.header(number, grouping)).await
+    }
+
+    /// Ends a run that was taken over and has had access to nothing: another process may have it.
+    fn check_access(&self, refusal: &Refusal) -> Result<(), Stop> {
+        let is_remote = self.job.input_uri.as_str().starts_with("s3://");
+        let is_left = is_remote && self.origin == Origin::TakenOver && refusal.is_denied();
+        if is_left && !self.has_access.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::AccessDenied, refusal.message.clone()).into());
+        }
+        Ok(())
+    }
+
+    /// Notes that the process ends well.
+    pub(super) fn put_down(&self) {
+        self.touching.put_down();
     }
 
     fn check_open(&self) -> Result<(), Stop> {
@@ -354,16 +389,21 @@ fn asked_output(job: &JobRow) -> ObjectUri {
     asked.and_then(|uri| ObjectUri::try_from(uri).ok()).unwrap_or_else(|| job.output_uri.clone())
 }
 
-/// What the job may read and write: what requests may, the paths of the command line, and the default
-/// output folder.
+/// What the job may read and write: the folders that it carries, in jobs of earlier releases what requests
+/// may and the paths of the command line; and the default output folder.
 fn objects(shared: &SharedStore, job: &JobRow) -> Result<Objects> {
     let config = &shared.config;
+    let imports = config.data_dir.join("imports");
     let mut allowed_paths = config.allowed_paths.clone();
-    allowed_paths.push(config.data_dir.join("imports"));
+    allowed_paths.push(imports.clone());
     let objects = Objects::new(ObjectsConfig {
         allowed_paths,
         s3: config.s3.clone(),
         download_dir: Some(ingest::spool::folder(shared)?),
     });
-    Ok(objects.allowing(&job.local_paths))
+    let Some(folders) = &job.needs.folders else {
+        return Ok(objects.allowing(&job.local_paths));
+    };
+    let imports = imports.canonicalize().map_err(StoreError::file("find", &imports))?;
+    Ok(objects.confined_to(&[&folders[..], &[imports]].concat()))
 }

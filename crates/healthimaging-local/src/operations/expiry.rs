@@ -64,7 +64,8 @@ fn remove(transaction: &Transaction<'_>, at: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Removes the lock files of jobs that have ended, and old ones of processes; what is locked stays.
+/// Removes the lock files and notes of jobs that have ended, and old ones of processes; what is locked
+/// stays.
 fn remove_dead_locks(shared: &Shared) -> Result<()> {
     let files = &shared.config.files;
     let folder = shared.config.data_dir.join("locks");
@@ -72,6 +73,13 @@ fn remove_dead_locks(shared: &Shared) -> Result<()> {
     for entry in entries.map_err(StoreError::file("list", &folder))? {
         let name = entry.file_name();
         let name = name.to_string_lossy();
+        if let Some(job) = name.strip_prefix("hand-") {
+            if !runs(shared, job)? {
+                let path = entry.path();
+                files.remove(&path).map_err(StoreError::file("remove", &path))?;
+            }
+            continue;
+        }
         let dead = match (name.strip_prefix("job-"), name.strip_prefix("process-")) {
             (Some(job), _) => !runs(shared, job.trim_end_matches(".lock"))?,
             (_, Some(_)) => age(&entry).is_some_and(|age| age > LOCK_FILE),

@@ -1,17 +1,22 @@
 //! Import jobs: start, show, list.
 
+use std::path::PathBuf;
+
 use healthimaging::model::{
     DicomImportJobProperties, DicomImportJobSummary, GetDicomImportJobRequest,
     GetDicomImportJobResponse, ImportConfiguration, JobStatus, ListDicomImportJobsRequest,
     ListDicomImportJobsResponse, StartDicomImportJobRequest, StartDicomImportJobResponse,
 };
 use healthimaging::{Error, JobId, ObjectUri};
+use healthimaging_jobs::Needs;
+use healthimaging_objects::{Objects, ObjectsConfig};
 use rusqlite::{Connection, Transaction};
 use serde_json::json;
 
 use super::client_token::{self, Repeat};
 use super::paging::{self, Place};
 use crate::clock::Millis;
+use crate::config::LocalConfig;
 use crate::error::Result;
 use crate::index::datastores;
 use crate::index::import_jobs::{self, ImportJobRow, NewImportJob};
@@ -36,9 +41,10 @@ pub(crate) async fn start(
     };
     let at = shared.now();
     let datastore_id = request.datastore_id.clone();
+    let needs = needs(shared, &[], [&request.input_s3_uri, &output]);
     let started = shared
         .catalogue
-        .write(move |transaction| start_in(transaction, &request, &output, at))
+        .write(move |transaction| start_in(transaction, &request, &output, &needs, at))
         .await?;
     let (job_id, submitted_at) = match started {
         Started::New(id) => {
@@ -65,6 +71,7 @@ fn start_in(
     transaction: &Transaction<'_>,
     request: &StartDicomImportJobRequest,
     output: &ObjectUri,
+    needs: &Needs,
     at: Millis,
 ) -> Result<Started> {
     let datastore = datastores::find_active(transaction, &request.datastore_id)?;
@@ -96,6 +103,7 @@ fn start_in(
         output,
         configuration: request.import_configuration.as_ref(),
         local_paths: None,
+        needs,
     };
     import_jobs::insert(transaction, &new, at)?;
     client_token::remember(transaction, &repeat, id.as_str(), at)?;
@@ -123,6 +131,26 @@ fn check_configuration(configuration: Option<&ImportConfiguration>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// What a job over these places needs, with `paths` allowed beside the folders of the store.
+pub(crate) fn needs<'a>(
+    shared: &Shared,
+    paths: &[PathBuf],
+    places: impl IntoIterator<Item = &'a ObjectUri>,
+) -> Needs {
+    let places: Vec<&ObjectUri> = places.into_iter().collect();
+    let LocalConfig { allowed_paths, runner, .. } = &shared.config;
+    let allowed_paths = allowed_paths.clone();
+    let objects = Objects::new(ObjectsConfig { allowed_paths, ..ObjectsConfig::default() });
+    let mut folders = objects.resolved_folders(places.iter().copied());
+    folders.extend_from_slice(paths);
+    let signs = places.iter().any(|place| place.as_str().starts_with("s3://"));
+    Needs {
+        folders: Some(folders),
+        credentials: signs.then(|| runner.credentials.clone()),
+        deletes: false,
+    }
 }
 
 /// The folder of outcomes of jobs that name none.

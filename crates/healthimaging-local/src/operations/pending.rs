@@ -2,13 +2,14 @@
 //!
 //! The request's transaction leaves a row in `pending`; carrying it out is one transaction that also
 //! removes the row, so that it happens once, by whichever process. When the process that accepted it
-//! dies, the holder of the store's lease does it.
+//! dies, another one does it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use healthimaging::model::DatastoreStatus;
+use healthimaging_jobs::{Needs, Runner};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
@@ -169,16 +170,29 @@ fn load(connection: &Connection, row: i64) -> Result<Option<Work>> {
     let json: Option<String> = connection
         .query_row("SELECT work FROM pending WHERE row = ?1", [row], |row| row.get(0))
         .optional()?;
-    json.map(|json| serde_json::from_str(&json))
-        .transpose()
+    json.as_deref().map(from_json).transpose()
+}
+
+fn from_json(json: &str) -> Result<Work> {
+    serde_json::from_str(json)
         .map_err(|_| StoreError::Damaged("a noted write cannot be read".to_owned()))
 }
 
-/// Carries out the writes of processes that have died. Called by the holder of the store's lease.
+impl Work {
+    /// Whether it begins to delete; the clean-up behind a deletion does not.
+    fn deletes(&self) -> bool {
+        match self {
+            Self::DeleteDatastore { .. } | Self::DeleteImageSet { .. } => true,
+            Self::CreateDatastore { .. } | Self::Update(_) | Self::Copy(_) | Self::CleanUp => false,
+        }
+    }
+}
+
+/// Carries out the writes of processes that have died, but for deletions that this process may not begin.
 pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
-    let own = shared.process.clone();
+    let (own, runner) = (shared.process.clone(), shared.config.runner.clone());
     let left: BTreeMap<String, Vec<i64>> =
-        shared.catalogue.read(move |connection| by_owner(connection, &own)).await?;
+        shared.catalogue.read(move |connection| by_owner(connection, &own, &runner)).await?;
     for (owner, rows) in left {
         let lock = shared.process_lock(&owner);
         let files = shared.config.files.clone();
@@ -220,13 +234,22 @@ fn wire_message(message: &str) -> String {
         .collect()
 }
 
-fn by_owner(connection: &Connection, except: &str) -> Result<BTreeMap<String, Vec<i64>>> {
+/// Writes that other processes noted and `runner` may carry out, oldest first.
+fn by_owner(
+    connection: &Connection,
+    except: &str,
+    runner: &Runner,
+) -> Result<BTreeMap<String, Vec<i64>>> {
     let mut left: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let mut statement = connection
-        .prepare_cached("SELECT owner, row FROM pending WHERE owner <> ?1 ORDER BY row")?;
+        .prepare_cached("SELECT owner, row, work FROM pending WHERE owner <> ?1 ORDER BY row")?;
     let mut rows = statement.query([except])?;
     while let Some(row) = rows.next()? {
-        left.entry(row.get(0)?).or_default().push(row.get(1)?);
+        let needs =
+            Needs { deletes: from_json(&row.get::<_, String>(2)?)?.deletes(), ..Needs::default() };
+        if runner.check(&needs).is_ok() {
+            left.entry(row.get(0)?).or_default().push(row.get(1)?);
+        }
     }
     Ok(left)
 }

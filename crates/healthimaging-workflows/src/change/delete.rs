@@ -12,7 +12,7 @@ impl Run<'_> {
         let id = &step.image_set_id;
         let mut attempts = Attempts::at(id);
         loop {
-            let Some(now) = self.sets.unlocked(id).await? else {
+            let Some(now) = self.looking(&attempts).unlocked(id).await? else {
                 return Ok(Done::new(ItemResult::Deleted));
             };
             if now.version_id != step.version_id && !self.is_still_meant(step).await? {

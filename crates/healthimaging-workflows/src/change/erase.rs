@@ -7,16 +7,21 @@
 use healthimaging::{Error, ErrorKind, ImageSetId};
 use serde_json::Value;
 
-use super::Step;
 use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped, deleted_meanwhile};
 use super::part::{Without, everything, instances_of};
 use super::run::{Attempts, Done, Run, changed_since};
 use super::update::study_of;
+use super::{Action, Step};
 use crate::document::Contents;
 use crate::find::{self, Criteria};
 use crate::work::ItemResult;
 
 impl Run<'_> {
+    /// Whether an earlier run has copied the rest, and died before it deleted the image set.
+    pub(super) fn is_half_erased(&self, step: &Step) -> bool {
+        matches!(step.action, Action::Erase { .. }) && self.recorded(&copy_item(step)).is_some()
+    }
+
     /// Puts a copy of the rest in the place of the image set.
     pub(super) async fn erase(
         &self,

@@ -60,6 +60,7 @@ impl From<Error> for Halt {
 pub(super) type Step<T> = Result<T, Halt>;
 
 /// The image sets of a data store.
+#[derive(Clone)]
 pub(super) struct ImageSets<'a> {
     pub(super) service: &'a dyn HealthImaging,
     pub(super) datastore_id: &'a DatastoreId,

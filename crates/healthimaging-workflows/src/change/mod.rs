@@ -111,6 +111,11 @@ impl Action {
 }
 
 impl Change {
+    /// Whether it takes something away.
+    pub(crate) fn destroys(&self) -> bool {
+        self.values.is_none()
+    }
+
     /// What may stay on disk once the job has ended: ids of image sets and counts, and the names of
     /// attributes; no ids of patients, no UIDs of studies, series or instances, no values, and no digests
     /// of them.

@@ -15,9 +15,10 @@ impl Run<'_> {
         let (id, part) = (&step.image_set_id, self.part()?);
         let mut attempts = Attempts::at(id);
         loop {
-            let now = self.sets.unlocked(id).await?;
+            let sets = self.looking(&attempts);
+            let now = sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let contents = self.sets.contents(id, &now.version_id).await?;
+            let contents = sets.contents(id, &now.version_id).await?;
             let removal = match part.taken_from(&contents) {
                 // A version that came since the plan is that of an earlier run, or of a write whose answer
                 // was lost.

@@ -27,7 +27,7 @@ const NOT_REACHED: [&str; 4] = [
     "backups and copies of the store itself",
 ];
 
-/// Counts of what was done to image sets.
+/// Counts of what was done to image sets of one kind.
 #[derive(Default)]
 struct Counts {
     image_sets: u64,
@@ -48,12 +48,34 @@ impl Counts {
     }
 }
 
+/// Counts of image sets that got new values.
+#[derive(Default)]
+struct Updated {
+    image_sets: u64,
+    studies: BTreeSet<usize>,
+}
+
+impl Updated {
+    fn add(&mut self, change: &Change, outcome: &ItemOutcome) {
+        self.image_sets += 1;
+        let Some(id) = &outcome.image_set_id else {
+            return;
+        };
+        let of_set = |step: &&Step| match &step.action {
+            Action::UpdateStudy { others } => step.image_set_id == *id || others.contains(id),
+            _ => step.image_set_id == *id,
+        };
+        self.studies.extend(change.steps.iter().find(of_set).map(|step| step.study));
+    }
+}
+
 /// What a job tells when it has ended; it holds no patient data.
 pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     let change = run.change;
     let by_id: HashMap<&str, &Step> =
         change.steps.iter().map(|step| (step.image_set_id.as_str(), step)).collect();
     let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
+    let mut updated = Updated::default();
     let mut outcomes = run.journal.outcomes();
     while let Some(outcome) = outcomes.try_next().await? {
         let name = serde_json::to_value(outcome.result)
@@ -61,6 +83,9 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
         let count =
             counted.entry(name.as_str().unwrap_or("unknown").to_owned()).or_insert(json!(0));
         *count = json!(count.as_u64().unwrap_or_default() + 1);
+        if outcome.result == ItemResult::Updated {
+            updated.add(change, &outcome);
+        }
         if outcome.result == ItemResult::Deleted
             && let Some(step) = by_id.get(outcome.item.as_str())
         {
@@ -78,6 +103,12 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
                 "series": deleted.series, "instances": deleted.instances,
                 "versions": deleted.versions,
             }),
+        );
+    }
+    if change.values.is_some() {
+        report.insert(
+            "updated".to_owned(),
+            json!({ "image_sets": updated.image_sets, "studies": updated.studies.len() }),
         );
     }
     match remaining(run, &gone).await {
@@ -100,13 +131,6 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
         report.insert("not_reached".to_owned(), json!(NOT_REACHED));
     }
     Ok(report)
-}
-
-impl Change {
-    /// Whether it takes something away.
-    fn destroys(&self) -> bool {
-        self.values.is_none()
-    }
 }
 
 /// Image sets that the change was about and that still hold what was to go, or lack what was to be set.

@@ -7,6 +7,7 @@ use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value};
 
 use healthimaging::{Error, ErrorKind, ImageSetId, Result};
+use healthimaging_jobs::is_lack_of_access;
 
 use super::image_sets::{Halt, ImageSets, Step as Stepped};
 use super::{Action, Change, Object, Part, Step, Target, Values, report};
@@ -82,7 +83,12 @@ impl Run<'_> {
     /// Does a step and records what became of it; an error means that no other step would fare better.
     async fn step(&self, step: &Step) -> Result<()> {
         let id = &step.image_set_id;
-        if self.journal.outcome_of(id.as_str()).is_some() || self.sets.is_stopped() {
+        if self.journal.outcome_of(id.as_str()).is_some() {
+            return Ok(());
+        }
+        // What is half erased is brought to its end, cancelled or not.
+        let is_needed = self.journal.is_called_off() && self.is_half_erased(step);
+        if self.sets.is_stopped() && !is_needed {
             return Ok(());
         }
         let done = match &step.action {
@@ -96,6 +102,11 @@ impl Run<'_> {
             Ok(done) => self.record(id, done).await,
             Err(Halt::Stopped) => Ok(()),
             Err(Halt::Failed(error)) if error.kind() == ErrorKind::Credentials => Err(error),
+            Err(Halt::Failed(error))
+                if self.journal.is_taken_over() && is_lack_of_access(error.kind()) =>
+            {
+                Err(error)
+            }
             Err(Halt::Failed(error)) => {
                 if let Action::UpdateStudy { others } = &step.action {
                     // The service changes all of a study or nothing.
@@ -126,6 +137,12 @@ impl Run<'_> {
             error: done.error,
         };
         self.journal.record(outcome).await
+    }
+
+    /// What the state of image sets is read with: once a write was sent whose answer is open, whether it
+    /// was done is found out and recorded even when the job is cancelled.
+    pub(super) fn looking(&self, attempts: &Attempts<'_>) -> ImageSets<'_> {
+        if attempts.is_first() { self.sets.clone() } else { self.sets.finishing() }
     }
 
     /// The part that the change takes out.

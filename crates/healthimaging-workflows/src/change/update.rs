@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use healthimaging::{Error, ImageSetId, Uid, VersionId};
 
 use super::Step;
-use super::image_sets::{Step as Stepped, Update, deleted_meanwhile};
+use super::image_sets::{ImageSets, Step as Stepped, Update, deleted_meanwhile};
 use super::remove::check_updated;
 use super::run::{Attempts, Done, Run, changed_since};
 use crate::document::Contents;
@@ -19,9 +19,10 @@ impl Run<'_> {
         let document = values.document();
         let mut attempts = Attempts::at(id);
         loop {
-            let now = self.sets.unlocked(id).await?;
+            let sets = self.looking(&attempts);
+            let now = sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let contents = self.sets.contents(id, &now.version_id).await?;
+            let contents = sets.contents(id, &now.version_id).await?;
             if values.are_in(&contents) {
                 return Ok(as_version(found_done(step, &now.version_id), &now.version_id));
             }
@@ -51,14 +52,15 @@ impl Run<'_> {
         let document = values.document();
         let mut attempts = Attempts::at(id);
         loop {
-            let now = self.sets.unlocked(id).await?;
+            let sets = self.looking(&attempts);
+            let now = sets.unlocked(id).await?;
             let now = now.ok_or_else(|| deleted_meanwhile(id))?;
-            let contents = self.sets.contents(id, &now.version_id).await?;
-            let before = self.primaries(&contents).await?;
+            let contents = sets.contents(id, &now.version_id).await?;
+            let before = primaries(&sets, &contents).await?;
             if now.is_primary != Some(true) || !before.contains_key(id) {
                 return Err(changed_since(id).into());
             }
-            if self.all_have_values(&before).await? {
+            if self.all_have_values(&sets, &before).await? {
                 let result = found_done(step, &now.version_id);
                 return self.record_study(id, others, result, before).await;
             }
@@ -77,7 +79,8 @@ impl Run<'_> {
             match self.sets.update(id, &now.version_id, update).await {
                 Ok(made) => {
                     check_updated(&made)?;
-                    let after = self.primaries(&contents).await?;
+                    // The study is changed: that is recorded even when the job is cancelled now.
+                    let after = primaries(&self.sets.finishing(), &contents).await?;
                     return self.record_study(id, others, ItemResult::Updated, after).await;
                 }
                 Err(halt) => attempts.again(halt)?,
@@ -85,25 +88,14 @@ impl Run<'_> {
         }
     }
 
-    /// The primary image sets of the study of an image set, none of them locked, with their versions.
-    async fn primaries(&self, contents: &Contents) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
-        let mut criteria = Criteria::study(study_of(contents)?);
-        criteria.is_primary = Some(true);
-        let found =
-            find::all(self.sets.service, self.sets.datastore_id, &criteria, find::MOST_EXAMINED);
-        let mut primaries = BTreeMap::new();
-        for set in found.await?.image_sets {
-            if let Some(now) = self.sets.unlocked(&set.image_set_id).await? {
-                primaries.insert(set.image_set_id, now.version_id);
-            }
-        }
-        Ok(primaries)
-    }
-
-    async fn all_have_values(&self, sets: &BTreeMap<ImageSetId, VersionId>) -> Stepped<bool> {
+    async fn all_have_values(
+        &self,
+        sets: &ImageSets<'_>,
+        versions: &BTreeMap<ImageSetId, VersionId>,
+    ) -> Stepped<bool> {
         let values = self.values()?;
-        for (id, version) in sets {
-            if !values.are_in(&self.sets.contents(id, version).await?) {
+        for (id, version) in versions {
+            if !values.are_in(&sets.contents(id, version).await?) {
                 return Ok(false);
             }
         }
@@ -129,6 +121,23 @@ impl Run<'_> {
         let own = own.ok_or_else(|| deleted_meanwhile(id))?;
         Ok(as_version(result, &own))
     }
+}
+
+/// The primary image sets of the study of an image set, none of them locked, with their versions.
+async fn primaries(
+    sets: &ImageSets<'_>,
+    contents: &Contents,
+) -> Stepped<BTreeMap<ImageSetId, VersionId>> {
+    let mut criteria = Criteria::study(study_of(contents)?);
+    criteria.is_primary = Some(true);
+    let found = find::all(sets.service, sets.datastore_id, &criteria, find::MOST_EXAMINED);
+    let mut primaries = BTreeMap::new();
+    for set in found.await?.image_sets {
+        if let Some(now) = sets.unlocked(&set.image_set_id).await? {
+            primaries.insert(set.image_set_id, now.version_id);
+        }
+    }
+    Ok(primaries)
 }
 
 /// Values that are there already: a version that came since the plan is that of an earlier run, or of a

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
 use healthimaging::{Body, DicomWeb, ErrorKind, Result};
+use healthimaging_jobs::is_lack_of_access;
 use healthimaging_objects::{Place, Writing};
 
 use super::Export;
@@ -54,6 +55,9 @@ impl Writer<'_> {
             Ok(written) => {
                 details.extend(written.details());
                 (ItemResult::Written, None)
+            }
+            Err(error) if self.journal.is_taken_over() && is_lack_of_access(error.kind()) => {
+                return Err(error);
             }
             Err(error) => {
                 // The caller reads it in the outcome; only the cause is for the log.

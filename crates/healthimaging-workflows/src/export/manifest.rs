@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{ImageSetId, JobId, ObjectUri, Result};
-use healthimaging_objects::{Place, Writing};
+use healthimaging_objects::{Objects, Place, Writing};
 
 use super::items::ENDING;
 use super::{Counts, Export, count};
-use crate::work::{ItemOutcome, Journal, Tools};
+use crate::work::{ItemOutcome, Journal};
 
 const MANIFEST: &str = "job-output-manifest.json";
 const SUCCESS: &str = "SUCCESS/success.ndjson";
@@ -37,10 +37,13 @@ struct Totals {
 
 impl<'a> Folder<'a> {
     /// Opens it, and shows that it can be written before the work begins.
-    pub(super) async fn open(export: &'a Export, tools: &Tools, job_id: &JobId) -> Result<Self> {
+    pub(super) async fn open(
+        export: &'a Export,
+        objects: &Objects,
+        job_id: &JobId,
+    ) -> Result<Self> {
         let uri = export.outcome_uri(job_id)?;
-        let objects = tools.objects.allowing(&export.allowed_paths);
-        let place = objects.place(&uri)?;
+        let place = objects.place(&uri)?.resumable(job_id.as_str());
         place.write(SUCCESS, Bytes::new()).await?;
         Ok(Self { export, uri, place })
     }

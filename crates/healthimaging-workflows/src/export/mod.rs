@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result, RoleArn, Uid};
-use healthimaging_objects::{Objects, Place};
+use healthimaging_objects::Objects;
 
 use crate::find::Criteria;
 use crate::work::{Journal, Tools};
@@ -60,7 +60,7 @@ impl Export {
     /// Refuses what can be known to fail before anything is read.
     pub fn check(&self, objects: &Objects) -> Result<()> {
         self.criteria.check()?;
-        self.output(objects).map(drop)
+        objects.allowing(&self.allowed_paths).place(&self.folder()?).map(drop)
     }
 
     /// The folder of what the job tells of itself, below the output.
@@ -70,11 +70,10 @@ impl Export {
         ObjectUri::try_from(format!("{output}/{datastore}-DicomExport-{job_id}/"))
     }
 
-    fn output(&self, objects: &Objects) -> Result<Place> {
-        // A prefix is any beginning of a key: the output is a folder.
+    /// The output as a folder: a prefix is any beginning of a key.
+    fn folder(&self) -> Result<ObjectUri> {
         let output = self.output_uri.as_str().trim_end_matches('/');
-        let folder = ObjectUri::try_from(format!("{output}/"))?;
-        objects.allowing(&self.allowed_paths).place(&folder)
+        ObjectUri::try_from(format!("{output}/"))
     }
 }
 
@@ -96,9 +95,20 @@ pub(crate) async fn run(
     tools: &Tools,
     journal: &dyn Journal,
 ) -> Result<Map<String, Value>> {
-    let output = export.output(&tools.objects)?;
+    let needs = journal.needs();
+    let objects = match &needs.folders {
+        Some(folders) => tools.objects.confined_to(folders),
+        None => tools.objects.allowing(&export.allowed_paths),
+    };
+    let output = objects.place(&export.folder()?).map_err(|error| needs.refused(error))?;
     let output = output.resumable(journal.job_id().as_str());
-    let outcome = manifest::Folder::open(export, tools, journal.job_id()).await?;
+    if journal.is_taken_over() {
+        output.discard_own_drafts().await?;
+    }
+    if journal.is_called_off() {
+        return Ok(Map::new());
+    }
+    let outcome = manifest::Folder::open(export, &objects, journal.job_id()).await?;
     let counts = Counts::default();
     let walk = Walk::new(export, &tools.back_end, journal, &counts);
     let cancelled = journal.cancelled();

@@ -7,6 +7,7 @@
 //! | `outcomes.ndjson` | what became of each item, appended; its being there says that the job was begun |
 //! | `expected.json` | how many items there are |
 //! | `cancelled` | its being there cancels the job |
+//! | `held.json` | why no process could go on with it lately |
 //! | `done_work.json` | what an ended job keeps of its work |
 //! | `end.json` | how it ended; written last |
 //! | `lease` | locked by the process that runs the job |
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use healthimaging::{
     ClientToken, DatastoreId, Error, JobId, JobName, Result, Timestamp, TurnWatch,
 };
+use healthimaging_jobs::Needs;
 
-use super::files::{self, make_folder, sync_folder, write_durably};
+use super::files::{self, make_folder, sync_folder, write_durably, write_lightly};
 use super::job::{Job, JobState};
 use super::outcomes::Tally;
 use crate::work::Work;
@@ -47,6 +49,9 @@ pub(super) struct Facts {
     /// was asked for can be guessed from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fingerprint: Option<String>,
+    /// What it needs of the process that runs it.
+    #[serde(default)]
+    pub(super) needs: Needs,
 }
 
 impl Facts {
@@ -167,6 +172,21 @@ impl Entry {
         Ok(true)
     }
 
+    /// Notes why this process leaves it to another one, or that it goes on.
+    pub(super) fn hold(&self, reason: Option<&str>) -> Result<()> {
+        let path = self.folder.join("held.json");
+        match reason {
+            None => files::remove(&path),
+            Some(reason) if self.held()?.as_deref() == Some(reason) => Ok(()),
+            Some(reason) => write_lightly(&path, &reason),
+        }
+    }
+
+    /// Why no process could go on with it lately.
+    fn held(&self) -> Result<Option<String>> {
+        files::read(&self.folder.join("held.json"))
+    }
+
     /// Notes that this process runs it, or no longer does.
     pub(super) fn set_running(&self, stop: Option<CancellationToken>) {
         *locked(&self.running) = stop;
@@ -266,6 +286,8 @@ impl Entry {
         job.items_total = files::read(&self.expected())?;
         if self.is_cancelled() {
             job.message = Some("cancelled: it ends after the items it is at".to_owned());
+        } else if let Some(reason) = self.held()? {
+            job.message = Some(reason);
         } else if self.is_waiting() {
             job.message = Some(
                 "waiting for its turn: the service takes few of these calls a second".to_owned(),

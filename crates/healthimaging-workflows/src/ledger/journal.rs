@@ -13,10 +13,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{Error, JobId, Result};
+use healthimaging_jobs::Needs;
 
 use super::entry::Entry;
 use super::files::{Lease, open_own, sync_folder, unusable, write_lightly};
 use super::outcomes::{Brief, Lines};
+use super::run::Origin;
 use crate::work::{ItemOutcome, Journal};
 
 /// Outcomes that wait for the disk together, at most.
@@ -52,6 +54,7 @@ pub(super) struct FileJournal {
     index: Index,
     queue: mpsc::Sender<Line>,
     stop: CancellationToken,
+    origin: Origin,
 }
 
 impl FileJournal {
@@ -60,6 +63,7 @@ impl FileJournal {
         job: Arc<Entry>,
         lease: Arc<Lease>,
         stop: CancellationToken,
+        origin: Origin,
     ) -> Result<Self> {
         let path = job.outcomes();
         let file = open_own(&path)?;
@@ -85,7 +89,7 @@ impl FileJournal {
             news: Arc::clone(&job.news),
         };
         tokio::task::spawn_blocking(move || writer.write_all(lines));
-        Ok(Self { job, path, index, queue, stop })
+        Ok(Self { job, path, index, queue, stop, origin })
     }
 }
 
@@ -133,6 +137,14 @@ impl Journal for FileJournal {
 
     fn is_called_off(&self) -> bool {
         self.job.is_cancelled()
+    }
+
+    fn needs(&self) -> &Needs {
+        &self.job.facts.needs
+    }
+
+    fn is_taken_over(&self) -> bool {
+        self.origin == Origin::TakenOver
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use healthimaging::{Error, JobId, NextToken, Page, Result, Timestamp};
+use healthimaging_jobs::{Needs, Runner};
 
 pub use job::{Job, JobFilter, JobState, NewJob};
 
@@ -30,7 +31,10 @@ use crate::plan::fingerprint;
 use crate::work::{ItemOutcome, Tools, Work};
 use entry::{Entry, Facts};
 use files::Lease;
+use run::Origin;
 
+/// How long a cancelled job that nobody ran is waited for.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 /// How often a job of another process is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -43,6 +47,23 @@ pub struct LedgerConfig {
     pub back_end: String,
     /// Whether this process runs jobs; off in read-only servers.
     pub run_jobs: bool,
+    /// What this process offers to the jobs of others.
+    pub runner: Runner,
+    /// Whether the back end is reached with the AWS credentials that [`Runner`] names.
+    pub back_end_signs: bool,
+}
+
+impl LedgerConfig {
+    /// A ledger that runs jobs of every kind, for a back end that needs no credentials.
+    pub fn new(folder: impl Into<PathBuf>, back_end: impl Into<String>) -> Self {
+        Self {
+            folder: folder.into(),
+            back_end: back_end.into(),
+            run_jobs: true,
+            runner: Runner::default(),
+            back_end_signs: false,
+        }
+    }
 }
 
 /// Jobs of this program; clones are the same ledger.
@@ -56,6 +77,8 @@ struct Inner {
     /// The folder of the jobs' folders.
     jobs: PathBuf,
     known: Mutex<HashMap<JobId, Arc<Entry>>>,
+    /// Jobs that this process lacks access for, and until when it leaves them alone.
+    left: Mutex<HashMap<JobId, Instant>>,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -73,6 +96,7 @@ impl Ledger {
             tools,
             jobs,
             known: Mutex::default(),
+            left: Mutex::default(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -102,7 +126,7 @@ impl Ledger {
         let ledger = self.clone();
         let (entry, lease) = blocking(move || ledger.write_down(new)).await?;
         if let Some(lease) = lease {
-            self.run(Arc::clone(&entry), lease);
+            self.run(Arc::clone(&entry), lease, Origin::Accepted);
         }
         blocking(move || entry.stand()).await
     }
@@ -120,6 +144,7 @@ impl Ledger {
             client_token: new.client_token,
             datastore_id: new.datastore_id,
             submitted_at: now(),
+            needs: self.needs(&new.work),
         };
         // Two processes may come with one token at once.
         let _alone = Lease::take(&self.start_lock())?;
@@ -138,6 +163,17 @@ impl Ledger {
         }
         let (entry, lease) = Entry::create(&self.0.jobs, facts, &new.work)?;
         Ok((self.remember(entry), lease))
+    }
+
+    /// What a job needs of the process that runs it.
+    fn needs(&self, work: &Work) -> Needs {
+        let LedgerConfig { runner, back_end_signs, .. } = &self.0.config;
+        let signs = *back_end_signs || work.uses_s3();
+        Needs {
+            folders: Some(work.folders(&self.0.tools.objects)),
+            credentials: signs.then(|| runner.credentials.clone()),
+            deletes: work.deletes(),
+        }
     }
 
     /// Held while a job is written down.
@@ -185,29 +221,42 @@ impl Ledger {
 
     /// Cancels a job: it ends between two items. One that has ended, or was cancelled, is a `Conflict`.
     pub async fn cancel(&self, job_id: &JobId) -> Result<Job> {
-        let entry = self.find(job_id).await?;
-        blocking(move || {
-            if let Some(end) = entry.end()? {
-                return Err(Error::conflict(format!(
-                    "the job has ended ({}); there is nothing left to cancel",
-                    end.job_status
-                )));
-            }
-            if !entry.mark_cancelled()? {
-                return Err(Error::conflict(
-                    "the job was cancelled before; it ends after the items it is at",
-                ));
-            }
-            // Nobody may be there to heed it.
-            if !entry.is_running_here()
-                && let Some(_lease) = entry.lease()?
-                && entry.end()?.is_none()
-            {
-                entry.finish(JobState::Cancelled, None, None)?;
-            }
-            entry.stand()
-        })
-        .await
+        let (ledger, entry) = (self.clone(), self.find(job_id).await?);
+        let cancelled = Arc::clone(&entry);
+        let lease = blocking(move || ledger.mark_cancelled(&entry)).await?;
+        if let Some(lease) = lease {
+            // Nobody ran it: here it is taken up to clean up and to report what was done.
+            self.run(cancelled, lease, Origin::TakenOver);
+            return self.wait(job_id, CLEAN_UP, &mut |_| {}).await;
+        }
+        blocking(move || cancelled.stand()).await
+    }
+
+    /// Marks a job as cancelled; the lease when nobody runs it and it has yet to be ended.
+    fn mark_cancelled(&self, entry: &Entry) -> Result<Option<Lease>> {
+        if let Some(end) = entry.end()? {
+            return Err(Error::conflict(format!(
+                "the job has ended ({}); there is nothing left to cancel",
+                end.job_status
+            )));
+        }
+        if !entry.mark_cancelled()? {
+            return Err(Error::conflict(
+                "the job was cancelled before; it ends after the items it is at",
+            ));
+        }
+        if entry.is_running_here() {
+            return Ok(None);
+        }
+        let lease = entry.lease()?;
+        if lease.is_none() || entry.end()?.is_some() {
+            return Ok(None);
+        }
+        if self.0.config.run_jobs && !self.0.closing.is_cancelled() {
+            return Ok(lease);
+        }
+        entry.finish(JobState::Cancelled, None, None)?;
+        Ok(None)
     }
 
     /// Waits until a job stands otherwise than in `seen`.

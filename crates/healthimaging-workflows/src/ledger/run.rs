@@ -1,14 +1,17 @@
 //! Running jobs: the ones started here, and those that other processes left.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{Error, Result, watch_turns};
+use healthimaging::{Error, JobId, Result, watch_turns};
+use healthimaging_jobs::is_lack_of_access;
 
 use super::entry::{DRAFT, Entry};
 use super::files::Lease;
@@ -21,19 +24,33 @@ use crate::work::Work;
 const LOOK: Duration = Duration::from_millis(250);
 /// How often jobs of dead processes are looked for.
 const ROUND: Duration = Duration::from_secs(2);
+/// How long a job that this process lacks access for is left to others, before it is tried again.
+const LEFT_ALONE: Duration = Duration::from_mins(1);
 /// How long an ended job can be looked at, as with import jobs of the service.
 const KEPT: chrono::TimeDelta = chrono::TimeDelta::days(90);
 
+/// Where a job that runs comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This process accepted it.
+    Accepted,
+    /// Another process did.
+    TakenOver,
+}
+
 impl Ledger {
     /// Runs a job whose lease is held, in a task of its own.
-    pub(super) fn run(&self, entry: Arc<Entry>, lease: Lease) {
+    pub(super) fn run(&self, entry: Arc<Entry>, lease: Lease, origin: Origin) {
         let stop = self.0.closing.child_token();
+        if entry.is_cancelled() {
+            stop.cancel();
+        }
         entry.set_running(Some(stop.clone()));
         let ledger = self.clone();
         let lease = Arc::new(lease);
         self.0.tasks.spawn(async move {
             let held = Arc::clone(&lease);
-            if let Err(error) = ledger.run_to_end(&entry, held, stop).await {
+            if let Err(error) = ledger.run_to_end(&entry, held, stop, origin).await {
                 let job_id = &entry.facts.job_id;
                 tracing::error!(%job_id, %error, "a job was left as it stands");
             }
@@ -48,6 +65,7 @@ impl Ledger {
         entry: &Arc<Entry>,
         lease: Arc<Lease>,
         stop: CancellationToken,
+        origin: Origin,
     ) -> Result<()> {
         let job_id = &entry.facts.job_id;
         let begun = Arc::clone(entry);
@@ -57,7 +75,8 @@ impl Ledger {
                 return Ok(None);
             }
             let work = begun.work()?;
-            let journal = FileJournal::open(begun, lease, token)?;
+            begun.hold(None)?;
+            let journal = FileJournal::open(begun, lease, token, origin)?;
             Ok(Some((work, journal)))
         })
         .await?
@@ -76,6 +95,17 @@ impl Ledger {
         if self.0.closing.is_cancelled() && !cancelled {
             tracing::info!(%job_id, "job left to whoever uses the ledger next");
             return Ok(());
+        }
+        if let Err(error) = &done
+            && origin == Origin::TakenOver
+            && !cancelled
+            && is_lack_of_access(error.kind())
+        {
+            tracing::warn!(%job_id, %error, "job left to another process: this one lacks access");
+            self.leave(job_id);
+            let reason = format!("waiting for a server that has access: {}", error.message());
+            let left = Arc::clone(entry);
+            return super::blocking(move || left.hold(Some(&reason))).await;
         }
         let (state, message, report) = match done {
             Ok(report) if cancelled => (JobState::Cancelled, None, Some(report)),
@@ -144,7 +174,7 @@ impl Ledger {
         let ledger = self.clone();
         let left = super::blocking(move || ledger.find_left()).await?;
         for (entry, lease) in left {
-            self.run(entry, lease);
+            self.run(entry, lease, Origin::TakenOver);
         }
         Ok(())
     }
@@ -158,15 +188,35 @@ impl Ledger {
                 }
             } else if !entry.is_running_here()
                 && !self.0.closing.is_cancelled()
+                && !self.is_left(&entry.facts.job_id)
                 && let Some(lease) = entry.lease()?
                 && entry.end()?.is_none()
             {
+                if let Err(reason) = self.0.config.runner.check(&entry.facts.needs) {
+                    entry.hold(Some(&reason))?;
+                    continue;
+                }
                 tracing::info!(job_id = %entry.facts.job_id, "job taken over");
                 left.push((entry, lease));
             }
         }
         self.drop_drafts();
         Ok(left)
+    }
+
+    /// Leaves a job to other processes for a while.
+    fn leave(&self, job_id: &JobId) {
+        self.left().insert(job_id.clone(), Instant::now() + LEFT_ALONE);
+    }
+
+    fn is_left(&self, job_id: &JobId) -> bool {
+        let mut left = self.left();
+        left.retain(|_, until| Instant::now() < *until);
+        left.contains_key(job_id)
+    }
+
+    fn left(&self) -> MutexGuard<'_, HashMap<JobId, Instant>> {
+        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops what processes left that died while writing a job down.

@@ -73,8 +73,7 @@ impl Fake {
         };
         let back_end =
             BackEnd { service: Arc::new(self.clone()), dicomweb: Arc::new(self.clone()) };
-        let config =
-            LedgerConfig { folder: self.folder(), back_end: "fake".to_owned(), run_jobs: true };
+        let config = LedgerConfig::new(self.folder(), "fake");
         let objects = Objects::new(ObjectsConfig::default());
         let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
         Server::new(ledger, options).unwrap()
