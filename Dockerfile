@@ -5,15 +5,16 @@
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends cmake g++ libopenjph-dev pkg-config \
+ && apt-get install -y --no-install-recommends cmake g++ python3-pip \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
+RUN scripts/setup
 RUN cargo build --release --locked --bin healthimaging-mcp-server
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libopenjph0.9 \
+ && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --create-home healthimaging \
  && install -d -o healthimaging -g healthimaging -m 0700 /data

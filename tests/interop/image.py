@@ -79,7 +79,8 @@ def libraries(binary):
         if path := re.search(r"(/\S+) \(0x", line):
             real = os.path.realpath(path.group(1))
             found[real] = owner(real)
-    assert any("libopenjph" in name for name in found), found
+    assert any("libc" in name for name in found), found
+    assert not any("openjph" in name for name in found), f"OpenJPH is to be linked statically: {found}"
     return found
 
 

@@ -1,8 +1,7 @@
 // A C face for what is asked of OpenJPH: encode a frame, decode one, compare one with its source.
 //
 // Pixels are little endian, interleaved by pixel, one or two bytes a sample. No exception
-// leaves this file. The decoder must be given only streams that this encoder made: OpenJPH
-// 0.9.0 aborts the process on malformed input.
+// leaves this file. The decoder must be given only streams that this encoder made.
 
 #include <cstddef>
 #include <cstdint>
@@ -54,8 +53,7 @@ void keep_freed_memory()
 #endif
 }
 
-// OpenJPH sends what it has to say to stdout by default, and stdout may carry a protocol.
-// The error stream stays: with none set, some versions go on after an error instead of throwing.
+// OpenJPH writes messages and warnings to stdout by default, and stdout may carry a protocol.
 void prepare()
 {
     static std::once_flag once;
@@ -194,6 +192,8 @@ void encode(const healthimaging_frame &frame, uint32_t levels, bool colour_trans
     cod.set_color_transform(colour_transform);
     cod.set_reversible(true);
     stream.set_planar(false);
+    stream.set_tilepart_divisions(true, false);
+    stream.request_tlm_marker(true);
     stream.write_headers(&file);
 
     const size_t sample = frame.bytes_per_sample;

@@ -1,5 +1,5 @@
-//! The main header of JPEG 2000 and HTJ2K codestreams (ITU-T T.800 Annex A): checked before a
-//! decoder is trusted with it, and given the TLM marker segment that DICOM asks for.
+//! The main header of JPEG 2000 and HTJ2K codestreams (ITU-T T.800 Annex A), checked before a
+//! decoder is trusted with it.
 
 use std::borrow::Cow;
 
@@ -113,35 +113,6 @@ impl Size {
     }
 }
 
-/// Inserts a TLM marker segment (T.800 §A.7.1) before the first tile-part, which DICOM requires
-/// of HTJ2K Lossless RPCL (PS3.5 §10.18) and the encoder does not write.
-///
-/// `codestream` has one tile of one tile-part. Returns `None` when it is anything else.
-pub(crate) fn insert_tile_part_lengths(codestream: &mut Vec<u8>) -> Option<()> {
-    let mut at = 2;
-    loop {
-        let rest = codestream.get(at..)?;
-        let marker = u16::from_be_bytes(*rest.first_chunk()?);
-        let (length, segment) = next_segment(rest)?;
-        match marker {
-            TLM => return None,
-            SOT => {
-                let &[_, _, p0, p1, p2, p3, 0, 1] = segment else {
-                    return None;
-                };
-                let tile_part = u32::from_be_bytes([p0, p1, p2, p3]);
-                // Only the end-of-codestream marker may follow the one tile-part.
-                if rest.len().checked_sub(2)? != usize::try_from(tile_part).ok()? {
-                    return None;
-                }
-                codestream.splice(at..at, tile_part_lengths(tile_part));
-                return Some(());
-            }
-            _ => at += length,
-        }
-    }
-}
-
 /// The codestream without the TLM segments of its main header, which are only hints.
 ///
 /// `OpenJPEG` 2.5.3 and 2.5.4 write beyond their tile-part index when a TLM segment names fewer
@@ -159,13 +130,6 @@ pub(crate) fn without_tile_part_lengths(codestream: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     kept
-}
-
-/// The segment for one tile-part: 16-bit tile number, 32-bit length.
-fn tile_part_lengths(tile_part: u32) -> [u8; 12] {
-    let [m0, m1] = TLM.to_be_bytes();
-    let [p0, p1, p2, p3] = tile_part.to_be_bytes();
-    [m0, m1, 0, 10, 0, 0x60, 0, 0, p0, p1, p2, p3]
 }
 
 /// Whole length of the marker segment at the start of `data`, and what follows its length field.

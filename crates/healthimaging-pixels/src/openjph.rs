@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use crate::codestream::{decompositions, insert_tile_part_lengths};
+use crate::codestream::decompositions;
 use crate::encode::ColourTransform;
 use crate::error::CodecError;
 use crate::shape::{FrameShape, zeroed};
@@ -93,7 +93,12 @@ unsafe extern "C" fn append(context: *mut c_void, bytes: *const u8, size: usize)
     encoded.extend_from_slice(bytes);
 }
 
-/// Encodes to a raw HTJ2K codestream, reversible, RPCL, 64×64 blocks, with a TLM segment.
+/// `OpenJPH` 0.32 encodes the lowest value of a bit depth wrongly in streams without decomposition.
+/// A decomposition leaves rows and columns of one sample as they are (T.800 §F.4, `1D_SD`).
+const FEWEST_DECOMPOSITIONS: u32 = 1;
+
+/// Encodes to a raw HTJ2K codestream: reversible, RPCL, 64×64 blocks, one tile-part a resolution,
+/// with a TLM segment that has the length of each.
 pub(crate) fn encode(
     shape: &FrameShape,
     bit_depth: u16,
@@ -109,14 +114,14 @@ pub(crate) fn encode(
     let outcome = unsafe {
         healthimaging_htj2k_encode(
             &raw const frame,
-            decompositions(shape),
+            decompositions(shape).max(FEWEST_DECOMPOSITIONS),
             (colour == ColourTransform::Reversible).into(),
             pixels.as_ptr(),
             append,
             (&raw mut encoded).cast(),
         )
     };
-    if outcome != DONE || insert_tile_part_lengths(&mut encoded).is_none() {
+    if outcome != DONE {
         return Err(CodecError::unsupported("this shape of frame in HTJ2K"));
     }
     Ok(encoded)
@@ -168,7 +173,7 @@ fn checked(outcome: c_int) -> Result<(), CodecError> {
 
 /// Decodes a codestream that [`encode`] made.
 ///
-/// Never to be given anything else: `OpenJPH` 0.9.0 aborts the process on malformed input.
+/// Never to be given anything else: streams from outside are decoded in a child process.
 pub(crate) fn decode_own(shape: &FrameShape, codestream: &[u8]) -> Result<Vec<u8>, CodecError> {
     let mut pixels = zeroed(shape.checked_length()?)?;
     let frame = Frame::new(shape, shape.bits_allocated)?;

@@ -43,18 +43,42 @@ fn blank(shape: &FrameShape) -> Vec<u8> {
     vec![1; usize::try_from(shape.byte_length()).unwrap()]
 }
 
+/// Tile-parts of the codestream from its first SOT on: the SOT segment and the length of each.
+fn tile_parts(mut rest: &[u8]) -> Vec<(&[u8], u32)> {
+    let mut found = Vec::new();
+    while rest != [0xFF, 0xD9] {
+        assert_eq!(rest[..4], [0xFF, 0x90, 0, 10], "SOT or EOC");
+        let length = word(&rest[6..10]);
+        found.push((&rest[4..12], length));
+        rest = &rest[usize::try_from(length).unwrap()..];
+    }
+    found
+}
+
+/// PS3.5 §10.18 asks for TLM, so that a client can fetch the first resolutions alone.
 #[test]
-fn tile_part_lengths_lead_to_the_end() {
-    let shape = shape(70, 50, 1, 8, 8);
-    let stream = encoded(&shape, "MONOCHROME2", &blank(&shape));
-    let (segments, tile_part) = read(&stream);
-    let tlm = segments[&TLM];
-    // First segment; 16-bit tile numbers, 32-bit lengths; tile 0.
-    assert_eq!(tlm[..4], [0, 0x60, 0, 0]);
-    assert_eq!(tlm.len(), 8, "one tile-part");
-    let length = usize::try_from(word(&tlm[4..])).unwrap();
-    assert_eq!(tile_part[length..], [0xFF, 0xD9], "EOC follows the one tile-part");
-    assert_eq!(word(&tile_part[6..10]), word(&tlm[4..]), "Psot says the same");
+fn each_resolution_is_a_tile_part_that_tlm_lists() {
+    for (rows, columns, samples, resolutions) in
+        [(70, 50, 1, 2), (512, 512, 1, 4), (300, 200, 3, 4), (1, 300, 1, 2), (1, 1, 1, 2)]
+    {
+        let shape = shape(rows, columns, samples, 8, 8);
+        let photometric = if samples == 3 { "RGB" } else { "MONOCHROME2" };
+        let stream = encoded(&shape, photometric, &blank(&shape));
+        let (segments, rest) = read(&stream);
+        let parts = tile_parts(rest);
+        assert_eq!(parts.len(), resolutions, "{rows} x {columns}");
+        assert_eq!(usize::from(segments[&COD][5]) + 1, resolutions);
+        // First segment; 16-bit tile numbers, 32-bit lengths (T.800 Table A.35).
+        let mut listed = vec![0, 0x60];
+        for (number, &(segment, length)) in parts.iter().enumerate() {
+            assert_eq!(segment[..2], [0, 0], "the one tile");
+            assert_eq!(usize::from(segment[6]), number, "TPsot");
+            assert!([0, resolutions].contains(&segment[7].into()), "TNsot");
+            listed.extend([0, 0]);
+            listed.extend(length.to_be_bytes());
+        }
+        assert_eq!(segments[&TLM], listed, "{rows} x {columns}");
+    }
 }
 
 #[test]
@@ -77,14 +101,15 @@ fn coding_style_is_reversible_rpcl_high_throughput() {
 #[test]
 fn the_lowest_resolution_is_at_most_64() {
     for (rows, columns, expected) in [
-        (64, 64, 0),
+        (64, 64, 1), // the encoder needs one level
         (65, 64, 1),
         (128, 128, 1),
         (129, 100, 2),
         (512, 512, 3),
         (2500, 3000, 6),
         (4, 4000, 2), // a side of one sample cannot be halved
-        (1, 300, 0),
+        (1, 300, 1),
+        (1, 1, 1),
     ] {
         let shape = shape(rows, columns, 1, 8, 8);
         let stream = encoded(&shape, "MONOCHROME2", &blank(&shape));

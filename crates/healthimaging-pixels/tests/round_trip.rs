@@ -138,6 +138,28 @@ proptest! {
     }
 }
 
+/// The lowest and the highest value of every depth, in shapes from one sample to those that need no
+/// decomposition for their size.
+#[test]
+fn extreme_values_of_every_depth_come_back() {
+    for (rows, columns) in [(64, 64), (1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 77), (77, 1)] {
+        for bits in 1..=16 {
+            for samples in [1, 3] {
+                let shape = shape(rows, columns, samples, if bits <= 8 { 8 } else { 16 }, bits);
+                for shape in [shape, signed(shape)] {
+                    let pixels = paint(&shape, Picture::Extremes, bits, 620_193_070);
+                    for photometric in ["MONOCHROME2", "RGB", "YBR_FULL"] {
+                        if (photometric == "MONOCHROME2") == (samples == 1) {
+                            let format = LosslessFormat::Htj2k;
+                            assert_comes_back(format, &shape, photometric, &pixels);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn frames_beyond_2048_come_back() {
     for (rows, columns, samples, allocated, stored) in
