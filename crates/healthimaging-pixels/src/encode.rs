@@ -51,7 +51,8 @@ impl ColourTransform {
 ///
 /// The codestream's bit depth is Bits Stored when every sample fits, otherwise Bits Allocated, so
 /// that bits above Bits Stored survive; in JPEG 2000 also where noise of few bits leaves the encoder
-/// no room. RGB gets the reversible colour transform; whatever the photometric interpretation, the
+/// no room. With 16 bits allocated it is at least 9, because decoders return one byte a sample for
+/// up to 8: what they return has the length, and the checksum, that Bits Allocated promises. RGB gets the reversible colour transform; whatever the photometric interpretation, the
 /// stream decodes to the samples that came in.
 ///
 /// # Errors
@@ -97,6 +98,11 @@ pub fn encode(
     Ok(EncodedFrame { bytes, facts })
 }
 
+/// The smallest bit depth for which decoders return samples of Bits Allocated.
+fn fewest_bits(shape: &FrameShape) -> u16 {
+    if shape.bits_allocated > 8 { 9 } else { 1 }
+}
+
 /// Bit depth that holds every sample, and the facts.
 fn survey(shape: &FrameShape, pixels: &[u8]) -> (u16, FrameFacts) {
     let whole = stored_range(shape, pixels, shape.bits_allocated);
@@ -108,7 +114,7 @@ fn survey(shape: &FrameShape, pixels: &[u8]) -> (u16, FrameFacts) {
     };
     let fits = whole.0 >= least && whole.1 <= most;
     let (bit_depth, (min, max)) = if fits {
-        (shape.bits_stored, whole)
+        (shape.bits_stored.max(fewest_bits(shape)), whole)
     } else {
         (shape.bits_allocated, stored_range(shape, pixels, shape.bits_stored))
     };

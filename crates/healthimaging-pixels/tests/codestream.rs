@@ -130,6 +130,9 @@ fn bit_depth_is_bits_stored_while_the_samples_fit() {
     let unsigned = shape(1, 2, 1, 16, 12);
     assert_eq!(depth(&unsigned, &[0xFF, 0x0F, 0, 0]), 11, "12 bits, less one");
     assert_eq!(depth(&unsigned, &[0x00, 0x10, 0, 0]), 15, "4096 needs more");
+    let byte = shape(1, 2, 1, 16, 8);
+    assert_eq!(depth(&byte, &[0xFF, 0, 0, 0]), 8, "decoders return two bytes for 9 bits and more");
+    assert_eq!(depth(&shape(1, 2, 1, 8, 6), &[63, 0]), 5, "and one byte for 8 and less");
     let signed = signed(unsigned);
     assert_eq!(depth(&signed, &[0x00, 0xF8, 0xFF, 0x07]), 0x80 + 11, "-2048 and 2047");
     assert_eq!(depth(&signed, &[0x00, 0x08, 0, 0]), 0x80 + 15, "2048 needs more");
