@@ -34,8 +34,8 @@ fn a_picture_goes_to_a_file() {
     let bytes = std::fs::read(&stored).unwrap();
     assert_eq!(told["size_bytes"], bytes.len());
     assert!(told.get("image_frame_blob").is_none());
-    // SOC, then SIZ: ISO/IEC 15444-1 A.4.
-    assert_eq!(bytes[..4], [0xff, 0x4f, 0xff, 0x51]);
+    // The signature box of JP2: ISO/IEC 15444-1 I.5.1.
+    assert_eq!(bytes[..12], *b"\0\0\0\x0cjP  \r\n\x87\n");
 }
 
 #[test]

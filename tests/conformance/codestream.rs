@@ -26,8 +26,14 @@ pub(crate) struct Codestream {
 }
 
 impl Codestream {
-    /// Reads the main header, up to the first tile-part; panics where it breaks a rule.
+    /// Reads the main header, up to the first tile-part; panics where it breaks a rule. The codestream
+    /// may be the last box of a JP2 file.
     pub(crate) fn read(bytes: &[u8]) -> Self {
+        let mut boxes = bytes.windows(8);
+        let bytes = match boxes.position(|head| head == b"jp2c\xff\x4f\xff\x51") {
+            Some(at) => &bytes[at + 4..],
+            None => bytes,
+        };
         assert_eq!(bytes[..2], [0xff, 0x4f], "SOC comes first");
         assert_eq!(bytes[2..4], [0xff, 0x51], "SIZ comes second");
         assert_eq!(bytes[bytes.len() - 2..], [0xff, 0xd9], "EOC comes last");

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use healthimaging_pixels::codestream_of;
 use serde_json::{Value, json};
 
 use crate::export::{export, file, slice};
@@ -20,7 +21,8 @@ pub(crate) async fn a_damaged_frame_is_neither_shown_nor_exported(rig: Rig) {
     };
     let stored = rig.call("get_image_frame", asked(1, "stored")).await;
     let blob = stored["image_frame_blob"].as_str().unwrap();
-    flip(&rig, &STANDARD.decode(blob).unwrap());
+    let frame = STANDARD.decode(blob).unwrap();
+    flip(&rig, codestream_of(&frame).unwrap());
 
     for format in ["stored", "png", "jpeg"] {
         let refused = rig.answer("get_image_frame", asked(1, format)).await;

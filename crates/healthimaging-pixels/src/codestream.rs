@@ -13,39 +13,6 @@ const TLM: u16 = 0xFF55;
 const SIZ_FIXED: usize = 36;
 /// A tile-part is at least an SOT segment and an SOD marker.
 const SMALLEST_TILE_PART: u64 = 14;
-/// First box of a JP2 file: length 12, `jP\x20\x20`.
-const JP2_SIGNATURE: [u8; 8] = [0, 0, 0, 12, 0x6A, 0x50, 0x20, 0x20];
-
-/// The codestream itself, when a writer put it in a JP2 file (against PS3.5 §8.2.4).
-pub(crate) fn unboxed(data: &[u8]) -> Result<&[u8], CodecError> {
-    if !data.starts_with(&JP2_SIGNATURE) {
-        return Ok(data);
-    }
-    codestream_box(data).ok_or_else(|| CodecError::malformed("the JP2 file has no codestream"))
-}
-
-fn codestream_box(data: &[u8]) -> Option<&[u8]> {
-    let mut rest = data;
-    loop {
-        let (&[l0, l1, l2, l3, kind @ ..], _) = rest.split_first_chunk::<8>()?;
-        let length = u32::from_be_bytes([l0, l1, l2, l3]);
-        let (header, length) = match length {
-            0 => (8, rest.len()),
-            1 => {
-                let long = rest.get(8..)?.first_chunk()?;
-                (16, usize::try_from(u64::from_be_bytes(*long)).ok()?)
-            }
-            length => (8, usize::try_from(length).ok()?),
-        };
-        let (this, after) = rest.split_at_checked(length)?;
-        if &kind == b"jp2c" {
-            return this.get(header..);
-        }
-        // A box shorter than its own header would never end.
-        this.get(header..)?;
-        rest = after;
-    }
-}
 
 /// Refuses a codestream whose image and tile sizes do not fit the image attributes.
 pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
@@ -54,8 +21,8 @@ pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
     shape.agree(&StreamShape {
         rows: size.rows,
         columns: size.columns,
-        components: size.components,
-        depth: size.depth.into(),
+        components: size.components.len(),
+        depth: size.depth(),
     })?;
     if size.subsampled {
         return Err(CodecError::unsupported("JPEG 2000 with subsampled components"));
@@ -67,19 +34,23 @@ pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
     Ok(())
 }
 
-/// What the SIZ marker segment says.
-struct Size {
-    columns: u64,
-    rows: u64,
+/// What the SIZ marker segment says (T.800 §A.5.1).
+pub(crate) struct Size {
+    pub(crate) columns: u64,
+    pub(crate) rows: u64,
     tiles: u64,
-    components: usize,
-    /// Greatest of all components.
-    depth: u16,
+    /// Bits less one of each component, with the sign in bit 7.
+    pub(crate) components: Vec<u8>,
     subsampled: bool,
 }
 
 impl Size {
-    fn read(data: &[u8]) -> Option<Self> {
+    /// Bits of the deepest component.
+    fn depth(&self) -> u32 {
+        self.components.iter().map(|&bits| u32::from(bits & 0x7F) + 1).max().unwrap_or_default()
+    }
+
+    pub(crate) fn read(data: &[u8]) -> Option<Self> {
         let (_, segment) = next_segment(data.strip_prefix(&SOC_SIZ[..2])?)?;
         data.strip_prefix(&SOC_SIZ)?;
         let (fixed, components) = segment.split_at_checked(SIZ_FIXED)?;
@@ -92,7 +63,7 @@ impl Size {
         };
         let count = u16::from_be_bytes(*fixed.last_chunk()?);
         let (components, _) = components.as_chunks::<3>();
-        if components.len() != usize::from(count) {
+        if components.is_empty() || components.len() != usize::from(count) {
             return None;
         }
         let tiles = |end: u64, start: u64, size: u64| {
@@ -106,8 +77,7 @@ impl Size {
                 tiles_top,
                 tile_height,
             )?)?,
-            components: components.len(),
-            depth: components.iter().map(|&[depth, ..]| u16::from(depth & 0x7F) + 1).max()?,
+            components: components.iter().map(|&[bits, ..]| bits).collect(),
             subsampled: components.iter().any(|&[_, dx, dy]| (dx, dy) != (1, 1)),
         })
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codestream::agree;
 use crate::error::CodecError;
+use crate::jp2::codestream_of;
 use crate::shape::FrameShape;
 use crate::{jpeg, jpeg_ls, jpeg_xl, native, openjpeg, openjph, rle, transfer_syntax as uid};
 
@@ -117,6 +118,7 @@ pub fn decode_stored(
     bytes: &[u8],
 ) -> Result<DecodedFrame, CodecError> {
     if transfer_syntax == uid::HTJ2K_LOSSLESS_RPCL && matches!(shape.bits_allocated, 8 | 16) {
+        let bytes = codestream_of(bytes)?;
         agree(bytes, shape)?;
         let pixels = openjph::decode_own(shape, bytes)?;
         let photometric = without_transform(photometric).to_owned();

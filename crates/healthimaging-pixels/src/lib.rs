@@ -6,6 +6,7 @@
 //! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
 //!   decoding it again.
 //! * [`decode_stored`] reads back what was stored.
+//! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
 //! * [`render`] turns decoded pixels into a picture that a person can look at.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
@@ -21,6 +22,7 @@ mod decoder;
 mod encode;
 mod error;
 mod facts;
+mod jp2;
 mod jpeg;
 mod jpeg_header;
 mod jpeg_ls;
@@ -41,6 +43,7 @@ pub use decoder::{DecodeApart, Decoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};
+pub use jp2::{codestream_of, jp2_header, jp2_header_length};
 pub use openjph::prepare;
 pub use render::{
     Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,

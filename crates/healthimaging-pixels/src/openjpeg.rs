@@ -4,9 +4,10 @@ use std::ptr;
 
 use openjpeg_sys as opj;
 
-use crate::codestream::{agree, decompositions, unboxed, without_tile_part_lengths};
+use crate::codestream::{agree, decompositions, without_tile_part_lengths};
 use crate::encode::ColourTransform;
 use crate::error::CodecError;
+use crate::jp2::codestream_of;
 use crate::memory_stream::{Reader, Stream, Writer};
 use crate::samples::write_component;
 use crate::shape::{FrameShape, zeroed};
@@ -80,7 +81,7 @@ impl Drop for Image {
 /// Decodes a codestream from anywhere, after comparing its header with the image attributes.
 pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecError> {
     let length = shape.checked_length()?;
-    let data = unboxed(data)?;
+    let data = codestream_of(data)?;
     agree(data, shape)?;
     let data = without_tile_part_lengths(data);
     let image = run_decoder(&data)?;

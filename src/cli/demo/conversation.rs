@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthimaging_phantoms::DEMO_CT_STUDY_DESCRIPTION;
+use healthimaging_pixels::codestream_of;
 use healthimaging_tools::Client;
 use serde_json::{Map, Value, json};
 
@@ -152,7 +153,8 @@ impl<'a> Conversation<'a> {
         });
         let stored = self.call("get_image_frame", arguments).await?;
         let bytes = STANDARD.decode(text_at(&stored, &["image_frame_blob"])?)?;
-        ensure!(bytes.starts_with(&CODESTREAM), "the frame is no JPEG 2000 codestream");
+        let is_codestream = codestream_of(&bytes)?.starts_with(&CODESTREAM);
+        ensure!(is_codestream, "the frame is not a JPEG 2000 codestream");
 
         let file = std::fs::read(scans.join("alma/dx/IM00001.dcm"))?;
         let stored_as = text_at(instance, &["StoredTransferSyntaxUID"])?;

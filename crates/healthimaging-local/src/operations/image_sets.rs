@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use healthimaging::Error;
 use healthimaging::model::{
@@ -10,6 +11,7 @@ use healthimaging::model::{
     ImageSetState, ListImageSetVersionsRequest, ListImageSetVersionsResponse, Overrides,
     StorageTier,
 };
+use healthimaging_pixels::{jp2_header, jp2_header_length};
 use rusqlite::Connection;
 
 use super::paging::{self, Place};
@@ -172,9 +174,19 @@ pub(crate) async fn frame(
     shared.accesses.note(row, at);
     let syntax = place.transfer_syntax.as_deref();
     Ok(GetImageFrameResponse {
-        image_frame: bytes.into(),
+        image_frame: as_served(&place, bytes).into(),
         content_type: healthimaging_pixels::content_type(syntax).to_owned(),
     })
+}
+
+/// The frame as AWS serves it: HTJ2K in a JP2 file.
+fn as_served(place: &packs::BlobPlace, stored: Bytes) -> Bytes {
+    let length = place.transfer_syntax.as_deref().map_or(0, jp2_header_length);
+    // Pixel data kept whole, as received, begins with an item and not with a codestream.
+    match jp2_header(&stored) {
+        Some(header) if length > 0 => [&header[..], &stored[..]].concat().into(),
+        _ => stored,
+    }
 }
 
 fn find_frame(

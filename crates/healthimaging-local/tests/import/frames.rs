@@ -55,8 +55,8 @@ async fn native_frames_become_htj2k_with_the_checksum_of_their_pixels() {
         assert_eq!(frame["PixelDataChecksumFromBaseToFullResolution"], expected);
         assert_eq!((&frame["MinPixelValue"], &frame["MaxPixelValue"]), (&json!(low), &json!(high)));
         let bytes = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
-        // SOC and SIZ markers of a raw codestream (T.800 §A.4, §A.5).
-        assert_eq!(bytes[..4], [0xFF, 0x4F, 0xFF, 0x51]);
+        // SOC and SIZ markers in the last box of a JP2 file (T.800 §I.5.4, §A.4, §A.5).
+        assert_eq!(bytes[77..89], *b"\0\0\0\0jp2c\xFF\x4F\xFF\x51");
         assert_eq!(frame["FrameSizeInBytes"], bytes.len());
     }
 }
@@ -127,6 +127,20 @@ async fn what_cannot_be_decoded_is_kept_whole_with_a_warning() {
     let blob = fixture.frame(&set, id).await.unwrap();
     assert!(blob.windows(70).any(|window| window == [7; 70]));
     assert_eq!(instance["ImageFrames"].as_array().unwrap().len(), 1);
+}
+
+/// It is no codestream, and no file can be made of it.
+#[tokio::test]
+async fn damaged_htj2k_is_kept_whole_without_boxes() {
+    let broken = Phantom::mr().size(8, 8).encapsulated(HTJ2K, vec![vec![7; 70]]);
+    let (fixture, set, instance, warnings) = only(broken.build()).await;
+    assert_eq!(warnings[0]["warning_reason_code"], 45312);
+    assert_eq!(instance["StoredTransferSyntaxUID"], HTJ2K);
+    let frame = &instance["ImageFrames"][0];
+    let blob = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
+    assert_eq!(frame["FrameSizeInBytes"], blob.len());
+    let checksum = &frame["PixelDataChecksumFromBaseToFullResolution"][0]["Checksum"];
+    assert_eq!(*checksum, crc32fast::hash(&blob));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use healthimaging::model::{GetImageSetRequest, ImageSetState, MetadataUpdates};
 use healthimaging::{ErrorKind, HealthImaging};
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
+use healthimaging_pixels::codestream_of;
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -66,6 +67,7 @@ async fn a_damaged_frame_is_never_served() {
     let id = fixture.import_one_set(&[Phantom::mr().size(64, 64).build()]).await;
     let frames = frame_ids(&fixture.metadata(&id, None).await);
     let frame = fixture.frame(&id, &frames[0]).await.unwrap();
+    let frame = codestream_of(&frame).unwrap();
     let pack = only_file(&fixture.folder.path().join("packs"));
     let mut bytes = std::fs::read(&pack).unwrap();
     let at = bytes.windows(frame.len()).position(|window| window == frame).unwrap();

@@ -35,7 +35,7 @@ async fn a_series_becomes_one_primary_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_are_codestreams_of_the_size_that_the_metadata_says() {
+async fn frames_are_jp2_files_of_the_size_that_the_metadata_says() {
     let fixture = Fixture::new().await;
     let set = fixture.import_one_set(&[slice(1)]).await;
     let metadata = fixture.metadata(&set, None).await;
@@ -43,8 +43,9 @@ async fn frames_are_codestreams_of_the_size_that_the_metadata_says() {
     let frame = &instance["ImageFrames"][0];
     let bytes = fixture.frame(&set, frame["ID"].as_str().unwrap()).await.unwrap();
     assert_eq!(frame["FrameSizeInBytes"].as_u64().unwrap(), bytes.len() as u64);
-    // SOC and SIZ markers (ISO/IEC 15444-1 §A.4.1, §A.5.1).
-    assert_eq!(&bytes[..4], [0xFF, 0x4F, 0xFF, 0x51]);
+    // The signature box; 85 bytes on, SOC and SIZ markers (ISO/IEC 15444-1 §I.5.1, §A.4.1, §A.5.1).
+    assert_eq!(&bytes[4..8], b"jP  ");
+    assert_eq!(&bytes[77..89], b"\0\0\0\0jp2c\xFF\x4F\xFF\x51");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use healthimaging_dicom::{
 };
 use healthimaging_pixels::{
     CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, Planar, SourceFrame, encode,
+    jp2_header_length,
 };
 use rayon::prelude::*;
 use serde_json::Value;
@@ -93,7 +94,7 @@ fn store_frames<S: Read + Seek>(
                 }],
                 min: Some(frame.facts.min),
                 max: Some(frame.facts.max),
-                size: blob.length,
+                size: blob.length + jp2_header_length(stored),
             });
             target.blobs.push(blob);
             photometric = Some(decoded_as);
