@@ -27,6 +27,15 @@ impl Failure {
         }
     }
 
+    /// No byte of the content, which has this length, lies in the range asked for.
+    pub(crate) fn unsatisfiable_range(length: u64) -> Self {
+        Self {
+            status: StatusCode::RANGE_NOT_SATISFIABLE,
+            code: "InvalidRangeException".to_owned(),
+            message: format!("the range is not within the {length} bytes of the content"),
+        }
+    }
+
     /// The body is of a kind that this operation does not take.
     pub(crate) fn unsupported_media_type(message: &str) -> Self {
         Self {

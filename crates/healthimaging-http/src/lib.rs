@@ -5,6 +5,7 @@
 //! connections and silence, and ends in order. This crate is the only one that names axum.
 
 mod access;
+mod byte_range;
 mod call;
 mod content;
 mod dicomweb;

@@ -3,16 +3,19 @@
 //! No library reads it within bounds: those there are hold a preamble, or the headers of a part, or
 //! all that has arrived in memory.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use axum::body::BodyDataStream;
 use axum::response::Response;
 use bytes::{Buf, Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::{Body, Error, ErrorKind, Result};
+use http::HeaderMap;
 use memchr::memmem::{Finder, find};
 use tokio::sync::Mutex;
 
+use crate::byte_range::ranged;
 use crate::content::{random_hex, read_failure, streamed};
 
 /// Longest headers of a part in bytes.
@@ -25,8 +28,7 @@ pub(super) async fn response(
     parts: BoxStream<'static, Result<Body>>,
 ) -> Result<Response> {
     let boundary = random_hex()?;
-    let head = Bytes::from(format!("--{boundary}\r\nContent-Type: {of_part}\r\n\r\n"));
-    let end = Bytes::from(format!("--{boundary}--\r\n"));
+    let (head, end) = around(&boundary, of_part);
     let pieces = parts.map(move |part| {
         let body = part?.into_stream();
         let before = stream::iter([Ok(head.clone())]);
@@ -39,8 +41,42 @@ pub(super) async fn response(
         first.extend(pieces.next().await.transpose()?.map(Ok));
     }
     let whole = stream::iter(first).chain(pieces).chain(stream::iter([Ok(end)]));
-    let media = format!("multipart/related; type=\"{media}\"; boundary={boundary}");
-    streamed(Body::from_stream(whole.boxed(), None), &media).await
+    streamed(Body::from_stream(whole.boxed(), None), &content_type(media, &boundary)).await
+}
+
+/// A response of one part, or the range of it that the request asks for. The boundary of one
+/// subject stays the same while this process runs, so that ranges of several requests fit together.
+pub(super) async fn single(
+    asked: &HeaderMap,
+    subject: &impl Hash,
+    media: &str,
+    of_part: &str,
+    part: Body,
+) -> Result<Response> {
+    // Not to be foretold, as a part could hold it then.
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+    let [high, low] = KEYS.each_ref().map(|key| key.hash_one((subject, of_part)));
+    let boundary = format!("{high:016x}{low:016x}");
+    let (head, end) = around(&boundary, of_part);
+    let end = [b"\r\n", &end[..]].concat();
+    let length = part.length().map(|length| length + (head.len() + end.len()) as u64);
+    // What fails at once is an error, and not an answer that breaks off.
+    let mut rest = part.into_stream();
+    let first = rest.next().await.transpose()?.unwrap_or_default();
+    let pieces = stream::iter([Ok(head), Ok(first)]).chain(rest);
+    let whole = pieces.chain(stream::iter([Ok(end.into())])).boxed();
+    let body = Body::from_stream(whole, length);
+    ranged(asked, body, &content_type(media, &boundary)).await
+}
+
+/// What is before the content of a part, and what ends the last one.
+fn around(boundary: &str, of_part: &str) -> (Bytes, Bytes) {
+    let head = format!("--{boundary}\r\nContent-Type: {of_part}\r\n\r\n");
+    (head.into(), format!("--{boundary}--\r\n").into())
+}
+
+fn content_type(media: &str, boundary: &str) -> String {
+    format!("multipart/related; type=\"{media}\"; boundary={boundary}")
 }
 
 /// The parts of a body, one after the other.

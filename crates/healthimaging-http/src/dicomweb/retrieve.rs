@@ -14,6 +14,7 @@ use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
 use super::{JSON, multipart, wants_json};
+use crate::byte_range::ranged;
 use crate::call::Call;
 use crate::content::streamed;
 
@@ -114,13 +115,21 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
     let possible = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
                     transfer-syntax=* for the stored one";
     let media = |range: &Range| range.frame_media().map(str::to_owned);
+    let asked = request.clone();
     let get = move |transfer_syntax| {
-        let (web, request) = (Arc::clone(&web), request.clone());
+        let (web, request) = (Arc::clone(&web), asked.clone());
         let request = RetrieveFramesRequest { transfer_syntax, ..request };
         async move { web.retrieve_frames(request).await }.boxed()
     };
-    let (media, found) = negotiated(&call.headers, possible, media, get).await?;
+    let (media, mut found) = negotiated(&call.headers, possible, media, get).await?;
     let of_part = format!("{media}; transfer-syntax={}", found.transfer_syntax_uid);
+    if let [number] = request.frames[..]
+        && let Some(frame) = found.frames.next().await.transpose()?
+    {
+        let RetrieveFramesRequest { datastore_id, sop_instance_uid, image_set_id, .. } = &request;
+        let subject = (datastore_id, sop_instance_uid, image_set_id, number);
+        return multipart::single(&call.headers, &subject, &media, &of_part, frame).await;
+    }
     multipart::response(&media, &of_part, found.frames).await
 }
 
@@ -141,7 +150,8 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         bulkdata_id: call.text("bulkdata"),
     };
     if any(&call.headers, &[BYTES]).is_ok() {
-        return streamed(web.retrieve_bulkdata(request).await?.bulkdata, BYTES).await;
+        let found = web.retrieve_bulkdata(request).await?.bulkdata;
+        return ranged(&call.headers, found, BYTES).await;
     }
     if !ranges(&call.headers).iter().any(|range| range.is_multipart_of(BYTES)) {
         return Err(not_acceptable(BYTES));

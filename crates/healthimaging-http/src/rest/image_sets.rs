@@ -14,6 +14,7 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 
 use super::wire::{List, Moment, wire};
+use crate::byte_range::ranged;
 use crate::call::{Call, json};
 use crate::content::streamed;
 
@@ -118,5 +119,5 @@ pub(super) async fn frame(service: Arc<dyn HealthImaging>, call: Call) -> Result
         image_frame_id: body.image_frame_id,
     };
     let found = service.get_image_frame(request).await?;
-    streamed(found.image_frame, &found.content_type).await
+    ranged(&call.headers, found.image_frame, &found.content_type).await
 }

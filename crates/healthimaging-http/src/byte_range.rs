@@ -1,0 +1,189 @@
+//! Range requests (RFC 9110 §14): one range of bytes of a frame.
+
+use std::ops::Range;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{StreamExt, TryStreamExt};
+use healthimaging::{Body, Result};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::content::streamed;
+use crate::failure::Failure;
+
+/// What a request asks for of a body of known length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Whole,
+    Part(Range<u64>),
+    /// A range that begins behind the end.
+    Nothing,
+}
+
+/// A response of `content_type` that streams `body`, or the one range of it that the request asks
+/// for. Bodies of unknown length, and requests of several ranges, get the whole.
+///
+/// RFC 9110 defines ranges for GET; `GetImageFrame`, which is a POST, takes them too.
+pub(crate) async fn ranged(asked: &HeaderMap, body: Body, content_type: &str) -> Result<Response> {
+    let Some(length) = body.length() else {
+        return streamed(body, content_type).await;
+    };
+    let (mut response, content_range) = match Asked::of(asked, length) {
+        Asked::Whole => (streamed(body, content_type).await?, None),
+        Asked::Part(range) => {
+            let told = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+            let mut response = streamed(part(body, range), content_type).await?;
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            (response, Some(told))
+        }
+        Asked::Nothing => {
+            let failure = Failure::unsatisfiable_range(length);
+            (failure.into_response(), Some(format!("bytes */{length}")))
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(told) = content_range.and_then(|told| HeaderValue::from_str(&told).ok()) {
+        headers.insert(header::CONTENT_RANGE, told);
+    }
+    Ok(response)
+}
+
+impl Asked {
+    fn of(headers: &HeaderMap, length: u64) -> Self {
+        // No validator is given out, so none can match.
+        if headers.contains_key(header::IF_RANGE) {
+            return Self::Whole;
+        }
+        let mut given = headers.get_all(header::RANGE).iter();
+        let (Some(value), None) = (given.next(), given.next()) else {
+            return Self::Whole;
+        };
+        // What is malformed or of another unit is ignored (RFC 9110 §14.2).
+        value.to_str().ok().and_then(|text| Self::parse(text, length)).unwrap_or(Self::Whole)
+    }
+
+    /// `bytes=first-last`, `bytes=first-` or `bytes=-count`; `None` for anything else.
+    fn parse(text: &str, length: u64) -> Option<Self> {
+        let (unit, range) = text.split_once('=')?;
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let (first, last) = range.trim().split_once('-')?;
+        let range = match (first, last) {
+            ("", count) => length.saturating_sub(number(count)?)..length,
+            (first, "") => number(first)?..length,
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if last < first {
+                    return None;
+                }
+                first..last.saturating_add(1).min(length)
+            }
+        };
+        Some(if range.start < range.end { Self::Part(range) } else { Self::Nothing })
+    }
+}
+
+/// Digits alone; a number too large to count stands for one behind every end.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// These bytes of a body; what is behind them is not read.
+fn part(body: Body, range: Range<u64>) -> Body {
+    let length = range.end - range.start;
+    let pieces = body.into_stream().scan(0_u64, move |at, piece| {
+        let start = *at;
+        let more = start < range.end;
+        let piece = piece.map(|piece| {
+            *at += piece.len() as u64;
+            clipped(&piece, start, &range)
+        });
+        futures::future::ready(more.then_some(piece))
+    });
+    let pieces = pieces.try_filter(|piece| futures::future::ready(!piece.is_empty()));
+    Body::from_stream(pieces.boxed(), Some(length))
+}
+
+/// What of a piece that begins at `start` lies in the range.
+fn clipped(piece: &Bytes, start: u64, range: &Range<u64>) -> Bytes {
+    let length = piece.len() as u64;
+    let within = |place: u64| {
+        usize::try_from(place.saturating_sub(start).min(length)).unwrap_or(piece.len())
+    };
+    piece.slice(within(range.start)..within(range.end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    fn asked(value: &str, length: u64) -> Asked {
+        let headers = HeaderMap::from_iter([(header::RANGE, value.parse().unwrap())]);
+        Asked::of(&headers, length)
+    }
+
+    /// The examples of RFC 9110 §14.1.2, on 10,000 bytes.
+    #[test]
+    fn ranges_are_read_as_the_standard_has_them() {
+        for (value, range) in [
+            ("bytes=0-499", 0..500),
+            ("bytes=500-999", 500..1000),
+            ("bytes=-500", 9500..10_000),
+            ("bytes=9500-", 9500..10_000),
+            ("bytes=0-0", 0..1),
+            ("bytes=-1", 9999..10_000),
+            ("bytes=0-99999999999999999999999", 0..10_000),
+            ("bytes=-20000", 0..10_000),
+            ("Bytes = 1-2", 1..3),
+        ] {
+            assert_eq!(asked(value, 10_000), Asked::Part(range), "{value}");
+        }
+        for value in
+            ["bytes=10000-", "bytes=10000-10001", "bytes=-0", "bytes=99999999999999999999-"]
+        {
+            assert_eq!(asked(value, 10_000), Asked::Nothing, "{value}");
+        }
+        for value in [
+            "bytes=0-0,-1",
+            "lines=1-2",
+            "bytes=5-4",
+            "bytes=-",
+            "bytes=",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "0-1",
+        ] {
+            assert_eq!(asked(value, 10_000), Asked::Whole, "{value}");
+        }
+        assert_eq!(asked("bytes=0-", 0), Asked::Nothing, "there is no first byte");
+    }
+
+    #[test]
+    fn a_condition_without_a_validator_is_not_met() {
+        let range = (header::RANGE, HeaderValue::from_static("bytes=0-1"));
+        let condition = (header::IF_RANGE, HeaderValue::from_static("\"tag\""));
+        assert_eq!(Asked::of(&HeaderMap::from_iter([range, condition]), 9), Asked::Whole);
+    }
+
+    #[tokio::test]
+    async fn a_part_is_the_same_however_the_body_is_cut() {
+        let whole = Bytes::from_static(b"0123456789");
+        for size in 1..=10 {
+            for first in 0..10_usize {
+                for end in first + 1..=10 {
+                    let pieces: Vec<_> =
+                        whole.chunks(size).map(|it| Ok(Bytes::copy_from_slice(it))).collect();
+                    let body = Body::from_stream(stream::iter(pieces).boxed(), Some(10));
+                    let wanted = part(body, first as u64..end as u64);
+                    assert_eq!(wanted.length(), Some((end - first) as u64));
+                    let found = wanted.collect(10).await.unwrap();
+                    assert_eq!(found, whole.slice(first..end), "{first}..{end} in {size}");
+                }
+            }
+        }
+    }
+}
