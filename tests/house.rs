@@ -56,7 +56,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object_store", &["healthimaging-objects"]),
     ("aws-sdk-medicalimaging", &["healthimaging-aws"]),
     ("charls", &["healthimaging-pixels"]),
-    ("jpeg-decoder", &["healthimaging-pixels"]),
     ("jpeg-encoder", &["healthimaging-pixels"]),
     ("jxl-oxide", &["healthimaging-pixels"]),
     ("png", &["healthimaging-pixels"]),

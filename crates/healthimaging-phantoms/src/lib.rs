@@ -7,6 +7,7 @@
 //! * [`Phantom`] builds one Part 10 file, plain or deliberately odd.
 //! * [`demo_archive`] is the small archive of the demonstration.
 //! * [`Archive`] is a CT archive of any size, for benches.
+//! * [`LosslessJpeg`] encodes lossless JPEG in all its ways, for tests.
 //!
 //! ```
 //! use healthimaging_phantoms::{Phantom, tags};
@@ -21,6 +22,7 @@ mod anatomy;
 mod archive;
 mod dataset;
 mod demo;
+mod lossless_jpeg;
 mod noise;
 mod phantom;
 mod plane;
@@ -34,6 +36,7 @@ pub use dicom_core::value::{DataSetSequence, PrimitiveValue};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
 pub use dicom_object::InMemDicomObject;
+pub use lossless_jpeg::LosslessJpeg;
 pub use phantom::Phantom;
 pub use seed::uid;
 pub use write::TransferSyntax;

@@ -1,77 +1,106 @@
-//! JPEG baseline, extended and lossless, by `jpeg-decoder`; its lossy 12 bits by `libjpeg-turbo`.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use jpeg_decoder::{ColorTransform, Decoder};
+//! JPEG (ITU-T T.81): baseline, extended, progressive and lossless, by `libjpeg-turbo`.
 
 use crate::decode::{DecodedFrame, SourceFrame};
 use crate::error::CodecError;
-use crate::jpeg_header::{JpegHeader, SOF_LOSSLESS};
-use crate::jpeg_twelve;
+use crate::jpeg_header::{
+    EOI, JpegHeader, SOF_BASELINE, SOF_EXTENDED, SOF_LOSSLESS, SOF_PROGRESSIVE, SOI, SOS,
+};
+use crate::jpeg_stream::{ColorTransform, prepared};
 use crate::samples::widen;
+use crate::shape::{FrameShape, PixelRepresentation};
+use crate::turbojpeg;
 
-/// Decodes; colour of the lossy processes becomes RGB, lossless samples stay what they are.
+/// Decodes; color of the lossy processes becomes RGB, lossless samples stay what they are.
 pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
-    let length = source.shape.checked_length()?;
+    source.shape.checked_length()?;
     let header = JpegHeader::read(source.data)?;
     header.agree(&source.shape)?;
-    let lossless = header.process == SOF_LOSSLESS;
-    if !matches!(header.components.len(), 1 | 3) {
-        return Err(CodecError::unsupported(format!(
-            "JPEG of {} components",
-            header.components.len()
-        )));
-    }
+    refuse_unsupported(&header)?;
 
-    let colour = header.components.len() == 3;
-    let transform = colour.then(|| transform(&header, source));
-    let decoded = match header.precision {
-        8 => run(source.data, length, transform)?,
-        _ if lossless => run(source.data, length, transform)?,
-        jpeg_twelve::PRECISION => {
-            let data = jpeg_twelve::sequential(&header, source.data);
-            jpeg_twelve::decode(&source.shape, transform, &data)?
-        }
-        other => {
-            return Err(CodecError::unsupported(format!("lossy JPEG of {other} bits")));
-        }
-    };
+    let lossless = header.process == SOF_LOSSLESS;
+    let color = header.components.len() == 3;
+    let transform = (color && !lossless).then(|| transform(&header, source));
+    let stream = prepared(source.data, &header, transform);
+    let decoded = turbojpeg::decode(&source.shape, header.precision, &stream)?;
     let pixels = widen(&source.shape, decoded, header.precision.into())?;
-    let photometric = match source.photometric {
-        photometric if !colour || lossless => photometric,
-        _ => "RGB",
-    };
+    let photometric = if transform.is_some() { "RGB" } else { source.photometric };
     Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }
 
-fn run(
-    data: &[u8],
-    length: usize,
-    transform: Option<ColorTransform>,
-) -> Result<Vec<u8>, CodecError> {
-    // Some of the crate's own checks are assertions, and hostile streams reach them.
-    catch_unwind(AssertUnwindSafe(|| {
-        let mut decoder = Decoder::new(data);
-        // Two bytes a sample at most, for lossless samples of fewer than 8 bits.
-        decoder.set_max_decoding_buffer_size(length.saturating_mul(2));
-        if let Some(transform) = transform {
-            decoder.set_color_transform(transform);
+/// Refuses what DICOM has no use for, or the library no exact way to decode.
+fn refuse_unsupported(header: &JpegHeader) -> Result<(), CodecError> {
+    let unsupported = |what: String| Err(CodecError::unsupported(what));
+    match (header.process, header.precision) {
+        (SOF_BASELINE | SOF_EXTENDED | SOF_PROGRESSIVE, 8 | 12) | (SOF_LOSSLESS, 2..=16) => {}
+        (SOF_BASELINE | SOF_EXTENDED | SOF_PROGRESSIVE | SOF_LOSSLESS, bits) => {
+            return unsupported(format!("JPEG of {bits} bits in process {:#04X}", header.process));
         }
-        decoder.decode()
-    }))
-    .map_err(|_| CodecError::malformed("the JPEG decoder gave up"))?
-    .map_err(|error| CodecError::malformed(format!("JPEG: {error}")))
+        (process, _) => return unsupported(format!("JPEG process {process:#04X}")),
+    }
+    if header.process == SOF_LOSSLESS && !restarts_whole_rows(header) {
+        return unsupported("lossless JPEG with restarts inside of rows".to_owned());
+    }
+    match header.components.as_slice() {
+        [_] => Ok(()),
+        [first, rest @ ..] if rest.len() == 2 => {
+            // Samples between those that were coded are not the writer's.
+            let subsampled = rest.iter().any(|other| other.sampling != first.sampling);
+            if header.process == SOF_LOSSLESS && subsampled {
+                return unsupported("lossless JPEG with subsampled components".to_owned());
+            }
+            Ok(())
+        }
+        components => unsupported(format!("JPEG of {} components", components.len())),
+    }
 }
 
-/// Which colour transform the lossy stream needs to become RGB.
-///
-/// Photometric Interpretation RGB means that none was applied (PS3.5 §8.2.1), unless the stream
-/// itself says otherwise; writers that forget to update the attribute are common.
-fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
-    let rgb = match (header.adobe_transform, header.components.as_slice()) {
-        (Some(0), _) | (None, b"RGB") => true,
-        (Some(_), _) => false,
-        (None, _) => source.photometric == "RGB",
+/// Whether restarts are between rows, as T.81 §H.1.1 requires of the lossless process.
+fn restarts_whole_rows(header: &JpegHeader) -> bool {
+    let across = match header.components.as_slice() {
+        [first, _, ..] => u16::from(first.sampling >> 4).max(1),
+        _ => 1,
     };
-    if rgb { ColorTransform::RGB } else { ColorTransform::YCbCr }
+    header.restart_interval.checked_rem(header.columns.div_ceil(across)).unwrap_or(0) == 0
+}
+
+/// The color transform that the lossy stream was coded with.
+///
+/// A stream says so itself: in an Adobe segment, by being JFIF, which is YCbCr always (JFIF 1.02), or
+/// by the names of its components. Else Photometric Interpretation RGB means that there was none
+/// (PS3.5 §8.2.1).
+fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
+    let named_rgb = header.components.iter().map(|component| component.identifier).eq(*b"RGB");
+    match header.adobe_transform {
+        Some(0) => ColorTransform::None,
+        Some(_) => ColorTransform::YCbCr,
+        None if header.jfif => ColorTransform::YCbCr,
+        None if named_rgb || source.photometric == "RGB" => ColorTransform::None,
+        None => ColorTransform::YCbCr,
+    }
+}
+
+/// Prepares this thread to decode, while it may still open files: on some machines `libjpeg-turbo`
+/// reads the system's description of the processor before its first frame.
+pub fn warm_up() {
+    let table = |kind: u8| [&[0xFF, 0xC4, 0, 20, kind, 1][..], &[0; 15], &[0]].concat();
+    // One block of gray: every quantizer is 1, and the one code of each table says "nothing".
+    let stream = [
+        &[0xFF, SOI, 0xFF, 0xDB, 0, 67, 0][..],
+        &[1; 64],
+        &[0xFF, SOF_BASELINE, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0],
+        &table(0x00),
+        &table(0x10),
+        &[0xFF, SOS, 0, 8, 1, 1, 0, 0, 63, 0, 0x3F, 0xFF, EOI],
+    ]
+    .concat();
+    let shape = FrameShape {
+        rows: 8,
+        columns: 8,
+        samples_per_pixel: 1,
+        bits_allocated: 8,
+        bits_stored: 8,
+        representation: PixelRepresentation::Unsigned,
+    };
+    let decoded = turbojpeg::decode(&shape, 8, &stream);
+    debug_assert_eq!(decoded, Ok(vec![128; 64]));
 }

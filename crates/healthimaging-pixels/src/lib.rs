@@ -10,10 +10,11 @@
 //! * [`render`] turns decoded pixels into a picture that a person can look at.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
-//! * [`prepare`] is called once by a program that handles many frames.
+//! * [`prepare`] is called once by a program that handles many frames, [`warm_up`] by a thread that
+//!   decodes and is about to lose its rights.
 //!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
-//! `jpeg_twelve`, and the only one that names codecs. It opens no file, knows no data set and keeps
+//! `turbojpeg`, and the only one that names codecs. It opens no file, knows no data set and keeps
 //! no state.
 
 mod codestream;
@@ -26,7 +27,7 @@ mod jp2;
 mod jpeg;
 mod jpeg_header;
 mod jpeg_ls;
-mod jpeg_twelve;
+mod jpeg_stream;
 mod jpeg_xl;
 mod memory_stream;
 mod native;
@@ -37,6 +38,7 @@ mod rle;
 mod samples;
 mod shape;
 mod transfer_syntax;
+mod turbojpeg;
 
 pub use decode::{DecodedFrame, Planar, SourceFrame, decode, decode_stored};
 pub use decoder::{DecodeApart, Decoder, decode_guarded};
@@ -44,6 +46,7 @@ pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};
 pub use jp2::{codestream_of, jp2_header, jp2_header_length};
+pub use jpeg::warm_up;
 pub use openjph::prepare;
 pub use render::{
     Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,

@@ -233,6 +233,36 @@ fn lossy_jpeg_comes_close_in_gray_rgb_and_ybr() {
     }
 }
 
+/// JFIF is YCbCr by definition, whatever Photometric Interpretation is; Adobe says it better still.
+#[test]
+fn the_stream_names_its_colors() {
+    const JFIF: &[u8] = b"\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+    let adobe =
+        |transform| [b"\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat();
+    // Without the segments between SOI and the first table.
+    let plain = |stream: &'static [u8]| {
+        let table = stream.windows(2).position(|pair| pair == [0xFF, 0xDB]).unwrap();
+        &stream[table..]
+    };
+    let (ybr, red) = (plain(data!("rgb8.ybr")), plain(data!("rgb8.jpeg")));
+    for (segments, photometric, stream) in [
+        (JFIF.to_vec(), "RGB", ybr),
+        (JFIF.to_vec(), "YBR_FULL_422", ybr),
+        (Vec::new(), "YBR_FULL_422", ybr),
+        (adobe(1), "RGB", ybr),
+        ([JFIF, &adobe(1)].concat(), "RGB", ybr),
+        ([JFIF, &adobe(0)].concat(), "YBR_FULL", red),
+        (adobe(0), "YBR_FULL", red),
+        (Vec::new(), "RGB", red),
+    ] {
+        let stream = [&[0xFF, 0xD8], segments.as_slice(), stream].concat();
+        let decoded = decode(&frame(JPEG_BASELINE, rgb(), photometric, &stream)).unwrap();
+        assert_eq!(decoded.photometric, "RGB");
+        let difference = greatest_difference(&decoded.pixels, data!("rgb8.raw"));
+        assert!(difference <= 7, "{photometric}: {difference}");
+    }
+}
+
 #[test]
 fn streams_that_disagree_with_the_attributes_are_refused() {
     for (uid, stream) in [
