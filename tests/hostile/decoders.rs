@@ -1,10 +1,11 @@
 //! Decoders apart: what they may not do, and that losing one costs no more than a frame.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use healthimaging_pixels::{CodecError, DecodeApart, decode};
+use healthimaging_pixels::{DecodeApart, decode};
 use healthimaging_sandbox::Children;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -46,9 +47,9 @@ fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&u32::try_from(request.len()).unwrap().to_le_bytes()).unwrap();
     stdin.write_all(request).unwrap();
-    let mut length = [0; 4];
+    let mut answer = [0; b"decoder ready\n".len() + 4];
     let mut stdout = child.stdout.take().unwrap();
-    stdout.read_exact(&mut length).unwrap();
+    stdout.read_exact(&mut answer).unwrap();
 
     let about =
         |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
@@ -75,20 +76,12 @@ fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
 }
 
 #[test]
-fn a_decoder_that_crashes_hangs_or_raves_costs_the_frame() {
+fn a_decoder_that_does_not_start_is_ended_and_no_fault_of_the_frame() {
     let shape = shape(40, 30);
     let stream = jpeg_2000(&shape);
-    let frame = source(shape, &stream);
-    let of = |program: &str, argument: &str| Children::new(program, argument).decode(&frame);
-    assert_eq!(of("/bin/false", ""), Err(CodecError::Crashed));
-    // It answers, but no child answers so.
-    assert_eq!(of("/bin/echo", "no decoder at all"), Err(CodecError::Crashed));
-    assert_eq!(of("/usr/bin/yes", "yes"), Err(CodecError::Crashed));
-    let none = of("/no/such/program", "").unwrap_err();
-    assert!(none.is_fault(), "{none}");
-
     let hanging = Children::new("/bin/sleep", "1000").with_patience(Duration::from_millis(300));
-    assert!(matches!(hanging.decode(&frame), Err(CodecError::TookTooLong(_))));
+    let late = hanging.decode(&source(shape, &stream)).unwrap_err();
+    assert!(late.is_fault(), "{late}");
     assert_eq!(children_of(std::process::id()).iter().filter(|id| is_sleep(**id)).count(), 0);
 }
 
@@ -113,11 +106,14 @@ fn an_import_whose_decoders_are_killed_goes_on() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut killed = 0;
+    // Every third: one that is lost twice before it is ready is a fault of the server.
+    let (mut seen, mut killed) = (BTreeSet::new(), 0);
     while import.try_wait().unwrap().is_none() {
         for id in children_of(import.id()) {
-            let id = Pid::from_raw(i32::try_from(id).unwrap());
-            killed += i32::from(kill(id, Signal::SIGKILL).is_ok());
+            if seen.insert(id) && seen.len() % 3 == 1 {
+                let id = Pid::from_raw(i32::try_from(id).unwrap());
+                killed += i32::from(kill(id, Signal::SIGKILL).is_ok());
+            }
         }
         std::thread::yield_now();
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
 mod answers;
+mod codecs;
 mod decoders;
 mod files;
 mod streams;

@@ -15,8 +15,8 @@ pub trait DecodeApart: Debug + Send + Sync {
     /// Decodes a frame. Blocks.
     ///
     /// # Errors
-    /// As [`decode`]; [`CodecError::TookTooLong`], [`CodecError::Crashed`] and
-    /// [`CodecError::NoDecoder`] besides.
+    /// As [`decode`]; [`CodecError::TookTooLong`], [`CodecError::Crashed`],
+    /// [`CodecError::NoDecoder`] and [`CodecError::ForbiddenCall`] besides.
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError>;
 }
 
@@ -71,13 +71,12 @@ impl Decoder {
     }
 }
 
-/// As [`decode`]; a codec that panics costs an error.
+/// As [`decode`]; a codec that panics costs an error, which does not blame the frame.
 ///
 /// # Errors
 /// As [`decode`].
 pub fn decode_guarded(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
-    catch_unwind(AssertUnwindSafe(|| decode(source)))
-        .unwrap_or_else(|_| Err(CodecError::malformed("the decoder gave up")))
+    catch_unwind(AssertUnwindSafe(|| decode(source))).unwrap_or(Err(CodecError::Crashed))
 }
 
 /// Whether frames of a transfer syntax are decoded by a library.

@@ -25,25 +25,30 @@ pub enum CodecError {
     /// What was encoded did not decode to the same pixels; nothing may be stored.
     #[error("the encoded frame did not decode to the same pixels; it must not be stored")]
     NotLossless,
-    /// There is not enough memory for the decoded frame.
-    #[error("there is no memory for a frame of {0} bytes")]
+    /// There is not enough memory, or decoding needs more than a frame of so many bytes may take.
+    #[error("this server could not decode the frame (not enough memory for {0} bytes of pixels)")]
     OutOfMemory(u64),
     /// Decoding was stopped.
-    #[error("decoding the frame took more than {0} seconds and was stopped")]
+    #[error("this server could not decode the frame (it took more than {0} seconds)")]
     TookTooLong(u64),
-    /// The decoder ended in the middle of the frame.
-    #[error("the decoder crashed on the frame, or needed more memory than the frame warrants")]
+    /// The decoder ended in the middle of the frame, each time that it was tried.
+    #[error(
+        "this server could not decode the frame (the decoder crashed, or needed too much memory)"
+    )]
     Crashed,
     /// There is nothing to decode with just now; the frame is not to blame.
-    #[error("no decoder could be started: {0}")]
+    #[error("this server could not decode the frame (no decoder could be started: {0})")]
     NoDecoder(String),
+    /// The decoder needs what its sandbox refuses; the frame is not to blame.
+    #[error("this server could not decode the frame (its sandbox refused a system call)")]
+    ForbiddenCall,
 }
 
 impl CodecError {
     /// Whether the frame has no part in it: another time it may be decoded.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::NoDecoder(_))
+        matches!(self, Self::NoDecoder(_) | Self::ForbiddenCall)
     }
 
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
@@ -60,14 +65,15 @@ impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         let kind = match &error {
             CodecError::Unsupported(_) => ErrorKind::NotSupported,
-            CodecError::Shape(_)
-            | CodecError::Disagreement(_)
-            | CodecError::Malformed(_)
-            | CodecError::TookTooLong(_)
-            | CodecError::Crashed => ErrorKind::Validation,
-            CodecError::NotLossless | CodecError::OutOfMemory(_) | CodecError::NoDecoder(_) => {
-                ErrorKind::Internal
+            CodecError::Shape(_) | CodecError::Disagreement(_) | CodecError::Malformed(_) => {
+                ErrorKind::Validation
             }
+            CodecError::NotLossless
+            | CodecError::OutOfMemory(_)
+            | CodecError::TookTooLong(_)
+            | CodecError::Crashed
+            | CodecError::NoDecoder(_)
+            | CodecError::ForbiddenCall => ErrorKind::Internal,
         };
         Self::new(kind, error.to_string()).with_source(error)
     }

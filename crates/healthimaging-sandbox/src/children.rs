@@ -9,7 +9,7 @@ use std::time::Duration;
 use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, SourceFrame};
 
 use crate::allowance::Allowance;
-use crate::worker::{Lost, Worker};
+use crate::worker::{Lost, Unready, Worker, was_refused_a_system_call};
 
 /// Time for a frame, whatever its size: machines stall.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +48,8 @@ impl Children {
         }
     }
 
-    /// How long a child may take for a small frame; large ones get more. 30 seconds unless told.
+    /// How long a child may take to start, and for a small frame; large ones get more. 30 seconds unless
+    /// set.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -71,16 +72,30 @@ impl Children {
     }
 }
 
+impl Children {
+    /// A new child. One that is killed while it starts is given a second chance.
+    fn start(&self) -> Result<Worker, CodecError> {
+        let start = || Worker::start(&self.program, &self.command, self.patience);
+        let started = match start() {
+            Err(Unready::Killed(_)) => start(),
+            other => other,
+        };
+        started.map_err(|error| {
+            tracing::error!(%error, "a decoder does not start");
+            CodecError::NoDecoder(error.to_string())
+        })
+    }
+}
+
 impl DecodeApart for Children {
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         let allowance = Allowance::of(&source.shape, source.data.len() as u64);
         let time = self.patience + allowance.time();
         let mut turn = self.take();
-        loop {
+        for last_try in [false, true] {
             let mut worker = match turn.worker.take() {
                 Some(worker) => worker,
-                None => Worker::start(&self.program, &self.command)
-                    .map_err(|error| CodecError::NoDecoder(error.to_string()))?,
+                None => self.start()?,
             };
             match worker.decode(source, time) {
                 Ok(answer) => {
@@ -95,15 +110,16 @@ impl DecodeApart for Children {
                 }
                 Err(Lost::Ended(error)) => {
                     let status = worker.end();
-                    let again = worker.has_answered();
-                    tracing::warn!(%error, status, again, "a decoder was lost");
-                    // What it did before may have been too much; a new one decides.
-                    if !again {
-                        return Err(CodecError::Crashed);
+                    if was_refused_a_system_call(&status) {
+                        tracing::error!("a decoder made a system call that its sandbox refuses");
+                        return Err(CodecError::ForbiddenCall);
                     }
+                    // What it did before, or the system, may have been too much; a new one decides.
+                    tracing::warn!(%error, ?status, last_try, "a decoder was lost");
                 }
             }
         }
+        Err(CodecError::Crashed)
     }
 }
 

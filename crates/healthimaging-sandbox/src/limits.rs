@@ -25,6 +25,8 @@ impl Limits {
         // The two pipes and stderr are open already.
         none(Resource::Nofile, 3)?;
         none(Resource::Nproc, 0)?;
+        // The first use of the clock asks the system where it is.
+        processor_seconds();
         // Some kernels and containers have no filters; the limits hold without.
         #[cfg(target_os = "linux")]
         let _ = crate::system_calls::give_up();
@@ -36,19 +38,23 @@ impl Limits {
     #[expect(clippy::unused_self, reason = "only a process that entered may be limited so")]
     pub(crate) fn allow(&self, allowance: &Allowance) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        use rustix::time::{ClockId, clock_gettime};
         let soft = |resource, current: u64| {
             let maximum = getrlimit(resource).maximum;
             let current = Some(maximum.map_or(current, |most| most.min(current)));
             setrlimit(resource, Rlimit { current, maximum })
         };
         soft(Resource::Data, allowance.memory)?;
-        let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
-        let used = u64::try_from(used).unwrap_or_default();
-        let most = used.saturating_add(allowance.seconds).saturating_add(ANY_FRAME);
+        let most = processor_seconds().saturating_add(allowance.seconds).saturating_add(ANY_FRAME);
         soft(Resource::Cpu, most)?;
         Ok(())
     }
+}
+
+/// Seconds of processor time that this process has taken.
+#[cfg(unix)]
+fn processor_seconds() -> u64 {
+    use rustix::time::{ClockId, clock_gettime};
+    u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or_default()
 }
 
 #[cfg(not(unix))]

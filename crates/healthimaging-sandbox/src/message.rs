@@ -7,6 +7,9 @@ use healthimaging_pixels::{CodecError, FrameShape, Planar, SourceFrame};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+/// What a child writes as soon as it can decode; one that ends before did not start.
+pub(crate) const READY: &[u8] = b"decoder ready\n";
+
 /// The longest header.
 const LONGEST_HEADER: u32 = 64 << 10;
 

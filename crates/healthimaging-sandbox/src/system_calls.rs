@@ -1,4 +1,4 @@
-//! The system calls that decoding needs; the kernel refuses all others.
+//! The system calls that decoding needs; any other ends the process.
 
 use std::collections::BTreeMap;
 
@@ -32,22 +32,33 @@ const NEEDED: &[c_long] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
     libc::SYS_sigaltstack,
+    // The C library's sort asks how much memory there is.
+    libc::SYS_sysinfo,
     libc::SYS_write,
     libc::SYS_writev,
 ];
 
-/// Gives up all other system calls for good: they answer `EPERM`.
+/// The signal that a refused system call ends a process with.
+pub(crate) const REFUSED: i32 = libc::SIGSYS;
+
+/// Gives up all other system calls for good. One that is made all the same ends the process with
+/// [`REFUSED`], so that a codec which needs more is noticed, and not a frame blamed for it.
 ///
 /// # Errors
 /// The kernel may have no filters, or this machine may be of another kind.
 pub(crate) fn give_up() -> Result<(), Error> {
-    // Limits of this process only, not those of a neighbour.
-    let own = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
+    let first_is = |value: u64| {
+        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
+        Ok::<_, Error>(vec![SeccompRule::new(vec![condition])?])
+    };
     let mut rules: BTreeMap<_, _> = NEEDED.iter().map(|call| (*call, Vec::new())).collect();
-    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own])?]);
+    // Limits and signals of this process only, not those of a neighbor: to abort is to send a signal.
+    rules.insert(libc::SYS_prlimit64, first_is(0)?);
+    rules.insert(libc::SYS_tgkill, first_is(std::process::id().into())?);
+    rules.insert(libc::SYS_tkill, first_is(std::process::id().into())?);
     let filter = SeccompFilter::new(
         rules,
-        SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+        SeccompAction::Trap,
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into()?,
     )?;

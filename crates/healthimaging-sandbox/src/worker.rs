@@ -1,16 +1,17 @@
 //! One child, as its server sees it.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fmt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use healthimaging_pixels::{CodecError, DecodedFrame, SourceFrame};
 
-use crate::message::{Request, Response, read_bytes, read_header, write};
+use crate::message::{READY, Request, Response, read_bytes, read_header, write};
 
 /// Longest Photometric Interpretation: a code string (PS3.5 §6.2).
 const LONGEST_PHOTOMETRIC: usize = 16;
@@ -21,7 +22,6 @@ pub(crate) struct Worker {
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
-    has_answered: bool,
 }
 
 /// Why a child gave no answer.
@@ -33,9 +33,45 @@ pub(crate) enum Lost {
     Ended(io::Error),
 }
 
+/// Why a child did not start.
+#[derive(Debug)]
+pub(crate) enum Unready {
+    /// Another process, or the system, ended it: the next may start.
+    Killed(ExitStatus),
+    /// It cannot start on this machine.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed(status) => write!(f, "it ended with {status}"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Worker {
-    /// Starts a child: `command` of `program`.
-    pub(crate) fn start(program: &Path, command: &OsStr) -> io::Result<Self> {
+    /// Starts a child, `command` of `program`, and waits until it is ready.
+    pub(crate) fn start(program: &Path, command: &OsStr, time: Duration) -> Result<Self, Unready> {
+        let mut worker = Self::spawn(program, command).map_err(Unready::Failed)?;
+        let ready = worker.within(time, |_, stdout| {
+            let mut found = [0; READY.len()];
+            stdout.read_exact(&mut found)?;
+            if found == READY { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        });
+        match ready {
+            Ok(()) => Ok(worker),
+            Err(Lost::TookTooLong) => Err(Unready::Failed(io::ErrorKind::TimedOut.into())),
+            Err(Lost::Ended(error)) => Err(match worker.end() {
+                Ok(status) if status.code().is_none() => Unready::Killed(status),
+                Ok(status) => Unready::Failed(io::Error::other(format!("it ended with {status}"))),
+                Err(_) => Unready::Failed(error),
+            }),
+        }
+    }
+
+    fn spawn(program: &Path, command: &OsStr) -> io::Result<Self> {
         let mut child = Command::new(program);
         child
             .arg(command)
@@ -55,14 +91,9 @@ impl Worker {
         }
         let mut child = child.spawn()?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => Ok(Self { child, stdin, stdout, has_answered: false }),
+            (Some(stdin), Some(stdout)) => Ok(Self { child, stdin, stdout }),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
-    }
-
-    /// Whether it has decoded before: what goes wrong then may be the fault of that.
-    pub(crate) fn has_answered(&self) -> bool {
-        self.has_answered
     }
 
     /// Has a frame decoded. A child that was lost must not be asked again.
@@ -71,9 +102,18 @@ impl Worker {
         source: &SourceFrame<'_>,
         time: Duration,
     ) -> Result<Result<DecodedFrame, CodecError>, Lost> {
-        let Self { child, stdin, stdout, .. } = self;
+        self.within(time, |stdin, stdout| exchange(stdin, stdout, source))
+    }
+
+    /// Talks with the child, which is killed when that takes longer than `time`.
+    fn within<T>(
+        &mut self,
+        time: Duration,
+        talk: impl FnOnce(&mut ChildStdin, &mut ChildStdout) -> io::Result<T>,
+    ) -> Result<T, Lost> {
+        let Self { child, stdin, stdout } = self;
         let (answered, waiting) = channel::<()>();
-        let (exchanged, stopped) = thread::scope(|scope| {
+        let (outcome, stopped) = thread::scope(|scope| {
             let watch = move || {
                 let late = waiting.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
                 if late && let Err(error) = child.kill() {
@@ -82,31 +122,41 @@ impl Worker {
                 late
             };
             let watch = thread::Builder::new().spawn_scoped(scope, watch).map_err(Lost::Ended)?;
-            let exchanged = exchange(stdin, stdout, source);
+            let outcome = talk(stdin, stdout);
             drop(answered);
-            Ok((exchanged, watch.join().unwrap_or(false)))
+            Ok((outcome, watch.join().unwrap_or(false)))
         })?;
         if stopped {
             return Err(Lost::TookTooLong);
         }
-        let answer = exchanged.map_err(Lost::Ended)?;
-        self.has_answered = true;
-        Ok(answer)
+        outcome.map_err(Lost::Ended)
     }
 
-    /// How the child ended, for the log.
-    pub(crate) fn end(&mut self) -> String {
+    /// How the child ended.
+    pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
         let _ = self.child.kill();
-        match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        }
+        self.child.wait()
+    }
+}
+
+/// Whether a child ended because it made a system call that its sandbox refuses.
+pub(crate) fn was_refused_a_system_call(status: &io::Result<ExitStatus>) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
+        signal == Some(crate::system_calls::REFUSED)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = status;
+        false
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.end();
     }
 }
 

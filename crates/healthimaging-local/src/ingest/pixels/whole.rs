@@ -59,8 +59,10 @@ pub(super) fn store_plain<S: Read + Seek>(
         let frame = part10.read_frame(index, LARGEST)?;
         let source = source_frame(&syntax, description, &frame);
         let decoded: Result<_, CodecError> = target.sink.decoder().decode(&source);
-        let Ok(decoded) = decoded else {
-            return store(part10, Some(description), warning, target);
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) if error.is_fault() => return Err(Refusal::fault(error.to_string()).into()),
+            Err(_) => return store(part10, Some(description), warning, target),
         };
         bytes.extend_from_slice(&decoded.pixels);
     }
