@@ -10,8 +10,9 @@ use serde_json::Value;
 /// Crate → our crates that it may depend on, tests apart. `ARCHITECTURE.md` explains the arrows.
 const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging", &[]),
-    ("healthimaging-dicom", &["healthimaging"]),
-    ("healthimaging-pixels", &["healthimaging"]),
+    ("healthimaging-image", &[]),
+    ("healthimaging-dicom", &["healthimaging", "healthimaging-image"]),
+    ("healthimaging-pixels", &["healthimaging", "healthimaging-image"]),
     ("healthimaging-sandbox", &["healthimaging-pixels"]),
     ("healthimaging-objects", &["healthimaging"]),
     ("healthimaging-phantoms", &[]),
@@ -21,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "healthimaging",
             "healthimaging-dicom",
+            "healthimaging-image",
             "healthimaging-jobs",
             "healthimaging-objects",
             "healthimaging-pixels",
@@ -28,7 +30,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("healthimaging-aws", &["healthimaging", "healthimaging-objects"]),
     ("healthimaging-workflows", &["healthimaging", "healthimaging-jobs", "healthimaging-objects"]),
-    ("healthimaging-tools", &["healthimaging", "healthimaging-pixels", "healthimaging-workflows"]),
+    (
+        "healthimaging-tools",
+        &[
+            "healthimaging",
+            "healthimaging-image",
+            "healthimaging-pixels",
+            "healthimaging-workflows",
+        ],
+    ),
     ("healthimaging-http", &["healthimaging"]),
     (
         "healthimaging-mcp-server",

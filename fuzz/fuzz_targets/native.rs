@@ -3,7 +3,7 @@
 
 use healthimaging_fuzz::shape_of;
 use healthimaging_pixels::{
-    Decoder, Planar, Rendering, SourceFrame, Voi, Window, WindowFunction, render,
+    Decoder, PlanarConfiguration, Rendering, SourceFrame, Voi, Window, WindowFunction, render,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
         transfer_syntax: ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"][choice & 1],
         shape,
         photometric,
-        planar: [Planar::Interleaved, Planar::Planes][choice >> 1 & 1],
+        planar: [PlanarConfiguration::Interleaved, PlanarConfiguration::Planes][choice >> 1 & 1],
         data: bytes,
     };
     let Ok((shape, decoded)) = Decoder::in_process().decode_to_show(&source) else {

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
 use healthimaging_dicom::{ApartValue, Document, InstanceJson, Part10, ReadLimits, read_part10};
 use healthimaging_phantoms::Phantom;
-use healthimaging_pixels::{FrameShape, PixelRepresentation, Planar, SourceFrame, decode};
+use healthimaging_pixels::{FrameShape, PixelRepresentation, PlanarConfiguration, SourceFrame, decode};
 
 /// Bytes of a fuzz input that say what the image attributes say; the stream follows.
 pub const SHAPE_LENGTH: usize = 6;
@@ -43,7 +43,7 @@ pub fn decode_as(transfer_syntaxes: &[&str], data: &[u8]) {
         transfer_syntax: transfer_syntaxes[choice % transfer_syntaxes.len()],
         shape,
         photometric,
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data: stream,
     };
     if let Ok(decoded) = decode(&source) {

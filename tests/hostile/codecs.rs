@@ -4,7 +4,8 @@
 use charls::{CharLS, FrameInfo};
 use healthimaging_phantoms::LosslessJpeg;
 use healthimaging_pixels::{
-    DecodeApart, FrameShape, LosslessFormat, PixelRepresentation, Planar, SourceFrame, encode,
+    DecodeApart, FrameShape, LosslessFormat, PixelRepresentation, PlanarConfiguration, SourceFrame,
+    encode,
 };
 use healthimaging_sandbox::Children;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -58,7 +59,7 @@ fn frames_of_every_codec_and_size_decode_in_the_sandbox() {
                 transfer_syntax: frame.transfer_syntax,
                 shape: frame.shape,
                 photometric: if samples == 3 { "RGB" } else { "MONOCHROME2" },
-                planar: Planar::Interleaved,
+                planar: PlanarConfiguration::Interleaved,
                 data: &frame.stream,
             };
             let what = format!("{} of {:?}", frame.transfer_syntax, frame.shape);

@@ -2,7 +2,8 @@
 
 use healthimaging_phantoms::Phantom;
 use healthimaging_pixels::{
-    EncodedFrame, FrameShape, LosslessFormat, PixelRepresentation, Planar, SourceFrame, encode,
+    EncodedFrame, FrameShape, LosslessFormat, PixelRepresentation, PlanarConfiguration,
+    SourceFrame, encode,
 };
 
 pub(crate) const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
@@ -40,7 +41,7 @@ pub(crate) fn source(shape: FrameShape, data: &[u8]) -> SourceFrame<'_> {
         transfer_syntax: JPEG_2000,
         shape,
         photometric: "MONOCHROME2",
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data,
     }
 }

@@ -31,9 +31,8 @@ pub use document::{
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;
 pub use read::{
-    ByteOrder, Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData,
-    PixelDescription, PixelLayout, PixelRepresentation, PlanarConfiguration, ReadError, ReadLimits,
-    ReadWarning, read_part10,
+    Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData, PixelLayout,
+    ReadError, ReadLimits, ReadWarning, read_part10,
 };
 pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
 pub use write::{

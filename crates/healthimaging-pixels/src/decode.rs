@@ -1,22 +1,12 @@
 //! One stored frame to pixels: which decoder a transfer syntax needs, and what comes out.
 
-use serde::{Deserialize, Serialize};
+use healthimaging_image::PlanarConfiguration;
 
 use crate::codestream::agree;
 use crate::error::CodecError;
 use crate::jp2::codestream_of;
 use crate::shape::FrameShape;
 use crate::{jpeg, jpeg_ls, jpeg_xl, native, openjpeg, openjph, rle, transfer_syntax as uid};
-
-/// Order of native samples (Planar Configuration, PS3.3 §C.7.6.3.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Planar {
-    /// Planar Configuration 0: all samples of a pixel together.
-    Interleaved,
-    /// Planar Configuration 1: all pixels of a sample together. Native frames only; compressed
-    /// ones have an order of their own.
-    Planes,
-}
 
 /// One frame as it lies in a DICOM file.
 #[derive(Clone, Copy)]
@@ -27,8 +17,8 @@ pub struct SourceFrame<'a> {
     pub shape: FrameShape,
     /// Photometric Interpretation (0028,0004), without padding.
     pub photometric: &'a str,
-    /// Planar Configuration (0028,0006).
-    pub planar: Planar,
+    /// PlanarConfiguration Configuration (0028,0006).
+    pub planar: PlanarConfiguration,
     /// One frame: native bytes as in the file, or the joined fragments of the frame.
     ///
     /// Samples of 8 bits that a big-endian file keeps in OW lie there with each pair of bytes
@@ -128,7 +118,7 @@ pub fn decode_stored(
         transfer_syntax,
         shape: *shape,
         photometric,
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data: bytes,
     })
 }

@@ -1,5 +1,7 @@
 //! JPEG (ITU-T T.81): baseline, extended, progressive and lossless, by `libjpeg-turbo`.
 
+use healthimaging_image::PixelRepresentation;
+
 use crate::decode::{DecodedFrame, SourceFrame};
 use crate::error::CodecError;
 use crate::jpeg_header::{
@@ -7,7 +9,7 @@ use crate::jpeg_header::{
 };
 use crate::jpeg_stream::{ColorTransform, prepared};
 use crate::samples::widen;
-use crate::shape::{FrameShape, PixelRepresentation};
+use crate::shape::FrameShape;
 use crate::turbojpeg;
 
 /// Decodes; color of the lossy processes becomes RGB, lossless samples stay what they are.

@@ -40,11 +40,12 @@ mod shape;
 mod transfer_syntax;
 mod turbojpeg;
 
-pub use decode::{DecodedFrame, Planar, SourceFrame, decode, decode_stored};
+pub use decode::{DecodedFrame, SourceFrame, decode, decode_stored};
 pub use decoder::{DecodeApart, Decoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};
+pub use healthimaging_image::{ByteOrder, PixelRepresentation, PlanarConfiguration};
 pub use jp2::{codestream_of, jp2_header, jp2_header_length};
 pub use jpeg::warm_up;
 pub use openjph::prepare;
@@ -52,8 +53,7 @@ pub use render::{
     Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,
     Window, WindowFunction, render,
 };
-pub use shape::{FrameShape, PixelRepresentation};
+pub use shape::FrameShape;
 pub use transfer_syntax::{
-    ByteOrder, Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated,
-    is_video,
+    Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated, is_video,
 };

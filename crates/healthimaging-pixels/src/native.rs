@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::decode::{DecodedFrame, Planar, SourceFrame};
+use healthimaging_image::{ByteOrder, PlanarConfiguration};
+
+use crate::decode::{DecodedFrame, SourceFrame};
 use crate::error::CodecError;
 use crate::shape::{FrameShape, zeroed};
-use crate::transfer_syntax::{ByteOrder, byte_order};
+use crate::transfer_syntax::byte_order;
 
 /// Decodes a native frame.
 pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
@@ -28,8 +30,10 @@ fn full(
 ) -> Result<DecodedFrame, CodecError> {
     let stored = little_endian(source, take(source.data, length)?)?;
     let pixels = match source.planar {
-        Planar::Planes if source.shape.samples_per_pixel > 1 => interleave(&source.shape, &stored)?,
-        Planar::Planes | Planar::Interleaved => stored.into_owned(),
+        PlanarConfiguration::Planes if source.shape.samples_per_pixel > 1 => {
+            interleave(&source.shape, &stored)?
+        }
+        PlanarConfiguration::Planes | PlanarConfiguration::Interleaved => stored.into_owned(),
     };
     Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }

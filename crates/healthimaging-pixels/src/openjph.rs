@@ -195,7 +195,7 @@ pub(crate) fn decode_own(shape: &FrameShape, codestream: &[u8]) -> Result<Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::PixelRepresentation;
+    use healthimaging_image::PixelRepresentation;
 
     /// Every bit of every sample counts, whatever the layout; odd sizes leave no line a whole vector.
     #[test]

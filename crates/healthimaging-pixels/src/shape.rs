@@ -1,21 +1,13 @@
 //! The shape of one frame: how many samples, how wide, signed or not.
 
+use healthimaging_image::{PixelDescription, PixelRepresentation};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CodecError;
 
-/// Whether samples are unsigned or two's complement (Pixel Representation, PS3.3 §C.7.6.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum PixelRepresentation {
-    /// Pixel Representation 0.
-    Unsigned,
-    /// Pixel Representation 1: two's complement.
-    Signed,
-}
-
 /// The shape of one frame.
 ///
-/// Pixel bytes everywhere in this crate are little endian, interleaved by pixel (Planar
+/// Pixel bytes everywhere in this crate are little endian, interleaved by pixel (PlanarConfiguration
 /// Configuration 0), `bits_allocated / 8` bytes a sample. The high bit is taken to be
 /// `bits_stored - 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +24,19 @@ pub struct FrameShape {
     pub bits_stored: u16,
     /// Pixel Representation (0028,0103).
     pub representation: PixelRepresentation,
+}
+
+impl From<&PixelDescription> for FrameShape {
+    fn from(description: &PixelDescription) -> Self {
+        Self {
+            rows: description.rows,
+            columns: description.columns,
+            samples_per_pixel: description.samples_per_pixel,
+            bits_allocated: description.bits_allocated,
+            bits_stored: description.bits_stored,
+            representation: description.representation,
+        }
+    }
 }
 
 /// What the header of a compressed stream says.

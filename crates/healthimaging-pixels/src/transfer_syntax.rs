@@ -1,5 +1,7 @@
 //! Transfer syntaxes by UID (PS3.6 Table A-1) and what the product does with each.
 
+use healthimaging_image::ByteOrder;
+
 /// Implicit VR Little Endian.
 pub(crate) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 /// Explicit VR Little Endian.
@@ -40,15 +42,6 @@ pub(crate) const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
 pub(crate) const HTJ2K: &str = "1.2.840.10008.1.2.4.203";
 /// What every standard video syntax starts with, and the numbers that follow.
 const ENCAPSULATED_ROOT: &str = "1.2.840.10008.1.2.4.";
-
-/// Byte order of native pixel data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ByteOrder {
-    /// Least significant byte first: every syntax but one.
-    Little,
-    /// Most significant byte first: Explicit VR Big Endian.
-    Big,
-}
 
 /// The format in which a data store keeps frames (`losslessStorageFormat` of the AWS API).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use dicom_object::{DefaultDicomObject, open_file};
 use healthimaging_pixels::{
-    FrameShape, LosslessFormat, PixelRepresentation, Planar, SourceFrame, decode, encode,
+    FrameShape, LosslessFormat, PixelRepresentation, PlanarConfiguration, SourceFrame, decode,
+    encode,
 };
 use pictures::frame;
 
@@ -30,7 +31,7 @@ struct First {
     transfer_syntax: String,
     shape: FrameShape,
     photometric: String,
-    planar: Planar,
+    planar: PlanarConfiguration,
     data: Vec<u8>,
 }
 
@@ -67,8 +68,8 @@ impl First {
             shape,
             photometric: text("PhotometricInterpretation"),
             planar: match planes.map(|element| element.to_int::<u16>().unwrap()) {
-                Some(1) => Planar::Planes,
-                _ => Planar::Interleaved,
+                Some(1) => PlanarConfiguration::Planes,
+                _ => PlanarConfiguration::Interleaved,
             },
             data,
         }

@@ -2,7 +2,7 @@
 
 mod pictures;
 
-use healthimaging_pixels::{CodecError, Planar, SourceFrame, decode, facts};
+use healthimaging_pixels::{CodecError, PlanarConfiguration, SourceFrame, decode, facts};
 use pictures::{frame, shape, signed};
 
 const LITTLE: &str = "1.2.840.10008.1.2.1";
@@ -11,14 +11,14 @@ const BIG: &str = "1.2.840.10008.1.2.2";
 #[test]
 fn planes_become_interleaved() {
     let source = SourceFrame {
-        planar: Planar::Planes,
+        planar: PlanarConfiguration::Planes,
         ..frame(LITTLE, shape(1, 2, 3, 8, 8), "RGB", &[1, 2, 11, 12, 21, 22])
     };
     assert_eq!(decode(&source).unwrap().pixels, [1, 11, 21, 2, 12, 22]);
 
     let words = [1, 0, 2, 0, 11, 0, 12, 0, 21, 0, 22, 0];
     let source = SourceFrame {
-        planar: Planar::Planes,
+        planar: PlanarConfiguration::Planes,
         ..frame(LITTLE, shape(2, 1, 3, 16, 12), "RGB", &words)
     };
     assert_eq!(decode(&source).unwrap().pixels, [1, 0, 11, 0, 21, 0, 2, 0, 12, 0, 22, 0]);

@@ -3,8 +3,8 @@
 
 use healthimaging_pixels::{
     Channels, CodecError, DecodedFrame, Decoder, FrameShape, LookupTable, Modality, Palette,
-    PaletteData, Picture, PictureFormat, PixelRepresentation, Planar, Rendering, SourceFrame, Voi,
-    Window, WindowFunction, decode, render,
+    PaletteData, Picture, PictureFormat, PixelRepresentation, PlanarConfiguration, Rendering,
+    SourceFrame, Voi, Window, WindowFunction, decode, render,
 };
 
 fn shape(count: usize, samples: u16, allocated: u16, stored: u16, signed: bool) -> FrameShape {
@@ -161,7 +161,7 @@ fn bits_of_a_segmentation_are_black_and_white() {
         transfer_syntax: "1.2.840.10008.1.2.1",
         shape: FrameShape { rows: 2, ..shape(5, 1, 1, 1, false) },
         photometric: "MONOCHROME2",
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data,
     };
     let decoder = Decoder::in_process();
@@ -338,7 +338,7 @@ fn files_hold_the_picture() {
             transfer_syntax: "1.2.840.10008.1.2.4.50",
             shape,
             photometric,
-            planar: Planar::Interleaved,
+            planar: PlanarConfiguration::Interleaved,
             data: &file,
         };
         let levels = decode(&source).unwrap().pixels;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
-use healthimaging_pixels::{CodecError, FrameShape, Planar, SourceFrame};
+use healthimaging_pixels::{CodecError, FrameShape, PlanarConfiguration, SourceFrame};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub(crate) struct Request<'a> {
     pub(crate) transfer_syntax: Cow<'a, str>,
     pub(crate) shape: FrameShape,
     pub(crate) photometric: Cow<'a, str>,
-    pub(crate) planar: Planar,
+    pub(crate) planar: PlanarConfiguration,
     pub(crate) length: u64,
 }
 

@@ -7,7 +7,8 @@ use std::process::{ExitCode, abort, exit};
 use std::time::Duration;
 
 use healthimaging_pixels::{
-    CodecError, DecodeApart, DecodedFrame, FrameShape, PixelRepresentation, Planar, SourceFrame,
+    CodecError, DecodeApart, DecodedFrame, FrameShape, PixelRepresentation, PlanarConfiguration,
+    SourceFrame,
 };
 use healthimaging_sandbox::{Children, serve_with, this_binary};
 
@@ -80,7 +81,7 @@ fn outcome(children: &Children) -> Result<DecodedFrame, CodecError> {
             representation: PixelRepresentation::Unsigned,
         },
         photometric: "MONOCHROME2",
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data: &[1, 2, 3, 4, 5, 6],
     })
 }

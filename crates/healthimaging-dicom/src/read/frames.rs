@@ -10,7 +10,7 @@ use crate::data_set::DataSet;
 use super::description::{ByteOrder, declared_frames};
 use super::pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
 use super::stream::Stream;
-use super::{FrameError, PixelDescription};
+use super::{FrameError, PixelDescription, ReadError};
 
 /// Where each frame lies.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ fn native(
     pixels: &PixelData,
 ) -> Result<FrameTable, FrameError> {
     let found = pixels.length;
-    let description = PixelDescription::of(data_set, byte_order)
-        .map_err(|error| FrameError::Undescribed(error.message()))?;
+    let description = PixelDescription::of(data_set)
+        .map_err(|error| FrameError::Undescribed(ReadError::from(error).message()))?;
     let frame_bits = description.native_frame_bits();
     let declared = declared_frames(data_set);
     let mismatch = FrameError::CountMismatch { declared, found: found * 8 / frame_bits };

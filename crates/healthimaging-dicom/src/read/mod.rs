@@ -21,9 +21,10 @@ mod stream;
 mod values;
 mod warning;
 
-pub use description::{ByteOrder, PixelDescription, PixelRepresentation, PlanarConfiguration};
 pub use error::{FrameError, ReadError};
 pub use limits::ReadLimits;
 pub use part10::{Part10, read_part10};
 pub use pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
 pub use warning::ReadWarning;
+
+use healthimaging_image::{PixelDescription, PixelRepresentation};

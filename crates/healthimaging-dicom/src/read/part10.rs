@@ -85,7 +85,12 @@ impl<S: Read + Seek> Part10<S> {
 
     /// What the pixels are; an error when attributes that tell it are absent or make no sense.
     pub fn description(&self) -> Result<PixelDescription, ReadError> {
-        PixelDescription::of(&self.data_set, self.byte_order)
+        Ok(PixelDescription::of(&self.data_set)?)
+    }
+
+    /// Byte order of native pixel data.
+    pub fn byte_order(&self) -> ByteOrder {
+        self.byte_order
     }
 
     /// Frames that [`Part10::read_frame`] can give: 0 without pixel data or when there is a

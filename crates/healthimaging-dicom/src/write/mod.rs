@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use healthimaging::{Error, ImageFrameId, Result};
+use healthimaging_image::PixelDescription;
 
 use crate::data_set::{DataSet, Element, Value};
 use crate::document::Document;
@@ -122,10 +123,8 @@ pub fn write_part10(
 
 /// Bits allocated to a sample, which decides the VR of native pixel data.
 fn bits(data_set: &DataSet) -> Option<u64> {
-    match &data_set.elements.get(&tags::BITS_ALLOCATED)?.value {
-        Value::Unsigned(values) => values.first().copied(),
-        _ => None,
-    }
+    let description = PixelDescription::of(data_set).ok()?;
+    Some(description.bits_allocated.into())
 }
 
 fn prepare(data_set: &mut DataSet, source: &InstanceToWrite<'_>, pixels: &PixelSource<'_>) {

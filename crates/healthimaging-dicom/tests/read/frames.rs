@@ -1,7 +1,8 @@
 //! Frames out of native and encapsulated pixel data.
 
 use dicom_core::Tag;
-use healthimaging_dicom::{ByteOrder, FrameError, PixelLayout, PixelRepresentation};
+use healthimaging_dicom::{FrameError, PixelLayout};
+use healthimaging_image::{ByteOrder, PixelRepresentation};
 use healthimaging_phantoms::{Phantom, PrimitiveValue, TransferSyntax, VR, tags};
 
 use crate::bytes::*;
@@ -83,14 +84,15 @@ fn the_description_is_that_of_the_attributes() {
         .signed()
         .transfer_syntax(TransferSyntax::ExplicitVrBigEndian)
         .build();
-    let description = read(&bytes).unwrap().description().unwrap();
+    let part10 = read(&bytes).unwrap();
+    let description = part10.description().unwrap();
     assert_eq!((description.rows, description.columns), (6, 4));
     assert_eq!((description.bits_allocated, description.bits_stored), (16, 12));
     assert_eq!(description.high_bit, 11);
     assert_eq!(description.representation, PixelRepresentation::Signed);
     assert_eq!(description.photometric, "MONOCHROME2");
     assert_eq!(description.number_of_frames, 1);
-    assert_eq!(description.byte_order, ByteOrder::Big);
+    assert_eq!(part10.byte_order(), ByteOrder::Big);
 }
 
 #[test]

@@ -6,9 +6,8 @@ mod whole;
 
 use std::io::{Read, Seek};
 
-use healthimaging_dicom::{
-    ChecksumType, FrameChecksum, ImageFrame, Instance, Part10, PixelDescription,
-};
+use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Instance, Part10};
+use healthimaging_image::PixelDescription;
 use healthimaging_pixels::LosslessFormat;
 
 use super::outcome::{Failure, Reason, Warning};

@@ -110,7 +110,7 @@ impl Retrieval {
     /// A frame in the form that was chosen. Blocks.
     fn frame(&self, id: &ImageFrameId) -> healthimaging::Result<Bytes> {
         if self.form == Form::Decoded {
-            let (pixels, _) = self.decoded(&Pixels::of(self.instance()?), id)?;
+            let (pixels, _) = self.decoded(&Pixels::of(self.instance()?)?, id)?;
             return Ok(pixels);
         }
         Ok(self.blob(id)?)

@@ -11,9 +11,8 @@ use healthimaging::{Error, ErrorKind, ImageFrameId};
 use healthimaging_dicom::{
     ChecksumType, Document, Instance, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
 };
-use healthimaging_pixels::{
-    FrameShape, LosslessFormat, PixelRepresentation, decode_stored, is_encapsulated,
-};
+use healthimaging_image::PixelDescription;
+use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsulated};
 
 use super::find::{Held, Wanted, no_instance};
 use super::stream::body_of;
@@ -128,8 +127,7 @@ pub(super) struct Retrieval {
 impl Retrieval {
     fn write(&self, out: &mut dyn std::io::Write) -> Result<()> {
         let instance = self.instance()?;
-        let pixels = Pixels::of(instance);
-        let overrides = self.overrides(&pixels)?;
+        let overrides = self.overrides(instance)?;
         let source = InstanceToWrite {
             document: self.document(),
             series_uid: &self.series,
@@ -143,12 +141,17 @@ impl Retrieval {
             Form::Fragments => {
                 PixelSource::Frames(Box::new(frames.map(|id| Ok(self.blob(id)?.to_vec()))))
             }
-            Form::Decoded => PixelSource::Native {
-                length: pixels.shape.byte_length() * instance.frames.len() as u64,
-                frames: Box::new(frames.map(|id| Ok(self.decoded(&pixels, id)?.0.to_vec()))),
-            },
+            Form::Decoded => {
+                let pixels = Pixels::of(instance)?;
+                PixelSource::Native {
+                    length: pixels.shape.byte_length() * instance.frames.len() as u64,
+                    frames: Box::new(
+                        frames.map(move |id| Ok(self.decoded(&pixels, id)?.0.to_vec())),
+                    ),
+                }
+            }
             Form::Bits => {
-                let value = self.packed(instance, &pixels)?;
+                let value = self.packed(instance, &Pixels::of(instance)?)?;
                 PixelSource::Blob {
                     length: value.len() as u64,
                     value: Box::new(Cursor::new(value)),
@@ -190,11 +193,11 @@ impl Retrieval {
         // Read and checked each time: what is kept in memory only saves the decoding.
         let bytes = self.blob(id)?;
         let frames = &self.shared.decoded.0;
-        let name = (id.clone(), pixels.shape, pixels.photometric.to_owned());
+        let name = (id.clone(), pixels.shape, pixels.photometric.clone());
         if let Some(known) = frames.get(&name) {
             return Ok(known);
         }
-        let decoded = decode_stored(pixels.stored, &pixels.shape, pixels.photometric, &bytes);
+        let decoded = decode_stored(pixels.stored, &pixels.shape, &pixels.photometric, &bytes);
         let decoded = decoded.map_err(|error| {
             Error::internal("a stored frame cannot be decoded; run verify", error)
         })?;
@@ -205,27 +208,29 @@ impl Retrieval {
     }
 
     /// What the file says of its pixels where that is not what the document says.
-    fn overrides(&self, pixels: &Pixels<'_>) -> Result<PixelOverrides> {
+    fn overrides(&self, instance: &Instance) -> Result<PixelOverrides> {
+        if !matches!(self.form, Form::Fragments | Form::Decoded) {
+            return Ok(PixelOverrides::default());
+        }
+        let pixels = &Pixels::of(instance)?;
         let lossless = [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000];
         let lossless = lossless.iter().any(|format| format.transfer_syntax() == pixels.stored);
-        let is_rgb = matches!(pixels.photometric, "RGB" | "YBR_RCT" | "YBR_ICT");
+        let is_rgb = matches!(pixels.photometric.as_str(), "RGB" | "YBR_RCT" | "YBR_ICT");
         let several = pixels.shape.samples_per_pixel > 1;
         let photometric_interpretation = match self.form {
             // The colour transform is named in the data set (PS3.5 §8.2.4).
             Form::Fragments if lossless && is_rgb && pixels.shape.samples_per_pixel == 3 => {
                 Some("YBR_RCT".to_owned())
             }
-            Form::Decoded => match self.instance()?.frames.first() {
+            Form::Decoded => match instance.frames.first() {
                 Some(first) if several => Some(self.decoded(pixels, &first.id)?.1),
                 _ => None,
             },
             _ => None,
         };
-        let interleaved =
-            several && lossless && matches!(self.form, Form::Fragments | Form::Decoded);
         Ok(PixelOverrides {
             photometric_interpretation,
-            planar_configuration: interleaved.then_some(0),
+            planar_configuration: (several && lossless).then_some(0),
         })
     }
 
@@ -263,36 +268,20 @@ fn append_bits(joined: &mut Vec<u8>, filled: &mut u64, frame: &[u8], bits: u64) 
 /// What the document says of an instance's pixels.
 pub(super) struct Pixels<'a> {
     shape: FrameShape,
-    photometric: &'a str,
+    photometric: String,
     stored: &'a str,
 }
 
 impl<'a> Pixels<'a> {
-    pub(super) fn of(instance: &'a Instance) -> Self {
-        let number = |keyword: &str| {
-            let value = instance.attributes.get(keyword).and_then(serde_json::Value::as_u64);
-            value.and_then(|value| u16::try_from(value).ok()).unwrap_or_default()
-        };
-        let photometric = instance.attributes.get("PhotometricInterpretation");
-        let bits_allocated = number("BitsAllocated");
-        Self {
-            shape: FrameShape {
-                rows: number("Rows").into(),
-                columns: number("Columns").into(),
-                samples_per_pixel: number("SamplesPerPixel").max(1),
-                bits_allocated,
-                bits_stored: match number("BitsStored") {
-                    0 => bits_allocated,
-                    stored => stored,
-                },
-                representation: match number("PixelRepresentation") {
-                    1 => PixelRepresentation::Signed,
-                    _ => PixelRepresentation::Unsigned,
-                },
-            },
-            photometric: photometric.and_then(|text| text.as_str()).unwrap_or_default().trim(),
+    pub(super) fn of(instance: &'a Instance) -> Result<Self> {
+        let description = PixelDescription::of(&instance.attributes).map_err(|error| {
+            Error::internal("the document does not describe the stored frames", error)
+        })?;
+        Ok(Self {
+            shape: FrameShape::from(&description),
+            photometric: description.photometric,
             stored: instance.stored_transfer_syntax.as_deref().unwrap_or_default(),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use healthimaging_phantoms::{Phantom, PrimitiveValue, VR, tags};
 use healthimaging_pixels::{
-    FrameShape, PixelRepresentation, Planar, SourceFrame, decode, is_encapsulated,
+    FrameShape, PixelRepresentation, PlanarConfiguration, SourceFrame, decode, is_encapsulated,
 };
 use serde_json::Value;
 
@@ -157,7 +157,7 @@ fn assert_pixels(case: &Case, found: &Found) {
             },
         },
         photometric: "MONOCHROME2",
-        planar: Planar::Interleaved,
+        planar: PlanarConfiguration::Interleaved,
         data: &found.frame,
     });
     let pixels = decoded.unwrap().pixels;

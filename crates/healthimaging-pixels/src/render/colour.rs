@@ -1,9 +1,11 @@
 //! Colour of three samples a pixel.
 
+use healthimaging_image::PixelRepresentation;
+
 use super::bits::{Cut, samples};
 use super::{byte, float};
 use crate::error::CodecError;
-use crate::shape::{FrameShape, PixelRepresentation, zeroed};
+use crate::shape::{FrameShape, zeroed};
 
 /// Red, green and blue of all pixels, interleaved.
 pub(super) fn rgb(shape: &FrameShape, pixels: &[u8]) -> Result<Vec<u8>, CodecError> {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
-use healthimaging_pixels::{FrameShape, PixelRepresentation, Planar, SourceFrame};
+use healthimaging_pixels::{FrameShape, PixelRepresentation, PlanarConfiguration, SourceFrame};
 
 pub(crate) fn shape(
     rows: u32,
@@ -31,5 +31,11 @@ pub(crate) fn frame<'a>(
     photometric: &'a str,
     data: &'a [u8],
 ) -> SourceFrame<'a> {
-    SourceFrame { transfer_syntax, shape, photometric, planar: Planar::Interleaved, data }
+    SourceFrame {
+        transfer_syntax,
+        shape,
+        photometric,
+        planar: PlanarConfiguration::Interleaved,
+        data,
+    }
 }

@@ -7,9 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use healthimaging::{Error, Result};
+use healthimaging_image::{
+    Attribute, ImageAttributes, PixelDescription, PixelRepresentation, number_of_frames,
+};
 use healthimaging_pixels::{
-    Disposition, FrameShape, LookupTable, Modality, Palette, PaletteData, PixelRepresentation,
-    Planar, Voi, Window, WindowFunction, disposition, is_encapsulated,
+    Disposition, LookupTable, Modality, Palette, PaletteData, Voi, Window, WindowFunction,
+    disposition, is_encapsulated,
 };
 
 use super::locate::{Object, taken};
@@ -96,44 +99,12 @@ impl Instance {
 
     /// Number of Frames (0028,0008); 1 when it is left out.
     pub(super) fn number_of_frames(&self) -> usize {
-        let told = self.get("NumberOfFrames").and_then(as_integer);
-        told.and_then(|count| usize::try_from(count).ok()).map_or(1, |count| count.max(1))
+        usize::try_from(number_of_frames(self)).map_or(1, |count| count.max(1))
     }
 
-    /// The shape of each frame.
-    pub(super) fn shape(&self) -> Result<FrameShape> {
-        Ok(FrameShape {
-            rows: self.required("Rows")?,
-            columns: self.required("Columns")?,
-            samples_per_pixel: self.required("SamplesPerPixel")?,
-            bits_allocated: self.required("BitsAllocated")?,
-            bits_stored: self.required("BitsStored")?,
-            representation: if self.is_signed() {
-                PixelRepresentation::Signed
-            } else {
-                PixelRepresentation::Unsigned
-            },
-        })
-    }
-
-    /// Photometric Interpretation (0028,0004).
-    pub(super) fn photometric(&self) -> Result<String> {
-        let told = self.get("PhotometricInterpretation").and_then(Value::as_str);
-        told.map(|word| word.trim().to_owned()).ok_or_else(|| missing("PhotometricInterpretation"))
-    }
-
-    /// Planar Configuration (0028,0006).
-    pub(super) fn planar(&self) -> Planar {
-        match self.get("PlanarConfiguration").and_then(as_integer) {
-            Some(1) => Planar::Planes,
-            _ => Planar::Interleaved,
-        }
-    }
-
-    /// High Bit (0028,0102).
-    pub(super) fn high_bit(&self) -> Option<u16> {
-        let bit = self.get("HighBit").and_then(as_integer)?;
-        u16::try_from(bit).ok()
+    /// What its pixels are.
+    pub(super) fn description(&self) -> Result<PixelDescription> {
+        PixelDescription::of(self).map_err(|error| missing(error.keyword))
     }
 
     /// The stored values that stand for no pixel (PS3.3 §C.7.5.1.1.2).
@@ -188,7 +159,7 @@ impl Instance {
 
     /// The palette of a `PALETTE COLOR` image.
     pub(super) fn palette(&self) -> Result<Option<Palette>> {
-        if self.photometric()? != "PALETTE COLOR" {
+        if self.description()?.photometric != "PALETTE COLOR" {
             return Ok(None);
         }
         let [red, green, blue] = ["Red", "Green", "Blue"].map(|colour| self.palette_table(colour));
@@ -210,18 +181,14 @@ impl Instance {
     }
 
     fn is_signed(&self) -> bool {
-        self.get("PixelRepresentation").and_then(as_integer) == Some(1)
+        let description = PixelDescription::of(self);
+        description.is_ok_and(|found| found.representation == PixelRepresentation::Signed)
     }
 
     /// An attribute of the instance or of its series.
     fn get(&self, keyword: &str) -> Option<&Value> {
         let own = self.dicom.get(keyword);
         own.or_else(|| self.series.get(keyword))
-    }
-
-    fn required<T: TryFrom<i64>>(&self, keyword: &'static str) -> Result<T> {
-        let number = self.get(keyword).and_then(as_integer);
-        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| missing(keyword))
     }
 
     /// A functional group of a frame (PS3.3 §C.7.6.16); the instance itself where it has none.
@@ -231,6 +198,18 @@ impl Instance {
         let shared = first_item(&self.dicom, "SharedFunctionalGroupsSequence");
         let mut groups = own.into_iter().chain(shared);
         groups.find_map(|groups| first_item(groups, name)).unwrap_or(&self.dicom)
+    }
+}
+
+impl ImageAttributes for Instance {
+    fn integer(&self, attribute: Attribute) -> Option<i64> {
+        let own = self.dicom.integer(attribute);
+        own.or_else(|| self.series.integer(attribute))
+    }
+
+    fn text(&self, attribute: Attribute) -> Option<&str> {
+        let own = self.dicom.text(attribute);
+        own.or_else(|| self.series.text(attribute))
     }
 }
 

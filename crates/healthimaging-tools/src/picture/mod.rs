@@ -8,6 +8,7 @@ use healthimaging::model::GetImageFrameRequest;
 use healthimaging::{
     DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result,
 };
+use healthimaging_image::PixelDescription;
 use healthimaging_pixels::{
     CodecError, DecodedFrame, Decoder, FrameShape, PictureFormat, Rendering, SourceFrame, Voi,
     Window, WindowFunction, checksum, content_type, is_video, render,
@@ -157,7 +158,8 @@ pub(crate) async fn picture(
 
 fn draw(decoder: &Decoder, located: &Located, stored: &Stored, wish: Wish) -> Result<Drawn> {
     let instance = &located.instance;
-    let shape = instance.shape()?;
+    let description = instance.description()?;
+    let shape = FrameShape::from(&description);
     if shape.byte_length() > LARGEST_SHOWN {
         return Err(Error::validation(format!(
             "the frame has {} bytes when decoded, more than the {LARGEST_SHOWN} that are shown as a \
@@ -166,13 +168,13 @@ fn draw(decoder: &Decoder, located: &Located, stored: &Stored, wish: Wish) -> Re
         )));
     }
     let rendering = Rendering {
-        high_bit: instance.high_bit(),
+        high_bit: Some(description.high_bit),
         modality: instance.modality(located.index)?,
         voi: wish.contrast.voi(|| instance.voi(located.index))?,
         padding: instance.padding(),
         palette: instance.palette()?,
     };
-    let (shape, frame) = decode(decoder, located, stored, shape)?;
+    let (shape, frame) = decode(decoder, located, stored, &description)?;
     let refused = |error: CodecError| refusal(error, &stored.content_type);
     let whole = render(&frame, &shape, &rendering).map_err(refused)?;
     let window = whole.window();
@@ -192,7 +194,7 @@ fn decode(
     decoder: &Decoder,
     located: &Located,
     stored: &Stored,
-    shape: FrameShape,
+    description: &PixelDescription,
 ) -> Result<(FrameShape, DecodedFrame)> {
     let instance = &located.instance;
     let expected = instance.checksum(located.entry);
@@ -200,12 +202,12 @@ fn decode(
     if of_stored && expected.is_some_and(|expected| expected != checksum(&stored.bytes)) {
         return Err(mismatch());
     }
-    let photometric = instance.photometric()?;
+    let shape = FrameShape::from(description);
     let source = SourceFrame {
         transfer_syntax: instance.stored_syntax(),
         shape,
-        photometric: &photometric,
-        planar: instance.planar(),
+        photometric: &description.photometric,
+        planar: description.planar,
         data: located.part_of(&stored.bytes, &shape)?,
     };
     let (shape, frame) =

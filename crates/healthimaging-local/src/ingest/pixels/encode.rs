@@ -2,12 +2,10 @@
 
 use std::io::{Read, Seek};
 
-use healthimaging_dicom::{
-    ChecksumType, FrameChecksum, ImageFrame, Part10, PixelDescription, PixelRepresentation,
-    PlanarConfiguration,
-};
+use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Part10};
+use healthimaging_image::PixelDescription;
 use healthimaging_pixels::{
-    CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, Planar, SourceFrame, encode,
+    CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, SourceFrame, encode,
     jp2_header_length,
 };
 use rayon::prelude::*;
@@ -148,34 +146,17 @@ pub(super) fn source_frame<'a>(
 ) -> SourceFrame<'a> {
     SourceFrame {
         transfer_syntax,
-        shape: shape(description),
+        shape: FrameShape::from(description),
         photometric: &description.photometric,
-        planar: match description.planar {
-            PlanarConfiguration::Interleaved => Planar::Interleaved,
-            PlanarConfiguration::Planes => Planar::Planes,
-        },
+        planar: description.planar,
         data,
-    }
-}
-
-pub(super) fn shape(description: &PixelDescription) -> FrameShape {
-    FrameShape {
-        rows: description.rows,
-        columns: description.columns,
-        samples_per_pixel: description.samples_per_pixel,
-        bits_allocated: description.bits_allocated,
-        bits_stored: description.bits_stored,
-        representation: match description.representation {
-            PixelRepresentation::Unsigned => healthimaging_pixels::PixelRepresentation::Unsigned,
-            PixelRepresentation::Signed => healthimaging_pixels::PixelRepresentation::Signed,
-        },
     }
 }
 
 /// Source, pixels, encoded frame and the pixels decoded again for comparison.
 pub(super) fn memory_of_a_frame(description: &PixelDescription, length: u64) -> u64 {
     let source = length / u64::from(description.number_of_frames.max(1));
-    let decoded = shape(description).byte_length();
+    let decoded = FrameShape::from(description).byte_length();
     source.saturating_add(decoded.saturating_mul(3))
 }
 

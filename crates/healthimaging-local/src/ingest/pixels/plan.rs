@@ -2,10 +2,11 @@
 
 use std::io::{Read, Seek};
 
-use healthimaging_dicom::{ByteOrder, FrameError, Part10, PixelDescription, PixelLayout};
+use healthimaging_dicom::{FrameError, Part10, PixelLayout};
+use healthimaging_image::{ByteOrder, PixelDescription};
 use healthimaging_pixels::{Disposition, FrameShape, disposition, is_encapsulated};
 
-use super::encode::{memory_of_a_frame, shape};
+use super::encode::memory_of_a_frame;
 use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST};
 use crate::ingest::memory::Memory;
 use crate::ingest::outcome::{Reason, Refusal, Warning};
@@ -68,7 +69,7 @@ impl PixelPlan {
         length: u64,
     ) -> Self {
         let syntax = part10.transfer_syntax.as_str();
-        let little = description.byte_order == ByteOrder::Little;
+        let little = part10.byte_order() == ByteOrder::Little;
         match disposition(syntax, description.bits_allocated) {
             Disposition::Keep => {
                 Self::Keep { transfer_syntax: syntax.to_owned(), description, length }
@@ -78,7 +79,7 @@ impl PixelPlan {
                 description,
                 length,
             },
-            Disposition::Native if !is_encodable(&shape(&description)) => {
+            Disposition::Native if !is_encodable(&FrameShape::from(&description)) => {
                 Self::Plain { description, length }
             }
             _ => Self::Encode { description, length },

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Seek};
 
-use healthimaging_dicom::{ByteOrder, ChecksumType, Part10, PixelDescription, PixelLayout};
+use healthimaging_dicom::{ChecksumType, Part10, PixelLayout};
+use healthimaging_image::{ByteOrder, PixelDescription};
 use healthimaging_pixels::CodecError;
 
 use super::encode::source_frame;
@@ -28,7 +29,7 @@ pub(super) fn store<S: Read + Seek>(
         .into());
     }
     let native = pixels.layout == PixelLayout::Native;
-    let little = description.is_some_and(|found| found.byte_order == ByteOrder::Little);
+    let little = description.is_some() && part10.byte_order() == ByteOrder::Little;
     // How the data set around them was encoded says nothing about native bytes in little endian.
     let syntax = if native && little && is_uncompressed(&part10.transfer_syntax) {
         EXPLICIT_LITTLE_ENDIAN.to_owned()
