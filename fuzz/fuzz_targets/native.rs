@@ -2,9 +2,9 @@
 #![no_main]
 
 use healthimaging_fuzz::shape_of;
-use healthimaging_pixels::{
-    Decoder, PlanarConfiguration, Rendering, SourceFrame, Voi, Window, WindowFunction, render,
-};
+use healthimaging_image::{PixelDescription, PlanarConfiguration, SampleFormat};
+use healthimaging_pixels::{Decoder, SourceFrame};
+use healthimaging_render::{Display, Voi, Window, WindowFunction, render_pixels};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         planar: [PlanarConfiguration::Interleaved, PlanarConfiguration::Planes][choice >> 1 & 1],
         data: bytes,
     };
-    let Ok((shape, decoded)) = Decoder::in_process().decode_to_show(&source) else {
+    let Ok(shown) = Decoder::in_process().decode_to_show(&source) else {
         return;
     };
     let voi = match bytes {
@@ -29,8 +29,23 @@ fuzz_target!(|data: &[u8]| {
         }),
         _ => Voi::Auto,
     };
-    let rendering = Rendering { voi, ..Rendering::default() };
-    if let Ok(picture) = render(&decoded, &shape, &rendering) {
+    let shape = shown.shape;
+    let description = PixelDescription {
+        rows: shape.rows,
+        columns: shape.columns,
+        samples_per_pixel: shape.samples_per_pixel,
+        bits_allocated: shape.bits_allocated,
+        bits_stored: shape.bits_stored,
+        high_bit: shape.bits_stored.saturating_sub(1),
+        representation: shape.representation,
+        format: [SampleFormat::Integer, SampleFormat::Float][choice >> 3 & 1],
+        photometric: photometric.to_owned(),
+        planar: source.planar,
+        number_of_frames: 1,
+    };
+    let display = Display { voi, ..Display::default() };
+    let rendered = render_pixels(&shown.frame, &description, &display, &mut Vec::new());
+    if let Ok((picture, _)) = rendered {
         assert!(!picture.samples().is_empty());
     }
 });

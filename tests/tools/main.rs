@@ -67,6 +67,7 @@ macro_rules! cases {
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
                 what_cannot_be_shown_says_what_can_be_had,
+                a_window_that_is_not_usable_never_refuses_the_picture,
             }
             correct {
                 a_study_is_corrected_in_one_piece,

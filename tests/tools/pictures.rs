@@ -1,9 +1,12 @@
 //! Frames as pictures.
 
+use healthimaging_image::{
+    PixelDescription, PixelRepresentation, PlanarConfiguration, SampleFormat,
+};
 use healthimaging_phantoms::{Phantom, PhantomFile, PrimitiveValue, VR, tags};
-use healthimaging_pixels::{
-    DecodedFrame, FrameShape, PictureFormat, PixelRepresentation, Rendering, Voi, Window,
-    WindowFunction, render,
+use healthimaging_pixels::DecodedFrame;
+use healthimaging_render::{
+    Display, Picture, PictureFormat, Voi, Window, WindowFunction, render_pixels,
 };
 use healthimaging_tools::Answer;
 use serde_json::{Value, json};
@@ -55,24 +58,32 @@ async fn picture(rig: &Rig, place: &(String, String), more: Value) -> (Vec<u8>, 
     (images[0].data.clone(), structured["picture"].clone())
 }
 
-/// The PNG of six grey levels, two rows of three.
-fn png_of(levels: [u8; 6]) -> Vec<u8> {
-    let shape = FrameShape {
-        rows: 2,
-        columns: 3,
-        samples_per_pixel: 1,
+/// The picture of 8 bits a channel that has these levels.
+fn as_they_are((rows, columns): (u32, u32), photometric: &str, levels: &[u8]) -> Picture {
+    let description = PixelDescription {
+        rows,
+        columns,
+        samples_per_pixel: if photometric == "RGB" { 3 } else { 1 },
         bits_allocated: 8,
         bits_stored: 8,
+        high_bit: 7,
         representation: PixelRepresentation::Unsigned,
+        format: SampleFormat::Integer,
+        photometric: photometric.to_owned(),
+        planar: PlanarConfiguration::Interleaved,
+        number_of_frames: 1,
     };
-    let frame = DecodedFrame { pixels: levels.to_vec(), photometric: "MONOCHROME2".to_owned() };
-    let as_they_are = Rendering {
-        voi: Voi::Window(Window { center: 128.0, width: 256.0, function: WindowFunction::Linear }),
-        ..Rendering::default()
-    };
-    let picture = render(&frame, &shape, &as_they_are).unwrap();
+    let frame = DecodedFrame { pixels: levels.to_vec(), photometric: photometric.to_owned() };
+    let whole = Window { center: 128.0, width: 256.0, function: WindowFunction::Linear };
+    let display = Display { voi: Voi::Window(whole), ..Display::default() };
+    let (picture, _) = render_pixels(&frame, &description, &display, &mut Vec::new()).unwrap();
     assert_eq!(picture.samples(), levels);
-    picture.encode(PictureFormat::Png).unwrap()
+    picture
+}
+
+/// The PNG of six gray levels, two rows of three.
+fn png_of(levels: [u8; 6]) -> Vec<u8> {
+    as_they_are((2, 3), "MONOCHROME2", &levels).encode(PictureFormat::Png, 92).unwrap()
 }
 
 pub(crate) async fn a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller(rig: Rig) {
@@ -136,19 +147,9 @@ pub(crate) async fn a_frame_of_jpeg_xl_is_seen(rig: Rig) {
         .size(19, 23)
         .encapsulated("1.2.840.10008.1.2.4.112", vec![stream.to_vec()]);
     let place = stored(&rig, phantom).await;
-    let shape = FrameShape {
-        rows: 19,
-        columns: 23,
-        samples_per_pixel: 3,
-        bits_allocated: 8,
-        bits_stored: 8,
-        representation: PixelRepresentation::Unsigned,
-    };
-    let frame = DecodedFrame { pixels: pixels.to_vec(), photometric: "RGB".to_owned() };
-    let expected = render(&frame, &shape, &Rendering::default()).unwrap();
-    assert_eq!(expected.samples(), pixels);
+    let expected = as_they_are((19, 23), "RGB", pixels).encode(PictureFormat::Png, 92).unwrap();
     let (file, _) = picture(&rig, &place, json!({})).await;
-    assert_eq!(file, expected.encode(PictureFormat::Png).unwrap());
+    assert_eq!(file, expected);
 }
 
 pub(crate) async fn a_large_picture_is_made_smaller(rig: Rig) {
@@ -169,6 +170,7 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
         (json!({ "sop_instance_uid": null }), "name the frame"),
         (json!({ "image_frame_information": { "imageFrameId": id } }), "one way"),
         (json!({ "format": "stored", "max_size": 99 }), "format png or jpeg"),
+        (json!({ "format": "stored", "annotation": false }), "format png or jpeg"),
         (json!({ "format": "bmp" }), "format"),
         (json!({ "max_size": 15 }), "16 to 4096"),
         (json!({ "max_size": 4097 }), "16 to 4096"),
@@ -201,12 +203,19 @@ pub(crate) async fn what_cannot_be_shown_says_what_can_be_had(rig: Rig) {
     let message =
         rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;
     assert!(message.contains("video/mpeg") && message.contains("stored"), "{message}");
+}
 
-    let nonsense =
-        Phantom::ct().size(16, 16).with(tags::WINDOW_WIDTH, VR::DS, PrimitiveValue::from("0"));
-    let place = stored(&rig, nonsense).await;
-    let message =
-        rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;
-    assert!(message.contains("auto_window"), "{message}");
-    picture(&rig, &place, json!({ "auto_window": true })).await;
+/// PS3.3 §C.11.2.1.2: a width of 0 is not allowed. The range of values is shown, and that is stated.
+pub(crate) async fn a_window_that_is_not_usable_never_refuses_the_picture(rig: Rig) {
+    let levels = [0, 51, 102, 153, 204, 255];
+    let pixels = levels.iter().flat_map(|value| u16::from(*value).to_le_bytes()).collect();
+    let phantom = Phantom::ct().size(2, 3).pixels(pixels).with(
+        tags::WINDOW_WIDTH,
+        VR::DS,
+        PrimitiveValue::from("0"),
+    );
+    let place = stored(&rig, phantom).await;
+    let (file, told) = picture(&rig, &place, json!({})).await;
+    assert_eq!(file, png_of(levels));
+    assert!(told["notes"][0].as_str().unwrap().contains("range of values"), "{told}");
 }

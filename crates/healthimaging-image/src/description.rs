@@ -45,7 +45,7 @@ pub struct PixelDescription {
     pub columns: u32,
     /// Samples per Pixel (0028,0002); as many as Photometric Interpretation has where absent, else 1.
     pub samples_per_pixel: u16,
-    /// Bits Allocated (0028,0100): 1, or 8 to 64 by eight.
+    /// Bits Allocated (0028,0100), 1 to 64: 1 or a multiple of 8 today; older files pack 12 bits.
     pub bits_allocated: u16,
     /// Bits Stored (0028,0101), 1 to Bits Allocated; Bits Allocated where absent.
     pub bits_stored: u16,
@@ -84,12 +84,6 @@ impl PixelDescription {
     /// When Rows, Columns or Bits Allocated is absent or out of range.
     pub fn of(attributes: &impl ImageAttributes) -> Result<Self, DescriptionError> {
         let bits_allocated = required(attributes, BITS_ALLOCATED, 64)?;
-        if bits_allocated != 1 && !bits_allocated.is_multiple_of(8) {
-            return Err(DescriptionError {
-                keyword: BITS_ALLOCATED.keyword,
-                problem: format!("is {bits_allocated}"),
-            });
-        }
         let told_bits = optional(attributes, BITS_STORED, 1, bits_allocated);
         let bits_stored = told_bits.unwrap_or(bits_allocated);
         let told_high_bit = optional(attributes, HIGH_BIT, bits_stored - 1, bits_allocated - 1);
@@ -129,16 +123,17 @@ impl PixelDescription {
         })
     }
 
-    /// Bits of one frame of native pixel data; chroma of `YBR_FULL_422` is shared by two pixels
-    /// (PS3.3 §C.7.6.3.1.2).
+    /// Bits of one frame of native pixel data; chroma of `YBR_FULL_422` is shared by two pixels of a row
+    /// (PS3.3 §C.7.6.3.1.2), of which the last has one of its own where Columns is odd.
     #[must_use]
     pub fn native_frame_bits(&self) -> u64 {
+        let (rows, columns) = (u64::from(self.rows), u64::from(self.columns));
         let samples = match self.photometric.as_str() {
-            "YBR_FULL_422" | "YBR_PARTIAL_422" => 2,
-            _ => u64::from(self.samples_per_pixel),
+            "YBR_FULL_422" | "YBR_PARTIAL_422" => rows * columns.div_ceil(2) * 4,
+            _ => rows * columns * u64::from(self.samples_per_pixel),
         };
         // At most 2^16 · 2^16 · 2^16 · 2^6.
-        u64::from(self.rows) * u64::from(self.columns) * samples * u64::from(self.bits_allocated)
+        samples * u64::from(self.bits_allocated)
     }
 }
 

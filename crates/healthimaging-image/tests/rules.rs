@@ -105,12 +105,24 @@ fn floats_are_what_lacks_the_attributes_that_integers_need() {
 }
 
 #[test]
+fn two_pixels_of_a_row_share_their_chroma() {
+    let frame = |columns: u16| {
+        let subsampled = json!({
+            "PhotometricInterpretation": "YBR_FULL_422", "SamplesPerPixel": 3, "Columns": columns,
+            "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7,
+        });
+        described(subsampled).native_frame_bits() / 8
+    };
+    assert_eq!((frame(6), frame(5)), (4 * 6 * 2, 4 * 6 * 2));
+}
+
+#[test]
 fn what_is_required_is_named_when_it_is_absent_or_out_of_range() {
     let refused = |changes| PixelDescription::of(&with(changes)).unwrap_err().to_string();
     assert_eq!(refused(json!({ "Rows": null })), "Rows does not exist");
     assert_eq!(refused(json!({ "Columns": 0 })), "Columns is 0, not from 1 to 65535");
     assert_eq!(refused(json!({ "BitsAllocated": "much" })), "BitsAllocated does not exist");
-    assert_eq!(refused(json!({ "BitsAllocated": 12 })), "BitsAllocated is 12");
+    assert_eq!(refused(json!({ "BitsAllocated": 65 })), "BitsAllocated is 65, not from 1 to 64");
 }
 
 #[test]

@@ -78,7 +78,9 @@ pub fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         }
         uid::RLE => rle::decode(source)?,
         uid::JPEG_LS | uid::JPEG_LS_NEAR => jpeg_ls::decode(source)?,
-        uid::JPEG_XL => jpeg_xl::decode(source)?,
+        uid::JPEG_XL | uid::JPEG_XL_LOSSLESS | uid::JPEG_XL_RECOMPRESSED => {
+            jpeg_xl::decode(source)?
+        }
         uid::JPEG_2000_LOSSLESS
         | uid::JPEG_2000
         | uid::JPEG_2000_MC_LOSSLESS
@@ -123,12 +125,44 @@ pub fn decode_stored(
     })
 }
 
-/// What a decoder makes of the colours. JPEG XL decodes to red, green and blue whatever it works in.
+/// What a decoder makes of the colours. JPEG XL decodes to red, green and blue whatever it works in;
+/// so does a JPEG 2000 stream with a component transform, whatever label it has.
 fn decoded_photometric<'a>(source: &SourceFrame<'a>) -> &'a str {
     match source.transfer_syntax {
-        uid::JPEG_XL if source.shape.samples_per_pixel == 3 => "RGB",
+        uid::JPEG_XL | uid::JPEG_XL_LOSSLESS | uid::JPEG_XL_RECOMPRESSED
+            if source.shape.samples_per_pixel == 3 =>
+        {
+            "RGB"
+        }
+        uid::JPEG_2000_LOSSLESS
+        | uid::JPEG_2000
+        | uid::HTJ2K_LOSSLESS
+        | uid::HTJ2K_LOSSLESS_RPCL
+        | uid::HTJ2K
+            if source.shape.samples_per_pixel == 3 && has_component_transform(source.data) =>
+        {
+            "RGB"
+        }
         _ => without_transform(source.photometric),
     }
+}
+
+/// Whether the COD segment asks for the multiple component transform (T.800 §A.6.1).
+fn has_component_transform(data: &[u8]) -> bool {
+    const COD: [u8; 2] = [0xFF, 0x52];
+    const SOT: [u8; 2] = [0xFF, 0x90];
+    let mut rest = codestream_of(data).unwrap_or(data).get(2..).unwrap_or_default();
+    while let [m0, m1, l0, l1, segment @ ..] = rest {
+        match [*m0, *m1] {
+            // Coding style, progression order, two bytes of layers, then the transform.
+            COD => return segment.get(4) == Some(&1),
+            SOT => return false,
+            _ => {}
+        }
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        rest = rest.get(2 + length..).unwrap_or_default();
+    }
+    false
 }
 
 /// The codestream's component transform is undone by its decoder (PS3.5 §8.2.4).

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::decode::{DecodedFrame, SourceFrame, decode};
 use crate::error::CodecError;
-use crate::render;
-use crate::shape::FrameShape;
+use crate::show::{self, ShownFrame};
 use crate::transfer_syntax::{RLE, is_encapsulated};
 
 /// Decodes compressed frames in a place of its own, as [`decode`] does in this process.
@@ -55,19 +54,14 @@ impl Decoder {
         }
     }
 
-    /// Decodes a frame for [`render`](crate::render()): as [`Self::decode`], and the bits of a native
-    /// binary segmentation as well, which become samples of 8 bits; the shape tells. Blocks.
+    /// Decodes a frame for a picture: as [`Self::decode`], and samples of any number of bits, frames
+    /// that are deflated or encapsulated without compression, and native and RLE frames that are cut
+    /// short. Blocks.
     ///
     /// # Errors
     /// As [`DecodeApart::decode`].
-    pub fn decode_to_show(
-        &self,
-        source: &SourceFrame<'_>,
-    ) -> Result<(FrameShape, DecodedFrame), CodecError> {
-        if source.shape.bits_allocated == 1 && !is_encapsulated(source.transfer_syntax) {
-            return render::unpack_bits(source);
-        }
-        Ok((source.shape, self.decode(source)?))
+    pub fn decode_to_show(&self, source: &SourceFrame<'_>) -> Result<ShownFrame, CodecError> {
+        show::decode(self, source)
     }
 }
 

@@ -7,7 +7,6 @@
 //!   decoding it again.
 //! * [`decode_stored`] reads back what was stored.
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
-//! * [`render`] turns decoded pixels into a picture that a person can look at.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
 //! * [`prepare`] is called once by a program that handles many frames, [`warm_up`] by a thread that
@@ -33,10 +32,10 @@ mod memory_stream;
 mod native;
 mod openjpeg;
 mod openjph;
-mod render;
 mod rle;
 mod samples;
 mod shape;
+mod show;
 mod transfer_syntax;
 mod turbojpeg;
 
@@ -49,11 +48,8 @@ pub use healthimaging_image::{ByteOrder, PixelRepresentation, PlanarConfiguratio
 pub use jp2::{codestream_of, jp2_header, jp2_header_length};
 pub use jpeg::warm_up;
 pub use openjph::prepare;
-pub use render::{
-    Channels, LookupTable, Modality, Palette, PaletteData, Picture, PictureFormat, Rendering, Voi,
-    Window, WindowFunction, render,
-};
 pub use shape::FrameShape;
+pub use show::ShownFrame;
 pub use transfer_syntax::{
     Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated, is_video,
 };

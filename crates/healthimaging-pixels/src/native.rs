@@ -14,7 +14,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     let length = source.shape.checked_length()?;
     match source.photometric {
         // Some writers declare subsampling and store full colour; the length tells.
-        "YBR_FULL_422" if !fits(source.data, length) => subsampled(source, length),
+        "YBR_FULL_422" if !fits(source.data, length) => subsampled(source, length, "YBR_FULL"),
         "YBR_FULL_422" => full(source, length, "YBR_FULL"),
         "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => {
             Err(CodecError::unsupported(format!("native {}", source.photometric)))
@@ -39,26 +39,44 @@ fn full(
 }
 
 /// Horizontally halved chrominance, `Y Y Cb Cr` for two pixels (PS3.3 §C.7.6.3.1.2).
-fn subsampled(source: &SourceFrame<'_>, length: usize) -> Result<DecodedFrame, CodecError> {
+///
+/// The last pixel of a row of odd Columns has a pair of its own, whose second luminance belongs to no
+/// pixel; some writers let the pairs run on over the ends of rows, and the length tells.
+fn subsampled(
+    source: &SourceFrame<'_>,
+    length: usize,
+    photometric: &str,
+) -> Result<DecodedFrame, CodecError> {
     let shape = &source.shape;
-    if shape.samples_per_pixel != 3 || !shape.columns.is_multiple_of(2) {
+    if shape.samples_per_pixel != 3 {
         return Err(CodecError::Shape(format!(
-            "YBR_FULL_422 needs 3 Samples per Pixel and even Columns, not {} and {}",
-            shape.samples_per_pixel, shape.columns
+            "YBR_FULL_422 needs 3 Samples per Pixel, not {}",
+            shape.samples_per_pixel
         )));
     }
-    let stored = little_endian(source, take(source.data, length / 3 * 2)?)?;
     let sample = shape.bytes_per_sample();
+    let (rows, columns) = (shape.rows as usize, shape.columns as usize);
+    let running_on = (rows * columns).div_ceil(2) * 4 * sample;
+    let by_row = rows * columns.div_ceil(2) * 4 * sample;
+    let (line, expected) = match running_on {
+        length if fits(source.data, length) => (rows * columns, length),
+        _ => (columns, by_row),
+    };
+    let stored = little_endian(source, take(source.data, expected)?)?;
     let mut pixels = zeroed(length)?;
-    for (to, from) in pixels.chunks_exact_mut(6 * sample).zip(stored.chunks_exact(4 * sample)) {
-        let (luminance, chrominance) = from.split_at(2 * sample);
-        for (pixel, y) in to.chunks_exact_mut(3 * sample).zip(luminance.chunks_exact(sample)) {
-            let (first, rest) = pixel.split_at_mut(sample);
-            first.copy_from_slice(y);
-            rest.copy_from_slice(chrominance);
+    let lines = pixels.chunks_exact_mut(line * 3 * sample);
+    for (to, from) in lines.zip(stored.chunks_exact(line.div_ceil(2) * 4 * sample)) {
+        for (pair, from) in to.chunks_mut(6 * sample).zip(from.chunks_exact(4 * sample)) {
+            let (luminance, chrominance) = from.split_at(2 * sample);
+            let pixels = pair.chunks_exact_mut(3 * sample);
+            for (pixel, y) in pixels.zip(luminance.chunks_exact(sample)) {
+                let (first, rest) = pixel.split_at_mut(sample);
+                first.copy_from_slice(y);
+                rest.copy_from_slice(chrominance);
+            }
         }
     }
-    Ok(DecodedFrame { pixels, photometric: "YBR_FULL".to_owned() })
+    Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }
 
 /// Whether `data` is a frame of `length` bytes, give or take the byte that pads to an even length.

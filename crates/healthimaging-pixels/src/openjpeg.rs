@@ -84,7 +84,7 @@ pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecEr
     let data = codestream_of(data)?;
     agree(data, shape)?;
     let data = without_tile_part_lengths(data);
-    let image = run_decoder(&data)?;
+    let image = run_decoder(&data).or_else(|error| run_ended(&data).ok_or(error))?;
 
     let damaged = || CodecError::malformed("JPEG 2000: the codestream does not decode");
     let mut pixels = zeroed(length)?;
@@ -98,6 +98,18 @@ pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecEr
         write_component(shape, &mut pixels, index, precision, values.iter().copied());
     }
     Ok(pixels)
+}
+
+/// The image of a codestream that lacks its last marker, EOC, which the decoder insists on; a pad
+/// byte may follow in its place.
+fn run_ended(data: &[u8]) -> Option<Image> {
+    const END: [u8; 2] = [0xFF, 0xD9];
+    let tail = data.get(data.len().saturating_sub(4)..)?;
+    if tail.windows(2).any(|pair| pair == END) {
+        return None;
+    }
+    let unpadded = data.strip_suffix(&[0]).unwrap_or(data);
+    [data, unpadded].iter().find_map(|data| run_decoder(&[data, &END[..]].concat()).ok())
 }
 
 #[expect(unsafe_code, reason = "OpenJPEG is C")]

@@ -42,6 +42,53 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     Ok(pixels)
 }
 
+/// As [`decode`], as far as the segments go; what is missing is 0.
+pub(crate) fn decode_partly(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
+    let shape = &source.shape;
+    let length = shape.checked_length()?;
+    let sample = shape.bytes_per_sample();
+    let pixel = sample * shape.samples_in_a_pixel();
+    let mut pixels = zeroed(length)?;
+    for (index, segment) in segments(source.data)?.into_iter().take(pixel).enumerate() {
+        let (component, byte) = (index / sample, sample - 1 - index % sample);
+        let places = pixels.get_mut(component * sample + byte..).unwrap_or_default();
+        // The error says that it is short, which is known.
+        let _ = unpack(segment, places.iter_mut().step_by(pixel));
+    }
+    Ok(pixels)
+}
+
+/// The unpacked bytes of a frame of one segment, at most so many.
+pub(crate) fn only_segment(data: &[u8], most: usize) -> Result<Vec<u8>, CodecError> {
+    let segments = segments(data)?;
+    let [segment] = segments[..] else {
+        return Err(CodecError::Disagreement(format!(
+            "samples of less than 8 bits need one RLE segment, the frame has {}",
+            segments.len()
+        )));
+    };
+    let mut bytes = Vec::new();
+    let mut rest = segment;
+    while let ([control, after @ ..], true) = (rest, bytes.len() < most) {
+        let room = most - bytes.len();
+        rest = match (*control, after) {
+            (0..=127, after) => {
+                let count = (usize::from(*control) + 1).min(after.len());
+                let (literal, after) = after.split_at(count);
+                bytes.extend(literal.iter().take(room));
+                after
+            }
+            (129..=255, [value, after @ ..]) => {
+                let count = 257 - usize::from(*control);
+                bytes.extend(std::iter::repeat_n(*value, count.min(room)));
+                after
+            }
+            (_, after) => after,
+        };
+    }
+    Ok(bytes)
+}
+
 fn segments(data: &[u8]) -> Result<Vec<&[u8]>, CodecError> {
     let damaged = || CodecError::malformed("the RLE header is damaged");
     let (header, _) = data.split_at_checked(HEADER_LENGTH).ok_or_else(damaged)?;

@@ -10,6 +10,10 @@ pub(crate) const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 pub(crate) const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 /// Explicit VR Big Endian (retired).
 pub(crate) const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
+/// Encapsulated Uncompressed Explicit VR Little Endian.
+pub(crate) const ENCAPSULATED_NATIVE: &str = "1.2.840.10008.1.2.1.98";
+/// Deflated Image Frame Compression.
+pub(crate) const DEFLATED_FRAMES: &str = "1.2.840.10008.1.2.8.1";
 /// RLE Lossless.
 pub(crate) const RLE: &str = "1.2.840.10008.1.2.5";
 /// JPEG Baseline (Process 1).
@@ -32,6 +36,10 @@ pub(crate) const JPEG_2000: &str = "1.2.840.10008.1.2.4.91";
 pub(crate) const JPEG_2000_MC_LOSSLESS: &str = "1.2.840.10008.1.2.4.92";
 /// JPEG 2000 Part 2 Multi-component.
 pub(crate) const JPEG_2000_MC: &str = "1.2.840.10008.1.2.4.93";
+/// JPEG XL Lossless.
+pub(crate) const JPEG_XL_LOSSLESS: &str = "1.2.840.10008.1.2.4.110";
+/// JPEG XL JPEG Recompression.
+pub(crate) const JPEG_XL_RECOMPRESSED: &str = "1.2.840.10008.1.2.4.111";
 /// JPEG XL.
 pub(crate) const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 /// High-Throughput JPEG 2000 Lossless Only.

@@ -90,8 +90,23 @@ fn attributes_without_sense_are_refused() {
         let refused = decode(&frame(LITTLE, shape, "MONOCHROME2", &[0; 4]));
         assert!(matches!(refused, Err(CodecError::Shape(_))), "{refused:?}");
     }
-    let odd = decode(&frame(LITTLE, shape(2, 3, 3, 8, 8), "YBR_FULL_422", &[0; 12]));
-    assert!(matches!(odd, Err(CodecError::Shape(_))), "{odd:?}");
+    let gray = decode(&frame(LITTLE, shape(2, 2, 1, 8, 8), "YBR_FULL_422", &[0; 8]));
+    assert!(matches!(gray, Err(CodecError::Shape(_))), "{gray:?}");
     let bits = decode(&frame(LITTLE, shape(2, 4, 1, 1, 1), "MONOCHROME2", &[0]));
     assert!(matches!(bits, Err(CodecError::Unsupported(_))), "{bits:?}");
+}
+
+/// A frame of 2 rows and 3 columns in the two ways that pairs of odd rows are written.
+#[test]
+fn chroma_of_odd_columns_is_shared_within_rows_or_runs_on() {
+    let pixels = |data: &[u8]| {
+        decode(&frame(LITTLE, shape(2, 3, 3, 8, 8), "YBR_FULL_422", data)).unwrap().pixels
+    };
+    // Y Y Cb Cr for two pixels each, and one luminance a row that belongs to no pixel.
+    let by_row = [1, 2, 11, 21, 3, 99, 12, 22, 4, 5, 13, 23, 6, 99, 14, 24];
+    let expected = [1, 11, 21, 2, 11, 21, 3, 12, 22, 4, 13, 23, 5, 13, 23, 6, 14, 24];
+    assert_eq!(pixels(&by_row), expected);
+    let running_on = [1, 2, 11, 21, 3, 4, 12, 22, 5, 6, 13, 23];
+    let expected = [1, 11, 21, 2, 11, 21, 3, 12, 22, 4, 12, 22, 5, 13, 23, 6, 13, 23];
+    assert_eq!(pixels(&running_on), expected);
 }

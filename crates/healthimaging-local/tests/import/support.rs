@@ -28,6 +28,12 @@ a data store of the default format, HTJ2K. With `losslessStorageFormat` JPEG_200
 * **kept whole**: the pixel data is stored as it came, as one blob, with the warning; samples of 32 bits in little
   endian. Such instances come back whole, with `transfer-syntax=*`.
 
+Pictures (`get_image_frame` with `format` png or jpeg) are made of all of these but video: also of samples of 1 to 64 bits,
+of floating-point samples, of frames that are deflated, and of what is there of a frame that is cut short. They follow
+PS3.3: modality LUT (not for XA and XRF, where it is not for display), VOI LUT or the first usable window (without one, the
+range of the values), Presentation LUT Shape, palettes, overlays, padding black, and square pixels by Pixel Spacing or Pixel
+Aspect Ratio. What could not be applied, and what was scaled or drawn, is in `notes` of the answer.
+
 An icon whose own pixel data is encapsulated (Icon Image Sequence, PS3.3 C.7.6.1.1.6) loses that value, with the warning
 B006; one with native pixel data is kept.
 

@@ -18,11 +18,12 @@ use healthimaging::model::{
     GetImageSetRequest, ListDatastoresRequest,
 };
 use healthimaging::{Error, ErrorKind, HealthImaging, NextToken, Page, Result, sweep};
+use healthimaging_render::FrameSelector;
 use healthimaging_workflows::document;
 
 use crate::base64_text;
 use crate::failure::error_document;
-use crate::picture::{self, Which};
+use crate::picture;
 use crate::server::Server;
 use crate::tool::to_object;
 use crate::visible;
@@ -159,14 +160,20 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
             let stored = picture::fetch(service, &datastore_id, &image_set_id, &frame).await?;
             return Ok(Contents::Bytes(stored.bytes, stored.content_type));
         }
-        Place::Picture(datastore_id, image_set_id, frame, wish) => {
-            let which = Which::Id(frame);
+        Place::Picture(datastore_id, image_set_id, frame, options) => {
+            let selector = FrameSelector::Id(frame);
             let decoder = &server.options().decoder;
-            let (_, drawn) =
-                picture::picture(service, decoder, &datastore_id, &image_set_id, &which, wish)
-                    .await?;
-            let media_type = wish.format.media_type().to_owned();
-            return Ok(Contents::Bytes(drawn.file.into(), media_type));
+            let (_, rendered) = picture::picture(
+                service,
+                decoder,
+                &datastore_id,
+                &image_set_id,
+                &selector,
+                options,
+            )
+            .await?;
+            let media_type = rendered.format.media_type().to_owned();
+            return Ok(Contents::Bytes(rendered.file.into(), media_type));
         }
     };
     Ok(Contents::Json(value.to_string()))

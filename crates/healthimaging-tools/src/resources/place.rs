@@ -1,10 +1,10 @@
 //! URIs: what each names.
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, VersionId};
-use healthimaging_pixels::PictureFormat;
+use healthimaging_render::{PictureFormat, RenderOptions};
 
 use crate::arguments::PictureSize;
-use crate::picture::{Contrast, Wish};
+use crate::picture;
 
 pub(super) const INDEX: &str = "healthimaging://datastores";
 pub(super) const DATASTORE: &str = "healthimaging://datastores/{datastore_id}";
@@ -24,7 +24,7 @@ pub(super) enum Place {
     ImageSet(DatastoreId, ImageSetId),
     Metadata(DatastoreId, ImageSetId, Option<VersionId>),
     Frame(DatastoreId, ImageSetId, ImageFrameId),
-    Picture(DatastoreId, ImageSetId, ImageFrameId, Wish),
+    Picture(DatastoreId, ImageSetId, ImageFrameId, RenderOptions),
 }
 
 impl Place {
@@ -63,7 +63,7 @@ impl Place {
                 Some(Self::Frame(datastore(id)?, image_set(set)?, frame(one)?))
             }
             ([id, "image-sets", set, "frames", one, "picture"], query) => {
-                Some(Self::Picture(datastore(id)?, image_set(set)?, frame(one)?, wish(query)?))
+                Some(Self::Picture(datastore(id)?, image_set(set)?, frame(one)?, options(query)?))
             }
             _ => None,
         }
@@ -71,7 +71,7 @@ impl Place {
 }
 
 /// The picture that a query asks for; `None` for a query that makes no sense.
-fn wish(query: Option<&str>) -> Option<Wish> {
+fn options(query: Option<&str>) -> Option<RenderOptions> {
     let (mut format, mut max_size) = (PictureFormat::Png, PictureSize::default());
     let (mut center, mut width) = (None, None);
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -86,7 +86,9 @@ fn wish(query: Option<&str>) -> Option<Wish> {
             _ => return None,
         }
     }
-    Some(Wish { format, max_size, contrast: Contrast::of(center, width, false).ok()? })
+    let contrast = picture::contrast(center, width, false).ok()?;
+    let (max_rows, max_columns) = (max_size.get(), max_size.get());
+    Some(RenderOptions { format, max_rows, max_columns, contrast, ..RenderOptions::default() })
 }
 
 /// The resource that holds the whole metadata of an image set.

@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid};
-use healthimaging_pixels::{PictureFormat, WindowFunction};
+use healthimaging_render::{
+    FrameLocation, FrameSelector, PictureFormat, RenderOptions, RenderedFrame,
+};
 
 use crate::arguments::PictureSize;
 use crate::base64_text;
 use crate::context::Context;
-use crate::picture::{self, Contrast, Drawn, Located, Which, Wish};
+use crate::picture;
 use crate::tool::{Effect, Image, Reply, Tool};
 
 /// Get one frame, as stored (usually HTJ2K, base64) or as a picture to look at. Name it by its id (ids are
@@ -31,6 +33,7 @@ pub(crate) struct GetImageFrame {
     auto_window: Option<bool>,
     /// Longest side of a picture; 512 when left out.
     max_size: Option<PictureSize>,
+    annotation: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -78,6 +81,8 @@ struct PictureFacts {
     window_width: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     voi_lut_function: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl Tool for GetImageFrame {
@@ -88,26 +93,26 @@ impl Tool for GetImageFrame {
     type Output = Frame;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let which = self.which()?;
-        let wish = self.wish()?;
+        let selector = self.selector()?;
+        let options = self.options()?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
-        if let Some(wish) = wish {
-            let (located, drawn) = picture::picture(
+        if let Some(options) = options {
+            let (location, rendered) = picture::picture(
                 service,
                 context.decoder(),
                 &datastore_id,
                 &self.image_set_id,
-                &which,
-                wish,
+                &selector,
+                options,
             )
             .await?;
-            return Ok(shown(located, drawn, wish.format));
+            return Ok(shown(location, rendered));
         }
-        let id = match which {
-            Which::Id(id) => id,
-            Which::Number(..) => {
-                picture::locate(service, &datastore_id, &self.image_set_id, &which)
+        let id = match selector {
+            FrameSelector::Id(id) => id,
+            FrameSelector::Number(..) => {
+                picture::locate(service, &datastore_id, &self.image_set_id, &selector)
                     .await?
                     .image_frame_id
             }
@@ -128,13 +133,14 @@ impl Tool for GetImageFrame {
 
 impl GetImageFrame {
     /// The frame that is meant.
-    fn which(&self) -> Result<Which> {
+    fn selector(&self) -> Result<FrameSelector> {
         match (&self.image_frame_information, &self.sop_instance_uid) {
             (Some(information), None) if self.frame_number.is_none() => {
-                Ok(Which::Id(information.image_frame_id.clone()))
+                Ok(FrameSelector::Id(information.image_frame_id.clone()))
             }
             (None, Some(uid)) => {
-                Ok(Which::Number(uid.clone(), self.frame_number.map_or(1, NonZeroU32::get)))
+                let number = self.frame_number.map_or(1, NonZeroU32::get);
+                Ok(FrameSelector::Number(uid.clone(), number))
             }
             (None, None) => Err(Error::validation(
                 "name the frame: give image_frame_information, or sop_instance_uid and frame_number",
@@ -146,8 +152,8 @@ impl GetImageFrame {
         }
     }
 
-    /// How a picture is wanted, where one is.
-    fn wish(&self) -> Result<Option<Wish>> {
+    /// The options of a picture; `None` when the frame is returned as stored.
+    fn options(&self) -> Result<Option<RenderOptions>> {
         let format = match self.format {
             Format::Png => PictureFormat::Png,
             Format::Jpeg => PictureFormat::Jpeg,
@@ -155,64 +161,65 @@ impl GetImageFrame {
                 let of_pictures = self.window_center.is_some()
                     || self.window_width.is_some()
                     || self.auto_window.is_some()
-                    || self.max_size.is_some();
+                    || self.max_size.is_some()
+                    || self.annotation.is_some();
                 if of_pictures {
                     return Err(Error::validation(
-                        "windows and max_size are for pictures: give format png or jpeg",
+                        "windows, max_size and annotation are for pictures: give format png or jpeg",
                     ));
                 }
                 return Ok(None);
             }
         };
-        Ok(Some(Wish {
+        let longest = self.max_size.unwrap_or_default().get();
+        let auto = self.auto_window == Some(true);
+        Ok(Some(RenderOptions {
             format,
-            max_size: self.max_size.unwrap_or_default(),
-            contrast: Contrast::of(
-                self.window_center,
-                self.window_width,
-                self.auto_window == Some(true),
-            )?,
+            max_rows: longest,
+            max_columns: longest,
+            contrast: picture::contrast(self.window_center, self.window_width, auto)?,
+            annotation: self.annotation != Some(false),
+            ..RenderOptions::default()
         }))
     }
 }
 
-fn shown(located: Located, drawn: Drawn, format: PictureFormat) -> Reply<Frame> {
+fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
+    let RenderedFrame { file, format, window, notes, .. } = rendered;
     let picture = PictureFacts {
-        rows: drawn.rows,
-        columns: drawn.columns,
-        original_rows: drawn.original_rows,
-        original_columns: drawn.original_columns,
-        sop_instance_uid: located.sop_instance_uid,
-        frame_number: located.index + 1,
-        number_of_frames: located.count,
-        window_center: drawn.window.map(|window| window.center),
-        window_width: drawn.window.map(|window| window.width),
-        voi_lut_function: drawn.window.map(|window| match window.function {
-            WindowFunction::Linear => "LINEAR",
-            WindowFunction::LinearExact => "LINEAR_EXACT",
-            WindowFunction::Sigmoid => "SIGMOID",
-        }),
+        rows: rendered.rows,
+        columns: rendered.columns,
+        original_rows: rendered.original_rows,
+        original_columns: rendered.original_columns,
+        sop_instance_uid: location.sop_instance_uid,
+        frame_number: location.index + 1,
+        number_of_frames: location.count,
+        window_center: window.map(|window| window.center),
+        window_width: window.map(|window| window.width),
+        voi_lut_function: window.map(|window| window.function.term()),
+        notes,
     };
     let text = format!(
-        "Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.",
+        "Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.{}",
         picture.frame_number,
         picture.number_of_frames,
         picture.original_columns,
         picture.original_rows,
         picture.columns,
         picture.rows,
-        drawn.window.map_or_else(String::new, |window| format!(
+        window.map_or_else(String::new, |window| format!(
             ", window {} / {}",
             window.center, window.width
         )),
+        picture.notes.iter().fold(String::new(), |told, note| format!("{told} Note: {note}.")),
     );
     let output = Frame {
-        image_frame_id: located.image_frame_id,
+        image_frame_id: location.image_frame_id,
         image_frame_blob: None,
         content_type: format.media_type().to_owned(),
-        size_bytes: drawn.file.len(),
+        size_bytes: file.len(),
         picture: Some(picture),
     };
     Reply::new(output, text)
-        .with_image(Image { data: drawn.file, media_type: format.media_type().to_owned() })
+        .with_image(Image { data: file, media_type: format.media_type().to_owned() })
 }

@@ -41,6 +41,7 @@ This page is written by `UPDATE=1 cargo test -p healthimaging-tools` from the ta
 
 /// Argument, or tool and argument, and what it means.
 pub(crate) const GLOSSARY: &[(&str, &str)] = &[
+    ("annotation", "`false` leaves overlays (60xx) out of the picture."),
     ("auto_window", "Window from the darkest to the brightest pixel of the frame."),
     ("body_part", "Body Part Examined (0018,0015), in any case, such as `CHEST`."),
     (

@@ -1,0 +1,260 @@
+//! Which frame is meant: its instance in a metadata document, and its place there.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use healthimaging::{ImageFrameId, Uid};
+use healthimaging_image::{PixelDescription, number_of_frames};
+use healthimaging_pixels::{Disposition, disposition, is_encapsulated};
+use serde_json::Value;
+
+use crate::attributes::{Attributes, Object, object};
+use crate::encapsulated;
+use crate::error::RenderError;
+
+/// HTJ2K Lossless RPCL: what frames are stored in where the metadata does not say it.
+const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
+
+/// JPEG 2000 Lossless Only: the other lossless format of data stores.
+const JPEG_2000_LOSSLESS: &str = "1.2.840.10008.1.2.4.90";
+
+/// Which frame is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameSelector {
+    /// The frame of this id.
+    Id(ImageFrameId),
+    /// A frame of an instance, from 1.
+    Number(Uid, u32),
+}
+
+/// A frame that was found in a metadata document.
+#[derive(Debug)]
+pub struct FrameLocation {
+    pub(crate) instance: Instance,
+    /// SOP Instance UID of its instance.
+    pub sop_instance_uid: String,
+    /// Id of the stored frame; several frames share one where all are stored together.
+    pub image_frame_id: ImageFrameId,
+    /// Which frame of the instance, from 0.
+    pub index: usize,
+    /// How many frames the instance has.
+    pub count: usize,
+    /// Its place among the stored frames; differs from `index` where all are stored together.
+    pub(crate) entry: usize,
+}
+
+/// Finds a frame in an image set metadata document.
+///
+/// # Errors
+/// [`RenderError::NotFound`] when the document does not hold it, [`RenderError::Request`] when the
+/// instance has no such frame.
+pub fn find_frame(
+    document: Object,
+    selector: &FrameSelector,
+) -> Result<FrameLocation, RenderError> {
+    let mut instances = instances(document);
+    match selector {
+        FrameSelector::Id(id) => {
+            let found = instances.find_map(|(uid, instance)| {
+                let entry = instance.frame_ids().position(|one| one == id.as_str())?;
+                Some((uid, instance, entry))
+            });
+            let (uid, instance, entry) = found.ok_or(RenderError::NotFound(
+                "the latest version of the image set has no frame of that id; ImageFrames in its \
+                 metadata lists the ids",
+            ))?;
+            FrameLocation::new(uid, instance, entry)
+        }
+        FrameSelector::Number(wanted, number) => {
+            let found = instances.find(|(uid, _)| uid == wanted.as_str());
+            let (uid, instance) = found.ok_or(RenderError::NotFound(
+                "the image set holds no instance of that sop_instance_uid",
+            ))?;
+            FrameLocation::new(uid, instance, (*number as usize).saturating_sub(1))
+        }
+    }
+}
+
+/// Ids of all frames of an image set metadata document.
+#[must_use]
+pub fn frame_ids(document: Object) -> Vec<String> {
+    let ids = |(_, instance): (String, Instance)| {
+        instance.frame_ids().map(str::to_owned).collect::<Vec<_>>()
+    };
+    instances(document).flat_map(ids).collect()
+}
+
+impl FrameLocation {
+    fn new(
+        sop_instance_uid: String,
+        instance: Instance,
+        index: usize,
+    ) -> Result<Self, RenderError> {
+        let stored = instance.frames.len();
+        if stored == 0 {
+            return Err(RenderError::Request(
+                "the instance has no frames: it holds no pixels, or they are kept whole because \
+                 they could not be told apart; DICOMweb and exports return the whole instance"
+                    .to_owned(),
+            ));
+        }
+        let declared = usize::try_from(number_of_frames(&instance.attributes)).unwrap_or(1);
+        let count = if stored == 1 { declared.max(1) } else { stored };
+        if index >= count {
+            let frames = if count == 1 { "frame" } else { "frames" };
+            return Err(RenderError::Request(format!(
+                "the instance has {count} {frames}; frame_number is from 1 to {count}"
+            )));
+        }
+        let entry = index.min(stored - 1);
+        let id = instance.frame_id(entry).unwrap_or_default();
+        let image_frame_id = ImageFrameId::try_from(id)
+            .map_err(|_| RenderError::NotFound("the metadata does not name the stored frame"))?;
+        Ok(Self { image_frame_id, instance, sop_instance_uid, index, count, entry })
+    }
+
+    /// Transfer syntax UID of the stored frame.
+    #[must_use]
+    pub fn stored_transfer_syntax(&self) -> &str {
+        self.instance.stored_syntax()
+    }
+
+    /// The bytes of this frame: a part of the stored ones where all frames are stored together.
+    pub(crate) fn part_of<'a>(
+        &self,
+        stored: &'a [u8],
+        description: &PixelDescription,
+    ) -> Result<Cow<'a, [u8]>, RenderError> {
+        let inseparable = || {
+            RenderError::Unsupported(
+                "the frames of its instance are stored together and cannot be told apart"
+                    .to_owned(),
+            )
+        };
+        if is_encapsulated(self.instance.stored_syntax()) {
+            if self.instance.is_kept_whole() && encapsulated::is_sequence(stored) {
+                return encapsulated::frame(stored, self.index, self.count).ok_or_else(inseparable);
+            }
+            let is_alone = self.count == self.instance.frames.len();
+            return if is_alone { Ok(Cow::Borrowed(stored)) } else { Err(inseparable()) };
+        }
+        if self.count == self.instance.frames.len() {
+            return Ok(Cow::Borrowed(stored));
+        }
+        let bits = usize::try_from(description.native_frame_bits()).unwrap_or(usize::MAX);
+        let start = bits.saturating_mul(self.index);
+        bits_of(stored, start, bits).ok_or_else(inseparable)
+    }
+}
+
+/// So many bits from one on, moved to the start of the first byte.
+fn bits_of(data: &[u8], start: usize, bits: usize) -> Option<Cow<'_, [u8]>> {
+    let end = start.checked_add(bits)?.div_ceil(8);
+    let bytes = data.get(start / 8..end)?;
+    let shift = start % 8;
+    if shift == 0 {
+        return Some(Cow::Borrowed(bytes));
+    }
+    let above = bytes.iter().skip(1).copied().chain([0]);
+    let moved = bytes.iter().zip(above).map(|(&byte, above)| byte >> shift | above << (8 - shift));
+    Some(Cow::Owned(moved.take(bits.div_ceil(8)).collect()))
+}
+
+/// An instance of a metadata document.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) attributes: Attributes,
+    frames: Vec<Value>,
+    stored_syntax: Option<String>,
+    checksum_type: Option<String>,
+}
+
+impl Instance {
+    /// An instance of a document, and the attributes of the levels above it.
+    fn new(mut instance: Object, above: Arc<[Object]>) -> Self {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        Self {
+            stored_syntax: text(instance.get("StoredTransferSyntaxUID")),
+            checksum_type: text(instance.get("ChecksumType")),
+            frames: match instance.remove("ImageFrames") {
+                Some(Value::Array(frames)) => frames,
+                _ => Vec::new(),
+            },
+            attributes: Attributes { own: object(instance.remove("DICOM")), above },
+        }
+    }
+
+    fn frame_id(&self, entry: usize) -> Option<&str> {
+        self.frames.get(entry)?.get("ID")?.as_str()
+    }
+
+    fn frame_ids(&self) -> impl Iterator<Item = &str> {
+        (0..self.frames.len()).filter_map(|entry| self.frame_id(entry))
+    }
+
+    /// Transfer syntax of the stored frames.
+    pub(crate) fn stored_syntax(&self) -> &str {
+        self.stored_syntax.as_deref().unwrap_or(HTJ2K_LOSSLESS_RPCL)
+    }
+
+    /// CRC-32 of a stored frame, of the full resolution: the last, where there are several.
+    pub(crate) fn checksum(&self, entry: usize) -> Option<u32> {
+        let frame = self.frames.get(entry)?;
+        let levels = frame.get("PixelDataChecksumFromBaseToFullResolution")?;
+        let checksum = levels.as_array()?.last()?.get("Checksum")?.as_u64()?;
+        u32::try_from(checksum).ok()
+    }
+
+    /// Whether checksums are of stored bytes, as for frames that are kept as received, and not of
+    /// decoded pixels.
+    pub(crate) fn checksum_is_of_stored_bytes(&self) -> bool {
+        match self.checksum_type.as_deref() {
+            Some(of) => of == "COMPRESSED",
+            None => ![HTJ2K_LOSSLESS_RPCL, JPEG_2000_LOSSLESS].contains(&self.stored_syntax()),
+        }
+    }
+
+    /// Whether the bytes are not a frame but all pixel data as received, fragments and all: that of a
+    /// compressed syntax that is transcoded as a rule, and could not be, or is not supported.
+    pub(crate) fn is_kept_whole(&self) -> bool {
+        let syntax = self.stored_syntax();
+        self.checksum_is_of_stored_bytes()
+            && is_encapsulated(syntax)
+            && disposition(syntax, 8) != Disposition::Keep
+    }
+}
+
+/// The instances of a document, each with its UID.
+fn instances(mut document: Object) -> impl Iterator<Item = (String, Instance)> {
+    let patient = object(object(document.remove("Patient")).remove("DICOM"));
+    let mut study = object(document.remove("Study"));
+    let study_attributes = object(study.remove("DICOM"));
+    let series = object(study.remove("Series"));
+    series.into_iter().flat_map(move |(_, one)| {
+        let mut one = object(Some(one));
+        let above = [object(one.remove("DICOM")), study_attributes.clone(), patient.clone()];
+        let above: Arc<[Object]> = Arc::from(above);
+        let instances = object(one.remove("Instances"));
+        instances.into_iter().map(move |(uid, instance)| {
+            (uid, Instance::new(object(Some(instance)), Arc::clone(&above)))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bits_of;
+
+    #[test]
+    fn bits_are_moved_to_the_start_of_a_byte() {
+        // Three frames of 5 bits, lowest bit first: 01101, 10110, 11111.
+        let data = [0b1100_1101, 0b0111_1110];
+        let frame = |index: usize| bits_of(&data, index * 5, 5).map(|bits| bits[0] & 0b1_1111);
+        assert_eq!(
+            [frame(0), frame(1), frame(2)],
+            [Some(0b0_1101), Some(0b1_0110), Some(0b1_1111)]
+        );
+        assert_eq!(bits_of(&data, 15, 5), None);
+        assert_eq!(bits_of(&data, 8, 8).as_deref(), Some(&[0b0111_1110][..]));
+    }
+}

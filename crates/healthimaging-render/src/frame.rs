@@ -1,0 +1,249 @@
+//! A stored frame to a picture.
+
+use healthimaging_image::{PixelDescription, SampleFormat};
+use healthimaging_pixels::{
+    CodecError, DecodedFrame, Decoder, FrameShape, ShownFrame, SourceFrame, checksum, is_video,
+};
+
+use crate::color::{self, Space};
+use crate::display::Display;
+use crate::document::FrameLocation;
+use crate::error::RenderError;
+use crate::grayscale;
+use crate::options::{PictureFormat, RenderOptions};
+use crate::overlay::{FrameSamples, Overlay};
+use crate::picture::{Channels, Picture};
+use crate::pixel_aspect;
+use crate::samples::{Reader, samples};
+use crate::window::Window;
+
+/// Largest frame that is shown, in bytes when decoded.
+const LARGEST: u64 = 512 * 1024 * 1024;
+
+/// A picture of a frame as a file.
+#[derive(Debug)]
+pub struct RenderedFrame {
+    /// The file.
+    pub file: Vec<u8>,
+    /// Its format.
+    pub format: PictureFormat,
+    /// Height of the picture in pixels.
+    pub rows: u32,
+    /// Width of the picture in pixels.
+    pub columns: u32,
+    /// Rows of the frame.
+    pub original_rows: u32,
+    /// Columns of the frame.
+    pub original_columns: u32,
+    /// The window that gray values were seen through; `None` for color and VOI LUTs.
+    pub window: Option<Window>,
+    /// What a viewer should know: what was scaled, drawn, or could not be applied. Holds no values of
+    /// patient attributes.
+    pub notes: Vec<String>,
+}
+
+/// Makes a picture of a stored frame. Blocks: decoding and encoding take a while.
+///
+/// # Errors
+/// [`RenderError`]; never for a window, palette or overlay that is not usable.
+pub fn render(
+    decoder: &Decoder,
+    location: &FrameLocation,
+    stored: &[u8],
+    options: &RenderOptions,
+) -> Result<RenderedFrame, RenderError> {
+    let attributes = &location.instance.attributes;
+    let described = PixelDescription::of(attributes)?;
+    let length = FrameShape::from(&described).byte_length();
+    if length > LARGEST {
+        return Err(RenderError::Request(format!(
+            "the frame has {length} bytes when decoded, more than the {LARGEST} that are shown as a \
+             picture"
+        )));
+    }
+    let mut notes = Vec::new();
+    let (description, frame) = decode(decoder, location, stored, &described, &mut notes)?;
+    let index = location.index;
+    let display = Display::of(attributes, index, &description, options.contrast, &mut notes);
+    let (mut picture, window) = render_pixels(&frame, &description, &display, &mut notes)?;
+    if options.annotation {
+        let samples = FrameSamples {
+            pixels: &frame.pixels,
+            columns: description.columns as usize,
+            bits_allocated: description.bits_allocated,
+            has_all_bits: description.samples_per_pixel == 1,
+        };
+        let overlays = Overlay::of(attributes, index, &samples, &mut notes);
+        if !overlays.is_empty() {
+            notes.push("overlays are drawn".to_owned());
+        }
+        overlays.iter().for_each(|overlay| overlay.draw(&mut picture));
+    }
+    let mut size = (picture.rows, picture.columns);
+    if let Some((ratio, keyword)) = pixel_aspect::of(attributes, index) {
+        size = pixel_aspect::square(picture.rows, picture.columns, ratio);
+        notes.push(format!(
+            "scaled to square pixels: by {keyword}, a pixel of the frame is {} times as high as wide",
+            (ratio * 1000.0).round() / 1000.0
+        ));
+    }
+    let scaled = picture.scaled(size, (options.max_rows, options.max_columns))?;
+    Ok(RenderedFrame {
+        file: scaled.encode(options.format, options.quality)?,
+        format: options.format,
+        rows: scaled.rows,
+        columns: scaled.columns,
+        original_rows: described.rows,
+        original_columns: described.columns,
+        window,
+        notes,
+    })
+}
+
+/// Decodes the frame, and compares it with the checksum in the metadata. Samples of other than whole
+/// bytes become such; the description follows.
+fn decode(
+    decoder: &Decoder,
+    location: &FrameLocation,
+    stored: &[u8],
+    described: &PixelDescription,
+    notes: &mut Vec<String>,
+) -> Result<(PixelDescription, DecodedFrame), RenderError> {
+    let instance = &location.instance;
+    let syntax = instance.stored_syntax();
+    if is_video(syntax) {
+        return Err(RenderError::Unsupported("video".to_owned()));
+    }
+    let expected = instance.checksum(location.entry);
+    let of_stored = instance.checksum_is_of_stored_bytes();
+    if of_stored && expected.is_some_and(|expected| expected != checksum(stored)) {
+        return Err(RenderError::Checksum);
+    }
+    let data = location.part_of(stored, described)?;
+    let source = SourceFrame {
+        transfer_syntax: syntax,
+        shape: FrameShape::from(described),
+        photometric: &described.photometric,
+        planar: described.planar,
+        data: &data,
+    };
+    let ShownFrame { shape, frame, is_complete } = decoder.decode_to_show(&source)?;
+    if !is_complete {
+        notes.push("the frame is cut short; pixels that are missing are shown as 0".to_owned());
+    }
+    if !of_stored && expected.is_some_and(|expected| expected != checksum(&frame.pixels)) {
+        return Err(RenderError::Checksum);
+    }
+    let description = PixelDescription {
+        bits_allocated: shape.bits_allocated,
+        bits_stored: shape.bits_stored,
+        ..described.clone()
+    };
+    Ok((description, frame))
+}
+
+/// Turns decoded pixels into a picture of the same size; returns it with the window that gray values
+/// were seen through. What does not fit together is noted.
+///
+/// # Errors
+/// [`RenderError::Frame`] when there are fewer pixels than described, [`RenderError::Unsupported`] for
+/// color of floating-point samples.
+pub fn render_pixels(
+    frame: &DecodedFrame,
+    description: &PixelDescription,
+    display: &Display,
+    notes: &mut Vec<String>,
+) -> Result<(Picture, Option<Window>), RenderError> {
+    let length = FrameShape::from(description).byte_length();
+    let whole = usize::try_from(length).ok().and_then(|length| frame.pixels.get(..length));
+    let pixels = whole.ok_or_else(|| {
+        RenderError::Frame(CodecError::Disagreement(format!(
+            "the image attributes ask for {length} bytes, {} were decoded",
+            frame.pixels.len()
+        )))
+    })?;
+    let (channels, samples, window) =
+        match Kind::of(&frame.photometric, description, display, notes) {
+            Kind::Gray if display.palette.is_some() => {
+                let (colors, window) = grayscale::shade_and_color(description, pixels, display);
+                (Channels::Rgb, colors, window)
+            }
+            Kind::Gray => {
+                let (levels, window) = grayscale::shade(description, pixels, display);
+                (Channels::Gray, levels, window)
+            }
+            Kind::Palette => (Channels::Rgb, paint(description, pixels, display), None),
+            Kind::Color(_) if description.format == SampleFormat::Float => {
+                return Err(RenderError::Unsupported("color of floating-point samples".into()));
+            }
+            Kind::Color(space) => (Channels::Rgb, color::rgb(description, pixels, space), None),
+        };
+    let (rows, columns) = (description.rows, description.columns);
+    Ok((Picture { rows, columns, channels, samples }, window))
+}
+
+/// Colors of a palette image.
+fn paint(description: &PixelDescription, pixels: &[u8], display: &Display) -> Vec<u8> {
+    let reader = Reader::of(description, false);
+    let color = |sample: u64| {
+        #[expect(clippy::cast_possible_truncation, reason = "only integers have palettes")]
+        let stored = reader.value(sample) as i64;
+        display.palette.as_ref().map_or([0; 3], |palette| palette.at(stored))
+    };
+    match description.bits_allocated {
+        8 => samples::<1>(pixels).flat_map(color).collect(),
+        16 => samples::<2>(pixels).flat_map(color).collect(),
+        32 => samples::<4>(pixels).flat_map(color).collect(),
+        _ => samples::<8>(pixels).flat_map(color).collect(),
+    }
+}
+
+/// The kinds of Photometric Interpretation (0028,0004).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Gray,
+    Palette,
+    Color(Space),
+}
+
+impl Kind {
+    /// The kind of decoded pixels. Where Samples per Pixel says something else, it is believed, since
+    /// the frame was decoded by it.
+    fn of(
+        photometric: &str,
+        description: &PixelDescription,
+        display: &Display,
+        notes: &mut Vec<String>,
+    ) -> Self {
+        let named = match photometric {
+            "MONOCHROME1" | "MONOCHROME2" => Some(Self::Gray),
+            "PALETTE COLOR" if display.palette.is_some() => Some(Self::Palette),
+            "PALETTE COLOR" => Some(Self::Gray),
+            "RGB" | "YBR_RCT" | "YBR_ICT" | "XYB" => Some(Self::Color(Space::Rgb)),
+            // What is subsampled in a frame is not so after decoding.
+            "YBR_FULL" | "YBR_FULL_422" => Some(Self::Color(Space::YbrFull)),
+            "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => Some(Self::Color(Space::YbrPartial)),
+            "HSV" => Some(Self::Color(Space::Hsv)),
+            "CMYK" => Some(Self::Color(Space::Cmyk)),
+            "ARGB" => Some(Self::Color(Space::Argb)),
+            _ => None,
+        };
+        let samples = description.samples_per_pixel;
+        let needed = match named {
+            Some(Self::Color(Space::Cmyk | Space::Argb)) => 4..=4,
+            Some(Self::Color(_)) => 3..=u16::MAX,
+            _ => 1..=1,
+        };
+        match named {
+            Some(kind) if needed.contains(&samples) => return kind,
+            None => notes.push("PhotometricInterpretation is not a known one".to_owned()),
+            Some(_) => notes.push(
+                "PhotometricInterpretation does not fit SamplesPerPixel, which is believed".into(),
+            ),
+        }
+        match samples {
+            1 => Self::Gray,
+            _ => Self::Color(Space::Rgb),
+        }
+    }
+}

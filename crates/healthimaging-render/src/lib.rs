@@ -1,0 +1,38 @@
+//! Pictures: a metadata document, a stored frame and options to a PNG or JPEG.
+//!
+//! * [`find_frame`] finds a frame and its instance in an image set metadata document.
+//! * [`render`] decodes the stored bytes of that frame and applies what PS3.3 and PS3.4 Annex N ask of
+//!   a display: the modality LUT, the VOI LUT, the Presentation LUT shape, palettes, color spaces,
+//!   overlays, and square pixels. What could not be applied is stated in [`RenderedFrame::notes`];
+//!   a picture is never refused for it.
+//! * [`render_pixels`] is the same for pixels that are decoded and attributes that are read already.
+//!
+//! It fetches nothing, knows no protocol, and names no codec but those that write pictures.
+
+mod attributes;
+mod color;
+mod display;
+mod document;
+mod encapsulated;
+mod error;
+mod frame;
+mod grayscale;
+mod lookup_table;
+mod options;
+mod overlay;
+mod palette;
+mod picture;
+mod pixel_aspect;
+mod samples;
+mod window;
+
+pub use display::{Display, Modality, Voi};
+pub use document::{FrameLocation, FrameSelector, find_frame, frame_ids};
+pub use error::RenderError;
+pub use frame::{RenderedFrame, render, render_pixels};
+pub use lookup_table::LookupTable;
+pub use options::{Contrast, PictureFormat, RenderOptions};
+pub use overlay::Overlay;
+pub use palette::{Palette, PaletteData};
+pub use picture::{Channels, Picture};
+pub use window::{Window, WindowFunction};

@@ -1,0 +1,74 @@
+//! How a picture is to be made.
+
+use crate::window::{Window, WindowFunction};
+
+/// The file format of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PictureFormat {
+    /// PNG: every level as it is.
+    Png,
+    /// JPEG: smaller, and not exact.
+    Jpeg,
+}
+
+impl PictureFormat {
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+}
+
+/// Which values become black and white.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Contrast {
+    /// As the file says; [`Contrast::Auto`] where it says nothing usable.
+    File,
+    /// From the lowest to the highest value of the frame, padding left out.
+    Auto,
+    /// This window; [`Contrast::Auto`] when [`Window::is_usable`] is false.
+    Window(Window),
+}
+
+impl Contrast {
+    /// A linear window.
+    #[must_use]
+    pub const fn linear(center: f64, width: f64) -> Self {
+        Self::Window(Window { center, width, function: WindowFunction::Linear })
+    }
+}
+
+/// How a picture is to be made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RenderOptions {
+    /// File format.
+    pub format: PictureFormat,
+    /// Greatest height in pixels, at least 1. Larger frames are scaled down, smaller ones stay.
+    pub max_rows: u32,
+    /// Greatest width in pixels, at least 1.
+    pub max_columns: u32,
+    /// Which values become black and white; without effect on color.
+    pub contrast: Contrast,
+    /// Whether overlays (60xx) are drawn into the picture (`annotation` in PS3.18 §8.3.5.1.1).
+    pub annotation: bool,
+    /// Quality of JPEG pictures, 1 to 100 (`quality` in PS3.18 §8.3.5.1.2).
+    pub quality: u8,
+}
+
+impl Default for RenderOptions {
+    /// A PNG in the size of the frame, with the contrast of the file and with overlays.
+    fn default() -> Self {
+        Self {
+            format: PictureFormat::Png,
+            max_rows: u32::MAX,
+            max_columns: u32::MAX,
+            contrast: Contrast::File,
+            annotation: true,
+            // No artifacts that could be taken for findings.
+            quality: 92,
+        }
+    }
+}

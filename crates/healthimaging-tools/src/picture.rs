@@ -1,0 +1,142 @@
+//! Pictures of frames: fetches what a picture is made of.
+
+use bytes::Bytes;
+use healthimaging::model::{GetImageFrameRequest, GetImageSetMetadataRequest};
+use healthimaging::{
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result,
+};
+use healthimaging_pixels::{Decoder, content_type, is_video};
+use healthimaging_render::{
+    Contrast, FrameLocation, FrameSelector, RenderError, RenderOptions, RenderedFrame, Window,
+    WindowFunction, render,
+};
+use healthimaging_workflows::document;
+use serde_json::{Map, Value};
+
+/// Longest frame that is returned, in bytes as stored.
+const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
+
+/// The contrast that three arguments ask for together.
+pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> Result<Contrast> {
+    let (center, width) = match (center, width, auto) {
+        (None, None, true) => return Ok(Contrast::Auto),
+        (None, None, false) => return Ok(Contrast::File),
+        (Some(center), Some(width), false) => (center, width),
+        (_, _, true) => {
+            return Err(Error::validation(
+                "give either auto_window or window_center and window_width, not both",
+            ));
+        }
+        _ => {
+            return Err(Error::validation(
+                "window_center and window_width go together: give both or neither",
+            ));
+        }
+    };
+    let window = Window { center, width, function: WindowFunction::Linear };
+    if !window.is_usable() {
+        return Err(Error::validation("window_center must be finite, and window_width at least 1"));
+    }
+    Ok(Contrast::Window(window))
+}
+
+/// A frame as stored.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) bytes: Bytes,
+    pub(crate) content_type: String,
+}
+
+/// Fetches a frame as it is stored.
+pub(crate) async fn fetch(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    image_frame_id: &ImageFrameId,
+) -> Result<Stored> {
+    let request = GetImageFrameRequest {
+        datastore_id: datastore_id.clone(),
+        image_set_id: image_set_id.clone(),
+        image_frame_id: image_frame_id.clone(),
+    };
+    let found = service.get_image_frame(request).await?;
+    Ok(Stored {
+        bytes: found.image_frame.collect(LONGEST_FRAME).await?,
+        content_type: found.content_type,
+    })
+}
+
+/// Finds a frame in the latest metadata of an image set.
+pub(crate) async fn locate(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    selector: &FrameSelector,
+) -> Result<FrameLocation> {
+    let document = latest(service, datastore_id, image_set_id).await?;
+    Ok(healthimaging_render::find_frame(document, selector)?)
+}
+
+/// Ids of all frames in the latest metadata.
+pub(crate) async fn frame_ids(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+) -> Result<Vec<String>> {
+    let document = latest(service, datastore_id, image_set_id).await?;
+    Ok(healthimaging_render::frame_ids(document))
+}
+
+async fn latest(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+) -> Result<Map<String, Value>> {
+    let request = GetImageSetMetadataRequest {
+        datastore_id: datastore_id.clone(),
+        image_set_id: image_set_id.clone(),
+        version_id: None,
+    };
+    document::fetch(service, request).await?.object().await
+}
+
+/// Fetches a frame and its metadata, and renders it.
+pub(crate) async fn picture(
+    service: &dyn HealthImaging,
+    decoder: &Decoder,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    selector: &FrameSelector,
+    options: RenderOptions,
+) -> Result<(FrameLocation, RenderedFrame)> {
+    let location = locate(service, datastore_id, image_set_id, selector).await?;
+    if is_video(location.stored_transfer_syntax()) {
+        return Err(refusal(RenderError::Unsupported("video".to_owned()), &location));
+    }
+    let id = &location.image_frame_id;
+    let stored = fetch(service, datastore_id, image_set_id, id).await?;
+    // Decoding and encoding take a while, and would hold up other calls.
+    let decoder = decoder.clone();
+    tokio::task::spawn_blocking(move || {
+        match render(&decoder, &location, &stored.bytes, &options) {
+            Ok(rendered) => Ok((location, rendered)),
+            Err(error) => Err(refusal(error, &location)),
+        }
+    })
+    .await
+    .map_err(|error| Error::internal("rendering the picture failed", error))?
+}
+
+/// Why there is no picture, and what there is instead.
+fn refusal(error: RenderError, location: &FrameLocation) -> Error {
+    match &error {
+        RenderError::Unsupported(_) => {
+            let stored = content_type(Some(location.stored_transfer_syntax()));
+            Error::new(
+                ErrorKind::NotSupported,
+                format!("{error}; take it as it is stored, as {stored}, with format stored"),
+            )
+        }
+        _ => error.into(),
+    }
+}
