@@ -16,7 +16,13 @@ use super::{FrameError, PixelDescription, ReadError};
 #[derive(Debug)]
 pub(super) enum FrameTable {
     /// One after another, each of so many bits.
-    Native { frame_bits: u64, frames: usize, bytes: ByteSequence },
+    Native {
+        frame_bits: u64,
+        frames: usize,
+        bytes: ByteSequence,
+        /// Where there are other whole frames than Number of Frames says.
+        mismatch: Option<FrameError>,
+    },
     /// Fragments of each frame.
     Encapsulated(Vec<Span>),
 }
@@ -71,6 +77,14 @@ impl FrameTable {
         }
     }
 
+    /// How Number of Frames differs from the frames that there are.
+    pub(super) fn mismatch(&self) -> Option<&FrameError> {
+        match self {
+            Self::Native { mismatch, .. } => mismatch.as_ref(),
+            Self::Encapsulated(_) => None,
+        }
+    }
+
     /// Number of frames.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -115,31 +129,38 @@ fn native(
         .map_err(|error| FrameError::Undescribed(ReadError::from(error).message()))?;
     let frame_bits = description.native_frame_bits();
     let declared = declared_frames(data_set);
-    let mismatch = FrameError::CountMismatch { declared, found: found * 8 / frame_bits };
-    let Some(frames) = u32::try_from(declared).ok().filter(|&frames| frames > 0) else {
-        return Err(mismatch);
-    };
-    let needed = u64::try_from((u128::from(frame_bits) * u128::from(frames)).div_ceil(8))
-        .unwrap_or(u64::MAX);
-    if found < needed {
-        let has_whole_frames = needed > 0 && found > 0 && (found * 8).is_multiple_of(frame_bits);
-        return Err(if has_whole_frames && frames > 1 {
-            mismatch
-        } else {
-            FrameError::Short { needed, found }
-        });
-    }
+    let whole = (found * 8).checked_div(frame_bits).unwrap_or(0);
+    let mismatch = FrameError::CountMismatch { declared, found: whole };
+    let told = u32::try_from(declared).ok().filter(|&frames| frames > 0);
+    let needed = told.map(|frames| {
+        let bits = u128::from(frame_bits) * u128::from(frames);
+        u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
+    });
     // A value may be longer by its padding, or by what some devices leave there; not by frames.
-    if (found - needed).saturating_mul(8) >= frame_bits.max(16) {
-        return Err(mismatch);
-    }
+    let fits = needed.is_some_and(|needed| {
+        found >= needed && (found - needed).saturating_mul(8) < frame_bits.max(16)
+    });
+    let (frames, mismatch) = match (told, needed) {
+        (Some(frames), _) if fits => (u64::from(frames), None),
+        (Some(1), Some(needed)) if found < needed => {
+            return Err(FrameError::Short { needed, found });
+        }
+        // Whole frames, if not so many as declared, are frames nevertheless; a byte may pad them.
+        _ if whole > 0 && found - (frame_bits * whole).div_ceil(8) <= found % 2 + 1 => {
+            (whole, Some(mismatch))
+        }
+        (Some(_), Some(needed)) if found < needed => {
+            return Err(FrameError::Short { needed, found });
+        }
+        _ => return Err(mismatch),
+    };
     let frames = usize::try_from(frames).unwrap_or(usize::MAX);
     let in_words = pixels.vr == VR::OW && description.bits_allocated <= 8;
     let bytes = match byte_order {
         ByteOrder::Big if in_words => ByteSequence::SwappedPairs,
         ByteOrder::Big | ByteOrder::Little => ByteSequence::AsTheyAre,
     };
-    Ok(FrameTable::Native { frame_bits, frames, bytes })
+    Ok(FrameTable::Native { frame_bits, frames, bytes, mismatch })
 }
 
 fn read_native<S: Read + Seek>(

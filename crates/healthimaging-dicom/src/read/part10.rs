@@ -112,6 +112,11 @@ impl<S: Read + Seek> Part10<S> {
         }
     }
 
+    /// How Number of Frames differs from the frames that [`Part10::read_frame`] gives.
+    pub fn frame_mismatch(&self) -> Option<FrameError> {
+        self.frames.as_ref().ok()?.mismatch().cloned()
+    }
+
     /// Reads the frame with `index`, counted from 0: native bytes in the byte order of the file, or
     /// its joined fragments. A frame of more than `limit` bytes is an error.
     pub fn read_frame(&mut self, index: usize, limit: u64) -> Result<Vec<u8>, FrameError> {

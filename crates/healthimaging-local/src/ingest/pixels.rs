@@ -48,6 +48,9 @@ pub(super) fn store<S: Read + Seek>(
         details.pixel_element = keyword.map(str::to_owned);
         details.pixel_vr = Some(pixels.vr.to_string().to_owned());
     }
+    if let Some(mismatch) = part10.frame_mismatch() {
+        target.warn(Reason::FrameNumberMismatch, mismatch.to_string());
+    }
     match plan {
         PixelPlan::None => Ok(()),
         PixelPlan::Keep { description, transfer_syntax, .. } => {

@@ -155,6 +155,13 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
     let (.., instance, warnings) = only(too_few.build()).await;
     assert_eq!(warnings[0]["warning_reason_code"], 45329);
     assert_eq!(instance["ImageFrames"], json!([]));
+
+    // Native frames can be told apart whatever Number of Frames says, and are served.
+    let two = Phantom::mr().size(8, 8).bits(8, 8).unsigned().pixels(vec![5; 128]);
+    let two = two.with(tags::NUMBER_OF_FRAMES, healthimaging_phantoms::VR::IS, "0");
+    let (.., instance, warnings) = only(two.build()).await;
+    assert_eq!(warnings[0]["warning_reason_code"], 45329);
+    assert_eq!(instance["ImageFrames"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
