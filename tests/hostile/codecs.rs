@@ -41,7 +41,7 @@ fn shape(side: u16, samples: u16, bits: u16) -> FrameShape {
 fn slope(shape: &FrameShape) -> Vec<u16> {
     let count = shape.rows * shape.columns * u32::from(shape.samples_per_pixel);
     let top = (1_u32 << shape.bits_stored) - 1;
-    (0..count).map(|at| u16::try_from(at / 3 & top).unwrap()).collect()
+    (0..count).map(|at| u16::try_from((at / 3) & top).unwrap()).collect()
 }
 
 fn bytes(shape: &FrameShape, samples: &[u16]) -> Vec<u8> {

@@ -129,7 +129,7 @@ impl Bits {
     }
 
     fn put(&mut self, value: u32, count: u32, stream: &mut Vec<u8>) {
-        self.waiting = self.waiting << count | u64::from(value);
+        self.waiting = (self.waiting << count) | u64::from(value);
         self.count += count;
         while self.count >= 8 {
             self.count -= 8;

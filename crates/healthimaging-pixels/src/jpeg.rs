@@ -74,10 +74,8 @@ fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
     let named_rgb = header.components.iter().map(|component| component.identifier).eq(*b"RGB");
     match header.adobe_transform {
         Some(0) => ColorTransform::None,
-        Some(_) => ColorTransform::YCbCr,
-        None if header.jfif => ColorTransform::YCbCr,
-        None if named_rgb || source.photometric == "RGB" => ColorTransform::None,
-        None => ColorTransform::YCbCr,
+        None if !header.jfif && (named_rgb || source.photometric == "RGB") => ColorTransform::None,
+        _ => ColorTransform::YCbCr,
     }
 }
 

@@ -27,12 +27,12 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     let image = JxlImage::builder()
         .alloc_tracker(memory)
         .read(source.data)
-        .map_err(|error| malformed(&*error))?;
+        .map_err(|error| refusal(shape, &*error))?;
     let precision = agree(&image, shape)?;
     if !image.is_loading_done() {
         return Err(CodecError::malformed("JPEG XL: the stream is cut short"));
     }
-    let rendered = image.render_frame(0).map_err(|error| malformed(&*error))?;
+    let rendered = image.render_frame(0).map_err(|error| refusal(shape, &*error))?;
     let rendered = rendered.image_all_channels();
     let top = f32::from(u16::MAX >> (MOST_BITS - precision));
     let samples = rendered.buf().iter().map(|part| to_integer(*part, top));
@@ -73,6 +73,11 @@ fn to_integer(part: f32, top: f32) -> u16 {
     part.clamp(0.0, 1.0).mul_add(top, 0.5) as u16
 }
 
-fn malformed(error: &dyn Error) -> CodecError {
-    CodecError::malformed(format!("JPEG XL: {error}"))
+/// What is wrong: the stream, or that the decoder may not take the memory that it wants.
+fn refusal(shape: &FrameShape, error: &dyn Error) -> CodecError {
+    let words = error.to_string();
+    if words.contains("failed to allocate") {
+        return CodecError::OutOfMemory(shape.byte_length());
+    }
+    CodecError::malformed(format!("JPEG XL: {words}"))
 }

@@ -1,5 +1,6 @@
 //! JPEG 2000, and HTJ2K from outside, by `OpenJPEG`.
 
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use openjpeg_sys as opj;
@@ -84,7 +85,11 @@ pub(crate) fn decode(shape: &FrameShape, data: &[u8]) -> Result<Vec<u8>, CodecEr
     let data = codestream_of(data)?;
     agree(data, shape)?;
     let data = without_tile_part_lengths(data);
-    let image = run_decoder(&data).or_else(|error| run_ended(&data).ok_or(error))?;
+    let image = run_decoder(&data).or_else(|error| run_ended(&data).ok_or(error));
+    let image = image.map_err(|error| match error {
+        CodecError::OutOfMemory(_) => CodecError::OutOfMemory(shape.byte_length()),
+        other => other,
+    })?;
 
     let damaged = || CodecError::malformed("JPEG 2000: the codestream does not decode");
     let mut pixels = zeroed(length)?;
@@ -112,8 +117,27 @@ fn run_ended(data: &[u8]) -> Option<Image> {
     [data, unpadded].iter().find_map(|data| run_decoder(&[data, &END[..]].concat()).ok())
 }
 
-#[expect(unsafe_code, reason = "OpenJPEG is C")]
+/// Sets its context, a flag, when the library says that memory is short: that is no damage.
+#[expect(unsafe_code, reason = "called from C with a text and a context of ours")]
+unsafe extern "C" fn note_memory(message: *const c_char, context: *mut c_void) {
+    // SAFETY: the library passes a text that ends with a zero, and `run_noting` a flag that lives as
+    // long as the decoder.
+    let (message, flag) = unsafe { (CStr::from_ptr(message), &mut *context.cast::<bool>()) };
+    let message = message.to_string_lossy();
+    *flag |= ["memory", "allocat"].iter().any(|word| message.contains(word));
+}
+
 fn run_decoder(data: &[u8]) -> Result<Image, CodecError> {
+    let mut lacks_memory = false;
+    let result = run_noting(data, &mut lacks_memory);
+    if lacks_memory && result.is_err() {
+        return Err(CodecError::OutOfMemory(0));
+    }
+    result
+}
+
+#[expect(unsafe_code, reason = "OpenJPEG is C")]
+fn run_noting(data: &[u8], lacks_memory: &mut bool) -> Result<Image, CodecError> {
     let damaged = || CodecError::malformed("JPEG 2000: the codestream does not decode");
     let mut reader = Reader::new(data);
     let stream = Stream::reading(&mut reader)?;
@@ -123,6 +147,8 @@ fn run_decoder(data: &[u8]) -> Result<Image, CodecError> {
         let codec = Codec::new(opj::opj_create_decompress(opj::CODEC_FORMAT::OPJ_CODEC_J2K))?;
         let mut parameters = std::mem::zeroed();
         opj::opj_set_default_decoder_parameters(&raw mut parameters);
+        let flag = ptr::from_mut(lacks_memory).cast();
+        opj::opj_set_error_handler(codec.0.as_ptr(), Some(note_memory), flag);
         let ready = opj::opj_setup_decoder(codec.0.as_ptr(), &raw mut parameters) == TRUE
             && opj::opj_decoder_set_strict_mode(codec.0.as_ptr(), TRUE) == TRUE;
         let mut image = ptr::null_mut();

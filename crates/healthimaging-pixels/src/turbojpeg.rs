@@ -50,8 +50,8 @@ impl Samples {
     fn into_bytes(self) -> Result<Vec<u8>, CodecError> {
         match self {
             Self::Eight(values) => Ok(values),
-            Self::Twelve(values) => bytes_of(&values, |value| value.to_ne_bytes()),
-            Self::Sixteen(values) => bytes_of(&values, |value| value.to_ne_bytes()),
+            Self::Twelve(values) => bytes_of(&values, i16::to_ne_bytes),
+            Self::Sixteen(values) => bytes_of(&values, u16::to_ne_bytes),
         }
     }
 }

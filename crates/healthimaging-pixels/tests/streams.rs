@@ -203,11 +203,33 @@ fn a_codestream_in_a_jp2_file_is_found() {
     assert_decodes(JPEG_2000, gray(8, 8), data!("gray8.jp2"), data!("gray8.raw"));
 }
 
+/// Whatever the attribute says: the stream names its transform, and the decoder undoes it.
 #[test]
 fn multi_component_transforms_end_as_rgb() {
-    let stream = data!("rgb8.j2k");
-    let decoded = decode(&frame(JPEG_2000, rgb(), "YBR_RCT", stream)).unwrap();
-    assert_eq!((decoded.pixels.as_slice(), &*decoded.photometric), (data!("rgb8.raw"), "RGB"));
+    for (uid, stream) in [(JPEG_2000, data!("rgb8.j2k")), (HTJ2K, data!("rgb8.jhc"))] {
+        let cod = stream.windows(2).position(|pair| pair == [0xFF, 0x52]).unwrap();
+        let is_transformed = stream[cod + 8] == 1;
+        for label in ["YBR_RCT", "YBR_FULL", "RGB"] {
+            let decoded = decode(&frame(uid, rgb(), label, stream)).unwrap();
+            assert_eq!(decoded.pixels.as_slice(), data!("rgb8.raw"));
+            let expected = if is_transformed || label == "YBR_RCT" { "RGB" } else { label };
+            assert_eq!(decoded.photometric, expected, "{uid} labelled {label}");
+        }
+    }
+}
+
+/// As dcmtk and pydicom read it: all tile-parts are there.
+#[test]
+fn a_missing_end_of_a_jpeg_2000_codestream_is_tolerated() {
+    for (uid, stream) in [(JPEG_2000, data!("gray8.j2k")), (HTJ2K, data!("gray8.jhc"))] {
+        let endless = stream.strip_suffix(&[0xFF, 0xD9]).unwrap();
+        for stream in [endless, &[endless, &[0]].concat(), &[stream, &[0, 0, 0]].concat()] {
+            assert_decodes(uid, gray(8, 8), stream, data!("gray8.raw"));
+        }
+        let cut = &endless[..endless.len() - 5];
+        let refused = decode(&frame(uid, gray(8, 8), "MONOCHROME2", cut));
+        assert!(matches!(refused, Err(CodecError::Malformed(_))), "{uid}: {refused:?}");
+    }
 }
 
 fn greatest_difference(a: &[u8], b: &[u8]) -> u8 {

@@ -12,8 +12,10 @@ use healthimaging_pixels::{
 };
 use healthimaging_sandbox::{Children, serve_with, this_binary};
 
+type Decode = fn(&SourceFrame<'_>) -> Result<DecodedFrame, CodecError>;
+
 /// What a child can be asked for, and what its decoder does.
-const DECODERS: &[(&str, fn(&SourceFrame<'_>) -> Result<DecodedFrame, CodecError>)] = &[
+const DECODERS: &[(&str, Decode)] = &[
     ("decode", answer),
     ("thread", |source| {
         let _ = std::thread::Builder::new().spawn(|| ());
@@ -51,6 +53,7 @@ const DECODERS: &[(&str, fn(&SourceFrame<'_>) -> Result<DecodedFrame, CodecError
     }),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for a decoder")]
 fn answer(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     let pixels = source.data.to_vec();
     Ok(DecodedFrame { pixels, photometric: source.photometric.to_owned() })
