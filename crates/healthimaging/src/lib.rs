@@ -3,6 +3,7 @@
 //! A *back end* implements [`HealthImaging`] (the 18 operations of the AWS API) and [`DicomWeb`]
 //! (what those lack); a *face* shows them to somebody. This crate does no I/O and knows no protocol.
 
+mod attributes;
 mod body;
 mod dicomweb;
 mod error;
@@ -16,6 +17,7 @@ mod service;
 
 pub mod model;
 
+pub use attributes::{ATTRIBUTES, Attribute, AttributeLevel, Condition, Matching, QueryLevel};
 pub use body::Body;
 pub use dicomweb::DicomWeb;
 pub use error::{Error, ErrorKind, PublicType, Result, Source};

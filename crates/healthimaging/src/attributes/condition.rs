@@ -1,0 +1,50 @@
+//! What a match key asks of the values of an attribute.
+
+/// What the values of an attribute have to be, in the form in which values are compared
+/// ([`Matching::stored`](super::Matching::stored)); one of them is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Anything, even absent (universal matching, `PS3.4 §C.2.2.2.3`).
+    Any,
+    /// This value.
+    Equal(String),
+    /// A value that looks like this, in which `*` stands for any characters and `?` for one
+    /// (`PS3.4 §C.2.2.2.4`).
+    Pattern(String),
+    /// A value from the first on and below the second, in the order of their characters
+    /// (`PS3.4 §C.2.2.2.5`).
+    Range(String, String),
+    /// A name of which each of these begins a word (fuzzy matching, `PS3.18 §8.3.4.2`).
+    Words(Vec<String>),
+    /// A value for any of these.
+    AnyOf(Vec<Condition>),
+    /// A value for each of these.
+    AllOf(Vec<Condition>),
+}
+
+impl Condition {
+    /// Any of these; the condition itself where there is one.
+    pub(super) fn any_of(mut conditions: Vec<Self>) -> Self {
+        match (conditions.pop(), conditions.is_empty()) {
+            (Some(only), true) => only,
+            (None, _) => Self::Any,
+            (Some(last), false) => {
+                conditions.push(last);
+                if conditions.contains(&Self::Any) { Self::Any } else { Self::AnyOf(conditions) }
+            }
+        }
+    }
+
+    /// All of these; the condition itself where there is one.
+    pub(super) fn all_of(conditions: impl IntoIterator<Item = Self>) -> Self {
+        let mut all: Vec<Self> = conditions.into_iter().filter(|one| *one != Self::Any).collect();
+        match (all.pop(), all.is_empty()) {
+            (Some(only), true) => only,
+            (None, _) => Self::Any,
+            (Some(last), false) => {
+                all.push(last);
+                Self::AllOf(all)
+            }
+        }
+    }
+}
