@@ -15,7 +15,7 @@ use healthimaging::model::{
     DeleteImageSetRequest, Operator, SearchCriteria, SearchFilter, SearchImageSetsRequest,
     SearchValue, Sort, SortField, SortOrder, StudyDateAndTime,
 };
-use healthimaging::{DatastoreId, HealthImaging, NextToken};
+use healthimaging::{ATTRIBUTES, DatastoreId, HealthImaging, NextToken};
 use healthimaging_local::{LocalConfig, LocalStore};
 use rusqlite::Connection;
 use support::{Outcome, Server, percentile};
@@ -54,7 +54,10 @@ fn fill(data: &Path, sets: usize) -> Outcome<()> {
     connection.execute_batch("PRAGMA cache_size = -500000; PRAGMA synchronous = OFF;")?;
     let transaction = connection.transaction()?;
     let indexes: Vec<(String, String)> = transaction
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'image_set' AND sql IS NOT NULL")?
+        .prepare(
+            "SELECT name, sql FROM sqlite_schema
+             WHERE type = 'index' AND tbl_name LIKE 'image_set%' AND sql IS NOT NULL",
+        )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (name, _) in &indexes {
@@ -70,18 +73,32 @@ fn fill(data: &Path, sets: usize) -> Outcome<()> {
                  strftime('%H%M%S', 1420070400 + (patient * 48271 + series / 5 * 977) % 315360000, 'unixepoch') AS time
                  FROM one)
          INSERT INTO image_set (id, datastore, latest_version, state, workflow, is_primary,
-             created_at, updated_at, last_accessed_at, patient_id, patient_name, patient_birth_date,
-             patient_sex, study_instance_uid, study_date, study_time, study_datetime, accession_number,
-             study_id, study_description, series_instance_uid, series_number, modality, body_part,
-             series_description, series_count, instance_count, frame_count)
+             created_at, updated_at, last_accessed_at, summary, study_instance_uid, study_datetime,
+             series_number, series_count, instance_count, frame_count)
          SELECT lower(hex(randomblob(16))), 1, 1, 'ACTIVE', 'CREATED', 1,
-             1700000000000 + n, 1700000000000 + n, 1700000000000 + n, printf('P%07d', patient),
-             printf('Family%d^Given', patient), '19700101', 'O', printf('1.2.826.0.1.3680043.2.1125.%d', study),
-             date, time, date || time || '.000000', printf('A%08d', study), printf('S%d', study), 'CT CHEST',
-             printf('1.2.826.0.1.3680043.2.1125.%d.%d', study, series), series, 'CT', 'CHEST', 'AXIAL', 1, 100, 100
+             1700000000000 + n, 1700000000000 + n, 1700000000000 + n,
+             json_object('AccessionNumber', printf('A%08d', study), 'BodyPartExamined', 'CHEST',
+                 'Modality', 'CT', 'PatientBirthDate', '19700101', 'PatientID', printf('P%07d', patient),
+                 'PatientName', printf('Family%d^Given', patient), 'PatientSex', 'O',
+                 'SeriesDescription', 'AXIAL',
+                 'SeriesInstanceUID', printf('1.2.826.0.1.3680043.2.1125.%d.%d', study, series),
+                 'SeriesNumber', CAST(series AS TEXT), 'StudyDate', date, 'StudyDescription', 'CT CHEST',
+                 'StudyID', printf('S%d', study),
+                 'StudyInstanceUID', printf('1.2.826.0.1.3680043.2.1125.%d', study), 'StudyTime', time),
+             printf('1.2.826.0.1.3680043.2.1125.%d', study), date || time || '.000000', series, 1, 100, 100
          FROM dated",
         [i64::try_from(sets)?, i64::try_from(patients)?],
     )?;
+    // Every value of these is in the form in which values are compared, but for the case of names.
+    for attribute in &ATTRIBUTES {
+        transaction.execute(
+            "INSERT INTO image_set_attributes (image_set, attribute, value, datastore, updated_at)
+             SELECT row, ?1, iif(?2 = 'PN', lower(summary ->> ?3), summary ->> ?3),
+                 iif(?4, datastore, NULL), iif(?4, updated_at, NULL)
+             FROM image_set WHERE summary ->> ?3 IS NOT NULL",
+            (attribute.tag, attribute.vr, attribute.keyword, attribute.is_key),
+        )?;
+    }
     for (_, sql) in &indexes {
         transaction.execute_batch(sql)?;
     }

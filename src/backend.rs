@@ -1,6 +1,7 @@
 //! Opens the back end that the configuration names.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow};
 use futures::TryStreamExt;
@@ -8,14 +9,16 @@ use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequ
 use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_jobs::Runner;
-use healthimaging_local::{Grouping, LocalConfig, LocalStore, Quotas};
+use healthimaging_local::{
+    Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Quotas,
+};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::{self, BackendKind, Config};
-use crate::decoding;
+use crate::{decoding, terminal};
 
 /// More data stores than this are not looked through for a name.
 const MOST_DATASTORES: usize = 10_000;
@@ -101,7 +104,7 @@ impl Backend {
         let ledger = LedgerConfig {
             folder: config.data_dir.join("ledger"),
             back_end: keeper.key(),
-            run_jobs: !config.read_only,
+            run_jobs: !config.read_only && !keeper.is_read_only(),
             runner: runner(config),
             back_end_signs: matches!(keeper, Keeper::Aws(_)),
         };
@@ -181,6 +184,11 @@ impl Keeper {
         }
     }
 
+    /// Whether nothing can be written to it.
+    fn is_read_only(&self) -> bool {
+        matches!(self, Self::Local(store) if store.is_read_only())
+    }
+
     /// Tells the jobs of one back end from those of another.
     fn key(&self) -> String {
         match self {
@@ -203,6 +211,8 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
         config::Grouping::Strict => Grouping::Strict,
     };
     local.runner = runner(config);
+    local.migrate = !config.read_only;
+    local.migration = migration_watch();
     if config.aws_quotas {
         local.quotas = Quotas::AWS;
     }
@@ -215,6 +225,31 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
 /// What this process offers to the jobs of others.
 fn runner(config: &Config) -> Runner {
     Runner { deletes: !config.no_delete, credentials: config.credentials.clone() }
+}
+
+/// Shows on stderr how a migration of the embedded store goes: a bar on a terminal, else some lines.
+fn migration_watch() -> MigrationWatch {
+    let bar = terminal::progress_bar("{bar:30} {percent} % {msg}");
+    let next = AtomicU64::new(0);
+    MigrationWatch::new(move |progress: MigrationProgress| {
+        let MigrationProgress { from, to, rows_done, rows_total } = progress;
+        let message = format!("of the embedded store migrated from format {from} to {to}");
+        let percent = (rows_done * 100).checked_div(rows_total).unwrap_or(0);
+        if bar.is_hidden() {
+            let step = percent / 10 * 10;
+            if step >= next.load(Ordering::Relaxed) {
+                next.store(step + 10, Ordering::Relaxed);
+                terminal::note(&format!("{step} % {message}"));
+            }
+            return;
+        }
+        bar.set_length(rows_total);
+        bar.set_position(rows_done);
+        bar.set_message(message);
+        if rows_done == rows_total {
+            bar.finish();
+        }
+    })
 }
 
 fn aws_config(config: &Config) -> AwsConfig {

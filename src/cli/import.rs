@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use healthimaging::model::{
-    CreateDatastoreRequest, DatastoreStatus, DatastoreSummary, GetDatastoreRequest, JobStatus,
-};
+use healthimaging::model::{DatastoreStatus, DatastoreSummary, GetDatastoreRequest, JobStatus};
 use healthimaging::{DatastoreId, DatastoreName};
 use healthimaging_local::{ImportProgress, ImportSummary};
 use indicatif::ProgressBar;
@@ -112,11 +110,8 @@ pub(super) async fn find(
 }
 
 async fn make(backend: &Backend, name: &str) -> Result<(DatastoreId, String)> {
-    let request = CreateDatastoreRequest {
-        datastore_name: Some(DatastoreName::try_from(name)?),
-        ..CreateDatastoreRequest::default()
-    };
-    let datastore_id = backend.service.create_datastore(request).await?.datastore_id;
+    let store = backend.store("import")?;
+    let datastore_id = store.find_or_create_datastore(DatastoreName::try_from(name)?).await?;
     loop {
         let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
         let found = backend.service.get_datastore(request).await?.datastore_properties;

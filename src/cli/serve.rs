@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
-use crate::backend::Backend;
+use crate::backend::{Backend, Keeper};
 use crate::config::{BackendKind, Config};
 use crate::terminal;
 
@@ -140,14 +140,18 @@ fn http_options(address: SocketAddr, named: Vec<String>, stop: CancellationToken
     options
 }
 
-/// Healthy is a back end that can list its data stores.
+/// Healthy is a back end that can list its data stores, and an embedded store whose files are there.
 fn probe(
     backend: &Backend,
 ) -> impl Fn() -> futures::future::BoxFuture<'static, healthimaging::Result<()>> + use<> {
     let service = Arc::clone(&backend.service);
+    let keeper = backend.keeper.clone();
     move || {
-        let service = Arc::clone(&service);
+        let (service, keeper) = (Arc::clone(&service), keeper.clone());
         async move {
+            if let Keeper::Local(store) = &keeper {
+                store.check().await?;
+            }
             let request = ListDatastoresRequest { max_results: Some(1), ..Default::default() };
             service.list_datastores(request).await.map(drop)
         }

@@ -22,6 +22,7 @@ mod copy;
 mod datastores;
 mod delete;
 mod dicomweb;
+mod dicomweb_matching;
 mod dicomweb_metadata;
 mod dicomweb_retrieve;
 mod dicomweb_search;
@@ -321,6 +322,16 @@ macro_rules! cases {
                 what_was_changed_is_found_by_its_new_value,
                 what_was_deleted_is_not_found,
                 warnings_of_an_import_can_be_searched_for,
+            }
+            dicomweb_matching {
+                numbers_are_compared_as_numbers,
+                dates_and_times_of_acr_nema_are_dates_and_times,
+                names_are_compared_without_case_and_empty_components,
+                each_component_group_of_a_name_is_found,
+                letters_beyond_ascii_have_no_case_in_names,
+                identifiers_are_compared_as_written_but_for_their_pad,
+                modalities_in_study_take_a_list,
+                every_attribute_of_the_level_and_above_is_a_match_key,
             }
             bad_input {
                 what_is_not_dicom_is_refused,

@@ -25,8 +25,8 @@ mod write;
 pub use data_set::{DataSet, Element, Value};
 pub use document::{
     ApartElement, ApartValue, Attributes, ChecksumType, Document, FrameChecksum, GroupKey,
-    ImageFrame, IndexAttributes, Instance, InstanceDetails, InstanceIndex, Series, SeriesKey,
-    SplitInstance, StudyKey,
+    ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails, InstanceIndex, Series,
+    SeriesKey, SplitInstance, StudyKey, Summary, datetime,
 };
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;

@@ -9,6 +9,7 @@ use healthimaging_pixels::Decoder;
 
 use crate::clock::Clock;
 use crate::files::Files;
+use crate::index::MigrationWatch;
 use crate::quotas::Quotas;
 
 /// What decides which files of a series share an image set.
@@ -49,6 +50,10 @@ pub struct LocalConfig {
     pub quotas: Quotas,
     /// Where compressed frames of files are decoded.
     pub decoder: Decoder,
+    /// Whether a store of an earlier format is migrated; it is refused otherwise.
+    pub migrate: bool,
+    /// Who is shown how a migration of the store goes; nobody by default.
+    pub migration: MigrationWatch,
     /// Where the time comes from.
     pub clock: Clock,
     /// How files are reached: by the system, but for tests of what goes wrong.
@@ -71,6 +76,8 @@ impl LocalConfig {
             s3: S3Config::default(),
             quotas: Quotas::NONE,
             decoder: Decoder::in_process(),
+            migrate: true,
+            migration: MigrationWatch::default(),
             clock: Clock::system(),
             files: Files::system(),
         }

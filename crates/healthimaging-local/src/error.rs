@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use healthimaging::Error;
+use rusqlite::ErrorCode;
 
 /// The result of work inside the store.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -40,6 +41,20 @@ pub(crate) enum StoreError {
         /// Newest format that this program knows.
         known: i64,
     },
+    /// The folder cannot be written to.
+    #[error("the store is open for reading only")]
+    ReadOnly,
+    /// There are packs, but no catalog.
+    #[error("the catalog is missing")]
+    LostCatalog,
+    /// The store was migrated while it was open here.
+    #[error("store format {found} while it was open, this program knows {known}")]
+    Migrated {
+        /// Format of the store now.
+        found: i64,
+        /// Newest format that this program knows.
+        known: i64,
+    },
     /// Work was lost because a thread failed.
     #[error("a background task failed")]
     Task(#[from] tokio::task::JoinError),
@@ -58,6 +73,25 @@ impl StoreError {
             }
             _ => None,
         }
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::File { source, .. } => is_full(source),
+            Self::Catalogue(error) => {
+                error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+                    || error.sqlite_error().is_some_and(|error| error.extended_code == SHM_SIZE)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the system does not let this process write there.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::File { source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
     }
 
     /// For `map_err`: a file could not be used.
@@ -86,6 +120,14 @@ impl From<StoreError> for Error {
                 "the local store has format {found}, but this program knows formats up to {known}; \
                  use the newer program that made it"
             ),
+            StoreError::LostCatalog => "the catalog of the local store (catalogue.sqlite) is missing from the data folder, which holds \
+                 packs of frames: restore the catalog from a backup, or name another folder"
+                .to_owned(),
+            StoreError::ReadOnly => READ_ONLY.to_owned(),
+            StoreError::Migrated { found, known } => format!(
+                "the local store was migrated to format {found} while it was open here; this program knows \
+                 formats up to {known}: restart it, and use the newer program"
+            ),
             StoreError::Random(_) => "the system gave no random bytes for an id".to_owned(),
         };
         match error {
@@ -94,12 +136,19 @@ impl From<StoreError> for Error {
             | StoreError::File { .. }
             | StoreError::Damaged(_)
             | StoreError::NewerFormat { .. }
+            | StoreError::Migrated { .. }
+            | StoreError::ReadOnly
+            | StoreError::LostCatalog
             | StoreError::Task(_)
             | StoreError::Random(_) => Self::internal(message, error),
         }
     }
 }
 
+/// The index of the write-ahead log could not grow (<https://sqlite.org/rescode.html#ioerr_shmsize>).
+const SHM_SIZE: i32 = 4874;
+const READ_ONLY: &str = "the folder of the local store cannot be written to, so it is open for reading only; check its \
+     permissions and the disk, then start this program again";
 const FULL: &str = "the disk of the local store is full; free space, then try again";
 /// What is told of a catalogue that cannot be understood: to SQLite a sector that cannot be read is such.
 pub(crate) const DAMAGED_CATALOGUE: &str = "the catalogue of the local store is damaged or cannot be read; check the disk, then try again or \
@@ -114,13 +163,9 @@ fn catalogue_message(error: &rusqlite::Error) -> &'static str {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
     };
-    use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => FULL,
-        Some(ErrorCode::ReadOnly) => {
-            "the folder of the local store cannot be written to; check its permissions and the disk, then \
-             try again"
-        }
+        Some(ErrorCode::ReadOnly) => READ_ONLY,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "the local store is busy with another program's work; try again"
         }

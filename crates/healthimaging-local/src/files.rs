@@ -82,7 +82,10 @@ impl Files {
     /// Makes one folder, which must not be there.
     pub(crate) fn make_folder(&self, path: &Path) -> io::Result<()> {
         self.ask(FileCall::MakeFolder)?;
-        std::fs::create_dir(path)
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
     }
 
     /// What is in a folder.
@@ -94,8 +97,19 @@ impl Files {
     /// Makes a file, which must not be there, to write to it.
     pub(crate) fn make(&self, path: &Path) -> io::Result<StoreFile> {
         self.ask(FileCall::Make)?;
-        let made = OpenOptions::new().write(true).create_new(true).open(path);
+        let made = owner_only().write(true).create_new(true).open(path);
         made.map(|file| self.wrap(file))
+    }
+
+    /// Makes a file that takes up so many bytes of the disk, which must not be there.
+    pub(crate) fn allocate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.ask(FileCall::Make)?;
+        let file = owner_only().write(true).create_new(true).open(path)?;
+        let allocated = fs4::FileExt::allocate(&file, bytes);
+        if allocated.is_err() {
+            std::fs::remove_file(path)?;
+        }
+        allocated
     }
 
     /// Makes a file without a name, to read and write it.
@@ -120,8 +134,7 @@ impl Files {
     /// Opens a file to lock it, making it when it is missing.
     pub(crate) fn make_or_open_to_lock(&self, path: &Path) -> io::Result<StoreFile> {
         self.ask(FileCall::Make)?;
-        let mut options = OpenOptions::new();
-        let opened = options.create(true).truncate(false).write(true).open(path);
+        let opened = owner_only().create(true).truncate(false).write(true).open(path);
         opened.map(|file| self.wrap(file))
     }
 
@@ -204,6 +217,14 @@ impl StoreFile {
         self.files.ask(FileCall::Sync)?;
         self.file.sync_all()
     }
+}
+
+/// How files are opened: new ones can be read by their owner alone.
+fn owner_only() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn at_most(length: usize, most: usize) -> std::ops::RangeTo<usize> {

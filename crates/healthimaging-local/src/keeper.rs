@@ -16,6 +16,9 @@ const ACCESSES: Duration = Duration::from_mins(1);
 
 /// Runs until the store is closed.
 pub(crate) async fn keep(shared: SharedStore) {
+    if shared.is_read_only {
+        return;
+    }
     let mut lease = None;
     let mut written = Instant::now();
     loop {
@@ -50,6 +53,7 @@ async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()>
             return Ok(());
         }
     }
+    shared.reserve.set_aside();
     operations::expiry::expire(shared).await?;
     packs::sweep(shared).await
 }
@@ -57,7 +61,7 @@ async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()>
 /// Writes down when image sets were read.
 pub(crate) async fn write_accesses(shared: &SharedStore) -> Result<()> {
     let accesses = shared.accesses.take();
-    if accesses.is_empty() {
+    if accesses.is_empty() || shared.is_read_only {
         return Ok(());
     }
     shared.catalogue.write(move |transaction| access::write(transaction, &accesses)).await

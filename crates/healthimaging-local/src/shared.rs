@@ -19,6 +19,7 @@ use crate::ingest::Budget;
 use crate::jobs::KnownJobs;
 use crate::new_id;
 use crate::packs::Packs;
+use crate::reserve::Reserve;
 use crate::turns::Turns;
 use crate::web::{DecodedFrames, Room};
 
@@ -43,25 +44,45 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// Says that the store is being closed: loops end, jobs stop at the next file.
     pub(crate) closing: CancellationToken,
+    /// Space that is given up when the disk is full.
+    pub(crate) reserve: Reserve,
+    /// Whether the folder can only be read.
+    pub(crate) is_read_only: bool,
     /// Names this process in rows of pending work, and in `locks/process-<name>.lock`.
     pub(crate) process: String,
-    _process_lock: FileLock,
+    _process_lock: Option<FileLock>,
 }
 
 impl Shared {
-    /// Opens the folder, making what is missing.
+    /// Opens the folder, making what is missing; one that cannot be written to is opened to be read.
     pub(crate) fn open(config: LocalConfig) -> Result<Self> {
-        let folder = config.data_dir.clone();
-        for name in ["", "packs", "imports", "locks"] {
-            let path = folder.join(name);
-            let made = config.files.make_folders(&path);
-            made.map_err(StoreError::file("make", &path))?;
-        }
-        let catalogue = Catalogue::open(&folder.join("catalogue.sqlite"))?;
-        let packs = Packs::open(&config.files, &folder.join("packs"))?;
         let process = new_id::random_hex()?;
-        let lock = FileLock::try_acquire(&config.files, &process_lock_path(&folder, &process))?
-            .ok_or_else(|| StoreError::Damaged("a new lock is already held".to_owned()))?;
+        let reserve = Reserve::of(&config.files, &config.data_dir);
+        let (lock, catalogue) = match Self::prepare(&config, &process) {
+            Err(error) if error.is_forbidden() && config.data_dir.exists() => {
+                tracing::info!(?error, "the store cannot be written to; it is opened to be read");
+                (None, Catalogue::open_to_read(&config)?)
+            }
+            Err(error) => return Err(error),
+            Ok(lock) => {
+                let opened = match Catalogue::open(&config) {
+                    // To open a catalog takes some space for the index of its log.
+                    Err(error) if error.is_full() && reserve.release()? => Catalogue::open(&config),
+                    opened => opened,
+                };
+                if opened.is_err() {
+                    drop(config.files.remove(&lock));
+                }
+                let catalogue = opened?;
+                (Some(Self::lock(&config, &lock)?), catalogue)
+            }
+        };
+        let packs = Packs::open(&config.files, &config.data_dir.join("packs"));
+        let is_read_only = lock.is_none();
+        if !is_read_only {
+            packs.make_folder()?;
+            reserve.set_aside();
+        }
         Ok(Self {
             config,
             catalogue,
@@ -75,9 +96,48 @@ impl Shared {
             jobs: KnownJobs::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            reserve,
+            is_read_only,
             process,
             _process_lock: lock,
         })
+    }
+
+    /// Makes the folders that are missing, and the file whose lock shows that this process uses them; it is
+    /// locked once the catalog is open, since a migration wants the folder for itself.
+    fn prepare(config: &LocalConfig, process: &str) -> Result<PathBuf> {
+        let folder = &config.data_dir;
+        for name in ["", "packs", "imports", "locks"] {
+            let path = folder.join(name);
+            let made = config.files.make_folders(&path);
+            made.map_err(StoreError::file("make", &path))?;
+        }
+        let path = process_lock_path(folder, process);
+        let made = config.files.make_or_open_to_lock(&path);
+        made.map_err(StoreError::file("make", &path))?;
+        Ok(path)
+    }
+
+    fn lock(config: &LocalConfig, path: &Path) -> Result<FileLock> {
+        let mut lock = FileLock::try_acquire(&config.files, path)?
+            .ok_or_else(|| StoreError::Damaged("a new lock is already held".to_owned()))?;
+        match lock.write_pid() {
+            // Others cannot name this process then.
+            Err(error) if error.is_full() => {}
+            written => written?,
+        }
+        Ok(lock)
+    }
+
+    /// Tries again when the disk is full, with the space that is kept for what frees space.
+    pub(crate) async fn freeing<T, W: Future<Output = Result<T>>>(
+        &self,
+        attempt: impl Fn() -> W,
+    ) -> Result<T> {
+        match attempt().await {
+            Err(error) if error.is_full() && self.reserve.release()? => attempt().await,
+            done => done,
+        }
     }
 
     /// Now.
@@ -92,6 +152,9 @@ impl Shared {
 
     /// Says that this process has no work left: its lock file is not needed any more.
     pub(crate) fn sign_off(&self) {
+        if self.is_read_only {
+            return;
+        }
         let lock = self.process_lock(&self.process);
         if let Err(error) = self.config.files.remove(&lock) {
             tracing::debug!(%error, "the lock file of this process stays behind");

@@ -21,7 +21,7 @@ use healthimaging::model::{
     UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
     UpdateImageSetMetadataResponse,
 };
-use healthimaging::{Body, DatastoreId, DicomWeb, HealthImaging, Limits, Result};
+use healthimaging::{Body, DatastoreId, DatastoreName, DicomWeb, HealthImaging, Limits, Result};
 
 use crate::config::LocalConfig;
 use crate::error::StoreError;
@@ -53,6 +53,31 @@ impl LocalStore {
         let shared = Arc::new(shared);
         shared.tasks.spawn(keeper::keep(Arc::clone(&shared)));
         Ok(Arc::new(Self { shared }))
+    }
+
+    /// Whether the folder cannot be written to, so that the store can only be read.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.is_read_only
+    }
+
+    /// Fails unless the store answers: its catalog is where it was and can be read, and its packs are there.
+    pub async fn check(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let checked = tokio::task::spawn_blocking(move || {
+            shared.catalogue.check()?;
+            shared.packs.check_folder()
+        });
+        Ok(checked.await.map_err(StoreError::Task)??)
+    }
+
+    /// The data store of this name that is `ACTIVE` or about to be; it is made when there is none. Of
+    /// processes that ask at once, one makes it.
+    ///
+    /// Several of that name are a `Conflict`.
+    pub async fn find_or_create_datastore(&self, name: DatastoreName) -> Result<DatastoreId> {
+        let shared = Arc::clone(&self.shared);
+        let work = async move { operations::datastores::find_or_create(&shared, name).await };
+        self.shared.to_the_end(work).await
     }
 
     /// Waits for writes under way; jobs stop at the next file, and go on when the store is opened again.

@@ -1,10 +1,11 @@
 //! What grouping and searching look at.
 
+use healthimaging::Matching;
 use serde_json::Value;
 
 use super::{
-    Attributes, Document, GroupKey, IndexAttributes, Instance, InstanceIndex, Series, SeriesKey,
-    SplitInstance, StudyKey, same,
+    Attributes, Document, GroupKey, Instance, InstanceIndex, Series, SeriesKey, SplitInstance,
+    StudyKey, same,
 };
 
 impl SplitInstance {
@@ -35,41 +36,6 @@ impl Document {
         let series = self.series.get(series_uid)?;
         let levels = [&self.patient, &self.study, &series.attributes];
         Some(strict(self.group_key(series_uid)?, levels))
-    }
-
-    /// What searches for image sets, studies and series look at; of several series the first.
-    #[must_use]
-    pub fn index_attributes(&self) -> IndexAttributes {
-        let none = Attributes::new();
-        let series = self.series.values().next();
-        let series = series.map_or(&none, |series| &series.attributes);
-        let of_instances = |key| self.instances().find_map(|found| owned(&found.attributes, key));
-        IndexAttributes {
-            patient_id: owned(&self.patient, "PatientID"),
-            issuer_of_patient_id: owned(&self.patient, "IssuerOfPatientID"),
-            patient_name: owned(&self.patient, "PatientName"),
-            patient_birth_date: owned(&self.patient, "PatientBirthDate"),
-            patient_birth_time: owned(&self.patient, "PatientBirthTime"),
-            patient_sex: owned(&self.patient, "PatientSex"),
-            study_instance_uid: owned(&self.study, "StudyInstanceUID"),
-            study_date: owned(&self.study, "StudyDate"),
-            study_time: owned(&self.study, "StudyTime"),
-            accession_number: owned(&self.study, "AccessionNumber"),
-            study_id: owned(&self.study, "StudyID"),
-            study_description: owned(&self.study, "StudyDescription"),
-            referring_physician_name: owned(&self.study, "ReferringPhysicianName"),
-            series_instance_uid: owned(series, "SeriesInstanceUID"),
-            series_number: integer(series, "SeriesNumber"),
-            modality: owned(series, "Modality"),
-            body_part: owned(series, "BodyPartExamined"),
-            series_description: owned(series, "SeriesDescription"),
-            series_date: owned(series, "SeriesDate"),
-            series_time: owned(series, "SeriesTime"),
-            pps_start_date: of_instances("PerformedProcedureStepStartDate"),
-            pps_start_time: of_instances("PerformedProcedureStepStartTime"),
-            instance_count: count(self.instances().count()),
-            frame_count: count(self.instances().map(|found| found.frames.len()).sum()),
-        }
     }
 
     /// What searches for instances look at, series by series.
@@ -157,11 +123,11 @@ pub(crate) fn text<'a>(attributes: &'a Attributes, key: &str) -> Option<&'a str>
     value.as_str().map(trimmed).filter(|text| !text.is_empty())
 }
 
-/// The first value as a number, whether it is stored as text (IS) or as a number (US).
+/// The first value as a whole number, whether it is stored as text (IS, `3.0` too) or as a number (US).
 pub(crate) fn integer<T: TryFrom<i64>>(attributes: &Attributes, key: &str) -> Option<T> {
     let number = match attributes.get(key)? {
         Value::Number(number) => number.as_i64()?,
-        _ => text(attributes, key)?.parse().ok()?,
+        _ => Matching::Number.stored(text(attributes, key)?).first()?.parse().ok()?,
     };
     T::try_from(number).ok()
 }
@@ -170,6 +136,7 @@ fn owned(attributes: &Attributes, key: &str) -> Option<String> {
     text(attributes, key).map(str::to_owned)
 }
 
-fn count(number: usize) -> u32 {
+/// A count, as the index has it.
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -12,6 +12,7 @@ pub(crate) mod split;
 
 mod details;
 mod multi_valued;
+mod search;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use details::{ApartValue, InstanceDetails};
+pub use search::{IndexValues, Summary, datetime};
 
 /// Attributes of one level: keyword, or eight upper-case hexadecimal digits where there is none → value.
 pub type Attributes = Map<String, Value>;
@@ -166,34 +168,14 @@ pub struct SeriesKey {
     pub series_number: String,
 }
 
-/// What searches look at, padding trimmed; absent where the attribute is absent or empty.
+/// What searches for image sets, studies and series look at ([`healthimaging::ATTRIBUTES`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "named as the attributes are")]
 pub struct IndexAttributes {
-    pub patient_id: Option<String>,
-    pub issuer_of_patient_id: Option<String>,
-    pub patient_name: Option<String>,
-    pub patient_birth_date: Option<String>,
-    pub patient_birth_time: Option<String>,
-    pub patient_sex: Option<String>,
-    pub study_instance_uid: Option<String>,
-    pub study_date: Option<String>,
-    pub study_time: Option<String>,
-    pub accession_number: Option<String>,
-    pub study_id: Option<String>,
-    pub study_description: Option<String>,
-    pub referring_physician_name: Option<String>,
-    pub series_instance_uid: Option<String>,
-    pub series_number: Option<i32>,
-    pub modality: Option<String>,
-    pub body_part: Option<String>,
-    pub series_description: Option<String>,
-    pub series_date: Option<String>,
-    pub series_time: Option<String>,
-    /// `PerformedProcedureStepStartDate`, of the first instance that has it.
-    pub pps_start_date: Option<String>,
-    /// `PerformedProcedureStepStartTime`, of the first instance that has it.
-    pub pps_start_time: Option<String>,
+    /// What results show: the value at the level of each attribute, of several series that of the first;
+    /// of attributes of the instances, the value of the first that has one.
+    pub summary: Summary,
+    /// What match keys are compared with: each distinct value at the level or in any instance.
+    pub values: IndexValues,
     /// Instances in the image set.
     pub instance_count: u32,
     /// Stored frames in the image set.

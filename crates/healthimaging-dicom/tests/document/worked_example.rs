@@ -83,9 +83,12 @@ fn groups_by_seven_attributes_without_padding() {
 #[test]
 fn searches_see_trimmed_values() {
     let index = stored().index_attributes();
-    assert_eq!(index.patient_name.as_deref(), Some("DOE^JANE"));
-    assert_eq!(index.patient_birth_date, None);
-    assert_eq!(index.series_number, Some(3));
+    assert_eq!(index.summary.get("PatientName").map(String::as_str), Some("DOE^JANE"));
+    assert_eq!(index.summary.get("PatientBirthDate"), None);
+    assert_eq!(index.series_number(), Some(3));
+    assert_eq!(index.study_datetime(), "20260214101500.000000");
+    assert!(index.values.contains(&(0x0010_0010, "doe^jane".to_owned())));
+    assert!(index.values.contains(&(0x0020_0011, "3".to_owned())));
     assert_eq!((index.instance_count, index.frame_count), (1, 1));
     let instances: Vec<_> = stored().instance_index().collect();
     assert_eq!(instances.len(), 1);

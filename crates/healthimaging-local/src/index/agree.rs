@@ -3,52 +3,33 @@
 use healthimaging_dicom::{Document, IndexAttributes, InstanceIndex};
 use rusqlite::Connection;
 
-use super::content::study_datetime;
+use super::attributes;
 use crate::error::Result;
 
-/// Whether the columns and instances of an image set are those of its latest document.
+/// Whether the columns, attributes and instances of an image set are those of its latest document.
 pub(crate) fn agrees(connection: &Connection, set: i64, document: &Document) -> Result<bool> {
     let expected = document.index_attributes();
-    let datetime = study_datetime(expected.study_date.as_deref(), expected.study_time.as_deref());
-    let (found, found_datetime) = attributes(connection, set)?;
     let mut instances: Vec<_> = document.instance_index().collect();
     instances.sort_by(|a, b| a.sop_instance_uid.cmp(&b.sop_instance_uid));
-    Ok(found == expected
-        && found_datetime == datetime
+    Ok(columns_agree(connection, set, &expected)?
+        && attributes::read(connection, set)? == expected.values
         && self::instances(connection, set)? == instances)
 }
 
-fn attributes(connection: &Connection, set: i64) -> Result<(IndexAttributes, String)> {
-    let mut statement = connection.prepare_cached("SELECT * FROM image_set WHERE row = ?1")?;
-    Ok(statement.query_row([set], |row| {
-        let attributes = IndexAttributes {
-            patient_id: row.get("patient_id")?,
-            issuer_of_patient_id: row.get("issuer_of_patient_id")?,
-            patient_name: row.get("patient_name")?,
-            patient_birth_date: row.get("patient_birth_date")?,
-            patient_birth_time: row.get("patient_birth_time")?,
-            patient_sex: row.get("patient_sex")?,
-            study_instance_uid: row.get("study_instance_uid")?,
-            study_date: row.get("study_date")?,
-            study_time: row.get("study_time")?,
-            accession_number: row.get("accession_number")?,
-            study_id: row.get("study_id")?,
-            study_description: row.get("study_description")?,
-            referring_physician_name: row.get("referring_physician_name")?,
-            series_instance_uid: row.get("series_instance_uid")?,
-            series_number: row.get("series_number")?,
-            modality: row.get("modality")?,
-            body_part: row.get("body_part")?,
-            series_description: row.get("series_description")?,
-            series_date: row.get("series_date")?,
-            series_time: row.get("series_time")?,
-            pps_start_date: row.get("pps_start_date")?,
-            pps_start_time: row.get("pps_start_time")?,
-            instance_count: row.get("instance_count")?,
-            frame_count: row.get("frame_count")?,
-        };
-        Ok((attributes, row.get("study_datetime")?))
-    })?)
+fn columns_agree(connection: &Connection, set: i64, expected: &IndexAttributes) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT * FROM image_set WHERE row = ?1")?
+        .query_and_then([set], |row| {
+            Ok(attributes::summary(row).ok().as_ref() == Some(&expected.summary)
+                && row.get::<_, Option<String>>("study_instance_uid")?.as_deref()
+                    == expected.study_instance_uid()
+                && row.get::<_, String>("study_datetime")? == expected.study_datetime()
+                && row.get::<_, Option<i32>>("series_number")? == expected.series_number()
+                && row.get::<_, Option<u32>>("instance_count")? == Some(expected.instance_count)
+                && row.get::<_, Option<u32>>("frame_count")? == Some(expected.frame_count))
+        })?
+        .next()
+        .unwrap_or(Ok(false))
 }
 
 /// In the order of their UIDs.

@@ -1,20 +1,18 @@
 //! Connections to `catalogue.sqlite`: one that writes, a few that read.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
+use super::migration;
+use super::opening::{Access, Place};
 use super::{schema, scrub};
+use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 
-/// How long to wait for another process that writes; write transactions are short.
-const BUSY: Duration = Duration::from_secs(30);
 /// Reads at once; more wait without holding a thread.
 const READERS: usize = 8;
 
@@ -23,7 +21,8 @@ const READERS: usize = 8;
 pub(crate) struct Catalogue(Arc<Connections>);
 
 struct Connections {
-    path: PathBuf,
+    place: Place,
+    identity: Option<(u64, u64)>,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     /// Callers wait here rather than in blocking threads.
@@ -46,32 +45,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Catalogue {
-    /// Opens the catalogue, making it when it is missing. A newer format is refused.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut writer = connect(path)?;
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if found > schema::FORMAT {
-            return Err(StoreError::NewerFormat { found, known: schema::FORMAT });
-        }
-        let older = usize::try_from(found).map_err(|_| {
-            StoreError::Damaged("the catalogue has an impossible format".to_owned())
-        })?;
-        match older.checked_sub(1) {
-            None => transaction.execute_batch(schema::CREATE)?,
-            Some(first) => {
-                for step in schema::MIGRATIONS.iter().skip(first) {
-                    transaction.execute_batch(step)?;
-                }
-            }
-        }
-        if found < schema::FORMAT {
-            transaction.pragma_update(None, "user_version", schema::FORMAT)?;
-        }
-        transaction.commit()?;
+    /// Opens the catalog of a folder, making it when it is missing and migrating it when its format is
+    /// an earlier one. A newer format is refused.
+    pub(crate) fn open(config: &LocalConfig) -> Result<Self> {
+        Self::new(Place::to_write(config)?)
+    }
+
+    /// Opens the catalog of a folder that cannot be written to.
+    pub(crate) fn open_to_read(config: &LocalConfig) -> Result<Self> {
+        Self::new(Place::to_read(config)?)
+    }
+
+    fn new((place, connection): (Place, Connection)) -> Result<Self> {
+        let identity = place.identity()?;
         Ok(Self(Arc::new(Connections {
-            path: path.to_owned(),
-            writer: Mutex::new(writer),
+            place,
+            identity,
+            writer: Mutex::new(connection),
             readers: Mutex::default(),
             write_turn: Semaphore::new(1),
             read_turns: Semaphore::new(READERS),
@@ -109,9 +99,10 @@ impl Catalogue {
         let idle = locked(&self.0.readers).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => connect(&self.0.path)?,
+            None => self.0.place.connect()?,
         };
         let transaction = connection.transaction()?;
+        check_format(&transaction)?;
         let result = work(&transaction);
         drop(transaction);
         let mut readers = locked(&self.0.readers);
@@ -126,11 +117,29 @@ impl Catalogue {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        if self.0.place.access != Access::ReadWrite {
+            return Err(StoreError::ReadOnly);
+        }
         let mut connection = locked(&self.0.writer);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        check_format(&transaction)?;
         let value = work(&transaction)?;
         transaction.commit()?;
         Ok(value)
+    }
+
+    /// Fails unless the file of the catalog is where it was, can be opened and can be read.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.0.place.identity()? != self.0.identity {
+            return Err(StoreError::Damaged(
+                "the file of the catalog was replaced while it was open".to_owned(),
+            ));
+        }
+        let connection = self.0.place.connect()?;
+        check_format(&connection)?;
+        let mut statement = connection.prepare("SELECT 1 FROM datastore LIMIT 1")?;
+        statement.exists([])?;
+        Ok(())
     }
 
     /// Overwrites what SQLite left of rows that were erased before this is called.
@@ -183,12 +192,10 @@ impl Catalogue {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    connection.execute_batch(schema::SETTINGS)?;
-    // Without it, statements are planned anew for each value that a partial index might be about.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+/// Fails when another program has migrated the catalog meanwhile.
+fn check_format(catalog: &Connection) -> Result<()> {
+    match migration::user_version(catalog)? {
+        schema::FORMAT => Ok(()),
+        found => Err(StoreError::Migrated { found, known: schema::FORMAT }),
+    }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging_dicom::{IndexAttributes, InstanceIndex};
-use rusqlite::{Connection, Transaction, named_params};
+use rusqlite::{Connection, Transaction};
 
+use super::attributes;
 use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -206,69 +207,24 @@ pub(crate) fn damaged() -> StoreError {
 }
 
 fn write_attributes(transaction: &Transaction<'_>, set: i64, content: &Content) -> Result<()> {
-    let a = &content.attributes;
+    let index = &content.attributes;
     transaction
         .prepare_cached(
-            "UPDATE image_set SET
-                patient_id = :patient_id, issuer_of_patient_id = :issuer,
-                patient_name = :patient_name, patient_birth_date = :patient_birth_date,
-                patient_birth_time = :patient_birth_time, patient_sex = :patient_sex,
-                study_instance_uid = :study_instance_uid, study_date = :study_date,
-                study_time = :study_time, study_datetime = :study_datetime,
-                accession_number = :accession_number, study_id = :study_id,
-                study_description = :study_description,
-                referring_physician_name = :referring_physician_name,
-                series_instance_uid = :series_instance_uid, series_number = :series_number,
-                modality = :modality, body_part = :body_part,
-                series_description = :series_description, series_date = :series_date,
-                series_time = :series_time, pps_start_date = :pps_start_date,
-                pps_start_time = :pps_start_time, series_count = :series_count,
-                instance_count = :instance_count, frame_count = :frame_count
-             WHERE row = :row",
+            "UPDATE image_set SET summary = ?2, study_instance_uid = ?3, study_datetime = ?4,
+                 series_number = ?5, series_count = ?6, instance_count = ?7, frame_count = ?8
+             WHERE row = ?1",
         )?
-        .execute(named_params! {
-            ":row": set,
-            ":patient_id": a.patient_id,
-            ":issuer": a.issuer_of_patient_id,
-            ":patient_name": a.patient_name,
-            ":patient_birth_date": a.patient_birth_date,
-            ":patient_birth_time": a.patient_birth_time,
-            ":patient_sex": a.patient_sex,
-            ":study_instance_uid": a.study_instance_uid,
-            ":study_date": a.study_date,
-            ":study_time": a.study_time,
-            ":study_datetime": study_datetime(a.study_date.as_deref(), a.study_time.as_deref()),
-            ":accession_number": a.accession_number,
-            ":study_id": a.study_id,
-            ":study_description": a.study_description,
-            ":referring_physician_name": a.referring_physician_name,
-            ":series_instance_uid": a.series_instance_uid,
-            ":series_number": a.series_number,
-            ":modality": a.modality,
-            ":body_part": a.body_part,
-            ":series_description": a.series_description,
-            ":series_date": a.series_date,
-            ":series_time": a.series_time,
-            ":pps_start_date": a.pps_start_date,
-            ":pps_start_time": a.pps_start_time,
-            ":series_count": content.series_count,
-            ":instance_count": a.instance_count,
-            ":frame_count": a.frame_count,
-        })?;
-    Ok(())
-}
-
-/// Date and time of a study as one text that sorts: `YYYYMMDDHHmmss.FFFFFF`, missing time parts as
-/// zeros; empty without a date.
-pub(crate) fn study_datetime(date: Option<&str>, time: Option<&str>) -> String {
-    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
-    let date = digits(date.unwrap_or_default());
-    if date.is_empty() {
-        return String::new();
-    }
-    let time = time.unwrap_or_default();
-    let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
-    format!("{date:0<8.8}{:0<6.6}.{:0<6.6}", digits(whole), digits(fraction))
+        .execute((
+            set,
+            attributes::summary_column(index)?,
+            index.study_instance_uid(),
+            index.study_datetime(),
+            index.series_number(),
+            content.series_count,
+            index.instance_count,
+            index.frame_count,
+        ))?;
+    attributes::write(transaction, set, &index.values)
 }
 
 /// Writes the rows that differ from those that are there.

@@ -69,6 +69,17 @@ pub(crate) fn find(connection: &Connection, id: &DatastoreId) -> Result<Datastor
         })
 }
 
+/// The data stores of this name that are `ACTIVE` or about to be.
+pub(crate) fn named(connection: &Connection, name: &str) -> Result<Vec<DatastoreRow>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM datastore WHERE name = ?1 AND status IN ('CREATING', 'ACTIVE')
+             ORDER BY row",
+        )?
+        .query_and_then([name], from_row)?
+        .collect()
+}
+
 /// The data store in `row`.
 pub(crate) fn at(connection: &Connection, row: i64) -> Result<DatastoreRow> {
     connection

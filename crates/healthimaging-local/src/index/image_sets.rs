@@ -5,6 +5,7 @@ use healthimaging::{Error, ImageSetId, VersionId};
 use healthimaging_dicom::StudyKey;
 use rusqlite::{Connection, Row, Transaction};
 
+use super::attributes;
 use super::words::{checked, word};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -150,27 +151,24 @@ pub(crate) fn primaries(
     datastore: i64,
     study_instance_uid: &str,
 ) -> Result<Vec<PrimarySet>> {
+    let of_study = attributes::with_value("StudyInstanceUID");
     connection
-        .prepare_cached(
-            "SELECT * FROM image_set
-             WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1
-                 AND state <> 'DELETED'
-             ORDER BY row",
-        )?
+        .prepare_cached(&format!(
+            "SELECT image_set.* FROM {of_study} AND image_set.is_primary = 1 ORDER BY image_set.row"
+        ))?
         .query_and_then((datastore, study_instance_uid), |row| {
-            let text = |column: &str| -> Result<String> {
-                Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
-            };
+            let mut summary = attributes::summary(row)?;
+            let mut text = |keyword: &str| summary.remove(keyword).unwrap_or_default();
             Ok(PrimarySet {
                 set: image_set(row)?,
                 study: StudyKey {
-                    study_instance_uid: text("study_instance_uid")?,
-                    patient_id: text("patient_id")?,
-                    accession_number: text("accession_number")?,
-                    study_date: text("study_date")?,
-                    study_id: text("study_id")?,
+                    study_instance_uid: text("StudyInstanceUID"),
+                    patient_id: text("PatientID"),
+                    accession_number: text("AccessionNumber"),
+                    study_date: text("StudyDate"),
+                    study_id: text("StudyID"),
                 },
-                series_instance_uid: text("series_instance_uid")?,
+                series_instance_uid: text("SeriesInstanceUID"),
             })
         })?
         .collect()

@@ -1,17 +1,7 @@
-//! The tables of the catalogue, and how older formats become this one.
+//! The tables of the catalog. How older formats become this one is in `migration`.
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
 pub(crate) const FORMAT: i64 = 3;
-
-/// What makes each older format the next one: the first entry is for a catalogue of format 1.
-pub(crate) const MIGRATIONS: [&str; 2] = [
-    "
-    ALTER TABLE image_set_version ADD COLUMN document_crc32 INTEGER;
-    ALTER TABLE image_set_version ADD COLUMN details_crc32 INTEGER;
-    CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
-",
-    "ALTER TABLE import_job ADD COLUMN needs TEXT;",
-];
 
 /// Settings of every connection.
 ///
@@ -26,6 +16,95 @@ pub(crate) const SETTINGS: &str = "
     PRAGMA cache_size = -16000;
 ";
 
+/// Settings of a connection that only reads.
+pub(crate) const READ_SETTINGS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16000;
+";
+
+/// The columns of `image_set`.
+macro_rules! image_set_columns {
+    () => {
+        " (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    datastore INTEGER NOT NULL REFERENCES datastore (row) ON DELETE CASCADE,
+    latest_version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    is_primary INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    last_accessed_at INTEGER,
+    summary TEXT,
+    study_instance_uid TEXT,
+    study_datetime TEXT NOT NULL DEFAULT '',
+    series_number INTEGER,
+    series_count INTEGER,
+    instance_count INTEGER,
+    frame_count INTEGER
+);
+"
+    };
+}
+
+/// The table of what image sets are found by.
+macro_rules! image_set_attributes {
+    () => {
+        "
+CREATE TABLE image_set_attributes (
+    image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
+    attribute INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    datastore INTEGER,
+    updated_at INTEGER,
+    PRIMARY KEY (image_set, attribute, value)
+) WITHOUT ROWID;
+"
+    };
+}
+
+/// The indexes of both, and what keeps them up to date.
+macro_rules! image_set_indexes {
+    () => {
+        "
+CREATE INDEX image_set_updated ON image_set (datastore, updated_at, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_created ON image_set (datastore, created_at, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_study_datetime ON image_set (datastore, study_datetime, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_updated ON image_set (datastore, is_primary, updated_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_created ON image_set (datastore, is_primary, created_at, row)
+    WHERE state <> 'DELETED';
+CREATE INDEX image_set_primary_study_datetime
+    ON image_set (datastore, is_primary, study_datetime, row) WHERE state <> 'DELETED';
+CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
+CREATE INDEX image_set_deleted ON image_set (deleted_at) WHERE state = 'DELETED';
+CREATE INDEX image_set_attributes_value
+    ON image_set_attributes (datastore, attribute, value, updated_at, image_set)
+    WHERE updated_at IS NOT NULL;
+CREATE TRIGGER image_set_updated_at AFTER UPDATE OF updated_at ON image_set
+WHEN new.updated_at <> old.updated_at
+BEGIN
+    UPDATE image_set_attributes SET updated_at = new.updated_at
+    WHERE image_set = new.row AND updated_at IS NOT NULL;
+END;
+"
+    };
+}
+
+/// What makes `image_set` of format 2 that of format 3: the tables before the rows are copied, and what
+/// is done afterwards.
+pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
+    concat!("CREATE TABLE image_set_3", image_set_columns!(), image_set_attributes!()),
+    concat!(
+        "DROP TABLE image_set; ALTER TABLE image_set_3 RENAME TO image_set;",
+        image_set_indexes!()
+    ),
+];
+
 /// Makes all tables in an empty catalogue.
 ///
 /// * Times are milliseconds since 1970. Enumerations are the service's words.
@@ -38,8 +117,13 @@ pub(crate) const SETTINGS: &str = "
 /// * `pending` holds acknowledged writes that are not carried out yet; `owner` names the process
 ///   (`locks/process-<owner>.lock`) that does it.
 /// * `import_job.needs` is what a job needs of the process that runs it, JSON; NULL in rows of format 2.
-/// * The attribute columns of `image_set` are those of its latest content.
-pub(crate) const CREATE: &str = "
+/// * `summary`, what follows it, and `image_set_attributes` are those of the latest content of an image set:
+///   what results show (JSON, keyword and value), what sets are grouped and sorted by, and what they are
+///   found by: a row for each distinct value of an attribute (group and element side by side) at its
+///   level or in any instance, in the form in which values are compared. The rows of key attributes are
+///   in an index with the data store and the time of the image set, which a trigger keeps up to date.
+pub(crate) const CREATE: &str = concat!(
+    "
 CREATE TABLE datastore (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -102,68 +186,11 @@ CREATE TABLE import_file (
     PRIMARY KEY (job, key)
 ) WITHOUT ROWID;
 
-CREATE TABLE image_set (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    datastore INTEGER NOT NULL REFERENCES datastore (row) ON DELETE CASCADE,
-    latest_version INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    workflow TEXT NOT NULL,
-    is_primary INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    deleted_at INTEGER,
-    last_accessed_at INTEGER,
-    patient_id TEXT,
-    issuer_of_patient_id TEXT,
-    patient_name TEXT,
-    patient_birth_date TEXT,
-    patient_birth_time TEXT,
-    patient_sex TEXT,
-    study_instance_uid TEXT,
-    study_date TEXT,
-    study_time TEXT,
-    study_datetime TEXT NOT NULL DEFAULT '',
-    accession_number TEXT,
-    study_id TEXT,
-    study_description TEXT,
-    referring_physician_name TEXT,
-    series_instance_uid TEXT,
-    series_number INTEGER,
-    modality TEXT,
-    body_part TEXT,
-    series_description TEXT,
-    series_date TEXT,
-    series_time TEXT,
-    pps_start_date TEXT,
-    pps_start_time TEXT,
-    series_count INTEGER,
-    instance_count INTEGER,
-    frame_count INTEGER
-);
-CREATE INDEX image_set_updated ON image_set (datastore, updated_at, row) WHERE state <> 'DELETED';
-CREATE INDEX image_set_created ON image_set (datastore, created_at, row) WHERE state <> 'DELETED';
-CREATE INDEX image_set_study_datetime ON image_set (datastore, study_datetime, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_patient ON image_set (datastore, patient_id, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_accession ON image_set (datastore, accession_number, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_study_id ON image_set (datastore, study_id, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_study ON image_set (datastore, study_instance_uid, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_series ON image_set (datastore, series_instance_uid, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_primary_updated ON image_set (datastore, is_primary, updated_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_primary_created ON image_set (datastore, is_primary, created_at, row)
-    WHERE state <> 'DELETED';
-CREATE INDEX image_set_primary_study_datetime
-    ON image_set (datastore, is_primary, study_datetime, row) WHERE state <> 'DELETED';
-CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
-CREATE INDEX image_set_deleted ON image_set (deleted_at) WHERE state = 'DELETED';
-
+CREATE TABLE image_set",
+    image_set_columns!(),
+    image_set_attributes!(),
+    image_set_indexes!(),
+    "
 CREATE TABLE image_set_version (
     image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
     version INTEGER NOT NULL,
@@ -222,4 +249,5 @@ CREATE TABLE pending (
     work TEXT NOT NULL,
     created_at INTEGER NOT NULL
 );
-";
+"
+);

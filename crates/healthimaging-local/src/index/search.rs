@@ -1,35 +1,36 @@
 //! Searches for image sets, each page one walk along an index.
 //!
-//! The indexes lead with the data store and the key that is compared, then the time that is sorted by,
-//! then the row: with a filter on a key and the usual order (`updatedAt`), or with any order and no
-//! filter but `isPrimary`, a page costs the same whatever the number of sets. Of other pairs of filter
-//! and order no index has both. What few sets match is fetched by the filter and sorted; what many
-//! match is walked in its order, and filtered.
+//! The indexes lead with the data store, then the time that is sorted by, then the row; that of the key
+//! attributes has the attribute and its value before the time. So with a filter on a key and the usual
+//! order (`updatedAt`), or with any order and no filter but `isPrimary`, a page costs the same whatever
+//! the number of sets. Of other pairs of filter and order no index has both. What few sets match is
+//! fetched by the filter and sorted; what many match is walked in its order, and filtered.
 
 use healthimaging::model::{DicomTags, ImageSetCount, SortField, SortOrder};
+use healthimaging::{ATTRIBUTES, Attribute, Condition as Wanted, Matching};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
+use serde_json::{Map, Value as Json};
 
+use super::attributes;
 use super::image_sets::{ImageSetRow, image_set};
-use crate::error::Result;
+use super::predicate::Predicate;
+use crate::error::{Result, StoreError};
 
 /// One condition of a search.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
+    /// An attribute has such a value.
+    Attribute(&'static Attribute, Wanted),
     /// A column has this value.
     Equal(Column, Value),
     /// A column is within these bounds, both included.
     Between(Column, Value, Value),
 }
 
-/// What a search can compare.
+/// The columns that a search can compare and sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
-    PatientId,
-    AccessionNumber,
-    StudyId,
-    StudyInstanceUid,
-    SeriesInstanceUid,
     CreatedAt,
     UpdatedAt,
     StudyDateTime,
@@ -39,11 +40,6 @@ pub(crate) enum Column {
 impl Column {
     const fn name(self) -> &'static str {
         match self {
-            Self::PatientId => "patient_id",
-            Self::AccessionNumber => "accession_number",
-            Self::StudyId => "study_id",
-            Self::StudyInstanceUid => "study_instance_uid",
-            Self::SeriesInstanceUid => "series_instance_uid",
             Self::CreatedAt => "created_at",
             Self::UpdatedAt => "updated_at",
             Self::StudyDateTime => "study_datetime",
@@ -89,8 +85,10 @@ const FEW: u32 = 2000;
 /// What leads a page to its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lead {
-    /// The order, together with those conditions whose index has it.
+    /// The order, together with those conditions on columns whose index has it.
     Order,
+    /// The order, in the index of the attribute that the condition of this number compares.
+    OrderOfAttribute(usize),
     /// The condition of this number.
     Condition(usize),
 }
@@ -124,62 +122,76 @@ pub(crate) fn count(connection: &Connection, datastore: i64) -> Result<ImageSetC
 }
 
 impl Condition {
-    const fn column(&self) -> Column {
-        match self {
-            Self::Equal(column, _) | Self::Between(column, ..) => *column,
-        }
-    }
-
-    /// Whether an index has the compared column and then the order.
+    /// Whether an index has what is compared and then the order.
     fn is_in_order(&self, sort: Column) -> bool {
         match self {
+            Self::Attribute(attribute, Wanted::Equal(_)) => {
+                attribute.is_key && sort == Column::UpdatedAt
+            }
+            Self::Attribute(..) => false,
             Self::Equal(Column::IsPrimary, _) => true,
-            Self::Equal(
-                Column::PatientId
-                | Column::AccessionNumber
-                | Column::StudyId
-                | Column::StudyInstanceUid
-                | Column::SeriesInstanceUid,
-                _,
-            ) => sort == Column::UpdatedAt,
             Self::Equal(column, _) | Self::Between(column, ..) => *column == sort,
         }
     }
 
     /// Writes the condition; `+` before a column keeps SQLite from using its index.
-    fn write(&self, sql: &mut String, values: &mut Vec<Value>, plus: &str) {
-        sql.extend([" AND ", plus, self.column().name()]);
-        match self {
-            Self::Equal(_, value) => {
-                *sql += " = ?";
-                values.push(value.clone());
+    fn write(&self, to: &mut Predicate, plus: &str) {
+        let predicate = match self {
+            Self::Attribute(attribute, wanted) => {
+                Predicate::of_set("image_set.row", attribute, wanted)
             }
-            Self::Between(_, low, high) => {
-                *sql += " BETWEEN ? AND ?";
-                values.extend([low.clone(), high.clone()]);
-            }
+            Self::Equal(column, value) => Predicate {
+                sql: format!("{plus}image_set.{} = ?", column.name()),
+                values: vec![value.clone()],
+            },
+            Self::Between(column, low, high) => Predicate {
+                sql: format!("{plus}image_set.{} BETWEEN ? AND ?", column.name()),
+                values: vec![low.clone(), high.clone()],
+            },
+        };
+        to.and(predicate);
+    }
+
+    /// The condition as what leads to the rows; `None` where no index does.
+    fn leading(&self, datastore: i64) -> Option<Predicate> {
+        if let Self::Attribute(attribute, wanted) = self {
+            return Predicate::looked_up("image_set.row", datastore, attribute, wanted);
         }
+        let mut leading = Predicate::default();
+        self.write(&mut leading, "");
+        Some(leading)
     }
 }
 
 /// Every set of the data store that is not deleted, as a condition to begin with.
-fn select(what: &str, datastore: i64) -> (String, Vec<Value>) {
-    let sql = format!("SELECT {what} FROM image_set WHERE state <> 'DELETED' AND datastore = ?");
-    (sql, vec![Value::Integer(datastore)])
+fn all(datastore: i64) -> Predicate {
+    Predicate {
+        sql: "image_set.state <> 'DELETED' AND image_set.datastore = ?".to_owned(),
+        values: vec![Value::Integer(datastore)],
+    }
 }
 
 fn lead(connection: &Connection, query: &PageQuery<'_>) -> Result<Lead> {
+    let compares = |condition: &Condition| matches!(condition, Condition::Attribute(..));
     let in_order = |condition: &Condition| condition.is_in_order(query.sort);
-    if query.conditions.iter().all(in_order) {
-        return Ok(Lead::Order);
+    let of_attribute = |condition: &Condition| compares(condition) && in_order(condition);
+    let walked = match query.conditions.iter().position(of_attribute) {
+        Some(number) => Lead::OrderOfAttribute(number),
+        None => Lead::Order,
+    };
+    if query.conditions.iter().all(in_order)
+        && query.conditions.iter().filter(|one| compares(one)).count() < 2
+    {
+        return Ok(walked);
     }
     for (number, condition) in query.conditions.iter().enumerate() {
-        let (mut sql, mut values) = select("1", query.datastore);
-        condition.write(&mut sql, &mut values, "");
-        sql += " LIMIT ?";
-        values.push(Value::Integer(i64::from(FEW) + 1));
+        let Some(leading) = condition.leading(query.datastore) else { continue };
+        let mut counted = all(query.datastore);
+        counted.and(leading);
+        let sql = format!("SELECT 1 FROM image_set WHERE {} LIMIT ?", counted.sql);
+        counted.values.push(Value::Integer(i64::from(FEW) + 1));
         let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
+        let mut rows = statement.query(params_from_iter(counted.values))?;
         let mut found = 0_u32;
         while rows.next()?.is_some() {
             found += 1;
@@ -188,52 +200,92 @@ fn lead(connection: &Connection, query: &PageQuery<'_>) -> Result<Lead> {
             return Ok(Lead::Condition(number));
         }
     }
-    Ok(Lead::Order)
+    Ok(walked)
 }
 
 fn statement(query: &PageQuery<'_>, lead: Lead) -> (String, Vec<Value>) {
-    let (mut sql, mut values) = select("*", query.datastore);
+    let (from, mut matching) = match lead {
+        Lead::OrderOfAttribute(leader) => match query.conditions.get(leader) {
+            Some(Condition::Attribute(attribute, wanted)) => {
+                of_attribute(query.datastore, attribute, wanted)
+            }
+            _ => ("image_set", all(query.datastore)),
+        },
+        Lead::Order | Lead::Condition(_) => ("image_set", all(query.datastore)),
+    };
     for (number, condition) in query.conditions.iter().enumerate() {
-        let leads = match lead {
-            Lead::Order => condition.is_in_order(query.sort),
-            Lead::Condition(leader) => number == leader,
-        };
-        condition.write(&mut sql, &mut values, if leads { "" } else { "+" });
+        match lead {
+            Lead::OrderOfAttribute(leader) if number == leader => {}
+            Lead::Condition(leader) if number == leader => {
+                if let Some(leading) = condition.leading(query.datastore) {
+                    matching.and(leading);
+                }
+            }
+            Lead::Order if condition.is_in_order(query.sort) => condition.write(&mut matching, ""),
+            _ => condition.write(&mut matching, "+"),
+        }
     }
-    let sort = query.sort.name();
-    let plus = if lead == Lead::Order { "" } else { "+" };
+    let name = query.sort.name();
+    let (sort, row) = match lead {
+        Lead::Order => (format!("image_set.{name}"), "image_set.row"),
+        Lead::OrderOfAttribute(_) => (format!("found.{name}"), "found.image_set"),
+        Lead::Condition(_) => (format!("+image_set.{name}"), "image_set.row"),
+    };
     let (beyond, direction) = match query.order {
         SortOrder::Asc => (">", "ASC"),
         SortOrder::Desc => ("<", "DESC"),
     };
-    if let Some((key, row)) = &query.after {
-        sql.extend([" AND (", plus, sort, ", row) ", beyond, " (?, ?)"]);
-        values.extend([key.clone(), Value::Integer(*row)]);
+    if let Some((key, at)) = &query.after {
+        matching.and(Predicate {
+            sql: format!("({sort}, {row}) {beyond} (?, ?)"),
+            values: vec![key.clone(), Value::Integer(*at)],
+        });
     }
-    sql.extend([" ORDER BY ", plus, sort, " ", direction]);
-    sql.extend([", row ", direction, " LIMIT ?"]);
+    let Predicate { sql, mut values } = matching;
     values.push(Value::Integer(query.limit.into()));
-    (sql, values)
+    let order = format!("ORDER BY {sort} {direction}, {row} {direction}");
+    (format!("SELECT image_set.* FROM {from} WHERE {sql} {order} LIMIT ?"), values)
+}
+
+/// The sets of the data store that have a value, along the index of the attribute.
+fn of_attribute(
+    datastore: i64,
+    attribute: &Attribute,
+    wanted: &Wanted,
+) -> (&'static str, Predicate) {
+    let tag = attribute.tag;
+    let mut matching = Predicate {
+        sql: format!(
+            "found.datastore = ? AND found.attribute = {tag} AND found.updated_at IS NOT NULL
+                 AND image_set.state <> 'DELETED'"
+        ),
+        values: vec![Value::Integer(datastore)],
+    };
+    matching.and(Predicate::of_column("found.value", wanted));
+    let from =
+        "image_set_attributes AS found CROSS JOIN image_set ON image_set.row = found.image_set";
+    (from, matching)
 }
 
 fn tags(row: &Row<'_>) -> Result<DicomTags> {
+    let mut summary = attributes::summary(row)?;
+    let mut members = Map::new();
+    for attribute in &ATTRIBUTES {
+        let Some((name, text)) = attribute.wire_name.zip(summary.remove(attribute.keyword)) else {
+            continue;
+        };
+        let value = match attribute.matching {
+            Matching::Number => row.get::<_, Option<i32>>("series_number")?.map(Json::from),
+            _ => Some(Json::from(text)),
+        };
+        members.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    let tags: DicomTags = serde_json::from_value(members.into())
+        .map_err(|_| StoreError::Damaged("the catalog holds a malformed summary".to_owned()))?;
     Ok(DicomTags {
-        patient_id: row.get("patient_id")?,
-        patient_name: row.get("patient_name")?,
-        patient_birth_date: row.get("patient_birth_date")?,
-        patient_sex: row.get("patient_sex")?,
-        study_instance_uid: row.get("study_instance_uid")?,
-        study_id: row.get("study_id")?,
-        study_description: row.get("study_description")?,
         number_of_study_related_series: row.get("series_count")?,
         number_of_study_related_instances: row.get("instance_count")?,
-        accession_number: row.get("accession_number")?,
-        series_instance_uid: row.get("series_instance_uid")?,
-        series_modality: row.get("modality")?,
-        series_body_part: row.get("body_part")?,
-        series_number: row.get("series_number")?,
-        study_date: row.get("study_date")?,
-        study_time: row.get("study_time")?,
+        ..tags
     })
 }
 
@@ -242,7 +294,7 @@ mod tests {
     use super::super::schema;
     use super::*;
 
-    /// A catalogue with three sets of patient `few`, and more than [`FEW`] of patient `many`.
+    /// A catalog with three sets of patient `few`, and more than [`FEW`] of patient `many`.
     fn catalogue() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(schema::CREATE).unwrap();
@@ -250,9 +302,11 @@ mod tests {
             INSERT INTO datastore VALUES (1, 'd', 'd', 'ACTIVE', NULL, NULL, 'HTJ2K', 0, 0);
             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)
             INSERT INTO image_set (id, datastore, latest_version, state, workflow, is_primary,
-                created_at, updated_at, patient_id, study_datetime)
-            SELECT n, 1, 1, 'ACTIVE', 'CREATED', 1, n, 5000 - n,
-                iif(n % 1000 = 1, 'few', 'many'), 'd' || n FROM n;
+                created_at, updated_at, study_datetime)
+            SELECT n, 1, 1, 'ACTIVE', 'CREATED', 1, n, 5000 - n, 'd' || n FROM n;
+            INSERT INTO image_set_attributes
+            SELECT row, 0x00100020, iif(row % 1000 = 1, 'few', 'many'), datastore, updated_at
+            FROM image_set;
         ";
         connection.execute_batch(fill).unwrap();
         connection
@@ -279,26 +333,27 @@ mod tests {
         steps.unwrap().join("; ")
     }
 
+    fn compared(keyword: &str, value: &str) -> Condition {
+        let attribute = Attribute::named(keyword).unwrap();
+        Condition::Attribute(attribute, Wanted::Equal(value.to_owned()))
+    }
+
     fn patient(id: &str) -> Condition {
-        Condition::Equal(Column::PatientId, Value::Text(id.to_owned()))
+        compared("PatientID", id)
     }
 
     #[test]
     fn a_page_in_the_usual_order_walks_one_index_whatever_is_compared() {
         let connection = catalogue();
-        for column in [
-            Column::PatientId,
-            Column::AccessionNumber,
-            Column::StudyId,
-            Column::StudyInstanceUid,
-            Column::SeriesInstanceUid,
-            Column::IsPrimary,
-        ] {
+        for keyword in
+            ["PatientID", "AccessionNumber", "StudyID", "StudyInstanceUID", "SeriesInstanceUID"]
+        {
             for order in [SortOrder::Asc, SortOrder::Desc] {
-                let conditions = [Condition::Equal(column, Value::Text("x".to_owned()))];
+                let conditions = [compared(keyword, "x")];
                 let plan = plan(&connection, &query(&conditions, Column::UpdatedAt, order));
-                assert!(plan.starts_with("SEARCH image_set USING INDEX"), "{plan}");
-                assert!(plan.contains(&format!("{}=?", column.name())), "{plan}");
+                let begins = "SEARCH found USING COVERING INDEX image_set_attributes_value \
+                              (datastore=? AND attribute=? AND value=? AND ";
+                assert!(plan.starts_with(begins), "{plan}");
                 assert!(!plan.contains("TEMP B-TREE"), "{plan}");
             }
         }
@@ -338,7 +393,7 @@ mod tests {
         let (few, many) = ([patient("few")], [patient("many")]);
         let few = query(&few, Column::CreatedAt, SortOrder::Desc);
         let few = plan(&connection, &few);
-        assert!(few.contains("image_set_patient"), "{few}");
+        assert!(few.contains("image_set_attributes_value"), "{few}");
         let many = query(&many, Column::CreatedAt, SortOrder::Desc);
         let many = plan(&connection, &many);
         assert!(many.contains("image_set_created"), "{many}");

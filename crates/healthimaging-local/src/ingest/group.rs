@@ -21,6 +21,7 @@ use super::sink::{SealedPack, Sink};
 use crate::config::Grouping;
 use crate::documents::Found;
 use crate::error::{Result, StoreError};
+use crate::index::attributes;
 use crate::index::content::{self as rows, Content};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
@@ -234,13 +235,13 @@ impl Group {
     /// A primary set of the same series with another study disagrees in one of the seven.
     fn is_series_of_another_study(&self, connection: &Connection) -> Result<bool> {
         let GroupKey { study, series, .. } = &self.key;
+        let of_series = attributes::with_value("SeriesInstanceUID");
         let found: Option<i64> = connection
-            .prepare_cached(
-                "SELECT 1 FROM image_set
-                 WHERE datastore = ?1 AND series_instance_uid = ?2 AND +is_primary = 1
-                     AND state <> 'DELETED' AND study_instance_uid IS NOT ?3
-                 LIMIT 1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT 1 FROM {of_series} AND image_set.is_primary = 1
+                     AND image_set.study_instance_uid IS NOT ?3
+                 LIMIT 1"
+            ))?
             .query_row(
                 (self.datastore_row, &series.series_instance_uid, &study.study_instance_uid),
                 |row| row.get(0),

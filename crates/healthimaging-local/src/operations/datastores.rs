@@ -1,11 +1,11 @@
 //! Data stores: create, show, list, delete.
 
-use healthimaging::Error;
 use healthimaging::model::{
     CreateDatastoreRequest, CreateDatastoreResponse, DatastoreProperties, DatastoreStatus,
     DatastoreSummary, DeleteDatastoreRequest, DeleteDatastoreResponse, GetDatastoreRequest,
     GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
 };
+use healthimaging::{DatastoreId, DatastoreName, Error};
 use rusqlite::Transaction;
 use serde_json::json;
 
@@ -34,6 +34,38 @@ pub(crate) async fn create(
         .await?;
     pending::spawn(shared, work);
     Ok(answer)
+}
+
+/// The data store of this name, which is made when there is none; in one transaction, so that of those
+/// who ask at once one makes it.
+pub(crate) async fn find_or_create(
+    shared: &SharedStore,
+    name: DatastoreName,
+) -> Result<DatastoreId> {
+    let at = shared.now();
+    let owner = shared.process.clone();
+    let quota = shared.config.quotas.datastores;
+    let (id, work) = shared
+        .catalogue
+        .write(move |transaction| match &datastores::named(transaction, name.as_str())?[..] {
+            [] => {
+                let request = CreateDatastoreRequest {
+                    datastore_name: Some(name),
+                    ..CreateDatastoreRequest::default()
+                };
+                let (made, work) = create_in(transaction, &request, quota, &owner, at)?;
+                Ok((made.datastore_id, work))
+            }
+            [only] => Ok((only.id.clone(), None)),
+            several => Err(Error::conflict(format!(
+                "{} data stores have this name; name one by its datastore_id",
+                several.len()
+            ))
+            .into()),
+        })
+        .await?;
+    pending::spawn(shared, work);
+    Ok(id)
 }
 
 fn create_in(

@@ -10,7 +10,7 @@ use super::pending::{self, Work};
 use super::tags;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::index::{datastores, image_sets, packs as pack_rows};
+use crate::index::{datastores, image_sets, packs as pack_rows, tombstone};
 use crate::packs;
 use crate::shared::{Shared, SharedStore};
 
@@ -22,9 +22,10 @@ pub(crate) async fn delete(
     let at = shared.now();
     let owner = shared.process.clone();
     let DeleteImageSetRequest { datastore_id, image_set_id } = request.clone();
-    let work = shared
-        .catalogue
-        .write(move |transaction| {
+    let acknowledge = || {
+        let (datastore_id, image_set_id) = (datastore_id.clone(), image_set_id.clone());
+        let owner = owner.clone();
+        shared.catalogue.write(move |transaction| {
             let datastore = datastores::find_active(transaction, &datastore_id)?;
             let set = image_sets::find(transaction, datastore.row, &image_set_id)?;
             if set.state == ImageSetState::Deleted {
@@ -36,7 +37,8 @@ pub(crate) async fn delete(
             let work = Work::DeleteImageSet { row: set.row };
             pending::insert(transaction, &owner, &work, at).map(Some)
         })
-        .await?;
+    };
+    let work = shared.freeing(acknowledge).await?;
     let (state, workflow) = match work {
         Some(_) => (ImageSetState::Locked, ImageSetWorkflowStatus::Deleting),
         None => (ImageSetState::Deleted, ImageSetWorkflowStatus::Deleted),
@@ -72,28 +74,15 @@ fn erase(transaction: &Transaction<'_>, set: i64, at: Millis) -> Result<ImageSet
     let found = image_sets::at(transaction, set)?;
     pack_rows::disown(transaction, set)?;
     tags::clear(transaction, &tags::image_set_key(&found.id))?;
-    transaction.execute("DELETE FROM instance WHERE image_set = ?1", [set])?;
-    transaction.execute(
-        "UPDATE image_set_version SET state = 'DELETED', workflow = 'DELETED', message = NULL,
-             document = NULL, details = NULL, document_crc32 = NULL, details_crc32 = NULL,
-             content_version = NULL
-         WHERE image_set = ?1",
-        [set],
-    )?;
-    transaction.execute(
-        "UPDATE image_set SET state = 'DELETED', workflow = 'DELETED', deleted_at = ?2,
-             updated_at = ?2, patient_id = NULL, issuer_of_patient_id = NULL, patient_name = NULL,
-             patient_birth_date = NULL, patient_birth_time = NULL, patient_sex = NULL,
-             study_instance_uid = NULL, study_date = NULL, study_time = NULL, study_datetime = '',
-             accession_number = NULL, study_id = NULL, study_description = NULL,
-             referring_physician_name = NULL, series_instance_uid = NULL, series_number = NULL,
-             modality = NULL, body_part = NULL, series_description = NULL, series_date = NULL,
-             series_time = NULL, pps_start_date = NULL, pps_start_time = NULL,
-             series_count = NULL, instance_count = NULL, frame_count = NULL
-         WHERE row = ?1",
-        (set, at),
-    )?;
-    Ok(found.id)
+    tombstone::erase(transaction, set, at)
+}
+
+/// Makes room on a full disk for a deletion that was acknowledged: gives up the space that is kept for that,
+/// and removes the packs of the image set before its rows. Nobody can stop the deletion any more.
+pub(crate) async fn make_room(shared: &SharedStore, set: i64) -> Result<()> {
+    shared.reserve.release()?;
+    shared.catalogue.write(move |transaction| pack_rows::disown(transaction, set)).await?;
+    packs::sweep(shared).await
 }
 
 /// Removes the packs that a deletion left, and what the catalogue and its log may still hold of them.

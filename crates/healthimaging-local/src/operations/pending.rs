@@ -117,10 +117,24 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
         Ok(Aftermath::CleanUp) => delete::clean_up(shared, row).await,
         Err(error) => Err(error),
     };
+    if ended.as_ref().is_err_and(StoreError::is_full)
+        && let Err(error) = make_room(shared, row).await
+    {
+        tracing::debug!(row, ?error, "no room could be made for a deletion");
+    }
     ended.unwrap_or_else(|error| {
         tracing::error!(row, ?error, "an acknowledged write could not be ended; it is tried again");
         false
     })
+}
+
+/// Makes room on a full disk, where the work is a deletion.
+async fn make_room(shared: &SharedStore, row: i64) -> Result<()> {
+    match shared.catalogue.read(move |connection| load(connection, row)).await? {
+        Some(Work::DeleteImageSet { row: set }) => delete::make_room(shared, set).await,
+        Some(Work::CleanUp) => shared.reserve.release().map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// What is left to do once a write is carried out.

@@ -5,14 +5,14 @@ use healthimaging::model::{
     SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder,
     StudyDateAndTime,
 };
-use healthimaging::{DatastoreId, Error};
+use healthimaging::{Attribute, DatastoreId, Error};
+use healthimaging_dicom::datetime;
 use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::image_sets::{last_accessed, storage_tier};
 use super::paging::{self, Place};
 use crate::error::Result;
-use crate::index::content::study_datetime;
 use crate::index::datastores;
 use crate::index::search::{self, Column, Condition, Found, PageQuery};
 use crate::shared::{Shared, SharedStore};
@@ -125,7 +125,7 @@ fn conditions(criteria: &SearchCriteria) -> Result<Vec<Condition>> {
         ))
         .into());
     }
-    let compared: Vec<(Column, Condition)> =
+    let compared: Vec<(Compared, Condition)> =
         criteria.filters.iter().map(condition).collect::<Result<_>>()?;
     if let [(first, _), (second, _)] = &compared[..]
         && first == second
@@ -138,33 +138,49 @@ fn conditions(criteria: &SearchCriteria) -> Result<Vec<Condition>> {
     Ok(compared.into_iter().map(|(_, condition)| condition).collect())
 }
 
-fn condition(filter: &SearchFilter) -> Result<(Column, Condition)> {
+/// What a filter compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    Attribute(&'static Attribute),
+    Column(Column),
+}
+
+fn condition(filter: &SearchFilter) -> Result<(Compared, Condition)> {
     match (filter.operator, &filter.values[..]) {
-        (Operator::Equal, [value]) => {
-            let (column, value) = compared(value)?;
-            if matches!(column, Column::CreatedAt | Column::UpdatedAt) {
-                return Err(Error::validation(
-                    "EQUAL does not work with createdAt and updatedAt; use BETWEEN",
-                )
-                .into());
+        (Operator::Equal, [value]) => match operand(value)? {
+            Operand::Attribute(attribute, text) => {
+                let wanted = attribute.matching.exactly(text);
+                let condition = Condition::Attribute(attribute, wanted);
+                Ok((Compared::Attribute(attribute), condition))
             }
-            Ok((column, Condition::Equal(column, value)))
-        }
+            Operand::Column(Column::CreatedAt | Column::UpdatedAt, _) => Err(Error::validation(
+                "EQUAL does not work with createdAt and updatedAt; use BETWEEN",
+            )
+            .into()),
+            Operand::Column(column, value) => {
+                Ok((Compared::Column(column), Condition::Equal(column, value)))
+            }
+        },
         (Operator::Equal, values) => {
             Err(Error::validation(format!("EQUAL takes one value, not {}", values.len())).into())
         }
         (Operator::Between, [low, high]) => {
-            let ((column, low), (other, high)) = (compared(low)?, compared(high)?);
-            if column != other {
+            if std::mem::discriminant(low) != std::mem::discriminant(high) {
                 return Err(Error::validation("BETWEEN takes two values of one kind").into());
             }
-            if !matches!(column, Column::CreatedAt | Column::UpdatedAt | Column::StudyDateTime) {
-                return Err(Error::validation(
+            match (operand(low)?, operand(high)?) {
+                (
+                    Operand::Column(
+                        column @ (Column::CreatedAt | Column::UpdatedAt | Column::StudyDateTime),
+                        low,
+                    ),
+                    Operand::Column(_, high),
+                ) => Ok((Compared::Column(column), Condition::Between(column, low, high))),
+                _ => Err(Error::validation(
                     "BETWEEN works with createdAt, updatedAt and DICOMStudyDateAndTime; use EQUAL",
                 )
-                .into());
+                .into()),
             }
-            Ok((column, Condition::Between(column, low, high)))
         }
         (Operator::Between, values) => Err(Error::validation(format!(
             "BETWEEN takes two values, lower and upper, not {}",
@@ -174,22 +190,36 @@ fn condition(filter: &SearchFilter) -> Result<(Column, Condition)> {
     }
 }
 
-/// What a value is compared with. Text is trimmed as the index is.
-fn compared(value: &SearchValue) -> Result<(Column, Value)> {
-    let text = |text: &str| Value::Text(text.trim().to_owned());
-    Ok(match value {
-        SearchValue::PatientId(value) => (Column::PatientId, text(value)),
-        SearchValue::AccessionNumber(value) => (Column::AccessionNumber, text(value)),
-        SearchValue::StudyId(value) => (Column::StudyId, text(value)),
-        SearchValue::StudyInstanceUid(value) => (Column::StudyInstanceUid, text(value)),
-        SearchValue::SeriesInstanceUid(value) => (Column::SeriesInstanceUid, text(value)),
-        SearchValue::CreatedAt(at) => (Column::CreatedAt, at.timestamp_millis().into()),
-        SearchValue::UpdatedAt(at) => (Column::UpdatedAt, at.timestamp_millis().into()),
-        SearchValue::StudyDateAndTime(value) => {
-            (Column::StudyDateTime, Value::Text(date_and_time(value)?))
+/// A value of a filter, and what it is compared with.
+enum Operand<'a> {
+    Attribute(&'static Attribute, &'a str),
+    Column(Column, Value),
+}
+
+fn operand(value: &SearchValue) -> Result<Operand<'_>> {
+    let (keyword, text) = match value {
+        SearchValue::PatientId(text) => ("PatientID", text),
+        SearchValue::AccessionNumber(text) => ("AccessionNumber", text),
+        SearchValue::StudyId(text) => ("StudyID", text),
+        SearchValue::StudyInstanceUid(text) => ("StudyInstanceUID", text),
+        SearchValue::SeriesInstanceUid(text) => ("SeriesInstanceUID", text),
+        SearchValue::CreatedAt(at) => {
+            return Ok(Operand::Column(Column::CreatedAt, at.timestamp_millis().into()));
         }
-        SearchValue::IsPrimary(value) => (Column::IsPrimary, (*value).into()),
-    })
+        SearchValue::UpdatedAt(at) => {
+            return Ok(Operand::Column(Column::UpdatedAt, at.timestamp_millis().into()));
+        }
+        SearchValue::StudyDateAndTime(value) => {
+            let moment = Value::Text(date_and_time(value)?);
+            return Ok(Operand::Column(Column::StudyDateTime, moment));
+        }
+        SearchValue::IsPrimary(value) => {
+            return Ok(Operand::Column(Column::IsPrimary, (*value).into()));
+        }
+    };
+    let attribute = Attribute::named(keyword)
+        .ok_or_else(|| Error::not_supported(format!("{keyword} cannot be searched for")))?;
+    Ok(Operand::Attribute(attribute, text))
 }
 
 fn date_and_time(value: &StudyDateAndTime) -> Result<String> {
@@ -204,5 +234,5 @@ fn date_and_time(value: &StudyDateAndTime) -> Result<String> {
     if !even || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
         return Err(Error::validation("DICOMStudyTime must be HHmmss.FFFFFF").into());
     }
-    Ok(study_datetime(Some(date), Some(time)))
+    Ok(datetime(date, time))
 }

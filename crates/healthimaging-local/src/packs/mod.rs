@@ -43,13 +43,21 @@ pub(crate) struct PackGuard {
 }
 
 impl Packs {
-    /// Opens the folder.
-    pub(crate) fn open(files: &Files, folder: &Path) -> Result<Self> {
-        let packs = Self { files: files.clone(), folder: folder.to_owned() };
-        let unfinished = packs.unfinished();
-        let made = files.make_folders(&unfinished);
-        made.map_err(StoreError::file("make", &unfinished))?;
-        Ok(packs)
+    /// The packs in a folder.
+    pub(crate) fn open(files: &Files, folder: &Path) -> Self {
+        Self { files: files.clone(), folder: folder.to_owned() }
+    }
+
+    /// Makes the folder of packs that are being written.
+    pub(crate) fn make_folder(&self) -> Result<()> {
+        let unfinished = self.unfinished();
+        let made = self.files.make_folders(&unfinished);
+        made.map_err(StoreError::file("make", &unfinished))
+    }
+
+    /// Fails unless the folder of packs can be read.
+    pub(crate) fn check_folder(&self) -> Result<()> {
+        self.files.list(&self.folder).map(drop).map_err(StoreError::file("list", &self.folder))
     }
 
     /// Where packs are until the catalogue knows them.

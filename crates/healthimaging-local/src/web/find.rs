@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::documents::Found;
 use crate::error::{Result, StoreError};
-use crate::index::{datastores, image_sets};
+use crate::index::{attributes, datastores, image_sets};
 use crate::shared::Shared;
 
 /// Which series is wanted, and in which image set.
@@ -84,14 +84,13 @@ impl Wanted {
     }
 
     fn primary(&self, connection: &Connection, datastore: i64) -> Result<i64> {
-        // The `+` keeps the indexes of primary sets, which are nearly all, out of the choice.
+        let of_series = attributes::with_value("SeriesInstanceUID");
         connection
-            .prepare_cached(
-                "SELECT row FROM image_set
-                 WHERE datastore = ?1 AND series_instance_uid = ?2 AND study_instance_uid = ?3
-                     AND +is_primary = 1 AND state <> 'DELETED'
-                 ORDER BY updated_at DESC LIMIT 1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT image_set.row FROM {of_series} AND image_set.is_primary = 1
+                     AND image_set.study_instance_uid = ?3
+                 ORDER BY image_set.updated_at DESC LIMIT 1"
+            ))?
             .query_row((datastore, &self.series, &self.study), |row| row.get(0))
             .optional()?
             .ok_or_else(no_series)

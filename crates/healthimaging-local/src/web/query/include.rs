@@ -2,12 +2,13 @@
 
 use dicom_core::dictionary::DataDictionary;
 use dicom_dictionary_std::StandardDataDictionary;
+use healthimaging::QueryLevel;
 use healthimaging::model::DicomJson;
 use healthimaging_dicom::{Attributes, Document};
 use rusqlite::Connection;
 
 use super::Page;
-use super::keys::{self, Level};
+use super::keys;
 use crate::error::Result;
 use crate::index::{content, image_sets};
 use crate::ingest::content::unpack;
@@ -21,7 +22,7 @@ pub(super) fn add(
     page: &Page<'_>,
     result: &mut DicomJson,
     set: i64,
-    level: Level,
+    level: QueryLevel,
     at: Option<(&str, &str)>,
 ) -> Result<()> {
     let fields = &page.request.include_fields;
@@ -64,14 +65,14 @@ fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, Strin
 }
 
 /// Tags of a level and those above; `None` for instances, which show everything.
-fn tags_up_to(document: &Document, series: &str, level: Level) -> Option<Vec<String>> {
+fn tags_up_to(document: &Document, series: &str, level: QueryLevel) -> Option<Vec<String>> {
     let mut levels: Vec<&Attributes> = vec![&document.patient, &document.study];
     match level {
-        Level::Instance => return None,
-        Level::Series => {
+        QueryLevel::Instance => return None,
+        QueryLevel::Series => {
             levels.extend(document.series.get(series).map(|series| &series.attributes));
         }
-        Level::Study => {}
+        QueryLevel::Study => {}
     }
     Some(levels.iter().flat_map(|level| level.keys()).filter_map(|key| tag_of(key)).collect())
 }

@@ -9,15 +9,13 @@ mod results;
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
-use healthimaging::{Error, Uid};
+use healthimaging::{Error, QueryLevel, Uid};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use condition::Where;
-use keys::Level;
-
 use crate::error::Result;
 use crate::index::datastores;
+use crate::index::predicate::Predicate;
 use crate::shared::SharedStore;
 
 /// Results of one request at most, and without a limit.
@@ -65,7 +63,7 @@ struct Page<'a> {
 impl Page<'_> {
     /// Latest change first.
     fn studies(&self, connection: &Connection) -> Result<Vec<DicomJson>> {
-        let found = self.matching(Level::Study, None, None)?;
+        let found = self.matching(QueryLevel::Study, None, None)?;
         let (sql, values) = self.cut(grouped(&found.sql), found.values);
         let studies: Vec<String> = connection
             .prepare_cached(&sql)?
@@ -76,7 +74,7 @@ impl Page<'_> {
 
     /// By series number.
     fn series(&self, connection: &Connection, study: Option<&Uid>) -> Result<Vec<DicomJson>> {
-        let found = self.matching(Level::Series, study, None)?;
+        let found = self.matching(QueryLevel::Series, study, None)?;
         let (sql, values) = self.cut(
             format!(
                 "SELECT image_set.* FROM image_set WHERE {}
@@ -101,7 +99,7 @@ impl Page<'_> {
         study: Option<&Uid>,
         series: Option<&Uid>,
     ) -> Result<Vec<DicomJson>> {
-        let found = self.matching(Level::Instance, study, series)?;
+        let found = self.matching(QueryLevel::Instance, study, series)?;
         let order = if study.is_some() && series.is_none() {
             "image_set.updated_at DESC, image_set.row, instance.instance_number NULLS LAST"
         } else {
@@ -117,29 +115,13 @@ impl Page<'_> {
             .collect()
     }
 
-    fn matching(&self, level: Level, study: Option<&Uid>, series: Option<&Uid>) -> Result<Where> {
-        let in_all = study.is_none() && series.is_none();
-        let mut found = if level == Level::Instance && in_all && self.names_instances() {
-            Where::of_instances(self.row)
-        } else {
-            Where::primary(self.row)
-        };
-        if let Some(study) = study {
-            found.and_equal("image_set.study_instance_uid", study.to_string());
-        }
-        if let Some(series) = series {
-            found.and_equal("image_set.series_instance_uid", series.to_string());
-        }
-        found.and_filters(self.request, level)?;
-        Ok(found)
-    }
-
-    fn names_instances(&self) -> bool {
-        let mut filters = self.request.filters.iter();
-        filters.any(|(name, value)| {
-            keys::named(name).is_some_and(|key| key.column == "instance.sop_instance_uid")
-                && !matches!(value.trim(), "" | "*")
-        })
+    fn matching(
+        &self,
+        level: QueryLevel,
+        study: Option<&Uid>,
+        series: Option<&Uid>,
+    ) -> Result<Predicate> {
+        Ok(condition::wanted(self.row, self.request, level, study, series)?)
     }
 
     fn cut(&self, mut sql: String, mut values: Vec<Value>) -> (String, Vec<Value>) {
@@ -204,37 +186,35 @@ mod tests {
         }
     }
 
-    /// The first step of the plan for a query.
+    /// The plan for a query.
     fn plan(sql: &str, values: Vec<Value>) -> String {
         let catalogue = Connection::open_in_memory().unwrap();
         catalogue.execute_batch(schema::CREATE).unwrap();
         let mut explained = catalogue.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let step = explained.query_row(params_from_iter(values), |row| row.get("detail"));
-        step.unwrap()
+        let steps = explained.query_map(params_from_iter(values), |row| row.get("detail"));
+        steps.unwrap().collect::<rusqlite::Result<Vec<String>>>().unwrap().join("; ")
     }
 
     #[test]
     fn instances_are_looked_up_by_their_uid() {
         let request = request(SearchLevel::Instances(None, None), "SOPInstanceUID");
         let page = Page { row: 1, request: &request, limit: 1 };
-        let found = page.matching(Level::Instance, None, None).unwrap();
+        let found = page.matching(QueryLevel::Instance, None, None).unwrap();
         let plan = plan(&joined(&found.sql, "instance.instance_number"), found.values);
         assert!(plan.contains("INDEX instance_sop (sop_instance_uid=?)"), "{plan}");
     }
 
     #[test]
     fn a_match_key_is_looked_up_in_its_index() {
-        for (key, index) in [
-            ("PatientID", "image_set_patient"),
-            ("StudyInstanceUID", "image_set_study"),
-            ("AccessionNumber", "image_set_accession"),
-            ("StudyID", "image_set_study_id"),
-        ] {
+        let index = "SEARCH found USING COVERING INDEX image_set_attributes_value \
+                     (datastore=? AND attribute=? AND value";
+        for key in ["PatientID", "PatientName", "StudyInstanceUID", "AccessionNumber", "StudyID"] {
             let request = request(SearchLevel::Studies, key);
-            let mut found = Where::primary(1);
-            found.and_filters(&request, Level::Study).unwrap();
+            let page = Page { row: 1, request: &request, limit: 1 };
+            let found = page.matching(QueryLevel::Study, None, None).unwrap();
             let plan = plan(&grouped(&found.sql), found.values);
-            assert!(plan.contains(&format!("INDEX {index} (datastore=? AND ")), "{plan}");
+            assert!(plan.contains("SEARCH image_set USING INTEGER PRIMARY KEY"), "{plan}");
+            assert!(plan.contains(index), "{plan}");
         }
     }
 }

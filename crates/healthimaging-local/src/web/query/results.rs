@@ -1,25 +1,29 @@
 //! Rows of the catalogue as results in DICOM JSON.
 
+use std::str::FromStr;
+
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use healthimaging::model::DicomJson;
-use healthimaging_dicom::text_attribute;
+use healthimaging::{ATTRIBUTES, Attribute, Matching, QueryLevel};
+use healthimaging_dicom::{Summary, text_attribute};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde_json::{Value, json};
 
 use super::include;
-use super::keys::{self, KEYS, Level, Matching};
+use super::keys;
 use super::{Page, Parents};
 use crate::error::Result;
+use crate::index::attributes;
 
 /// A study: the attributes of its image set that changed last, and what is counted over all of them.
 pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Result<DicomJson> {
-    let mut statement = connection.prepare_cached(
-        "SELECT * FROM image_set
-         WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1 AND state <> 'DELETED'
-         ORDER BY updated_at DESC, row",
-    )?;
+    let of_study = attributes::with_value("StudyInstanceUID");
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT image_set.* FROM {of_study} AND image_set.is_primary = 1
+         ORDER BY found.updated_at DESC, image_set.row"
+    ))?;
     let mut rows = statement.query((page.row, uid))?;
     let mut result = DicomJson::new();
     let (mut modalities, mut series, mut instances) = (Vec::<String>::new(), 0_i64, 0_i64);
@@ -27,9 +31,9 @@ pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Resu
     while let Some(row) = rows.next()? {
         if first.is_none() {
             first = Some(row.get::<_, i64>("row")?);
-            put_columns(&mut result, row, Level::Study)?;
+            put_columns(&mut result, row, QueryLevel::Study)?;
         }
-        modalities.extend(row.get::<_, Option<String>>("modality")?);
+        modalities.extend(attributes::summary(row)?.remove("Modality"));
         series += row.get::<_, Option<i64>>("series_count")?.unwrap_or(0);
         instances += row.get::<_, Option<i64>>("instance_count")?.unwrap_or(0);
     }
@@ -41,7 +45,7 @@ pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Resu
     put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_INSTANCES, VR::IS, instances);
     put_url(&mut result, page, &format!("studies/{uid}"));
     if let Some(set) = first {
-        include::add(connection, page, &mut result, set, Level::Study, None)?;
+        include::add(connection, page, &mut result, set, QueryLevel::Study, None)?;
     }
     Ok(sorted(result))
 }
@@ -55,12 +59,12 @@ pub(super) fn series(
 ) -> Result<DicomJson> {
     let mut result = DicomJson::new();
     let uids = put_levels(connection, page, &mut result, row, parents)?;
-    put_columns(&mut result, row, Level::Series)?;
+    put_columns(&mut result, row, QueryLevel::Series)?;
     let instances: Option<i64> = row.get("instance_count")?;
     let count = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
     put_number(&mut result, count, VR::IS, instances.unwrap_or(0));
     put_url(&mut result, page, &format!("studies/{}/series/{}", uids.0, uids.1));
-    include::add(connection, page, &mut result, row.get("row")?, Level::Series, None)?;
+    include::add(connection, page, &mut result, row.get("row")?, QueryLevel::Series, None)?;
     Ok(sorted(result))
 }
 
@@ -74,16 +78,16 @@ pub(super) fn instance(
     let mut result = DicomJson::new();
     let (study, _) = put_levels(connection, page, &mut result, row, parents)?;
     if parents == Parents::Shown {
-        put_columns(&mut result, row, Level::Series)?;
+        put_columns(&mut result, row, QueryLevel::Series)?;
     }
     let series: String = row.get("own_series")?;
     let sop: String = row.get("sop_instance_uid")?;
     put(&mut result, tags::SERIES_INSTANCE_UID, text_attribute(VR::UI, &series));
-    put_columns(&mut result, row, Level::Instance)?;
+    put_columns(&mut result, row, QueryLevel::Instance)?;
     put_online(&mut result);
     put_url(&mut result, page, &format!("studies/{study}/series/{series}/instances/{sop}"));
     let at = Some((series.as_str(), sop.as_str()));
-    include::add(connection, page, &mut result, row.get("row")?, Level::Instance, at)?;
+    include::add(connection, page, &mut result, row.get("row")?, QueryLevel::Instance, at)?;
     Ok(sorted(result))
 }
 
@@ -96,46 +100,65 @@ fn put_levels(
     parents: Parents,
 ) -> Result<(String, String)> {
     let study: String = row.get::<_, Option<String>>("study_instance_uid")?.unwrap_or_default();
-    let series: Option<String> = row.get("series_instance_uid")?;
+    let series = attributes::summary(row)?.remove("SeriesInstanceUID");
     if parents == Parents::Shown {
-        put_columns(result, row, Level::Study)?;
+        put_columns(result, row, QueryLevel::Study)?;
     }
     put(result, tags::STUDY_INSTANCE_UID, text_attribute(VR::UI, &study));
-    if asks_for(page, tags::MODALITIES_IN_STUDY, "ModalitiesInStudy") || parents == Parents::Shown {
-        let modalities: Option<String> = connection
-            .prepare_cached(
-                r"SELECT group_concat(modality, '\') FROM (
-                      SELECT DISTINCT modality FROM image_set
-                      WHERE datastore = ?1 AND study_instance_uid = ?2 AND +is_primary = 1
-                          AND state <> 'DELETED' ORDER BY modality)",
-            )?
-            .query_row((page.row, &study), |row| row.get(0))?;
-        let modalities = modalities.unwrap_or_default();
+    if asks_for(page, keys::MODALITIES_IN_STUDY) || parents == Parents::Shown {
+        let of_study = attributes::with_value("StudyInstanceUID");
+        let modalities: Vec<String> = connection
+            .prepare_cached(&format!(
+                "SELECT DISTINCT image_set.summary ->> 'Modality' AS modality FROM {of_study}
+                     AND image_set.is_primary = 1 AND modality IS NOT NULL ORDER BY modality"
+            ))?
+            .query_map((page.row, &study), |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let modalities = modalities.join("\\");
         put(result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities));
     }
     Ok((study, series.unwrap_or_default()))
 }
 
-fn asks_for(page: &Page<'_>, tag: Tag, keyword: &str) -> bool {
-    let named = |name: &String| name == keyword || name.eq_ignore_ascii_case(&keys::hex(tag));
-    page.request.include_fields.iter().any(named)
+fn asks_for(page: &Page<'_>, named: (Tag, &str)) -> bool {
+    page.request.include_fields.iter().any(|name| keys::is(name, named))
 }
 
 /// The stored attributes of one level; those without a value are shown empty.
-fn put_columns(result: &mut DicomJson, row: &Row<'_>, level: Level) -> Result<()> {
-    let shown =
-        |key: &&keys::Key| key.level == level && key.matching != Matching::ModalitiesInStudy;
-    for key in KEYS.iter().filter(shown) {
-        let column = key.column.split('.').next_back().unwrap_or(key.column);
-        let value = match row.get_ref(column)? {
-            ValueRef::Text(text) => text_attribute(key.vr, &String::from_utf8_lossy(text)),
-            ValueRef::Integer(number) => numbers(key.vr, number),
-            _ if key.matching == Matching::Warning || column == "number_of_frames" => continue,
-            _ => text_attribute(key.vr, ""),
+fn put_columns(result: &mut DicomJson, row: &Row<'_>, level: QueryLevel) -> Result<()> {
+    let summary =
+        if level == QueryLevel::Instance { Summary::new() } else { attributes::summary(row)? };
+    let shown = |attribute: &&Attribute| attribute.is_returned && attribute.query_level == level;
+    for attribute in ATTRIBUTES.iter().filter(shown) {
+        let vr = VR::from_str(attribute.vr).unwrap_or(VR::UN);
+        let value = match keys::column(attribute) {
+            Some(column) => of_instance(row, column, vr)?,
+            None => {
+                let text = summary.get(attribute.keyword).map_or("", String::as_str);
+                let number = match attribute.matching {
+                    Matching::Number => attribute.matching.stored(text).first().cloned(),
+                    _ => None,
+                };
+                let number = number.and_then(|number| number.parse().ok());
+                Some(number.map_or_else(|| text_attribute(vr, text), |number| numbers(vr, number)))
+            }
         };
-        put(result, key.tag, value);
+        if let Some(value) = value {
+            result.insert(keys::hex_of(attribute), value);
+        }
     }
     Ok(())
+}
+
+/// An attribute of an instance; one that only some have is left out of the others.
+fn of_instance(row: &Row<'_>, column: &str, vr: VR) -> Result<Option<Value>> {
+    let column = column.split('.').next_back().unwrap_or(column);
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(text) => Some(text_attribute(vr, &String::from_utf8_lossy(text))),
+        ValueRef::Integer(number) => Some(numbers(vr, number)),
+        _ if matches!(column, "warning_reason" | "number_of_frames") => None,
+        _ => Some(text_attribute(vr, "")),
+    })
 }
 
 fn put(result: &mut DicomJson, tag: Tag, value: Value) {

@@ -66,8 +66,16 @@ async fn what_searches_see_is_compared_with_the_documents() {
     let catalogue = one.catalogue();
     for (spoil, mend) in [
         (
-            "UPDATE image_set SET patient_name = 'SECRET00001^NAMF'",
-            "UPDATE image_set SET patient_name = 'SECRET00001^NAME'",
+            "UPDATE image_set SET summary = replace(summary, '^NAME', '^NAMF')",
+            "UPDATE image_set SET summary = replace(summary, '^NAMF', '^NAME')",
+        ),
+        (
+            "UPDATE image_set_attributes SET value = replace(value, '^name', '^namf')",
+            "UPDATE image_set_attributes SET value = replace(value, '^namf', '^name')",
+        ),
+        (
+            "UPDATE image_set SET study_datetime = '1' || study_datetime",
+            "UPDATE image_set SET study_datetime = substr(study_datetime, 2)",
         ),
         ("UPDATE instance SET rows = 25", "UPDATE instance SET rows = 24"),
         ("UPDATE blob SET crc32 = crc32 + 1", "UPDATE blob SET crc32 = crc32 - 1"),

@@ -1,0 +1,48 @@
+//! Space that is kept for deletions: a file that is given up when the disk is full.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, StoreError};
+use crate::files::Files;
+
+/// Bytes that are kept: a deletion writes the pages of what it erases into the log of the catalog.
+const BYTES: u64 = 8 << 20;
+
+/// Space of the disk that nothing is written to.
+#[derive(Debug, Clone)]
+pub(crate) struct Reserve {
+    files: Files,
+    path: PathBuf,
+}
+
+impl Reserve {
+    /// The reserve of a data folder, which may not be there.
+    pub(crate) fn of(files: &Files, folder: &Path) -> Self {
+        Self { files: files.clone(), path: folder.join("reserve") }
+    }
+
+    /// Sets space aside, where there is more than enough. A store works without.
+    pub(crate) fn set_aside(&self) {
+        if self.path.exists() {
+            return;
+        }
+        let free = self.path.parent().and_then(|folder| fs4::available_space(folder).ok());
+        if free.is_none_or(|free| free < 4 * BYTES) {
+            return;
+        }
+        // Another process may have been quicker; some file systems set nothing aside.
+        if let Err(error) = self.files.allocate(&self.path, BYTES) {
+            tracing::debug!(%error, "no space is set aside for deletions");
+        }
+    }
+
+    /// Gives the space up; whether there was any.
+    pub(crate) fn release(&self) -> Result<bool> {
+        let was_there = self.path.exists();
+        self.files.remove(&self.path).map_err(StoreError::file("remove", &self.path))?;
+        if was_there {
+            tracing::warn!("the disk is full: the space kept for deletions is given up");
+        }
+        Ok(was_there)
+    }
+}
