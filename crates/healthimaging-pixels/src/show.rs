@@ -149,8 +149,7 @@ fn run_lengths(decoder: &Decoder, source: &SourceFrame<'_>) -> Result<ShownFrame
     let shape = source.shape;
     if !matches!(shape.bits_allocated, 8 | 16 | 32 | 64) {
         let samples = shape.samples();
-        let packed = shape.byte_length();
-        let most = usize::try_from(samples.max(packed)).unwrap_or(usize::MAX);
+        let most = usize::try_from(samples.max(shape.byte_length())).unwrap_or(usize::MAX);
         let bytes = rle::only_segment(source.data, most)?;
         // Some writers give each single bit a byte.
         let has_bytes = shape.bits_allocated == 1 && bytes.len() as u64 >= samples;
@@ -170,6 +169,6 @@ fn run_lengths(decoder: &Decoder, source: &SourceFrame<'_>) -> Result<ShownFrame
             let frame = DecodedFrame { pixels, photometric };
             Ok(ShownFrame { shape, frame, is_complete: false })
         }
-        decoded => Ok(ShownFrame { shape, frame: decoded?, is_complete: true }),
+        other => Ok(ShownFrame { shape, frame: other?, is_complete: true }),
     }
 }

@@ -33,11 +33,12 @@ pub(crate) fn rgb(description: &PixelDescription, pixels: &[u8], space: Space) -
         (Space::Cmyk, [cyan, magenta, yellow, black, ..]) => {
             [cyan, magenta, yellow].map(|ink| ink.saturating_add(*black)).map(|ink| 255 - ink)
         }
-        (Space::Argb, [_, red, green, blue, ..]) => [*red, *green, *blue],
         (Space::YbrFull, [y, blue, red, ..]) => from_ybr(full([*y, *blue, *red])),
         (Space::YbrPartial, [y, blue, red, ..]) => from_ybr(partial([*y, *blue, *red])),
         (Space::Hsv, [hue, saturation, value, ..]) => from_hsv([*hue, *saturation, *value]),
-        (_, [red, green, blue, ..]) => [*red, *green, *blue],
+        (Space::Argb, [_, red, green, blue, ..]) | (_, [red, green, blue, ..]) => {
+            [*red, *green, *blue]
+        }
         (_, [gray, ..]) => [*gray; 3],
         (_, []) => [0; 3],
     };

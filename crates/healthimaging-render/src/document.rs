@@ -110,7 +110,7 @@ impl FrameLocation {
         let id = instance.frame_id(entry).unwrap_or_default();
         let image_frame_id = ImageFrameId::try_from(id)
             .map_err(|_| RenderError::NotFound("the metadata does not name the stored frame"))?;
-        Ok(Self { image_frame_id, instance, sop_instance_uid, index, count, entry })
+        Ok(Self { instance, sop_instance_uid, image_frame_id, index, count, entry })
     }
 
     /// Transfer syntax UID of the stored frame.

@@ -19,16 +19,15 @@ pub(crate) fn frame(bytes: &[u8], index: usize, count: usize) -> Option<Cow<'_, 
     if fragments.len() == count {
         return value(fragments.get(index)?).map(Cow::Borrowed);
     }
-    let of_frame = match count {
-        1 => &fragments[..],
-        _ => {
-            let offsets = offsets(bytes.get(table)?);
-            let first = fragments.first()?.0;
-            let place = |offset: usize| fragments.iter().position(|one| one.0 == first + offset);
-            let start = place(*offsets.get(index).filter(|_| offsets.len() == count)?)?;
-            let end = offsets.get(index + 1).map_or(Some(fragments.len()), |&next| place(next))?;
-            fragments.get(start..end)?
-        }
+    let of_frame = if count == 1 {
+        &fragments[..]
+    } else {
+        let offsets = offsets(bytes.get(table)?);
+        let first = fragments.first()?.0;
+        let place = |offset: usize| fragments.iter().position(|one| one.0 == first + offset);
+        let start = place(*offsets.get(index).filter(|_| offsets.len() == count)?)?;
+        let end = offsets.get(index + 1).map_or(Some(fragments.len()), |&next| place(next))?;
+        fragments.get(start..end)?
     };
     let parts: Option<Vec<&[u8]>> = of_frame.iter().map(value).collect();
     parts.map(|parts| Cow::Owned(parts.concat()))

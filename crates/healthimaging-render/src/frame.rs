@@ -77,7 +77,9 @@ pub fn render(
         if !overlays.is_empty() {
             notes.push("overlays are drawn".to_owned());
         }
-        overlays.iter().for_each(|overlay| overlay.draw(&mut picture));
+        for overlay in &overlays {
+            overlay.draw(&mut picture);
+        }
     }
     let mut size = (picture.rows, picture.columns);
     if let Some((ratio, keyword)) = pixel_aspect::of(attributes, index) {
@@ -216,9 +218,8 @@ impl Kind {
         notes: &mut Vec<String>,
     ) -> Self {
         let named = match photometric {
-            "MONOCHROME1" | "MONOCHROME2" => Some(Self::Gray),
             "PALETTE COLOR" if display.palette.is_some() => Some(Self::Palette),
-            "PALETTE COLOR" => Some(Self::Gray),
+            "MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR" => Some(Self::Gray),
             "RGB" | "YBR_RCT" | "YBR_ICT" | "XYB" => Some(Self::Color(Space::Rgb)),
             // What is subsampled in a frame is not so after decoding.
             "YBR_FULL" | "YBR_FULL_422" => Some(Self::Color(Space::YbrFull)),

@@ -6,6 +6,7 @@ use healthimaging_image::{PixelDescription, SampleFormat};
 
 use crate::display::{Display, Voi};
 use crate::lookup_table::LookupTable;
+use crate::palette::Palette;
 use crate::samples::{Reader, samples};
 use crate::window::Window;
 
@@ -148,7 +149,7 @@ impl<'a> Chain<'a> {
     /// and infinite values count only when there is nothing else.
     fn auto(&self, samples: impl Iterator<Item = u64> + Clone) -> Window {
         let stored = samples.map(|sample| self.reader.value(sample));
-        let colored = self.display.palette.as_ref().map(|palette| palette.first());
+        let colored = self.display.palette.as_ref().map(Palette::first);
         #[expect(clippy::cast_precision_loss, reason = "16 bits")]
         let is_colored = |stored: f64| colored.is_some_and(|first| stored >= first as f64);
         let inside = stored.clone().filter(|&one| !self.is_padding(one) && !is_colored(one));

@@ -114,11 +114,11 @@ impl Plane<'_> {
         frame: usize,
         samples: &FrameSamples<'_>,
     ) -> Result<Option<Overlay>, &'static str> {
-        let side = |keyword, element| {
+        let length = |keyword, element| {
             let number = self.integer(keyword, element)?;
-            usize::try_from(number).ok().filter(|side| (1..=0xffff).contains(side))
+            usize::try_from(number).ok().filter(|length| (1..=0xffff).contains(length))
         };
-        let size = side("OverlayRows", 0x0010).zip(side("OverlayColumns", 0x0011));
+        let size = length("OverlayRows", 0x0010).zip(length("OverlayColumns", 0x0011));
         let (rows, columns) = size.ok_or("its rows and columns are absent or not usable")?;
         let origin = self.integers("OverlayOrigin", 0x0050);
         let (top, left) = match origin.as_slice() {
@@ -142,7 +142,8 @@ impl Plane<'_> {
         let data = bytes(&self.attributes.own, &self.key("OverlayData", 0x3000));
         let bits = match data {
             // The first pixel is the lowest bit (PS3.5 §8.1.2).
-            Some(data) => (index * count..(index + 1) * count)
+            // What the data does not hold is not drawn, and not allocated either.
+            Some(data) => (index * count..((index + 1) * count).min(data.len() * 8))
                 .map(|bit| data.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1))
                 .collect(),
             None => self.embedded(samples, count, columns)?,

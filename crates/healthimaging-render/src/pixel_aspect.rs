@@ -33,8 +33,11 @@ fn ratio(source: &Object, keyword: &str) -> Option<f64> {
     (is_likely && (1.0 / GREATEST..=GREATEST).contains(&ratio)).then_some(ratio)
 }
 
+/// The longest side that is made longer.
+const LONGEST: u32 = 16_384;
+
 /// Rows and columns of a picture with square pixels that loses none of the frame's: the side along
-/// which pixels are longer becomes longer.
+/// which pixels are longer becomes longer. Where that would be too long, the other becomes shorter.
 pub(crate) fn square(rows: u32, columns: u32, ratio: f64) -> (u32, u32) {
     #[expect(
         clippy::cast_possible_truncation,
@@ -42,5 +45,7 @@ pub(crate) fn square(rows: u32, columns: u32, ratio: f64) -> (u32, u32) {
         reason = "at most 100 times 16 bits"
     )]
     let longer = |side: u32, by: f64| ((f64::from(side) * by).round() as u32).max(1);
-    if ratio > 1.0 { (longer(rows, ratio), columns) } else { (rows, longer(columns, 1.0 / ratio)) }
+    let (high, wide) = (longer(rows, ratio), longer(columns, 1.0 / ratio));
+    let keeps_rows = if ratio > 1.0 { high > LONGEST } else { wide <= LONGEST };
+    if keeps_rows { (rows, wide) } else { (high, columns) }
 }

@@ -155,6 +155,13 @@ fn overlays_are_drawn_unless_annotation_is_off() {
     });
     let (levels, _) = seen(embedded, &[0, 0x80, 127, 0xff, 0, 127], &RenderOptions::default());
     assert_eq!(levels, [0, 255, 255, 255, 0, 255]);
+    // An overlay that claims to be larger than its data is drawn as far as that goes.
+    let claims = json!({
+        "OverlayRows": 65535, "OverlayColumns": 65535, "OverlayData": "AQA=",
+        "WindowCenter": "128", "WindowWidth": "256",
+    });
+    let (levels, _) = seen(claims, &[5, 6, 7, 8, 9, 10], &RenderOptions::default());
+    assert_eq!(levels, [255, 6, 7, 8, 9, 10]);
     let none = json!({ "OverlayRows": 2, "OverlayColumns": 3, "OverlayData": Value::Null });
     assert!(default(none).1[0].contains("not drawn"));
 }
