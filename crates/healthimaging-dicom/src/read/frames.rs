@@ -119,6 +119,9 @@ impl FrameTable {
     }
 }
 
+/// Most frames that are taken for such without being declared: wrong Rows and Columns make many.
+const MOST_UNDECLARED: u64 = 1 << 16;
+
 fn native(
     data_set: &DataSet,
     byte_order: ByteOrder,
@@ -146,7 +149,9 @@ fn native(
             return Err(FrameError::Short { needed, found });
         }
         // Whole frames, if not so many as declared, are frames nevertheless; a byte may pad them.
-        _ if whole > 0 && found - (frame_bits * whole).div_ceil(8) <= found % 2 + 1 => {
+        _ if (1..=MOST_UNDECLARED).contains(&whole)
+            && found - (frame_bits * whole).div_ceil(8) <= found % 2 + 1 =>
+        {
             (whole, Some(mismatch))
         }
         (Some(_), Some(needed)) if found < needed => {
