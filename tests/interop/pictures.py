@@ -34,6 +34,7 @@ LOSSY_COLOUR = 3
 # dcmtk's programs by the syntaxes that they decode.
 DCMJ2PNM = JPEG_LOSSY | {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
 DCML2PNM = {"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"}
+WITHOUT_MODALITY_LUT = {f"1.2.840.10008.5.1.4.1.1.12.{kind}" for kind in (1, 2, 3)}
 DCM2PNM = {f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".1.99", ".2", ".5")}
 
 
@@ -69,7 +70,9 @@ def described(file, frame):
 def grey(file, frame, samples):
     """pydicom's grey levels, 0 to 255, as fractions."""
     of = described(file, frame)
-    values = apply_modality_lut(samples, of).astype("float64")
+    # The modality LUT of XA and XRF is not for display (PS3.3 C.8.7.1.1.2).
+    of_device = file.get("SOPClassUID") in WITHOUT_MODALITY_LUT
+    values = (samples if of_device else apply_modality_lut(samples, of)).astype("float64")
     if of.get("VOILUTSequence"):
         depth = of.VOILUTSequence[0].LUTDescriptor[2]
         levels = apply_voi_lut(values.astype("int64"), of) / (2**depth - 1) * 255
@@ -81,21 +84,32 @@ def grey(file, frame, samples):
         levels = ((shown[:-2] - low) / (high - low) * 255).reshape(values.shape)
     else:
         levels = spread(file, samples, values)
-    return 255 - levels if file.PhotometricInterpretation == "MONOCHROME1" else levels
+    shape = file.get("PresentationLUTShape") or "IDENTITY"
+    if "PresentationLUTShape" not in file and file.PhotometricInterpretation == "MONOCHROME1":
+        shape = "INVERSE"
+    levels = 255 - levels if shape == "INVERSE" else levels
+    padding = padded(file, samples)
+    return levels if padding is None else np.where(padding, 0, levels)
 
 
 def spread(file, samples, values):
     """From the lowest to the highest value, padding left out."""
     if file.BitsStored == 1:
         return values * 255
-    counts = np.ones(samples.shape, bool)
-    padding = file.get("PixelPaddingValue")
-    if padding is not None:
-        limit = file.get("PixelPaddingRangeLimit", padding)
-        counts = (samples < min(padding, limit)) | (samples > max(padding, limit))
+    padding = padded(file, samples)
+    counts = np.ones(samples.shape, bool) if padding is None else ~padding
     inside = values[counts] if counts.any() else values
     low, high = inside.min(), inside.max()
     return np.clip((values - low) / ((high - low) or 1), 0, 1) * 255
+
+
+def padded(file, samples):
+    """Which samples stand for no pixel; nothing where no value is named."""
+    padding = file.get("PixelPaddingValue")
+    if padding is None:
+        return None
+    limit = file.get("PixelPaddingRangeLimit", padding)
+    return (samples >= min(padding, limit)) & (samples <= max(padding, limit))
 
 
 def by_pydicom(file, path, frame):
@@ -120,6 +134,8 @@ def by_dcmtk(file, path, frame, folder):
         return "words of big-endian samples of 32 bits, which it takes in another order than pydicom"
     if any(name in file for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")):
         return "functional groups, which it does not look at"
+    if file.get("PixelPaddingValue") is not None and file.PhotometricInterpretation.startswith("MONOCHROME"):
+        return "padding, which it does not show black"
     options = []
     if file.PhotometricInterpretation.startswith("MONOCHROME"):
         if file.get("VOILUTSequence"):
@@ -131,7 +147,7 @@ def by_dcmtk(file, path, frame, folder):
                 options.append("+Wfs")
             elif file.get("VOILUTFunction") == "LINEAR_EXACT":
                 return "LINEAR_EXACT, which it does not know"
-        elif file.get("PixelPaddingValue") is not None or file.BitsStored == 1:
+        elif file.BitsStored == 1:
             return "an automatic window of its own"
         else:
             options = ["+Wm"]
@@ -165,6 +181,7 @@ def ours(stored, uid, frame, folder):
         "frame_number": frame + 1,
         "format": "png",
         "max_size": 4096,
+        "annotation": False,
     }
     done = stored.store.run("call", "get_image_frame", json.dumps(wanted), "--output", target)
     answer = json.loads(done.stdout)
@@ -207,6 +224,9 @@ def check(store, path, folder, count, keep):
             continue
         if max(told["original_rows"], told["original_columns"]) > 4096:
             count["frames too large to be shown unscaled"] += 1
+            continue
+        if any("square" in note for note in told.get("notes", [])):
+            count["frames scaled to square pixels"] += 1
             continue
         if keep:
             imagecodecs.imwrite(Path(keep) / f"{path.stem}-{frame + 1}.png", picture.astype("uint8"))
