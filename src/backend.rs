@@ -1,5 +1,7 @@
 //! Opens the back end that the configuration names.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +12,11 @@ use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep}
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_jobs::Runner;
 use healthimaging_local::{
-    Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Quotas,
+    Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Probe, Quotas,
 };
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
+use healthimaging_sandbox::this_binary;
 use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
@@ -213,12 +216,23 @@ async fn open_store(config: &Config, s3: S3Config, decoder: Decoder) -> Result<A
     local.runner = runner(config);
     local.migrate = !config.read_only;
     local.migration = migration_watch();
+    local.probe = this_binary().ok().map(probe);
     if config.aws_quotas {
         local.quotas = Quotas::AWS;
     }
     LocalStore::open(local).await.with_context(|| {
         let folder = config.data_dir.display();
         format!("the embedded store in {folder} does not open")
+    })
+}
+
+/// Tries a file by importing it into a store of its own.
+fn probe(program: PathBuf) -> Probe {
+    Probe::new(move |folder, file| {
+        let mut command = Command::new(&program);
+        command.args(["import", "--backend", "local", "--data-dir"]).arg(folder);
+        command.arg("--").arg(file);
+        command
     })
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-/// After so many deaths of a process over an input the input is refused.
+/// After so many deaths of a process over an input, one after the other, the input is refused.
 pub const MOST_DEATHS: u8 = 2;
 
 /// Length of a record in bytes: 64 digits, a blank, a mark and a line end.
@@ -25,7 +25,6 @@ type Digits = [u8; 64];
 #[derive(Debug)]
 pub struct InHand<F> {
     records: Mutex<Records<F>>,
-    suspects: HashMap<Digits, u8>,
 }
 
 #[derive(Debug)]
@@ -34,6 +33,8 @@ struct Records<F> {
     used: u64,
     free: Vec<u64>,
     held: HashMap<u64, Digits>,
+    /// Deaths over an input, and the place of its record.
+    suspects: HashMap<Digits, (u8, u64)>,
 }
 
 /// An input in hand, until [`InHand::release`].
@@ -69,13 +70,19 @@ impl<F: Read + Write + Seek> InHand<F> {
         // One write, so that a process that dies here charges nobody twice.
         let known = suspects.iter().map(|(digits, deaths)| line(digits, b'0' + deaths));
         let mut lines: Vec<[u8; RECORD]> = known.collect();
+        let suspects: HashMap<Digits, (u8, u64)> = suspects
+            .iter()
+            .zip(0..)
+            .map(|((digits, deaths), place)| (*digits, (*deaths, place)))
+            .collect();
         let used = lines.len().max(text.len().div_ceil(RECORD));
         let free = (lines.len() as u64..used as u64).collect();
         lines.resize(used, line(&[b'0'; 64], FREE));
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&lines.concat())?;
-        let records = Records { file, used: used as u64, free, held: HashMap::new() };
-        Ok(Self { records: Mutex::new(records), suspects })
+        let held = HashMap::new();
+        let records = Records { file, used: used as u64, free, held, suspects };
+        Ok(Self { records: Mutex::new(records) })
     }
 
     /// Notes that an input is about to be touched.
@@ -88,9 +95,16 @@ impl<F: Read + Write + Seek> InHand<F> {
         Ok(Mark { place })
     }
 
-    /// Notes that an input was survived.
+    /// Notes that an input was survived: earlier deaths had another cause, and are forgotten.
     pub fn release(&self, Mark { place }: Mark) -> io::Result<()> {
-        self.records().release(place)
+        let mut records = self.records();
+        if let Some(digits) = records.held.get(&place).copied()
+            && let Some((_, place)) = records.suspects.remove(&digits)
+        {
+            records.write(place, &digits, FREE)?;
+            records.free.push(place);
+        }
+        records.release(place)
     }
 
     /// Notes that all inputs in hand are given up by a process that ends well.
@@ -102,12 +116,12 @@ impl<F: Read + Write + Seek> InHand<F> {
 
     /// How many processes died while they had the input in hand.
     pub fn deaths(&self, key: &str) -> u8 {
-        self.suspects.get(&digits(key)).copied().unwrap_or_default()
+        self.records().suspects.get(&digits(key)).map_or(0, |(deaths, _)| *deaths)
     }
 
     /// Whether there is any input that a process died over.
     pub fn has_suspects(&self) -> bool {
-        !self.suspects.is_empty()
+        !self.records().suspects.is_empty()
     }
 
     fn records(&self) -> MutexGuard<'_, Records<F>> {
@@ -192,6 +206,19 @@ mod tests {
         let file = life(file, |hand| assert_eq!(hand.deaths("poison"), 2));
         // A life that touches nothing changes nothing.
         life(file, |hand| assert_eq!(hand.deaths("poison"), 2));
+    }
+
+    #[test]
+    fn an_input_that_is_survived_is_suspected_no_more() {
+        let file = life(Vec::new(), |hand| drop(hand.take("a").unwrap()));
+        let file = life(file, |hand| {
+            assert_eq!(hand.deaths("a"), 1);
+            let mark = hand.take("a").unwrap();
+            hand.release(mark).unwrap();
+            assert_eq!(hand.deaths("a"), 0);
+            let _another = hand.take("b").unwrap();
+        });
+        life(file, |hand| assert_eq!((hand.deaths("a"), hand.deaths("b")), (0, 1)));
     }
 
     #[test]

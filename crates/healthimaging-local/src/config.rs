@@ -10,6 +10,7 @@ use healthimaging_pixels::Decoder;
 use crate::clock::Clock;
 use crate::files::Files;
 use crate::index::MigrationWatch;
+use crate::jobs::Probe;
 use crate::quotas::Quotas;
 
 /// What decides which files of a series share an image set.
@@ -54,6 +55,9 @@ pub struct LocalConfig {
     pub migrate: bool,
     /// Who is shown how a migration of the store goes; nobody by default.
     pub migration: MigrationWatch,
+    /// How a file that a process died over is tried in a process of its own. Without it, a file is refused
+    /// after two deaths, though the processes may have been killed from outside.
+    pub probe: Option<Probe>,
     /// Where the time comes from.
     pub clock: Clock,
     /// How files are reached: by the system, but for tests of what goes wrong.
@@ -78,6 +82,7 @@ impl LocalConfig {
             decoder: Decoder::in_process(),
             migrate: true,
             migration: MigrationWatch::default(),
+            probe: None,
             clock: Clock::system(),
             files: Files::system(),
         }

@@ -167,6 +167,12 @@ impl Files {
         }
     }
 
+    /// Removes a folder with all that is in it.
+    pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        self.ask(FileCall::Remove)?;
+        std::fs::remove_dir_all(path)
+    }
+
     /// Makes new and removed names of a folder durable; only Unix lets a folder be synced.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         if cfg!(unix) {

@@ -32,7 +32,7 @@ pub use clock::Clock;
 pub use config::{Grouping, LocalConfig};
 pub use files::{FileCall, Files};
 pub use index::{MigrationProgress, MigrationWatch};
-pub use jobs::{ImportProgress, ImportSummary, RefusedFile};
+pub use jobs::{ImportProgress, ImportSummary, Probe, RefusedFile};
 pub use quotas::Quotas;
 pub use store::LocalStore;
 pub use verify::{Damage, VerifyProgress, VerifyReport};

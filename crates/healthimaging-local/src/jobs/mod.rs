@@ -3,13 +3,14 @@
 //! A job is run by the process that accepted it, which holds the lease `locks/job-<id>.lock`. When that
 //! process dies, another one that offers what the job needs takes it over: files that have an outcome in
 //! the catalogue are done, the rest is done again. A file that a process died over is handled alone, and
-//! refused after the second death.
+//! refused when a second process dies of it.
 
 mod carry_out;
 mod inputs;
 mod known;
 mod output;
 mod paths;
+mod probe;
 mod progress;
 mod rows;
 mod run;
@@ -18,4 +19,6 @@ mod touch;
 pub(crate) use carry_out::{adopt, run};
 pub(crate) use known::KnownJobs;
 pub use paths::{ImportSummary, RefusedFile};
+pub use probe::Probe;
+pub(crate) use probe::sweep as sweep_probes;
 pub use progress::ImportProgress;

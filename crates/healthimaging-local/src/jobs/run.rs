@@ -17,7 +17,7 @@ use super::known::Origin;
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
 use super::rows::{self, JobRow};
-use super::touch::Touching;
+use super::touch::{Stage, Touching};
 use crate::error::{Result, StoreError};
 use crate::index::datastores::{self, DatastoreRow};
 use crate::ingest::{
@@ -274,12 +274,13 @@ impl Run {
             let format = ingest::lossless_format(self.datastore.format);
             ingest::store(file, format, sink, &self.shared.budget).await
         };
-        (number, self.touching.touch(self.inputs.key(number), stored).await)
+        (number, self.touching.touch(self.inputs.key(number), Stage::Store, stored).await)
     }
 
     async fn header(&self, number: usize) -> Result<Header, Refusal> {
         let grouping = self.shared.config.grouping;
-        self.touching.touch(self.inputs.key(number), self.inputs.header(number, grouping)).await
+        let header = self.inputs.header(number, grouping);
+        self.touching.touch(self.inputs.key(number), Stage::Header, header).await
     }
 
     /// Ends a run that was taken over and has had access to nothing: another process may have it.

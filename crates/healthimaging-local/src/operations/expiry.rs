@@ -11,6 +11,7 @@ use super::client_token;
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
+use crate::jobs;
 use crate::shared::{Shared, SharedStore};
 
 /// How long a deleted data store or image set is still told of. AWS does not say how long it does.
@@ -42,7 +43,11 @@ pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
         shared.catalogue.write(move |transaction| remove(transaction, at)).await?;
     }
     let shared = Arc::clone(shared);
-    tokio::task::spawn_blocking(move || remove_dead_locks(&shared)).await?
+    let work = move || {
+        jobs::sweep_probes(&shared)?;
+        remove_dead_locks(&shared)
+    };
+    tokio::task::spawn_blocking(work).await?
 }
 
 fn due(connection: &Connection, at: Millis) -> Result<bool> {

@@ -1,11 +1,12 @@
 //! A file that kills every process that touches it: it is refused after two deaths, and the job goes on.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use healthimaging::DatastoreId;
-use healthimaging::model::JobStatus;
-use healthimaging_local::{ImportSummary, LocalConfig, LocalStore};
+use healthimaging::model::{CreateDatastoreRequest, JobStatus};
+use healthimaging::{DatastoreId, HealthImaging};
+use healthimaging_local::{ImportSummary, LocalConfig, LocalStore, Probe};
 use healthimaging_phantoms::Phantom;
 use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, Decoder, SourceFrame};
 
@@ -14,6 +15,8 @@ use crate::fixture::Fixture;
 const STORE: &str = "HEALTHIMAGING_TEST_POISONED_STORE";
 const INPUT: &str = "HEALTHIMAGING_TEST_POISONED_INPUT";
 const DATASTORE: &str = "HEALTHIMAGING_TEST_POISONED_DATASTORE";
+const TRIED_IN: &str = "HEALTHIMAGING_TEST_TRIED_IN";
+const TRIED: &str = "HEALTHIMAGING_TEST_TRIED";
 
 /// Columns of the poison, which no other file has.
 const POISON: u16 = 48;
@@ -33,6 +36,11 @@ impl DecodeApart for Fatal {
     }
 }
 
+/// A store whose codec has the fault.
+fn faulty(folder: impl Into<PathBuf>) -> LocalConfig {
+    LocalConfig { decoder: Decoder::apart(Arc::new(Fatal)), ..LocalConfig::new(folder) }
+}
+
 /// Not a test of its own: the process that dies.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
@@ -41,15 +49,36 @@ async fn child() {
     else {
         return;
     };
-    let config =
-        LocalConfig { decoder: Decoder::apart(Arc::new(Fatal)), ..LocalConfig::new(store) };
-    let store = LocalStore::open(config).await.unwrap();
+    let store = LocalStore::open(faulty(store)).await.unwrap();
     if input.is_empty() {
         // Takes over what the one before left.
         std::future::pending::<()>().await;
     }
     let datastore = DatastoreId::try_from(datastore).unwrap();
     store.import_paths(&datastore, &[input.into()], |_| ()).await.unwrap();
+}
+
+/// Not a test of its own: the process that a file is tried in, which dies of the poison.
+#[tokio::test(flavor = "multi_thread")]
+async fn tried() {
+    let (Ok(folder), Ok(file)) = (std::env::var(TRIED_IN), std::env::var(TRIED)) else {
+        return;
+    };
+    let store = LocalStore::open(faulty(&folder)).await.unwrap();
+    let made = store.create_datastore(CreateDatastoreRequest::default()).await.unwrap();
+    // The data store is ACTIVE once its creation is carried out.
+    store.close().await;
+    let store = LocalStore::open(faulty(&folder)).await.unwrap();
+    store.import_paths(&made.datastore_id, &[file.into()], |_| ()).await.unwrap();
+    store.close().await;
+}
+
+fn probe() -> Probe {
+    Probe::new(|folder, file| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["poison::tried", "--exact"]).env(TRIED_IN, folder).env(TRIED, file);
+        command
+    })
 }
 
 /// A process that imports `input`, or takes the job over; it dies of the poison.
@@ -87,11 +116,7 @@ async fn a_poison_file_is_refused_after_two_deaths_and_the_rest_is_imported() {
     live_and_die(&fixture, "");
 
     // A process with the same fault lives: it touches the file no more.
-    let config = LocalConfig {
-        decoder: Decoder::apart(Arc::new(Fatal)),
-        ..LocalConfig::new(fixture.folder.path().join("store"))
-    };
-    let store = LocalStore::open(config).await.unwrap();
+    let store = LocalStore::open(faulty(fixture.folder.path().join("store"))).await.unwrap();
     let summary = ended(&fixture, &store).await;
     assert_eq!(summary.status, JobStatus::Completed);
     let [refused] = &Fixture::lines(&summary, "FAILURE/failure.ndjson")[..] else {
@@ -109,9 +134,65 @@ async fn a_poison_file_is_refused_after_two_deaths_and_the_rest_is_imported() {
     store.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_not_refused_for_kills_from_outside() {
+    let fixture = Fixture::new().await;
+    let slice = Phantom::ct().size(16, 16).study_uid("2.25.81");
+    let innocent = fixture.put("a", &slice.clone().sop_uid("2.25.81.1").build());
+    let poison =
+        slice.sop_uid("2.25.81.2").size(32, POISON).encapsulated(JPEG_LS, vec![vec![7; 70]]);
+    let poison = fixture.put("b", &poison.build());
+    let outcome = fixture.folder.path().join("outcome");
+    // Left behind by a process that was killed with both files in hand.
+    let config = |probe| LocalConfig {
+        probe,
+        allowed_paths: vec![fixture.folder.path().to_owned()],
+        ..faulty(fixture.folder.path().join("store"))
+    };
+    fixture.store.close().await;
+    let store = LocalStore::open(LocalConfig { run_jobs: false, ..config(None) }).await.unwrap();
+    let id = healthimaging::JobId::try_from("0123456789abcdef0123456789abcdef".to_owned()).unwrap();
+    let catalog = fixture.folder.path().join("store/catalogue.sqlite");
+    let catalog = rusqlite::Connection::open(catalog).unwrap();
+    let uri = |path: &std::path::Path| healthimaging_objects::file_uri(path).unwrap().to_string();
+    catalog
+        .execute(
+            "INSERT INTO import_job (id, datastore, name, status, input_uri, output_uri, submitted_at)
+             SELECT ?1, row, 'left', 'IN_PROGRESS', ?2, ?3, 1 FROM datastore",
+            (id.as_str(), uri(&fixture.input()), uri(&outcome)),
+        )
+        .unwrap();
+    store.close().await;
+    let notes = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(fixture.folder.path().join(format!("store/locks/hand-{id}")))
+        .unwrap();
+    let hand = healthimaging_jobs::InHand::take_over(notes).unwrap();
+    for file in [&innocent, &poison] {
+        let _killed = hand.take(&format!("Header {}", file.display())).unwrap();
+        let _killed = hand.take(&format!("Store {}", file.display())).unwrap();
+    }
+    drop(hand);
+
+    let store = LocalStore::open(config(Some(probe()))).await.unwrap();
+    let summary = ended(&fixture, &store).await;
+    assert_eq!(summary.status, JobStatus::Completed, "{summary:?}");
+    let success = Fixture::lines(&summary, "SUCCESS/success.ndjson");
+    assert_eq!(success.len(), 1);
+    assert_eq!(success[0]["inputFile"], innocent.to_str().unwrap());
+    let failure = Fixture::lines(&summary, "FAILURE/failure.ndjson");
+    assert_eq!(failure.len(), 1);
+    assert_eq!(failure[0]["inputFile"], poison.to_str().unwrap());
+    store.close().await;
+    let incoming = std::fs::read_dir(fixture.folder.path().join("store/incoming")).unwrap();
+    assert_eq!(incoming.count(), 0, "nothing is left of the processes that tried the files");
+}
+
 /// The only job of the store, once another process has ended it.
 async fn ended(fixture: &Fixture, store: &LocalStore) -> ImportSummary {
-    use healthimaging::HealthImaging;
     use healthimaging::model::{GetDicomImportJobRequest, ListDicomImportJobsRequest};
     let datastore_id = fixture.datastore.clone();
     let listed = store.list_dicom_import_jobs(ListDicomImportJobsRequest {
