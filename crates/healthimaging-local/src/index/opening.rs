@@ -1,5 +1,6 @@
 //! How the file of a catalog is opened: to read and write it, or to read it where nothing can be written.
 
+use std::fmt::Write;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -193,7 +194,8 @@ fn uri(path: &Path, parameter: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
                 uri.push(char::from(byte));
             }
-            _ => uri += &format!("%{byte:02X}"),
+            // Writing to a string cannot fail.
+            _ => drop(write!(uri, "%{byte:02X}")),
         }
     }
     format!("{uri}?{parameter}")

@@ -5,6 +5,7 @@ mod copies;
 mod datastores;
 mod deletion;
 mod fixture;
+mod formats;
 mod opening;
 mod recovery;
 mod searches;

@@ -144,38 +144,24 @@ impl Migration<'_> {
     /// Fails while another process has the folder open, and where the disk has too little space.
     pub(super) fn run(&self) -> Result<()> {
         let lock = lock_of(self.folder);
-        let alone = match FileLock::try_acquire(self.files, &lock)? {
-            Some(lock) => lock,
-            None => {
-                tracing::info!("another process migrates the store; waiting for it");
-                FileLock::acquire(self.files, &lock)?
-            }
+        let alone = if let Some(lock) = FileLock::try_acquire(self.files, &lock)? {
+            lock
+        } else {
+            tracing::info!("another process migrates the store; waiting for it");
+            FileLock::acquire(self.files, &lock)?
         };
         if found(&Connection::open(self.catalog)?)? != Found::Older {
             return alone.remove();
         }
-        self.check_unused(&Holders::of_folder(self.files, self.folder)?)?;
+        check_unused(&Holders::of_folder(self.files, self.folder)?)?;
         let mut catalog = self.exclusive()?;
         let mark = begin(&mut catalog, |catalog, mark| self.check_space(catalog, mark))?;
-        let shown = Shown { watch: self.watch, first: mark.first, total: total(&catalog, mark)? };
+        let shown = Shown { watch: self.watch, first: mark.first, total: total(&catalog, mark) };
         tracing::info!(from = mark.first, to = schema::FORMAT, "migrating the store");
         run(&mut catalog, STEPS, mark, &shown)?;
         catalog.close().map_err(|(_, error)| error)?;
         tracing::info!(to = schema::FORMAT, "the store is migrated");
         alone.remove()
-    }
-
-    fn check_unused(&self, holders: &Holders) -> Result<()> {
-        if holders.is_empty() {
-            return Ok(());
-        }
-        Err(Error::conflict(format!(
-            "the local store has an earlier format and must be migrated to format {}, but other processes \
-             have its folder open ({}); stop them, then try again",
-            schema::FORMAT,
-            holders.described()
-        ))
-        .into())
     }
 
     /// Opens the catalog so that no other connection can, as long as this one is open.
@@ -192,7 +178,7 @@ impl Migration<'_> {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 let mut holders = Holders::of_catalog(self.catalog);
                 holders.unknown |= holders.pids.is_empty();
-                self.check_unused(&holders)?;
+                check_unused(&holders)?;
                 Err(error.into())
             }
             Err(error) => Err(error.into()),
@@ -209,6 +195,20 @@ impl Migration<'_> {
         let free = fs4::available_space(folder).map_err(StoreError::file("measure", folder))?;
         enough(needed, free)
     }
+}
+
+/// Fails while processes have the folder open.
+fn check_unused(holders: &Holders) -> Result<()> {
+    if holders.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "the local store has an earlier format and must be migrated to format {}, but other processes \
+         have its folder open ({}); stop them, then try again",
+        schema::FORMAT,
+        holders.described()
+    ))
+    .into())
 }
 
 /// Fails unless there is enough free space, in bytes.
@@ -237,12 +237,11 @@ fn begin(
     check: impl FnOnce(&Connection, Mark) -> Result<()>,
 ) -> Result<Mark> {
     let transaction = catalog.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mark = match mark(&transaction)? {
-        Some(mark) => mark,
-        None => {
-            let first = user_version(&transaction)?;
-            Mark { first, step: first, part: 0, after: 0 }
-        }
+    let mark = if let Some(mark) = mark(&transaction)? {
+        mark
+    } else {
+        let first = user_version(&transaction)?;
+        Mark { first, step: first, part: 0, after: 0 }
     };
     check(&transaction, mark)?;
     transaction.execute_batch(
@@ -259,7 +258,7 @@ fn begin(
 }
 
 /// Rows of all parts that are still to be done.
-fn total(catalog: &Connection, mark: Mark) -> Result<u64> {
+fn total(catalog: &Connection, mark: Mark) -> u64 {
     let mut total = 0;
     for step in remaining(STEPS, mark) {
         for part in step.parts {
@@ -268,7 +267,7 @@ fn total(catalog: &Connection, mark: Mark) -> Result<u64> {
             }
         }
     }
-    Ok(total)
+    total
 }
 
 /// Who is shown the progress.

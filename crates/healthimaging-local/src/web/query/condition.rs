@@ -30,7 +30,7 @@ pub(super) fn wanted(
     for (keyword, uid) in [("StudyInstanceUID", study), ("SeriesInstanceUID", series)] {
         let attribute = Attribute::named(keyword);
         if let Some((attribute, uid)) = attribute.zip(uid) {
-            conditions.push((attribute, attribute.matching.exactly(&uid.to_string())));
+            conditions.push((attribute, attribute.matching.exactly(uid.as_ref())));
         }
     }
     let mut modalities = Vec::new();

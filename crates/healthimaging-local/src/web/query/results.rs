@@ -131,17 +131,16 @@ fn put_columns(result: &mut DicomJson, row: &Row<'_>, level: QueryLevel) -> Resu
     let shown = |attribute: &&Attribute| attribute.is_returned && attribute.query_level == level;
     for attribute in ATTRIBUTES.iter().filter(shown) {
         let vr = VR::from_str(attribute.vr).unwrap_or(VR::UN);
-        let value = match keys::column(attribute) {
-            Some(column) => of_instance(row, column, vr)?,
-            None => {
-                let text = summary.get(attribute.keyword).map_or("", String::as_str);
-                let number = match attribute.matching {
-                    Matching::Number => attribute.matching.stored(text).first().cloned(),
-                    _ => None,
-                };
-                let number = number.and_then(|number| number.parse().ok());
-                Some(number.map_or_else(|| text_attribute(vr, text), |number| numbers(vr, number)))
-            }
+        let value = if let Some(column) = keys::column(attribute) {
+            of_instance(row, column, vr)?
+        } else {
+            let text = summary.get(attribute.keyword).map_or("", String::as_str);
+            let number = match attribute.matching {
+                Matching::Number => attribute.matching.stored(text).first().cloned(),
+                _ => None,
+            };
+            let number = number.and_then(|number| number.parse().ok());
+            Some(number.map_or_else(|| text_attribute(vr, text), |number| numbers(vr, number)))
         };
         if let Some(value) = value {
             result.insert(keys::hex_of(attribute), value);
