@@ -17,7 +17,7 @@ use healthimaging_local::{
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_sandbox::this_binary;
-use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
+use healthimaging_tools::{Confirm, Offer, ResultForm, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::{self, BackendKind, Config};
@@ -137,6 +137,11 @@ impl Backend {
                 config::Confirm::Auto => Confirm::Auto,
                 config::Confirm::Always => Confirm::Always,
                 config::Confirm::Never => Confirm::Never,
+            },
+            result: match config.result {
+                config::ResultForm::Both => ResultForm::Both,
+                config::ResultForm::Text => ResultForm::Text,
+                config::ResultForm::Structured => ResultForm::Structured,
             },
             backend: self.described.clone(),
             decoder: self.decoder.clone(),

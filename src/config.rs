@@ -76,6 +76,11 @@ pub(crate) struct Options {
     #[arg(default_value = "auto")]
     pub(crate) confirm: Confirm,
 
+    /// Where answers carry their data: as JSON text, as structured content, or as both
+    #[arg(long, global = true, env = "HEALTHIMAGING_RESULT", value_enum, value_name = "FORM")]
+    #[arg(default_value = "both")]
+    pub(crate) result: ResultForm,
+
     /// A folder that `file://` may touch; none by default.
     #[arg(long, global = true, value_name = "DIR", help = ALLOW_PATH)]
     pub(crate) allow_path: Vec<PathBuf>,
@@ -114,6 +119,17 @@ pub(crate) enum Grouping {
     Strict,
 }
 
+/// Where the answers of tools carry their data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResultForm {
+    /// JSON text and structured content
+    Both,
+    /// JSON text only
+    Text,
+    /// Structured content only, with a sentence as text
+    Structured,
+}
+
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -130,6 +146,7 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
     pub(crate) confirm: Confirm,
+    pub(crate) result: ResultForm,
     pub(crate) allowed_paths: Vec<PathBuf>,
     pub(crate) s3: S3Config,
     /// Name of the AWS credentials, which jobs carry; never a secret.
@@ -180,6 +197,7 @@ impl Config {
             read_only: options.read_only,
             no_delete: options.no_delete,
             confirm: options.confirm,
+            result: options.result,
             allowed_paths,
             s3: s3_config(),
         })
@@ -207,6 +225,7 @@ impl Config {
             read_only: false,
             no_delete: false,
             confirm: Confirm::Auto,
+            result: ResultForm::Both,
             allowed_paths: Vec::new(),
             s3: S3Config::default(),
             credentials: credentials_name(None),

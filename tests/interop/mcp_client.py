@@ -79,7 +79,8 @@ async def call(session, tool, arguments):
 async def refused(session, tool, arguments):
     result = await session.call_tool(tool, arguments)
     assert result.is_error, result
-    error = result.structured_content
+    assert result.structured_content is None, result
+    error = json.loads(result.content[0].text)
     assert error["error"] is True, error
     return error
 

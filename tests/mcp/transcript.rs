@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use healthimaging_phantoms::{Archive, Phantom, write_to};
-use healthimaging_tools::Client;
-use serde_json::{Value, json};
+use healthimaging_tools::{Client, Offer};
+use serde_json::{Map, Value, json};
 
 use crate::held::HeldS3;
 use crate::plain::Plain;
@@ -24,6 +24,14 @@ generated scans in the embedded store. Ids are told by kind and number, every mo
 two items, and the client cannot ask its user, so that consent goes by token. [tools.md](tools.md) explains the arguments.
 ";
 
+/// Whether a call or an answer is as the published schema says.
+fn fits(tool: &str, schema: Map<String, Value>, found: &Value) {
+    let validator = jsonschema::validator_for(&Value::Object(schema)).unwrap();
+    if let Err(error) = validator.validate(found) {
+        panic!("{tool}: {error}: {found}");
+    }
+}
+
 /// A conversation that is written down.
 struct Scribe {
     assistant: Assistant,
@@ -38,13 +46,14 @@ impl Scribe {
         if self.shown.insert(tool.to_owned()) {
             write!(self.page, "\n## {tool}\n").unwrap();
         }
+        let definition = Offer::All.tools().find(|entry| entry.name == tool).unwrap().definition();
+        fits(tool, definition.input_schema, &arguments);
         let answer = self.assistant.try_call(tool, arguments.clone()).await;
         assert!(!answer.is_error, "{tool}: {}", answer.text);
+        fits(tool, definition.output_schema, &answer.structured);
         let asked = pretty(&self.plain.value(&arguments));
         let got = pretty(&self.plain.value(&answer.structured));
-        let words = self.plain.text(&answer.text);
-        write!(self.page, "\n```json\n{asked}\n```\nanswers *{words}*\n```json\n{got}\n```\n")
-            .unwrap();
+        write!(self.page, "\n```json\n{asked}\n```\nanswers\n```json\n{got}\n```\n").unwrap();
         for image in answer.images {
             writeln!(self.page, "and a picture, {}.", image.media_type).unwrap();
         }

@@ -70,8 +70,8 @@ async fn import_search_read_correct_and_delete() {
         json!({ "image_set_id": set, "image_frame_information": { "imageFrameId": frame } });
     let frame = assistant.call("get_image_frame", input).await;
     let bytes = STANDARD.decode(text(&frame["image_frame_blob"])).unwrap();
-    // SOC, then SIZ: ISO/IEC 15444-1 §A.4.
-    assert_eq!(bytes[..4], [0xff, 0x4f, 0xff, 0x51]);
+    // The signature box of a JP2 file: ISO/IEC 15444-1 §I.5.1.
+    assert_eq!(bytes[..12], *b"\0\0\0\x0CjP  \r\n\x87\n");
 
     let correction = json!({
         "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "CORRECTED" } }

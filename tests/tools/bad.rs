@@ -128,6 +128,14 @@ async fn in_order(rig: &Rig, datastore: &str) -> Vec<(&'static ToolEntry, Map<St
     rig.server.tools().map(|tool| (tool, arguments(tool))).collect()
 }
 
+/// Whether a value means something where its type is another: see `lenient.rs` of the tools.
+fn is_lenient(name: &str, value: &Value) -> bool {
+    const EMPTY_IS_ABSENT: [&str; 5] =
+        ["client_token", "format", "job_name", "next_token", "wait_seconds"];
+    (value == "" && EMPTY_IS_ABSENT.contains(&name))
+        || (value.is_number() && name.ends_with("version_id"))
+}
+
 /// Values that an argument of this schema never accepts.
 fn wrong(name: &str, schema: &Value) -> Vec<Value> {
     let mut values = if schema.get("enum").is_some() {
@@ -171,6 +179,7 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
         }
         _ => Vec::new(),
     });
+    values.retain(|value| !is_lenient(name, value));
     values
 }
 

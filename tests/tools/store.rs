@@ -92,7 +92,8 @@ pub(crate) async fn an_image_set_is_copied_into_another_data_store(rig: Rig) {
         "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } },
     });
     let answer = rig.answer("copy_image_set", asked.clone()).await.unwrap();
-    assert!(answer.text.contains("Retrieved from data store"), "{}", answer.text);
+    let summary = answer.summary();
+    assert!(summary.contains("Retrieved from data store"), "{summary}");
     let copied = Value::Object(answer.structured);
     assert_eq!(copied["datastore_id"], to.as_str());
     assert_eq!(copied["source_image_set_properties"]["image_set_id"], source);

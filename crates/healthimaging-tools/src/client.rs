@@ -22,7 +22,8 @@ pub struct Client(RunningService<RoleClient, ()>);
 /// What a tool answered.
 #[derive(Debug, Clone)]
 pub struct ToolAnswer {
-    /// The structured answer; `null` when there is none.
+    /// The data: the structured content or, where there is none, the JSON of the first text block;
+    /// `null` when there is neither.
     pub structured: Value,
     /// The text blocks, one a line.
     pub text: String,
@@ -93,12 +94,18 @@ impl Client {
     pub async fn call_tool(&self, name: &str, arguments: Arguments) -> Result<ToolAnswer> {
         let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let result = self.0.call_tool(request).await.map_err(failed)?;
-        let texts = result.content.iter().filter_map(|block| block.as_text());
+        let texts: Vec<&str> = result
+            .content
+            .iter()
+            .filter_map(|block| block.as_text())
+            .map(|block| block.text.as_str())
+            .collect();
+        let from_text = || texts.first().and_then(|text| serde_json::from_str(text).ok());
         let images = result.content.iter().filter_map(|block| block.as_image());
         Ok(ToolAnswer {
             images: images.map(picture).collect::<Result<_>>()?,
-            structured: result.structured_content.unwrap_or_default(),
-            text: texts.map(|block| block.text.as_str()).collect::<Vec<_>>().join("\n"),
+            structured: result.structured_content.clone().or_else(from_text).unwrap_or_default(),
+            text: texts.join("\n"),
             is_error: result.is_error == Some(true),
         })
     }

@@ -134,7 +134,10 @@ impl Seals {
 
     /// What a seal is bound to.
     fn binding(kind: Kind, tool: &str, arguments: &Arguments) -> String {
-        let arguments = fingerprint(&Value::Object(arguments.clone()));
+        let mut arguments = arguments.clone();
+        // How long to wait changes nothing of what is done.
+        arguments.shift_remove("wait_seconds");
+        let arguments = fingerprint(&Value::Object(arguments));
         format!("{kind:?}|{tool}|{arguments}")
     }
 
@@ -213,7 +216,7 @@ impl Seals {
 pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
     let mut structured = Arguments::new();
     structured.insert("plan".to_owned(), Value::Object(plan.shown()?));
-    let text = match token {
+    let summary = match token {
         None => format!("Nothing was changed. The plan: {}.", plan.action),
         Some(token) => {
             structured.insert("confirmation_token".to_owned(), Value::from(token));
@@ -225,7 +228,7 @@ pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
             )
         }
     };
-    Ok(Answer { structured, text, links: Vec::new(), images: Vec::new() })
+    Ok(Answer::new(structured, summary))
 }
 
 /// The person said no.

@@ -9,9 +9,11 @@ mod changed;
 mod client;
 mod confirm;
 mod context;
+mod datastore_names;
 mod failure;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod lenient;
 mod listing;
 mod picture;
 mod protocol;
@@ -29,8 +31,8 @@ pub use client::{Client, ServerIntroduction, ToolAnswer};
 pub use confirm::{Ask, Confirm, Consent, Round};
 pub use context::Progress;
 pub use failure::error_document;
-pub use server::{Offer, Server, ServerOptions};
-pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, Subject, ToolEntry};
+pub use server::{Offer, ResultForm, Server, ServerOptions};
+pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, SUMMARY, Subject, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;
 pub use transport::{HttpOptions, http_service, serve};

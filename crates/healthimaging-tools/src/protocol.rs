@@ -28,7 +28,7 @@ use crate::confirm::{Ask, Consent, Round};
 use crate::context::{Caller, PATIENCE, Progress};
 use crate::failure::error_document;
 use crate::resources;
-use crate::server::{Outcome, Server};
+use crate::server::{Outcome, ResultForm, Server};
 use crate::tool::{Answer, Effect, ToolEntry};
 
 /// Name of the one question in a round.
@@ -54,7 +54,8 @@ impl Handler {
     }
 
     fn tools(&self) -> &[Tool] {
-        self.tools.get_or_init(|| self.server.tools().map(describe).collect())
+        let form = self.server.options().result;
+        self.tools.get_or_init(|| self.server.tools().map(|tool| describe(tool, form)).collect())
     }
 }
 
@@ -123,7 +124,9 @@ impl ServerHandler for Handler {
             told(context.peer.notify_resource_list_changed(), HEARD_WITHIN).await;
         }
         match outcome {
-            Ok(Outcome::Answer(answer)) => Ok(success(answer).into()),
+            Ok(Outcome::Answer(answer)) => {
+                Ok(success(tool, answer, self.server.options().result)?.into())
+            }
             Ok(Outcome::Question { question, state }) => Ok(ask_by_answer(question, state)),
             Err(error) => Ok(failure(&error).into()),
         }
@@ -197,7 +200,7 @@ fn instructions(backend: &str) -> String {
     )
 }
 
-fn describe(tool: &ToolEntry) -> Tool {
+fn describe(tool: &ToolEntry, form: ResultForm) -> Tool {
     let definition = tool.definition();
     // What the protocol takes for granted is left out: a list of tools is paid for in every conversation.
     let annotations = match tool.effect {
@@ -207,13 +210,31 @@ fn describe(tool: &ToolEntry) -> Tool {
     };
     let mut described = Tool::new(tool.name, definition.description, definition.input_schema);
     described.title = Some(tool.title.to_owned());
-    described.output_schema = Some(Arc::new(definition.output_schema));
+    described.output_schema = has_structure(tool, form).then(|| Arc::new(definition.output_schema));
     described.annotations = Some(annotations);
     described
 }
 
-fn success(answer: Answer) -> CallToolResult {
-    let mut content = vec![ContentBlock::text(answer.text)];
+/// Whether answers of a tool have structured content.
+fn has_structure(tool: &ToolEntry, form: ResultForm) -> bool {
+    form != ResultForm::Text && !tool.has_pictures
+}
+
+/// The answer as text, as structured content, or both: some clients give the model one, some the other.
+fn success(
+    tool: &ToolEntry,
+    answer: Answer,
+    form: ResultForm,
+) -> Result<CallToolResult, ErrorData> {
+    let has_structure = has_structure(tool, form);
+    let text = if has_structure && form == ResultForm::Structured {
+        answer.summary().to_owned()
+    } else {
+        serde_json::to_string(&answer.structured).map_err(|_| {
+            ErrorData::internal_error("the answer could not be written as JSON", None)
+        })?
+    };
+    let mut content = vec![ContentBlock::text(text)];
     content.extend(
         answer
             .images
@@ -226,16 +247,15 @@ fn success(answer: Answer) -> CallToolResult {
         ContentBlock::resource_link(resource)
     }));
     let mut result = CallToolResult::success(content);
-    result.structured_content = Some(Value::Object(answer.structured));
-    result
+    result.structured_content = has_structure.then(|| Value::Object(answer.structured));
+    Ok(result)
 }
 
-/// The one way an error leaves a tool: the same document as data and as text.
+/// An error as JSON text. It has no structured content, which would not fit the tool's output schema:
+/// clients that validate it would replace the error with one of their own.
 fn failure(error: &Error) -> CallToolResult {
     let document = Value::Object(error_document(error));
-    let mut result = CallToolResult::error(vec![ContentBlock::text(document.to_string())]);
-    result.structured_content = Some(document);
-    result
+    CallToolResult::error(vec![ContentBlock::text(document.to_string())])
 }
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {

@@ -1,10 +1,11 @@
 //! Schemas as models read them: inlined, without `null`, without top-level alternatives, and small.
 
-use schemars::JsonSchema;
+use healthimaging::VersionId;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::tool::Definition;
+use crate::tool::{Definition, SUMMARY};
 
 /// Which way data flows, and with it how much a schema has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,9 @@ pub(crate) fn definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     };
     // Some clients need the key even where there are no arguments.
     input_schema.entry("properties").or_insert_with(|| json!({}));
-    Definition { description, input_schema, output_schema: schema_of::<O>(Flow::Out) }
+    let mut output_schema = schema_of::<O>(Flow::Out);
+    add_properties(&mut output_schema, [(SUMMARY, json!({ "type": "string" }))]);
+    Definition { description, input_schema, output_schema }
 }
 
 /// The definition of a tool that is confirmed first: two arguments more, and an answer that may be
@@ -35,8 +38,11 @@ pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     add_properties(
         &mut definition.input_schema,
         [
-            ("dry_run", json!({ "type": "boolean" })),
-            ("confirmation_token", json!({ "type": "string" })),
+            ("dry_run", json!({ "type": "boolean", "description": "Answer with the plan only" })),
+            (
+                "confirmation_token",
+                json!({ "type": "string", "description": "From the plan, once the user agreed" }),
+            ),
         ],
     );
     // The plan comes before the deed, and then the deed's fields are missing.
@@ -80,6 +86,36 @@ fn whole_schema_of<T: JsonSchema>(flow: Flow) -> Value {
         Flow::Out => settings.for_serialize(),
     };
     settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// The schema of an input as it is derived, with everything that [`definition`] leaves out.
+pub(crate) fn whole_input_schema<T: JsonSchema>() -> Value {
+    whole_schema_of::<T>(Flow::In)
+}
+
+/// The schema of a member, also where an object is one of several alternatives.
+pub(crate) fn member<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    let schema = only_branch(schema);
+    property(schema, name)
+        .or_else(|| branches(schema)?.iter().find_map(|branch| property(branch, name)))
+}
+
+/// The one type that a schema allows, `null` apart.
+pub(crate) fn only_type(schema: &Value) -> Option<&str> {
+    match schema.get("type")? {
+        Value::String(name) => Some(name),
+        Value::Array(names) => {
+            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            names.next().filter(|_| names.next().is_none())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a schema is that of a version id.
+pub(crate) fn is_version_id(schema: &Value) -> bool {
+    let pattern = VersionId::json_schema(&mut SchemaGenerator::default());
+    schema.get("pattern").is_some_and(|found| Some(found) == pattern.get("pattern"))
 }
 
 /// Where arguments have a list in the place of something else.
@@ -127,7 +163,7 @@ fn branches(schema: &Value) -> Option<&Vec<Value>> {
 }
 
 /// What may be left out is this or `null`.
-fn only_branch(schema: &Value) -> &Value {
+pub(crate) fn only_branch(schema: &Value) -> &Value {
     let is_null = |branch: &&Value| branch.get("type") == Some(&json!("null"));
     let Some(branches) = branches(schema) else {
         return schema;
@@ -151,8 +187,8 @@ fn takes_list(schema: &Value) -> bool {
 /// Deepest level of an input that is told property by property; what is deeper, its description names.
 const DEEPEST_INPUT: usize = 2;
 
-/// From this level on an output is not told property by property.
-const DEEPEST_OUTPUT: usize = 2;
+/// From this level on the properties of an output are left out: the model sees them in the answer.
+const DEEPEST_OUTPUT: usize = 1;
 
 /// Goes through a schema and all schemas in it; `depth` counts the properties on the way.
 fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
@@ -160,6 +196,10 @@ fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
         return;
     };
     open_pattern_properties(object);
+    // Before anything is trimmed that the joining looks at.
+    drop_null(object);
+    join_constants(object);
+    join_single_property_objects(object);
     match flow {
         Flow::In => trim_input(object, depth),
         Flow::Out => trim_output(object, depth),
@@ -180,9 +220,6 @@ fn tidy(schema: &mut Value, flow: Flow, depth: usize) {
             }
         }
     }
-    drop_null(object);
-    join_constants(object);
-    join_single_property_objects(object);
     if flow == Flow::In && depth > DEEPEST_INPUT {
         for key in
             ["properties", "required", "minProperties", "maxProperties", "additionalProperties"]

@@ -11,6 +11,7 @@ use healthimaging_workflows::Ledger;
 
 use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
 use crate::context::{Caller, Context, PATIENCE, Progress};
+use crate::datastore_names;
 use crate::failure;
 use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
 use crate::tools::TOOLS;
@@ -44,6 +45,19 @@ impl Offer {
     }
 }
 
+/// Where the data of an answer goes. Some clients give the model the text content only, some the
+/// structured content only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResultForm {
+    /// JSON as text, and the same as structured content.
+    #[default]
+    Both,
+    /// JSON as text; tools have no output schema.
+    Text,
+    /// Structured content, with a sentence as text.
+    Structured,
+}
+
 /// How a server behaves.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
@@ -51,6 +65,8 @@ pub struct ServerOptions {
     pub offer: Offer,
     /// When it acts on a plan.
     pub confirm: Confirm,
+    /// Where the data of an answer goes.
+    pub result: ResultForm,
     /// Which back end it works on and why, in a sentence for the model; no secrets.
     pub backend: String,
     /// Where frames are decoded for pictures.
@@ -187,7 +203,9 @@ impl Server {
         let changed = self.0.datastores_changed.clone();
         let decoder = self.0.options.decoder.clone();
         let context = Context::new(self.0.ledger.clone(), decoder, caller, changed);
+        tool.normalize(&mut arguments);
         let work = async {
+            datastore_names::resolve(tool, context.service(), &mut arguments).await?;
             match tool.run {
                 Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
                 Run::Planned(..) => self.planned(tool, arguments, &consent, &context).await,

@@ -15,6 +15,7 @@ use healthimaging::{Error, Result};
 
 use crate::arguments;
 use crate::context::Context;
+use crate::lenient;
 use crate::schema;
 use healthimaging_workflows::Plan;
 
@@ -93,6 +94,9 @@ pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     const EXAMPLE: &'static str;
     /// What it does to the data: never [`Effect::Destroys`].
     const EFFECT: Effect;
+    /// Whether it may answer with pictures. Such an answer has no structured content: clients that read
+    /// that drop the pictures.
+    const HAS_PICTURES: bool = false;
     /// What it answers with.
     type Output: Serialize + JsonSchema + Send;
 
@@ -124,19 +128,19 @@ pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
     ) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 }
 
-/// What a tool answers with: data for programs, a sentence for readers.
+/// What a tool answers with: data, and a sentence that sums it up.
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
     output: T,
-    text: String,
+    summary: String,
     links: Vec<Link>,
     images: Vec<Image>,
 }
 
 impl<T> Reply<T> {
-    /// `text` is brief: counts and ids, never text that came out of a DICOM file.
-    pub(crate) fn new(output: T, text: impl Into<String>) -> Self {
-        Self { output, text: text.into(), links: Vec::new(), images: Vec::new() }
+    /// `summary` is brief: counts and ids, never text from a DICOM file.
+    pub(crate) fn new(output: T, summary: impl Into<String>) -> Self {
+        Self { output, summary: summary.into(), links: Vec::new(), images: Vec::new() }
     }
 
     /// Adds where more can be read.
@@ -184,17 +188,31 @@ impl fmt::Debug for Image {
     }
 }
 
+/// Member of every answer that sums it up in a sentence.
+pub const SUMMARY: &str = "summary";
+
 /// The answer of any tool.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The data, as the tool's output schema says.
+    /// The data, as the tool's output schema says; [`SUMMARY`] is its first member.
     pub structured: Map<String, Value>,
-    /// The same in brief.
-    pub text: String,
     /// Where more can be read.
     pub links: Vec<Link>,
     /// Pictures to look at.
     pub images: Vec<Image>,
+}
+
+impl Answer {
+    /// An answer of data alone, with its summary put first.
+    pub(crate) fn new(mut structured: Map<String, Value>, summary: String) -> Self {
+        structured.shift_insert(0, SUMMARY.to_owned(), Value::String(summary));
+        Self { structured, links: Vec::new(), images: Vec::new() }
+    }
+
+    /// The sentence that sums it up.
+    pub fn summary(&self) -> &str {
+        self.structured.get(SUMMARY).and_then(Value::as_str).unwrap_or_default()
+    }
 }
 
 /// What a client is told about a tool.
@@ -230,8 +248,11 @@ pub struct ToolEntry {
     pub subject: Subject,
     /// What it does to the data.
     pub effect: Effect,
+    /// Whether it may answer with pictures, and hence without structured content.
+    pub has_pictures: bool,
     pub(crate) run: Run,
     definition: fn() -> Definition,
+    normalize: fn(&mut Arguments),
     check: fn(Arguments) -> Result<()>,
 }
 
@@ -250,8 +271,10 @@ impl ToolEntry {
             example: T::EXAMPLE,
             subject,
             effect: T::EFFECT,
+            has_pictures: T::HAS_PICTURES,
             run: Run::Direct(call::<T>),
             definition: schema::definition::<T, T::Output>,
+            normalize: lenient::normalize::<T>,
             check: |arguments| arguments::parse::<T>(arguments).map(drop),
         }
     }
@@ -264,8 +287,10 @@ impl ToolEntry {
             example: T::EXAMPLE,
             subject,
             effect: T::EFFECT,
+            has_pictures: false,
             run: Run::Planned(make_plan::<T>, carry_out::<T>),
             definition: schema::planned_definition::<T, T::Output>,
+            normalize: lenient::normalize::<T>,
             check: |arguments| arguments::parse::<T>(arguments).map(drop),
         }
     }
@@ -275,8 +300,14 @@ impl ToolEntry {
         (self.definition)()
     }
 
+    /// Puts arguments into the form that its schema asks for, where they differ only in that.
+    pub(crate) fn normalize(&self, arguments: &mut Arguments) {
+        (self.normalize)(arguments);
+    }
+
     /// Whether arguments can be read; nothing is called.
-    pub fn check(&self, arguments: Arguments) -> Result<()> {
+    pub fn check(&self, mut arguments: Arguments) -> Result<()> {
+        self.normalize(&mut arguments);
         (self.check)(arguments)
     }
 }
@@ -321,12 +352,14 @@ fn carry_out<T: PlannedTool>(
 /// Names the data store where the caller left it out, so that the answer says what it is about.
 fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
     let mut structured = to_object(&reply.output)?;
-    let mut text = reply.text;
+    let mut summary = reply.summary;
     if let Some(chosen) = context.chosen_datastore() {
         structured.entry("datastore_id").or_insert_with(|| Value::from(chosen.as_str()));
-        text = format!("{text} Data store {chosen} was used, the only one that is active.");
+        summary = format!("{summary} Data store {chosen} was used, the only one that is active.");
     }
-    Ok(Answer { structured, text, links: reply.links, images: reply.images })
+    let mut answer = Answer::new(structured, summary);
+    (answer.links, answer.images) = (reply.links, reply.images);
+    Ok(answer)
 }
 
 /// A value that is an object in JSON.

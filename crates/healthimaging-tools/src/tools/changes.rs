@@ -29,7 +29,9 @@ use crate::wait;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateImageSetMetadata {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set ID
     image_set_id: ImageSetId,
     /// The version you know as the latest.
     latest_version_id: VersionId,
@@ -39,14 +41,17 @@ pub(crate) struct UpdateImageSetMetadata {
     force: Option<bool>,
     /// Update all primary image sets of the study.
     include_study_image_sets: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Updates {
+    /// Attributes to set or remove
     #[serde(rename = "DICOMUpdates")]
     dicom_updates: Option<DicomUpdates>,
+    /// Version to restore
     #[serde(rename = "revertToVersionId")]
     revert_to_version_id: Option<VersionId>,
 }
@@ -54,7 +59,9 @@ struct Updates {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct DicomUpdates {
+    /// Metadata document: attributes to set
     updatable_attributes: Option<Document>,
+    /// Metadata document: what to remove
     removable_attributes: Option<Document>,
 }
 
@@ -182,10 +189,13 @@ pub(super) async fn settle(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// Image set ID
     image_set_id: ImageSetId,
     /// Leave out: all versions are deleted.
     version_id: Option<VersionId>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 

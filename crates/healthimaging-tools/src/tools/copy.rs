@@ -20,7 +20,9 @@ use crate::tool::{Effect, Reply, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CopyImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set to copy
     source_image_set_id: ImageSetId,
     /// copiableAttributes is JSON text like the metadata, naming the instances to copy.
     copy_image_set_information: CopyImageSetInformation,
@@ -28,7 +30,9 @@ pub(crate) struct CopyImageSet {
     source_datastore_id: Option<DatastoreId>,
     /// Copy even where patient, study or series metadata disagree.
     force: Option<bool>,
+    /// Make the copy primary if allowed
     promote_to_primary: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -23,12 +23,17 @@ type Attributes = Map<String, Value>;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// (0020,000D)
     study_instance_uid: Uid,
+    /// Keyword to value, Patient level
     #[serde(default)]
     patient_updates: Attributes,
+    /// Keyword to value, Study level
     #[serde(default)]
     study_updates: Attributes,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -60,9 +65,13 @@ impl Tool for UpdatePatientStudyMetadata {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// Keyword to value, Patient or Study level
     metadata_updates: Attributes,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -27,13 +27,20 @@ use crate::wait;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateDatastore {
+    /// Letters, digits, ._/#-
     datastore_name: Option<DatastoreName>,
+    /// Encryption key
     kms_key_arn: Option<KmsKeyArn>,
+    /// Key to value
     #[serde(default)]
     tags: BTreeMap<TagKey, TagValue>,
+    /// Default HTJ2K
     lossless_storage_format: Option<LosslessStorageFormat>,
+    /// Authorizer of DICOMweb tokens
     lambda_authorizer_arn: Option<LambdaArn>,
+    /// Idempotency token
     client_token: Option<ClientToken>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -81,6 +88,7 @@ async fn await_creation(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDatastore {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
 }
 
@@ -105,9 +113,12 @@ impl Tool for GetDatastore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDatastores {
+    /// Only data stores with this status
     #[serde(alias = "status")]
     datastore_status: Option<DatastoreStatus>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -143,6 +154,7 @@ impl Tool for ListDatastores {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteDatastore {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
 }
 

@@ -29,8 +29,11 @@ fn older(erase: Option<bool>) -> OlderVersions {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeletePatientStudies {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -61,8 +64,11 @@ impl PlannedTool for DeletePatientStudies {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteStudy {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// (0020,000D)
     study_instance_uid: Uid,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -93,8 +99,11 @@ impl PlannedTool for DeleteStudy {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteSeriesByUid {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// (0020,000E)
     series_instance_uid: Uid,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -128,10 +137,15 @@ impl PlannedTool for DeleteSeriesByUid {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInStudy {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// (0020,000D)
     study_instance_uid: Uid,
+    /// (0008,0018)
     sop_instance_uid: Uid,
+    /// Also erase older versions that hold it
     erase: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -171,10 +185,15 @@ impl PlannedTool for DeleteInstanceInStudy {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInSeries {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// (0020,000E)
     series_instance_uid: Uid,
+    /// (0008,0018)
     sop_instance_uid: Uid,
+    /// Also erase older versions that hold it
     erase: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -218,10 +237,15 @@ fn instance(series: &Uid, sop_instance_uid: &Uid) -> Part {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveSeriesFromImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// Image set ID
     image_set_id: ImageSetId,
+    /// (0020,000E)
     series_instance_uid: Uid,
+    /// Also erase older versions that hold it
     erase: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -257,11 +281,17 @@ impl PlannedTool for RemoveSeriesFromImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveInstanceFromImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
+    /// Image set ID
     image_set_id: ImageSetId,
+    /// (0020,000E)
     series_instance_uid: Uid,
+    /// (0008,0018)
     sop_instance_uid: Uid,
+    /// Also erase older versions that hold it
     erase: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -298,13 +328,16 @@ impl PlannedTool for RemoveInstanceFromImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkDeleteByCriteria {
+    /// Data store: ID, name or ARN
     datastore_id: DatastoreId,
     /// All must hold: patient_id, patient_name, accession_number, study_id, study_instance_uid,
     /// series_instance_uid, study_description, modality, body_part, study_date_from, study_date_to,
     /// is_primary, created_at and updated_at {from, to}.
     #[schemars(with = "Map<String, Value>")]
     criteria: Criteria,
+    /// 1 to 100000; default 100
     max_deletions: Option<MaxDeletions>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -26,19 +26,31 @@ const PAGE_SIZE: u32 = 50;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomExportJob {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// s3://bucket/prefix/ or file:///folder/
     output_s3_uri: ObjectUri,
+    /// Ignored
     data_access_role_arn: Option<RoleArn>,
+    /// Letters, digits, ._/#-
     job_name: Option<JobName>,
+    /// Idempotency token
     client_token: Option<ClientToken>,
+    /// (0020,000D)
     study_instance_uid: Option<Uid>,
+    /// (0020,000E)
     series_instance_uid: Option<Uid>,
+    /// (0008,0018)
     sop_instance_uid: Option<Uid>,
+    /// Created until, ISO 8601
     submitted_before: Option<Moment>,
+    /// Created since, ISO 8601
     submitted_after: Option<Moment>,
     /// Of the files; as stored, when left out.
     transfer_syntax_uid: Option<Uid>,
+    /// Also non-primary image sets
     include_non_primary: Option<bool>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -105,7 +117,9 @@ async fn check_datastore(context: &Context, datastore_id: &DatastoreId) -> Resul
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomExportJob {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Job ID
     job_id: JobId,
 }
 
@@ -142,10 +156,14 @@ impl Tool for GetDicomExportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomExportJobs {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Only jobs with this status
     #[serde(alias = "status")]
     job_status: Option<JobState>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

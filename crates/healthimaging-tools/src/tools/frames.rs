@@ -21,24 +21,35 @@ use crate::tool::{Effect, Image, Reply, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set ID
     image_set_id: ImageSetId,
+    /// Frame by ID
     image_frame_information: Option<ImageFrameInformation>,
+    /// (0008,0018)
     sop_instance_uid: Option<Uid>,
+    /// From 1; default 1
     frame_number: Option<NonZeroU32>,
+    /// Stored bytes in base64, or a picture
     #[serde(default)]
     format: Format,
+    /// Together with the width, in rescaled units
     window_center: Option<f64>,
+    /// Together with the center
     window_width: Option<f64>,
+    /// Window of the frame's value range
     auto_window: Option<bool>,
     /// Longest side of a picture; 512 when left out.
     max_size: Option<PictureSize>,
+    /// Draw overlays; default true
     annotation: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ImageFrameInformation {
+    /// As in the metadata
     image_frame_id: ImageFrameId,
 }
 
@@ -90,6 +101,7 @@ impl Tool for GetImageFrame {
     const TITLE: &'static str = "Get image frame";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}, "format": "png"}"#;
     const EFFECT: Effect = Effect::Reads;
+    const HAS_PICTURES: bool = true;
     type Output = Frame;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {

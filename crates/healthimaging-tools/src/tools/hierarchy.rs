@@ -54,7 +54,9 @@ const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientStudies {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
 }
 
@@ -91,7 +93,9 @@ impl Tool for GetPatientStudies {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientSeries {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
 }
 
@@ -133,7 +137,9 @@ impl Tool for GetPatientSeries {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStudyPrimaryImageSets {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// (0020,000D)
     study_instance_uid: Uid,
 }
 
@@ -172,7 +178,9 @@ impl Tool for GetStudyPrimaryImageSets {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetSeriesPrimaryImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// (0020,000E)
     series_instance_uid: Uid,
 }
 
@@ -213,7 +221,9 @@ impl Tool for GetSeriesPrimaryImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientDicomwebStudies {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
 }
 

@@ -18,7 +18,9 @@ use crate::tool::{Effect, Reply, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSet {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set ID
     image_set_id: ImageSetId,
     /// The latest when left out.
     version_id: Option<VersionId>,
@@ -51,9 +53,13 @@ impl Tool for GetImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListImageSetVersions {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set ID
     image_set_id: ImageSetId,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -22,17 +22,23 @@ use crate::wait;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomImportJob {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Needed on AWS.
     data_access_role_arn: Option<RoleArn>,
+    /// s3://bucket/prefix/ or file:///folder/
     input_s3_uri: ObjectUri,
+    /// Letters, digits, ._/#-
     job_name: Option<JobName>,
+    /// Idempotency token
     client_token: Option<ClientToken>,
     /// Where the outcome is written; needed on AWS.
     output_s3_uri: Option<ObjectUri>,
+    /// Bucket owner's account
     input_owner_account_id: Option<AccountId>,
     /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}].
     import_configuration: Option<ImportConfiguration>,
+    /// Seconds to wait for the end, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -114,7 +120,9 @@ async fn await_end(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomImportJob {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Job ID
     job_id: JobId,
 }
 
@@ -141,10 +149,14 @@ impl Tool for GetDicomImportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomImportJobs {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Only jobs with this status
     #[serde(alias = "status")]
     job_status: Option<JobStatus>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

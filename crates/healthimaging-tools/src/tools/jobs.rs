@@ -19,8 +19,11 @@ const PAGE_SIZE: u32 = 50;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetJob {
+    /// Job ID
     job_id: JobId,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -62,9 +65,13 @@ impl Tool for GetJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Only jobs with this status
     job_status: Option<JobState>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -116,6 +123,7 @@ fn told(job: &Job) -> Result<Map<String, Value>> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CancelJob {
+    /// Job ID
     job_id: JobId,
 }
 

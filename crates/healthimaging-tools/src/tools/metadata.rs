@@ -25,7 +25,9 @@ const LONGEST_ANSWER: usize = 200_000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSetMetadata {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Image set ID
     image_set_id: ImageSetId,
     /// The latest when left out.
     version_id: Option<VersionId>,
@@ -34,7 +36,9 @@ pub(crate) struct GetImageSetMetadata {
     /// Keywords or tags to keep, such as PatientID or 00100020.
     #[serde(default)]
     attributes: Vec<Attribute>,
+    /// (0020,000E)
     series_instance_uid: Option<Uid>,
+    /// (0008,0018)
     sop_instance_uid: Option<Uid>,
 }
 

@@ -99,17 +99,25 @@ fn check_days(criteria: &SearchCriteria) -> Result<()> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchImageSets {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Values are objects of one key: DICOMPatientId, DICOMAccessionNumber, DICOMStudyId,
     /// DICOMStudyInstanceUID, DICOMSeriesInstanceUID, createdAt, updatedAt (ISO 8601), isPrimary,
     /// DICOMStudyDateAndTime {DICOMStudyDate, DICOMStudyTime}.
     search_criteria: Option<SearchCriteria>,
+    /// Such as CT
     modality: Option<Text>,
+    /// Such as CHEST
     body_part: Option<Text>,
+    /// First day, YYYYMMDD
     study_date_from: Option<StudyDate>,
+    /// Last day, YYYYMMDD
     study_date_to: Option<StudyDate>,
+    /// Primary image sets only
     primary_only: Option<bool>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -160,14 +168,23 @@ async fn by_criteria(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchByPatientId {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// Such as CT
     modality: Option<Text>,
+    /// Such as CHEST
     body_part: Option<Text>,
+    /// First day, YYYYMMDD
     study_date_from: Option<StudyDate>,
+    /// Last day, YYYYMMDD
     study_date_to: Option<StudyDate>,
+    /// Primary image sets only
     primary_only: Option<bool>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -196,14 +213,23 @@ impl Tool for SearchByPatientId {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchByStudyUid {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// (0020,000D)
     study_instance_uid: Uid,
+    /// Such as CT
     modality: Option<Text>,
+    /// Such as CHEST
     body_part: Option<Text>,
+    /// First day, YYYYMMDD
     study_date_from: Option<StudyDate>,
+    /// Last day, YYYYMMDD
     study_date_to: Option<StudyDate>,
+    /// Primary image sets only
     primary_only: Option<bool>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -232,14 +258,23 @@ impl Tool for SearchByStudyUid {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBySeriesUid {
+    /// Data store: ID, name or ARN
     datastore_id: Option<DatastoreId>,
+    /// (0020,000E)
     series_instance_uid: Uid,
+    /// Such as CT
     modality: Option<Text>,
+    /// Such as CHEST
     body_part: Option<Text>,
+    /// First day, YYYYMMDD
     study_date_from: Option<StudyDate>,
+    /// Last day, YYYYMMDD
     study_date_to: Option<StudyDate>,
+    /// Primary image sets only
     primary_only: Option<bool>,
+    /// 1 to 100; default 50
     max_results: Option<MaxResults>,
+    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Done {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListTagsForResource {
+    /// ARN of a data store or image set
     resource_arn: ResourceArn,
 }
 
@@ -49,7 +50,9 @@ impl Tool for ListTagsForResource {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TagResource {
+    /// ARN of a data store or image set
     resource_arn: ResourceArn,
+    /// Key to value
     tags: BTreeMap<TagKey, TagValue>,
 }
 
@@ -75,7 +78,9 @@ impl Tool for TagResource {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UntagResource {
+    /// ARN of a data store or image set
     resource_arn: ResourceArn,
+    /// Keys to remove
     tag_keys: Vec<TagKey>,
 }
 

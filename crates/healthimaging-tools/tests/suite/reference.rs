@@ -133,8 +133,8 @@ fn meaning(tool: &ToolEntry, name: &str, argument: &Value, needed: bool) -> Stri
     };
     let told = argument["description"].as_str().map(str::to_owned);
     let mut words = find(&format!("{}.{name}", tool.name))
-        .or(told)
         .or_else(|| find(name))
+        .or(told)
         .unwrap_or_else(|| panic!("{}: nothing says what {name} means", tool.name));
     if name == "datastore_id" && !needed {
         words += " May be left out when exactly one is active.";

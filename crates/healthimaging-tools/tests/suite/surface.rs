@@ -98,6 +98,10 @@ fn inputs_refuse_what_they_do_not_know_and_are_described() {
         assert!(last < tool.name, "{last} comes before {}", tool.name);
         last = tool.name;
         let properties = definition.input_schema["properties"].as_object().unwrap();
+        for (name, property) in properties {
+            let words = property["description"].as_str().unwrap_or_default();
+            assert!(!words.is_empty(), "{}: {name} has no description", tool.name);
+        }
         let asks =
             properties.contains_key("dry_run") && properties.contains_key("confirmation_token");
         if tool.effect == Effect::Destroys {
@@ -114,8 +118,49 @@ fn each_tool_has_an_example_that_it_reads() {
         let Ok(Value::Object(example)) = serde_json::from_str(tool.example) else {
             panic!("{}: the example is not an object", tool.name);
         };
+        let schema = Value::Object(tool.definition().input_schema);
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        if let Err(error) = validator.validate(&Value::Object(example.clone())) {
+            panic!("{}: {error}", tool.name);
+        }
         if let Err(error) = tool.check(example) {
             panic!("{}: {error}", tool.name);
         }
     }
+}
+
+/// Clients validate arguments before they send them.
+#[test]
+fn every_filter_of_a_search_fits_the_schema() {
+    let search = tools().into_iter().find(|tool| tool.name == "search_image_sets").unwrap();
+    let schema = Value::Object(search.definition().input_schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let equal = |value: Value| json!({ "values": [value], "operator": "EQUAL" });
+    let between = |low: Value, high: Value| json!({ "values": [low, high], "operator": "BETWEEN" });
+    let filters = [
+        equal(json!({ "DICOMPatientId": "P" })),
+        equal(json!({ "DICOMAccessionNumber": "A" })),
+        equal(json!({ "DICOMStudyId": "S" })),
+        equal(json!({ "DICOMStudyInstanceUID": "1.2.3" })),
+        equal(json!({ "DICOMSeriesInstanceUID": "1.2.3" })),
+        equal(json!({ "isPrimary": true })),
+        between(json!({ "createdAt": 1_700_000_000 }), json!({ "createdAt": 1_800_000_000.5 })),
+        between(json!({ "updatedAt": 1_700_000_000 }), json!({ "updatedAt": 1_800_000_000 })),
+        between(
+            json!({ "DICOMStudyDateAndTime": { "DICOMStudyDate": "20230101" } }),
+            json!({ "DICOMStudyDateAndTime": { "DICOMStudyDate": "20231231", "DICOMStudyTime": "120000.000" } }),
+        ),
+    ];
+    for filter in filters {
+        let arguments = json!({ "search_criteria": { "filters": [filter] } });
+        if let Err(error) = validator.validate(&arguments) {
+            panic!("{arguments}: {error}");
+        }
+        let Value::Object(arguments) = arguments else { unreachable!() };
+        search.check(arguments).unwrap();
+    }
+    let two_keys = json!({ "DICOMPatientId": "P", "DICOMStudyId": "S" });
+    let arguments = json!({ "search_criteria": { "filters": [equal(two_keys)] } });
+    let Value::Object(arguments) = arguments else { unreachable!() };
+    assert!(search.check(arguments).is_err());
 }

@@ -108,13 +108,45 @@ async fn the_only_active_data_store_may_be_left_out_and_is_named() {
     fake.add_image_set(&store, "s", 1);
     let answer = call(&fake, "search_image_sets", json!({})).await.unwrap();
     assert_eq!(answer.structured["datastore_id"], json!(store));
-    assert!(answer.text.contains(&store));
+    assert!(answer.summary().contains(&store));
 
     fake.add_datastore("c", DatastoreStatus::Active);
     let error = call(&fake, "search_image_sets", json!({})).await.unwrap_err();
     assert!(error.message().contains("several data stores"), "{}", error.message());
     let error = call(&fake, "delete_image_set", json!({ "image_set_id": id("s") })).await;
     assert!(error.unwrap_err().message().contains("datastore_id"));
+}
+
+#[tokio::test]
+async fn a_data_store_is_found_by_its_name_and_its_arn() {
+    let (fake, store) = one_store();
+    let other = fake.add_datastore("other", DatastoreStatus::Active);
+    fake.add_image_set(&other, "s", 1);
+    let arn = format!("arn:aws:medical-imaging:us-east-1:123456789012:datastore/{other}");
+    for named in ["store-other", &arn] {
+        let input = json!({ "datastore_id": named });
+        let answer = call(&fake, "search_image_sets", input).await.unwrap();
+        let found = answer.structured["image_sets_metadata_summaries"].as_array().unwrap().len();
+        assert_eq!(found, 1, "{named}");
+    }
+    // A name that nothing has, with what there is; nothing is read as a name that is nearly an id.
+    let refusal = async |named: &str| {
+        let input = json!({ "datastore_id": named });
+        let error = call(&fake, "search_image_sets", input).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        error.message().to_owned()
+    };
+    let unknown = refusal("no-such-store").await;
+    assert!(unknown.contains("store-a, store-other"), "{unknown}");
+    assert!(!unknown.contains("no-such-store"), "{unknown}");
+    let upper_case = "ABCDEF0123456789ABCDEF0123456789";
+    fake.state().datastores[0].datastore_name = upper_case.to_owned();
+    assert!(refusal(upper_case).await.contains("pattern"));
+    assert!(!refusal("").await.contains("there are"));
+    // Two of one name.
+    fake.state().datastores[0].datastore_name = "store-other".to_owned();
+    let several = refusal("store-other").await;
+    assert!(several.contains(&store) && several.contains(&other), "{several}");
 }
 
 #[tokio::test]
@@ -125,7 +157,7 @@ async fn metadata_comes_decoded_whole_in_part_or_in_outline() {
     let answer = call(&fake, "get_image_set_metadata", input).await.unwrap();
     let metadata = &answer.structured["metadata"];
     assert_eq!(metadata["Patient"]["DICOM"]["PatientName"], "DOE^JANE");
-    assert!(!answer.text.contains("DOE"), "{}", answer.text);
+    assert!(!answer.summary().contains("DOE"), "{}", answer.summary());
 
     let input = json!({
         "image_set_id": small, "sop_instance_uid": "1.2.3.4.2", "attributes": ["Rows"]

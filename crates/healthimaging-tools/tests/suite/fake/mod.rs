@@ -17,7 +17,7 @@ use healthimaging::{
     DatastoreId, Error, ImageSetId, NextToken, ResourceArn, Result, TagKey, TagValue, VersionId,
 };
 use healthimaging_objects::{Objects, ObjectsConfig};
-use healthimaging_tools::{Confirm, Offer, Server, ServerOptions};
+use healthimaging_tools::{Confirm, Offer, ResultForm, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 /// What the fake holds.
@@ -65,9 +65,14 @@ impl Fake {
     }
 
     pub(crate) fn server(&self, offer: Offer, confirm: Confirm) -> Server {
+        self.server_with(offer, confirm, ResultForm::Both)
+    }
+
+    pub(crate) fn server_with(&self, offer: Offer, confirm: Confirm, result: ResultForm) -> Server {
         let options = ServerOptions {
             offer,
             confirm,
+            result,
             backend: "A fake, for tests.".to_owned(),
             ..ServerOptions::default()
         };

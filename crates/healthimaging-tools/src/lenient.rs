@@ -1,0 +1,187 @@
+//! Arguments as models send them, in the form that the schema asks for: an object or list as JSON text,
+//! `"5"` and `5.0` for an integer, an integer for a version id, `""` for an option that is left out.
+//!
+//! A value changes its JSON type and nothing else, so a call never affects more than what was meant.
+
+use schemars::JsonSchema;
+use serde_json::{Map, Number, Value};
+
+use crate::schema;
+use crate::tool::Arguments;
+
+/// Arguments that choose how an answer looks or how long a call waits. In any other argument `""` is a
+/// value, which is refused where it makes no sense: it may choose what a call affects.
+const EMPTY_IS_ABSENT: [&str; 12] = [
+    "auto_window",
+    "client_token",
+    "confirmation_token",
+    "format",
+    "job_name",
+    "max_results",
+    "max_size",
+    "next_token",
+    "wait_seconds",
+    "window_center",
+    "window_function",
+    "window_width",
+];
+
+/// Largest integer that a float holds exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Puts arguments into the form of the input `T`. What does not fit stays, for the parser to refuse.
+pub(crate) fn normalize<T: JsonSchema>(arguments: &mut Arguments) {
+    arguments.retain(|name, value| {
+        value.as_str() != Some("") || !EMPTY_IS_ABSENT.contains(&name.as_str())
+    });
+    if !arguments.values().any(may_change) {
+        return;
+    }
+    let schema = schema::whole_input_schema::<T>();
+    normalize_members(&schema, arguments);
+}
+
+/// Most calls need no schema.
+fn may_change(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let first = text.trim_start().bytes().next();
+            first.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f'))
+        }
+        Value::Number(_) | Value::Object(_) | Value::Array(_) => true,
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+fn normalize_members(schema: &Value, object: &mut Map<String, Value>) {
+    for (name, value) in object {
+        if let Some(schema) = schema::member(schema, name) {
+            normalize_value(schema, value);
+        }
+    }
+}
+
+fn normalize_value(schema: &Value, value: &mut Value) {
+    let schema = schema::only_branch(schema);
+    if let Some(fitting) = fitting(schema, value) {
+        *value = fitting;
+    }
+    match value {
+        Value::Object(object) => normalize_members(schema, object),
+        Value::Array(items) => {
+            if let Some(of_items) = schema.get("items") {
+                items.iter_mut().for_each(|item| normalize_value(of_items, item));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The value as the only type that the schema allows; `None` where it is that already, or cannot be.
+fn fitting(schema: &Value, value: &Value) -> Option<Value> {
+    match (schema::only_type(schema)?, value) {
+        ("object" | "array", Value::String(text)) => {
+            let parsed: Value = serde_json::from_str(text).ok()?;
+            (parsed.is_object() || parsed.is_array()).then_some(parsed)
+        }
+        ("integer", Value::String(text)) => text.trim().parse::<i64>().ok().map(Value::from),
+        ("integer", Value::Number(number)) if number.is_f64() => {
+            let number = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT)?;
+            #[expect(clippy::cast_possible_truncation, reason = "integral, and below 2^53")]
+            Some(Value::from(number as i64))
+        }
+        ("number", Value::String(text)) => {
+            Number::from_f64(text.trim().parse().ok()?).map(Value::Number)
+        }
+        ("boolean", Value::String(text)) => text.trim().parse::<bool>().ok().map(Value::Bool),
+        // Our own answers show versions as integers where the service does.
+        ("string", Value::Number(number)) if schema::is_version_id(schema) => {
+            let integral = number.as_u64().or_else(|| {
+                let number =
+                    number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..EXACT).contains(n))?;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "integral, not negative, and below 2^53"
+                )]
+                Some(number as u64)
+            })?;
+            Some(Value::from(integral.to_string()))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Input {
+        search_criteria: Option<Criteria>,
+        values: Option<Vec<i64>>,
+        max_results: Option<u32>,
+        window_center: Option<f64>,
+        primary_only: Option<bool>,
+        version_id: Option<healthimaging::VersionId>,
+        patient_id: Option<String>,
+        anything: Option<Value>,
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Criteria {
+        limit: Option<i32>,
+        name: Option<String>,
+    }
+
+    fn normalized(arguments: Value) -> Value {
+        let Value::Object(mut arguments) = arguments else { panic!("not an object") };
+        normalize::<Input>(&mut arguments);
+        Value::Object(arguments)
+    }
+
+    #[test]
+    fn values_take_the_type_of_the_schema() {
+        for (sent, meant) in [
+            (json!({ "search_criteria": "{}" }), json!({ "search_criteria": {} })),
+            (
+                json!({ "search_criteria": "{\"limit\": \"5\"}" }),
+                json!({ "search_criteria": { "limit": 5 } }),
+            ),
+            (json!({ "values": "[1, 2.0, \"3\"]" }), json!({ "values": [1, 2, 3] })),
+            (json!({ "max_results": "5" }), json!({ "max_results": 5 })),
+            (json!({ "max_results": 5.0 }), json!({ "max_results": 5 })),
+            (json!({ "window_center": "-40.5" }), json!({ "window_center": -40.5 })),
+            (json!({ "primary_only": "true" }), json!({ "primary_only": true })),
+            (json!({ "version_id": 3 }), json!({ "version_id": "3" })),
+            (json!({ "version_id": 3.0 }), json!({ "version_id": "3" })),
+            (json!({ "max_results": "" }), json!({})),
+        ] {
+            assert_eq!(normalized(sent.clone()), meant, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_may_choose_what_is_affected_stays_as_it_was_sent() {
+        for sent in [
+            json!({ "patient_id": "" }),
+            json!({ "patient_id": 42 }),
+            json!({ "patient_id": "[1]" }),
+            json!({ "anything": "{}" }),
+            json!({ "anything": "5" }),
+            json!({ "max_results": "many" }),
+            json!({ "max_results": 5.5 }),
+            json!({ "version_id": -1 }),
+            json!({ "search_criteria": "" }),
+            json!({ "search_criteria": { "name": "" } }),
+            json!({ "primary_only": "" }),
+            json!({ "search_criteria": "{" }),
+        ] {
+            assert_eq!(normalized(sent.clone()), sent);
+        }
+    }
+}
