@@ -1,7 +1,7 @@
 # The chores, the same that CI runs. `make demo` and `make test` are the two to start with.
 # Each installs what building needs and this machine lacks (scripts/setup).
 
-.PHONY: demo test lint interop bench bench-wire fuzz setup
+.PHONY: demo test lint interop interop-full bench bench-wire fuzz setup
 
 demo: setup
 	cargo run --quiet --release -- demo
@@ -16,6 +16,10 @@ lint: setup
 
 interop: setup
 	tests/interop/run
+
+# The same, with every stream of the codec matrix and a release build.
+interop-full: setup
+	tests/interop/run --full
 
 # Every fuzz target for ten minutes; `fuzz/run SECONDS TARGET` for one of them.
 fuzz: setup
