@@ -17,7 +17,7 @@ pub struct SourceFrame<'a> {
     pub shape: FrameShape,
     /// Photometric Interpretation (0028,0004), without padding.
     pub photometric: &'a str,
-    /// PlanarConfiguration Configuration (0028,0006).
+    /// Planar Configuration (0028,0006).
     pub planar: PlanarConfiguration,
     /// One frame: native bytes as in the file, or the joined fragments of the frame.
     ///

@@ -7,7 +7,7 @@ use crate::error::CodecError;
 
 /// The shape of one frame.
 ///
-/// Pixel bytes everywhere in this crate are little endian, interleaved by pixel (PlanarConfiguration
+/// Pixel bytes everywhere in this crate are little endian, interleaved by pixel (Planar
 /// Configuration 0), `bits_allocated / 8` bytes a sample. The high bit is taken to be
 /// `bits_stored - 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
