@@ -162,6 +162,32 @@ mod tests {
         assert_eq!(asked("bytes=0-", 0), Asked::Nothing, "there is no first byte");
     }
 
+    async fn answered(range: &str) -> (StatusCode, HeaderMap, Bytes) {
+        let asked = HeaderMap::from_iter([(header::RANGE, range.parse().unwrap())]);
+        let body = Body::from(Bytes::from_static(b"0123456789"));
+        let (head, body) = ranged(&asked, body, "image/jph").await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, 1000).await.unwrap();
+        (head.status, head.headers, body)
+    }
+
+    /// RFC 9110 §15.3.7 and §15.5.17.
+    #[tokio::test]
+    async fn answers_say_which_bytes_they_are() {
+        let (status, headers, body) = answered("bytes=2-4").await;
+        assert_eq!((status, &body[..]), (StatusCode::PARTIAL_CONTENT, &b"234"[..]));
+        assert_eq!(headers[header::CONTENT_RANGE], "bytes 2-4/10");
+        assert_eq!(headers[header::CONTENT_LENGTH], "3");
+        assert_eq!(headers[header::CONTENT_TYPE], "image/jph");
+        let (status, headers, body) = answered("bytes=2-4,6-7").await;
+        assert_eq!((status, &body[..]), (StatusCode::OK, &b"0123456789"[..]));
+        assert_eq!(headers[header::ACCEPT_RANGES], "bytes");
+        assert!(!headers.contains_key(header::CONTENT_RANGE));
+        let (status, headers, body) = answered("bytes=10-").await;
+        assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+        assert_eq!(headers[header::CONTENT_RANGE], "bytes */10");
+        assert!(body.starts_with(b"{\"message\":"), "{body:?}");
+    }
+
     #[test]
     fn a_condition_without_a_validator_is_not_met() {
         let range = (header::RANGE, HeaderValue::from_static("bytes=0-1"));

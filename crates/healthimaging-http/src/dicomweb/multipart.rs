@@ -235,6 +235,30 @@ mod tests {
         }
     }
 
+    async fn one_part(range: Option<&str>) -> (HeaderMap, Bytes) {
+        let asked = range.map(|range| (http::header::RANGE, range.parse().unwrap()));
+        let part = Body::from(Bytes::from_static(b"a frame"));
+        let answer = single(&asked.into_iter().collect(), &"1.2.3", "a/b", "a/b; c=d", part).await;
+        let (head, body) = answer.unwrap().into_parts();
+        (head.headers, axum::body::to_bytes(body, 1000).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn ranges_of_one_part_are_the_whole_together() {
+        let (headers, whole) = one_part(None).await;
+        let (_, boundary) =
+            headers["content-type"].to_str().unwrap().split_once("boundary=").unwrap();
+        let expected =
+            format!("--{boundary}\r\nContent-Type: a/b; c=d\r\n\r\na frame\r\n--{boundary}--\r\n");
+        assert_eq!(whole, expected);
+        assert_eq!(headers["content-length"], whole.len().to_string());
+        let (first, begun) = one_part(Some("bytes=0-69")).await;
+        let (rest, ended) = one_part(Some("bytes=70-")).await;
+        assert_eq!([begun, ended].concat(), whole);
+        assert_eq!(first["content-range"], format!("bytes 0-69/{}", whole.len()));
+        assert_eq!(first["content-type"], rest["content-type"]);
+    }
+
     #[tokio::test]
     async fn what_is_malformed_is_refused() {
         for text in [
