@@ -13,6 +13,7 @@ use healthimaging::model::{
 };
 use healthimaging::{Body, DatastoreId, ErrorKind, ImageSetId, Uid};
 use healthimaging_phantoms::Phantom;
+use healthimaging_pixels::codestream_of;
 use serde_json::{Value, json};
 
 use crate::rig::{Backend, Rig, until};
@@ -147,7 +148,7 @@ async fn read(life: &Life<'_>, names: &Names, set: &ImageSetId) {
     let frame = life.back_end.service.get_image_frame(request).await.unwrap();
     let frame = frame.image_frame.collect(1 << 20).await.unwrap();
     // SOC, then SIZ: ISO/IEC 15444-1 §A.4.
-    assert_eq!(frame[..4], [0xff, 0x4f, 0xff, 0x51]);
+    assert_eq!(codestream_of(&frame).unwrap()[..4], [0xff, 0x4f, 0xff, 0x51]);
 
     let request = RetrieveInstanceRequest {
         datastore_id: life.store.clone(),
