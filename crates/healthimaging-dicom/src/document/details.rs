@@ -32,6 +32,10 @@ pub struct InstanceDetails {
     /// VR of the pixel data in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixel_vr: Option<String>,
+    /// Bytes that `GetImageFrame` puts before each stored frame: what frames are shorter in a file than
+    /// the document says.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub frame_header: u64,
     /// Warning of the import (`PS3.3 §C.12.1.1`, `WarningReason` 0008,1196).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning_reason: Option<u16>,
@@ -51,6 +55,11 @@ impl InstanceDetails {
         self.vrs.retain(|known, _| !within(known));
         self.apart.retain(|known, _| !within(known));
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A value that is stored apart from the document.

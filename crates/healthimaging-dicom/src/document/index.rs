@@ -54,13 +54,22 @@ impl Document {
         self.series.get(series_uid)?.instances.get(sop_uid)
     }
 
+    /// All instances, to be changed.
+    pub fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.series.values_mut().flat_map(|series| series.instances.values_mut())
+    }
+
     /// All instances, series by series.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         self.series.values().flat_map(Series::instances)
     }
+}
 
-    pub(crate) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
-        self.series.values_mut().flat_map(|series| series.instances.values_mut())
+impl Instance {
+    /// Lengths of the frames as they are stored, in bytes.
+    pub(crate) fn stored_sizes(&self) -> impl Iterator<Item = u64> {
+        let header = self.details.frame_header;
+        self.frames.iter().map(move |frame| frame.size.saturating_sub(header))
     }
 }
 

@@ -96,7 +96,7 @@ fn fragments<'a, W: Write + 'a>(
     let offsets = basic_offsets(instance);
     to.item_header(native_length(offsets.len() as u64 * 4)?)?;
     to.offset_table(&offsets)?;
-    let mut sizes = instance.frames.iter().map(|frame| frame.size);
+    let mut sizes = instance.stored_sizes();
     for frame in frames {
         let frame = frame?;
         let length = frame.len() as u64;
@@ -120,12 +120,12 @@ fn basic_offsets(instance: &Instance) -> Vec<u32> {
     }
     let mut next = 0_u64;
     let mut offsets = Vec::with_capacity(declared);
-    for frame in &instance.frames {
+    for size in instance.stored_sizes() {
         let Ok(offset) = u32::try_from(next) else {
             return Vec::new();
         };
         offsets.push(offset);
-        next = next.saturating_add(8 + frame.size.next_multiple_of(2));
+        next = next.saturating_add(8 + size.next_multiple_of(2));
     }
     offsets
 }

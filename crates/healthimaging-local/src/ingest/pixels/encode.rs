@@ -99,6 +99,7 @@ fn store_frames<S: Read + Seek>(
         }
     }
     target.describe(stored, ChecksumType::Decompressed);
+    target.instance.details.frame_header = jp2_header_length(stored);
     if let Some(now) = photometric {
         tell_photometric(description, now, target);
     }
