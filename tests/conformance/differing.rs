@@ -3,7 +3,9 @@
 
 use futures::StreamExt;
 use futures::stream;
-use healthimaging::model::{CopyImageSetRequest, MetadataUpdates, StoreInstancesRequest};
+use healthimaging::model::{
+    CopyImageSetRequest, MetadataUpdates, SearchDicomRequest, SearchLevel, StoreInstancesRequest,
+};
 use healthimaging::{Body, DatastoreId, ImageSetId};
 use healthimaging_phantoms::{InMemDicomObject, Phantom, PrimitiveValue, Tag, VR, tags};
 use serde_json::{Value, json};
@@ -229,6 +231,33 @@ pub(crate) async fn an_instance_that_differs_is_warned_about_by_keyword(rig: &Ri
     let reasons =
         store_instances(rig, &store, &[sent(4, State::Missing), sent(5, State::One)]).await;
     assert_eq!(reasons, [Some(45056), None]);
+}
+
+pub(crate) async fn an_instance_is_found_with_its_own_values(rig: &Rig) {
+    let store = rig.datastore().await;
+    let files =
+        [("1", sent(1, State::One)), ("2", sent(2, State::Other)), ("3", sent(3, State::Missing))];
+    rig.import(&store, files).await;
+    let request = SearchDicomRequest {
+        datastore_id: store.clone(),
+        level: SearchLevel::Instances(None, None),
+        filters: Vec::new(),
+        include_fields: vec!["Laterality".to_owned()],
+        fuzzy_matching: false,
+        limit: None,
+        offset: 0,
+        host: String::new(),
+    };
+    let mut found = rig.web.search(request).await.unwrap();
+    found.sort_by_key(|one| one["00080018"].to_string());
+    let shown = |tag: &str| -> Vec<Value> {
+        found
+            .iter()
+            .map(|one| one.get(tag).map_or(json!("-"), |found| found["Value"].clone()))
+            .collect()
+    };
+    assert_eq!(shown("00081030"), [json!(["ONE"]), json!(["THE OTHER"]), Value::Null]);
+    assert_eq!(shown("00200060"), [json!(["L"]), json!(["R"]), json!("-")]);
 }
 
 pub(crate) async fn a_corrected_file_brings_its_values(rig: &Rig) {

@@ -127,6 +127,7 @@ macro_rules! cases {
                 instances_that_differ_come_back_as_they_were_sent,
                 the_set_keeps_its_values_and_the_instance_its_own,
                 an_instance_that_differs_is_warned_about_by_keyword,
+                an_instance_is_found_with_its_own_values,
                 a_corrected_file_brings_its_values,
                 corrected_files_of_a_whole_set_bring_their_values,
                 an_update_of_a_level_reaches_every_instance,

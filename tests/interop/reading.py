@@ -69,9 +69,10 @@ def text_parts(tag, vr, raw, encodings):
     else:
         text = raw.decode("latin-1")
     text = text.rstrip("\0")
-    if vr in SINGLE:
-        return [text]
-    return [part.rstrip("\0") if vr == "UI" else part for part in text.split("\\")]
+    known = key_of(tag) != f"{tag.group:04X}{tag.element:04X}"
+    parts = [text] if vr in SINGLE or known and dictionary_VM(tag) == "1" else text.split("\\")
+    # DS and IS keep their padding, as the service has them.
+    return parts if vr in ("DS", "IS") else [part.rstrip(" \0") for part in parts]
 
 
 def shaped(tag, values):

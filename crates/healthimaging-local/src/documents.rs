@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use healthimaging::ImageSetId;
+use bytes::Bytes;
+use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_dicom::{Attributes, Document};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -12,11 +13,13 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::index::content::{self, StoredContent};
 use crate::index::image_sets::{ImageSetRow, VersionRow};
-use crate::ingest::content::unpack;
+use crate::ingest::content::{served, unpack};
 use crate::lately::Lately;
 
 /// Memory that is kept, in bytes.
 const MOST: usize = 64 << 20;
+/// Memory for documents of earlier forms that are kept as they are served, in bytes.
+const MOST_CONVERTED: usize = 16 << 20;
 /// What a value or a key takes beside its text, about.
 const EACH: usize = 100;
 
@@ -26,11 +29,15 @@ type Name = (ImageSetId, u32);
 
 /// Documents that were read lately.
 #[derive(Debug)]
-pub(crate) struct Documents(Lately<Name, Arc<Document>>);
+pub(crate) struct Documents {
+    unpacked: Lately<Name, Arc<Document>>,
+    /// Those of earlier forms, as they are served.
+    converted: Lately<Name, Bytes>,
+}
 
 impl Default for Documents {
     fn default() -> Self {
-        Self(Lately::new(MOST))
+        Self { unpacked: Lately::new(MOST), converted: Lately::new(MOST_CONVERTED) }
     }
 }
 
@@ -53,7 +60,7 @@ impl Documents {
             return Ok(None);
         };
         let name = (set.id.clone(), holder);
-        if let Some(document) = self.0.get(&name) {
+        if let Some(document) = self.unpacked.get(&name) {
             return Ok(Some(Found::Unpacked(document)));
         }
         let stored = content::stored(connection, set.row, version)?;
@@ -73,6 +80,21 @@ impl Documents {
         }
     }
 
+    /// A document of an earlier form as it is served: JSON, gzip. Blocks.
+    pub(crate) fn served(
+        &self,
+        stored: &StoredContent,
+        datastore: &DatastoreId,
+        name: Name,
+    ) -> Result<Bytes> {
+        if let Some(known) = self.converted.get(&name) {
+            return Ok(known);
+        }
+        let served = Bytes::from(served(&unpack(stored)?, datastore, &name.0)?);
+        self.converted.keep(name, served.clone(), served.len());
+        Ok(served)
+    }
+
     /// As [`Self::open`], for a writer, who makes another version of it.
     pub(crate) fn take(&self, found: Found, id: &ImageSetId) -> Result<Document> {
         match found {
@@ -86,14 +108,15 @@ impl Documents {
 
     /// Keeps a document for the next time, in place of older versions, which are hardly asked for again.
     pub(crate) fn keep(&self, name: Name, document: Arc<Document>) {
-        self.0.forget(|known| known.0 == name.0 && known.1 <= name.1);
+        self.unpacked.forget(|known| known.0 == name.0 && known.1 <= name.1);
         let size = size(&document);
-        self.0.keep(name, document, size);
+        self.unpacked.keep(name, document, size);
     }
 
     /// Forgets what an image set held.
     pub(crate) fn forget(&self, id: &ImageSetId) {
-        self.0.forget(|name| name.0 == *id);
+        self.unpacked.forget(|name| name.0 == *id);
+        self.converted.forget(|name| name.0 == *id);
     }
 }
 

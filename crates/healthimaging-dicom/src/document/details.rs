@@ -19,6 +19,10 @@ pub struct InstanceDetails {
     /// Path → value that is stored apart; the document shows `null`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub apart: BTreeMap<String, ApartValue>,
+    /// Path → text as it was, where the document shows it without padding and a writer would not add
+    /// that again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, String>,
     /// Keywords of attributes that the image set has at the patient, study or series level and the
     /// instance does not.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -53,6 +57,7 @@ impl InstanceDetails {
         let path = dictionary::hex(tag);
         let within = |known: &String| known.split('/').next() == Some(path.as_str());
         self.vrs.retain(|known, _| !within(known));
+        self.texts.retain(|known, _| !within(known));
         self.apart.retain(|known, _| !within(known));
     }
 }

@@ -6,6 +6,7 @@
 //! instance that is left, which changes none of them.
 
 use dicom_core::Tag;
+use serde_json::Value;
 
 use super::levels::Level;
 use super::same::is_same;
@@ -74,6 +75,9 @@ impl Document {
             if let Some(value) = instance.attributes.shift_remove(&key) {
                 level.insert(key, value);
             }
+        }
+        for level in [&mut patient, &mut study, &mut of_series] {
+            instance.restore_texts(level);
         }
         let study_uid = super::index::text(&study, "StudyInstanceUID").unwrap_or_default();
         Some(SplitInstance {
@@ -147,9 +151,7 @@ impl Document {
                 continue;
             };
             for one in left {
-                if one.attributes.get(&key).is_some_and(|own| is_same(&key, own, &value)) {
-                    one.attributes.shift_remove(&key);
-                }
+                one.drop_own(&key, &value);
             }
             attributes.insert(key, value);
         }
@@ -191,31 +193,46 @@ impl Instance {
             }
         }
         for (key, value) in own {
-            if level.get(&key).is_none_or(|held| !is_same(&key, held, &value)) {
-                differs = true;
-                self.attributes.insert(key, value);
+            match level.get(&key) {
+                Some(held) if is_same(&key, held, &value) => self.keep_texts(&key, held, &value),
+                _ => {
+                    differs = true;
+                    self.attributes.insert(key, value);
+                }
             }
         }
         differs
+    }
+
+    /// Takes an attribute from its level, where that shows the same.
+    fn drop_own(&mut self, key: &str, held: &Value) {
+        let Some(own) = self.attributes.get(key).filter(|own| is_same(key, own, held)) else {
+            return;
+        };
+        let own = own.clone();
+        self.keep_texts(key, held, &own);
+        self.attributes.shift_remove(key);
     }
 
     /// Comes from under the level `there` under the level `here`, whose values it takes; what it had
     /// otherwise than `there` stays.
     pub(crate) fn change_level(&mut self, there: &Attributes, here: &Attributes) {
         for key in there.keys().chain(here.keys()) {
-            let own = self.attributes.get(key);
-            if let Some(own) = own {
-                if here.get(key).is_some_and(|held| is_same(key, own, held)) {
-                    self.attributes.shift_remove(key);
+            if self.attributes.contains_key(key) {
+                if let Some(held) = here.get(key) {
+                    self.drop_own(key, held);
                 }
-            } else if self.details.absent.contains(key) {
+                continue;
+            }
+            if self.details.absent.contains(key) {
                 if !here.contains_key(key) {
                     self.details.absent.remove(key);
                 }
-            } else if let Some(tag) = dictionary::tag(key)
-                && there.get(key) != here.get(key)
-            {
-                self.details.forget(tag);
+                continue;
+            }
+            match (there.get(key), here.get(key)) {
+                (Some(was), Some(now)) if is_same(key, was, now) => self.keep_texts(key, now, was),
+                _ => dictionary::tag(key).into_iter().for_each(|tag| self.details.forget(tag)),
             }
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod merge;
 pub(crate) mod rebuild;
 pub(crate) mod same;
 pub(crate) mod split;
+pub(crate) mod texts;
 
 mod details;
 mod multi_valued;

@@ -24,7 +24,9 @@ impl Document {
         let details = &instance.details;
         let mut reader = LevelReader {
             instance,
-            is_detailed: !details.apart.is_empty() || !details.vrs.is_empty(),
+            is_detailed: !details.apart.is_empty()
+                || !details.vrs.is_empty()
+                || !details.texts.is_empty(),
             path: Vec::new(),
         };
         let context = instance.context();
@@ -86,7 +88,13 @@ impl LevelReader<'_> {
             };
         }
         let told = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
-        self.element(tag, value, context, told)
+        let mut element = self.element(tag, value, context, told);
+        if let Some(text) = details.texts.get(&path)
+            && matches!(element.value, Value::Text(_) | Value::Empty)
+        {
+            element.value = Value::Text(text.clone());
+        }
+        element
     }
 
     /// `told` is the VR that the details tell.

@@ -8,7 +8,7 @@ use serde_json::{Number, Value as Json};
 
 use super::implied::{Context, implied_vr};
 use super::levels::Level;
-use super::{ApartElement, Attributes, Document, Instance, SplitInstance, dictionary};
+use super::{ApartElement, Attributes, Document, Instance, SplitInstance, dictionary, texts};
 use crate::data_set::{DataSet, Element, Value};
 
 impl Document {
@@ -86,6 +86,13 @@ impl LevelWriter {
                 });
                 Json::Null
             }
+            Value::Text(text) if !text.is_empty() => {
+                let shown = text_value(tag, element.vr, text);
+                if texts::is_kept(element.vr, &texts::joined(&shown), text) {
+                    self.instance.details.texts.insert(self.path.join("/"), text.clone());
+                }
+                shown
+            }
             value => plain_value(tag, element.vr, value),
         }
     }
@@ -126,7 +133,6 @@ impl LevelWriter {
 fn plain_value(tag: Tag, vr: VR, value: &Value) -> Json {
     let form = Form::of(tag);
     match value {
-        Value::Text(text) if !text.is_empty() => text_value(form, vr, text),
         Value::Unsigned(numbers) => form.array(numbers, |number| Json::from(*number)),
         Value::Signed(numbers) => form.array(numbers, |number| Json::from(*number)),
         Value::Float(numbers) => form.array(numbers, |number| decimal(f64::from(*number))),
@@ -171,16 +177,16 @@ impl Form {
     }
 }
 
-fn text_value(form: Form, vr: VR, text: &str) -> Json {
-    let show = |part: &&str| match vr {
-        VR::UI => Json::from(part.trim_end_matches('\0')),
-        _ => Json::from(*part),
-    };
-    if form == Form::Single || !dictionary::splits_at_backslash(vr) {
-        return form.array(&[text], show);
+/// A text as the document shows it: without trailing padding, in an array where there may be several.
+pub(crate) fn text_value(tag: Tag, vr: VR, text: &str) -> Json {
+    let form = Form::of(tag);
+    let show = |part: &&str| Json::from(texts::without_pad(vr, part));
+    let is_one = form == Form::Single || !dictionary::splits_at_backslash(vr);
+    let parts: Vec<&str> = if is_one { vec![text] } else { text.split('\\').collect() };
+    match parts[..] {
+        [only] if texts::without_pad(vr, only).is_empty() => Json::Null,
+        _ => form.array(&parts, show),
     }
-    let parts: Vec<&str> = text.split('\\').collect();
-    form.array(&parts, show)
 }
 
 /// Integral numbers print without fraction. JSON has no words for the rest of IEEE 754: strings.

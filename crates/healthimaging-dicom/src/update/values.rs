@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::document::implied::{Context, implied_vr};
 use crate::document::limits::{IDENTIFIERS, is_uid, longest};
 use crate::document::rebuild::plain_value;
+use crate::document::texts::without_pad;
 use crate::document::{Attributes, dictionary};
 
 /// How closely the form of a value is looked at.
@@ -27,7 +28,7 @@ pub(super) fn accepted(
 ) -> Result<Value, String> {
     let keyword = dictionary::keyword(tag).unwrap_or_default();
     let is_identifier = IDENTIFIERS.contains(&keyword);
-    if value.is_null() || value.as_str() == Some("") {
+    if value.is_null() || value.as_str().is_some_and(|text| without_pad(VR::UT, text).is_empty()) {
         return if is_identifier {
             Err("a UID cannot be empty".to_owned())
         } else {
@@ -90,6 +91,7 @@ fn shaped(tag: Tag, mut parts: Vec<Value>, given: &Value) -> Value {
 fn kept(vr: VR, value: &Value) -> Value {
     match value {
         Value::Number(number) if matches!(vr, VR::DS | VR::IS) => number.to_string().into(),
+        Value::String(text) if !dictionary::is_bytes(vr) => without_pad(vr, text).into(),
         value => value.clone(),
     }
 }

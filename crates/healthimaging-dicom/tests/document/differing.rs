@@ -130,8 +130,15 @@ fn numbers_sequences_and_private_elements_in_them_differ_too() {
 fn padding_is_no_difference() {
     let mut document = Document::default();
     document.add(with(SOP, &[side("L")]));
-    document.add(with(SECOND, &[side("L "), (0x0020_0011, VR::IS, Some(text(" 3")))]));
+    let padded = [side("L   "), (0x0020_0011, VR::IS, Some(text(" 3")))];
+    document.add(with(SECOND, &padded));
     assert_eq!(document.differing(SERIES, SECOND), [""; 0]);
+    assert!(!written(&document).contains("L  "));
+    assert_eq!(seen(&document, SECOND), whole(SECOND, &padded), "it comes back with its padding");
+    let series = json!({"Laterality": "R", "SeriesNumber": "3"});
+    update(Some(of_series(&series)), None, &mut document);
+    let details = &document.instance(SERIES, SECOND).unwrap().details;
+    assert_eq!(details.texts.len(), 0, "an update covers what lies beside the document");
 }
 
 #[test]

@@ -48,7 +48,8 @@ fn attributes() -> Vec<(u32, VR, Vec<Value>)> {
     vec![
         (0x0010_0040, VR::CS, vec![Value::Empty, text("F"), text("M")]),
         (0x0010_1030, VR::DS, vec![Value::Empty, text("61.5"), text("62")]),
-        (0x0008_1032, VR::SQ, vec![Value::Items(Vec::new()), code("A"), code("B")]),
+        (0x0008_1032, VR::SQ, vec![Value::Items(Vec::new()), code("A"), code("B"), code("A  ")]),
+        (0x0008_1030, VR::LO, vec![text("CHEST"), text("CHEST  "), text("  CHEST")]),
         (0x0020_0060, VR::CS, vec![Value::Empty, text("L"), text("R")]),
         (0x0018_1020, VR::LO, vec![Value::Empty, text("a\\b"), text("b")]),
         (
@@ -60,7 +61,7 @@ fn attributes() -> Vec<(u32, VR, Vec<Value>)> {
 }
 
 fn sent() -> impl Strategy<Value = Vec<Sent>> {
-    let one = (0..4_u8, prop::collection::vec(0..4_u8, attributes().len()))
+    let one = (0..4_u8, prop::collection::vec(0..5_u8, attributes().len()))
         .prop_map(|(instance, values)| Sent { instance, values });
     prop::collection::vec(one, 1..12)
 }

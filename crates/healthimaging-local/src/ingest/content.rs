@@ -7,7 +7,9 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use healthimaging::{DatastoreId, ImageSetId};
-use healthimaging_dicom::{Document, InstanceDetails};
+use healthimaging_dicom::{ChecksumType, Document, Instance, InstanceDetails};
+use healthimaging_pixels::jp2_header_length;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StoreError};
 use crate::index::content::{Content, StoredContent, damaged};
@@ -26,7 +28,8 @@ pub(crate) fn pack(
 ) -> Result<Content> {
     let json = document.to_json(datastore, image_set)?;
     within(quotas.metadata_bytes, json.len() as u64, "bytes of the metadata of an image set")?;
-    let details = serde_json::to_vec(&document.details()).map_err(|error| unwritable(&error))?;
+    let details = Details { format: FORMAT, instances: document.details() };
+    let details = serde_json::to_vec(&details).map_err(|error| unwritable(&error))?;
     Ok(Content {
         document: zipped(&json)?,
         details: zipped(&details)?,
@@ -36,12 +39,66 @@ pub(crate) fn pack(
     })
 }
 
+/// What the document cannot hold.
+#[derive(Serialize, Deserialize)]
+struct Details {
+    /// First, so that [`is_current`] finds it.
+    format: u32,
+    /// By SOP Instance UID.
+    instances: BTreeMap<String, InstanceDetails>,
+}
+
+/// The form of documents and details: 2 is the first with a number. Documents of form 1 show texts with
+/// their padding; their details are the instances alone.
+const FORMAT: u32 = 2;
+
+/// Whether a document is stored exactly as it is served.
+pub(crate) fn is_current(stored: &StoredContent) -> bool {
+    let mut start = [0; NUMBERED.len()];
+    let read = GzDecoder::new(&stored.details[..]).read_exact(&mut start);
+    read.is_ok() && is_numbered(&start)
+}
+
+/// How numbered details begin: no SOP Instance UID is called so.
+const NUMBERED: &[u8] = br#"{"format":"#;
+
+fn is_numbered(details: &[u8]) -> bool {
+    details.starts_with(NUMBERED)
+}
+
 /// The document that a version shows.
 pub(crate) fn unpack(stored: &StoredContent) -> Result<Document> {
     let details = unzipped(&stored.details)?;
-    let details: BTreeMap<String, InstanceDetails> =
-        serde_json::from_slice(&details).map_err(|_| damaged())?;
-    Ok(Document::from_json(&unzipped(&stored.document)?, details)?)
+    let json = unzipped(&stored.document)?;
+    if is_numbered(&details) {
+        let details: Details = serde_json::from_slice(&details).map_err(|_| damaged())?;
+        return Ok(Document::from_json(&json, details.instances)?);
+    }
+    let details = serde_json::from_slice(&details).map_err(|_| damaged())?;
+    let mut document = Document::from_json(&json, details)?;
+    document.trim_texts();
+    for instance in document.instances_mut() {
+        count_frame_headers(instance);
+    }
+    Ok(document)
+}
+
+/// Frames of form 1 have the size of what is stored, without what `GetImageFrame` puts before it.
+fn count_frame_headers(instance: &mut Instance) {
+    let transcoded = instance.checksum_type == Some(ChecksumType::Decompressed);
+    let syntax = instance.stored_transfer_syntax.as_deref().filter(|_| transcoded);
+    let header = syntax.map_or(0, jp2_header_length);
+    instance.details.frame_header = header;
+    instance.frames.iter_mut().for_each(|frame| frame.size += header);
+}
+
+/// A document as it is served: JSON, gzip.
+pub(crate) fn served(
+    document: &Document,
+    datastore: &DatastoreId,
+    image_set: &ImageSetId,
+) -> Result<Vec<u8>> {
+    zipped(&document.to_json(datastore, image_set)?)
 }
 
 /// Fails unless the stored bytes are as they were written.
@@ -67,4 +124,56 @@ fn unzipped(bytes: &[u8]) -> Result<Vec<u8>> {
 
 fn unwritable(error: &dyn std::error::Error) -> StoreError {
     StoreError::Damaged(format!("the metadata could not be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn document() -> Document {
+        let json = json!({
+            "Patient": {"DICOM": {"PatientName": "DOE^JANE  ", "PatientSex": "F "}},
+            "Study": {"DICOM": {"StudyInstanceUID": "1.2"}, "Series": {"1.2.3": {
+                "DICOM": {"SeriesNumber": "3 "},
+                "Instances": {"1.2.3.4": {
+                    "DICOM": {"ImageComments": "x "},
+                    "StoredTransferSyntaxUID": "1.2.840.10008.1.2.4.202",
+                    "ChecksumType": "DECOMPRESSED",
+                    "ImageFrames": [{"ID": "2".repeat(32), "FrameSizeInBytes": 1000}],
+                }},
+            }}},
+        });
+        Document::from_json(json.to_string().as_bytes(), BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn documents_of_the_first_form_are_read_as_those_of_this_one() {
+        let (datastore, set) = ("0".repeat(32).parse().unwrap(), "1".repeat(32).parse().unwrap());
+        let old = document();
+        let stored = StoredContent {
+            document: zipped(&old.to_json(&datastore, &set).unwrap()).unwrap(),
+            details: zipped(&serde_json::to_vec(&old.details()).unwrap()).unwrap(),
+            checked: true,
+        };
+        assert!(!is_current(&stored));
+        let read = unpack(&stored).unwrap();
+        assert_eq!(read.patient["PatientName"], "DOE^JANE");
+        assert_eq!(read.series["1.2.3"].attributes["SeriesNumber"], "3 ");
+        let instance = read.instance("1.2.3", "1.2.3.4").unwrap();
+        assert_eq!(instance.attributes["ImageComments"], "x");
+        let padded = BTreeMap::from([("00100010".to_owned(), "DOE^JANE  ".to_owned())]);
+        assert_eq!(instance.details.texts, padded);
+        assert_eq!((instance.frames[0].size, instance.details.frame_header), (1085, 85));
+
+        let content = pack(&read, &datastore, &set, &Quotas::NONE).unwrap();
+        assert_eq!(content.document, served(&read, &datastore, &set).unwrap());
+        let Content { document, details, .. } = content;
+        let stored = StoredContent { document, details, checked: true };
+        assert!(is_current(&stored));
+        assert_eq!(unpack(&stored).unwrap(), read);
+    }
 }

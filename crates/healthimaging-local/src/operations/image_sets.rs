@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::index::image_sets::{self, ImageSetRow, VersionRow};
 use crate::index::packs::{self, BlobKind};
 use crate::index::{content, datastores};
-use crate::ingest::content::check;
+use crate::ingest::content::{check, is_current};
 use crate::shared::{Shared, SharedStore};
 
 /// A set that was not read for so long is in the archive tier, as in AWS.
@@ -122,7 +122,8 @@ pub(crate) async fn metadata(
     request: GetImageSetMetadataRequest,
 ) -> Result<GetImageSetMetadataResponse> {
     let at = shared.now();
-    let (row, document) = shared
+    let (datastore, id) = (request.datastore_id.clone(), request.image_set_id.clone());
+    let (row, version, stored) = shared
         .catalogue
         .read(move |connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
@@ -132,12 +133,19 @@ pub(crate) async fn metadata(
             let stored = content::stored(connection, set.row, &version)?;
             let stored = stored.ok_or_else(|| nothing_yet(&set))?;
             check(&stored)?;
-            Ok((set.row, stored.document))
+            Ok((set.row, version.content_version.unwrap_or(version.version), stored))
         })
         .await?;
     shared.accesses.note(row, at);
+    let document = if is_current(&stored) {
+        stored.document.into()
+    } else {
+        let shared = Arc::clone(shared);
+        let convert = move || shared.documents.served(&stored, &datastore, (id, version));
+        tokio::task::spawn_blocking(convert).await??.into()
+    };
     Ok(GetImageSetMetadataResponse {
-        image_set_metadata: document.into(),
+        image_set_metadata: document,
         content_type: "application/json".to_owned(),
         content_encoding: "gzip".to_owned(),
     })

@@ -52,7 +52,7 @@ pub(super) fn add(
     Ok(())
 }
 
-fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
+pub(super) fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
     Place { host: &page.request.host, datastore: &page.request.datastore_id, image_set: None }
 }
 
@@ -78,7 +78,7 @@ fn tags_up_to(document: &Document, series: &str, level: QueryLevel) -> Option<Ve
 }
 
 /// Eight upper-case hexadecimal digits for a keyword or for such digits.
-fn tag_of(name: &str) -> Option<String> {
+pub(super) fn tag_of(name: &str) -> Option<String> {
     if name.len() == 8 && name.chars().all(|c| c.is_ascii_hexdigit()) {
         return Some(name.to_ascii_uppercase());
     }

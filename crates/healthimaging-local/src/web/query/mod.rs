@@ -4,6 +4,7 @@
 mod condition;
 mod include;
 mod keys;
+mod own;
 mod results;
 
 use std::sync::Arc;

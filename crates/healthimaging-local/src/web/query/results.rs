@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::include;
 use super::keys;
+use super::own;
 use super::{Page, Parents};
 use crate::error::Result;
 use crate::index::attributes;
@@ -86,6 +87,9 @@ pub(super) fn instance(
     put_columns(&mut result, row, QueryLevel::Instance)?;
     put_online(&mut result);
     put_url(&mut result, page, &format!("studies/{study}/series/{series}/instances/{sop}"));
+    if parents == Parents::Shown && row.get::<_, Option<u16>>("warning_reason")?.is_some() {
+        own::show(connection, page, &mut result, row.get("row")?, (&series, &sop))?;
+    }
     let at = Some((series.as_str(), sop.as_str()));
     include::add(connection, page, &mut result, row.get("row")?, QueryLevel::Instance, at)?;
     Ok(sorted(result))

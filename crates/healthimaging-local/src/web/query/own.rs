@@ -1,0 +1,47 @@
+//! What an instance has otherwise than its image set: its result shows its own.
+
+use healthimaging::model::DicomJson;
+use rusqlite::Connection;
+
+use super::Page;
+use super::include::{place_of, tag_of};
+use crate::error::Result;
+use crate::index::{content, image_sets};
+use crate::ingest::content::unpack;
+
+/// Puts the instance's own values in the place of those of the image set, and none where it has none.
+///
+/// Only instances with a warning can differ: others need not be looked at.
+pub(super) fn show(
+    connection: &Connection,
+    page: &Page<'_>,
+    result: &mut DicomJson,
+    set: i64,
+    (series, sop): (&str, &str),
+) -> Result<()> {
+    let row = image_sets::at(connection, set)?;
+    let version = image_sets::version(connection, set, row.latest_version.into())?;
+    let Some(stored) = content::stored(connection, set, &version)? else {
+        return Ok(());
+    };
+    let document = unpack(&stored)?;
+    let differing = document.differing(series, sop);
+    if differing.is_empty() {
+        return Ok(());
+    }
+    let mut all = place_of(page).attributes(&document, series, sop)?;
+    for tag in differing.into_iter().filter_map(tag_of) {
+        let Some(shown) = result.get_mut(&tag) else {
+            continue;
+        };
+        match all.remove(&tag) {
+            Some(own) => *shown = own,
+            None => {
+                if let Some(attribute) = shown.as_object_mut() {
+                    attribute.remove("Value");
+                }
+            }
+        }
+    }
+    Ok(())
+}
