@@ -4,6 +4,7 @@
 mod aws;
 mod call;
 mod doctor;
+mod folder;
 mod http;
 mod import;
 mod rig;

@@ -1,0 +1,113 @@
+//! The data folder under real processes, and on disks that cannot be written to.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use healthimaging_phantoms::Phantom;
+use serde_json::json;
+
+use crate::rig::{Rig, stderr, stdout, text};
+
+/// Processes that come at once.
+const AT_ONCE: u32 = 30;
+
+#[test]
+fn first_imports_at_once_make_one_data_store() {
+    let rig = Rig::new();
+    let children: Vec<Child> = (0..AT_ONCE)
+        .map(|number| {
+            let path = rig.path(&format!("{number}.dcm"));
+            let file = Phantom::mr()
+                .size(8, 8)
+                .seed(number.into())
+                .study_uid(&format!("2.25.{number}"))
+                .series_uid(&format!("2.25.{number}.1"))
+                .sop_uid(&format!("2.25.{number}.1.1"));
+            std::fs::write(&path, file.build()).unwrap();
+            let mut command = rig.command(&["import", "--datastore", "shared", text(&path)]);
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let stores = rig.call("list_datastores", &json!({}));
+    let stores = stores["datastore_summaries"].as_array().unwrap().clone();
+    assert_eq!(stores.len(), 1, "{stores:?}");
+    let search = json!({ "max_results": 50 });
+    let found = rig.call("search_image_sets", &search);
+    let found = found["image_sets_metadata_summaries"].as_array().unwrap();
+    assert_eq!(found.len(), AT_ONCE as usize);
+}
+
+/// Runs a shell script that may mount; `None` where this machine does not let it.
+fn mounting(folder: &Path, script: &str) -> Option<Output> {
+    let may = Command::new("unshare").args(["-rm", "true"]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let program = env!("CARGO_BIN_EXE_healthimaging-mcp-server");
+    let script = format!("set -eu\nmount -t tmpfs -o size=48m none disk\n{script}");
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", &script])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HMS", format!("{program} --data-dir disk/store"))
+        .output()
+        .unwrap();
+    Some(output)
+}
+
+/// A folder with a place to mount at, and scans.
+fn folder(rig: &Rig) -> &Path {
+    rig.scans();
+    std::fs::create_dir(rig.path("disk")).unwrap();
+    rig.folder.path()
+}
+
+#[test]
+fn a_store_on_a_disk_that_is_mounted_read_only_can_be_read() {
+    let rig = Rig::new();
+    let script = "
+        $HMS import scans 2> import.txt
+        mount -o remount,ro disk
+        $HMS call search_image_sets '{}' > found.txt
+        $HMS verify 2> verified.txt
+        ! $HMS import scans 2> refused.txt
+        mount -o remount,rw disk
+        $HMS import scans 2> again.txt";
+    let Some(output) = mounting(folder(&rig), script) else { return };
+    let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
+    let told = || format!("{} {} {}", stdout(&output), stderr(&output), read("refused.txt"));
+    assert_eq!(output.status.code(), Some(0), "{}", told());
+    assert_eq!(read("found.txt").matches("\"image_set_id\"").count(), 2, "{}", read("found.txt"));
+    assert!(read("refused.txt").contains("reading only"), "{}", read("refused.txt"));
+}
+
+#[test]
+fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
+    let rig = Rig::new();
+    let script = "
+        $HMS import scans 2> import.txt
+        $HMS serve --http 127.0.0.1:0 2> serve.txt &
+        server=$!
+        until grep -q MCP serve.txt; do sleep 0.05; done
+        $HMS call create_datastore '{\"datastore_name\": \"late\"}' > made.txt
+        kill -9 $server
+        wait $server || true
+        rm -f disk/store/catalogue.sqlite-shm
+        test -s disk/store/catalogue.sqlite-wal
+        mount -o remount,ro disk
+        ! $HMS call list_datastores '{}' 2> refused.txt > refused.json
+        mount -o remount,rw disk
+        $HMS call list_datastores '{}' > opened.txt
+        mount -o remount,ro disk
+        $HMS call list_datastores '{}' > found.txt";
+    let Some(output) = mounting(folder(&rig), script) else { return };
+    let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(0), "{} {}", stderr(&output), read("refused.txt"));
+    assert!(read("refused.txt").contains("can be written to"), "{}", read("refused.txt"));
+    assert!(read("found.txt").contains("late"), "{}", read("found.txt"));
+}
