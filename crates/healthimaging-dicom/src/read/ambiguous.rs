@@ -6,6 +6,7 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use crate::charset::CharacterSets;
 use crate::data_set::{DataSet, Element, Value};
+use crate::document::dictionary;
 
 use super::PixelRepresentation;
 use super::description::ByteOrder;
@@ -13,7 +14,8 @@ use super::values;
 
 /// Whether the dictionary leaves it to Pixel Representation.
 pub(super) fn is_us_or_ss(tag: Tag) -> bool {
-    StandardDataDictionary.by_tag(tag).is_some_and(|entry| entry.vr() == VirtualVr::Xs)
+    let entry = StandardDataDictionary.by_tag(tag);
+    !dictionary::is_private(tag) && entry.is_some_and(|entry| entry.vr() == VirtualVr::Xs)
 }
 
 /// Gives elements that were read as UN because they are US or SS their VR.

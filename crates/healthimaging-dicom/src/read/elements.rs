@@ -10,11 +10,13 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use crate::charset::CharacterSets;
 use crate::data_set::{DataSet, Element, Value};
+use crate::document::dictionary;
 
+use super::delimiters::Meaning;
 use super::description::ByteOrder;
-use super::header::{Encoding, Header, ITEM, ITEM_END, read_header, sniff};
+use super::header::{Encoding, Header, read_header, sniff, tag_of};
 use super::limits::Budget;
-use super::pixel_data::{PixelData, PixelLayout};
+use super::pixel_data::PixelData;
 use super::sequences::Sniff;
 use super::stream::Stream;
 use super::values::{self, Fidelity, Shape};
@@ -31,6 +33,12 @@ const ITEM_BYTES: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 pub(super) struct Walk<'s, S> {
     pub(super) stream: &'s mut Stream<S>,
     pub(super) budget: Budget,
+    pub(super) found: Found,
+}
+
+/// What was found besides elements.
+#[derive(Debug, Default)]
+pub(super) struct Found {
     pub(super) warnings: Vec<ReadWarning>,
     pub(super) pixels: Option<PixelData>,
     /// VR of values left apart in big endian, by offset.
@@ -43,6 +51,8 @@ pub(super) struct Place {
     pub(super) encoding: Encoding,
     /// No element may go past this byte.
     pub(super) end: u64,
+    /// Whether that is what a length says, and not the end of the file.
+    pub(super) has_length: bool,
     /// What ends the data set.
     pub(super) close: Close,
     pub(super) depth: usize,
@@ -57,36 +67,65 @@ pub(super) enum Close {
     Length,
     /// A delimiter.
     Delimiter,
+    /// A delimiter or the next item, since its length is wrong.
+    Mended,
+}
+
+/// The element before, on which it depends what a delimiter means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Previous {
+    /// No sequence.
+    Plain,
+    /// A sequence whose length is 0.
+    EmptySequence,
+    /// A sequence that has a length.
+    Sequence,
+}
+
+impl Previous {
+    /// An element of VR UN may be a sequence.
+    fn of(element: &Element, header: &Header) -> Self {
+        match (&element.value, header.length) {
+            (Value::Items(_), Some(0)) => Self::EmptySequence,
+            (Value::Empty, Some(0)) if element.vr == VR::UN => Self::EmptySequence,
+            (Value::Items(_), Some(_)) => Self::Sequence,
+            (Value::Bytes(bytes), _) if bytes.starts_with(&ITEM_BYTES) => Self::Sequence,
+            _ => Self::Plain,
+        }
+    }
 }
 
 impl<'s, S: Read + Seek> Walk<'s, S> {
     pub(super) fn new(stream: &'s mut Stream<S>, budget: Budget) -> Self {
-        Self {
-            stream,
-            budget,
-            warnings: Vec::new(),
-            pixels: None,
-            big_endian_apart: BTreeMap::new(),
-        }
+        Self { stream, budget, found: Found::default() }
     }
 
-    /// Reads the data set that goes from here to the end of the source.
-    pub(super) fn root(&mut self, declared: Encoding) -> Result<DataSet, ReadError> {
+    /// Reads the data set that goes from here to the end of the source; with it comes the encoding that
+    /// it is in.
+    pub(super) fn root(&mut self, declared: Encoding) -> Result<(DataSet, Encoding), ReadError> {
         let encoding = self.encoding_here(declared)?;
-        self.data_set(Place {
+        let data_set = self.data_set(Place {
             encoding,
             end: self.stream.length(),
+            has_length: false,
             close: Close::File,
             depth: 0,
             character_sets: CharacterSets::default(),
-        })
+        })?;
+        Ok((data_set, encoding))
     }
 
     /// Reads the File Meta Information from here: explicit little endian, group 0002 (PS3.10 §7.1).
     pub(super) fn meta(&mut self) -> Result<DataSet, ReadError> {
+        let head = self.stream.peek()?.filter(|head| head.starts_with(&[2, 0]));
+        let found = head.and_then(sniff).unwrap_or(Encoding::ExplicitLittle);
+        if found == Encoding::ImplicitLittle {
+            self.warn(ReadWarning::ImplicitMeta);
+        }
         let place = Place {
-            encoding: Encoding::ExplicitLittle,
+            encoding: found,
             end: self.stream.length(),
+            has_length: false,
             close: Close::File,
             depth: 0,
             character_sets: CharacterSets::default(),
@@ -95,6 +134,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         while let Some([2, 0]) = self.stream.peek()? {
             let header = read_header(self.stream, place.encoding, place.end)?;
             self.budget.take_element()?;
+            self.note_odd(&header);
             if let Some(element) = self.element(&header, &place)? {
                 self.insert(&mut meta, header.tag, element);
             }
@@ -111,91 +151,106 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
 
     /// The encoding that the first element shows, where that is not the one declared.
     fn encoding_here(&mut self, declared: Encoding) -> Result<Encoding, ReadError> {
+        let Some(head) = self.stream.peek()? else {
+            return Ok(declared);
+        };
+        let found = self.encoding_of(head, declared)?;
+        if found != declared {
+            self.warn(ReadWarning::Encoding { found: found.name() });
+        }
+        Ok(found)
+    }
+
+    /// Groups are low numbers at the start of a data set, which shows the byte order (and so does
+    /// dcmtk tell them apart). A value representation that is none may be one written wrongly: the
+    /// element is implicit only when the next one begins where its length says then.
+    fn encoding_of(&mut self, head: [u8; 8], declared: Encoding) -> Result<Encoding, ReadError> {
+        let has_vr = VR::from_binary([head[4], head[5]]).is_some();
+        let [little, big] = [ByteOrder::Little, ByteOrder::Big].map(|o| tag_of(head, o).group());
+        if has_vr && little != big {
+            return Ok(if big < little { Encoding::ExplicitBig } else { Encoding::ExplicitLittle });
+        }
         if declared == Encoding::ExplicitBig {
             return Ok(declared);
         }
-        let found = self.stream.peek()?.and_then(sniff).unwrap_or(declared);
-        if found != declared {
-            let found = if found == Encoding::ExplicitLittle { "explicit" } else { "implicit" };
-            self.warn(ReadWarning::Encoding { found });
+        let found = sniff(head).unwrap_or(declared);
+        if declared == Encoding::ExplicitLittle && found == Encoding::ImplicitLittle {
+            let start = self.stream.position();
+            let header = read_header(self.stream, declared, self.stream.length());
+            self.stream.seek_to(start)?;
+            return Ok(header.map_or(found, |header| header.encoding));
         }
         Ok(found)
     }
 
     pub(super) fn warn(&mut self, warning: ReadWarning) {
-        if self.warnings.len() < MOST_WARNINGS {
-            self.warnings.push(warning);
+        if self.found.warnings.len() < MOST_WARNINGS {
+            self.found.warnings.push(warning);
+        }
+    }
+
+    /// Where warnings stand, to go back to.
+    pub(super) fn mark(&self) -> (u64, usize) {
+        (self.stream.position(), self.found.warnings.len())
+    }
+
+    /// Goes back to a mark, as if nothing had been read since.
+    pub(super) fn go_back(&mut self, (position, warnings): (u64, usize)) -> Result<(), ReadError> {
+        self.found.warnings.truncate(warnings);
+        Ok(self.stream.seek_to(position)?)
+    }
+
+    pub(super) fn note_odd(&mut self, header: &Header) {
+        if header.is_odd {
+            self.warn(ReadWarning::Header(header.tag));
         }
     }
 
     pub(super) fn data_set(&mut self, mut place: Place) -> Result<DataSet, ReadError> {
         let mut data_set = DataSet::default();
-        let mut previous = Tag(0, 0);
-        while place.close == Close::Delimiter || self.stream.position() < place.end {
-            let Some(header) = self.next_header(&place, previous)? else {
+        let mut before = (Tag(0, 0), Previous::Plain);
+        while self.goes_on(&place) {
+            let Some(header) = self.next_header(&place, before.0)? else {
                 break;
             };
-            if header.tag == ITEM_END && place.close == Close::Delimiter {
-                break;
-            }
-            if header.tag.group() == ITEM.group() {
-                return Err(ReadError::malformed(header.start, "a delimiter stands alone"));
+            if header.is_delimiter() {
+                match self.delimiter(&header, &place, before)? {
+                    Meaning::Nothing => {}
+                    Meaning::End => break,
+                    Meaning::ItemsBehind => {
+                        let items = self.items_behind(before.0, &place)?;
+                        data_set.elements.insert(before.0, items);
+                    }
+                }
+                before.1 = Previous::Plain;
+                continue;
             }
             self.budget.take_element()?;
-            previous = header.tag;
+            self.note_odd(&header);
+            before = (header.tag, Previous::Plain);
             if let Some(element) = self.element(&header, &place)? {
                 if header.tag == tags::SPECIFIC_CHARACTER_SET {
                     place.character_sets = self.character_sets(&element.value);
                 }
+                before.1 = Previous::of(&element, &header);
                 self.insert(&mut data_set, header.tag, element);
             }
         }
         Ok(data_set)
     }
 
-    /// The next header, or `None` where the root has ended and other bytes begin.
-    fn next_header(&mut self, place: &Place, previous: Tag) -> Result<Option<Header>, ReadError> {
-        let start = self.stream.position();
-        if place.close == Close::File && self.zeros_here()? {
-            return self.trailing(start);
+    /// Whether the data set has not ended for its length. A delimiter that is missing at the end of
+    /// what is around the item is not needed; at the end of the file it is, since files are cut.
+    fn goes_on(&mut self, place: &Place) -> bool {
+        let position = self.stream.position();
+        let is_delimited = matches!(place.close, Close::Delimiter | Close::Mended);
+        if position < place.end || (is_delimited && !place.has_length) {
+            return true;
         }
-        let read = read_header(self.stream, place.encoding, place.end);
-        if place.close != Close::File {
-            return read.map(Some);
+        if place.close == Close::Delimiter {
+            self.warn(ReadWarning::Delimiter { position });
         }
-        let trailing = match &read {
-            Ok(header) => {
-                let left = place.end.saturating_sub(self.stream.position());
-                let fits = header.length.is_none_or(|length| length <= left);
-                let follows = header.tag > previous && header.tag.group() != ITEM.group();
-                self.pixels.is_some() && !(fits && follows)
-            }
-            Err(ReadError::Io(_)) => false,
-            Err(_) => self.pixels.is_some(),
-        };
-        if trailing { self.trailing(start) } else { read.map(Some) }
-    }
-
-    /// Whether padding begins here: there is no element (0000,0000) of length 0.
-    fn zeros_here(&mut self) -> Result<bool, ReadError> {
-        let left = self.stream.left();
-        let mut bytes = [0; 8];
-        let head = usize::try_from(left).ok().and_then(|left| bytes.get_mut(..left));
-        let start = self.stream.position();
-        match head {
-            Some(short) => self.stream.read_exact(short)?,
-            None => self.stream.read_exact(&mut bytes)?,
-        }
-        self.stream.seek_to(start)?;
-        Ok(bytes == [0; 8])
-    }
-
-    /// Ends the data set at `start`, before the end of the file.
-    fn trailing(&mut self, start: u64) -> Result<Option<Header>, ReadError> {
-        let length = self.stream.length().saturating_sub(start);
-        self.warn(ReadWarning::TrailingBytes { position: start, length });
-        self.stream.seek_to(self.stream.length())?;
-        Ok(None)
+        false
     }
 
     fn insert(&mut self, data_set: &mut DataSet, tag: Tag, element: Element) {
@@ -225,34 +280,29 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         let Some(length) = header.length else {
             return self.undefined_length(header, place);
         };
-        let (offset, left) = (self.stream.position(), place.end - self.stream.position());
-        let is_pixel_data = is_root && is_pixel_data(header.tag);
-        if length > left {
-            return Err(if is_pixel_data {
-                ReadError::PixelDataCut { position: offset, needed: length, left }
-            } else {
-                ReadError::cut(header.tag, offset, length, left)
-            });
+        let offset = self.stream.position();
+        let left = place.end.saturating_sub(offset);
+        if is_root && is_pixel_data(header.tag) {
+            return self
+                .native(header, length.min(left), length.saturating_sub(left))
+                .map(|()| None);
         }
-        if is_pixel_data {
-            self.stream.seek_to(offset + length)?;
-            self.located(header, offset, PixelLayout::Native);
-            return Ok(None);
+        if length > left {
+            return Err(ReadError::cut(header.tag, offset, length, left));
         }
         if header.tag.element() == 0 && header.tag.group() != 2 {
             // Group lengths are retired (PS3.5 §7.2) and would be wrong after any change.
             self.stream.seek_to(offset + length)?;
             return Ok(None);
         }
-        match known_vr(header, place.encoding) {
+        let place = &Place { encoding: header.encoding, ..*place };
+        match known_vr(header) {
             VR::SQ if header.vr != VR::UN => {
-                let place = Place { end: offset + length, close: Close::Length, ..*place };
-                self.sequence(&place, Sniff::No).map(Some)
+                self.sequence_or_bytes(header.tag, length, place, Sniff::No).map(Some)
             }
             VR::SQ if length == 0 || self.stream.peek()? == Some(ITEM_BYTES) => {
-                let (end, encoding) = (offset + length, Encoding::ImplicitLittle);
-                let place = Place { encoding, end, close: Close::Length, ..*place };
-                self.sequence(&place, Sniff::Yes).map(Some)
+                let place = Place { encoding: Encoding::ImplicitLittle, ..*place };
+                self.sequence_or_bytes(header.tag, length, &place, Sniff::Yes).map(Some)
             }
             VR::SQ => self.value(header.tag, VR::UN, length, place).map(Some),
             vr => self.value(header.tag, vr, length, place).map(Some),
@@ -260,7 +310,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     }
 
     /// Reads a value, whose length has been checked.
-    fn value(
+    pub(super) fn value(
         &mut self,
         tag: Tag,
         vr: VR,
@@ -273,7 +323,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             let offset = self.stream.position();
             self.stream.seek_to(offset + length)?;
             if order == ByteOrder::Big {
-                self.big_endian_apart.insert(offset, vr);
+                self.found.big_endian_apart.insert(offset, vr);
             }
             return Ok(Element { vr, value: Value::Apart { offset, length } });
         }
@@ -299,16 +349,21 @@ fn is_offset_table(tag: Tag) -> bool {
 }
 
 /// VR of the element: where the file does not say, the dictionary's if it knows the element (PS3.5
-/// §6.2.2 note 5). What is US or SS stays UN until Pixel Representation is known.
-fn known_vr(header: &Header, encoding: Encoding) -> VR {
-    let says = encoding != Encoding::ImplicitLittle && header.vr != VR::UN;
+/// §6.2.2 note 5). What is US or SS stays UN until Pixel Representation is known. Of private elements
+/// only the creators are known (PS3.5 §7.8.1), though groups such as 7FE1 look like repeating ones.
+fn known_vr(header: &Header) -> VR {
+    let says = header.encoding != Encoding::ImplicitLittle && header.vr != VR::UN;
     if says {
         return header.vr;
     }
-    if ambiguous::is_us_or_ss(header.tag) {
+    let tag = header.tag;
+    if dictionary::is_private(tag) {
+        return if dictionary::is_private_creator(tag) { VR::LO } else { VR::UN };
+    }
+    if ambiguous::is_us_or_ss(tag) {
         return VR::UN;
     }
-    match StandardDataDictionary.by_tag(header.tag).map(DataDictionaryEntry::vr) {
+    match StandardDataDictionary.by_tag(tag).map(DataDictionaryEntry::vr) {
         Some(vr) if header.vr == VR::UN => vr.relaxed(),
         _ => header.vr,
     }

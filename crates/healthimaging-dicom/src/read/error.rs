@@ -9,9 +9,12 @@ use healthimaging::{Error, ErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// No preamble with `DICM` at byte 128 (PS3.10 §7.1).
+    /// No preamble with `DICM` at byte 128 (PS3.10 §7.1), and no elements at byte 0.
     #[error("not a DICOM Part 10 file: there is no DICM prefix at byte 128")]
     NotPart10,
+    /// A DICOMDIR, which names files and is no instance (PS3.10 §8.6).
+    #[error("a DICOMDIR is no instance: it names the files of a medium")]
+    MediaDirectory,
     /// An attribute that every stored instance needs is absent or empty. The words are the service's.
     #[error("DICOM attribute {0} does not exist")]
     Missing(&'static str),
@@ -100,6 +103,11 @@ impl ReadError {
         self.to_string()
     }
 
+    /// Whether the bytes are no elements, and not too many of them.
+    pub(super) fn is_structural(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::PixelDataCut { .. } | Self::Malformed { .. })
+    }
+
     pub(super) fn malformed(position: u64, reason: impl Into<String>) -> Self {
         Self::Malformed { position, reason: reason.into() }
     }
@@ -149,7 +157,7 @@ pub enum FrameError {
         /// Frames declared.
         frames: usize,
     },
-    /// Native pixel data with fewer bytes than the attributes ask for.
+    /// Pixel data with fewer bytes than the attributes, or the lengths in it, ask for.
     #[error("pixel data is too short: {needed} bytes are described and {found} are there")]
     Short {
         /// Bytes that rows, columns, samples, bits and frames make.
@@ -181,11 +189,11 @@ pub enum FrameError {
 impl FrameError {
     /// The import warning that this amounts to, where the pixel data can still be kept whole.
     ///
-    /// 45328 (B110, frames not separable), 45329 (B111, number of frames), 45330 (B112, offset
+    /// 45328 (B110, frames not separable or not whole), 45329 (B111, number of frames), 45330 (B112, offset
     /// table). `None`: there is nothing worth keeping, or reading itself failed.
     pub fn warning_code(&self) -> Option<u16> {
         match self {
-            Self::Inseparable { .. } => Some(45328),
+            Self::Inseparable { .. } | Self::Short { .. } => Some(45328),
             Self::CountMismatch { .. } => Some(45329),
             Self::OffsetTable(_) => Some(45330),
             _ => None,

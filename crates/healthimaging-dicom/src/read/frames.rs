@@ -61,7 +61,12 @@ impl FrameTable {
     ) -> Result<Self, FrameError> {
         let pixels = pixels.ok_or(FrameError::NoPixelData)?;
         match &pixels.layout {
+            PixelLayout::Native if pixels.length == 0 => Err(FrameError::NoPixelData),
             PixelLayout::Native => native(data_set, byte_order, pixels),
+            PixelLayout::Encapsulated(_) if pixels.missing > 0 => {
+                let found = pixels.length;
+                Err(FrameError::Short { needed: found.saturating_add(pixels.missing), found })
+            }
             PixelLayout::Encapsulated(found) => {
                 let declared = declared_frames(data_set);
                 let frames = usize::try_from(declared).unwrap_or(0);

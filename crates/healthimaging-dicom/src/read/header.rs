@@ -9,9 +9,9 @@ use dicom_encoding::decode::explicit_be::ExplicitVRBigEndianDecoder;
 use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
 use dicom_encoding::decode::implicit_le::ImplicitVRLittleEndianDecoder;
 
-use super::ReadError;
 use super::description::ByteOrder;
 use super::stream::Stream;
+use super::{ReadError, odd_header};
 
 /// Group of items and delimiters (PS3.5 §7.5).
 pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
@@ -46,6 +46,15 @@ impl Encoding {
         }
     }
 
+    /// In words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ImplicitLittle => "implicit",
+            Self::ExplicitLittle => "explicit",
+            Self::ExplicitBig => "explicit big endian",
+        }
+    }
+
     fn decode(self, source: &mut impl Read) -> dicom_encoding::decode::Result<DataElementHeader> {
         let (header, _) = match self {
             Self::ImplicitLittle => {
@@ -67,6 +76,17 @@ pub(super) struct Header {
     pub(super) length: Option<u64>,
     /// First byte of the header.
     pub(super) start: u64,
+    /// How the element is encoded: mostly as those around it.
+    pub(super) encoding: Encoding,
+    /// Whether the header is not encoded as the standard says.
+    pub(super) is_odd: bool,
+}
+
+impl Header {
+    /// Whether this is an item or a delimiter.
+    pub(super) fn is_delimiter(&self) -> bool {
+        self.tag.group() == ITEM.group()
+    }
 }
 
 /// Reads the header here, which has to lie before `end`.
@@ -87,30 +107,22 @@ pub(super) fn read_header<S: Read + Seek>(
     }
     let mut head = [0; 8];
     stream.read_exact(&mut head)?;
+    if let Some(header) = odd_header::read(stream, encoding, head, end)? {
+        return Ok(header);
+    }
     let decoded = encoding.decode(&mut head.as_slice().chain(&mut *stream)).map_err(|_| cut())?;
     if stream.position() > end {
         return Err(cut());
     }
-    let tag = decoded.tag();
-    if encoding != Encoding::ImplicitLittle && tag.group() != ITEM.group() {
-        check_vr([head[4], head[5]], start)?;
-    }
     let length = decoded.len.get().map(u64::from);
-    Ok(Header { tag, vr: decoded.vr(), length, start })
-}
-
-/// A VR of a later edition is two capitals and is read as UN (PS3.5 §6.2); else these are no elements.
-fn check_vr(vr: [u8; 2], position: u64) -> Result<(), ReadError> {
-    if vr.iter().all(u8::is_ascii_uppercase) {
-        return Ok(());
-    }
-    Err(ReadError::malformed(position, "there is no value representation"))
+    let (tag, vr) = (decoded.tag(), decoded.vr());
+    Ok(Header { tag, vr, length, start, encoding, is_odd: false })
 }
 
 /// Tells from its first element whether a data set is in explicit or implicit VR; `None` if unclear.
 pub(super) fn sniff(head: [u8; 8]) -> Option<Encoding> {
     let known = VR::from_binary([head[4], head[5]]).is_some();
-    let tag = Tag(u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
+    let tag = tag_of(head, ByteOrder::Little);
     if tag.group() == ITEM.group() {
         return None;
     }
@@ -119,4 +131,13 @@ pub(super) fn sniff(head: [u8; 8]) -> Option<Encoding> {
     }
     let capitals = head[4].is_ascii_uppercase() && head[5].is_ascii_uppercase();
     if capitals { None } else { Some(Encoding::ImplicitLittle) }
+}
+
+/// The tag that a header begins with.
+pub(super) fn tag_of(head: [u8; 8], order: ByteOrder) -> Tag {
+    let number = |bytes| match order {
+        ByteOrder::Little => u16::from_le_bytes(bytes),
+        ByteOrder::Big => u16::from_be_bytes(bytes),
+    };
+    Tag(number([head[0], head[1]]), number([head[2], head[3]]))
 }

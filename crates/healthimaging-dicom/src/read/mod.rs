@@ -3,9 +3,13 @@
 //! Element headers are decoded by `dicom-encoding`; the walk over them is here, because the data set
 //! readers of dicom-rs believe declared lengths, end quietly where a file is cut, and cannot change
 //! to implicit VR inside an element of VR UN and undefined length (PS3.5 §6.2.2).
+//!
+//! What dcmtk or pydicom reads although it is not as PS3.5 says is read too, and a [`ReadWarning`]
+//! says what was odd.
 
 mod ambiguous;
 mod binary;
+mod delimiters;
 mod description;
 mod elements;
 mod error;
@@ -13,16 +17,20 @@ mod fragments;
 mod frames;
 mod header;
 mod limits;
+mod media_directory;
 mod meta;
+mod odd_header;
 mod part10;
 mod pixel_data;
 mod sequences;
 mod stream;
+mod trailing;
 mod values;
 mod warning;
 
 pub use error::{FrameError, ReadError};
 pub use limits::ReadLimits;
+pub use media_directory::read_media_directory;
 pub use part10::{Part10, read_part10};
 pub use pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
 pub use warning::ReadWarning;

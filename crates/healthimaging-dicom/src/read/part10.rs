@@ -10,13 +10,16 @@ use crate::data_set::{DataSet, Value};
 
 use super::binary::{numbers, to_little_endian};
 use super::description::{ByteOrder, declared_frames};
-use super::elements::Walk;
+use super::elements::{Found, Walk};
 use super::frames::FrameTable;
-use super::header::Encoding;
+use super::header::{Encoding, sniff};
 use super::limits::Budget;
-use super::pixel_data::{ExtendedOffsets, PixelData, PixelLayout};
-use super::stream::Stream;
-use super::{FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, ambiguous, meta};
+use super::meta::{self, Meta};
+use super::pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
+use super::stream::{Stream, is_zlib};
+use super::{
+    FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, ambiguous, media_directory,
+};
 
 /// A DICOM Part 10 file that has been read up to its end, pixel data and large values left where they
 /// are.
@@ -42,19 +45,12 @@ pub struct Part10<S> {
 /// Every length is checked against what is there, so memory stays within `limits`. The transfer
 /// syntax, SOP class, and the UIDs of instance, series and study have to be present.
 pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Part10<S>, ReadError> {
-    let mut stream = Stream::new(source)?;
-    let meta = meta::read(&mut stream, limits)?;
-    let transfer_syntax = meta::transfer_syntax(&meta)?;
-    if stream.left() == 0 {
-        return Err(ReadError::Empty);
+    let Opened { mut stream, meta, transfer_syntax, encoding, mut data_set, found } =
+        open(source, limits)?;
+    if media_directory::is_directory(&meta, &data_set) {
+        return Err(ReadError::MediaDirectory);
     }
-    if is_deflated(&transfer_syntax) {
-        stream = stream.inflate(limits)?;
-    }
-    let encoding = Encoding::of(&transfer_syntax);
-    let mut walk = Walk::new(&mut stream, Budget::new(limits));
-    let mut data_set = walk.root(encoding)?;
-    let Walk { warnings, mut pixels, big_endian_apart, .. } = walk;
+    let Found { warnings, mut pixels, big_endian_apart } = found;
     require(&data_set)?;
     ambiguous::resolve(&mut data_set);
     let extended = take_extended_offsets(&mut data_set);
@@ -75,6 +71,42 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
         big_endian_apart,
         frames,
     })
+}
+
+/// A file whose elements have been read, whatever they are.
+pub(super) struct Opened<S> {
+    pub(super) stream: Stream<S>,
+    pub(super) meta: DataSet,
+    pub(super) transfer_syntax: String,
+    /// The one that the data set is in.
+    pub(super) encoding: Encoding,
+    pub(super) data_set: DataSet,
+    pub(super) found: Found,
+}
+
+/// Reads the elements of a file.
+pub(super) fn open<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Opened<S>, ReadError> {
+    let mut stream = Stream::new(source)?;
+    let Meta { data_set: meta, transfer_syntax, mut warnings } = meta::read(&mut stream, limits)?;
+    if stream.left() == 0 {
+        return Err(ReadError::Empty);
+    }
+    if is_deflated(&transfer_syntax) {
+        if stream.peek()?.is_some_and(is_plain) {
+            warnings.push(ReadWarning::NotDeflated);
+        } else {
+            if stream.peek()?.is_some_and(is_zlib) {
+                warnings.push(ReadWarning::Zlib);
+                stream.seek_to(stream.position() + 2)?;
+            }
+            stream = stream.inflate(limits)?;
+        }
+    }
+    let mut walk = Walk::new(&mut stream, Budget::new(limits));
+    walk.found.warnings = warnings;
+    let (data_set, encoding) = walk.root(Encoding::of(&transfer_syntax))?;
+    let found = walk.found;
+    Ok(Opened { stream, meta, transfer_syntax, encoding, data_set, found })
 }
 
 impl<S: Read + Seek> Part10<S> {
@@ -125,14 +157,40 @@ impl<S: Read + Seek> Part10<S> {
     }
 
     /// Writes the whole value of the pixel data as it is in the file: of encapsulated pixel data all
-    /// items, with offset table and delimiter. Without pixel data nothing is written.
+    /// items, with offset table and delimiter, also where the file lacks the delimiter or is cut in the
+    /// last fragment. Without pixel data nothing is written.
     pub fn read_pixel_blob_into(&mut self, out: &mut impl Write) -> io::Result<u64> {
         let Some(pixels) = &self.pixels else {
             return Ok(0);
         };
         self.stream.seek_to(pixels.offset)?;
-        self.stream.copy_to(pixels.length, out)?;
-        Ok(pixels.length)
+        match &pixels.layout {
+            PixelLayout::Encapsulated(Encapsulation {
+                fragments, unterminated: Some(end), ..
+            }) => {
+                let cut = fragments.last().filter(|_| pixels.missing > 0);
+                let whole = cut.map_or(*end, |cut| cut.offset.saturating_sub(8));
+                let whole = whole.saturating_sub(pixels.offset);
+                self.stream.copy_to(whole, out)?;
+                let mut length = whole;
+                if let Some(&Fragment { offset, length: left }) = cut {
+                    self.stream.seek_to(offset)?;
+                    let padding = left % 2;
+                    let padded = u32::try_from(left + padding).unwrap_or(u32::MAX - 1);
+                    out.write_all(&[0xFE, 0xFF, 0x00, 0xE0])?;
+                    out.write_all(&padded.to_le_bytes())?;
+                    self.stream.copy_to(left, out)?;
+                    out.write_all(if padding == 1 { &[0] } else { &[] })?;
+                    length += 8 + left + padding;
+                }
+                out.write_all(&[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0])?;
+                Ok(length + 8)
+            }
+            _ => {
+                self.stream.copy_to(pixels.length, out)?;
+                Ok(pixels.length)
+            }
+        }
     }
 
     /// Reads a value that is [`Value::Apart`], in little endian.
@@ -155,6 +213,12 @@ fn is_deflated(transfer_syntax: &str) -> bool {
         transfer_syntax,
         "1.2.840.10008.1.2.1.99" | "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205"
     )
+}
+
+/// Whether bytes are an element of group 0008 in explicit VR, which nothing deflated begins with: it
+/// would be a stored block whose two lengths do not agree (RFC 1951 §3.2.4).
+fn is_plain(head: [u8; 8]) -> bool {
+    head[..2] == [8, 0] && sniff(head) == Some(Encoding::ExplicitLittle)
 }
 
 /// The attributes without which an instance cannot be stored, in the order of their tags.

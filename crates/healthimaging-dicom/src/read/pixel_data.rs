@@ -14,6 +14,8 @@ pub struct PixelData {
     pub offset: u64,
     /// Length of the value in bytes; of encapsulated pixel data all items with the delimiter.
     pub length: u64,
+    /// Bytes that are declared and not there, because the file is cut.
+    pub missing: u64,
     /// How frames lie in it.
     pub layout: PixelLayout,
 }
@@ -37,6 +39,8 @@ pub struct Encapsulation {
     pub extended: Option<ExtendedOffsets>,
     /// The fragments, without the offset table.
     pub fragments: Vec<Fragment>,
+    /// Where the fragments end, when it is not with a sequence delimiter.
+    pub unterminated: Option<u64>,
 }
 
 /// Extended Offset Table (7FE0,0001) and its lengths (7FE0,0002) (PS3.3 §C.7.6.3.1.8).

@@ -123,6 +123,27 @@ impl<S: Read + Seek> Stream<S> {
         Ok(Some(bytes))
     }
 
+    /// Eight bytes anywhere, with the position left where it is; `None` where there are not so many.
+    /// Cheap in the buffer, which is kept.
+    pub(super) fn glance(&mut self, at: u64) -> io::Result<Option<[u8; 8]>> {
+        if at.checked_add(8).is_none_or(|end| end > self.length) {
+            return Ok(None);
+        }
+        let ahead = at.checked_sub(self.position).and_then(|ahead| usize::try_from(ahead).ok());
+        let buffered = ahead.and_then(|ahead| self.inner.buffer().get(ahead..)?.first_chunk());
+        if let Some(bytes) = buffered {
+            return Ok(Some(*bytes));
+        }
+        // The buffer was filled up to here.
+        let source = self.inner.get_mut();
+        let filled = source.stream_position()?;
+        source.seek(SeekFrom::Start(at))?;
+        let mut bytes = [0; 8];
+        source.read_exact(&mut bytes)?;
+        source.seek(SeekFrom::Start(filled))?;
+        Ok(Some(bytes))
+    }
+
     /// Inflates from here on (PS3.5 §A.5) and goes on with what comes out, from its first byte.
     pub(super) fn inflate(self, limits: &ReadLimits) -> Result<Self, ReadError> {
         let compressed = self.left();
@@ -149,6 +170,14 @@ impl<S: Read + Seek> Stream<S> {
         }
         Ok(Self::over(Source::Inflated(inflated))?)
     }
+}
+
+/// Whether bytes are the header of zlib (RFC 1950). What they could be without is a stored block of
+/// deflate, whose length comes twice (RFC 1951 §3.2.4).
+pub(super) fn is_zlib([method, flags, a, b, c]: [u8; 5]) -> bool {
+    let header = u16::from_be_bytes([method, flags]);
+    let is_header = method & 0x0F == 8 && header.is_multiple_of(31) && flags & 0x20 == 0;
+    is_header && u16::from_le_bytes([flags, a]) != !u16::from_le_bytes([b, c])
 }
 
 impl<S: Read> Read for Stream<S> {

@@ -13,12 +13,57 @@ pub enum ReadWarning {
         position: u64,
         /// How many.
         length: u64,
+        /// Whether all of them are zero, as padding is.
+        are_zero: bool,
     },
     /// The encoding is not the one that the transfer syntax names.
     #[error("the data set is in {found} VR, unlike its transfer syntax says")]
     Encoding {
         /// `explicit` or `implicit`.
         found: &'static str,
+    },
+    /// There is no preamble with `DICM`: the file begins with elements.
+    #[error("the file has no preamble with a DICM prefix")]
+    NoPreamble,
+    /// The File Meta Information is in implicit VR (PS3.10 §7.1 wants explicit).
+    #[error("the file meta information is in implicit VR")]
+    ImplicitMeta,
+    /// The transfer syntax asks for a deflated data set, and it is not deflated.
+    #[error("the data set is not deflated, unlike its transfer syntax says")]
+    NotDeflated,
+    /// The deflated data set has the header of zlib (PS3.5 §A.5 wants none).
+    #[error("the deflated data set has the header of zlib")]
+    Zlib,
+    /// The header of an element is not encoded as the standard says; VR and length are those that
+    /// lead to the next element.
+    #[error("the header of {0} is malformed; its value representation was concluded")]
+    Header(Tag),
+    /// A delimiter that is missing, stands alone, or is one of the wrong kind.
+    #[error("a delimiter is missing or out of place at byte {position}")]
+    Delimiter {
+        /// Where.
+        position: u64,
+    },
+    /// The items of a sequence follow it, although its length is 0.
+    #[error("the items of {0} lie behind it")]
+    ItemsBehind(Tag),
+    /// The length of an item is wrong; it was read up to where the next item or a delimiter begins.
+    #[error("the length of an item at byte {position} is wrong")]
+    ItemLength {
+        /// Where the item begins.
+        position: u64,
+    },
+    /// The value of a sequence is not made of items; it is kept as bytes, with VR UN.
+    #[error("the value of sequence {0} is malformed and is kept as bytes")]
+    Sequence(Tag),
+    /// The pixel data has length 0.
+    #[error("the pixel data is empty")]
+    NoPixels,
+    /// The file ends within its pixel data.
+    #[error("the file is cut within the pixel data: {missing} bytes are missing")]
+    PixelDataCut {
+        /// Bytes that are declared and not there.
+        missing: u64,
     },
     /// An element appears twice; the first is kept.
     #[error("element {0} appears again and the second was left out")]
@@ -38,14 +83,29 @@ pub enum ReadWarning {
 }
 
 impl ReadWarning {
-    /// The import warning that this amounts to: 45056 (B000, changed), 45062 (B006, left out),
-    /// 45571 (B202, length); `None` where nothing of the data set is changed by it.
+    /// The import warning that this amounts to: 45056 (B000, changed), 45062 (B006, left out), 45063
+    /// (B007, not as the SOP class wants), 45571 (B202, length), 47513 (BFFF, anything else); `None`
+    /// for padding.
     pub fn warning_code(&self) -> Option<u16> {
         match self {
-            Self::TrailingBytes { .. } | Self::Encoding { .. } => None,
-            Self::Duplicate(_) | Self::NestedFragments(_) => Some(45062),
+            Self::TrailingBytes { are_zero: true, .. } => None,
+            Self::TrailingBytes { .. } | Self::Duplicate(_) | Self::NestedFragments(_) => {
+                Some(45062)
+            }
+            Self::NoPixels => Some(45063),
             Self::ValueLength(_) => Some(45571),
-            Self::UnknownCharacterSet | Self::Text(_) => Some(45056),
+            Self::UnknownCharacterSet | Self::Text(_) | Self::Header(_) | Self::Sequence(_) => {
+                Some(45056)
+            }
+            Self::NoPreamble
+            | Self::ImplicitMeta
+            | Self::NotDeflated
+            | Self::Zlib
+            | Self::Encoding { .. }
+            | Self::Delimiter { .. }
+            | Self::ItemsBehind(_)
+            | Self::ItemLength { .. }
+            | Self::PixelDataCut { .. } => Some(47513),
         }
     }
 }

@@ -6,12 +6,14 @@ use dicom_dictionary_std::StandardDataDictionary;
 use healthimaging::{Error, ErrorKind, Result};
 
 use crate::data_set::{DataSet, Value};
+use crate::document::dictionary;
 
 /// Refuses a sequence where the dictionary has none, and a value where it has one: readers go by the
 /// dictionary, and would lose their way in the file.
 pub(super) fn check(data_set: &DataSet) -> Result<()> {
     for (tag, element) in &data_set.elements {
-        let entry = StandardDataDictionary.by_tag(*tag);
+        let known = !dictionary::is_private(*tag);
+        let entry = known.then(|| StandardDataDictionary.by_tag(*tag)).flatten();
         let read_as = entry.map_or(VR::UN, |entry| entry.vr().relaxed());
         let fits = match &element.value {
             Value::Items(items) => {

@@ -45,6 +45,8 @@ pub(super) fn write<'a, W: Write + 'a>(
     let tag = tag(instance);
     let vr = native_vr(tag, instance, bits_allocated);
     match pixels {
+        // The file had the element, without a value.
+        PixelSource::None if instance.details.pixel_vr.is_some() => to.header(tag, vr, Length(0)),
         PixelSource::None => Ok(()),
         PixelSource::Native { length, frames } => native(tag, vr, length, frames, to),
         PixelSource::Frames(frames) => fragments(tag, instance, frames, to),

@@ -6,15 +6,8 @@ use std::path::{Path, PathBuf};
 use healthimaging_dicom::{ReadError, ReadLimits, read_part10};
 
 /// Ends of the paths of Part 10 files that have to be refused for more than a missing attribute.
-const REFUSED: [&str; 7] = [
-    "dicomdir/DICOMDIR-nooffset",
-    "edge/deflate_bomb.dcm",
-    "edge/huge_len.dcm",
-    "edge/trunc_dataset.dcm",
-    "edge/trunc_meta.dcm",
-    "edge/trunc_pixels.dcm",
-    "pydicom-data/emri_small_jpeg_2k_lossless_too_short.dcm",
-];
+const REFUSED: [&str; 3] =
+    ["edge/deflate_bomb.dcm", "edge/trunc_dataset.dcm", "edge/trunc_meta.dcm"];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -56,7 +49,7 @@ fn every_file_is_read_in_full_or_refused_for_a_reason() {
                 read += 1;
                 frames += file.frame_count();
             }
-            Err(ReadError::Missing(_) | ReadError::Empty) => {}
+            Err(ReadError::Missing(_) | ReadError::Empty | ReadError::MediaDirectory) => {}
             Err(error) => assert!(refused, "{}: {error}", path.display()),
         }
     }

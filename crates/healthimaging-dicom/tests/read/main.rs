@@ -8,4 +8,5 @@ mod corpus;
 mod damage;
 mod frames;
 mod refused;
+mod tolerance;
 mod values;

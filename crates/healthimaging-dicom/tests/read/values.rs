@@ -251,7 +251,9 @@ fn bytes_after_the_data_set_are_left_out_with_a_warning() {
         let mut file = read(&bytes).unwrap();
         let length = trailing.len() as u64;
         let position = bytes.len() as u64 - length;
-        assert_eq!(file.warnings, [ReadWarning::TrailingBytes { position, length }]);
+        let are_zero = trailing.iter().all(|&byte| byte == 0);
+        assert_eq!(file.warnings, [ReadWarning::TrailingBytes { position, length, are_zero }]);
+        assert_eq!(file.warnings[0].warning_code(), (!are_zero).then_some(45062));
         assert_eq!(file.read_frame(0, 4).unwrap(), [1, 2, 3, 4]);
     }
 }
