@@ -389,7 +389,7 @@ pub(crate) async fn criteria_are_read_to_the_last_key(rig: Rig) {
         json!({ "patient_id": "x".repeat(ENDLESS) }),
         json!({ "study_date_to": "20250230" }),
         json!({ "study_date_from": "20250302", "study_date_to": "20250301" }),
-        json!({ "study_instance_uid": "1.2.A" }),
+        json!({ "study_instance_uid": "1.2\n3" }),
         json!({ "created_at": {} }),
         json!({ "created_at": { "from": "2025-02-30T00:00:00Z" } }),
     ] {

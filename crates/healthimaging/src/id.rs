@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -192,15 +193,48 @@ checked_text!(
     TagValue, "tag value", ".{0,256}", 0..=256, |_| true
 );
 checked_text!(
-    /// A DICOM unique identifier: digits and dots, 1 to 64 characters (`PS3.5 §9`).
+    /// A DICOM unique identifier, as a file holds it: up to 256 characters, none of them a control, and
+    /// not `.` or `..`.
     ///
-    /// Components with leading zeros are let through, since stored data has them.
-    Uid, "UID", "[0-9.]{1,64}", 1..=64, |t| all(t, |c| c.is_ascii_digit() || c == '.')
+    /// The standard allows 64 digits and dots (`PS3.5 §9`). Stored files break that, and are to be
+    /// found, retrieved and exported all the same, so nothing may take it for the name of a file or a part
+    /// of a URL: [`path_segment`] makes it one.
+    Uid, "UID", r"[^\x00-\x1F\x7F]{1,256}", 1..=256,
+    |t| !matches!(t.trim(), "" | "." | "..") && all(t, |c| !c.is_control())
 );
 checked_text!(
     /// Place of objects: `s3://bucket/prefix`, or `file:///folder` where the back end can read folders.
     ObjectUri, "S3 URI", "(s3://[a-z0-9][.a-z0-9-]{1,61}[a-z0-9](/.*)?|file:///.*)", 1..=1024, is_object_uri
 );
+
+/// Text as one segment of a path or URL: everything but letters, digits, `-`, `_`, `.` and `~` is
+/// percent-encoded in UTF-8 (RFC 3986 §2.1), and so are the dots of `.` and `..`.
+///
+/// ```
+/// use healthimaging::path_segment;
+/// assert_eq!(path_segment("1.2.840"), "1.2.840");
+/// assert_eq!(path_segment("../a b"), "..%2Fa%20b");
+/// assert_eq!(path_segment(".."), "%2E%2E");
+/// ```
+#[must_use]
+pub fn path_segment(text: &str) -> Cow<'_, str> {
+    match text {
+        "." => Cow::Borrowed("%2E"),
+        ".." => Cow::Borrowed("%2E%2E"),
+        text => utf8_percent_encode(text, SEGMENT).into(),
+    }
+}
+
+/// All but the unreserved characters (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+impl Uid {
+    /// The UID as one segment of a path or URL.
+    #[must_use]
+    pub fn path_segment(&self) -> Cow<'_, str> {
+        path_segment(&self.0)
+    }
+}
 
 impl VersionId {
     /// The version as a number.

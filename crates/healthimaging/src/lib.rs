@@ -24,7 +24,7 @@ pub use error::{Error, ErrorKind, PublicType, Result, Source};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
-    Uid, VersionId,
+    Uid, VersionId, path_segment,
 };
 pub use operation::{Limits, Operation, Rate};
 pub use pace::{Pace, TurnWatch, watch_turns};

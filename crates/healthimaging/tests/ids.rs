@@ -20,7 +20,7 @@ fn an_id_has_32_lower_case_letters_and_digits() {
 
 #[test]
 fn a_refusal_does_not_repeat_the_value() {
-    let error = Uid::try_from("DOE^JANE").unwrap_err();
+    let error = Uid::try_from("DOE^JANE\n").unwrap_err();
     assert!(!error.message().contains("DOE"), "{error}");
 }
 
@@ -77,7 +77,18 @@ fn other_constraints_of_the_service_model() {
     assert!(TagKey::try_from("team:2").is_ok(), "digits lie between + and =");
     assert!(TagKey::try_from("aws:team").is_err());
     assert!(Uid::try_from("1.2.840.10008.1.2").is_ok());
-    assert!(Uid::try_from("1".repeat(65)).is_err());
+}
+
+#[test]
+fn a_uid_is_what_a_file_may_hold() {
+    for held in ["1".repeat(65), "1.2.x".to_owned(), "../1".to_owned(), "1 2".to_owned()] {
+        assert_eq!(Uid::try_from(held.as_str()).unwrap().as_str(), held);
+    }
+    for bad in ["", "  ", ".", "..", "1\n2", "1\02", &"1".repeat(257)] {
+        assert!(Uid::try_from(bad).is_err(), "{bad:?}");
+    }
+    let uid = Uid::try_from("../é%").unwrap();
+    assert_eq!(uid.path_segment(), "..%2F%C3%A9%25");
 }
 
 proptest! {

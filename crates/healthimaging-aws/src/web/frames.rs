@@ -43,9 +43,9 @@ async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Resul
         format!("multipart/related; type=\"application/octet-stream\"; transfer-syntax={wanted}");
     let path = format!(
         "/studies/{}/series/{}/instances/{}/frames/{number}{}",
-        request.study_instance_uid,
-        request.series_instance_uid,
-        request.sop_instance_uid,
+        request.study_instance_uid.path_segment(),
+        request.series_instance_uid.path_segment(),
+        request.sop_instance_uid.path_segment(),
         of_set(request.image_set_id.as_ref()),
     );
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
@@ -61,9 +61,9 @@ pub(super) async fn bulkdata(
 ) -> Result<RetrieveBulkdataResponse> {
     let path = format!(
         "/studies/{}/series/{}/instances/{}/bulkdata/{}{}",
-        request.study_instance_uid,
-        request.series_instance_uid,
-        request.sop_instance_uid,
+        request.study_instance_uid.path_segment(),
+        request.series_instance_uid.path_segment(),
+        request.sop_instance_uid.path_segment(),
         super::request::encode(&request.bulkdata_id),
         of_set(request.image_set_id.as_ref()),
     );

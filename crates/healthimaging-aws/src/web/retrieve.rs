@@ -27,9 +27,9 @@ pub(super) async fn instance(
     };
     let path = format!(
         "/studies/{}/series/{}/instances/{}{}",
-        request.study_instance_uid,
-        request.series_instance_uid,
-        request.sop_instance_uid,
+        request.study_instance_uid.path_segment(),
+        request.series_instance_uid.path_segment(),
+        request.sop_instance_uid.path_segment(),
         of_set(request.image_set_id.as_ref()),
     );
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
@@ -71,9 +71,9 @@ pub(super) async fn instance_metadata(
 ) -> Result<Body> {
     let path = format!(
         "/studies/{}/series/{}/instances/{}/metadata{}",
-        request.study_instance_uid,
-        request.series_instance_uid,
-        request.sop_instance_uid,
+        request.study_instance_uid.path_segment(),
+        request.series_instance_uid.path_segment(),
+        request.sop_instance_uid.path_segment(),
         of_set(request.image_set_id.as_ref()),
     );
     metadata(web.get(&request.datastore_id, &path, JSON).await?).await
@@ -82,8 +82,8 @@ pub(super) async fn instance_metadata(
 pub(super) async fn series_metadata(web: &Web, request: &SeriesMetadataRequest) -> Result<Body> {
     let path = format!(
         "/studies/{}/series/{}/metadata{}",
-        request.study_instance_uid,
-        request.series_instance_uid,
+        request.study_instance_uid.path_segment(),
+        request.series_instance_uid.path_segment(),
         of_set(request.image_set_id.as_ref()),
     );
     metadata(web.get(&request.datastore_id, &path, JSON).await?).await

@@ -1,7 +1,7 @@
 //! QIDO-RS: searches.
 
-use healthimaging::Result;
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
+use healthimaging::{Result, Uid};
 
 use super::request::{Web, encode};
 use super::retrieve::{JSON, data_sets};
@@ -15,11 +15,16 @@ fn path(request: &SearchDicomRequest) -> String {
     let (path, series) = match &request.level {
         SearchLevel::Studies => ("/studies".to_owned(), None),
         SearchLevel::Series(None) => ("/series".to_owned(), None),
-        SearchLevel::Series(Some(study)) => (format!("/studies/{study}/series"), None),
+        SearchLevel::Series(Some(study)) => {
+            (format!("/studies/{}/series", study.path_segment()), None)
+        }
         SearchLevel::Instances(Some(study), Some(series)) => {
+            let [study, series] = [study, series].map(Uid::path_segment);
             (format!("/studies/{study}/series/{series}/instances"), None)
         }
-        SearchLevel::Instances(Some(study), None) => (format!("/studies/{study}/instances"), None),
+        SearchLevel::Instances(Some(study), None) => {
+            (format!("/studies/{}/instances", study.path_segment()), None)
+        }
         // There is no path for this, but a match key.
         SearchLevel::Instances(None, series) => ("/instances".to_owned(), series.as_ref()),
     };

@@ -47,7 +47,7 @@ pub(super) async fn store(
 ) -> Result<StoreInstancesResponse> {
     let path = request
         .study_instance_uid
-        .map_or_else(|| "/studies".to_owned(), |uid| format!("/studies/{uid}"));
+        .map_or_else(|| "/studies".to_owned(), |uid| format!("/studies/{}", uid.path_segment()));
     let mut storing = Storing {
         aws,
         datastore: request.datastore_id,

@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
-use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result};
+use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, path_segment};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -138,7 +138,9 @@ fn answer(
 fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) -> Value {
     let mut path = format!(
         "/datastore/{datastore}/studies/{}/series/{}/instances/{}",
-        stored.study_instance_uid, stored.series_instance_uid, stored.sop_instance_uid,
+        path_segment(&stored.study_instance_uid),
+        path_segment(&stored.series_instance_uid),
+        path_segment(&stored.sop_instance_uid),
     );
     if !stored.is_primary {
         path = format!("{path}?imageSetId={}", stored.image_set_id);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
-use healthimaging::{Body, DatastoreId, ImageSetId};
+use healthimaging::{Body, DatastoreId, ImageSetId, path_segment};
 use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
@@ -109,13 +109,13 @@ impl Place<'_> {
     ) -> Result<T> {
         let study = document.study.get("StudyInstanceUID");
         let study = study.and_then(|uid| uid.as_str()).unwrap_or_default();
+        let [study, series_segment, sop_segment] = [study.trim(), series, sop].map(path_segment);
         let bulk = |apart: &ApartValue| {
             let image_set = self.image_set.map(|id| format!("?imageSetId={id}"));
             format!(
-                "{}/datastore/{}/studies/{}/series/{series}/instances/{sop}/bulkdata/{}{}",
+                "{}/datastore/{}/studies/{study}/series/{series_segment}/instances/{sop_segment}/bulkdata/{}{}",
                 self.host,
                 self.datastore,
-                study.trim(),
                 apart.blob_id,
                 image_set.unwrap_or_default()
             )

@@ -1,5 +1,6 @@
 //! Which files an export consists of.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _
 
 use healthimaging::model::{ImageSetsMetadataSummary, SearchDicomRequest, SearchLevel};
 use healthimaging::{Error, ImageSetId, Result, Uid};
+use sha2::{Digest as _, Sha256};
 
 use super::{Counts, Export};
 use crate::back_end::BackEnd;
@@ -21,6 +23,8 @@ use crate::work::Journal;
 const MOST_IMAGE_SETS: usize = 50_000_000;
 /// Documents that are read ahead.
 const READ_AHEAD: usize = 2;
+/// Bytes of a name without its ending; file systems take 255 with it.
+const LONGEST_NAME: usize = 200;
 /// Ending of the files.
 pub(super) const ENDING: &str = ".dcm";
 
@@ -43,14 +47,12 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Refuses what is no UID, and what would be no name of a file.
     fn of(study: &str, series: &str, sop: &str) -> Result<Self> {
         let part = |uid: &str| {
-            let uid = Uid::try_from(uid.to_owned()).ok();
-            uid.filter(|uid| uid.as_str().contains(|c: char| c.is_ascii_digit())).ok_or_else(|| {
+            Uid::try_from(uid.to_owned()).map_err(|_| {
                 Error::validation(
-                    "an instance whose study, series or SOP Instance UID is malformed cannot \
-                         be retrieved",
+                    "an instance whose study, series or SOP Instance UID is empty, or holds \
+                     control characters, cannot be retrieved",
                 )
             })
         };
@@ -58,12 +60,26 @@ impl Instance {
     }
 
     fn path(&self, image_set_id: Option<&ImageSetId>) -> String {
-        let Self { study, series, sop } = self;
+        let [study, series, sop] = [&self.study, &self.series, &self.sop].map(file_name);
         match image_set_id {
             None => format!("{study}/{series}/{sop}{ENDING}"),
             Some(set) => format!("{study}/{series}/{set}/{sop}{ENDING}"),
         }
     }
+}
+
+/// A UID as the name of a file: percent-encoded where it is malformed, and cut where that is longer than
+/// file systems take, with a hash of the whole.
+fn file_name(uid: &Uid) -> Cow<'_, str> {
+    let name = uid.path_segment();
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let hash = Sha256::digest(uid.as_str());
+    let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    // The name is ASCII.
+    let kept = name.get(..LONGEST_NAME - hash.len() - 1).unwrap_or_default();
+    Cow::Owned(format!("{kept}~{hash}"))
 }
 
 /// An image set of the export.
@@ -244,12 +260,34 @@ mod tests {
 
     #[test]
     fn a_hostile_uid_is_never_a_path() {
-        for hostile in ["..", ".", "", "../1", "1/2", "1.2\\3", "/etc", "1\0", "a.b"] {
+        for hostile in ["..", ".", "", "1\0", "1\n"] {
             assert!(Instance::of(hostile, "1.2", "1.3").is_err(), "{hostile:?}");
             assert!(Instance::of("1.1", hostile, "1.3").is_err(), "{hostile:?}");
             assert!(Instance::of("1.1", "1.2", hostile).is_err(), "{hostile:?}");
         }
+        for (hostile, name) in [
+            ("../1", "..%2F1"),
+            ("1/2", "1%2F2"),
+            ("1.2\\3", "1.2%5C3"),
+            ("/etc", "%2Fetc"),
+            ("a b", "a%20b"),
+            ("C:", "C%3A"),
+        ] {
+            let instance = Instance::of(hostile, "1.2", "1.3").unwrap();
+            assert_eq!(instance.path(None), format!("{name}/1.2/1.3.dcm"));
+        }
         let instance = Instance::of("1.1", "1.2", "1.3").unwrap();
         assert_eq!(instance.path(None), "1.1/1.2/1.3.dcm");
+    }
+
+    #[test]
+    fn long_uids_keep_apart_in_names_that_file_systems_take() {
+        let long = |last: &str| format!("{}{last}", "é".repeat(250));
+        let names = ["1", "2"].map(|last| {
+            let instance = Instance::of("1.1", "1.2", &long(last)).unwrap();
+            instance.path(None)
+        });
+        assert_ne!(names[0], names[1]);
+        assert!(names.iter().all(|name| name.len() == "1.1/1.2/.dcm".len() + LONGEST_NAME));
     }
 }

@@ -7,6 +7,7 @@ use healthimaging::model::{
     SearchImageSetsRequest, SearchValue, StoreInstancesResponse, StoredInstance,
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Item;
@@ -206,9 +207,9 @@ impl<'a> Homes<'a> {
     }
 }
 
-/// The word that follows a mark in a URL.
+/// The word that follows a mark in a URL, percent-encoding undone.
 fn after(url: &str, mark: &str) -> String {
     let rest = url.split_once(mark).map(|(_, rest)| rest);
     let word = rest.and_then(|rest| rest.split(['/', '?', '&', '#']).next());
-    word.unwrap_or_default().to_owned()
+    percent_decode_str(word.unwrap_or_default()).decode_utf8_lossy().into_owned()
 }

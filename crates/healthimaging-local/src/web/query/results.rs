@@ -5,7 +5,7 @@ use std::str::FromStr;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use healthimaging::model::DicomJson;
-use healthimaging::{ATTRIBUTES, Attribute, Matching, QueryLevel};
+use healthimaging::{ATTRIBUTES, Attribute, Matching, QueryLevel, path_segment};
 use healthimaging_dicom::{Summary, text_attribute};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -44,7 +44,7 @@ pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Resu
     put_online(&mut result);
     put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_SERIES, VR::IS, series);
     put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_INSTANCES, VR::IS, instances);
-    put_url(&mut result, page, &format!("studies/{uid}"));
+    put_url(&mut result, page, &format!("studies/{}", path_segment(uid)));
     if let Some(set) = first {
         include::add(connection, page, &mut result, set, QueryLevel::Study, None)?;
     }
@@ -64,7 +64,11 @@ pub(super) fn series(
     let instances: Option<i64> = row.get("instance_count")?;
     let count = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
     put_number(&mut result, count, VR::IS, instances.unwrap_or(0));
-    put_url(&mut result, page, &format!("studies/{}/series/{}", uids.0, uids.1));
+    put_url(
+        &mut result,
+        page,
+        &format!("studies/{}/series/{}", path_segment(&uids.0), path_segment(&uids.1)),
+    );
     include::add(connection, page, &mut result, row.get("row")?, QueryLevel::Series, None)?;
     Ok(sorted(result))
 }
@@ -86,7 +90,9 @@ pub(super) fn instance(
     put(&mut result, tags::SERIES_INSTANCE_UID, text_attribute(VR::UI, &series));
     put_columns(&mut result, row, QueryLevel::Instance)?;
     put_online(&mut result);
-    put_url(&mut result, page, &format!("studies/{study}/series/{series}/instances/{sop}"));
+    let [in_study, in_series, segment] = [&study, &series, &sop].map(|uid| path_segment(uid));
+    let path = format!("studies/{in_study}/series/{in_series}/instances/{segment}");
+    put_url(&mut result, page, &path);
     if parents == Parents::Shown && row.get::<_, Option<u16>>("warning_reason")?.is_some() {
         own::show(connection, page, &mut result, row.get("row")?, (&series, &sop))?;
     }
