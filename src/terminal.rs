@@ -11,6 +11,18 @@ pub(crate) fn note(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
+/// A name from a disk or a file, with what could steer a terminal, or is not seen, as escapes.
+pub(crate) fn visible(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        let steers = c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
+            || matches!(c, '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{AD}' | '\u{61C}');
+        if steers { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// Why a result could not be written: its reader has seen enough and hung up, as `head` does.
 #[derive(Debug)]
 pub(crate) struct HungUp;
@@ -78,6 +90,12 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(visible("/cd/Müller 1.dcm"), "/cd/Müller 1.dcm");
+        assert_eq!(visible("a\u{1B}[2J\u{202E}b\n"), "a\\u{1b}[2J\\u{202e}b\\u{a}");
+    }
 
     #[test]
     fn counts_and_sizes_read_well() {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, GetDatastoreRequest, JobStatus};
 use healthimaging::{DatastoreId, DatastoreName};
-use healthimaging_local::{ImportProgress, ImportSummary};
+use healthimaging_local::{ImportProgress, ImportSummary, RefusedFile};
 use indicatif::ProgressBar;
 
 use super::Outcome;
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     datastore: Option<String>,
 }
 
-/// Refused files that are listed; the rest is counted.
+/// Files that are listed of those that failed, and of those that were skipped; the rest is counted.
 const LISTED: usize = 20;
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
@@ -69,7 +69,8 @@ async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Re
     bar.finish_and_clear();
     let summary = ended?;
     report(&summary, &datastore, &name, started.elapsed());
-    match (summary.status, summary.progress.refused) {
+    let failed = summary.progress.refused.saturating_sub(summary.refused.skipped_count());
+    match (summary.status, failed) {
         (JobStatus::Completed, 0) => Ok(Outcome::Done),
         (JobStatus::Completed, _) => Ok(Outcome::Partly),
         (status, _) => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
@@ -135,19 +136,30 @@ fn show(bar: &ProgressBar, progress: ImportProgress) {
     ));
 }
 
+/// Names files that were not imported, as far as they are listed, and counts the rest.
+fn list(what: &str, files: &[RefusedFile], count: u64) {
+    let listed = files.iter().take(LISTED);
+    for file in listed.clone() {
+        terminal::note(&format!("{what}: {}: {}", terminal::visible(&file.key), file.message));
+    }
+    match count.saturating_sub(listed.count() as u64) {
+        0 => {}
+        more => terminal::note(&format!("{what}: {more} more")),
+    }
+}
+
 fn report(summary: &ImportSummary, datastore: &DatastoreId, name: &str, took: Duration) {
     let ImportProgress { files_done, bytes_done, image_sets, refused, warned, .. } =
         summary.progress;
-    let listed = summary.refused_files.iter().take(LISTED);
-    for file in listed.clone() {
-        terminal::note(&format!("refused: {}: {}", file.key, file.message));
-    }
-    match refused.saturating_sub(listed.count() as u64) {
-        0 => {}
-        more => terminal::note(&format!("refused: {more} more")),
-    }
+    let skipped = summary.refused.skipped_count();
+    let failed = refused.saturating_sub(skipped);
+    list("failed", &summary.refused.failed, failed);
+    list("skipped", &summary.refused.skipped, skipped);
+    let kinds = summary.refused.skipped_kinds.iter();
+    let kinds: Vec<String> = kinds.map(|(kind, count)| counted(*count, kind.noun())).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     terminal::note(&format!(
-        "{} seen, {} imported, {refused} refused, {warned} with a warning",
+        "{} seen, {} imported, {failed} failed, {skipped} skipped{kinds}, {warned} with a warning",
         counted(files_done, "file"),
         files_done.saturating_sub(refused),
     ));

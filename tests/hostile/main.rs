@@ -90,12 +90,12 @@ impl Rig {
 }
 
 impl Imported {
-    /// How many files were seen, imported, refused and warned of.
+    /// How many files were seen, imported, failed and warned of.
     fn check(&self, imported: usize, refused: usize, warned: usize) {
         let all = imported + refused;
         let files = if all == 1 { "file" } else { "files" };
         let told = format!(
-            "{all} {files} seen, {imported} imported, {refused} refused, {warned} with a warning"
+            "{all} {files} seen, {imported} imported, {refused} failed, 0 skipped, {warned} with a warning"
         );
         assert!(self.said.contains(&told), "not {told}: {}", self.said);
         let code = if refused == 0 { 0 } else { 3 };

@@ -114,8 +114,10 @@ async fn paths_of_the_command_line_are_imported_with_progress() {
     assert_eq!(summary.progress.files_done, 3);
     assert_eq!(summary.progress.refused, 1);
     assert_eq!(summary.progress.image_sets, 2);
-    assert_eq!(summary.refused_files.len(), 1);
-    assert!(summary.refused_files[0].key.ends_with("2.txt"));
+    assert!(summary.refused.failed.is_empty());
+    assert_eq!(summary.refused.skipped.len(), 1);
+    assert!(summary.refused.skipped[0].key.ends_with("2.txt"));
+    assert_eq!(summary.refused.skipped_count(), 1);
     assert_eq!(*last.lock().unwrap(), Some(summary.progress));
     let missing = store.import_paths(&datastore, &[outside.path().join("no")], |_| {}).await;
     missing.unwrap_err();

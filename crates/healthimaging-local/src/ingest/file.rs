@@ -14,6 +14,7 @@ use super::memory::{Budget, Memory};
 use super::outcome::{Failure, Refusal, Warning};
 use super::overrides::Overrides;
 use super::pixels::{self, PixelPlan};
+use super::recognize;
 use super::sink::Sink;
 use crate::config::Grouping;
 use crate::index::packs::{BlobKind, BlobPlace};
@@ -44,10 +45,14 @@ pub(crate) struct Header {
 
 impl<S: Read + Seek> OpenFile<S> {
     /// Reads a header from anything that can be sought in; no buffer is needed. Blocks.
-    pub(crate) fn of(source: S, overrides: &Overrides) -> Result<Self, Refusal> {
-        let mut part10 = read_part10(source, &ReadLimits::default())?;
+    pub(crate) fn of(mut source: S, overrides: &Overrides) -> Result<Self, Refusal> {
+        let start = recognize::start_of(&mut source)
+            .map_err(|error| Refusal::fault(format!("the file could not be read: {error}")))?;
+        let read = read_part10(source, &ReadLimits::default());
+        let mut part10 = read.map_err(|error| recognize::refusal(error, &start))?;
         overrides.apply(&mut part10.data_set)?;
         let split = Document::new_instance(&part10.meta, &part10.data_set);
+        checks::is_nameable(&split)?;
         let plan = PixelPlan::of(&part10)?;
         Ok(Self { part10, split, plan })
     }

@@ -9,6 +9,7 @@ mod memory;
 mod outcome;
 mod overrides;
 mod pixels;
+mod recognize;
 mod sink;
 pub(crate) mod spool;
 
@@ -17,5 +18,6 @@ pub(crate) use group::{Arrival, Group, Recorder};
 pub(crate) use memory::Budget;
 pub(crate) use outcome::{Failure, Imported, Outcome, Refusal, Warning};
 pub(crate) use overrides::Overrides;
+pub use recognize::FileKind;
 pub(crate) use sink::Sink;
 pub(crate) use spool::{Section, Spool};

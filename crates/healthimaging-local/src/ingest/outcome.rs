@@ -4,6 +4,7 @@ use healthimaging::{Error, ErrorKind, ImageSetId};
 use healthimaging_dicom::{FrameError, ReadError, ReadWarning};
 use serde::{Deserialize, Serialize};
 
+use super::recognize::FileKind;
 use crate::error::StoreError;
 
 /// What became of a file.
@@ -31,20 +32,43 @@ pub(crate) struct Refusal {
     pub(crate) exception: String,
     /// In words without patient data.
     pub(crate) message: String,
+    /// What the file is, where it is positively no DICOM instance; absent in rows of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recognized: Option<FileKind>,
 }
 
 const SERVER_FAULT: &str = "InternalServerException";
 const DENIED: &str = "AccessDeniedException";
 
 impl Refusal {
+    fn new(exception: &str, message: impl Into<String>) -> Self {
+        Self { exception: exception.to_owned(), message: message.into(), recognized: None }
+    }
+
+    /// The file is something else than a DICOM instance, and nothing is wrong with that.
+    pub(crate) fn recognized(kind: FileKind) -> Self {
+        Self { recognized: Some(kind), ..Self::invalid(kind.message()) }
+    }
+
+    /// The same for a file that a DICOMDIR names, which makes it an instance that is missing.
+    pub(crate) fn of_named_file(self) -> Self {
+        match self.recognized {
+            Some(kind) => Self::invalid(format!(
+                "a DICOMDIR names this file, and it is a {} instead of a DICOM instance",
+                kind.noun()
+            )),
+            None => self,
+        }
+    }
+
     /// The file itself is wrong.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self { exception: "ValidationException".to_owned(), message: message.into() }
+        Self::new("ValidationException", message)
     }
 
     /// The file may be right; this program or its machine failed.
     pub(crate) fn fault(message: impl Into<String>) -> Self {
-        Self { exception: SERVER_FAULT.to_owned(), message: message.into() }
+        Self::new(SERVER_FAULT, message)
     }
 
     /// Whether access to it was denied, or credentials were missing.
@@ -85,7 +109,7 @@ impl From<Error> for Refusal {
             ErrorKind::Validation => "ValidationException",
             _ => SERVER_FAULT,
         };
-        Self { exception: exception.to_owned(), message: error.message().to_owned() }
+        Self::new(exception, error.message())
     }
 }
 
@@ -123,6 +147,7 @@ pub(crate) struct Warning {
 pub(crate) enum Reason {
     CoercionOfDataElements,
     ElementsDiscarded,
+    SopClassDataMismatch,
     TranscodingException,
     FramesExtractionFailure,
     FrameNumberMismatch,
@@ -130,12 +155,14 @@ pub(crate) enum Reason {
     UnsupportedTransferSyntax,
     InvalidUidFormat,
     InvalidDicomValueLength,
+    Other,
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::CoercionOfDataElements,
         Self::ElementsDiscarded,
+        Self::SopClassDataMismatch,
         Self::TranscodingException,
         Self::FramesExtractionFailure,
         Self::FrameNumberMismatch,
@@ -143,14 +170,16 @@ impl Reason {
         Self::UnsupportedTransferSyntax,
         Self::InvalidUidFormat,
         Self::InvalidDicomValueLength,
+        Self::Other,
     ];
 
-    /// The number, as the service's table prints it in decimal; for the last two that is one more than
-    /// their hexadecimal B201 and B202.
+    /// The number, as the service's table prints it in decimal; for the last three that is not their
+    /// hexadecimal B201, B202 and BFFF.
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::CoercionOfDataElements => 45056,
             Self::ElementsDiscarded => 45062,
+            Self::SopClassDataMismatch => 45063,
             Self::TranscodingException => 45312,
             Self::FramesExtractionFailure => 45328,
             Self::FrameNumberMismatch => 45329,
@@ -158,6 +187,7 @@ impl Reason {
             Self::UnsupportedTransferSyntax => 45344,
             Self::InvalidUidFormat => 45570,
             Self::InvalidDicomValueLength => 45571,
+            Self::Other => 47513,
         }
     }
 
@@ -166,6 +196,7 @@ impl Reason {
         match self {
             Self::CoercionOfDataElements => "CoercionOfDataElements",
             Self::ElementsDiscarded => "ElementsDiscarded",
+            Self::SopClassDataMismatch => "SopClassDataMismatch",
             Self::TranscodingException => "TranscodingException",
             Self::FramesExtractionFailure => "FramesExtractionFailure",
             Self::FrameNumberMismatch => "FrameNumberMismatch",
@@ -173,6 +204,7 @@ impl Reason {
             Self::UnsupportedTransferSyntax => "UnsupportedTransferSyntax",
             Self::InvalidUidFormat => "InvalidUidFormat",
             Self::InvalidDicomValueLength => "InvalidDicomValueLength",
+            Self::Other => "Other",
         }
     }
 

@@ -9,6 +9,7 @@ use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Place};
 
+use super::directories::{self, NamedFiles};
 use crate::config::Grouping;
 use crate::ingest::{Header, OpenFile, Overrides, Refusal};
 use crate::quotas::{Quotas, within};
@@ -29,6 +30,8 @@ pub(super) struct Inputs {
     places: Vec<Place>,
     inputs: Vec<Input>,
     overrides: Arc<Overrides>,
+    /// Files that a DICOMDIR names.
+    named: NamedFiles,
 }
 
 impl Inputs {
@@ -57,7 +60,39 @@ impl Inputs {
             return Err(Error::not_found("there are no objects under the input prefix"));
         }
         let overrides = Arc::new(overrides);
-        Ok(Self { places, inputs, overrides })
+        Ok(Self { places, inputs, overrides, named: NamedFiles::default() })
+    }
+
+    /// The same with the files that the DICOMDIRs among them name: those that are not there are inputs
+    /// that cannot be read.
+    pub(super) async fn with_named_files(mut self) -> Self {
+        let directories: Vec<usize> =
+            (0..self.len()).filter(|number| directories::is_directory(self.key(*number))).collect();
+        let (mut named, mut missing) = (NamedFiles::default(), Vec::new());
+        for number in directories {
+            let Some(place) = self.inputs.get(number).map(|input| input.place) else {
+                continue;
+            };
+            let key = self.key(number);
+            let prefix = self.places.get(place).and_then(|place| place.key("DICOMDIR").ok());
+            if prefix.is_some_and(|prefix| prefix.starts_with(&format!("{key}/"))) {
+                // The file alone was asked for.
+                continue;
+            }
+            let Ok(file) = self.fetch(number).await else {
+                continue;
+            };
+            let listed = self.inputs.iter().map(|input| input.listed.key());
+            for key in named.add(file, key, listed).await {
+                let message = "a DICOMDIR names this file, and it is not there".to_owned();
+                missing.push(Input { place, listed: Listed::Unreadable { key, message } });
+            }
+        }
+        self.named = named;
+        self.inputs.append(&mut missing);
+        self.inputs.sort_by(|a, b| a.listed.key().cmp(b.listed.key()));
+        self.inputs.dedup_by(|a, b| a.listed.key() == b.listed.key());
+        self
     }
 
     /// Refuses more than a job may have.
@@ -110,10 +145,14 @@ impl Inputs {
         let file = self.fetch(number).await?;
         let overrides = Arc::clone(&self.overrides);
         let read = tokio::task::spawn_blocking(move || OpenFile::of(file, &overrides));
-        read.await.unwrap_or_else(|error| {
+        let read = read.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading a file ended unexpectedly");
             let message = "the file could not be read because of a fault of this program";
             Err(Refusal::fault(message))
+        });
+        read.map_err(|refusal| match self.named.has(self.key(number)) {
+            true => refusal.of_named_file(),
+            false => refusal,
         })
     }
 

@@ -6,6 +6,7 @@
 //! refused when a second process dies of it.
 
 mod carry_out;
+mod directories;
 mod inputs;
 mod known;
 mod output;
@@ -18,7 +19,7 @@ mod touch;
 
 pub(crate) use carry_out::{adopt, run};
 pub(crate) use known::KnownJobs;
-pub use paths::{ImportSummary, RefusedFile};
+pub use paths::{ImportSummary, RefusedFile, RefusedFiles};
 pub use probe::Probe;
 pub(crate) use probe::sweep as sweep_probes;
 pub use progress::ImportProgress;

@@ -1,5 +1,8 @@
 //! Imports from the command line, which allows the paths that it names.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use super::rows::{self, JobRow};
 use crate::error::StoreError;
 use crate::index::datastores;
 use crate::index::import_jobs::{NewImportJob, insert};
+use crate::ingest::FileKind;
 use crate::new_id;
 use crate::operations::import_jobs;
 use crate::store::LocalStore;
@@ -22,8 +26,8 @@ use crate::store::LocalStore;
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// Name of such jobs.
 const JOB_NAME: &str = "import";
-/// Refused files that a summary names.
-const REFUSED_AT_MOST: usize = 100;
+/// Files of a list that a summary names.
+const LISTED_AT_MOST: usize = 100;
 
 /// What an import job did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,17 +42,57 @@ pub struct ImportSummary {
     pub progress: ImportProgress,
     /// Where its output is.
     pub output_s3_uri: ObjectUri,
-    /// Files that were refused: the first 100, in the order of their names.
-    pub refused_files: Vec<RefusedFile>,
+    /// Files that were not imported.
+    pub refused: RefusedFiles,
 }
 
-/// A file that was refused.
+/// Files that were not imported; lists hold the first 100, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RefusedFiles {
+    /// Files that should have been imported.
+    pub failed: Vec<RefusedFile>,
+    /// Files that are positively no DICOM instances.
+    pub skipped: Vec<RefusedFile>,
+    /// How many of each kind were skipped.
+    pub skipped_kinds: BTreeMap<FileKind, u64>,
+}
+
+/// A file that was not imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedFile {
     /// Its key: for a file its path.
     pub key: String,
     /// Why.
     pub message: String,
+}
+
+impl RefusedFiles {
+    /// Adds a line of the list of failures.
+    fn add(&mut self, line: &str) {
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
+            return;
+        };
+        let text = |pointer| line.pointer(pointer).and_then(|value| value.as_str());
+        let (Some(key), Some(message)) = (text("/inputFile"), text("/exception/message")) else {
+            return;
+        };
+        let list = match FileKind::of_message(message) {
+            Some(kind) => {
+                *self.skipped_kinds.entry(kind).or_default() += 1;
+                &mut self.skipped
+            }
+            None => &mut self.failed,
+        };
+        if list.len() < LISTED_AT_MOST {
+            list.push(RefusedFile { key: key.to_owned(), message: message.to_owned() });
+        }
+    }
+
+    /// How many files were skipped.
+    #[must_use]
+    pub fn skipped_count(&self) -> u64 {
+        self.skipped_kinds.values().sum()
+    }
 }
 
 impl LocalStore {
@@ -143,7 +187,7 @@ impl LocalStore {
 
     async fn summary(&self, job: JobRow) -> Result<ImportSummary> {
         Ok(ImportSummary {
-            refused_files: self.refused_files(&job).await,
+            refused: self.refused_files(&job).await,
             job_id: job.id,
             status: job.status,
             message: job.message,
@@ -153,19 +197,21 @@ impl LocalStore {
     }
 
     /// From the output in the store's own folder; none when it cannot be read.
-    async fn refused_files(&self, job: &JobRow) -> Vec<RefusedFile> {
+    async fn refused_files(&self, job: &JobRow) -> RefusedFiles {
         let folder = format!("{}-DicomImport-{}", job.datastore, job.id);
         let imports = self.shared.config.data_dir.join("imports");
         let path = imports.join(folder).join("FAILURE/failure.ndjson");
-        let lines = tokio::fs::read_to_string(path).await.unwrap_or_default();
-        let refused = lines.lines().filter_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(RefusedFile {
-                key: line.get("inputFile")?.as_str()?.to_owned(),
-                message: line.get("exception")?.get("message")?.as_str()?.to_owned(),
-            })
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut refused = RefusedFiles::default();
+            if let Ok(file) = File::open(path) {
+                BufReader::new(file)
+                    .lines()
+                    .map_while(io::Result::ok)
+                    .for_each(|l| refused.add(&l));
+            }
+            refused
         });
-        refused.take(REFUSED_AT_MOST).collect()
+        reading.await.unwrap_or_default()
     }
 }
 

@@ -107,7 +107,10 @@ impl Run {
             places.push(place(&file_uri(path)?)?);
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
-        let inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
+        let mut inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
+        if !job.local_paths.is_empty() {
+            inputs = inputs.with_named_files().await;
+        }
         inputs.check(&shared.config.quotas)?;
         output::probe(&output).await?;
         let counters = Counters::default();

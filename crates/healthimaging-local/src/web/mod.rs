@@ -13,5 +13,5 @@ pub(crate) use frames::{retrieve_bulkdata, retrieve_frames};
 pub(crate) use metadata::{instance_metadata, series_metadata};
 pub(crate) use query::search;
 pub(crate) use received::Room;
-pub(crate) use retrieve::{DecodedFrames, retrieve_instance};
+pub(crate) use retrieve::{DecodedFrames, retrieve_instance, shape_of};
 pub(crate) use store::store_instances;

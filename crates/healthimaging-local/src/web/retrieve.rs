@@ -75,6 +75,7 @@ pub(crate) async fn retrieve_instance(
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();
         let retrieval = Retrieval { shared: task, held, series, sop, syntax, form };
+        retrieval.prove_first_frame()?;
         let instance = body_of(move |out| Ok(retrieval.write(out)?));
         Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
     })
@@ -125,6 +126,22 @@ pub(super) struct Retrieval {
 }
 
 impl Retrieval {
+    /// Decodes the first frame, so that pixels that cannot be had are an error and not half a body. What
+    /// is decoded stays in memory for the body.
+    fn prove_first_frame(&self) -> Result<()> {
+        let instance = self.instance()?;
+        let (Form::Decoded, Some(first)) = (self.form, instance.frames.first()) else {
+            return Ok(());
+        };
+        let pixels = Pixels::of(instance)?;
+        let (decoded, _) = self.decoded(&pixels, &first.id)?;
+        if decoded.len() as u64 == pixels.shape.byte_length() {
+            return Ok(());
+        }
+        let message = "the pixels of the instance are not as its metadata describes them";
+        Err(Error::internal(message, "length").into())
+    }
+
     fn write(&self, out: &mut dyn std::io::Write) -> Result<()> {
         let instance = self.instance()?;
         let overrides = self.overrides(instance)?;
@@ -283,6 +300,11 @@ impl<'a> Pixels<'a> {
             stored: instance.stored_transfer_syntax.as_deref().unwrap_or_default(),
         })
     }
+}
+
+/// The shape of the frames that retrieval decodes, as the document tells it.
+pub(crate) fn shape_of(instance: &Instance) -> Option<FrameShape> {
+    Pixels::of(instance).ok().map(|pixels| pixels.shape)
 }
 
 #[cfg(test)]

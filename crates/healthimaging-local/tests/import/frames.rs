@@ -1,6 +1,7 @@
 //! What becomes of pixels.
 
 use healthimaging::ImageSetId;
+use healthimaging_local::RefusedFiles;
 use healthimaging_phantoms::{Phantom, TransferSyntax, tags};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ pub(crate) async fn only(file: Vec<u8>) -> (Fixture, ImageSetId, Value, Vec<Valu
     let fixture = Fixture::new().await;
     let path = fixture.put("file", &file);
     let summary = fixture.import(&path).await;
-    assert_eq!(summary.refused_files, [], "{summary:?}");
+    assert_eq!(summary.refused, RefusedFiles::default(), "{summary:?}");
     let warnings = Fixture::lines(&summary, "WARNING/warning.ndjson");
     let warnings = warnings
         .iter()
@@ -165,14 +166,19 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
 }
 
 #[tokio::test]
-async fn short_pixel_data_is_refused_with_the_numbers() {
-    let fixture = Fixture::new().await;
+async fn short_and_empty_pixel_data_go_in_without_frames() {
     let short = Phantom::mr().size(8, 8).bits(16, 12).pixels(vec![0; 100]).build();
-    let path = fixture.put("short", &short);
-    let summary = fixture.import(&path).await;
-    let message = &summary.refused_files[0].message;
+    let (.., instance, warnings) = only(short).await;
+    assert_eq!(warnings[0]["warning_reason_code"], 45328);
+    let message = warnings[0]["message"].as_str().unwrap();
     assert!(message.contains("128 bytes") && message.contains("100"), "{message}");
-    assert_eq!(fixture.image_sets().await.len(), 0);
+    assert_eq!(instance["ImageFrames"], json!([]));
+
+    let empty = Phantom::mr().size(8, 8).bits(16, 12).pixels(Vec::new()).build();
+    let (.., instance, warnings) = only(empty).await;
+    assert_eq!(warnings[0]["warning_reason_code"], 45063);
+    assert_eq!(instance["ImageFrames"], json!([]));
+    assert_eq!(instance["StoredTransferSyntaxUID"], Value::Null);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
         json!({"inputFile": key(name), "exception":
         {"exceptionType": "ValidationException", "message": message}})
     };
-    let no_prefix = "not a DICOM Part 10 file: there is no DICM prefix at byte 128";
+    let no_prefix = "not a DICOM instance: recognized as text";
     assert_eq!(
         failure,
         [
@@ -108,6 +108,6 @@ async fn unreadable_files_and_loops_fail_alone() {
     symlink(fixture.input(), fixture.input().join("loop")).unwrap();
     symlink(fixture.input().join("nowhere"), fixture.input().join("dangling")).unwrap();
     let summary = fixture.import(&fixture.input()).await;
-    assert_eq!(summary.refused_files.len(), 2, "{summary:?}");
+    assert_eq!(summary.refused.failed.len(), 2, "{summary:?}");
     assert_eq!(summary.progress.image_sets, 1);
 }

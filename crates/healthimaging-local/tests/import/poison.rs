@@ -211,7 +211,7 @@ async fn ended(fixture: &Fixture, store: &LocalStore) -> ImportSummary {
                 message: job.message,
                 progress: store.import_progress(&job_id).await.unwrap(),
                 output_s3_uri: job.output_s3_uri,
-                refused_files: Vec::new(),
+                refused: healthimaging_local::RefusedFiles::default(),
                 job_id,
             };
         }

@@ -69,7 +69,7 @@ impl Fixture {
         let paths = [folder.path().to_owned()];
         let summary = self.store.import_paths(&self.datastore, &paths, |_| ()).await.unwrap();
         assert_eq!(summary.status, JobStatus::Completed, "{summary:?}");
-        assert!(summary.refused_files.is_empty(), "{summary:?}");
+        assert!(summary.refused.failed.is_empty(), "{summary:?}");
     }
 
     /// Imports files that make one image set, and returns it.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{LARGEST, Target, whole};
 use crate::index::packs::BlobKind;
 use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
+use crate::web::shape_of;
 
 /// Frames of one file that are in memory together take at most so much, unless one alone takes more.
 const AT_ONCE: u64 = 64 << 20;
@@ -102,6 +103,12 @@ fn store_frames<S: Read + Seek>(
     target.instance.details.frame_header = jp2_header_length(stored);
     if let Some(now) = photometric {
         tell_photometric(description, now, target);
+    }
+    // What is stored can be retrieved: the document describes the frames as they were encoded.
+    if shape_of(target.instance) != Some(FrameShape::from(description)) {
+        let message =
+            "the attributes that describe the pixels have values that retrieval cannot use";
+        return Err(Refusal::invalid(message).into());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::ingest::outcome::{Reason, Refusal, Warning};
 /// What to do with the pixels of a file.
 #[derive(Debug, Clone)]
 pub(in crate::ingest) enum PixelPlan {
-    /// There are none.
+    /// There are none, or the element is empty.
     None,
     /// Each frame as received.
     Keep {
@@ -39,12 +39,16 @@ pub(in crate::ingest) enum PixelPlan {
 }
 
 impl PixelPlan {
-    /// The plan for a file; refuses pixel data that is cut short.
+    /// The plan for a file.
     pub(in crate::ingest) fn of<S: Read + Seek>(part10: &Part10<S>) -> Result<Self, Refusal> {
         let Some(pixels) = part10.pixels() else {
             return Ok(Self::None);
         };
         let length = pixels.length;
+        if length == 0 {
+            // Which element it was is kept, so that a file has it again.
+            return Ok(Self::None);
+        }
         let (description, warning) = match (part10.description(), why_whole(part10)?) {
             (Ok(description), None) => return Ok(Self::of_frames(part10, description, length)),
             (description, Some(warning)) => (description.ok(), warning),
@@ -105,7 +109,7 @@ impl PixelPlan {
     }
 }
 
-/// Why pixel data has to be kept whole, if so; refuses what is cut short.
+/// Why pixel data has to be kept whole, if so.
 fn why_whole<S: Read + Seek>(part10: &Part10<S>) -> Result<Option<Warning>, Refusal> {
     let syntax = part10.transfer_syntax.as_str();
     let bits = part10.description().map_or(0, |description| description.bits_allocated);
