@@ -170,20 +170,18 @@ pub(crate) async fn sequences_of_moderate_depth_go_in(rig: &Rig) {
     rig.document(&store, &outcome.only_set()).await;
 }
 
-pub(crate) async fn short_pixel_data_is_refused_with_the_numbers(rig: &Rig) {
+pub(crate) async fn short_pixel_data_is_kept_as_received_with_a_warning(rig: &Rig) {
     let whole = GREY.all_bytes();
     let short = whole[..whole.len() - 100].to_vec();
-    let message = refusal(rig, GREY.describe(slice()).pixels(short.clone()).build()).await;
-    assert!(message.contains(&whole.len().to_string()), "{message}");
-    assert!(message.contains(&short.len().to_string()), "{message}");
+    warned(rig, GREY.describe(slice()).pixels(short).build()).await;
 }
 
-pub(crate) async fn a_huge_picture_in_a_small_file_is_refused(rig: &Rig) {
+pub(crate) async fn a_huge_picture_in_a_small_file_is_kept_with_a_warning(rig: &Rig) {
     let phantom = slice()
         .with(tags::ROWS, VR::US, PrimitiveValue::from(65_535_u16))
         .with(tags::COLUMNS, VR::US, PrimitiveValue::from(65_535_u16))
         .with(tags::NUMBER_OF_FRAMES, VR::IS, "2147483647");
-    refusal(rig, phantom.build()).await;
+    warned(rig, phantom.build()).await;
 }
 
 /// Exactly one outcome for the one file, which says nothing of the patient; nothing is a fault of ours.

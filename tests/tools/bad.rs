@@ -173,7 +173,7 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
         "submitted_before" | "submitted_after" => {
             vec![json!("2025-02-30T00:00:00Z"), json!("20250203"), json!("yesterday")]
         }
-        _ if name.ends_with("_uid") => vec![json!("1.2.840.ABC"), json!("1.2/3"), json!("*")],
+        _ if name.ends_with("_uid") => vec![json!(".."), json!("1.2\n3"), json!(" ")],
         _ if name.ends_with("datastore_id") || name.ends_with("image_set_id") => {
             vec![json!("short"), json!(NOBODY.to_uppercase() + "A"), json!("Z".repeat(32))]
         }

@@ -7,7 +7,7 @@ use healthimaging_image::{
 use serde_json::{Map, Value, json};
 
 /// A CT slice of 4 rows and 6 columns, with other attributes instead of some; null removes one.
-fn with(changes: Value) -> Map<String, Value> {
+fn with(changes: &Value) -> Map<String, Value> {
     let mut attributes = json!({
         "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "Rows": 4, "Columns": 6,
         "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 1,
@@ -25,7 +25,7 @@ fn with(changes: Value) -> Map<String, Value> {
 }
 
 fn described(changes: Value) -> PixelDescription {
-    PixelDescription::of(&with(changes)).unwrap()
+    PixelDescription::of(&with(&changes)).unwrap()
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn two_pixels_of_a_row_share_their_chroma() {
 
 #[test]
 fn what_is_required_is_named_when_it_is_absent_or_out_of_range() {
-    let refused = |changes| PixelDescription::of(&with(changes)).unwrap_err().to_string();
+    let refused = |changes: Value| PixelDescription::of(&with(&changes)).unwrap_err().to_string();
     assert_eq!(refused(json!({ "Rows": null })), "Rows does not exist");
     assert_eq!(refused(json!({ "Columns": 0 })), "Columns is 0, not from 1 to 65535");
     assert_eq!(refused(json!({ "BitsAllocated": "much" })), "BitsAllocated does not exist");

@@ -34,15 +34,15 @@ fn document(changes: &Value) -> Map<String, Value> {
     whole.as_object().unwrap().clone()
 }
 
-fn rendered(changes: Value, pixels: &[u8], options: &RenderOptions) -> RenderedFrame {
+fn rendered(changes: &Value, pixels: &[u8], options: &RenderOptions) -> RenderedFrame {
     let selector = FrameSelector::Number(Uid::try_from(SOP).unwrap(), 1);
-    let location = find_frame(document(&changes), &selector).unwrap();
+    let location = find_frame(document(changes), &selector).unwrap();
     render(&Decoder::in_process(), &location, pixels, options).unwrap()
 }
 
 /// The levels of the picture, and what is noted.
 fn seen(changes: Value, pixels: &[u8], options: &RenderOptions) -> (Vec<u8>, Vec<String>) {
-    let picture = rendered(changes, pixels, options);
+    let picture = rendered(&changes, pixels, options);
     let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.file)).read_info().unwrap();
     let mut levels = vec![0; reader.output_buffer_size().unwrap()];
     reader.next_frame(&mut levels).unwrap();
@@ -183,7 +183,7 @@ fn padding_is_black_and_of_the_sign_of_the_samples() {
 #[test]
 fn pixels_that_are_not_square_are_scaled() {
     let size = |attribute: Value| {
-        let picture = rendered(attribute, &PIXELS, &RenderOptions::default());
+        let picture = rendered(&attribute, &PIXELS, &RenderOptions::default());
         assert_eq!((picture.original_rows, picture.original_columns), (2, 3));
         let stated = picture.notes.iter().any(|note| note.contains("square"));
         (picture.rows, picture.columns, stated)
@@ -198,7 +198,7 @@ fn pixels_that_are_not_square_are_scaled() {
 #[test]
 fn dose_is_in_gray_and_functional_groups_count() {
     let dose = json!({ "DoseGridScaling": "0.01" });
-    let window = rendered(dose, &PIXELS, &RenderOptions::default()).window.unwrap();
+    let window = rendered(&dose, &PIXELS, &RenderOptions::default()).window.unwrap();
     assert!((window.width - 3.5).abs() < 1e-9, "0.05 to 2.55 Gy: {window:?}");
     let groups = json!({
         "SharedFunctionalGroupsSequence": [{
@@ -216,6 +216,6 @@ fn the_requested_window_wins() {
         RenderOptions { contrast: Contrast::linear(128.0, 256.0), ..RenderOptions::default() };
     let (levels, _) = seen(json!({ "WindowCenter": "1", "WindowWidth": "0" }), &PIXELS, &options);
     assert_eq!(levels, PIXELS);
-    let window = rendered(json!({}), &PIXELS, &options).window;
+    let window = rendered(&json!({}), &PIXELS, &options).window;
     assert_eq!(window.map(|Window { center, .. }| center), Some(128.0));
 }

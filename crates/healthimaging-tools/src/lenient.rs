@@ -11,10 +11,9 @@ use crate::tool::Arguments;
 
 /// Arguments that choose how an answer looks or how long a call waits. In any other argument `""` is a
 /// value, which is refused where it makes no sense: it may choose what a call affects.
-const EMPTY_IS_ABSENT: [&str; 12] = [
+const EMPTY_IS_ABSENT: [&str; 11] = [
     "auto_window",
     "client_token",
-    "confirmation_token",
     "format",
     "job_name",
     "max_results",
@@ -70,7 +69,9 @@ fn normalize_value(schema: &Value, value: &mut Value) {
         Value::Object(object) => normalize_members(schema, object),
         Value::Array(items) => {
             if let Some(of_items) = schema.get("items") {
-                items.iter_mut().for_each(|item| normalize_value(of_items, item));
+                for item in items {
+                    normalize_value(of_items, item);
+                }
             }
         }
         _ => {}

@@ -84,7 +84,7 @@ fn a_uid_is_what_a_file_may_hold() {
     for held in ["1".repeat(65), "1.2.x".to_owned(), "../1".to_owned(), "1 2".to_owned()] {
         assert_eq!(Uid::try_from(held.as_str()).unwrap().as_str(), held);
     }
-    for bad in ["", "  ", ".", "..", "1\n2", "1\02", &"1".repeat(257)] {
+    for bad in ["", "  ", ".", "..", "1\n2", "1\x002", &"1".repeat(257)] {
         assert!(Uid::try_from(bad).is_err(), "{bad:?}");
     }
     let uid = Uid::try_from("../é%").unwrap();
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_survives_json(text in "[0-9.]{1,64}") {
+    fn what_is_accepted_survives_json(text in "[0-9][0-9.]{0,63}") {
         let uid = Uid::try_from(text).unwrap();
         let json = serde_json::to_string(&uid).unwrap();
         prop_assert_eq!(serde_json::from_str::<Uid>(&json).unwrap(), uid);

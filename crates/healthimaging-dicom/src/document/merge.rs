@@ -104,7 +104,7 @@ impl Document {
     }
 
     /// Lets each level show only what some instance has from it, after instances were removed.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let first = |series: &Series| series.instances.keys().next().cloned();
         let firsts: Vec<(String, String)> = self
             .series
@@ -147,7 +147,9 @@ impl Document {
             };
             let Some(value) = value else {
                 attributes.shift_remove(&key);
-                left.iter_mut().for_each(|one| _ = one.details.absent.remove(&key));
+                for one in &mut left {
+                    one.details.absent.remove(&key);
+                }
                 continue;
             };
             for one in left {

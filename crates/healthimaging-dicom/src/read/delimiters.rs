@@ -33,7 +33,6 @@ impl<S: Read + Seek> Walk<'_, S> {
         }
         let position = header.start;
         let meaning = match header.tag {
-            ITEM_END => Meaning::Nothing,
             // Of the sequence before, which has a length too.
             SEQUENCE_END if previous != Previous::Plain => Meaning::Nothing,
             // It ends the item as well: the sequence finds it again, unless it ends but the item.
@@ -48,7 +47,7 @@ impl<S: Read + Seek> Walk<'_, S> {
                 self.stream.seek_to(position)?;
                 Meaning::End
             }
-            SEQUENCE_END => Meaning::Nothing,
+            ITEM_END | SEQUENCE_END => Meaning::Nothing,
             ITEM if previous == Previous::EmptySequence && place.close != Close::Mended => {
                 self.stream.seek_to(position)?;
                 return Ok(Meaning::ItemsBehind);

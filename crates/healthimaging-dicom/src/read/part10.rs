@@ -164,33 +164,29 @@ impl<S: Read + Seek> Part10<S> {
             return Ok(0);
         };
         self.stream.seek_to(pixels.offset)?;
-        match &pixels.layout {
-            PixelLayout::Encapsulated(Encapsulation {
-                fragments, unterminated: Some(end), ..
-            }) => {
-                let cut = fragments.last().filter(|_| pixels.missing > 0);
-                let whole = cut.map_or(*end, |cut| cut.offset.saturating_sub(8));
-                let whole = whole.saturating_sub(pixels.offset);
-                self.stream.copy_to(whole, out)?;
-                let mut length = whole;
-                if let Some(&Fragment { offset, length: left }) = cut {
-                    self.stream.seek_to(offset)?;
-                    let padding = left % 2;
-                    let padded = u32::try_from(left + padding).unwrap_or(u32::MAX - 1);
-                    out.write_all(&[0xFE, 0xFF, 0x00, 0xE0])?;
-                    out.write_all(&padded.to_le_bytes())?;
-                    self.stream.copy_to(left, out)?;
-                    out.write_all(if padding == 1 { &[0] } else { &[] })?;
-                    length += 8 + left + padding;
-                }
-                out.write_all(&[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0])?;
-                Ok(length + 8)
-            }
-            _ => {
-                self.stream.copy_to(pixels.length, out)?;
-                Ok(pixels.length)
-            }
+        let PixelLayout::Encapsulated(Encapsulation { fragments, unterminated: Some(end), .. }) =
+            &pixels.layout
+        else {
+            self.stream.copy_to(pixels.length, out)?;
+            return Ok(pixels.length);
+        };
+        let cut = fragments.last().filter(|_| pixels.missing > 0);
+        let whole = cut.map_or(*end, |cut| cut.offset.saturating_sub(8));
+        let whole = whole.saturating_sub(pixels.offset);
+        self.stream.copy_to(whole, out)?;
+        let mut length = whole;
+        if let Some(&Fragment { offset, length: left }) = cut {
+            self.stream.seek_to(offset)?;
+            let padding = left % 2;
+            let padded = u32::try_from(left + padding).unwrap_or(u32::MAX - 1);
+            out.write_all(&[0xFE, 0xFF, 0x00, 0xE0])?;
+            out.write_all(&padded.to_le_bytes())?;
+            self.stream.copy_to(left, out)?;
+            out.write_all(if padding == 1 { &[0] } else { &[] })?;
+            length += 8 + left + padding;
         }
+        out.write_all(&[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0])?;
+        Ok(length + 8)
     }
 
     /// Reads a value that is [`Value::Apart`], in little endian.

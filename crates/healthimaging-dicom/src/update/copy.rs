@@ -56,8 +56,9 @@ impl CopySelection {
         Ok(Self { tree })
     }
 
-    /// The part of a document that is to be copied; a `Validation` error when it does not hold what is
-    /// named.
+    /// The part of a document that is to be copied, with the levels of the whole, which are what has to
+    /// agree with a destination; one that stands alone [settles](Document::settle) them. A `Validation`
+    /// error when it does not hold what is named.
     pub fn select(&self, document: &Document) -> Result<Document> {
         self.tree.check_targets(document)?;
         let mut selected = Document {
@@ -80,7 +81,6 @@ impl CopySelection {
                 selected.series.insert(series_uid.clone(), series);
             }
         }
-        selected.settle();
         Ok(selected)
     }
 }

@@ -227,19 +227,26 @@ fn copies_carry_what_is_an_instance_s_own() {
         "Study": {"Series": {SERIES: {"Instances": {SECOND: {}}}}}});
     let selected = CopySelection::parse(&named.to_string()).unwrap().select(&source).unwrap();
     assert_eq!(seen(&selected, SECOND), whole(SECOND, &[side("R")]));
-    assert_eq!(selected.differing(SERIES, SECOND), [""; 0]);
+    let mut alone = selected.clone();
+    alone.settle();
+    assert_eq!(seen(&alone, SECOND), whole(SECOND, &[side("R")]));
+    assert_eq!(alone.differing(SERIES, SECOND), [""; 0]);
 
     let mut destination = Document::default();
     destination.add(with(THIRD, &[side("L")]));
     let before = destination.clone();
-    destination.join(&selected, LevelConflicts::Refuse).unwrap_err();
+    destination.join(&alone, LevelConflicts::Refuse).unwrap_err();
     assert_eq!(destination, before);
-    destination.join(&selected, LevelConflicts::KeepBoth).unwrap();
+    // The levels of the image sets agree, so the instance joins with its own value.
+    destination.join(&selected, LevelConflicts::Refuse).unwrap();
+    assert_eq!(seen(&destination, SECOND), whole(SECOND, &[side("R")]));
+    let mut destination = before.clone();
+    destination.join(&alone, LevelConflicts::KeepBoth).unwrap();
     assert_eq!(seen(&destination, SECOND), whole(SECOND, &[side("R")]));
     assert_eq!(destination.differing(SERIES, SECOND), ["Laterality"]);
 
     let mut destination = before.clone();
-    destination.join(&selected, LevelConflicts::KeepDestination).unwrap();
+    destination.join(&alone, LevelConflicts::KeepDestination).unwrap();
     assert_eq!(seen(&destination, SECOND), whole(SECOND, &[side("L")]));
 
     // Forced or not, what an instance has otherwise than its own image set stays.

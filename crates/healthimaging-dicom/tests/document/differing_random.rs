@@ -95,7 +95,9 @@ proptest! {
     #[test]
     fn each_comes_back_as_it_was_sent(files in sent(), cuts in prop::collection::vec(any::<bool>(), 12)) {
         let mut one_by_one = Document::default();
-        files.iter().for_each(|file| one_by_one.add(file.split()));
+        for file in &files {
+            one_by_one.add(file.split());
+        }
         check(&one_by_one, &latest(&files));
         let json = written(&one_by_one);
         let read = Document::from_json(json.as_bytes(), one_by_one.details()).unwrap();
@@ -118,7 +120,9 @@ proptest! {
     #[test]
     fn removing_some_changes_none_of_the_rest(files in sent(), removed in 0..4_u8) {
         let mut document = Document::default();
-        files.iter().for_each(|file| document.add(file.split()));
+        for file in &files {
+            document.add(file.split());
+        }
         let mut expected = latest(&files);
         let uid = format!("2.25.1001.1.{removed}");
         prop_assume!(expected.len() > 1 && expected.remove(&uid).is_some());

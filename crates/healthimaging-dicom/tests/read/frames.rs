@@ -287,8 +287,8 @@ fn pixel_data_cut_anywhere_is_refused_or_warned_about() {
             Ok(mut file) => {
                 assert!(end >= value + 16, "{end}");
                 assert!(file.warnings.iter().any(|w| w.warning_code().is_some()), "{end}");
-                for index in 0..file.frame_count() {
-                    assert_eq!(file.read_frame(index, 9).unwrap(), fragments[index], "{end}");
+                for (index, fragment) in fragments.iter().enumerate().take(file.frame_count()) {
+                    assert_eq!(file.read_frame(index, 9).unwrap(), *fragment, "{end}");
                 }
             }
             Err(error) => assert!(error.message().starts_with("pixel data is cut"), "{end}"),

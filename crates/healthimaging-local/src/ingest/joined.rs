@@ -76,7 +76,9 @@ impl Joined {
             Some((first, rest)) => (first, rest),
         };
         let mut document = Document::clone(&first.document);
-        rest.iter().for_each(|part| part.add_to(&mut document));
+        for part in rest {
+            part.add_to(&mut document);
+        }
         Arc::new(document)
     }
 

@@ -150,9 +150,8 @@ impl Inputs {
             let message = "the file could not be read because of a fault of this program";
             Err(Refusal::fault(message))
         });
-        read.map_err(|refusal| match self.named.has(self.key(number)) {
-            true => refusal.of_named_file(),
-            false => refusal,
+        read.map_err(|refusal| {
+            if self.named.has(self.key(number)) { refusal.of_named_file() } else { refusal }
         })
     }
 

@@ -333,13 +333,15 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         _ if work.forced => LevelConflicts::KeepDestination,
         _ => LevelConflicts::Refuse,
     };
-    let joined = match document(shared, work.destination, work.destination_version)? {
-        Some(mut destination) => {
-            let refused = destination.join(&selected, conflicts);
-            refused.map_err(|failure| Error::validation(failure.message))?;
-            destination
-        }
-        None => selected,
+    let destination = document(shared, work.destination, work.destination_version)?;
+    let joined = if let Some(mut destination) = destination {
+        let refused = destination.join(&selected, conflicts);
+        refused.map_err(|failure| Error::validation(failure.message))?;
+        destination
+    } else {
+        let mut alone = selected;
+        alone.settle();
+        alone
     };
     let (datastore, set) = shared.catalogue.read_blocking(|connection| {
         let set = image_sets::at(connection, work.destination)?;

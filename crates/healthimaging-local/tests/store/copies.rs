@@ -217,7 +217,7 @@ async fn a_disagreement_fails_the_copy_unless_forced() {
     let joined = fixture.get(&other).await.unwrap().properties;
     assert!(joined.overrides.unwrap().forced);
     let metadata = fixture.metadata(&other, None).await;
-    assert_eq!(metadata["Study"]["DICOM"]["AccessionNumber"], "OTHER ");
+    assert_eq!(metadata["Study"]["DICOM"]["AccessionNumber"], "OTHER");
     assert_eq!(instances(&metadata).len(), 2);
 }
 

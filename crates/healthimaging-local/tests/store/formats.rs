@@ -213,7 +213,7 @@ async fn a_store_of_format_2_keeps_all_it_holds() {
     let count = Arc::clone(&shown);
     let config = LocalConfig {
         run_jobs: false,
-        migration: MigrationWatch::new(move |_| drop(count.fetch_add(1, Ordering::SeqCst))),
+        migration: MigrationWatch::new(move |_| _ = count.fetch_add(1, Ordering::SeqCst)),
         ..LocalConfig::new(old.data())
     };
     Store::open(config).await.check().await;
@@ -267,8 +267,9 @@ fn columns_sorted(sql: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_stay_as_they_are_stored() {
+    type Stored = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
     let old = Old::of_format_2();
-    let documents = |catalog: &Connection| -> Vec<(i64, i64, Option<Vec<u8>>, Option<Vec<u8>>)> {
+    let documents = |catalog: &Connection| -> Vec<Stored> {
         let mut rows = catalog
             .prepare(
                 "SELECT image_set, version, document, details FROM image_set_version ORDER BY 1, 2",

@@ -76,7 +76,8 @@ fn file_name(uid: &Uid) -> Cow<'_, str> {
         return name;
     }
     let hash = Sha256::digest(uid.as_str());
-    let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
+    let hash = format!("{hash:016x}");
     // The name is ASCII.
     let kept = name.get(..LONGEST_NAME - hash.len() - 1).unwrap_or_default();
     Cow::Owned(format!("{kept}~{hash}"))
