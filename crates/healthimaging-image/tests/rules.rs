@@ -24,6 +24,7 @@ fn with(changes: &Value) -> Map<String, Value> {
     attributes
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a test hands over what it made")]
 fn described(changes: Value) -> PixelDescription {
     PixelDescription::of(&with(&changes)).unwrap()
 }

@@ -41,6 +41,7 @@ fn rendered(changes: &Value, pixels: &[u8], options: &RenderOptions) -> Rendered
 }
 
 /// The levels of the picture, and what is noted.
+#[expect(clippy::needless_pass_by_value, reason = "a test hands over what it made")]
 fn seen(changes: Value, pixels: &[u8], options: &RenderOptions) -> (Vec<u8>, Vec<String>) {
     let picture = rendered(&changes, pixels, options);
     let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.file)).read_info().unwrap();

@@ -136,7 +136,9 @@ proptest! {
 
 fn join(document: &mut Document, part: &[&Sent]) {
     let mut joined = Document::default();
-    part.iter().for_each(|file| joined.add(file.split()));
+    for file in part {
+        joined.add(file.split());
+    }
     for file in part {
         document.add(joined.split_instance(SERIES, &file.sop_uid()).unwrap());
     }
