@@ -18,8 +18,9 @@ from reading import OFFSETS, PIXELS, attributes, differences, flattened
 from store import Store, files_of
 
 COERCION = "CoercionOfDataElements"
-# pydicom takes the bytes after the data set for one more element.
-KNOWN = {"trailing_garbage.dcm"}
+# Bytes behind the data set, which pydicom takes for an element; a file cut in its fragments, of which pydicom
+# returns no element at all.
+KNOWN = {"trailing_garbage.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm"}
 COERCED = ["PhotometricInterpretation", "PlanarConfiguration"]
 
 
