@@ -97,7 +97,10 @@ def pixels_differ(original, back):
         expected = pixel_array(original, raw=False)
     except Exception:
         return None  # pydicom cannot decode the original: nothing to compare with
-    found = pixel_array(back, raw=False)
+    try:
+        found = pixel_array(back, raw=False)
+    except Exception as error:
+        return f"pixels: {error}"
     if expected.shape != found.shape:
         return f"shape {found.shape}, not {expected.shape}"
     apart = int(numpy.abs(expected.astype("i8") - found.astype("i8")).max()) if expected.size else 0

@@ -253,7 +253,7 @@ def compared(file, path, frame, picture, folder, count):
 
 def allowed(file):
     """By how many levels pictures may be apart."""
-    if file.file_meta.TransferSyntaxUID not in JPEG_LOSSY:
+    if file.file_meta.get("TransferSyntaxUID") not in JPEG_LOSSY:
         return 1 + 1e-6
     if file.SamplesPerPixel == 3:
         return LOSSY_COLOUR
