@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) struct HeldS3 {
     pub(crate) address: String,
     go: watch::Sender<bool>,
+    asked: watch::Receiver<bool>,
 }
 
 impl HeldS3 {
@@ -19,12 +20,21 @@ impl HeldS3 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (go, gone) = watch::channel(false);
+        let (ask, asked) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                ask.send_replace(true);
                 tokio::spawn(refuse(client, gone.clone()));
             }
         });
-        Self { address, go }
+        Self { address, go, asked }
+    }
+
+    /// Waits for the first request.
+    pub(crate) async fn is_asked(&self) {
+        let mut asked = self.asked.clone();
+        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| *asked)).await;
+        waited.unwrap().unwrap();
     }
 
     /// Answers all that wait, and all that come.

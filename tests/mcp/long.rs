@@ -192,6 +192,7 @@ async fn a_call_that_is_cancelled_cancels_its_job() {
     let store = talk.fill().await;
     let id = talk.send("start_dicom_export_job", &into_nowhere(&store)).await;
     let job = job_of(&talk.progress(id).await);
+    s3.is_asked().await;
     let cancelled = json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id }
     });
@@ -212,6 +213,7 @@ async fn a_job_is_cancelled_once() {
     let store = talk.fill().await;
     let id = talk.send("start_dicom_export_job", &into_nowhere(&store)).await;
     let job = json!({ "job_id": job_of(&talk.progress(id).await) });
+    s3.is_asked().await;
     talk.done("cancel_job", job.clone()).await;
     let (again, _) = talk.call("cancel_job", job.clone()).await;
     assert_eq!(again["isError"], true, "{again}");
