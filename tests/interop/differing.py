@@ -49,6 +49,8 @@ def main(folder, out):
                 data.pop(keyword, None)
             else:
                 setattr(data, keyword, chosen[position])
+        if "PixelPaddingValue" in data:
+            data["PixelPaddingValue"].VR = "SS" if signed else "US"
         data.save_as(out / f"{name}.dcm")
 
 

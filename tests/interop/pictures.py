@@ -118,6 +118,8 @@ def by_pydicom(file, path, frame):
     if kind == "PALETTE COLOR":
         colours = apply_color_lut(samples, file)
         return colours.astype("float64") * (255 / (2 ** (8 * colours.itemsize) - 1))
+    if kind.startswith("MONOCHROME") and "RedPaletteColorLookupTableDescriptor" in file:
+        raise ValueError("a supplemental palette, which picture_rules.py compares")
     if kind.startswith("MONOCHROME"):
         return grey(file, frame, samples)
     return samples.astype("float64") * (255 / (2**file.BitsStored - 1))
