@@ -33,7 +33,9 @@ async def talk(arguments):
             names = {tool.name for tool in tools}
             assert TOOLS <= names, TOOLS - names
             for tool in tools:
-                assert tool.title and tool.description and tool.annotations and tool.output_schema, tool.name
+                assert tool.title and tool.description and tool.annotations, tool.name
+                # What may answer with pictures has no structured content, which clients would show in their place.
+                assert bool(tool.output_schema) == (tool.name != "get_image_frame"), tool.name
                 text = json.dumps([tool.input_schema, tool.output_schema])
                 assert "$ref" not in text and "anyOf" not in tool.input_schema, tool.name
 
