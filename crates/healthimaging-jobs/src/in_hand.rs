@@ -67,7 +67,7 @@ impl<F: Read + Write + Seek> InHand<F> {
             let deaths = suspects.entry(digits).or_default();
             *deaths = deaths.saturating_add(1).min(9);
         }
-        // One write, so that a process that dies here charges nobody twice.
+        // One write, so that a process that dies here does not charge a file twice.
         let known = suspects.iter().map(|(digits, deaths)| line(digits, b'0' + deaths));
         let mut lines: Vec<[u8; RECORD]> = known.collect();
         let suspects: HashMap<Digits, (u8, u64)> = suspects

@@ -162,8 +162,8 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     }
 
     /// Groups are low numbers at the start of a data set, which shows the byte order (and so does
-    /// dcmtk tell them apart). A value representation that is none may be one written wrongly: the
-    /// element is implicit only when the next one begins where its length says then.
+    /// dcmtk distinguish them). An invalid value representation may be a damaged one: the element
+    /// is implicit only if the next element begins where the implicit length says.
     fn encoding_of(&mut self, head: [u8; 8], declared: Encoding) -> Result<Encoding, ReadError> {
         let has_vr = VR::from_binary([head[4], head[5]]).is_some();
         let [little, big] = [ByteOrder::Little, ByteOrder::Big].map(|o| tag_of(head, o).group());

@@ -217,7 +217,7 @@ fn removing_the_instance_that_gave_a_value_changes_no_other() {
     update(None, Some(removable), &mut document);
     assert_eq!(seen(&document, SECOND), whole(SECOND, &[side("R")]));
     assert_eq!(seen(&document, THIRD), whole(THIRD, &[]));
-    assert!(!written(&document).contains("\"Laterality\":\"L\""), "nobody has it any more");
+    assert!(!written(&document).contains("\"Laterality\":\"L\""), "no instance has it any more");
 }
 
 #[test]
