@@ -68,25 +68,23 @@ impl Backend {
     /// Opens the back end; with `--read-only`, every write is refused beneath the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
         healthimaging_pixels::prepare();
-        let mut s3 = config.s3.clone();
         let decoder = decoding::decoder()?;
-        let (keeper, (service, dicomweb)) = match config.backend {
+        let (keeper, s3, (service, dicomweb)) = match config.backend {
             BackendKind::Local => {
-                s3.credentials = Some(healthimaging_aws::credentials(aws_config(config)));
+                let s3 = s3(config).await;
                 let store = open_store(config, s3.clone(), decoder.clone()).await?;
                 let traits: Traits = (Arc::clone(&store) as _, Arc::clone(&store) as _);
-                (Keeper::Local(store), traits)
+                (Keeper::Local(store), s3, traits)
             }
             BackendKind::Aws => {
                 let aws = Aws::open(aws_config(config)).await?;
-                s3.credentials = Some(aws.credentials());
-                s3.region = Some(aws.region().to_owned());
+                let s3 = aws.s3();
                 let pace = Arc::new(Pace::new(&aws.limits(), config.rate_factor));
                 let traits: Traits = (
                     Arc::new(Paced::new(Arc::clone(&aws), Arc::clone(&pace))),
                     Arc::new(Paced::new(Arc::clone(&aws), pace)),
                 );
-                (Keeper::Aws(aws), traits)
+                (Keeper::Aws(aws), s3, traits)
             }
         };
         let (service, dicomweb): Traits = if config.read_only {
@@ -269,6 +267,11 @@ fn migration_watch() -> MigrationWatch {
             bar.finish();
         }
     })
+}
+
+/// S3 as the standard settings of AWS describe it.
+pub(crate) async fn s3(config: &Config) -> S3Config {
+    healthimaging_aws::s3(aws_config(config)).await
 }
 
 fn aws_config(config: &Config) -> AwsConfig {

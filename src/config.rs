@@ -8,7 +8,6 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
 use healthimaging::AccountId;
-use healthimaging_objects::S3Config;
 
 const ALLOW_PATH: &str =
     "Folder that file:// may touch; can be given again [env: HEALTHIMAGING_ALLOW_PATH=]";
@@ -148,26 +147,36 @@ pub(crate) struct Config {
     pub(crate) confirm: Confirm,
     pub(crate) result: ResultForm,
     pub(crate) allowed_paths: Vec<PathBuf>,
-    pub(crate) s3: S3Config,
     /// Name of the AWS credentials, which jobs carry; never a secret.
     pub(crate) credentials: String,
     /// Why this back end serves, in some words.
+    pub(crate) reason: String,
+    /// What `stdio` serves with the same options and environment.
+    pub(crate) under_stdio: Choice,
+}
+
+/// A back end, and why it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) backend: BackendKind,
+    /// Such as `since AWS_REGION is set`.
     pub(crate) reason: String,
 }
 
 /// Which back end serves when none is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Usual {
-    /// AWS where its region or profile is set, since an MCP client's settings are all that speaks.
+    /// `stdio`: AWS where its region or profile is set, since an MCP client's settings are all that speaks.
     ByEnvironment,
-    /// The embedded store.
+    /// Every other command: the embedded store.
     Local,
 }
 
 impl Config {
     /// Resolves the options.
     pub(crate) fn resolve(options: Options, usual: Usual) -> Result<Self> {
-        let (backend, reason) = chosen(&options, usual);
+        let Choice { backend, reason } = chosen(&options, usual);
+        let under_stdio = chosen(&options, Usual::ByEnvironment);
         let data_dir = match options.data_dir {
             Some(directory) => directory,
             None => default_data_dir()?,
@@ -185,6 +194,7 @@ impl Config {
         Ok(Self {
             backend,
             reason,
+            under_stdio,
             data_dir: std::path::absolute(data_dir).context("--data-dir is not a path")?,
             region: options.region,
             credentials: credentials_name(options.profile.as_deref()),
@@ -199,7 +209,6 @@ impl Config {
             confirm: options.confirm,
             result: options.result,
             allowed_paths,
-            s3: s3_config(),
         })
     }
 }
@@ -227,10 +236,41 @@ impl Config {
             confirm: Confirm::Auto,
             result: ResultForm::Both,
             allowed_paths: Vec::new(),
-            s3: S3Config::default(),
             credentials: credentials_name(None),
             reason: "for a demonstration".to_owned(),
+            under_stdio: Choice {
+                backend: BackendKind::Local,
+                reason: "for a demonstration".to_owned(),
+            },
         })
+    }
+
+    /// Which back end a command uses, and why, in a line for people.
+    pub(crate) fn announcement(&self) -> String {
+        let reason = &self.reason;
+        match (self.backend, self.under_stdio.backend) {
+            (BackendKind::Aws, _) => format!("back end: {}, {reason}", self.backend.name()),
+            (BackendKind::Local, under_stdio) => {
+                let folder = self.data_dir.display();
+                let mut line = format!("back end: {} in {folder}, {reason}", self.backend.name());
+                if under_stdio == BackendKind::Aws {
+                    line.push_str(" (`stdio` serves AWS HealthImaging, ");
+                    line.push_str(&self.under_stdio.reason);
+                    line.push_str("; --backend aws chooses it here)");
+                }
+                line
+            }
+        }
+    }
+}
+
+impl BackendKind {
+    /// Its name in a sentence.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Local => "embedded store",
+            Self::Aws => "AWS HealthImaging",
+        }
     }
 }
 
@@ -246,10 +286,11 @@ pub(crate) fn log_level(options: &Options, default: &str) -> String {
     told.unwrap_or_else(|| default.to_owned())
 }
 
-/// Which back end, and why.
-fn chosen(options: &Options, usual: Usual) -> (BackendKind, String) {
-    if let Some(asked) = options.backend {
-        return (asked, "as asked for".to_owned());
+/// The one rule: the back end that is named; else `stdio` serves AWS where a setting of AWS is there, and
+/// everything else the embedded store.
+fn chosen(options: &Options, usual: Usual) -> Choice {
+    if let Some(backend) = options.backend {
+        return Choice { backend, reason: "as asked for".to_owned() };
     }
     let flags = [
         ("--profile", options.profile.is_some()),
@@ -259,8 +300,10 @@ fn chosen(options: &Options, usual: Usual) -> (BackendKind, String) {
     let variables = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let variable = || variables.into_iter().find(|name| variable(name).is_some());
     match (usual, flag.or_else(variable)) {
-        (Usual::ByEnvironment, Some(name)) => (BackendKind::Aws, format!("since {name} is set")),
-        _ => (BackendKind::Local, "the default".to_owned()),
+        (Usual::ByEnvironment, Some(name)) => {
+            Choice { backend: BackendKind::Aws, reason: format!("since {name} is set") }
+        }
+        _ => Choice { backend: BackendKind::Local, reason: "the default".to_owned() },
     }
 }
 
@@ -275,15 +318,6 @@ fn default_data_dir() -> Result<PathBuf> {
     let directories = ProjectDirs::from("", "", "healthimaging-mcp-server")
         .context("no home folder is known; say where the store is with --data-dir")?;
     Ok(directories.data_local_dir().to_path_buf())
-}
-
-/// S3 as the standard AWS variables describe it; who signs is up to the back end.
-fn s3_config() -> S3Config {
-    S3Config {
-        region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
-        endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
-        credentials: None,
-    }
 }
 
 /// Names the credentials that are used, without a secret.
@@ -340,6 +374,13 @@ mod tests {
         assert_eq!(config.reason, "since --profile is set");
         let config = resolved(&["--profile", "p"], Usual::Local);
         assert_eq!(config.backend, BackendKind::Local);
+        assert_eq!(config.under_stdio.backend, BackendKind::Aws);
+        let line = config.announcement();
+        assert!(line.contains("embedded store in /"), "{line}");
+        assert!(
+            line.contains("`stdio` serves AWS HealthImaging, since --profile is set"),
+            "{line}"
+        );
     }
 
     #[test]

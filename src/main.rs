@@ -4,6 +4,7 @@ mod backend;
 mod cli;
 mod config;
 mod decoding;
+mod environment;
 mod logging;
 mod streams;
 mod terminal;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     if decoding::is_asked_for() {
         return decoding::run();
     }
+    environment::drop_empty();
     let cli = cli::Cli::parse();
     match cli::run(cli) {
         Ok(outcome) => outcome.into(),

@@ -12,7 +12,7 @@ use healthimaging::model::{
 use healthimaging_aws::Aws;
 
 use super::Outcome;
-use crate::backend::{Backend, Keeper};
+use crate::backend::{self, Backend, Keeper};
 use crate::config::{BackendKind, Config, Confirm};
 use crate::terminal::{self, counted};
 
@@ -22,11 +22,9 @@ const LOOKED_INTO: usize = 20;
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let mut report = Report { healthy: true };
     line("program", concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")))?;
-    let backend = match config.backend {
-        BackendKind::Local => "embedded store",
-        BackendKind::Aws => "AWS HealthImaging",
-    };
-    line("back end", &format!("{backend}, {}", config.reason))?;
+    line("back end", &format!("{}, {}", config.backend.name(), config.reason))?;
+    let stdio = &config.under_stdio;
+    line("under stdio", &format!("{}, {}", stdio.backend.name(), stdio.reason))?;
     let made = holds_something(&config.data_dir);
     let yet = if made { "" } else { " (not made yet)" };
     line("data folder", &format!("{}{yet}", config.data_dir.display()))?;
@@ -36,7 +34,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     } else {
         line("data stores", "none; `import` makes the first")?;
     }
-    places(&mut report, config)?;
+    places(&mut report, config).await?;
     gates(config)?;
     Ok(if report.healthy { Outcome::Done } else { Outcome::Refused })
 }
@@ -96,8 +94,8 @@ async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
     line("region", aws.region())?;
     line("endpoint", aws.endpoint().unwrap_or("that of AWS"))?;
     let identity = if aws.endpoint().is_some() {
-        let found = aws.credentials().credentials().await;
-        found.map(|_| {
+        let found = aws.check_credentials().await;
+        found.map(|()| {
             "credentials found; whose is not asked, since the endpoint is not AWS's".into()
         })
     } else {
@@ -181,7 +179,7 @@ async fn datastores(
 }
 
 /// Where files may be read and written.
-fn places(report: &mut Report, config: &Config) -> Result<()> {
+async fn places(report: &mut Report, config: &Config) -> Result<()> {
     if config.allowed_paths.is_empty() {
         line("file://", "no folder is allowed; name one with --allow-path")?;
     }
@@ -193,7 +191,8 @@ fn places(report: &mut Report, config: &Config) -> Result<()> {
         };
         report.outcome("file://", found)?;
     }
-    let endpoint = config.s3.endpoint.as_deref().unwrap_or("that of AWS");
+    let s3 = backend::s3(config).await;
+    let endpoint = s3.endpoint.as_deref().unwrap_or("that of AWS");
     line("s3://", &format!("endpoint {endpoint}, credentials of the AWS chain"))
 }
 

@@ -84,10 +84,14 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
     let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
     logging::start(&log_level(&cli.options, usual))?;
     let usual = match command {
-        Command::Stdio | Command::Doctor => Usual::ByEnvironment,
+        Command::Stdio => Usual::ByEnvironment,
         _ => Usual::Local,
     };
     let config = Config::resolve(cli.options, usual)?;
+    // The two that serve tell their clients, and the demonstration has a store of its own.
+    if !matches!(command, Command::Stdio | Command::Serve(_) | Command::Demo) {
+        terminal::note(&config.announcement());
+    }
     let runtime = match command {
         // One client is waited for; handing its calls from thread to thread takes longer than most of them.
         Command::Stdio => Builder::new_current_thread().enable_all().build(),

@@ -13,7 +13,7 @@ fn a_doctor_changes_nothing() {
     assert!(stdout(&rig.run(&["doctor"])).contains("not made yet"));
     let inside = std::fs::read_dir(rig.path("store")).unwrap().count();
     assert_eq!(inside, 0, "nor in a folder that was made for it");
-    // As an MCP client would start it: a region chooses AWS, and a flag overrules it.
+    // A region chooses AWS for `stdio` alone, and a flag for every command.
     let aws = |words: &[&str]| {
         let mut command = rig.command(words);
         command
@@ -22,9 +22,14 @@ fn a_doctor_changes_nothing() {
             .env("AWS_EC2_METADATA_DISABLED", "true");
         stdout(&command.output().unwrap())
     };
-    assert!(aws(&["doctor"]).contains("AWS HealthImaging, since AWS_REGION is set"));
-    assert!(aws(&["doctor"]).contains("http://127.0.0.1:1"));
-    assert!(aws(&["--backend", "local", "doctor"]).contains("embedded store, as asked for"));
+    let told = aws(&["doctor"]);
+    assert!(told.contains("back end      embedded store, the default"), "{told}");
+    assert!(told.contains("under stdio   AWS HealthImaging, since AWS_REGION is set"), "{told}");
+    let told = aws(&["--backend", "aws", "doctor"]);
+    assert!(told.contains("back end      AWS HealthImaging, as asked for"), "{told}");
+    assert!(told.contains("http://127.0.0.1:1"), "{told}");
+    let told = aws(&["--backend", "local", "doctor"]);
+    assert!(told.contains("under stdio   embedded store, as asked for"), "{told}");
 }
 
 #[test]

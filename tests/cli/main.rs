@@ -3,8 +3,12 @@
 
 mod aws;
 mod call;
+mod credentials;
 mod doctor;
 mod folder;
 mod http;
 mod import;
+mod network;
 mod rig;
+mod settings;
+mod stub;

@@ -1,27 +1,18 @@
 //! Opens the back end: region, credentials, endpoint, time-outs, by the standard settings of AWS.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::profile;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_medicalimaging::Client;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeSerializationInterceptorContextMut, InterceptorContext,
 };
@@ -33,12 +24,14 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_types::os_shim_internal::{Env, Fs};
-use aws_types::service_config::ServiceConfigKey;
+use aws_smithy_types::retry::ErrorKind as RetryKind;
 use healthimaging::{Error, Result};
-use healthimaging_objects::{S3CredentialSource, S3Credentials};
+use healthimaging_objects::{S3Config, S3Credentials};
 
-use crate::credentials::Keys;
+use crate::credentials::{Keys, s3_config};
+use crate::error;
+use crate::network::Network;
+use crate::shared_files::SharedFiles;
 use crate::web::Web;
 
 /// Name in the user agent of each call.
@@ -65,38 +58,53 @@ pub struct Aws {
     pub(crate) client: Client,
     pub(crate) web: Arc<Web>,
     pub(crate) sdk: SdkConfig,
-    keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
+    s3: S3Config,
     region: String,
     endpoint: Option<String>,
 }
 
 impl Aws {
-    /// Reads the settings; calls nothing yet. Without a region, or with a profile that does not
-    /// exist, it is a `Validation` error.
+    /// Reads the settings; calls nothing yet. Without a region, or with a wrong endpoint, proxy or certificate bundle,
+    /// it is a `Validation` error; with shared files or keys that cannot work a `Credentials` error that names the
+    /// file and the line.
     pub async fn open(config: AwsConfig) -> Result<Arc<Self>> {
-        check_profile(&config).await?;
-        let sdk = load(&config).await;
+        let files = SharedFiles::read(config.profile.as_deref()).await?;
+        if config.credentials.is_none() {
+            files.origin()?;
+        }
+        let network = Network::read(&files)?;
+        let sdk = load(&config, &network).await;
         let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
             Error::validation(
                 "no AWS region is known: set AWS_REGION, give --region, or set it in the profile",
             )
         })?;
-        let endpoint = config.endpoint_url.or_else(|| configured_endpoint(&sdk));
+        let endpoint = config.endpoint_url.clone().or_else(|| files.endpoint("medical_imaging"));
         if let Some(url) = &endpoint {
             check_endpoint(url)?;
         }
-        let keys = Arc::new(Keys::new(sdk.credentials_provider()));
+        let keys = Arc::new(Keys::new(AwsConfig { region: Some(region.clone()), ..config }));
+        let provider = Arc::clone(&keys) as Arc<dyn ProvideCredentials>;
+        let sdk = sdk
+            .to_builder()
+            .credentials_provider(SharedCredentialsProvider::from(provider))
+            .identity_cache(IdentityCache::no_cache())
+            .build();
         let mut builder = aws_sdk_medicalimaging::config::Builder::from(&sdk);
         builder.set_endpoint_url(endpoint.clone());
         builder.push_retry_classifier(SharedRetryClassifier::new(NotWhenThrottled));
+        builder.push_retry_classifier(SharedRetryClassifier::new(Renewed(Arc::clone(&keys))));
         if endpoint.is_some() {
             builder.push_interceptor(SharedInterceptor::new(NoHostPrefix));
         }
-        let web = Web::new(&sdk, &region, endpoint.as_deref(), Arc::clone(&keys));
+        let s3 = s3_config(Some(&files), Some(region.clone()), &network, Arc::clone(&keys));
+        let web = Web::new(&sdk, network, &region, endpoint.as_deref(), Arc::clone(&keys));
         Ok(Arc::new(Self {
             client: Client::from_conf(builder.build()),
             web: Arc::new(web),
             sdk,
+            s3,
             keys,
             region,
             endpoint,
@@ -115,10 +123,15 @@ impl Aws {
         self.endpoint.as_deref()
     }
 
-    /// The same credentials, for S3.
+    /// S3 by the same settings, with the same credentials.
     #[must_use]
-    pub fn credentials(&self) -> Arc<dyn S3CredentialSource> {
-        Arc::clone(&self.keys) as _
+    pub fn s3(&self) -> S3Config {
+        self.s3.clone()
+    }
+
+    /// Whether there are credentials; the error says why not, and what to do.
+    pub async fn check_credentials(&self) -> Result<()> {
+        self.keys.get().await.map(drop)
     }
 }
 
@@ -131,26 +144,11 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// The one HTTP client, through the proxy that the environment names.
-pub(crate) fn connector(settings: &HttpConnectorSettings) -> Connector {
-    Connector::builder()
-        .connector_settings(settings.clone())
-        .proxy_config(ProxyConfig::from_env())
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build()
-}
-
-pub(crate) async fn load(config: &AwsConfig) -> SdkConfig {
-    let client =
-        aws_smithy_http_client::Builder::new().build_with_connector_fn(
-            |settings, _| match settings {
-                Some(settings) => connector(settings),
-                None => connector(&HttpConnectorSettings::default()),
-            },
-        );
+/// Resolves the standard settings.
+pub(crate) async fn load(config: &AwsConfig, network: &Network) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().read_timeout(ANSWER_BEGINS).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(WhenNeeded(client))
+        .http_client(network.client())
         .timeout_config(timeouts);
     if let Ok(name) = AppName::new(APP_NAME) {
         loader = loader.app_name(name);
@@ -171,40 +169,6 @@ pub(crate) async fn load(config: &AwsConfig) -> SdkConfig {
         ));
     }
     loader.load().await
-}
-
-/// The endpoint that the environment or the profile names for this service, or for all.
-fn configured_endpoint(sdk: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("Medical Imaging")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
-    let own = sdk.service_config().and_then(|found| found.load_config(key));
-    own.or_else(|| sdk.endpoint_url().map(str::to_owned))
-}
-
-/// A profile that is named must exist: the chain would go on without it, as somebody else.
-async fn check_profile(config: &AwsConfig) -> Result<()> {
-    if config.credentials.is_some() {
-        return Ok(());
-    }
-    let named = config.profile.clone().map(Cow::Owned);
-    let files = EnvConfigFiles::default();
-    // Files that cannot be read are told of by the chain.
-    let Ok(found) = profile::load(&Fs::real(), &Env::real(), &files, named).await else {
-        return Ok(());
-    };
-    let chosen = found.selected_profile();
-    if matches!(chosen, "" | "default") || found.get_profile(chosen).is_some() {
-        return Ok(());
-    }
-    Err(Error::validation(format!(
-        "there is no profile `{chosen}` in the shared AWS files (~/.aws/config, \
-         ~/.aws/credentials): check --profile and AWS_PROFILE, or run `aws configure --profile \
-         {chosen}`"
-    )))
 }
 
 fn check_endpoint(url: &str) -> Result<()> {
@@ -242,22 +206,24 @@ impl ClassifyRetry for NotWhenThrottled {
     }
 }
 
-/// Reads the certificates of the system with the first call, and not when a client is made: it takes longer
-/// than all the rest of a start.
+/// Reads credentials again that have expired, for the next try: they may have been renewed since.
 #[derive(Debug)]
-struct WhenNeeded(SharedHttpClient);
+struct Renewed(Arc<Keys>);
 
-impl HttpClient for WhenNeeded {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
+impl ClassifyRetry for Renewed {
+    fn name(&self) -> &'static str {
+        "Renewed"
     }
 
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.connector_metadata()
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let code = context.response().and_then(|answer| answer.headers().get("x-amzn-errortype"));
+        // `Code:http://…` in headers.
+        let code = code.and_then(|code| code.split(':').next());
+        if !code.is_some_and(error::is_expired) {
+            return RetryAction::NoActionIndicated;
+        }
+        self.0.renew();
+        RetryAction::retryable_error_with_explicit_delay(RetryKind::ServerError, Duration::ZERO)
     }
 }
 

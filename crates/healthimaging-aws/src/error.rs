@@ -1,6 +1,7 @@
 //! Every failure on the way to AWS as one of our kinds, with what to do about it.
 
 use std::error::Error as StdError;
+use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
@@ -8,6 +9,8 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use healthimaging::{Error, ErrorKind};
+
+use crate::origin::Origin;
 
 /// Where the standard chain looks, in its order.
 pub(crate) const NO_CREDENTIALS: &str = "no credentials found: run `aws configure` or set AWS_PROFILE; \
@@ -53,8 +56,9 @@ pub(crate) fn of_write<E>(error: SdkError<E, Response>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
+    let never_sent = of_tls(&error).is_some();
     let told = of_sdk(error);
-    if told.kind() != ErrorKind::Service || told.message() == NO_HOST {
+    if told.kind() != ErrorKind::Service || never_sent || told.message() == NO_HOST {
         return told;
     }
     let message = told.message().trim_end_matches(TRY_AGAIN);
@@ -81,40 +85,49 @@ pub(crate) fn of_connector(error: ConnectorError) -> Error {
     of_way(&error).with_source(error)
 }
 
-/// An error of the chain of credentials.
-pub(crate) fn of_credentials(error: CredentialsError) -> Error {
-    Error::new(ErrorKind::Credentials, without_credentials(&error)).with_source(error)
+/// An error of the chain of credentials, which were to come from `origin`.
+pub(crate) fn of_credentials(error: CredentialsError, origin: &Origin) -> Error {
+    Error::new(ErrorKind::Credentials, without_credentials(&error, origin)).with_source(error)
 }
 
 /// Why there are no credentials, and what to do.
-fn without_credentials(error: &CredentialsError) -> String {
+fn without_credentials(error: &CredentialsError, origin: &Origin) -> String {
     let cause = root_cause(error);
     // The metadata of an instance is asked last: all the others had none.
     let last = cause.contains("IMDS") || cause.contains("instance metadata");
+    if last || matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return NO_CREDENTIALS.to_owned();
+    }
+    // Sessions and roles are asked for over the network.
+    if causes(error).any(<dyn StdError>::is::<ConnectorError>) {
+        let why = of_tls(error).unwrap_or_else(|| "check the network and the proxy".to_owned());
+        return format!("the service that gives the AWS credentials could not be reached: {why}");
+    }
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => NO_CREDENTIALS.to_owned(),
-        _ if last => NO_CREDENTIALS.to_owned(),
         CredentialsError::ProviderTimedOut(_) => {
             "the source of the AWS credentials did not answer in time; try again".to_owned()
         }
-        CredentialsError::InvalidConfiguration(_) => {
-            format!(
-                "the AWS configuration is not valid ({cause}): check AWS_PROFILE and ~/.aws/config"
-            )
-        }
-        other if is_expired(other) => EXPIRED.to_owned(),
-        _ if cause.contains("SSO") => {
-            format!("the AWS credentials could not be loaded ({cause}): run `aws sso login`")
-        }
-        // The other cases, and those that a later SDK adds.
-        _ => format!("the AWS credentials could not be loaded: {cause}"),
+        CredentialsError::InvalidConfiguration(_) => format!(
+            "the AWS configuration is not valid ({cause}): check AWS_PROFILE and ~/.aws/config"
+        ),
+        _ => origin.when_failed(&cause).unwrap_or_else(|| {
+            if cause.to_lowercase().contains("expired") {
+                EXPIRED.to_owned()
+            } else {
+                format!("the AWS credentials could not be loaded: {cause}")
+            }
+        }),
     }
 }
 
 /// A request that did not get there, or no answer that can be read.
 fn of_way(error: &(dyn StdError + 'static)) -> Error {
-    if let Some(cause) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
-        return Error::new(ErrorKind::Credentials, without_credentials(cause));
+    // The credentials told already what is wrong.
+    if let Some(told) = causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
+        return Error::new(told.kind(), told.message());
+    }
+    if let Some(message) = of_tls(error) {
+        return Error::new(ErrorKind::Service, message);
     }
     let says = |word: &str| causes(error).any(|cause| cause.to_string().contains(word));
     let message = if says("dns error") || says("failed to lookup address") {
@@ -127,19 +140,50 @@ fn of_way(error: &(dyn StdError + 'static)) -> Error {
     Error::new(ErrorKind::Service, message)
 }
 
-/// The error, what caused it, what caused that.
+/// The error, what caused it, what caused that; an I/O error does not show what it holds among its causes.
 fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&cause| cause.source())
+    std::iter::successors(Some(error), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => cause.source(),
+        }
+    })
 }
 
-fn is_expired(error: &CredentialsError) -> bool {
-    causes(error).any(|cause| cause.to_string().to_lowercase().contains("expired"))
+/// What is wrong with TLS, and what to do.
+fn of_tls(error: &(dyn StdError + 'static)) -> Option<String> {
+    use rustls::{CertificateError as Wrong, Error as Tls};
+    let found = causes(error).find_map(|cause| cause.downcast_ref::<Tls>())?;
+    Some(match found {
+        Tls::InvalidCertificate(wrong) => match wrong {
+            Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
+                "the TLS certificate of the endpoint is for another host: check --endpoint-url and the proxy".to_owned()
+            }
+            Wrong::Expired | Wrong::ExpiredContext { .. } | Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+                "the TLS certificate of the endpoint is not valid now: check the clock of this machine, then the \
+                 endpoint"
+                    .to_owned()
+            }
+            _ => format!(
+                "the TLS certificate of the endpoint is not trusted ({found}): where a proxy or a private endpoint has a \
+                 certificate authority of its own, name the file of its certificates (PEM) with AWS_CA_BUNDLE"
+            ),
+        },
+        other => format!(
+            "TLS with the endpoint failed ({other}): check the proxy, and whether the endpoint speaks HTTPS"
+        ),
+    })
+}
+
+/// Whether a code of AWS says that credentials have expired.
+pub(crate) fn is_expired(code: &str) -> bool {
+    matches!(code, "ExpiredToken" | "ExpiredTokenException")
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
+    causes(error).last().map(|cause| cause.to_string().trim().to_owned()).unwrap_or_default()
 }
 
 /// An error that the service told, by its code, or by the status where there is none.

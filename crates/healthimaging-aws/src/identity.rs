@@ -3,7 +3,6 @@
 use healthimaging::Result;
 
 use crate::config::Aws;
-use crate::error;
 
 /// The caller, told by STS `GetCallerIdentity`, which needs no permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,7 @@ impl Aws {
             .get_caller_identity()
             .send()
             .await
-            .map_err(error::of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         Ok(Identity {
             account: found.account.unwrap_or_default(),
             arn: found.arn.unwrap_or_default(),

@@ -9,9 +9,12 @@ mod credentials;
 mod error;
 mod identity;
 mod limits;
+mod network;
+mod origin;
 mod service;
+mod shared_files;
 mod web;
 
 pub use config::{Aws, AwsConfig};
-pub use credentials::credentials;
+pub use credentials::s3;
 pub use identity::Identity;

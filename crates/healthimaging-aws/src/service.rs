@@ -1,7 +1,12 @@
 //! The 18 operations, through the SDK.
 
+use std::error::Error as StdError;
+
 use async_trait::async_trait;
 use aws_sdk_medicalimaging::types as sdk;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response as HttpResponse;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use healthimaging::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
     DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
@@ -19,7 +24,7 @@ use healthimaging::{DatastoreId, Error, HealthImaging, Limits, ObjectUri, Result
 
 use crate::config::{Aws, sent_once};
 use crate::convert::{datastores, image_sets, imports, page_size, search, unbuilt};
-use crate::error::{of_sdk, of_write};
+use crate::error;
 use crate::limits::LIMITS;
 
 #[async_trait]
@@ -49,14 +54,14 @@ impl HealthImaging for Aws {
             .set_lossless_storage_format(format.map(|format| format.as_str().into()))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         datastores::created(output)
     }
 
     async fn get_datastore(&self, request: GetDatastoreRequest) -> Result<GetDatastoreResponse> {
         let call = self.client.get_datastore();
         let call = call.datastore_id(request.datastore_id);
-        datastores::got(call.send().await.map_err(of_sdk)?)
+        datastores::got(call.send().await.map_err(|error| self.failed(error))?)
     }
 
     async fn list_datastores(
@@ -72,7 +77,7 @@ impl HealthImaging for Aws {
             .set_max_results(page_size(request.max_results))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         datastores::listed(output)
     }
 
@@ -82,7 +87,7 @@ impl HealthImaging for Aws {
     ) -> Result<DeleteDatastoreResponse> {
         let call = self.client.delete_datastore();
         let call = call.datastore_id(request.datastore_id);
-        datastores::deleted(call.send().await.map_err(of_sdk)?)
+        datastores::deleted(call.send().await.map_err(|error| self.failed(error))?)
     }
 
     async fn start_dicom_import_job(
@@ -104,7 +109,7 @@ impl HealthImaging for Aws {
             .set_import_configuration(configuration.transpose()?)
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         imports::started(output)
     }
 
@@ -119,7 +124,7 @@ impl HealthImaging for Aws {
             .job_id(request.job_id)
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         imports::got(output)
     }
 
@@ -137,7 +142,7 @@ impl HealthImaging for Aws {
             .set_max_results(page_size(request.max_results))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         imports::listed(output)
     }
 
@@ -154,7 +159,7 @@ impl HealthImaging for Aws {
             .set_max_results(page_size(request.max_results))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         search::found(output)
     }
 
@@ -167,7 +172,7 @@ impl HealthImaging for Aws {
             .set_version_id(request.version_id.map(Into::into))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         image_sets::got(output)
     }
 
@@ -183,7 +188,7 @@ impl HealthImaging for Aws {
             .set_version_id(request.version_id.map(Into::into))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         Ok(image_sets::metadata(output))
     }
 
@@ -203,7 +208,7 @@ impl HealthImaging for Aws {
             .image_frame_information(frame)
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         Ok(image_sets::frame(output))
     }
 
@@ -220,7 +225,7 @@ impl HealthImaging for Aws {
             .set_max_results(page_size(request.max_results))
             .send()
             .await
-            .map_err(of_sdk)?;
+            .map_err(|error| self.failed(error))?;
         image_sets::versions(output)
     }
 
@@ -241,7 +246,7 @@ impl HealthImaging for Aws {
             .config_override(sent_once())
             .send()
             .await
-            .map_err(of_write)?;
+            .map_err(|error| self.failed_write(error))?;
         image_sets::updated(output)
     }
 
@@ -259,7 +264,7 @@ impl HealthImaging for Aws {
             .config_override(sent_once())
             .send()
             .await
-            .map_err(of_write)?;
+            .map_err(|error| self.failed_write(error))?;
         image_sets::copied(output)
     }
 
@@ -276,7 +281,7 @@ impl HealthImaging for Aws {
             .config_override(sent_once())
             .send()
             .await
-            .map_err(of_write)?;
+            .map_err(|error| self.failed_write(error))?;
         image_sets::deleted(output)
     }
 
@@ -284,7 +289,7 @@ impl HealthImaging for Aws {
         let call = self.client.tag_resource();
         let call =
             call.resource_arn(request.resource_arn).set_tags(Some(datastores::tags(request.tags)));
-        call.send().await.map_err(of_sdk)?;
+        call.send().await.map_err(|error| self.failed(error))?;
         Ok(TagResourceResponse {})
     }
 
@@ -292,7 +297,7 @@ impl HealthImaging for Aws {
         let keys = request.tag_keys.into_iter().map(Into::into).collect();
         let call = self.client.untag_resource();
         let call = call.resource_arn(request.resource_arn).set_tag_keys(Some(keys));
-        call.send().await.map_err(of_sdk)?;
+        call.send().await.map_err(|error| self.failed(error))?;
         Ok(UntagResourceResponse {})
     }
 
@@ -302,7 +307,7 @@ impl HealthImaging for Aws {
     ) -> Result<ListTagsForResourceResponse> {
         let call = self.client.list_tags_for_resource();
         let call = call.resource_arn(request.resource_arn);
-        datastores::listed_tags(call.send().await.map_err(of_sdk)?.tags)
+        datastores::listed_tags(call.send().await.map_err(|error| self.failed(error))?.tags)
     }
 }
 
@@ -329,5 +334,23 @@ impl Aws {
             ));
         }
         Ok(())
+    }
+}
+
+impl Aws {
+    /// An error of a call that reads, or that can be repeated.
+    pub(crate) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        self.keys.heed(error::of_sdk(error))
+    }
+
+    /// An error of a call that writes and is sent once.
+    fn failed_write<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        self.keys.heed(error::of_write(error))
     }
 }

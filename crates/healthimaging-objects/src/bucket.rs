@@ -1,5 +1,6 @@
 //! `s3://`: a prefix of a bucket, as S3 means it: any leading part of a key.
 
+use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::buffered::BufWriter;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{ClientOptions, CredentialProvider, ObjectStoreExt};
+use object_store::{Certificate, ClientOptions, CredentialProvider, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
 use crate::credentials::{S3Config, S3CredentialSource};
@@ -23,6 +24,7 @@ use crate::place::{Entry, Listed, blocking};
 #[derive(Debug, Clone)]
 pub struct Bucket {
     store: Arc<AmazonS3>,
+    source: Arc<dyn S3CredentialSource>,
     prefix: String,
     download_dir: Option<PathBuf>,
 }
@@ -44,18 +46,21 @@ impl Bucket {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(region)
-            .with_credentials(Arc::new(Signer(source)));
-        if let Some(endpoint) = &config.endpoint {
-            let plain = endpoint.starts_with("http://");
-            builder = builder
-                .with_endpoint(endpoint)
-                .with_virtual_hosted_style_request(false)
-                .with_client_options(ClientOptions::new().with_allow_http(plain));
+            .with_credentials(Arc::new(Signer(Arc::clone(&source))));
+        let wrong = |error| Error::validation("the settings of S3 are wrong").with_source(error);
+        let mut options = ClientOptions::new();
+        if let Some(pem) = &config.ca_bundle {
+            options = options.with_no_system_certificates(true);
+            for certificate in Certificate::from_pem_bundle(pem).map_err(wrong)? {
+                options = options.with_root_certificate(certificate);
+            }
         }
-        let store = builder.build().map_err(|error| {
-            Error::validation("the settings of S3 are wrong").with_source(error)
-        })?;
-        Ok(Self { store: Arc::new(store), prefix: prefix.to_owned(), download_dir })
+        if let Some(endpoint) = &config.endpoint {
+            options = options.with_allow_http(endpoint.starts_with("http://"));
+            builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
+        }
+        let store = builder.with_client_options(options).build().map_err(wrong)?;
+        Ok(Self { store: Arc::new(store), source, prefix: prefix.to_owned(), download_dir })
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Listed>> {
@@ -65,7 +70,7 @@ impl Bucket {
             let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
             let prefix = (!self.prefix.is_empty()).then_some(self.prefix.as_str());
             let page = self.store.list_paginated(prefix, options).await;
-            let page = page.map_err(|error| s3_error(error, "the input bucket"))?;
+            let page = page.map_err(|error| self.failed(error, "the input bucket"))?;
             listed.extend(page.result.objects.into_iter().map(|object| Entry {
                 key: object.location.to_string(),
                 size: object.size,
@@ -82,7 +87,7 @@ impl Bucket {
     pub(crate) async fn fetch(&self, key: &str) -> Result<File> {
         let path = Path::parse(key)
             .map_err(|error| Error::validation("the object key is malformed").with_source(error))?;
-        let failed = |error| s3_error(error, "the object");
+        let failed = |error| self.failed(error, "the object");
         let found = self.store.get(&path).await.map_err(failed)?;
         let mut pieces = found.into_stream();
         let download_dir = self.download_dir.clone();
@@ -112,7 +117,12 @@ impl Bucket {
             .map_err(|error| Error::validation("the output key is malformed").with_source(error))?;
         let store: Arc<AmazonS3> = Arc::clone(&self.store);
         let writer = BufWriter::with_capacity(store, path, PART);
-        Ok(Upload(writer.with_max_concurrency(PARTS_AT_ONCE)))
+        let writer = writer.with_max_concurrency(PARTS_AT_ONCE);
+        Ok(Upload { writer, source: Arc::clone(&self.source) })
+    }
+
+    fn failed(&self, error: object_store::Error, what: &str) -> Error {
+        s3_error(error, what, &*self.source)
     }
 
     /// The key of a relative name; the prefix counts as a folder.
@@ -134,17 +144,20 @@ const PARTS_AT_ONCE: usize = 2;
 
 /// An object that is being written: in one request when it is small, else in parts.
 #[derive(Debug)]
-pub(crate) struct Upload(BufWriter);
+pub(crate) struct Upload {
+    writer: BufWriter,
+    source: Arc<dyn S3CredentialSource>,
+}
 
 impl Upload {
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<()> {
-        self.0.put(piece).await.map_err(unwritable)
+        self.writer.put(piece).await.map_err(|error| self.failed(error))
     }
 
     pub(crate) async fn finish(mut self) -> Result<()> {
-        let ended = self.0.shutdown().await;
+        let ended = self.writer.shutdown().await;
         ended.map_err(|error| match error.downcast::<object_store::Error>() {
-            Ok(error) => unwritable(error),
+            Ok(error) => self.failed(error),
             Err(error) => Error::new(ErrorKind::Service, "the output bucket could not be reached")
                 .with_source(error),
         })
@@ -152,12 +165,12 @@ impl Upload {
 
     /// Drops the parts that are there already.
     pub(crate) async fn abandon(mut self) -> Result<()> {
-        self.0.abort().await.map_err(unwritable)
+        self.writer.abort().await.map_err(|error| self.failed(error))
     }
-}
 
-fn unwritable(error: object_store::Error) -> Error {
-    s3_error(error, "the output bucket")
+    fn failed(&self, error: object_store::Error) -> Error {
+        s3_error(error, "the output bucket", &*self.source)
+    }
 }
 
 /// Drops the empty objects that stand for folders. The library cuts the `/` at the end of their keys,
@@ -199,7 +212,7 @@ impl CredentialProvider for Signer {
     }
 }
 
-fn s3_error(error: object_store::Error, what: &str) -> Error {
+fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSource) -> Error {
     use object_store::Error as S3;
     let kind = match &error {
         S3::NotFound { .. } => ErrorKind::NotFound,
@@ -209,14 +222,28 @@ fn s3_error(error: object_store::Error, what: &str) -> Error {
         S3::Generic { source, .. } => kind_of_code(&source.to_string()),
         _ => ErrorKind::Service,
     };
+    if kind == ErrorKind::Credentials {
+        source.refused();
+    }
     let verdict = match kind {
         ErrorKind::NotFound => "does not exist",
         ErrorKind::AccessDenied => "may not be used: S3 denied it",
         ErrorKind::Credentials => "was refused: the AWS credentials are wrong or have expired",
+        ErrorKind::Service if is_untrusted(&error) => {
+            "could not be reached: the TLS certificate of S3 is not trusted; where a proxy or a private endpoint has a \
+             certificate authority of its own, name the file of its certificates (PEM) with AWS_CA_BUNDLE"
+        }
         ErrorKind::Validation => "has a key with empty or relative parts, which is not supported",
         _ => "could not be reached",
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
+}
+
+/// Whether TLS failed over the certificate; the library's types for that are not public.
+fn is_untrusted(error: &object_store::Error) -> bool {
+    let first: &(dyn StdError + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
+    causes.any(|cause| cause.to_string().contains("invalid peer certificate"))
 }
 
 /// Of a failed listing the library tells only the text of the answer, which holds S3's error code.

@@ -30,6 +30,9 @@ impl fmt::Debug for S3Credentials {
 pub trait S3CredentialSource: fmt::Debug + Send + Sync {
     /// Credentials that are valid now; `Credentials` when there are none.
     async fn credentials(&self) -> Result<S3Credentials>;
+
+    /// Takes note that S3 refused them: an implementation that can renews them for the next request.
+    fn refused(&self) {}
 }
 
 /// The same credentials for ever.
@@ -50,6 +53,8 @@ pub struct S3Config {
     pub region: Option<String>,
     /// Another endpoint than that of AWS, such as a local object store; addressed in path style.
     pub endpoint: Option<String>,
+    /// Certificates in PEM that are trusted in place of those of the system.
+    pub ca_bundle: Option<Vec<u8>>,
     /// Who signs; without it every `s3://` place is refused.
     pub credentials: Option<Arc<dyn S3CredentialSource>>,
 }

@@ -27,6 +27,7 @@ fn objects() -> Option<Objects> {
         s3: S3Config {
             region: None,
             endpoint: Some(endpoint?),
+            ca_bundle: None,
             credentials: Some(Arc::new(StaticS3Credentials(credentials))),
         },
         ..ObjectsConfig::default()

@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use super::chunked;
 use super::sign::{Payload, Signer};
-use crate::config::connector;
 use crate::credentials::Keys;
+use crate::network::Network;
 use crate::{convert, error};
 
 const CONNECT: Duration = Duration::from_secs(4);
@@ -42,6 +42,7 @@ const ERROR_BODY: u64 = 64 * 1024;
 pub(crate) struct Web {
     /// Made with the first call: it reads the certificates of the system.
     connector: OnceLock<Connector>,
+    network: Network,
     base: String,
     region: String,
     keys: Arc<Keys>,
@@ -72,6 +73,7 @@ impl Answer {
 impl Web {
     pub(crate) fn new(
         sdk: &SdkConfig,
+        network: Network,
         region: &str,
         endpoint: Option<&str>,
         keys: Arc<Keys>,
@@ -84,13 +86,13 @@ impl Web {
                 sdk.use_dual_stack().unwrap_or_default(),
             ),
         };
-        Self { connector: OnceLock::new(), base, region: region.to_owned(), keys }
+        Self { connector: OnceLock::new(), network, base, region: region.to_owned(), keys }
     }
 
     fn connector(&self) -> &Connector {
         self.connector.get_or_init(|| {
             let settings = HttpConnectorSettings::builder();
-            connector(&settings.connect_timeout(CONNECT).build())
+            self.network.connector(&settings.connect_timeout(CONNECT).build())
         })
     }
 
@@ -101,18 +103,25 @@ impl Web {
         path: &str,
         accept: &str,
     ) -> Result<Answer> {
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match self.get_once(datastore, path, accept).await {
-                Err(error) if error.kind() == ErrorKind::Service => {
-                    tracing::debug!(%error, "reading again");
-                }
-                settled => return settled,
+        let (mut pause, mut tries, mut is_renewed) = (PAUSE, 1, false);
+        loop {
+            let error = match self.get_once(datastore, path, accept).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // The credentials are read again, and may have been renewed.
+            if error.code().is_some_and(error::is_expired) && !is_renewed {
+                is_renewed = true;
+                continue;
             }
+            if error.kind() != ErrorKind::Service || tries == TRIES {
+                return Err(error);
+            }
+            tracing::debug!(%error, "reading again");
             tokio::time::sleep(pause).await;
             pause *= 2;
+            tries += 1;
         }
-        self.get_once(datastore, path, accept).await
     }
 
     async fn get_once(&self, datastore: &DatastoreId, path: &str, accept: &str) -> Result<Answer> {
@@ -123,7 +132,12 @@ impl Web {
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        Err(refusal(answer).await)
+        Err(self.refusal(answer).await)
+    }
+
+    /// The error that an answer tells.
+    pub(super) async fn refusal(&self, answer: Answer) -> Error {
+        self.keys.heed(refusal(answer).await)
     }
 
     /// Sends; the answer is handed out whatever its status, since a store tells its outcomes in refusals too.
@@ -232,8 +246,7 @@ fn patient(body: Body) -> Body {
     Body::from_stream(pieces.fuse().boxed(), length)
 }
 
-/// The error that an answer tells.
-pub(super) async fn refusal(answer: Answer) -> Error {
+async fn refusal(answer: Answer) -> Error {
     let code = answer
         .headers
         .get("x-amzn-errortype")

@@ -20,6 +20,7 @@ async fn objects_become_image_sets_and_the_outcome_objects() {
     let s3 = S3Config {
         region: None,
         endpoint: Some(endpoint),
+        ca_bundle: None,
         credentials: Some(Arc::new(StaticS3Credentials(S3Credentials {
             access_key_id: "test".to_owned(),
             secret_access_key: "test".to_owned(),

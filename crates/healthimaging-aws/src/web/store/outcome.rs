@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Item;
 use crate::config::Aws;
-use crate::web::request::{Answer, refusal};
+use crate::web::request::Answer;
 
 /// Failure reason "processing failure" (`PS3.4 Table B.2-1`).
 pub(super) const PROCESSING_FAILURE: u16 = 0x0110;
@@ -35,14 +35,14 @@ pub(super) async fn read(
     answer: Answer,
 ) -> Result<StoreInstancesResponse> {
     if !matches!(answer.status, 200 | 202 | 409) {
-        return Err(refusal(answer).await);
+        return Err(aws.web.refusal(answer).await);
     }
     let (status, headers) = (answer.status, answer.headers.clone());
     let body = answer.body.collect(MOST).await?;
     let Some(response) = response(&body) else {
         let answer = Answer { status, headers, body: body.into() };
         return Err(if status == 409 {
-            refusal(answer).await
+            aws.web.refusal(answer).await
         } else {
             Error::new(ErrorKind::Service, "AWS HealthImaging did not tell which files it stored")
         });
