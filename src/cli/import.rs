@@ -1,4 +1,4 @@
-//! `import`: DICOM files and folders into the embedded store.
+//! `import`: DICOM files and folders into a data store; into the embedded store here, into AWS in `store`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use healthimaging::{DatastoreId, DatastoreName};
 use healthimaging_local::{ImportProgress, ImportSummary, RefusedFile};
 use indicatif::ProgressBar;
 
-use super::Outcome;
 use super::serve::stop_signal;
+use super::{Outcome, store};
 use crate::backend::Backend;
 use crate::config::{BackendKind, Config};
 use crate::terminal::{self, counted, megabytes, progress_bar};
@@ -35,19 +35,17 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     if config.read_only {
         bail!("--read-only forbids an import");
     }
-    if config.backend == BackendKind::Aws {
-        bail!(
-            "`import` fills the embedded store; into AWS, call the tool store_dicom_instances, or \
-             start_dicom_import_job once the files are in a bucket"
-        );
-    }
     let mut paths = Vec::new();
     for path in &arguments.paths {
         let found = path.canonicalize();
         paths.push(found.with_context(|| format!("{} cannot be read", path.display()))?);
     }
     let backend = Backend::open(config).await?;
-    let outcome = import(&backend, arguments.datastore.as_deref(), &paths).await;
+    let named = arguments.datastore.as_deref();
+    let outcome = match config.backend {
+        BackendKind::Local => import(&backend, named, &paths).await,
+        BackendKind::Aws => store::run(&backend, named, &paths).await,
+    };
     backend.close().await;
     outcome
 }
@@ -137,7 +135,7 @@ fn show(bar: &ProgressBar, progress: ImportProgress) {
 }
 
 /// Names files that were not imported, as far as they are listed, and counts the rest.
-fn list(what: &str, files: &[RefusedFile], count: u64) {
+pub(super) fn list(what: &str, files: &[RefusedFile], count: u64) {
     let listed = files.iter().take(LISTED);
     for file in listed.clone() {
         terminal::note(&format!("{what}: {}: {}", terminal::visible(&file.key), file.message));

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod serve;
 mod stdio;
+mod store;
 mod tools;
 mod verify;
 

@@ -19,9 +19,9 @@ fn other_than_loopback_needs_a_token() {
 }
 
 /// A server that ends with the test.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Served {
@@ -34,7 +34,7 @@ impl Drop for Served {
 
 impl Served {
     /// Starts on a free port, which it tells on stderr.
-    fn start(rig: &Rig, words: &[&str]) -> Self {
+    pub(crate) fn start(rig: &Rig, words: &[&str]) -> Self {
         let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
         let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -3,6 +3,7 @@
 use healthimaging_phantoms::Phantom;
 use serde_json::json;
 
+use crate::http::Served;
 use crate::rig::{Rig, stderr, text};
 
 #[test]
@@ -124,4 +125,44 @@ fn a_folder_from_a_medium_is_imported_without_what_is_something_else() {
     assert!(said.contains("IMAGES/IM2: a DICOMDIR names this file, and it is not there"), "{said}");
     assert!(said.contains("autorun.inf: a DICOMDIR names this file, and it is a text"), "{said}");
     assert!(said.contains("1 imported, 2 failed, 6 skipped"), "{said}");
+}
+
+#[test]
+fn an_import_into_aws_stores_by_dicomweb() {
+    // This program's own HTTP face stands for AWS; it checks every signature.
+    let (far, near) = (Rig::new(), Rig::new());
+    let served = Served::start(&far, &["--http-access-key", "AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG"]);
+    let endpoint = format!("http://{}", served.address);
+    let scans = near.scans();
+    std::fs::write(scans.join("readme.txt"), "[autorun]\r\n").unwrap();
+    let import = |datastore: &str| {
+        let mut command =
+            near.command(&["--backend", "aws", "--endpoint-url", &endpoint, "import"]);
+        command
+            .args([text(&scans), "--datastore", datastore])
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG");
+        command.output().unwrap()
+    };
+    let missing = import("research");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stderr(&missing).contains("create_datastore"), "{}", stderr(&missing));
+
+    far.call("create_datastore", &json!({ "datastore_name": "research" }));
+    let output = import("research");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("7 files seen, 6 imported, 0 failed, 1 skipped (1 text), 0 with"),
+        "{said}"
+    );
+    assert!(said.contains("2 image sets in data store research"), "{said}");
+    let found = far.call("search_image_sets", &json!({}));
+    assert_eq!(found["image_sets_metadata_summaries"].as_array().unwrap().len(), 2);
+
+    std::fs::write(scans.join("broken.dcm"), [&[0; 128][..], b"DICM"].concat()).unwrap();
+    let partly = import("research");
+    assert_eq!(partly.status.code(), Some(3), "{}", stderr(&partly));
+    assert!(stderr(&partly).contains("1 failed"), "{}", stderr(&partly));
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use dicom_dictionary_std::uids;
 use healthimaging_dicom::ReadError;
 use serde::{Deserialize, Serialize};
 
@@ -67,13 +68,26 @@ impl FileKind {
         }
     }
 
+    /// What a file that begins with `start` is in place of a DICOM instance; `None` for one that may be an instance.
+    /// 512 bytes are enough.
+    #[must_use]
+    pub fn recognize(start: &[u8]) -> Option<Self> {
+        if !start.get(128..).is_some_and(|rest| rest.starts_with(b"DICM")) {
+            return Self::of_start(start);
+        }
+        let class = uids::MEDIA_STORAGE_DIRECTORY_STORAGE.as_bytes();
+        start.windows(class.len()).any(|uid| uid == class).then_some(Self::Dicomdir)
+    }
+
     /// The message of the refusal, which leads back to the kind: the output of a job has it alone.
-    pub(crate) fn message(self) -> String {
+    #[must_use]
+    pub fn message(self) -> String {
         format!("not a DICOM instance: recognized as {}", self.noun())
     }
 
     /// The kind that a message names.
-    pub(crate) fn of_message(message: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_message(message: &str) -> Option<Self> {
         let noun = message.strip_prefix("not a DICOM instance: recognized as ")?;
         Self::ALL.into_iter().find(|kind| kind.noun() == noun)
     }

@@ -100,7 +100,7 @@ impl Tool for StoreDicomInstances {
         let objects = &context.ledger().tools().objects;
         let stored = watched(context, |watch| {
             let back_end = context.back_end();
-            store::files(back_end, objects, &datastore_id, &self.paths, watch)
+            store::files(back_end, objects, &datastore_id, &self.paths, |_| None, watch)
         })
         .await?;
         let report = StoreReport::of(stored);

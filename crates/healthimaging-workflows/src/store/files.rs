@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use healthimaging::{Body, DatastoreId, Error, Result};
@@ -15,7 +16,13 @@ use crate::back_end::BackEnd;
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 
-/// Stores files, and the files of folders to the bottom: what became of each, by absolute path.
+/// Bytes of a file that are shown to [`Inspect`].
+const START: usize = 512;
+
+/// Refuses a file by its first 512 bytes, with the reason, before anything of it is sent.
+pub type Inspect = fn(&[u8]) -> Option<String>;
+
+/// Stores files, and the files of folders, recursively: what became of each, by absolute path.
 ///
 /// `Validation` for a relative path, `AccessDenied` for one outside of the allowed folders, `NotFound`
 /// for one that is not there; nothing is stored then.
@@ -24,6 +31,7 @@ pub async fn files(
     objects: &Objects,
     datastore_id: &DatastoreId,
     paths: &[PathBuf],
+    inspect: Inspect,
     watch: Watch,
 ) -> Result<Stored<String>> {
     let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
@@ -42,7 +50,8 @@ pub async fn files(
     if waiting.is_empty() && unreadable.is_empty() {
         return Err(nothing_to_store());
     }
-    let stored = store(&*back_end.dicomweb, datastore_id, Files, waiting, watch).await?;
+    let stored =
+        store(&*back_end.dicomweb, datastore_id, Files { inspect }, waiting, watch).await?;
     let failed = stored.failed.into_iter();
     unreadable.extend(failed.map(|((_, entry), message)| (entry.key, message)));
     let done = stored.stored.into_iter();
@@ -54,7 +63,9 @@ pub async fn files(
     })
 }
 
-struct Files;
+struct Files {
+    inspect: Inspect,
+}
 
 #[async_trait]
 impl Source for Files {
@@ -63,8 +74,15 @@ impl Source for Files {
     async fn open(&self, (place, entry): &Self::Item) -> Result<Body> {
         let file = place.fetch(entry).await?;
         let length = file.metadata().map(|found| found.len()).ok();
-        let pieces = ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE);
-        let pieces = pieces.map_err(|cause| Error::internal("the file cannot be read", cause));
+        let unreadable = |cause| Error::internal("the file cannot be read", cause);
+        let mut file = tokio::fs::File::from_std(file);
+        let mut start = Vec::with_capacity(START);
+        (&mut file).take(START as u64).read_to_end(&mut start).await.map_err(unreadable)?;
+        if let Some(reason) = (self.inspect)(&start) {
+            return Err(Error::validation(reason));
+        }
+        file.rewind().await.map_err(unreadable)?;
+        let pieces = ReaderStream::with_capacity(file, PIECE).map_err(unreadable);
         Ok(Body::from_stream(Box::pin(pieces), length))
     }
 }

@@ -15,7 +15,7 @@ use healthimaging::model::{StoreInstancesRequest, StoreInstancesResponse, Stored
 use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result};
 
 pub use across::Across;
-pub use files::files;
+pub use files::{Inspect, files};
 
 /// Bytes after which no file is added to a request; the service takes 1 GB.
 const BYTES: u64 = 512 << 20;
