@@ -4,6 +4,7 @@
 mod aws;
 mod call;
 mod credentials;
+mod dicomweb;
 mod doctor;
 mod folder;
 mod http;

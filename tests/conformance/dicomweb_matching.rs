@@ -252,3 +252,38 @@ pub(crate) async fn every_attribute_of_the_level_and_above_is_a_match_key(rig: &
         assert_eq!(find(rig, &store, everywhere(), &[(key, other)]).await.len(), 0, "{key}");
     }
 }
+
+pub(crate) async fn attributes_below_the_level_find_what_holds_them(rig: &Rig) {
+    let store = rig.datastore().await;
+    let file = |study: u32, number: u32| {
+        slice()
+            .study_uid(&format!("2.25.{study}"))
+            .series_uid(&format!("2.25.{study}.1"))
+            .sop_uid(&format!("2.25.{study}.1.{number}"))
+            .instance_number(number)
+    };
+    let one = file(1, 1).series_description("AXIAL");
+    let two = [1, 2].map(|number| file(2, number).series_description("CORONAL"));
+    rig.import(&store, [("1", one.build())]).await;
+    let two = two.map(|file| file.build());
+    rig.import(&store, (0..).zip(two).map(|(number, file)| (format!("2-{number}"), file))).await;
+    for (filters, wanted) in [
+        (vec![("SeriesDescription", "CORONAL")], vec!["2.25.2"]),
+        (vec![("Modality", "CT")], vec!["2.25.1", "2.25.2"]),
+        (vec![("InstanceNumber", "2")], vec!["2.25.2"]),
+        (vec![("SOPInstanceUID", "2.25.1.1.1")], vec!["2.25.1"]),
+        (vec![("SOPInstanceUID", "2.25.2.1.1,2.25.1.1.1")], vec!["2.25.1", "2.25.2"]),
+        (vec![("InstanceNumber", "1"), ("SeriesDescription", "A*")], vec!["2.25.1"]),
+        // One instance has to have both.
+        (vec![("SOPInstanceUID", "2.25.2.1.1"), ("InstanceNumber", "2")], vec![]),
+        (vec![("InstanceNumber", "1"), ("Rows", "9")], vec![]),
+    ] {
+        for level in [SearchLevel::Studies, SearchLevel::Series(None)] {
+            let found = find(rig, &store, level, &filters).await;
+            let uids = found.iter().map(|one| one["0020000D"]["Value"][0].clone());
+            let mut uids: Vec<Value> = uids.collect();
+            uids.sort_by_key(ToString::to_string);
+            assert_eq!(uids, wanted, "{filters:?}");
+        }
+    }
+}

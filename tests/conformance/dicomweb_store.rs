@@ -67,3 +67,24 @@ pub(crate) async fn each_stored_instance_has_its_own_outcome(rig: &Rig) {
     assert_eq!(foreign.sop_instance_uid.as_deref(), Some("2.25.21.1.3"));
     assert!(answer.failed.iter().all(|failed| !failed.message.is_empty()));
 }
+
+/// PS3.18 Table 10.5.3-1: a failed item references the instance.
+pub(crate) async fn a_refused_instance_is_named_by_the_uids_that_it_has(rig: &Rig) {
+    let store = rig.datastore().await;
+    let whole = known(GREY.phantom(), 3).build();
+    let files = vec![
+        known(GREY.phantom(), 1).without(tags::STUDY_INSTANCE_UID).build(),
+        known(GREY.phantom(), 2).study_uid("").build(),
+        // Cut in the data set: File Meta Information has the UIDs too.
+        whole[..600].to_vec(),
+        b"not DICOM".to_vec(),
+    ];
+    let answer = store_all(rig, &store, None, files).await;
+    assert_eq!(answer.stored, []);
+    let sop = |number| Some(format!("{SERIES}.{number}"));
+    let named = answer.failed.iter().map(|failed| failed.sop_instance_uid.clone());
+    assert_eq!(named.collect::<Vec<_>>(), [sop(1), sop(2), sop(3), None]);
+    let ct = Some("1.2.840.10008.5.1.4.1.1.2".to_owned());
+    let classes = answer.failed.iter().map(|failed| failed.sop_class_uid.clone());
+    assert_eq!(classes.collect::<Vec<_>>(), [ct.clone(), ct.clone(), ct, None]);
+}

@@ -304,6 +304,7 @@ macro_rules! cases {
             dicomweb_store {
                 stored_instances_are_there_at_once,
                 each_stored_instance_has_its_own_outcome,
+                a_refused_instance_is_named_by_the_uids_that_it_has,
             }
             dicomweb_search {
                 studies_come_newest_change_first,
@@ -323,6 +324,8 @@ macro_rules! cases {
                 what_was_changed_is_found_by_its_new_value,
                 what_was_deleted_is_not_found,
                 warnings_of_an_import_can_be_searched_for,
+                an_instance_lists_the_transfer_syntaxes_that_it_can_be_retrieved_in,
+                a_study_without_modalities_has_no_attribute_of_them,
             }
             dicomweb_matching {
                 numbers_are_compared_as_numbers,
@@ -333,6 +336,7 @@ macro_rules! cases {
                 identifiers_are_compared_as_written_but_for_their_pad,
                 modalities_in_study_take_a_list,
                 every_attribute_of_the_level_and_above_is_a_match_key,
+                attributes_below_the_level_find_what_holds_them,
             }
             bad_input {
                 what_is_not_dicom_is_refused,

@@ -1,4 +1,4 @@
-"""dicomweb-client and pydicom against `serve --http`: everything that AWS HealthImaging offers of DICOMweb.
+"""dicomweb-client and pydicom against `serve --http`: everything that AWS HealthImaging offers of DICOMweb, and whole studies and series.
 
 On an open server, with every request signed by botocore, and with a bearer token; then a body in
 signed chunks, as `curl --aws-sigv4` and the SDKs send large ones.
@@ -124,7 +124,15 @@ def search(client, sets):
     assert one.StudyInstanceUID in {value(row, "StudyInstanceUID") for row in rows}
     assert client.search_for_studies(search_filters={"PatientID": "nobody"}) == []
     refused(400, client.search_for_studies, search_filters={"PixelSpacing": "1"})
-    refused(400, client.search_for_studies, limit=2000)
+    assert {value(row, "StudyInstanceUID") for row in client.search_for_studies(limit=2000)} == studies
+    for filters in ({"SeriesDescription": str(one.SeriesDescription)}, {"InstanceNumber": str(one.InstanceNumber)},
+                    {"SOPInstanceUID": one.SOPInstanceUID}, {"ModalitiesInStudy": f"{one.Modality},XX"}):
+        rows = client.search_for_studies(search_filters=filters, get_remaining=True)
+        assert one.StudyInstanceUID in {value(row, "StudyInstanceUID") for row in rows}, filters
+        assert one.StudyInstanceUID not in [value(row, "StudyInstanceUID") for row in client.search_for_studies(
+            search_filters={**filters, "PatientID": "nobody"})]
+    rows = client.search_for_instances(one.StudyInstanceUID, one.SeriesInstanceUID)
+    assert all("00083002" in row for row in rows), rows[0]
 
 
 def same_pixels(one, other):
@@ -169,12 +177,24 @@ def retrieve(client, sets):
     refused(404, client.retrieve_bulkdata, uri[:-32] + "0" * 32)
     refused(404, client.retrieve_instance, *uids[:2], generate_uid())
     refused(404, client.retrieve_instance_metadata, generate_uid(), *uids[1:])
+    of_study = {ds.SOPInstanceUID: ds for ds in sets if ds.StudyInstanceUID == one.StudyInstanceUID}
+    of_series = {uid: ds for uid, ds in of_study.items() if ds.SeriesInstanceUID == one.SeriesInstanceUID}
+    stored = {"media_types": (("application/dicom", "*"),)}
+    for expected, whole in (
+            (of_study, client.retrieve_study(*uids[:1])), (of_study, list(client.iter_study(*uids[:1], **stored))),
+            (of_series, client.retrieve_series(*uids[:2], **stored)), (of_series, list(client.iter_series(*uids[:2])))):
+        assert sorted(ds.SOPInstanceUID for ds in whole) == sorted(expected)
+        for ds in whole:
+            if "PixelData" in expected[ds.SOPInstanceUID]:
+                same_pixels(expected[ds.SOPInstanceUID], ds)
+    metadata = client.retrieve_study_metadata(*uids[:1])
+    assert sorted(value(row, "SOPInstanceUID") for row in metadata) == sorted(of_study)
+    for call, arguments in ((client.retrieve_study, 1), (client.retrieve_study_metadata, 1), (client.retrieve_series, 2)):
+        refused(404, call, *[generate_uid() for _ in range(arguments)])
+    for call, arguments in ((client.delete_study, uids[:1]), (client.delete_series, uids[:2]), (client.delete_instance, uids)):
+        refused(405, call, *arguments)
     # AWS offers none of these.
-    for call, arguments in (
-            (client.retrieve_study, uids[:1]), (client.retrieve_study_metadata, uids[:1]), (client.retrieve_series, uids[:2]),
-            (client.retrieve_series_rendered, uids[:2]), (client.retrieve_instance_rendered, uids),
-            (lambda *uids: list(client.iter_study(*uids)), uids[:1]), (lambda *uids: list(client.iter_series(*uids)), uids[:2]),
-            (client.delete_study, uids[:1]), (client.delete_series, uids[:2]), (client.delete_instance, uids)):
+    for call, arguments in ((client.retrieve_series_rendered, uids[:2]), (client.retrieve_instance_rendered, uids)):
         refused(404, call, *arguments)
     refused(404, client.retrieve_instance_frames_rendered, *uids, frame_numbers=[1])
 
@@ -225,6 +245,29 @@ def plainly(base, ds, **named):
     assert partly.status_code == 202 and {"00081198", "00081199"} <= set(partly.json()), partly.text
     other = requests.post(f"{base}/studies", data=b"{}", headers={"Content-Type": "application/dicom+json"}, **named)
     assert other.status_code == 415, other.text
+    long = b"b" * 73
+    stored = requests.post(f"{base}/studies", data=b"--" + long + b"\r\n\r\n" + single.content + b"\r\n--" + long + b"--\r\n", headers={
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={long.decode()}', "Accept": "application/dicom+xml"}, **named)
+    assert stored.status_code in (200, 202) and "00081199" in stored.json(), stored.text
+    packed = requests.post(f"{base}/studies", data=b"", headers={"Content-Type": "application/dicom", "Content-Encoding": "gzip"}, **named)
+    assert packed.status_code == 415, packed.text
+    unnamed = pydicom.dcmread(io.BytesIO(single.content))
+    unnamed.StudyInstanceUID = ""
+    written = io.BytesIO()
+    unnamed.save_as(written)
+    failed = requests.post(f"{base}/studies", data=written.getvalue(), headers={"Content-Type": "application/dicom"}, **named)
+    item = Dataset.from_json(failed.json()).FailedSOPSequence[0]
+    assert (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID) == (ds.SOPClassUID, ds.SOPInstanceUID), item
+    for query in ("?_=1", "?accept=application/dicom%2Bjson", "?ModalitiesInStudy=XX%5C" + ds.Modality, "/"):
+        found = requests.get(f"{base}/studies{query}", headers={"Accept": "*/*"}, **named)
+        assert found.status_code == 200 and found.json(), (query, found.text)
+    refused_method = requests.put(f"{base}/studies", **named)
+    assert refused_method.status_code == 405 and "GET" in refused_method.headers["Allow"], refused_method.headers
+    found = requests.get(f"{base}/studies", headers={"X-Forwarded-Host": "pacs.example.org", "X-Forwarded-Proto": "https"}, **named)
+    assert value(found.json()[0], "RetrieveURL").startswith("https://pacs.example.org/datastore/"), found.text
+    known = requests.get(f"{path}/metadata", **named)
+    again = requests.get(f"{path}/metadata", headers={"If-None-Match": known.headers["ETag"]}, **named)
+    assert again.status_code == 304 and not again.content, again.text
     cut = requests.post(f"{base}/studies", data=body[:-20], headers={"Content-Type": "multipart/related; boundary=b"}, **named)
     assert cut.status_code == 400, cut.text
     return single.content

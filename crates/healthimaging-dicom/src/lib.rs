@@ -32,7 +32,7 @@ pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;
 pub use read::{
     Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData, PixelLayout,
-    ReadError, ReadLimits, ReadWarning, read_media_directory, read_part10,
+    ReadError, ReadLimits, ReadWarning, SopUids, read_media_directory, read_part10, read_sop_uids,
 };
 pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
 pub use write::{

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use healthimaging::{Error, Result};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -98,6 +98,25 @@ impl Path {
     }
 }
 
+/// The parameters of the query, in their order.
+pub(crate) async fn query(request: &mut Request) -> Result<Vec<(String, String)>> {
+    let query = request.extract_parts::<Query<Vec<(String, String)>>>().await;
+    let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
+    Ok(query)
+}
+
+/// The headers with the media types of the query parameter `accept`, where it is given (`PS3.18 §8.3.3.1`).
+pub(crate) fn with_accept(mut headers: HeaderMap, query: &[(String, String)]) -> HeaderMap {
+    let named = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    let media: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
+    if !media.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&media.join(","))
+    {
+        headers.insert(header::ACCEPT, value);
+    }
+    headers
+}
+
 /// A request taken apart.
 pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
@@ -110,12 +129,11 @@ pub(crate) struct Call {
 impl Call {
     async fn of(mut request: Request) -> Result<Self> {
         let path = Path::from(request.extract_parts::<RawPathParams>().await);
-        let query = request.extract_parts::<Query<Vec<(String, String)>>>().await;
-        let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
+        let query = query(&mut request).await?;
         let here = Here::remembered(&request);
         let (head, body) = request.into_parts();
         let body = collected(body, BODY_LIMIT).await?;
-        Ok(Self { headers: head.headers, here, path, query, body })
+        Ok(Self { headers: with_accept(head.headers, &query), here, path, query, body })
     }
 
     /// A part of the path.

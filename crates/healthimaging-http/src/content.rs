@@ -7,8 +7,15 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use healthimaging::{Body, Error, ErrorKind, Result};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::byte_range::ranged;
+use crate::failure::Failure;
+
+/// Longest answer that gets an entity tag, in bytes: it is in memory until its end is known.
+const LONGEST_TAGGED: usize = 1 << 20;
 
 /// A response of `content_type` that streams `body`. Its first piece is awaited, so that what fails
 /// at once is an error and not a connection that breaks.
@@ -33,6 +40,64 @@ pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response>
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
+}
+
+/// A response of JSON to a request with these headers. A short one has an entity tag and serves ranges; 304 says that
+/// the client has it already.
+pub(crate) async fn tagged(asked: &HeaderMap, body: Body, content_type: &str) -> Result<Response> {
+    let mut pieces = body.into_stream();
+    let mut whole = BytesMut::new();
+    while let Some(piece) = pieces.next().await.transpose()? {
+        whole.extend_from_slice(&piece);
+        if whole.len() > LONGEST_TAGGED {
+            let begun = stream::iter([Ok(whole.freeze())]).chain(pieces);
+            return streamed(Body::from_stream(begun.boxed(), None), content_type).await;
+        }
+    }
+    let hash = hex(&Sha256::digest(&whole));
+    // Weak, as an answer may be compressed on its way (RFC 9110 §8.8.1).
+    let tag = format!("W/\"{}\"", hash.get(..32).unwrap_or(&hash));
+    let mut response = if is_known(asked, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ranged(asked, whole.freeze().into(), content_type).await?
+    };
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    // Patient data: no shared cache keeps it, and what a browser keeps is asked for again.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+/// Whether `If-None-Match` names this weak tag or any (RFC 9110 §13.1.2).
+fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+    let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    given
+        .flat_map(|list| list.split(','))
+        .any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
+}
+
+/// The value of a `Warning` header for people (RFC 7234 §5.5, `PS3.18 §8.3.4.4`).
+pub(crate) fn warning(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("299 healthimaging-mcp-server \"{text}\"")).ok()
+}
+
+/// Refuses a body in an encoding other than those that are read: none, and the chunks of Signature Version 4.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> std::result::Result<(), Failure> {
+    let named = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = named.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let is_read = |coding: &str| {
+        ["", "identity", "aws-chunked"].iter().any(|known| coding.eq_ignore_ascii_case(known))
+    };
+    if codings.all(|coding| is_read(coding.trim())) {
+        return Ok(());
+    }
+    Err(Failure::unsupported_media_type(
+        "this Content-Encoding is not supported; send the body without one",
+    ))
 }
 
 /// A response of this content and type.
@@ -100,4 +165,55 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answered(name: &str, value: &str, length: usize) -> Response {
+        let name: http::HeaderName = name.parse().unwrap();
+        let asked = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        tagged(&asked, vec![b' '; length].into(), "application/json").await.unwrap()
+    }
+
+    /// RFC 9110 §13.1.2.
+    #[tokio::test]
+    async fn a_client_that_has_the_answer_is_told_so() {
+        let first = answered("accept", "*/*", 100).await;
+        assert_eq!(first.status(), StatusCode::OK);
+        let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
+        let strong = tag.strip_prefix("W/").unwrap();
+        for known in [&tag, strong, "*", &format!("\"a\", {tag}")] {
+            let again = answered("if-none-match", known, 100).await;
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
+            assert_eq!(again.headers()[header::ETAG], tag);
+        }
+        for other in ["\"a\"", "", strong.trim_matches('"')] {
+            let again = answered("if-none-match", other, 100).await;
+            assert_eq!(again.status(), StatusCode::OK, "{other}");
+        }
+        assert_eq!(answered("if-none-match", &tag, 101).await.status(), StatusCode::OK);
+        assert_eq!(answered("range", "bytes=0-9", 100).await.status(), StatusCode::PARTIAL_CONTENT);
+        let long = answered("if-none-match", "*", LONGEST_TAGGED + 1).await;
+        assert_eq!(long.status(), StatusCode::OK);
+        assert!(!long.headers().contains_key(header::ETAG));
+    }
+
+    #[test]
+    fn a_body_in_an_unknown_encoding_is_refused() {
+        let check = |text: &str| {
+            check_encoding(&HeaderMap::from_iter([(
+                header::CONTENT_ENCODING,
+                text.parse().unwrap(),
+            )]))
+        };
+        for known in ["aws-chunked", "identity", "AWS-Chunked, identity", ""] {
+            assert!(check(known).is_ok(), "{known}");
+        }
+        for unknown in ["gzip", "aws-chunked,gzip", "br"] {
+            assert!(check(unknown).is_err(), "{unknown}");
+        }
+        assert!(check_encoding(&HeaderMap::new()).is_ok());
+    }
 }

@@ -27,6 +27,16 @@ impl Failure {
         }
     }
 
+    /// There is a resource at this path, but not for this method.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            code: "MethodNotAllowedException".to_owned(),
+            message: "the resource does not support this method; Allow lists those that it does"
+                .to_owned(),
+        }
+    }
+
     /// No byte of the content, which has this length, lies in the range asked for.
     pub(crate) fn unsatisfiable_range(length: u64) -> Self {
         Self {

@@ -10,7 +10,7 @@ use healthimaging::{DicomWeb, Error, HealthImaging, Result};
 use http::{HeaderName, HeaderValue};
 
 use crate::access::Access;
-use crate::content::random_hex;
+use crate::content::{check_encoding, random_hex};
 use crate::failure::Failure;
 use crate::here::Here;
 use crate::patience::patient;
@@ -48,11 +48,14 @@ async fn pass(
         Err(error) => Failure::from(error).into_response(),
         Ok(()) if is_preflight(&request) => preflight(&asked).into_response(),
         Ok(()) => match access.admit(request.map(patient)) {
-            Ok(mut request) => {
-                let here = Here::of(&request);
-                request.extensions_mut().insert(here);
-                next.run(request).await
-            }
+            Ok(mut request) => match check_encoding(request.headers()) {
+                Ok(()) => {
+                    let here = Here::of(&request);
+                    request.extensions_mut().insert(here);
+                    next.run(request).await
+                }
+                Err(failure) => failure.into_response(),
+            },
             Err(error) => Failure::from(error).into_response(),
         },
     };

@@ -23,6 +23,7 @@ mod odd_header;
 mod part10;
 mod pixel_data;
 mod sequences;
+mod sop_uids;
 mod stream;
 mod trailing;
 mod values;
@@ -33,6 +34,7 @@ pub use limits::ReadLimits;
 pub use media_directory::read_media_directory;
 pub use part10::{Part10, read_part10};
 pub use pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
+pub use sop_uids::{SopUids, read_sop_uids};
 pub use warning::ReadWarning;
 
 use healthimaging_image::{PixelDescription, PixelRepresentation};

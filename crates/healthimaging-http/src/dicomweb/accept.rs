@@ -35,7 +35,8 @@ pub(super) struct Range {
 impl Range {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = split_outside_quotes(text, ';');
-        let media = fields.next()?.trim().to_ascii_lowercase();
+        // A plus in a query, where it was not encoded, stands for a space.
+        let media = fields.next()?.trim().to_ascii_lowercase().replace(' ', "+");
         let mut range = Self { media, part: None, transfer_syntax: None, weight: 1.0 };
         for field in fields {
             let Some((name, value)) = field.split_once('=') else {

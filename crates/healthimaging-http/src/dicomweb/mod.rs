@@ -1,6 +1,7 @@
-//! DICOMweb (`PS3.18`) as AWS HealthImaging offers it, under `/datastore/{id}`.
+//! DICOMweb (`PS3.18`) as AWS HealthImaging offers it, and whole studies and series, under `/datastore/{id}`.
 
 mod accept;
+mod hierarchy;
 mod multipart;
 mod retrieve;
 mod search;
@@ -11,49 +12,59 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use healthimaging::{DicomWeb, Result};
 use http::HeaderMap;
-use serde::Serialize;
 
 use crate::call::Operation;
-use crate::content::written;
+use crate::failure::Failure;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use multipart::parts;
 
 const JSON: &str = "application/dicom+json";
 
-/// All actions over `web`.
+/// All actions over `web`; a path that ends in a slash is the same resource.
 pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
     let action = Operation(Arc::clone(&web));
     let storing = move |request: Request| store::store(Arc::clone(&web), request);
-    let instance = Router::new()
-        .route("/", get(action.run(retrieve::instance)))
-        .route("/metadata", get(action.run(retrieve::instance_metadata)))
-        .route("/frames/{frames}", get(action.run(retrieve::frames)))
-        .route("/bulkdata/{bulkdata}", get(action.run(retrieve::bulkdata)));
-    let series = Router::new()
-        .route("/metadata", get(action.run(retrieve::series_metadata)))
-        .route("/instances", get(action.run(search::instances)))
-        .nest("/instances/{instance}", instance);
-    let datastore = Router::new()
-        .route("/studies", get(action.run(search::studies)).merge(post(storing.clone())))
-        .route("/studies/{study}", post(storing))
-        .route("/studies/{study}/series", get(action.run(search::series)))
-        .route("/studies/{study}/instances", get(action.run(search::instances)))
-        .nest("/studies/{study}/series/{series}", series)
-        .route("/series", get(action.run(search::series)))
-        .route("/instances", get(action.run(search::instances)));
-    Router::new().nest("/datastore/{datastoreId}", datastore)
-}
-
-/// Data sets in the DICOM JSON Model.
-fn json(data_sets: &impl Serialize) -> Result<Response> {
-    written(data_sets, JSON)
+    let of_instance = "/studies/{study}/series/{series}/instances/{instance}";
+    let resources: [(String, MethodRouter); 14] = [
+        ("/studies".into(), get(action.run(search::studies)).merge(post(storing.clone()))),
+        ("/studies/{study}".into(), get(action.run(hierarchy::study)).merge(post(storing))),
+        ("/studies/{study}/metadata".into(), get(action.run(hierarchy::study_metadata))),
+        ("/studies/{study}/series".into(), get(action.run(search::series))),
+        ("/studies/{study}/instances".into(), get(action.run(search::instances))),
+        ("/studies/{study}/series/{series}".into(), get(action.run(hierarchy::series))),
+        (
+            "/studies/{study}/series/{series}/metadata".into(),
+            get(action.run(retrieve::series_metadata)),
+        ),
+        ("/studies/{study}/series/{series}/instances".into(), get(action.run(search::instances))),
+        (of_instance.into(), get(action.run(retrieve::instance))),
+        (format!("{of_instance}/metadata"), get(action.run(retrieve::instance_metadata))),
+        (format!("{of_instance}/frames/{{frames}}"), get(action.run(retrieve::frames))),
+        (format!("{of_instance}/bulkdata/{{bulkdata}}"), get(action.run(retrieve::bulkdata))),
+        ("/series".into(), get(action.run(search::series))),
+        ("/instances".into(), get(action.run(search::instances))),
+    ];
+    let datastore = resources.into_iter().fold(Router::new(), |router, (path, methods)| {
+        router.route(&format!("{path}/"), methods.clone()).route(&path, methods)
+    });
+    Router::new()
+        .nest("/datastore/{datastoreId}", datastore)
+        .method_not_allowed_fallback(async || Failure::method_not_allowed())
 }
 
 /// Refuses a request whose client cannot read JSON.
 fn wants_json(headers: &HeaderMap) -> Result<()> {
     accept::any(headers, &[JSON, "application/json"])
+}
+
+/// Data sets in the DICOM JSON Model, as an answer to a request with these headers.
+async fn json(asked: &HeaderMap, data_sets: &impl serde::Serialize) -> Result<Response> {
+    let text = serde_json::to_vec(data_sets).map_err(|error| {
+        healthimaging::Error::internal("the answer cannot be written as JSON", error)
+    })?;
+    crate::content::tagged(asked, text.into(), JSON).await
 }

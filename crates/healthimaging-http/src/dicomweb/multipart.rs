@@ -21,18 +21,19 @@ use crate::content::{random_hex, read_failure, streamed};
 /// Longest headers of a part in bytes.
 const LONGEST_HEAD: usize = 16 << 10;
 
-/// A response whose parts are these.
+/// A response of these parts, each with its media type.
 pub(super) async fn response(
     media: &str,
-    of_part: &str,
-    parts: BoxStream<'static, Result<Body>>,
+    parts: BoxStream<'static, Result<(String, Body)>>,
 ) -> Result<Response> {
     let boundary = random_hex()?;
-    let (head, end) = around(&boundary, of_part);
+    let end = end(&boundary);
+    let of_parts = boundary.clone();
     let pieces = parts.map(move |part| {
-        let body = part?.into_stream();
-        let before = stream::iter([Ok(head.clone())]);
-        Ok(before.chain(body).chain(stream::iter([Ok(Bytes::from_static(b"\r\n"))])))
+        let (media, body) = part?;
+        let before = stream::iter([Ok(head(&of_parts, &media))]);
+        let line_end = stream::iter([Ok(Bytes::from_static(b"\r\n"))]);
+        Ok(before.chain(body.into_stream()).chain(line_end))
     });
     // The first part is read before the answer begins, so that what fails at once is an error.
     let mut pieces = pieces.try_flatten().boxed();
@@ -57,8 +58,8 @@ pub(super) async fn single(
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
     let [high, low] = KEYS.each_ref().map(|key| key.hash_one((subject, of_part)));
     let boundary = format!("{high:016x}{low:016x}");
-    let (head, end) = around(&boundary, of_part);
-    let end = [b"\r\n", &end[..]].concat();
+    let head = head(&boundary, of_part);
+    let end = [b"\r\n", &end(&boundary)[..]].concat();
     let length = part.length().map(|length| length + (head.len() + end.len()) as u64);
     // What fails at once is an error, and not an answer that breaks off.
     let mut rest = part.into_stream();
@@ -69,10 +70,14 @@ pub(super) async fn single(
     ranged(asked, body, &content_type(media, &boundary)).await
 }
 
-/// What is before the content of a part, and what ends the last one.
-fn around(boundary: &str, of_part: &str) -> (Bytes, Bytes) {
-    let head = format!("--{boundary}\r\nContent-Type: {of_part}\r\n\r\n");
-    (head.into(), format!("--{boundary}--\r\n").into())
+/// What is before the content of a part of this media type.
+fn head(boundary: &str, media: &str) -> Bytes {
+    format!("--{boundary}\r\nContent-Type: {media}\r\n\r\n").into()
+}
+
+/// What is behind the last part.
+fn end(boundary: &str) -> Bytes {
+    format!("--{boundary}--\r\n").into()
 }
 
 fn content_type(media: &str, boundary: &str) -> String {

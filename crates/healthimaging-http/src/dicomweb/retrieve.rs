@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use futures::future::{BoxFuture, FutureExt};
-use futures::stream::StreamExt;
+use futures::stream::{StreamExt, TryStreamExt};
 use healthimaging::model::{
     InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
     RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
@@ -16,7 +16,7 @@ use super::accept::{Range, any, not_acceptable, ranges};
 use super::{JSON, multipart, wants_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
-use crate::content::streamed;
+use crate::content::{streamed, tagged};
 
 const DICOM: &str = "application/dicom";
 const BYTES: &str = "application/octet-stream";
@@ -68,8 +68,8 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     let (is_multipart, found) = negotiated(&call.headers, possible, is_multipart, get).await?;
     let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
     if is_multipart {
-        let one = futures::stream::once(async move { Ok(found.instance) });
-        return multipart::response(DICOM, &media, one.boxed()).await;
+        let one = futures::stream::once(async move { Ok((media, found.instance)) });
+        return multipart::response(DICOM, one.boxed()).await;
     }
     streamed(found.instance, &media).await
 }
@@ -85,7 +85,7 @@ pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Res
         image_set_id: call.query("imageSetId")?,
         host: call.here.0,
     };
-    streamed(web.instance_metadata(request).await?, JSON).await
+    tagged(&call.headers, web.instance_metadata(request).await?, JSON).await
 }
 
 /// The attributes of every instance of a series.
@@ -98,7 +98,7 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
         image_set_id: call.query("imageSetId")?,
         host: call.here.0,
     };
-    streamed(web.series_metadata(request).await?, JSON).await
+    tagged(&call.headers, web.series_metadata(request).await?, JSON).await
 }
 
 /// Frames, each a part of a multipart.
@@ -130,7 +130,8 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         let subject = (datastore_id, sop_instance_uid, image_set_id, number);
         return multipart::single(&call.headers, &subject, &media, &of_part, frame).await;
     }
-    multipart::response(&media, &of_part, found.frames).await
+    let parts = found.frames.map_ok(move |frame| (of_part.clone(), frame));
+    multipart::response(&media, parts.boxed()).await
 }
 
 /// `1,2,3`.
@@ -157,6 +158,6 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         return Err(not_acceptable(BYTES));
     }
     let found = web.retrieve_bulkdata(request).await?.bulkdata;
-    let one = futures::stream::once(async move { Ok(found) });
-    multipart::response(BYTES, BYTES, one.boxed()).await
+    let one = futures::stream::once(async move { Ok((BYTES.to_owned(), found)) });
+    multipart::response(BYTES, one.boxed()).await
 }

@@ -14,15 +14,18 @@ use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, path_
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::accept::parameter;
-use super::{multipart, wants_json};
-use crate::call::Path;
-use crate::content::read_failure;
+use super::accept::{any, parameter};
+use super::{JSON, multipart};
+use crate::call::{Path, query, with_accept};
+use crate::content::{read_failure, written};
 use crate::failure::Failure;
 use crate::here::Here;
 
 /// Longest request in bytes.
 const LONGEST: u64 = 1 << 30;
+
+/// Longest boundary in bytes: RFC 2046 has 70, Orthanc sends 73.
+const LONGEST_BOUNDARY: usize = 256;
 
 /// Stores the files of a request.
 pub(super) async fn store(
@@ -39,7 +42,10 @@ async fn taken_apart(
 ) -> std::result::Result<(DatastoreId, Here, StoreInstancesRequest), Failure> {
     let path = Path::from(request.extract_parts::<RawPathParams>().await);
     let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
-    wants_json(request.headers())?;
+    let query = query(&mut request).await?;
+    let headers = with_accept(request.headers().clone(), &query);
+    // Clients that ask for XML read the status: what they sent is stored, and JSON answers.
+    any(&headers, &[JSON, "application/json", "application/dicom+xml"])?;
     let here = Here::remembered(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
     let media = media.as_ref().map(|media| media.to_str().unwrap_or_default());
@@ -68,9 +74,13 @@ fn instances(
             Ok(stream::once(async move { Ok(file) }).boxed())
         }
         "multipart/related" if parameter(media, "type").is_none_or(|kind| of_dicom(&kind)) => {
-            let boundary =
-                parameter(media, "boundary").filter(|text| (1..=70).contains(&text.len()));
-            let missing = || Error::validation("the Content-Type names no boundary");
+            let boundary = parameter(media, "boundary")
+                .filter(|text| (1..=LONGEST_BOUNDARY).contains(&text.len()));
+            let missing = || {
+                Error::validation(format!(
+                    "the Content-Type names no boundary of up to {LONGEST_BOUNDARY} characters"
+                ))
+            };
             Ok(multipart::parts(body, &boundary.ok_or_else(missing)?))
         }
         _ => Err(Failure::unsupported_media_type(
@@ -132,7 +142,7 @@ fn answer(
             "an instance was refused"
         );
     }
-    Ok((status, super::json(&data_set)?).into_response())
+    Ok((status, written(&data_set, JSON)?).into_response())
 }
 
 fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) -> Value {

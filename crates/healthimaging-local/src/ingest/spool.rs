@@ -78,6 +78,13 @@ pub(crate) struct Section {
     position: u64,
 }
 
+impl Section {
+    /// The same part from its beginning.
+    pub(crate) fn again(&self) -> Self {
+        Self { position: 0, ..self.clone() }
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.length.saturating_sub(self.position);

@@ -97,6 +97,14 @@ pub(super) enum Received {
 }
 
 impl Received {
+    /// The same bytes from their beginning, without a claim to the room.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Held { bytes, .. } => Self::held(bytes.get_ref().clone(), None),
+            Self::Spooled(section) => Self::Spooled(BufReader::new(section.get_ref().again())),
+        }
+    }
+
     fn held(bytes: Bytes, room: Option<OwnedSemaphorePermit>) -> Self {
         Self::Held { bytes: Cursor::new(bytes), _room: room }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use healthimaging::model::{
     RetrieveInstanceRequest, RetrieveInstanceResponse, TransferSyntaxChoice,
 };
-use healthimaging::{Error, ErrorKind, ImageFrameId};
+use healthimaging::{Error, ErrorKind, ImageFrameId, Uid};
 use healthimaging_dicom::{
     ChecksumType, Document, Instance, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
 };
@@ -113,6 +113,18 @@ pub(super) fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Resu
         )
         .into()),
     }
+}
+
+/// The transfer syntaxes in which an instance can be retrieved, the stored one first.
+pub(super) fn available_transfer_syntaxes(instance: &Instance) -> Vec<String> {
+    let explicit = Uid::try_from(EXPLICIT_LITTLE_ENDIAN).ok().map(TransferSyntaxChoice::Uid);
+    let choices = [Some(TransferSyntaxChoice::Stored), explicit].into_iter().flatten();
+    let mut all: Vec<String> = choices
+        .filter_map(|choice| choose(instance, &choice).ok())
+        .map(|(syntax, _)| syntax)
+        .collect();
+    all.dedup();
+    all
 }
 
 /// Everything that writing the file needs.

@@ -9,7 +9,7 @@ use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
 use healthimaging::{Body, Uid};
-use healthimaging_dicom::GroupKey;
+use healthimaging_dicom::{GroupKey, ReadLimits, SopUids, read_sop_uids};
 use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
 
@@ -102,15 +102,28 @@ impl Keeping {
     async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
         let grouping = self.shared.config.grouping;
         let opened = tokio::task::spawn_blocking(move || {
-            OpenFile::of(received, &Overrides::default()).map(|file| (file.header(grouping), file))
+            let again = received.again();
+            match OpenFile::of(received, &Overrides::default()) {
+                Ok(file) => Ok((file.header(grouping), file)),
+                // What the sender knows the instance by, where that can be read.
+                Err(refusal) => {
+                    let uids = read_sop_uids(again, &ReadLimits::default()).unwrap_or_default();
+                    Err((uids, refusal))
+                }
+            }
         });
         let opened = opened.await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading an instance ended unexpectedly");
-            Err(Refusal::fault("the instance could not be read because of a fault of this program"))
+            let told = "the instance could not be read because of a fault of this program";
+            Err((SopUids::default(), Refusal::fault(told)))
         });
         let (header, file) = match opened {
             Ok(opened) => opened,
-            Err(refusal) => return (position, Err(Box::new(failure(position, None, &refusal)))),
+            Err((uids, refusal)) => {
+                let mut failed = failure(position, None, &refusal);
+                (failed.sop_class_uid, failed.sop_instance_uid) = (uids.class, uids.instance);
+                return (position, Err(Box::new(failed)));
+            }
         };
         let of_study = &header.group.study.study_instance_uid;
         if self.study.as_ref().is_some_and(|study| study.as_str() != of_study) {

@@ -18,7 +18,7 @@ const BY_RARITY: [&str; 7] = [
 ];
 
 /// The primary image sets of a data store, and their instances, that match a request for results of
-/// `level` within a study and a series.
+/// `level` within a study and a series. Attributes below the level find what holds a series or an instance that has them.
 pub(super) fn wanted(
     datastore: i64,
     request: &SearchDicomRequest,
@@ -39,9 +39,7 @@ pub(super) fn wanted(
             modalities.push(modality(value)?);
             continue;
         }
-        let attribute = Attribute::named(name)
-            .filter(|attribute| attribute.query_level <= level)
-            .ok_or_else(|| not_a_key(level))?;
+        let attribute = Attribute::named(name).ok_or_else(not_a_key)?;
         conditions.push((attribute, condition(attribute, value, request.fuzzy_matching)?));
     }
     conditions.retain(|(_, condition)| *condition != Condition::Any);
@@ -59,13 +57,27 @@ pub(super) fn wanted(
         values: vec![datastore.into()],
     };
     let leads = leader.as_ref().map(|(number, _)| *number);
+    let mut of_instances = Predicate::default();
     for (number, (attribute, condition)) in conditions.iter().enumerate() {
         if leads != Some(number) {
-            matching.and(match column(attribute) {
-                Some(column) => of_instance(column, condition),
-                None => Predicate::of_set("image_set.row", attribute, condition),
-            });
+            match column(attribute) {
+                Some(column) => of_instances.and(of_instance(column, condition)),
+                None => matching.and(Predicate::of_set("image_set.row", attribute, condition)),
+            }
         }
+    }
+    if !of_instances.sql.is_empty() {
+        let Predicate { sql, values } = of_instances;
+        let sql = match level {
+            QueryLevel::Instance => sql,
+            _ if is_of_instances => {
+                format!("image_set.row IN (SELECT instance.image_set FROM instance WHERE {sql})")
+            }
+            _ => format!(
+                "EXISTS (SELECT 1 FROM instance WHERE instance.image_set = image_set.row AND {sql})"
+            ),
+        };
+        matching.and(Predicate { sql, values });
     }
     if let Some((_, leading)) = leader {
         matching.and(leading);
@@ -140,12 +152,8 @@ fn in_study(condition: &Condition) -> Predicate {
     Predicate { sql, values }
 }
 
-fn not_a_key(level: QueryLevel) -> Error {
-    let known: Vec<&str> = ATTRIBUTES
-        .iter()
-        .filter(|attribute| attribute.query_level <= level)
-        .map(|attribute| attribute.keyword)
-        .chain([MODALITIES_IN_STUDY.1])
-        .collect();
-    Error::validation(format!("a match key is not supported; known here are {}", known.join(", ")))
+fn not_a_key() -> Error {
+    let known = ATTRIBUTES.iter().map(|attribute| attribute.keyword).chain([MODALITIES_IN_STUDY.1]);
+    let known: Vec<&str> = known.collect();
+    Error::validation(format!("a match key is not supported; known are {}", known.join(", ")))
 }

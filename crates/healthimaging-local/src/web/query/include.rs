@@ -10,8 +10,6 @@ use rusqlite::Connection;
 use super::Page;
 use super::keys;
 use crate::error::Result;
-use crate::index::{content, image_sets};
-use crate::ingest::content::unpack;
 use crate::web::metadata::Place;
 
 /// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`).
@@ -32,12 +30,9 @@ pub(super) fn add(
     if !everything && !lacking {
         return Ok(());
     }
-    let row = image_sets::at(connection, set)?;
-    let version = image_sets::version(connection, set, row.latest_version.into())?;
-    let Some(stored) = content::stored(connection, set, &version)? else {
+    let Some(document) = page.document(connection, set)? else {
         return Ok(());
     };
-    let document = unpack(&stored)?;
     let Some((series, sop)) = place(&document, at) else {
         return Ok(());
     };

@@ -8,6 +8,10 @@ use healthimaging::Attribute;
 pub(super) const MODALITIES_IN_STUDY: (Tag, &str) =
     (tags::MODALITIES_IN_STUDY, "ModalitiesInStudy");
 
+/// Of an instance, out of its stored form: tag and keyword.
+pub(super) const AVAILABLE_TRANSFER_SYNTAX: (Tag, &str) =
+    (tags::AVAILABLE_TRANSFER_SYNTAX_UID, "AvailableTransferSyntaxUID");
+
 /// Columns of the table `instance`, by keyword.
 const COLUMNS: [(&str, &str); 8] = [
     ("SOPClassUID", "instance.sop_class_uid"),

@@ -7,17 +7,19 @@ mod keys;
 mod own;
 mod results;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
 use healthimaging::{Error, QueryLevel, Uid};
+use healthimaging_dicom::Document;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::error::Result;
-use crate::index::datastores;
 use crate::index::predicate::Predicate;
-use crate::shared::SharedStore;
+use crate::index::{datastores, image_sets};
+use crate::shared::{Shared, SharedStore};
 
 /// Results of one request at most, and without a limit.
 const MOST_RESULTS: u32 = 1000;
@@ -40,7 +42,13 @@ pub(crate) async fn search(
     tokio::task::spawn_blocking(move || {
         shared.catalogue.read_blocking(|connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            let page = Page { row: datastore.row, request: &request, limit };
+            let page = Page {
+                row: datastore.row,
+                request: &request,
+                limit,
+                shared: &shared,
+                last: RefCell::default(),
+            };
             match &request.level {
                 SearchLevel::Studies => page.studies(connection),
                 SearchLevel::Series(study) => page.series(connection, study.as_ref()),
@@ -59,6 +67,9 @@ struct Page<'a> {
     row: i64,
     request: &'a SearchDicomRequest,
     limit: u32,
+    shared: &'a Shared,
+    /// The image set whose document was read last, and the document: results of one set follow each other.
+    last: RefCell<Option<(i64, Arc<Document>)>>,
 }
 
 impl Page<'_> {
@@ -114,6 +125,23 @@ impl Page<'_> {
                 results::instance(connection, self, row, parents)
             })?
             .collect()
+    }
+
+    /// The latest document of an image set.
+    fn document(&self, connection: &Connection, set: i64) -> Result<Option<Arc<Document>>> {
+        let mut last = self.last.borrow_mut();
+        if let Some((of_set, document)) = &*last
+            && *of_set == set
+        {
+            return Ok(Some(Arc::clone(document)));
+        }
+        let row = image_sets::at(connection, set)?;
+        let version = image_sets::version(connection, set, row.latest_version.into())?;
+        let documents = &self.shared.documents;
+        let found = documents.find(connection, &row, &version)?;
+        let document = found.map(|found| documents.open(found)).transpose()?;
+        *last = document.clone().map(|document| (set, document));
+        Ok(document)
     }
 
     fn matching(
@@ -199,10 +227,18 @@ mod tests {
     #[test]
     fn instances_are_looked_up_by_their_uid() {
         let request = request(SearchLevel::Instances(None, None), "SOPInstanceUID");
-        let page = Page { row: 1, request: &request, limit: 1 };
-        let found = page.matching(QueryLevel::Instance, None, None).unwrap();
+        let found = condition::wanted(1, &request, QueryLevel::Instance, None, None).unwrap();
         let plan = plan(&joined(&found.sql, "instance.instance_number"), found.values);
         assert!(plan.contains("INDEX instance_sop (sop_instance_uid=?)"), "{plan}");
+    }
+
+    #[test]
+    fn studies_of_an_instance_are_looked_up_by_its_uid() {
+        let request = request(SearchLevel::Studies, "SOPInstanceUID");
+        let found = condition::wanted(1, &request, QueryLevel::Study, None, None).unwrap();
+        let plan = plan(&grouped(&found.sql), found.values);
+        assert!(plan.contains("INDEX instance_sop (sop_instance_uid=?)"), "{plan}");
+        assert!(plan.contains("SEARCH image_set USING INTEGER PRIMARY KEY"), "{plan}");
     }
 
     #[test]
@@ -211,8 +247,7 @@ mod tests {
                      (datastore=? AND attribute=? AND value";
         for key in ["PatientID", "PatientName", "StudyInstanceUID", "AccessionNumber", "StudyID"] {
             let request = request(SearchLevel::Studies, key);
-            let page = Page { row: 1, request: &request, limit: 1 };
-            let found = page.matching(QueryLevel::Study, None, None).unwrap();
+            let found = condition::wanted(1, &request, QueryLevel::Study, None, None).unwrap();
             let plan = plan(&grouped(&found.sql), found.values);
             assert!(plan.contains("SEARCH image_set USING INTEGER PRIMARY KEY"), "{plan}");
             assert!(plan.contains(index), "{plan}");

@@ -6,8 +6,6 @@ use rusqlite::Connection;
 use super::Page;
 use super::include::{place_of, tag_of};
 use crate::error::Result;
-use crate::index::{content, image_sets};
-use crate::ingest::content::unpack;
 
 /// Puts the instance's own values in the place of those of the image set, and none where it has none.
 ///
@@ -19,12 +17,9 @@ pub(super) fn show(
     set: i64,
     (series, sop): (&str, &str),
 ) -> Result<()> {
-    let row = image_sets::at(connection, set)?;
-    let version = image_sets::version(connection, set, row.latest_version.into())?;
-    let Some(stored) = content::stored(connection, set, &version)? else {
+    let Some(document) = page.document(connection, set)? else {
         return Ok(());
     };
-    let document = unpack(&stored)?;
     let differing = document.differing(series, sop);
     if differing.is_empty() {
         return Ok(());

@@ -17,6 +17,7 @@ use super::own;
 use super::{Page, Parents};
 use crate::error::Result;
 use crate::index::attributes;
+use crate::web::retrieve::available_transfer_syntaxes;
 
 /// A study: the attributes of its image set that changed last, and what is counted over all of them.
 pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Result<DicomJson> {
@@ -40,7 +41,7 @@ pub(super) fn study(connection: &Connection, page: &Page<'_>, uid: &str) -> Resu
     }
     modalities.sort_unstable();
     modalities.dedup();
-    put(&mut result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities.join("\\")));
+    put_modalities(&mut result, &modalities);
     put_online(&mut result);
     put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_SERIES, VR::IS, series);
     put_number(&mut result, tags::NUMBER_OF_STUDY_RELATED_INSTANCES, VR::IS, instances);
@@ -96,8 +97,12 @@ pub(super) fn instance(
     if parents == Parents::Shown && row.get::<_, Option<u16>>("warning_reason")?.is_some() {
         own::show(connection, page, &mut result, row.get("row")?, (&series, &sop))?;
     }
-    let at = Some((series.as_str(), sop.as_str()));
-    include::add(connection, page, &mut result, row.get("row")?, QueryLevel::Instance, at)?;
+    let (set, at) = (row.get("row")?, (series.as_str(), sop.as_str()));
+    let everything = page.request.include_fields.iter().any(|field| field == "all");
+    if parents == Parents::Named || everything || asks_for(page, keys::AVAILABLE_TRANSFER_SYNTAX) {
+        put_transfer_syntaxes(connection, page, &mut result, set, at)?;
+    }
+    include::add(connection, page, &mut result, set, QueryLevel::Instance, Some(at))?;
     Ok(sorted(result))
 }
 
@@ -124,10 +129,34 @@ fn put_levels(
             ))?
             .query_map((page.row, &study), |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        let modalities = modalities.join("\\");
-        put(result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities));
+        put_modalities(result, &modalities);
     }
     Ok((study, series.unwrap_or_default()))
+}
+
+/// Left out where there are none: clients read the first value of it (`PS3.18 §F.2.5` allows this).
+fn put_modalities(result: &mut DicomJson, modalities: &[String]) {
+    if !modalities.is_empty() {
+        put(result, tags::MODALITIES_IN_STUDY, text_attribute(VR::CS, &modalities.join("\\")));
+    }
+}
+
+/// In which an instance can be retrieved: read from the document, so for all instances of a series or on request.
+fn put_transfer_syntaxes(
+    connection: &Connection,
+    page: &Page<'_>,
+    result: &mut DicomJson,
+    set: i64,
+    (series, sop): (&str, &str),
+) -> Result<()> {
+    let Some(document) = page.document(connection, set)? else {
+        return Ok(());
+    };
+    if let Some(instance) = document.instance(series, sop) {
+        let available = available_transfer_syntaxes(instance).join("\\");
+        put(result, tags::AVAILABLE_TRANSFER_SYNTAX_UID, text_attribute(VR::UI, &available));
+    }
+    Ok(())
 }
 
 fn asks_for(page: &Page<'_>, named: (Tag, &str)) -> bool {

@@ -1,0 +1,341 @@
+//! Whole studies and series (`PS3.18 §10.4.1.1`). AWS HealthImaging documents neither, so the contract has neither: the
+//! instances are searched for, and retrieved one after the other while the answer is read.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::{Buf, Bytes};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use healthimaging::model::{
+    DicomJson, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchLevel,
+    SeriesMetadataRequest, TransferSyntaxChoice,
+};
+use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, Uid};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::Value;
+
+use super::accept::{not_acceptable, ranges};
+use super::{JSON, multipart, wants_json};
+use crate::call::Call;
+use crate::content::{tagged, warning};
+
+const DICOM: &str = "application/dicom";
+const POSSIBLE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=UID, or transfer-syntax=* \
+                        for the stored one";
+
+/// Results that are searched for at once.
+const PAGE: u32 = 1000;
+/// Instances of one retrieval.
+const MOST_INSTANCES: usize = 100_000;
+
+const SERIES_INSTANCE_UID: &str = "0020000E";
+const SOP_INSTANCE_UID: &str = "00080018";
+const AVAILABLE_TRANSFER_SYNTAX_UID: &str = "00083002";
+
+/// The instances of a study, each a part of a multipart.
+pub(super) async fn study(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    only_primary(&call)?;
+    let level = SearchLevel::Instances(Some(call.path("study")?), None);
+    instances(web, call, level).await
+}
+
+/// The instances of a series, each a part of a multipart.
+pub(super) async fn series(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    let level = SearchLevel::Instances(Some(call.path("study")?), Some(call.path("series")?));
+    instances(web, call, level).await
+}
+
+/// The attributes of every instance of a study, series by series.
+pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    wants_json(&call.headers)?;
+    only_primary(&call)?;
+    let study: Uid = call.path("study")?;
+    let found = search(&*web, &call, SearchLevel::Series(Some(study.clone()))).await?;
+    let series: Vec<Uid> =
+        found.iter().map(|one| uid(one, SERIES_INSTANCE_UID)).collect::<Result<_>>()?;
+    if series.is_empty() {
+        return Err(nothing());
+    }
+    let datastore_id: DatastoreId = call.path("datastoreId")?;
+    let host = call.here.0.clone();
+    let arrays = stream::iter(series).then(move |series_instance_uid| {
+        let request = SeriesMetadataRequest {
+            datastore_id: datastore_id.clone(),
+            study_instance_uid: study.clone(),
+            series_instance_uid,
+            image_set_id: None,
+            host: host.clone(),
+        };
+        let web = Arc::clone(&web);
+        async move { web.series_metadata(request).await }
+    });
+    tagged(&call.headers, Body::from_stream(joined(arrays.boxed()), None), JSON).await
+}
+
+/// A study may have several image sets; one that is not primary is a series of its own.
+fn only_primary(call: &Call) -> Result<()> {
+    if call.all("imageSetId").next().is_some() {
+        return Err(Error::validation(
+            "imageSetId cannot be used for a study; retrieve the series of the image set",
+        ));
+    }
+    Ok(())
+}
+
+fn nothing() -> Error {
+    Error::not_found("the data store has no such study or series in its primary image sets")
+}
+
+/// All results of a level.
+async fn search(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<Vec<DicomJson>> {
+    let mut found: Vec<DicomJson> = Vec::new();
+    loop {
+        let request = SearchDicomRequest {
+            datastore_id: call.path("datastoreId")?,
+            level: level.clone(),
+            filters: Vec::new(),
+            include_fields: Vec::new(),
+            fuzzy_matching: false,
+            limit: Some(PAGE),
+            offset: u32::try_from(found.len()).unwrap_or(u32::MAX),
+            host: String::new(),
+        };
+        let page = web.search(request).await?;
+        let is_last = page.len() < PAGE as usize;
+        found.extend(page);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+fn uid(data_set: &DicomJson, tag: &str) -> Result<Uid> {
+    let value = data_set.get(tag).and_then(|attribute| attribute["Value"][0].as_str());
+    Uid::try_from(value.unwrap_or_default())
+        .map_err(|error| Error::internal("a search result lacks a UID", error))
+}
+
+/// What is known of an instance before it is retrieved.
+struct Listed {
+    series: Uid,
+    sop: Uid,
+    /// The transfer syntaxes in which it can be retrieved; `None` if that is unknown.
+    available: Option<Vec<String>>,
+}
+
+impl Listed {
+    fn of(data_set: &DicomJson) -> Result<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let available = data_set.get(AVAILABLE_TRANSFER_SYNTAX_UID).and_then(|attribute| {
+            Some(attribute.get("Value")?.as_array()?.iter().filter_map(text).collect())
+        });
+        Ok(Self {
+            series: uid(data_set, SERIES_INSTANCE_UID)?,
+            sop: uid(data_set, SOP_INSTANCE_UID)?,
+            available,
+        })
+    }
+
+    fn is_acceptable(&self, choices: &[TransferSyntaxChoice]) -> bool {
+        choices.iter().any(|choice| match (choice, &self.available) {
+            (TransferSyntaxChoice::Stored, _) | (_, None) => true,
+            (TransferSyntaxChoice::Uid(uid), Some(all)) => {
+                all.iter().any(|one| one == uid.as_str())
+            }
+        })
+    }
+}
+
+/// Lists the instances of a study or series.
+async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<Vec<Listed>> {
+    let (Some(image_set_id), SearchLevel::Instances(Some(study), Some(series))) =
+        (call.query("imageSetId")?, &level)
+    else {
+        let mut all = Vec::new();
+        let mut offset = 0;
+        loop {
+            let request = SearchDicomRequest {
+                datastore_id: call.path("datastoreId")?,
+                level: level.clone(),
+                filters: Vec::new(),
+                include_fields: vec![AVAILABLE_TRANSFER_SYNTAX_UID.to_owned()],
+                fuzzy_matching: false,
+                limit: Some(PAGE),
+                offset,
+                host: String::new(),
+            };
+            let page = web.search(request).await?;
+            for data_set in &page {
+                all.push(Listed::of(data_set)?);
+            }
+            if page.len() < PAGE as usize {
+                return Ok(all);
+            }
+            if all.len() > MOST_INSTANCES {
+                return Err(Error::validation(format!(
+                    "a retrieval returns up to {MOST_INSTANCES} instances; retrieve the series or \
+                     instances one by one"
+                )));
+            }
+            offset += PAGE;
+        }
+    };
+    // A search sees primary image sets alone; the metadata name the instances of this one.
+    let request = SeriesMetadataRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid: study.clone(),
+        series_instance_uid: series.clone(),
+        image_set_id: Some(image_set_id),
+        host: String::new(),
+    };
+    let text = web.series_metadata(request).await?.collect(LONGEST_METADATA).await?;
+    let instances: Vec<Named> = serde_json::from_slice(&text)
+        .map_err(|error| Error::internal("the metadata of a series are malformed", error))?;
+    let listed = instances.into_iter().map(|named| {
+        let [sop] = named.sop.value;
+        Ok(Listed { series: series.clone(), sop: Uid::try_from(sop)?, available: None })
+    });
+    listed.collect()
+}
+
+/// Longest metadata of a series that are read for the UIDs in them, in bytes.
+const LONGEST_METADATA: u64 = 64 << 20;
+
+#[derive(serde::Deserialize)]
+struct Named {
+    #[serde(rename = "00080018")]
+    sop: OneValue,
+}
+
+#[derive(serde::Deserialize)]
+struct OneValue {
+    #[serde(rename = "Value")]
+    value: [String; 1],
+}
+
+/// The instances of a study or series. Those that cannot be had in any transfer syntax of `Accept` are left out, with
+/// status 206 (`PS3.18` Table 10.4.3-1).
+async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Result<Response> {
+    let mut choices = Vec::new();
+    for range in ranges(&call.headers).iter().filter(|range| range.is_multipart_of(DICOM)) {
+        choices.extend(range.syntaxes()?);
+    }
+    if choices.is_empty() {
+        return Err(not_acceptable(POSSIBLE));
+    }
+    let study_instance_uid = match &level {
+        SearchLevel::Instances(Some(study), _) => study.clone(),
+        _ => return Err(nothing()),
+    };
+    let mut listed = listed(&*web, &call, level).await?;
+    if listed.is_empty() {
+        return Err(nothing());
+    }
+    let found = listed.len();
+    listed.retain(|one| one.is_acceptable(&choices));
+    if listed.is_empty() {
+        return Err(not_acceptable(POSSIBLE));
+    }
+    let left_out = found - listed.len();
+    let first = RetrieveInstanceRequest {
+        datastore_id: call.path("datastoreId")?,
+        study_instance_uid,
+        series_instance_uid: listed.first().map(|one| one.series.clone()).ok_or_else(nothing)?,
+        sop_instance_uid: listed.first().map(|one| one.sop.clone()).ok_or_else(nothing)?,
+        image_set_id: call.query("imageSetId")?,
+        transfer_syntax: TransferSyntaxChoice::Stored,
+    };
+    let parts = stream::iter(listed).then(move |one| {
+        let (web, choices) = (Arc::clone(&web), choices.clone());
+        let request = RetrieveInstanceRequest {
+            series_instance_uid: one.series,
+            sop_instance_uid: one.sop,
+            ..first.clone()
+        };
+        async move {
+            let found = retrieve(&*web, &request, &choices).await?;
+            let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
+            Ok((media, found.instance))
+        }
+    });
+    let mut response = multipart::response(DICOM, parts.boxed()).await?;
+    if left_out > 0 {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("{left_out} instances cannot be had in a transfer syntax of Accept");
+        if let Some(text) = warning(&text) {
+            response.headers_mut().insert(header::WARNING, text);
+        }
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// One instance in the first transfer syntax that can be had.
+async fn retrieve(
+    web: &dyn DicomWeb,
+    request: &RetrieveInstanceRequest,
+    choices: &[TransferSyntaxChoice],
+) -> Result<RetrieveInstanceResponse> {
+    let mut refusal = not_acceptable(POSSIBLE);
+    for transfer_syntax in choices.iter().cloned() {
+        let request = RetrieveInstanceRequest { transfer_syntax, ..request.clone() };
+        match web.retrieve_instance(request).await {
+            Err(error) if error.kind() == ErrorKind::NotAcceptable => refusal = error,
+            answer => return answer,
+        }
+    }
+    Err(refusal)
+}
+
+/// JSON arrays, none of them empty, as one.
+fn joined(arrays: BoxStream<'static, Result<Body>>) -> BoxStream<'static, Result<Bytes>> {
+    let elements = arrays.enumerate().map(|(number, array)| {
+        let before = if number == 0 { "[" } else { "," };
+        let elements = elements(array?);
+        Ok(stream::iter([Ok(Bytes::from_static(before.as_bytes()))]).chain(elements))
+    });
+    let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
+    elements.try_flatten().chain(end).boxed()
+}
+
+/// The text of a JSON array without its brackets: the first byte, and the last one.
+fn elements(array: Body) -> BoxStream<'static, Result<Bytes>> {
+    let mut is_begun = false;
+    let mut last: Option<Bytes> = None;
+    let pieces = array.into_stream().try_filter(|piece| futures::future::ready(!piece.is_empty()));
+    let pieces = pieces.map(move |piece| {
+        let mut piece = piece?;
+        if !is_begun {
+            piece.advance(1);
+            is_begun = true;
+        }
+        // What follows shows whether this byte is the last one.
+        let end = piece.split_off(piece.len().saturating_sub(1));
+        let before = if end.is_empty() { None } else { last.replace(end) };
+        Ok(stream::iter(before.into_iter().chain([piece]).map(Ok)))
+    });
+    pieces.try_flatten().boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn arrays_are_joined_however_they_are_cut() {
+        let arrays = [r#"[{"a":[1]},{}]"#, "[2]", "[[],[3]]"];
+        for size in 1..15 {
+            let bodies = arrays.map(|text| {
+                let pieces: Vec<_> = text
+                    .as_bytes()
+                    .chunks(size)
+                    .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+                    .collect();
+                Ok(Body::from_stream(stream::iter(pieces).boxed(), None))
+            });
+            let whole = joined(stream::iter(bodies).boxed());
+            let whole = Body::from_stream(whole, None).collect(1000).await.unwrap();
+            assert_eq!(whole, r#"[{"a":[1]},{},2,[],[3]]"#, "in pieces of {size}");
+        }
+    }
+}

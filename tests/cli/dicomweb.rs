@@ -1,0 +1,193 @@
+//! `serve`: DICOMweb as clients ask for it (`PS3.18`).
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Served};
+use crate::rig::{Rig, text};
+
+/// A server of two series of three slices, and where its DICOMweb is.
+struct Web {
+    served: Served,
+    base: String,
+    study: String,
+    _rig: Rig,
+}
+
+impl Web {
+    fn new() -> Self {
+        let rig = Rig::new();
+        let scans = rig.scans();
+        assert!(rig.run(&["import", text(&scans)]).status.success());
+        let stores = rig.call("list_datastores", &json!({}));
+        let store = stores["datastore_summaries"][0]["datastore_id"].as_str().unwrap().to_owned();
+        let served = Served::start(&rig, &[]);
+        let base = format!("/datastore/{store}");
+        let mut web = Self { served, base, study: String::new(), _rig: rig };
+        web.study = first(&web.get("/studies", "").json()[0], "0020000D");
+        web
+    }
+
+    fn get(&self, path: &str, headers: &str) -> Answer {
+        self.served.answer(&format!("GET {}{path}", self.base), headers, b"")
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        self.served.answer(&format!("POST {}{path}", self.base), headers, body)
+    }
+
+    fn of_study(&self, path: &str, headers: &str) -> Answer {
+        self.get(&format!("/studies/{}{path}", self.study), headers)
+    }
+
+    /// The UIDs of the series.
+    fn series(&self) -> Vec<String> {
+        let found = self.of_study("/series", "").json();
+        found.as_array().unwrap().iter().map(|one| first(one, "0020000E")).collect()
+    }
+}
+
+fn first(data_set: &Value, tag: &str) -> String {
+    data_set[tag]["Value"][0].as_str().unwrap().to_owned()
+}
+
+/// The media types and contents of the parts of an answer.
+fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
+    let boundary = answer.header("content-type").unwrap().split_once("boundary=").unwrap().1;
+    let delimiter = format!("--{boundary}");
+    let places: Vec<usize> = (0..answer.body.len())
+        .filter(|&at| answer.body[at..].starts_with(delimiter.as_bytes()))
+        .collect();
+    assert!(answer.body.ends_with(format!("{delimiter}--\r\n").as_bytes()));
+    let part = |at: &[usize]| {
+        let part = &answer.body[at[0]..at[1] - 2];
+        let end = part.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(part[..end].to_vec()).unwrap();
+        (head.split_once("Content-Type: ").unwrap().1.to_owned(), part[end + 4..].to_vec())
+    };
+    places.windows(2).map(part).collect()
+}
+
+#[test]
+fn studies_and_series_are_retrieved_whole() {
+    let web = Web::new();
+    let series = web.series();
+    for (path, count) in [(String::new(), 6), (format!("/series/{}", series[1]), 3)] {
+        for (headers, syntax) in [
+            ("", "1.2.840.10008.1.2.1"),
+            ("Accept: */*\r\n", "1.2.840.10008.1.2.1"),
+            (
+                "Accept: multipart/related; type=\"application/dicom\"; transfer-syntax=*\r\n",
+                "1.2.840.10008.1.2.4.202",
+            ),
+        ] {
+            let answer = web.of_study(&path, headers);
+            assert_eq!(answer.status, 200, "{}", answer.head);
+            let parts = parts(&answer);
+            assert_eq!(parts.len(), count);
+            for (media, file) in &parts {
+                assert_eq!(*media, format!("application/dicom; transfer-syntax={syntax}"));
+                assert_eq!(file[128..132], *b"DICM");
+            }
+            let mut whole: Vec<&[u8]> = parts.iter().map(|(_, file)| file.as_slice()).collect();
+            whole.sort_unstable();
+            whole.dedup();
+            assert_eq!(whole.len(), count, "each instance is there once");
+        }
+        let none = web.of_study(
+            &path,
+            "Accept: multipart/related; type=\"application/dicom\"; transfer-syntax=1.2.3\r\n",
+        );
+        assert_eq!(none.status, 406);
+        assert_eq!(web.of_study(&path, "Accept: text/html\r\n").status, 406);
+    }
+    assert_eq!(web.get("/studies/1.2.3", "").status, 404);
+    assert_eq!(web.of_study("/series/1.2.3", "").status, 404);
+    assert_eq!(web.of_study("?imageSetId=0123456789abcdef0123456789abcdef", "").status, 400);
+}
+
+#[test]
+fn the_metadata_of_a_study_are_those_of_its_series() {
+    let web = Web::new();
+    let of_study = web.of_study("/metadata", "Accept: application/dicom+json\r\n");
+    assert_eq!(of_study.header("content-type"), Some("application/dicom+json"));
+    let mut joined = Vec::new();
+    for series in web.series() {
+        let found = web.of_study(&format!("/series/{series}/metadata"), "").json();
+        joined.extend(found.as_array().unwrap().clone());
+    }
+    assert_eq!(joined.len(), 6);
+    assert_eq!(of_study.json(), json!(joined));
+    assert_eq!(web.get("/studies/1.2.3/metadata", "").status, 404);
+}
+
+#[test]
+fn an_answer_that_the_client_has_is_not_sent_again() {
+    let web = Web::new();
+    for path in ["/studies".to_owned(), format!("/studies/{}/metadata", web.study)] {
+        let answer = web.get(&path, "");
+        let tag = answer.header("etag").unwrap();
+        let again = web.get(&path, &format!("If-None-Match: {tag}\r\n"));
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        let part = web.get(&path, "Range: bytes=1-10\r\n");
+        assert_eq!((part.status, &part.body[..]), (206, &answer.body[1..11]));
+    }
+}
+
+#[test]
+fn requests_are_read_as_viewers_write_them() {
+    let web = Web::new();
+    let json = "application/dicom+json";
+    for path in [
+        "/studies/",
+        "/studies?_=1700000000",
+        "/studies?accept=application/dicom%2Bjson",
+        "/studies?accept=application/dicom+json&charset=utf-8",
+        "/studies?ModalitiesInStudy=CT%5CMR&ModalitiesInStudy=CT,PT",
+        "/studies?limit=5000",
+    ] {
+        let answer = web.get(path, "Accept: application/dicom+json, application/json;q=0.5\r\n");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(json)), "{path}");
+        assert_eq!(answer.json().as_array().unwrap().len(), 1, "{path}");
+        let is_reduced = answer.header("warning").is_some_and(|text| text.starts_with("299 "));
+        assert_eq!(is_reduced, path.contains("limit"), "{path}");
+    }
+    assert_eq!(web.get("/studies?accept=text/html", "Accept: */*\r\n").status, 406);
+    assert_eq!(
+        web.get("/studies?PatientId=1", "").status,
+        400,
+        "a misspelt key is no search for all"
+    );
+    let forwarded = "X-Forwarded-Host: pacs.example.org\r\nX-Forwarded-Proto: https\r\n";
+    let url = first(&web.get("/studies", forwarded).json()[0], "00081190");
+    assert!(url.starts_with("https://pacs.example.org/datastore/"), "{url}");
+}
+
+#[test]
+fn methods_and_encodings_that_are_not_supported_are_named() {
+    let web = Web::new();
+    let deleted = web.served.answer(&format!("DELETE {}/studies", web.base), "", b"");
+    assert_eq!(deleted.status, 405);
+    let mut allowed: Vec<&str> = deleted.header("allow").unwrap().split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+    let zipped = "Content-Type: application/dicom\r\nContent-Encoding: gzip\r\n";
+    assert_eq!(web.post("/studies", zipped, b"\x1f\x8b").status, 415);
+}
+
+/// Orthanc's boundaries have 73 characters, one of its requests asks for XML.
+#[test]
+fn instances_are_stored_as_other_programs_send_them() {
+    let web = Web::new();
+    let series = web.series();
+    let file = parts(&web.of_study(&format!("/series/{}", series[0]), "")).swap_remove(0).1;
+    let boundary = "b".repeat(73);
+    let mut body = format!("--{boundary}\r\nContent-Type: application/dicom\r\n\r\n").into_bytes();
+    body.extend([&file[..], format!("\r\n--{boundary}--\r\n").as_bytes()].concat());
+    let headers = format!(
+        "Accept: application/dicom+xml\r\n\
+         Content-Type: multipart/related; type=\"application/dicom\"; boundary={boundary}\r\n"
+    );
+    let answer = web.post("/studies/", &headers, &body);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert!(answer.json()["00081199"]["Value"][0]["00081190"].is_object());
+}
