@@ -7,12 +7,14 @@ import datetime
 import gzip
 import json
 import pathlib
+import socket
 import sys
 import tempfile
 import urllib.parse
 import uuid
 
 import requests
+from aws_requests_auth.aws_auth import AWSRequestsAuth
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -87,11 +89,23 @@ def bodies(base, datastore, image_set):
     assert isinstance(created, (int, float)) and round(created, 3) == created, created
     packed = asked("POST", f"{one}/getImageSetMetadata", headers={"Accept-Encoding": "identity"})
     assert packed.headers["Content-Encoding"] == "gzip" and packed.json()["ImageSetID"] == image_set
-    for body in (b"{", b"[]", b'{"filters": 1}', b"\xff\xfe", gzip.compress(b"{}")):
-        refused(asked("POST", f"{base}/datastore/{datastore}/searchImageSets", body), 400, "ValidationException")
+    for body in (b"{", b"[]", b'{"filters": 1}', b"\xff\xfe", gzip.compress(b"{}"), b"{} {}", b'{"filters": [], "filters": []}',
+                 b'{"DOE^JOHN": 1}', b'{"filters": "DOE^JOHN"}'):
+        assert "DOE" not in refused(asked("POST", f"{base}/datastore/{datastore}/searchImageSets", body), 400, "ValidationException")
     refused(asked("POST", f"{base}/datastore/{datastore}/searchImageSets", b" " * (3 << 20)), 400, "ValidationException")
     for method, path in (("GET", "/"), ("PUT", "/datastore"), ("GET", "/datastores"), ("POST", f"/datastore/{datastore}")):
         refused(asked(method, base + path), 404, "UnknownOperationException")
+
+
+def one_host(base):
+    """RFC 9112 3.2: a request without a Host header, or with two, is refused."""
+    address = base.removeprefix("http://")
+    host, port = address.split(":")
+    for lines in ("", f"Host: {address}\r\nHost: other\r\n"):
+        with socket.create_connection((host, int(port)), timeout=30) as stream:
+            stream.sendall(f"GET /datastore HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode())
+            answer = stream.makefile("rb").read()
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
 
 
 def tags(base, ahi, datastore):
@@ -127,6 +141,14 @@ def access(base):
     for off in (datetime.timedelta(minutes=-16), datetime.timedelta(minutes=16)):
         refused(asked("GET", f"{base}/datastore", moment=now + off), 403, "InvalidSignatureException")
     assert asked("GET", f"{base}/datastore", moment=now - datetime.timedelta(minutes=4)).status_code == 200
+    # Signs host and x-amz-date, and sends x-amz-content-sha256 beside them.
+    of_request = AWSRequestsAuth(KEY, SECRET, base.removeprefix("http://"), REGION, "medical-imaging")
+    listed = requests.get(f"{base}/datastore", auth=of_request, timeout=30).json()["datastoreSummaries"]
+    search = f"{base}/datastore/{listed[0]['datastoreId']}/searchImageSets"
+    found = requests.post(search, auth=of_request, data=b"{}", timeout=30)
+    assert found.status_code == 200, found.text
+    wrong = AWSRequestsAuth(KEY, "another-secret-of-20", base.removeprefix("http://"), REGION, "medical-imaging")
+    refused(requests.get(f"{base}/datastore", auth=wrong, timeout=30), 403, "InvalidSignatureException")
     bearer = lambda token: asked("GET", f"{base}/datastore", headers={"Authorization": f"Bearer {token}"}, signed=False)
     assert bearer(KEYS["HEALTHIMAGING_HTTP_TOKEN"]).status_code == 200
     refused(bearer("wrong"), 403, "AccessDeniedException")
@@ -181,6 +203,7 @@ def main(folder):
             ahi = medical_imaging(base, inject_host_prefix=False)
             datastore = imported(ahi, folder, output)
             hosts(base)
+            one_host(base)
             bodies(base, datastore, image_sets(ahi, datastore)[0]["imageSetId"])
             tags(base, ahi, datastore)
             browsers(base, datastore)

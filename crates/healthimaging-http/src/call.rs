@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::content::{collected, written};
 use crate::failure::Failure;
 use crate::here::Here;
+use crate::json_body;
 
 /// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
 const BODY_LIMIT: usize = 2 << 20;
@@ -200,14 +201,7 @@ impl Call {
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(Error::validation("the body must be a JSON object"));
         }
-        let read = &mut serde_json::Deserializer::from_slice(text);
-        serde_path_to_error::deserialize(read).map_err(|error| {
-            let place = match error.path().to_string() {
-                place if place == "." => String::new(),
-                place => format!(" at {place}"),
-            };
-            Error::validation(format!("the body is not as it must be{place}: {}", error.inner()))
-        })
+        json_body::read(text)
     }
 }
 
@@ -232,7 +226,18 @@ mod tests {
         for fine in ["", "{}", " \n{\"filters\": []}"] {
             assert!(criteria(fine).await.is_ok(), "{fine}");
         }
-        for wrong in ["[]", "[[]]", "null", "\"\"", "{", " ", "{\"filter\": []}"] {
+        for wrong in [
+            "[]",
+            "[[]]",
+            "null",
+            "\"\"",
+            "{",
+            " ",
+            "{\"filter\": []}",
+            "{} {}",
+            "{\"filters\": []}, 1",
+            "{\"filters\": [], \"filters\": []}",
+        ] {
             assert!(criteria(wrong).await.is_err(), "{wrong}");
         }
     }

@@ -13,6 +13,7 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod here;
+mod json_body;
 mod listen;
 mod patience;
 mod rest;

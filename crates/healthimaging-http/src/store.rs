@@ -6,8 +6,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use healthimaging::{DicomWeb, Error, HealthImaging, Result};
-use http::{HeaderName, HeaderValue};
+use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
+use http::{HeaderName, HeaderValue, header};
 
 use crate::access::Access;
 use crate::content::{check_encoding, random_hex};
@@ -44,7 +44,7 @@ async fn pass(
     next: Next,
 ) -> Response {
     let asked = request.headers().clone();
-    let mut response = match visitors.admit(&request) {
+    let mut response = match one_host(&request).and_then(|()| visitors.admit(&request)) {
         Err(error) => Failure::from(error).into_response(),
         Ok(()) if is_preflight(&request) => preflight(&asked).into_response(),
         Ok(()) => match access.admit(request.map(patient)) {
@@ -67,6 +67,14 @@ async fn pass(
         }
         Err(error) => Failure::from(error).into_response(),
     }
+}
+
+/// Refuses a request whose host is not known for sure (RFC 9112 §3.2).
+fn one_host(request: &Request) -> Result<()> {
+    if request.headers().get_all(header::HOST).iter().count() == 1 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::BadRequest, "a request must have one Host header"))
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -35,8 +35,11 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    /// By the headers that count: those that are signed, where a signature is checked.
+    pub(super) fn of(headers: &HeaderMap, counts: impl Fn(&str) -> bool) -> Result<Self> {
+        let text = |name: &str| {
+            headers.get(name).filter(|_| counts(name)).and_then(|value| value.to_str().ok())
+        };
         let length = || text("x-amz-decoded-content-length").and_then(|text| text.parse().ok());
         match text(HASH) {
             None => Ok(Self::Untold),

@@ -1,0 +1,150 @@
+//! A body of JSON: each member once, nothing behind it, and errors that repeat nothing of it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use healthimaging::{Error, Result};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Reads a value of which no object has two members of one name: readers differ in which one they take.
+///
+/// Errors: `Validation`, without anything that was sent, which may be patient data.
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    let Unique = serde_json::from_slice(text).map_err(|error| {
+        let what = if error.is_data() {
+            "an object has two members of one name"
+        } else {
+            "it is not JSON"
+        };
+        invalid(&format!(": {what} (line {}, column {})", error.line(), error.column()))
+    })?;
+    serde_json::from_slice(text).map_err(|error| {
+        let what = without_values(&error.to_string());
+        invalid(&format!(": {what} (line {}, column {})", error.line(), error.column()))
+    })
+}
+
+fn invalid(what: &str) -> Error {
+    Error::validation(format!("invalid request body{what}"))
+}
+
+/// What serde says is expected or missing; what it says is there instead is left out.
+fn without_values(told: &str) -> String {
+    let told = told.rsplit_once(" at line ").map_or(told, |(told, _)| told);
+    match told.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("unknown field") => {
+            format!("unknown member, expected {expected}")
+        }
+        Some((_, expected)) => format!("expected {expected}"),
+        None if told.starts_with("unknown field") => "unknown member; none is expected".to_owned(),
+        // Our own words about an id or a value, or the name of a member that is missing.
+        None => told.to_owned(),
+    }
+}
+
+/// Any JSON whose objects have each member once.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        source.deserialize_any(UniqueVisitor)
+    }
+}
+
+struct UniqueVisitor;
+
+macro_rules! accept {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, _: $type) -> std::result::Result<Unique, E> {
+            Ok(Unique)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    accept! { visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str }
+
+    fn visit_unit<E>(self) -> std::result::Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Unique, A::Error> {
+        while let Some(Unique) = items.next_element()? {}
+        Ok(Unique)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> std::result::Result<Unique, A::Error> {
+        let mut names = BTreeSet::<String>::new();
+        while let Some(name) = members.next_key()? {
+            if !names.insert(name) {
+                return Err(serde::de::Error::custom("two members of one name"));
+            }
+            let Unique = members.next_value()?;
+        }
+        Ok(Unique)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "it is only read into")]
+    struct Wanted {
+        number: u32,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+    }
+
+    fn refused(text: &str) -> String {
+        read::<Wanted>(text.as_bytes()).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn each_member_is_there_once_and_nothing_behind() {
+        assert!(read::<Wanted>(br#"{"number": 1, "tags": {"a": "1", "b": "1"}} "#).is_ok());
+        for wrong in [
+            r#"{"number": 1, "number": 1}"#,
+            r#"{"number": 1, "tags": {"a": "1", "a": "2"}}"#,
+            r#"{"number": 1, "tags": {"a": "1", "\u0061": "2"}}"#,
+            r#"{"number": 1} x"#,
+            r#"{"number": 1}{}"#,
+            r#"{"number": 1"#,
+        ] {
+            assert!(read::<Wanted>(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_nothing_that_was_sent() {
+        for wrong in [
+            r#"{"number": "DOE"}"#,
+            r#"{"number": 1, "DOE": 1}"#,
+            r#"{"number": 1, "tags": {"DOE": 1}}"#,
+            r#"{"number": 1, "tags": {"DOE": "1", "DOE": "1"}}"#,
+            r#"{"number": 1, "tags": ["DOE"]}"#,
+            r#"{"number": DOE}"#,
+            r#"{"number": 1}DOE"#,
+            r#"{"number": "a, expected DOE, expected "}"#,
+        ] {
+            let told = refused(wrong);
+            assert!(told.starts_with("invalid request body: "), "{told}");
+            assert!(!told.contains("DOE"), "{told}");
+        }
+        assert_eq!(
+            refused(r#"{"number": "1"}"#),
+            "invalid request body: expected u32 (line 1, column 14)"
+        );
+        assert!(refused("{}").contains("missing field `number`"));
+        assert!(refused(r#"{"n": 1}"#).contains("unknown member, expected"));
+    }
+}
