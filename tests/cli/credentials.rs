@@ -187,6 +187,28 @@ fn a_profile_of_aws_login_asks_the_aws_cli_or_names_the_login() {
     assert!(said.contains("`aws login --profile desk`") && said.contains("has expired"), "{said}");
 }
 
+#[test]
+fn a_profile_that_is_named_comes_before_keys_in_the_environment() {
+    let (rig, stub) = (Rig::new(), aws());
+    let named = "[imaging]\naws_access_key_id = AKIDNAMED\naws_secret_access_key = secret\n";
+    write(&rig, "credentials", named);
+    let run = |words: &[&str], profile: &str| {
+        let mut command = program(&rig, &stub, words);
+        command.env("AWS_ACCESS_KEY_ID", "AKIDENV").env("AWS_SECRET_ACCESS_KEY", "secret");
+        command.env("AWS_PROFILE", profile).output().unwrap()
+    };
+    let output = run(&["--profile", "imaging", "call", "list_datastores"], "imaging");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    // As with the AWS CLI, AWS_PROFILE does not.
+    let output = run(&["call", "list_datastores"], "imaging");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let heads = stub.heads();
+    assert!(heads[0].contains("Credential=AKIDNAMED/"), "{}", heads[0]);
+    assert!(heads[1].contains("Credential=AKIDENV/"), "{}", heads[1]);
+    let output = run(&["call", "list_datastores"], "imagine");
+    assert!(stderr(&output).contains("there is no profile `imagine`"), "{}", stderr(&output));
+}
+
 /// What the program says with these shared files and variables.
 fn told(config: &str, credentials: &str, variables: &[(&str, &str)]) -> String {
     let (rig, stub) = (Rig::new(), aws());

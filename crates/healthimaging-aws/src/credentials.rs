@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::credential_process::CredentialProcessProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -119,7 +122,17 @@ impl Keys {
         }
         let sdk = load(&self.config, &network).await;
         let chain = sdk.credentials_provider();
-        chain.ok_or_else(|| Error::new(ErrorKind::Credentials, error::NO_CREDENTIALS))
+        let chain =
+            chain.ok_or_else(|| Error::new(ErrorKind::Credentials, error::NO_CREDENTIALS))?;
+        let Some(profile) = &self.config.profile else { return Ok(chain) };
+        // The chain begins with the environment, and a profile that is named has to come before it.
+        let settings = ProviderConfig::without_region()
+            .with_region(sdk.region().cloned())
+            .with_http_client(network.client());
+        let named = ProfileFileCredentialsProvider::builder().profile_name(profile);
+        let named = named.configure(&settings).build();
+        let chain = CredentialsProviderChain::first_try("Named", named).or_else("Standard", chain);
+        Ok(SharedCredentialsProvider::new(chain))
     }
 
     fn origin(&self) -> Origin {

@@ -20,6 +20,8 @@ use crate::origin::{Origin, Way};
 #[derive(Debug)]
 pub(crate) struct SharedFiles {
     profiles: ProfileSet,
+    /// Whether the profile was named by a caller, and not by the environment.
+    is_named: bool,
     /// The credentials first, whose settings win.
     texts: Vec<Text>,
 }
@@ -66,6 +68,7 @@ impl SharedFiles {
             };
             texts.push(Text { path, is_config, text });
         }
+        let is_named = profile.is_some();
         let profile = profile.map(str::to_owned).or_else(|| variable("AWS_PROFILE"));
         let profile = profile.map(Cow::Owned);
         let (fs, env, files) = (Fs::real(), Env::real(), EnvConfigFiles::default());
@@ -77,7 +80,7 @@ impl SharedFiles {
             let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
             Error::new(ErrorKind::Credentials, message).with_source(error)
         })?;
-        Ok(Self { profiles, texts })
+        Ok(Self { profiles, is_named, texts })
     }
 
     /// A setting of the selected profile that is not empty.
@@ -123,6 +126,14 @@ impl SharedFiles {
 
     /// Where the credentials come from, as the SDK finds them; settings that cannot work are `Credentials` errors.
     pub(crate) fn origin(&self) -> Result<Origin> {
+        let selected = self.selected();
+        // The chain would go on without it, as somebody else.
+        if selected != "default" && self.profiles.get_profile(selected).is_none() {
+            return Err(self.no_profile(selected));
+        }
+        if let (true, Some(origin)) = (self.is_named, self.profile_origin()?) {
+            return Ok(origin);
+        }
         let half = |set: &str, missing: &str| {
             let message = format!("{set} is set and {missing} is not: set both or neither");
             Err(Error::new(ErrorKind::Credentials, message))
@@ -159,8 +170,7 @@ impl SharedFiles {
                         "source_profile",
                         format!("there is no profile `{name}`"),
                     )),
-                    None if name == "default" => Ok(None),
-                    None => Err(self.no_profile(name)),
+                    None => Ok(None),
                 };
             };
             if let (true, Some(from)) = (walked.contains(&name), walked.last()) {

@@ -216,7 +216,10 @@ fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSou
     use object_store::Error as S3;
     let kind = match &error {
         S3::NotFound { .. } => ErrorKind::NotFound,
-        S3::PermissionDenied { .. } => ErrorKind::AccessDenied,
+        S3::PermissionDenied { source, .. } => match kind_of_code(&source.to_string()) {
+            ErrorKind::Credentials => ErrorKind::Credentials,
+            _ => ErrorKind::AccessDenied,
+        },
         S3::Unauthenticated { .. } => ErrorKind::Credentials,
         S3::InvalidPath { .. } => ErrorKind::Validation,
         S3::Generic { source, .. } => kind_of_code(&source.to_string()),
