@@ -6,6 +6,7 @@
 mod attributes;
 mod body;
 mod dicomweb;
+mod effect;
 mod error;
 mod id;
 mod operation;
@@ -20,6 +21,7 @@ pub mod model;
 pub use attributes::{ATTRIBUTES, Attribute, AttributeLevel, Condition, Matching, QueryLevel};
 pub use body::Body;
 pub use dicomweb::DicomWeb;
+pub use effect::Effect;
 pub use error::{Error, ErrorKind, PublicType, Result, Source};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
