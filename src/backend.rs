@@ -17,7 +17,7 @@ use healthimaging_local::{
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_sandbox::this_binary;
-use healthimaging_tools::{Confirm, Offer, ResultForm, Server, ServerOptions};
+use healthimaging_tools::{Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::{self, BackendKind, Config};
@@ -92,7 +92,12 @@ impl Backend {
         } else {
             (service, dicomweb)
         };
-        let described = keeper.described(&config.reason);
+        let mut described = keeper.described(&config.reason);
+        for path in config.allowed_paths.iter().filter(|path| !path.is_dir()) {
+            let note = format!("--allow-path: {} is not a folder.", path.display());
+            terminal::note(&note);
+            described = format!("{described} {note}");
+        }
         tracing::info!(folder = %config.data_dir.display(), "{described}");
         let tools = Tools {
             back_end: BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) },
@@ -143,6 +148,10 @@ impl Backend {
             },
             backend: self.described.clone(),
             decoder: self.decoder.clone(),
+            frame_format: match config.frame_format {
+                config::FrameFormat::Png => FrameFormat::Png,
+                config::FrameFormat::Stored => FrameFormat::Stored,
+            },
         };
         Ok(Server::new(self.ledger.clone(), options)?)
     }

@@ -80,6 +80,17 @@ pub(crate) struct Options {
     #[arg(default_value = "both")]
     pub(crate) result: ResultForm,
 
+    /// What `get_image_frame` answers with unless it is asked for a format
+    #[arg(
+        long,
+        global = true,
+        env = "HEALTHIMAGING_FRAME_FORMAT",
+        value_enum,
+        value_name = "FORMAT"
+    )]
+    #[arg(default_value = "png")]
+    pub(crate) frame_format: FrameFormat,
+
     /// A folder that `file://` may touch; none by default.
     #[arg(long, global = true, value_name = "DIR", help = ALLOW_PATH)]
     pub(crate) allow_path: Vec<PathBuf>,
@@ -129,6 +140,15 @@ pub(crate) enum ResultForm {
     Structured,
 }
 
+/// What `get_image_frame` answers with unless it is asked for a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FrameFormat {
+    /// A picture, for assistants
+    Png,
+    /// The stored bytes in base64, for programs
+    Stored,
+}
+
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -146,6 +166,7 @@ pub(crate) struct Config {
     pub(crate) no_delete: bool,
     pub(crate) confirm: Confirm,
     pub(crate) result: ResultForm,
+    pub(crate) frame_format: FrameFormat,
     pub(crate) allowed_paths: Vec<PathBuf>,
     /// Name of the AWS credentials, which jobs carry; never a secret.
     pub(crate) credentials: String,
@@ -208,6 +229,7 @@ impl Config {
             no_delete: options.no_delete,
             confirm: options.confirm,
             result: options.result,
+            frame_format: options.frame_format,
             allowed_paths,
         })
     }
@@ -235,6 +257,7 @@ impl Config {
             no_delete: false,
             confirm: Confirm::Auto,
             result: ResultForm::Both,
+            frame_format: FrameFormat::Png,
             allowed_paths: Vec::new(),
             credentials: credentials_name(None),
             reason: "for a demonstration".to_owned(),

@@ -18,7 +18,10 @@ fn main() -> ExitCode {
         return decoding::run();
     }
     environment::drop_empty();
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::misused(&error),
+    };
     match cli::run(cli) {
         Ok(outcome) => outcome.into(),
         Err(error) if terminal::is_hung_up(&error) => ExitCode::FAILURE,

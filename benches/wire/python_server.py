@@ -88,7 +88,8 @@ def calls(theirs, ours, datastore, image_set, frame):
     """What is called: its name, by the Python server, by ours."""
     here = {"datastore_id": datastore}
     set_of = {**here, "image_set_id": image_set}
-    frame_of = {**set_of, "image_frame_information": {"imageFrameId": frame}}
+    # The Python server knows no other format than this one, and ignores the argument.
+    frame_of = {**set_of, "image_frame_information": {"imageFrameId": frame}, "format": "stored"}
     uri = f"healthimaging://datastores/{datastore}/image-sets/{image_set}/metadata"
     for name, arguments in (("list_datastores", {}), ("search_image_sets", {**here, "search_criteria": {}}),
                             ("get_image_set_metadata", set_of), ("get_image_frame", frame_of)):

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use healthimaging::Error;
-use healthimaging_tools::{Answer, Ask, Consent, Progress, error_document};
+use healthimaging::{Error, ErrorKind};
+use healthimaging_tools::{Answer, Ask, Consent, Progress, UserReply, error_document};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(default_value = "{}", hide_default_value = true)]
     json: String,
 
-    /// Agree to what the tool plans to erase, unasked
+    /// Agree to what the tool plans, unasked
     #[arg(long, short)]
     yes: bool,
 
@@ -78,7 +78,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 
 /// What is printed of an answer; pictures go to a file, as does a frame where a file is named.
 fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>> {
-    let Answer { mut structured, images, .. } = answer;
+    let Answer { mut structured, images, links, .. } = answer;
     let Some(path) = output else {
         if !images.is_empty() {
             terminal::note("The picture was left out; --output FILE writes it to a file.");
@@ -86,16 +86,19 @@ fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>
         return Ok(structured);
     };
     let frame = structured.get("image_frame_blob").and_then(Value::as_str);
-    let bytes = match (images.into_iter().next(), frame) {
-        (Some(image), _) => image.data,
-        (None, Some(base64)) => STANDARD.decode(base64).context("the frame is not base64")?,
-        (None, None) => {
+    let linked = links.into_iter().find_map(|link| link.data);
+    let bytes = match (images.into_iter().next(), frame, linked) {
+        (Some(image), ..) => image.data,
+        (None, Some(base64), _) => STANDARD.decode(base64).context("the frame is not base64")?,
+        (None, None, Some(data)) => data.into(),
+        (None, None, None) => {
             terminal::note("The answer holds nothing for a file, so none was written.");
             return Ok(structured);
         }
     };
     std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     structured.shift_remove("image_frame_blob");
+    structured.shift_remove("resource_uri");
     Ok(structured)
 }
 
@@ -130,12 +133,16 @@ struct Prompt;
 
 #[async_trait]
 impl Ask for Prompt {
-    async fn ask(&self, question: &str) -> healthimaging::Result<bool> {
+    async fn ask(&self, question: &str) -> healthimaging::Result<UserReply> {
         let question = question.to_owned();
-        tokio::task::spawn_blocking(move || terminal::agrees(&question))
+        let agrees = tokio::task::spawn_blocking(move || terminal::agrees(&question))
             .await
             .map_err(|cause| Error::internal("the question could not be put", cause))?
-            .map_err(|cause| Error::internal("the answer could not be read", cause))
+            .map_err(|cause| Error::internal("the answer could not be read", cause))?;
+        if agrees {
+            return Ok(UserReply::Agreed);
+        }
+        Err(Error::new(ErrorKind::AccessDenied, "you did not agree, so nothing was changed"))
     }
 }
 
@@ -144,10 +151,10 @@ struct Nobody;
 
 #[async_trait]
 impl Ask for Nobody {
-    async fn ask(&self, _question: &str) -> healthimaging::Result<bool> {
+    async fn ask(&self, _question: &str) -> healthimaging::Result<UserReply> {
         Err(Error::validation(
-            "this tool erases, and there is no terminal to ask at; nothing was changed. Add --yes to \
-             agree, or \"dry_run\": true to see the plan",
+            "this has to be agreed to, and there is no terminal to ask at; nothing was changed. Add --yes \
+             to agree, or \"dry_run\": true to see the plan",
         ))
     }
 }

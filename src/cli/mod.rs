@@ -13,8 +13,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result, anyhow};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, Options, Usual, log_level};
@@ -82,23 +82,18 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let command = cli.command.unwrap_or(Command::Stdio);
-    let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
-    logging::start(&log_level(&cli.options, usual))?;
-    let usual = match command {
-        Command::Stdio => Usual::ByEnvironment,
-        _ => Usual::Local,
+    let config = match configured(cli.options, &command) {
+        Err(error) if matches!(command, Command::Stdio) => return explain(&error),
+        configured => configured?,
     };
-    let config = Config::resolve(cli.options, usual)?;
     // The two that serve tell their clients, and the demonstration has a store of its own.
     if !matches!(command, Command::Stdio | Command::Serve(_) | Command::Demo) {
         terminal::note(&config.announcement());
     }
     let runtime = match command {
-        // One client is waited for; handing its calls from thread to thread takes longer than most of them.
-        Command::Stdio => Builder::new_current_thread().enable_all().build(),
-        _ => Runtime::new(),
-    }
-    .context("the async runtime does not start")?;
+        Command::Stdio => one_thread()?,
+        _ => Runtime::new().context("the async runtime does not start")?,
+    };
     let outcome = runtime.block_on(async {
         match command {
             Command::Stdio => stdio::run(&config).await,
@@ -115,6 +110,48 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
     // A read of stdin cannot be cancelled, and must not keep the process from ending.
     runtime.shutdown_background();
     outcome
+}
+
+fn configured(options: Options, command: &Command) -> Result<Config> {
+    let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
+    logging::start(&log_level(&options, usual))?;
+    let usual = match command {
+        Command::Stdio => Usual::ByEnvironment,
+        _ => Usual::Local,
+    };
+    Config::resolve(options, usual)
+}
+
+/// One client is waited for; handing its calls from thread to thread takes longer than most of them.
+fn one_thread() -> Result<Runtime> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.context("the async runtime does not start")
+}
+
+/// Tells an MCP client why the server cannot work.
+fn explain(error: &anyhow::Error) -> Result<Outcome> {
+    let runtime = one_thread()?;
+    let outcome = runtime.block_on(stdio::explain(error));
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Flags that cannot be read: told as clap does and, where an MCP client waits, to that client too.
+pub(crate) fn misused(error: &clap::Error) -> ExitCode {
+    let commands = Cli::command();
+    let mut words = std::env::args().skip(1);
+    let names_command = words.any(|word| {
+        word != "stdio" && commands.get_subcommands().any(|one| one.get_name() == word)
+    });
+    if !error.use_stderr() || names_command || terminal::is_interactive() {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    // What fails here has nobody left to be told.
+    let _ = explain(&anyhow!(first));
+    ExitCode::from(2)
 }
 
 /// Told to a person who starts the program by hand.

@@ -65,7 +65,10 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);
-    let mut site = Site::new(probe(&backend)).allow_hosts(arguments.http_host).mount("/mcp", mcp);
+    let mut site = Site::new(probe(&backend))
+        .allow_hosts(arguments.http_host)
+        .mount("/mcp", mcp.clone())
+        .mount("/mcp/", mcp);
     // AWS has both of its own; here they would lend this server's credentials to whoever calls.
     if config.backend == BackendKind::Local {
         let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));

@@ -1,21 +1,48 @@
 //! `stdio`: MCP over stdin and stdout.
 
 use anyhow::{Context, Result};
+use healthimaging::{Error, ErrorKind};
+use healthimaging_tools::{Server, ServerOptions};
 
 use super::Outcome;
 use super::serve::stop_signal;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::streams;
+use crate::{streams, terminal};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
-    let backend = Backend::open(config).await?;
-    let server = backend.server(config)?;
-    let (input, output) = (streams::input(), streams::output());
-    let ended: Result<()> = tokio::select! {
-        end = healthimaging_tools::serve(server, input, output) => end.map_err(Into::into),
-        heard = stop_signal() => heard.context("signals cannot be heard"),
+    let backend = match Backend::open(config).await {
+        Ok(backend) => backend,
+        Err(error) => return explain(&error).await,
     };
+    let server = backend.server(config)?;
+    let ended = converse(server).await;
     backend.close().await;
     ended.map(|()| Outcome::Done)
+}
+
+async fn converse(server: Server) -> Result<()> {
+    let (input, output) = (streams::input(), streams::output());
+    tokio::select! {
+        end = healthimaging_tools::serve(server, input, output) => end.map_err(Into::into),
+        heard = stop_signal() => heard.context("signals cannot be heard"),
+    }
+}
+
+/// Answers every call with the reason why the server cannot work: a client shows that to its user, and seldom
+/// what is on stderr.
+pub(super) async fn explain(error: &anyhow::Error) -> Result<Outcome> {
+    terminal::note(&format!("error: {error:#}"));
+    let known = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    let kind = known.map_or(ErrorKind::Validation, Error::kind);
+    let message = format!(
+        "this server could not start: {error:#}. Mend its settings in the MCP client (command, args, \
+         env), then start it again; `healthimaging-mcp-server doctor` checks them"
+    );
+    let options = ServerOptions {
+        backend: "This server could not start; every tool answers why.".to_owned(),
+        ..ServerOptions::default()
+    };
+    converse(Server::unavailable(&Error::new(kind, message), options)?).await?;
+    Ok(Outcome::Refused)
 }

@@ -20,16 +20,15 @@ fn a_picture_goes_to_a_file() {
     let uid = instances.keys().next().unwrap();
 
     let (picture, stored) = (rig.path("one.png"), rig.path("one.j2c"));
-    let asked =
-        json!({ "image_set_id": set, "sop_instance_uid": uid, "format": "png" }).to_string();
+    let asked = json!({ "image_set_id": set, "sop_instance_uid": uid }).to_string();
     let output = rig.run(&["call", "get_image_frame", &asked, "--output", text(&picture)]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert_eq!(std::fs::read(&picture).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
     let output = rig.run(&["call", "get_image_frame", &asked]);
     assert!(stderr(&output).contains("--output"), "{}", stderr(&output));
 
-    let asked = json!({ "image_set_id": set, "sop_instance_uid": uid }).to_string();
-    let output = rig.run(&["call", "get_image_frame", &asked, "--output", text(&stored)]);
+    let as_stored = ["call", "get_image_frame", &asked, "--frame-format", "stored"];
+    let output = rig.run(&[&as_stored[..], &["--output", text(&stored)]].concat());
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let bytes = std::fs::read(&stored).unwrap();
     assert_eq!(told["size_bytes"], bytes.len());

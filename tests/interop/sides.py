@@ -62,7 +62,7 @@ class Side:
         result = await self.session.call_tool(tool, arguments)
         text = "\n".join(part.text for part in result.content if part.type == "text")
         if result.is_error:
-            raise Refused(told(result.structured_content, text, self.log.read()))
+            raise Refused(told(text, self.log.read()))
         return result.structured_content or json.loads(text)
 
     async def ask(self, tool, **arguments):
@@ -89,10 +89,11 @@ class Side:
             unlocked(self.ahi, datastoreId=self.datastore, imageSetId=row["imageSetId"])
 
 
-def told(structured, text, log):
+def told(text, log):
     """An error in one line, without ids."""
-    if structured and structured.get("error"):
-        text = f"{structured['type']}: {structured['message']}"
+    with contextlib.suppress(ValueError):
+        error = json.loads(text)
+        text = f"{error['type']}: {error['message']}"
     elif raised := RAISED.search(log):
         text = raised.group(1)
     text = UID.sub("UID", ID.sub("ID", " ".join(text.split())))

@@ -60,20 +60,21 @@ class Stored:
 
     def document(self):
         """The metadata document; nothing when it is longer than an answer may be."""
-        found = self.store.call("get_image_set_metadata", **self.ids)
+        found = self.store.call("get_image_set_metadata", **self.ids, max_bytes=10_000_000)
         assert found["image_set_id"] == self.ids["image_set_id"]
         return read_back(found.get("metadata"))
 
     def instance(self, keywords):
         """The frames of the one instance, and these of its attributes."""
-        found = self.store.call("get_image_set_metadata", **self.ids, attributes=keywords)
+        wanted = [*keywords, "ImageFrames"]
+        found = self.store.call("get_image_set_metadata", **self.ids, attributes=wanted, max_bytes=10_000_000)
         series = next(iter(found["metadata"]["Study"]["Series"].values()))
         return next(iter(series["Instances"].values()))
 
     def frame(self, frame):
         """The stored bytes of a frame."""
         wanted = {"imageFrameId": frame}
-        found = self.store.call("get_image_frame", **self.ids, image_frame_information=wanted)
+        found = self.store.call("get_image_frame", **self.ids, image_frame_information=wanted, format="stored")
         return base64.b64decode(found["image_frame_blob"])
 
 

@@ -5,6 +5,7 @@ mod held;
 mod help;
 mod long;
 mod plain;
+mod readers;
 mod streams;
 mod transcript;
 mod wire;

@@ -220,7 +220,6 @@ async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
     asked["sop_instance_uid"] = json!(instances.keys().next().unwrap());
     let mut picture = one.clone();
     picture["sop_instance_uid"] = asked["sop_instance_uid"].clone();
-    picture["format"] = json!("png");
     scribe.show("get_image_frame", picture).await;
 }
 

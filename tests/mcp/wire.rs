@@ -1,5 +1,6 @@
 //! The lines on the wire: both eras, rubbish, and the end.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -146,6 +147,66 @@ async fn rubbish_does_not_end_the_conversation() {
     let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(answer["error"]["code"], -32602);
     wire.hang_up().await;
+}
+
+/// JSON-RPC 2.0 section 5.1: -32700 for what is no JSON, with the id null.
+#[tokio::test]
+async fn garbage_is_answered_and_arguments_may_be_text() {
+    let mut wire = Wire::open(&[]);
+    wire.send("hello").await;
+    assert_eq!(wire.next().await["error"]["code"], -32700);
+    wire.initialize().await;
+    for (line, code) in [("{", -32700), ("[]", -32600), (r#"{"jsonrpc":"2.0","id":5}"#, -32600)] {
+        wire.send(line).await;
+        let answer = wire.next().await;
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+        assert_eq!(answer["id"], if line.contains("id") { json!(5) } else { json!(null) });
+    }
+    let call = json!({ "name": "list_datastores", "arguments": "{}" });
+    let answer = wire.ask(request(1, "tools/call", &call)).await;
+    assert_eq!(answer["result"]["structuredContent"]["datastore_summaries"], json!([]));
+    let call = json!({ "name": "list_datastores", "arguments": "[]" });
+    let answer = wire.ask(request(2, "tools/call", &call)).await;
+    assert_eq!(answer["error"]["code"], -32602);
+    wire.hang_up().await;
+}
+
+/// An MCP client shows its user what a tool answers, and seldom why a server did not start.
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_told_by_every_tool() {
+    for (arguments, words) in [
+        (["--account-id", "12"], "--account-id"),
+        (["--confirm", "perhaps"], "--confirm"),
+        (["--data-dir", "/dev/null/store"], "/dev/null/store"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_healthimaging-mcp-server"));
+        command.env_clear().args(["--backend", "local"]).args(arguments);
+        if arguments[0] != "--data-dir" {
+            command.arg("--data-dir").arg(folder.path());
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut wire = Wire::over(folder, command);
+        let greeting = wire.initialize().await;
+        let instructions = greeting["result"]["instructions"].as_str().unwrap();
+        assert!(instructions.contains("could not start"), "{instructions}");
+        let list = wire.ask(request(1, "tools/list", &json!({}))).await;
+        assert!(list["result"]["tools"].as_array().unwrap().len() > 30);
+        let call = json!({ "name": "list_datastores", "arguments": {} });
+        let answer = wire.ask(request(2, "tools/call", &call)).await;
+        assert_eq!(answer["result"]["isError"], true);
+        let error = answer["result"]["content"][0]["text"].as_str().unwrap();
+        let error: Value = serde_json::from_str(error).unwrap();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(words) && message.contains("MCP client"), "{message}");
+        let read = json!({ "uri": "healthimaging://datastores" });
+        let answer = wire.ask(request(3, "resources/read", &read)).await;
+        assert!(answer["error"]["message"].as_str().unwrap().contains(words), "{answer}");
+        // It ends with the client, and not well.
+        drop(wire.input);
+        let status = timeout(PATIENCE, wire.child.wait()).await.unwrap().unwrap();
+        assert!(!status.success());
+    }
 }
 
 #[tokio::test]

@@ -66,8 +66,9 @@ async fn import_search_read_correct_and_delete() {
     let instances = series.values().next().unwrap()["Instances"].as_object().unwrap().clone();
     assert_eq!(instances.len(), 3);
     let frame = &instances.values().next().unwrap()["ImageFrames"][0]["ID"];
-    let input =
-        json!({ "image_set_id": set, "image_frame_information": { "imageFrameId": frame } });
+    let input = json!({
+        "image_set_id": set, "image_frame_information": { "imageFrameId": frame }, "format": "stored"
+    });
     let frame = assistant.call("get_image_frame", input).await;
     let bytes = STANDARD.decode(text(&frame["image_frame_blob"])).unwrap();
     // The signature box of a JP2 file: ISO/IEC 15444-1 §I.5.1.

@@ -20,6 +20,7 @@ mod jobs;
 mod pictures;
 mod rig;
 mod search;
+mod update;
 #[path = "../shared/wire.rs"]
 mod wire;
 
@@ -90,6 +91,13 @@ macro_rules! cases {
                 what_may_not_be_read_is_not_stored,
                 an_image_set_is_copied_into_another_data_store,
                 a_part_of_an_image_set_is_copied_into_another_data_store,
+            }
+            update {
+                what_an_update_takes_away_is_planned_first,
+                another_patient_is_asked_about_where_nothing_may_be_deleted_too,
+                a_write_that_fails_is_an_error_with_the_reason,
+                values_longer_than_their_representation_are_refused_at_once,
+                several_modalities_are_any_of_them,
             }
             hidden {
                 what_is_hidden_is_shown_and_finds_what_it_came_from,

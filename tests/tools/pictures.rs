@@ -134,6 +134,16 @@ pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
     assert_eq!(answer.images[0].data, last);
     assert_eq!(answer.structured["picture"], told);
 
+    // A picture is what is meant where no format is named.
+    let unnamed = json!({
+        "datastore_id": place.0, "image_set_id": place.1,
+        "image_frame_information": { "imageFrameId": frame["image_frame_id"] }
+    });
+    let answer = rig.answer("get_image_frame", unnamed).await.unwrap();
+    assert_eq!(answer.images.len(), 1);
+    assert_eq!(answer.images[0].data[..8], PNG);
+    assert_eq!(answer.images[0].media_type, "image/png");
+
     for (number, kind) in [(13, "validation_error"), (0, "validation_error")] {
         let asked = asking(&place, &json!({ "frame_number": number }));
         rig.refusal("get_image_frame", asked, kind).await;

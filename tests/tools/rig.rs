@@ -32,9 +32,9 @@ pub(crate) struct Rig {
 pub(crate) const ARCHIVE: Archive =
     Archive { patients: 2, studies: 2, series: 2, instances: 3, size: 32, seed: 7, noise: 18.0 };
 
-fn server(ledger: &Ledger, confirm: Confirm) -> Server {
+fn server(ledger: &Ledger, offer: Offer, confirm: Confirm) -> Server {
     let options = ServerOptions {
-        offer: Offer::All,
+        offer,
         confirm,
         backend: "A store for tests.".to_owned(),
         ..ServerOptions::default()
@@ -57,12 +57,18 @@ impl Rig {
         let config = LedgerConfig::new(folder.path().join("ledger"), "test");
         let tools = Tools { back_end, objects };
         let ledger = Ledger::open(config, tools).unwrap();
-        Self { server: server(&ledger, Confirm::Never), ledger, folder }
+        Self { server: server(&ledger, Offer::All, Confirm::Never), ledger, folder }
     }
 
     /// The same, where what is planned needs a token.
     pub(crate) fn confirming(mut self) -> Self {
-        self.server = server(&self.ledger, Confirm::Auto);
+        self.server = server(&self.ledger, Offer::All, Confirm::Auto);
+        self
+    }
+
+    /// The same, where nothing may be deleted either.
+    pub(crate) fn without_deletions(mut self) -> Self {
+        self.server = server(&self.ledger, Offer::NoDelete, Confirm::Auto);
         self
     }
 

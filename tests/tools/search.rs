@@ -65,7 +65,7 @@ pub(crate) async fn more_than_a_hundred_are_paged_exactly(rig: Rig) {
     let mut sizes = Vec::new();
     loop {
         let mut asked =
-            json!({ "datastore_id": datastore, "patient_id": patient, "max_results": 70 });
+            json!({ "datastore_id": datastore, "patient_id": patient, "max_results": 55 });
         if !token.is_null() {
             asked["next_token"] = token;
         }
@@ -78,6 +78,6 @@ pub(crate) async fn more_than_a_hundred_are_paged_exactly(rig: Rig) {
             break;
         }
     }
-    assert_eq!(sizes, [70, 50]);
+    assert_eq!(sizes, [55, 55, 10]);
     assert_eq!(seen.len(), 120);
 }

@@ -146,6 +146,42 @@ impl JsonSchema for WaitSeconds {
     }
 }
 
+/// How long an answer may be, 10,000 to 10,000,000 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct MaxBytes(usize);
+
+impl MaxBytes {
+    pub(crate) const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for MaxBytes {
+    type Error = Error;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match usize::try_from(number) {
+            Ok(number @ 10_000..=10_000_000) => Ok(Self(number)),
+            _ => Err(Error::validation("max_bytes must be from 10000 to 10000000")),
+        }
+    }
+}
+
+impl JsonSchema for MaxBytes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "MaxBytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "maximum": 10_000_000 })
+    }
+}
+
 /// Longest side of a picture in pixels, 16 to 4096.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]

@@ -90,6 +90,23 @@ impl Client {
         Ok(texts.collect())
     }
 
+    /// The bytes of a resource.
+    pub async fn read_resource_bytes(&self, uri: &str) -> Result<Vec<u8>> {
+        let request = ReadResourceRequestParams::new(uri);
+        let read = self.0.read_resource(request).await.map_err(failed)?;
+        let mut bytes = Vec::new();
+        for content in read.contents {
+            if let ResourceContents::BlobResourceContents { blob, .. } = content {
+                let decoded = STANDARD.decode(blob);
+                bytes.extend(
+                    decoded
+                        .map_err(|error| Error::internal("the resource is not base64", error))?,
+                );
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Calls a tool; an error of the tool is an answer too.
     pub async fn call_tool(&self, name: &str, arguments: Arguments) -> Result<ToolAnswer> {
         let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);

@@ -33,11 +33,26 @@ pub enum Confirm {
     Never,
 }
 
+/// What came back to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserReply {
+    /// Agreed.
+    Agreed,
+    /// Accepted the form without the tick that means agreement.
+    Unticked,
+    /// Declined; the client may do so by itself.
+    Declined,
+    /// Dismissed the question without an answer.
+    Dismissed,
+    /// The client could not put the question, though it said that it can.
+    NotAsked,
+}
+
 /// Puts a question to a person.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// Whether the person agrees; an error when the question could not be put.
-    async fn ask(&self, question: &str) -> Result<bool>;
+    /// What the person does with it; an error when there is no way to ask.
+    async fn ask(&self, question: &str) -> Result<UserReply>;
 }
 
 /// How the person behind a call agrees.
@@ -69,8 +84,8 @@ impl fmt::Debug for Consent {
 pub struct Round {
     /// The state that went out with the question.
     pub state: String,
-    /// Whether the person agreed.
-    pub agreed: bool,
+    /// What came back to the question.
+    pub reply: UserReply,
 }
 
 /// What to do with a plan.
@@ -84,6 +99,8 @@ pub(crate) enum Decision {
     AskByAnswer { question: String, state: String },
     /// Answer with the plan.
     ShowPlan(Answer),
+    /// Nobody agreed.
+    NotAgreed(UserReply),
 }
 
 impl fmt::Debug for dyn Ask {
@@ -91,6 +108,9 @@ impl fmt::Debug for dyn Ask {
         f.write_str("Ask")
     }
 }
+
+/// Names of the fields of [`Asked`].
+const ASKED: [&str; 2] = ["dry_run", "confirmation_token"];
 
 /// The arguments that every planned tool has beside its own.
 #[derive(Debug, Default, Deserialize)]
@@ -103,12 +123,24 @@ pub(crate) struct Asked {
 impl Asked {
     /// Takes them out of the arguments.
     pub(crate) fn take(arguments: &mut Arguments) -> Result<Self> {
-        let own: Arguments = ["dry_run", "confirmation_token"]
+        let own: Arguments = ASKED
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), arguments.shift_remove(name)?)))
             .collect();
         crate::arguments::read(own)
     }
+}
+
+/// The arguments of the tool itself.
+pub(crate) fn without_asked(arguments: &Arguments) -> Arguments {
+    let own = arguments.iter().filter(|(name, _)| !ASKED.contains(&name.as_str()));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether the caller asks for the plan, or comes back with its token, though the tool would act at once.
+pub(crate) fn wants_plan(arguments: &Arguments) -> bool {
+    arguments.get("dry_run") == Some(&Value::Bool(true))
+        || arguments.contains_key("confirmation_token")
 }
 
 /// Seals what goes out and comes back; the key lives as long as the process.
@@ -184,6 +216,13 @@ impl Seals {
             return Ok(Decision::Go);
         }
         let print = plan.fingerprint()?;
+        // Where a person could not be asked, or a client declined by itself, the plan came with a token.
+        if let (Consent::Ask(_) | Consent::Rounds(None), Confirm::Auto, Some(token)) =
+            (consent, confirm, &asked.confirmation_token)
+        {
+            self.check(Kind::Token, token, tool, arguments, &print)?;
+            return Ok(Decision::Go);
+        }
         match consent {
             Consent::Given => Ok(Decision::Go),
             Consent::Ask(ask) => Ok(Decision::AskNow(Arc::clone(ask))),
@@ -193,7 +232,10 @@ impl Seals {
             }),
             Consent::Rounds(Some(round)) => {
                 self.check(Kind::Round, &round.state, tool, arguments, &print)?;
-                if round.agreed { Ok(Decision::Go) } else { Err(declined()) }
+                Ok(match round.reply {
+                    UserReply::Agreed => Decision::Go,
+                    reply => Decision::NotAgreed(reply),
+                })
             }
             Consent::Unavailable if confirm == Confirm::Always => Err(Error::new(
                 ErrorKind::AccessDenied,
@@ -209,6 +251,24 @@ impl Seals {
                 shown(plan, Some(token)).map(Decision::ShowPlan)
             }
         }
+    }
+
+    /// Why nothing was done, the plan, and the way on.
+    pub(crate) fn not_agreed(
+        &self,
+        confirm: Confirm,
+        tool: &str,
+        arguments: &Arguments,
+        plan: &Plan,
+        reply: UserReply,
+    ) -> Result<(Error, Arguments)> {
+        let mut more = Arguments::new();
+        more.insert("plan".to_owned(), Value::Object(plan.shown()?));
+        if confirm == Confirm::Auto {
+            let token = self.seal(Kind::Token, tool, arguments, &plan.fingerprint()?);
+            more.insert("confirmation_token".to_owned(), Value::from(token));
+        }
+        Ok((not_agreed(confirm, reply), more))
     }
 }
 
@@ -231,12 +291,27 @@ pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
     Ok(Answer::new(structured, summary))
 }
 
-/// The person said no.
-pub(crate) fn declined() -> Error {
-    Error::new(
-        ErrorKind::AccessDenied,
-        "the user did not agree; nothing was changed. Do not try again unless the user asks for it",
-    )
+fn not_agreed(confirm: Confirm, reply: UserReply) -> Error {
+    let what = match reply {
+        // It is not asked about.
+        UserReply::Agreed => "the plan was not carried out",
+        UserReply::Unticked => "the form came back without the tick at `agree`",
+        UserReply::Declined => {
+            "the client answered that the user declined. Do not try again unless the user asks for it; \
+             some clients decline by themselves, without asking"
+        }
+        UserReply::Dismissed => "the question was dismissed without an answer (cancel)",
+        UserReply::NotAsked => "the client could not ask the user, though it offers elicitation",
+    };
+    let way_on = if confirm == Confirm::Auto {
+        "show the plan to the user; when the user agrees, call again with the same arguments and \
+         confirmation_token (valid for 10 minutes). --confirm never makes this server act unasked"
+    } else {
+        "this server acts only when a person agrees in the client (--confirm always): use a client that \
+         asks its user, or the command line; --confirm auto takes a token where that fails"
+    };
+    let message = format!("nothing was changed: {what}. To go on, {way_on}");
+    Error::new(ErrorKind::AccessDenied, message)
 }
 
 /// The data has changed since the plan was made.

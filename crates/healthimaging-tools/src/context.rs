@@ -15,6 +15,7 @@ use healthimaging_pixels::Decoder;
 use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 
 use crate::arguments::WaitSeconds;
+use crate::server::{FrameFormat, ServerOptions};
 
 /// How long a call waits for the job that it started, when the caller does not say.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,6 +45,7 @@ pub(crate) struct Caller {
 pub(crate) struct Context {
     ledger: Ledger,
     decoder: Decoder,
+    frame_format: FrameFormat,
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
@@ -57,13 +59,14 @@ const NOT_DONE: f64 = 0.001;
 impl Context {
     pub(crate) fn new(
         ledger: Ledger,
-        decoder: Decoder,
+        options: &ServerOptions,
         caller: Caller,
         datastores_changed: broadcast::Sender<()>,
     ) -> Self {
         Self {
             ledger,
-            decoder,
+            decoder: options.decoder.clone(),
+            frame_format: options.frame_format,
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
@@ -95,6 +98,11 @@ impl Context {
     /// Decodes frames for pictures.
     pub(crate) fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    /// The format of frames when none is asked for.
+    pub(crate) fn frame_format(&self) -> FrameFormat {
+        self.frame_format
     }
 
     /// The jobs of this program.

@@ -14,24 +14,29 @@ mod failure;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod lenient;
+mod lines;
 mod listing;
+mod message;
 mod picture;
 mod protocol;
 mod resources;
 mod schema;
 mod server;
+mod sessions;
+mod size;
 mod tool;
 mod tools;
 mod transport;
 mod turns;
 mod visible;
 mod wait;
+mod web;
 
 pub use client::{Client, ServerIntroduction, ToolAnswer};
-pub use confirm::{Ask, Confirm, Consent, Round};
+pub use confirm::{Ask, Confirm, Consent, Round, UserReply};
 pub use context::Progress;
 pub use failure::error_document;
-pub use server::{Offer, ResultForm, Server, ServerOptions};
+pub use server::{FrameFormat, Offer, ResultForm, Server, ServerOptions};
 pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, SUMMARY, Subject, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;

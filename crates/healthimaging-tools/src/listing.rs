@@ -1,44 +1,133 @@
-//! Listings: the service's pages joined to as many results as the caller asked for.
+//! Listings: the service's pages joined to as many results as the caller asked for and an answer holds.
 
 use std::future::Future;
 
 use healthimaging::{Error, ErrorKind, NextToken, Page, Result};
+use healthimaging_workflows::fingerprint;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::arguments::MaxResults;
+use crate::size::{LONGEST_PART, fitting, size_of};
 
 /// Pages of one call; a call that finds too little in them returns what it has, and the token.
 const MOST_PAGES: usize = 200;
 
 /// Up to `wanted` results from `start` on; the token goes on exactly where they end.
 ///
-/// `fetch` is called with a token and a page size of at most `page_size`.
+/// `fetch` is called with a token and a page size of at most `page_size`; of what it finds, what `keep` says
+/// counts.
 pub(crate) async fn join<T, F, Fut>(
     wanted: Option<MaxResults>,
     start: Option<NextToken>,
     page_size: u32,
+    keep: impl Fn(&T) -> bool,
     mut fetch: F,
 ) -> Result<Page<T>>
 where
+    T: Serialize,
     F: FnMut(Option<NextToken>, u32) -> Fut,
     Fut: Future<Output = Result<Page<T>>>,
 {
     let wanted = wanted.unwrap_or_default().get() as usize;
-    let mut items = Vec::new();
+    let mut items: Vec<T> = Vec::new();
+    let mut room = LONGEST_PART;
     let mut at = start;
     for _ in 0..MOST_PAGES {
         let missing = u32::try_from(wanted.saturating_sub(items.len())).unwrap_or(u32::MAX);
-        let page = fetch(at.clone(), missing.min(page_size)).await?;
-        items.extend(page.items);
+        let mut page = fetch(at.clone(), missing.min(page_size)).await?;
         if page.next_token.is_some() && page.next_token == at {
             let message = "the listing repeats one page for ever";
             return Err(Error::new(ErrorKind::Service, message));
         }
+        let fits = fitting_of_page(&page.items, &keep, &mut room)?;
+        let is_full = fits < page.items.len();
+        if is_full {
+            if fits == 0 && !items.is_empty() {
+                return Ok(Page { items, next_token: at });
+            }
+            // A token goes on behind the end of a page, so this page has to end here.
+            let fits = u32::try_from(fits.max(1)).unwrap_or(u32::MAX);
+            page = fetch(at.clone(), fits).await?;
+        }
+        items.extend(page.items.into_iter().filter(&keep));
         at = page.next_token;
-        if at.is_none() || items.len() >= wanted {
+        if is_full || at.is_none() || items.len() >= wanted {
             break;
         }
     }
     Ok(Page { items, next_token: at })
+}
+
+/// How many items of a page, wanted or not, stand before the first wanted one that does not fit.
+fn fitting_of_page<T: Serialize>(
+    items: &[T],
+    keep: &impl Fn(&T) -> bool,
+    room: &mut usize,
+) -> Result<usize> {
+    for (at, item) in items.iter().enumerate() {
+        if !keep(item) {
+            continue;
+        }
+        let length = size_of(item)? + 1;
+        if length > *room {
+            return Ok(at);
+        }
+        *room -= length;
+    }
+    Ok(items.len())
+}
+
+/// What a listing is of that this server makes itself: its tool and arguments, so that the token of one is
+/// not taken for that of another.
+#[derive(Debug)]
+pub(crate) struct Listing(String);
+
+/// Characters of a fingerprint that tell listings apart.
+const MARK: usize = 16;
+
+impl Listing {
+    pub(crate) fn of(what: &Value) -> Self {
+        let mut mark = fingerprint(what);
+        mark.truncate(MARK);
+        Self(mark)
+    }
+
+    /// Where a token goes on: 0 without one.
+    pub(crate) fn start(&self, token: Option<&NextToken>) -> Result<usize> {
+        let Some(token) = token else { return Ok(0) };
+        let start = token.as_str().split_once('-').filter(|(mark, _)| *mark == self.0);
+        start.and_then(|(_, at)| at.parse().ok()).filter(|at| *at > 0).ok_or_else(not_ours)
+    }
+
+    /// The token that goes on there.
+    pub(crate) fn token(&self, at: usize) -> Result<NextToken> {
+        NextToken::try_from(format!("{}-{at}", self.0))
+    }
+
+    /// The items from a token on that an answer holds.
+    pub(crate) fn page<T: Serialize>(
+        &self,
+        mut items: Vec<T>,
+        token: Option<&NextToken>,
+    ) -> Result<Page<T>> {
+        let start = self.start(token)?;
+        if start > 0 && start >= items.len() {
+            return Err(not_ours());
+        }
+        let mut rest = items.split_off(start);
+        let fits = fitting(&rest, LONGEST_PART)?.max(1);
+        let next_token = if fits < rest.len() { Some(self.token(start + fits)?) } else { None };
+        rest.truncate(fits);
+        Ok(Page { items: rest, next_token })
+    }
+}
+
+pub(crate) fn not_ours() -> Error {
+    Error::validation(
+        "next_token is not one of this listing; leave it out to begin again, or pass the other \
+         arguments as before",
+    )
 }
 
 /// How many there are, and whether there are more, for the brief text.

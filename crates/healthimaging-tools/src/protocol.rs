@@ -10,7 +10,7 @@ use rmcp::model::{
     CompleteResult, ContentBlock, DiscoverResult, ElicitRequest, ElicitRequestParams, ElicitResult,
     ElicitationAction, ElicitationCapability, ElicitationSchema, Implementation, InputRequest,
     InputRequests, InputRequiredResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
     ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, Resource, ServerCapabilities,
     ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
 };
@@ -21,15 +21,15 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use healthimaging::{Error, ErrorKind, Result};
+use healthimaging::{Error, Result};
 
 use crate::base64_text;
-use crate::confirm::{Ask, Consent, Round};
+use crate::confirm::{Ask, Consent, Round, UserReply};
 use crate::context::{Caller, PATIENCE, Progress};
 use crate::failure::error_document;
 use crate::resources;
 use crate::server::{Outcome, ResultForm, Server};
-use crate::tool::{Answer, Effect, ToolEntry};
+use crate::tool::{Answer, Arguments, Effect, ToolEntry};
 
 /// Name of the one question in a round.
 const AGREEMENT: &str = "agreement";
@@ -39,6 +39,11 @@ const THINKING: Duration = Duration::from_mins(10);
 
 /// How long a client may keep the list of tools, in milliseconds: it never changes.
 const TOOLS_FRESH_MS: u64 = 3_600_000;
+
+/// How Claude Code learns that an answer may be longer than it shows of others, in characters; it takes
+/// no more than this.
+const MAX_RESULT_SIZE: &str = "anthropic/maxResultSizeChars";
+const LARGEST_RESULT: u32 = 500_000;
 
 /// The server, as the protocol sees it.
 #[derive(Debug, Clone)]
@@ -128,6 +133,7 @@ impl ServerHandler for Handler {
                 Ok(success(tool, answer, self.server.options().result)?.into())
             }
             Ok(Outcome::Question { question, state }) => Ok(ask_by_answer(question, state)),
+            Ok(Outcome::NotAgreed { error, more }) => Ok(failure_with(&error, more).into()),
             Err(error) => Ok(failure(&error).into()),
         }
     }
@@ -137,7 +143,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(self.server.service(), request.and_then(|page| page.cursor)).await
+        resources::list(&self.server, request.and_then(|page| page.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -161,7 +167,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        resources::complete(self.server.service(), &request).await.map(CompleteResult::new)
+        resources::complete(&self.server, &request).await.map(CompleteResult::new)
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -205,13 +211,17 @@ fn describe(tool: &ToolEntry, form: ResultForm) -> Tool {
     // What the protocol takes for granted is left out: a list of tools is paid for in every conversation.
     let annotations = match tool.effect {
         Effect::Reads => ToolAnnotations::new().read_only(true),
-        Effect::Writes => ToolAnnotations::new().destructive(false),
-        Effect::Destroys => ToolAnnotations::new().destructive(true),
+        Effect::Writes | Effect::Destroys => ToolAnnotations::new().destructive(tool.may_destroy),
     };
     let mut described = Tool::new(tool.name, definition.description, definition.input_schema);
     described.title = Some(tool.title.to_owned());
     described.output_schema = has_structure(tool, form).then(|| Arc::new(definition.output_schema));
     described.annotations = Some(annotations);
+    if tool.is_large {
+        let mut meta = MetaObject::new();
+        meta.insert(MAX_RESULT_SIZE.to_owned(), json!(LARGEST_RESULT));
+        described.meta = Some(meta);
+    }
     described
 }
 
@@ -254,7 +264,14 @@ fn success(
 /// An error as JSON text. It has no structured content, which would not fit the tool's output schema:
 /// clients that validate it would replace the error with one of their own.
 fn failure(error: &Error) -> CallToolResult {
-    let document = Value::Object(error_document(error));
+    failure_with(error, Arguments::new())
+}
+
+/// The same, with more to know beside it.
+fn failure_with(error: &Error, more: Arguments) -> CallToolResult {
+    let mut document = error_document(error);
+    document.extend(more);
+    let document = Value::Object(document);
     CallToolResult::error(vec![ContentBlock::text(document.to_string())])
 }
 
@@ -281,7 +298,7 @@ fn consent(request: &CallToolRequestParams, context: &RequestContext<RoleServer>
     Consent::Rounds(
         reply
             .zip(request.request_state.clone())
-            .map(|(reply, state)| Round { state, agreed: agrees(&reply) }),
+            .map(|(reply, state)| Round { state, reply: meaning(&reply) }),
     )
 }
 
@@ -291,16 +308,21 @@ fn has_forms(elicitation: &ElicitationCapability) -> bool {
 }
 
 /// Accepting the form is not enough: the box must be ticked too.
-fn agrees(reply: &ElicitResult) -> bool {
+fn meaning(reply: &ElicitResult) -> UserReply {
     let ticked = reply.content.as_ref().and_then(|content| content.get("agree"));
-    reply.action == ElicitationAction::Accept && ticked == Some(&Value::Bool(true))
+    match reply.action {
+        ElicitationAction::Accept if ticked == Some(&Value::Bool(true)) => UserReply::Agreed,
+        ElicitationAction::Accept => UserReply::Unticked,
+        ElicitationAction::Cancel => UserReply::Dismissed,
+        _ => UserReply::Declined,
+    }
 }
 
 fn form(question: String) -> Result<ElicitRequestParams> {
     let schema = json!({
         "type": "object",
         "properties": {
-            "agree": { "type": "boolean", "title": "I agree; this cannot be undone" }
+            "agree": { "type": "boolean", "title": "I agree" }
         },
         "required": ["agree"]
     });
@@ -329,17 +351,15 @@ struct Elicitation(Peer<RoleServer>);
 
 #[async_trait]
 impl Ask for Elicitation {
-    async fn ask(&self, question: &str) -> Result<bool> {
+    async fn ask(&self, question: &str) -> Result<UserReply> {
         let form = form(question.to_owned())?;
-        let reply = self.0.create_elicitation_with_timeout(form, Some(THINKING)).await;
-        let reply = reply.map_err(|error| {
-            Error::new(
-                ErrorKind::AccessDenied,
-                "the user could not be asked, so nothing was changed",
-            )
-            .with_source(error)
-        })?;
-        Ok(agrees(&reply))
+        match self.0.create_elicitation_with_timeout(form, Some(THINKING)).await {
+            Ok(reply) => Ok(meaning(&reply)),
+            Err(error) => {
+                tracing::info!(%error, "the client could not ask its user");
+                Ok(UserReply::NotAsked)
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     add_properties(
         &mut definition.input_schema,
         [
-            ("dry_run", json!({ "type": "boolean", "description": "Answer with the plan only" })),
+            ("dry_run", json!({ "type": "boolean", "description": "Plan only" })),
             (
                 "confirmation_token",
                 json!({ "type": "string", "description": "From the plan, once the user agreed" }),

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{DicomWeb, Error, HealthImaging, Result};
+use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
 use healthimaging_pixels::Decoder;
-use healthimaging_workflows::Ledger;
+use healthimaging_workflows::{Ledger, Plan};
 
-use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals};
+use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals, UserReply};
 use crate::context::{Caller, Context, PATIENCE, Progress};
 use crate::datastore_names;
 use crate::failure;
-use crate::tool::{Answer, Arguments, Effect, Run, ToolEntry};
+use crate::tool::{Answer, Arguments, CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
 use crate::turns;
 use crate::visible;
@@ -58,6 +58,16 @@ pub enum ResultForm {
     Structured,
 }
 
+/// What `get_image_frame` answers with unless it is asked for a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrameFormat {
+    /// A PNG, which a model can look at.
+    #[default]
+    Png,
+    /// The bytes as they are stored, in base64, for programs.
+    Stored,
+}
+
 /// How a server behaves.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
@@ -71,6 +81,8 @@ pub struct ServerOptions {
     pub backend: String,
     /// Where frames are decoded for pictures.
     pub decoder: Decoder,
+    /// The format of frames when none is asked for.
+    pub frame_format: FrameFormat,
 }
 
 /// A server over one back end; clones are the same server.
@@ -79,10 +91,18 @@ pub struct Server(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    ledger: Ledger,
+    /// The back end and its jobs, or why there is none.
+    ledger: std::result::Result<Ledger, Unavailable>,
     options: ServerOptions,
     seals: Seals,
     datastores_changed: broadcast::Sender<()>,
+}
+
+/// Why there is no back end.
+#[derive(Debug)]
+struct Unavailable {
+    kind: ErrorKind,
+    message: String,
 }
 
 /// What a call comes to.
@@ -92,18 +112,21 @@ pub(crate) enum Outcome {
     Answer(Answer),
     /// A person has to agree first; `state` comes back with the reply.
     Question { question: String, state: String },
+    /// Nobody agreed: why, and beside the error the plan and the way on.
+    NotAgreed { error: Error, more: Arguments },
 }
 
 impl Outcome {
     /// As it leaves: with nothing in it that cannot be seen.
     fn shown(self) -> Self {
         match self {
-            Self::Answer(mut answer) => {
-                answer.structured.values_mut().for_each(visible::show);
-                Self::Answer(answer)
-            }
+            Self::Answer(answer) => Self::Answer(answer.shown()),
             Self::Question { question, state } => {
                 Self::Question { question: visible::shown(&question).into_owned(), state }
+            }
+            Self::NotAgreed { error, mut more } => {
+                more.values_mut().for_each(visible::show);
+                Self::NotAgreed { error, more }
             }
         }
     }
@@ -112,18 +135,37 @@ impl Outcome {
 impl Server {
     /// A server over the back end of a ledger; an error when the system gives no random numbers.
     pub fn new(ledger: Ledger, options: ServerOptions) -> Result<Self> {
+        Self::of(Ok(ledger), options)
+    }
+
+    /// A server without a back end: it lists its tools, and answers each call with this error. A client shows
+    /// that to its user, and not why a server ended before it was greeted.
+    pub fn unavailable(error: &Error, options: ServerOptions) -> Result<Self> {
+        let why = Unavailable { kind: error.kind(), message: error.message().to_owned() };
+        Self::of(Err(why), options)
+    }
+
+    fn of(
+        ledger: std::result::Result<Ledger, Unavailable>,
+        options: ServerOptions,
+    ) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
         Ok(Self(Arc::new(Inner { ledger, options, seals: Seals::new()?, datastores_changed })))
     }
 
+    fn ledger(&self) -> Result<&Ledger> {
+        let ledger = self.0.ledger.as_ref();
+        ledger.map_err(|why| Error::new(why.kind, why.message.clone()))
+    }
+
     /// The 18 operations of its back end.
-    pub fn service(&self) -> &dyn HealthImaging {
-        &*self.0.ledger.tools().back_end.service
+    pub fn service(&self) -> Result<&dyn HealthImaging> {
+        Ok(&*self.ledger()?.tools().back_end.service)
     }
 
     /// DICOMweb of its back end.
-    pub fn dicomweb(&self) -> &dyn DicomWeb {
-        &*self.0.ledger.tools().back_end.dicomweb
+    pub fn dicomweb(&self) -> Result<&dyn DicomWeb> {
+        Ok(&*self.ledger()?.tools().back_end.dicomweb)
     }
 
     /// How it behaves.
@@ -175,6 +217,7 @@ impl Server {
             Outcome::Answer(answer) => Ok(answer),
             // Only a protocol with rounds gets here, and it does not call this way.
             Outcome::Question { question, .. } => Err(Error::conflict(question)),
+            Outcome::NotAgreed { error, .. } => Err(error),
         }
     }
 
@@ -199,16 +242,27 @@ impl Server {
         consent: Consent,
         caller: Caller,
     ) -> Result<Outcome> {
+        let ledger = self.ledger()?.clone();
         visible::read_arguments(&mut arguments);
         let changed = self.0.datastores_changed.clone();
-        let decoder = self.0.options.decoder.clone();
-        let context = Context::new(self.0.ledger.clone(), decoder, caller, changed);
+        let context = Context::new(ledger, &self.0.options, caller, changed);
         tool.normalize(&mut arguments);
         let work = async {
             datastore_names::resolve(tool, context.service(), &mut arguments).await?;
             match tool.run {
                 Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
-                Run::Planned(..) => self.planned(tool, arguments, &consent, &context).await,
+                Run::Planned(steps) => {
+                    self.planned(tool, steps, arguments, &consent, &context).await
+                }
+                Run::Judged { judge, call, steps } => {
+                    let judged = judge(&arguments)?;
+                    self.check_effect(tool, judged.effect)?;
+                    if judged.asks || confirm::wants_plan(&arguments) {
+                        return self.planned(tool, steps, arguments, &consent, &context).await;
+                    }
+                    Asked::take(&mut arguments)?;
+                    call(arguments, &context).await.map(Outcome::Answer)
+                }
             }
         };
         let outcome = turns::telling(&context, work).await;
@@ -218,27 +272,45 @@ impl Server {
         outcome.map(Outcome::shown)
     }
 
+    /// Refuses what this call does, where the tool is offered for what else it can do.
+    fn check_effect(&self, tool: &ToolEntry, effect: Effect) -> Result<()> {
+        if self.0.options.offer.includes(effect) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::AccessDenied,
+            format!(
+                "this call of {} takes instances, series or a version away, and the server was started \
+                 with --no-delete or --read-only: nothing was changed",
+                tool.name
+            ),
+        ))
+    }
+
     async fn planned(
         &self,
         tool: &'static ToolEntry,
+        (make_plan, carry_out): (MakePlan, CarryOut),
         mut arguments: Arguments,
         consent: &Consent,
         context: &Context,
     ) -> Result<Outcome> {
-        let Run::Planned(make_plan, carry_out) = tool.run else {
-            return Err(Error::internal("the tool makes no plan", tool.name));
-        };
         let asked = Asked::take(&mut arguments)?;
         let plan = make_plan(&arguments, context).await?;
         if asked.dry_run == Some(true) {
             return confirm::shown(&plan, None).map(Outcome::Answer);
         }
         let Inner { options, seals, .. } = &*self.0;
+        let not_agreed = |arguments: &Arguments, plan: &Plan, reply| {
+            let made = seals.not_agreed(options.confirm, tool.name, arguments, plan, reply);
+            made.map(|(error, more)| Outcome::NotAgreed { error, more })
+        };
         match seals.decide(options.confirm, consent, tool.name, &arguments, &asked, &plan)? {
             Decision::Go => {}
             Decision::AskNow(ask) => {
-                if !ask.ask(&visible::shown(&plan.question())).await? {
-                    return Err(confirm::declined());
+                let reply = ask.ask(&visible::shown(&plan.question())).await?;
+                if reply != UserReply::Agreed {
+                    return not_agreed(&arguments, &plan, reply);
                 }
                 // A person takes time; others may have changed what was planned.
                 if make_plan(&arguments, context).await? != plan {
@@ -249,6 +321,7 @@ impl Server {
                 return Ok(Outcome::Question { question, state });
             }
             Decision::ShowPlan(answer) => return Ok(Outcome::Answer(answer)),
+            Decision::NotAgreed(reply) => return not_agreed(&arguments, &plan, reply),
         }
         tracing::info!(tool = tool.name, image_sets = plan.image_sets.len(), "plan confirmed");
         carry_out(arguments, plan, context).await.map(Outcome::Answer)

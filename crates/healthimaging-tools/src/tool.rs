@@ -5,44 +5,27 @@
 use std::fmt;
 use std::future::Future;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use healthimaging::Effect;
 use healthimaging::{Error, Result};
 
 use crate::arguments;
+use crate::confirm;
 use crate::context::Context;
 use crate::lenient;
 use crate::schema;
+use crate::size;
+use crate::visible;
 use healthimaging_workflows::Plan;
 
 /// The arguments of a call.
 pub type Arguments = Map<String, Value>;
-
-/// What a tool does to the data; annotations, gates and confirmation follow from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Changes nothing.
-    Reads,
-    /// Adds or changes, and loses nothing: older versions stay.
-    Writes,
-    /// Takes something away for good; always planned and confirmed.
-    Destroys,
-}
-
-impl Effect {
-    /// The word for people.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reads => "reads",
-            Self::Writes => "writes",
-            Self::Destroys => "destroys",
-        }
-    }
-}
 
 /// What a tool is about; the documentation lists the tools by it, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +80,8 @@ pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     /// Whether it may answer with pictures. Such an answer has no structured content: clients that read
     /// that drop the pictures.
     const HAS_PICTURES: bool = false;
+    /// Whether it may answer with more than clients show, when that is asked for.
+    const IS_LARGE: bool = false;
     /// What it answers with.
     type Output: Serialize + JsonSchema + Send;
 
@@ -128,6 +113,27 @@ pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
     ) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 }
 
+/// A tool of which the arguments say what it does: it acts at once, or is planned and confirmed first.
+pub(crate) trait JudgedTool: PlannedTool {
+    /// Whether some calls destroy.
+    const MAY_DESTROY: bool;
+
+    /// What a call with these arguments does.
+    fn judge(&self) -> Result<Judged>;
+
+    /// Does it, unasked.
+    fn act(self, context: &Context) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
+}
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// Its effect.
+    pub(crate) effect: Effect,
+    /// Whether a person has to agree first.
+    pub(crate) asks: bool,
+}
+
 /// What a tool answers with: data, and a sentence that sums it up.
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
@@ -135,12 +141,25 @@ pub(crate) struct Reply<T> {
     summary: String,
     links: Vec<Link>,
     images: Vec<Image>,
+    longest: usize,
 }
 
 impl<T> Reply<T> {
     /// `summary` is brief: counts and ids, never text from a DICOM file.
     pub(crate) fn new(output: T, summary: impl Into<String>) -> Self {
-        Self { output, summary: summary.into(), links: Vec::new(), images: Vec::new() }
+        Self {
+            output,
+            summary: summary.into(),
+            links: Vec::new(),
+            images: Vec::new(),
+            longest: size::LONGEST_ANSWER,
+        }
+    }
+
+    /// The caller asked for so many bytes of JSON.
+    pub(crate) fn up_to(mut self, longest: usize) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Adds where more can be read.
@@ -164,9 +183,11 @@ pub struct Link {
     /// What it is.
     pub name: String,
     /// Its media type.
-    pub media_type: &'static str,
+    pub media_type: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Its content, where that is at hand; it is not sent.
+    pub data: Option<Bytes>,
 }
 
 /// A picture, as the bytes of a file.
@@ -200,13 +221,26 @@ pub struct Answer {
     pub links: Vec<Link>,
     /// Pictures to look at.
     pub images: Vec<Image>,
+    /// How long its JSON may be, in bytes.
+    pub(crate) longest: usize,
 }
 
 impl Answer {
     /// An answer of data alone, with its summary put first.
     pub(crate) fn new(mut structured: Map<String, Value>, summary: String) -> Self {
         structured.shift_insert(0, SUMMARY.to_owned(), Value::String(summary));
-        Self { structured, links: Vec::new(), images: Vec::new() }
+        let longest = size::LONGEST_ANSWER;
+        Self { structured, links: Vec::new(), images: Vec::new(), longest }
+    }
+
+    /// As it leaves: with nothing in it that cannot be seen, and no longer than clients take.
+    pub(crate) fn shown(mut self) -> Self {
+        self.structured.values_mut().for_each(visible::show);
+        if size::cut(&mut self.structured, self.longest) {
+            let summary = format!("{} Lists and texts are cut to fit an answer.", self.summary());
+            self.structured.insert(SUMMARY.to_owned(), Value::String(summary));
+        }
+        self
     }
 
     /// The sentence that sums it up.
@@ -227,13 +261,16 @@ pub struct Definition {
 }
 
 type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
-type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
-type CarryOut = for<'a> fn(Arguments, Plan, &'a Context) -> BoxFuture<'a, Result<Answer>>;
+type Judge = fn(&Arguments) -> Result<Judged>;
+pub(crate) type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
+pub(crate) type CarryOut =
+    for<'a> fn(Arguments, Plan, &'a Context) -> BoxFuture<'a, Result<Answer>>;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
     Direct(Call),
-    Planned(MakePlan, CarryOut),
+    Planned((MakePlan, CarryOut)),
+    Judged { judge: Judge, call: Call, steps: (MakePlan, CarryOut) },
 }
 
 /// A tool in the table.
@@ -248,8 +285,12 @@ pub struct ToolEntry {
     pub subject: Subject,
     /// What it does to the data.
     pub effect: Effect,
+    /// Whether some calls destroy, which are planned and confirmed first.
+    pub may_destroy: bool,
     /// Whether it may answer with pictures, and hence without structured content.
     pub has_pictures: bool,
+    /// Whether it may answer with more than clients show, when that is asked for.
+    pub is_large: bool,
     pub(crate) run: Run,
     definition: fn() -> Definition,
     normalize: fn(&mut Arguments),
@@ -271,7 +312,9 @@ impl ToolEntry {
             example: T::EXAMPLE,
             subject,
             effect: T::EFFECT,
+            may_destroy: false,
             has_pictures: T::HAS_PICTURES,
+            is_large: T::IS_LARGE,
             run: Run::Direct(call::<T>),
             definition: schema::definition::<T, T::Output>,
             normalize: lenient::normalize::<T>,
@@ -287,11 +330,28 @@ impl ToolEntry {
             example: T::EXAMPLE,
             subject,
             effect: T::EFFECT,
+            may_destroy: matches!(T::EFFECT, Effect::Destroys),
             has_pictures: false,
-            run: Run::Planned(make_plan::<T>, carry_out::<T>),
+            is_large: false,
+            run: Run::Planned((make_plan::<T>, carry_out::<T>)),
             definition: schema::planned_definition::<T, T::Output>,
             normalize: lenient::normalize::<T>,
             check: |arguments| arguments::parse::<T>(arguments).map(drop),
+        }
+    }
+
+    /// The entry of a tool of which the arguments say whether it is confirmed first.
+    pub(crate) const fn judged<T: JudgedTool>(subject: Subject) -> Self {
+        Self {
+            may_destroy: T::MAY_DESTROY,
+            run: Run::Judged {
+                judge: |arguments| {
+                    arguments::parse::<T>(confirm::without_asked(arguments))?.judge()
+                },
+                call: act::<T>,
+                steps: (make_plan::<T>, carry_out::<T>),
+            },
+            ..Self::planned::<T>(subject)
         }
     }
 
@@ -328,6 +388,13 @@ fn call<T: Tool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Resul
     })
 }
 
+fn act<T: JudgedTool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Result<Answer>> {
+    Box::pin(async move {
+        let tool: T = arguments::parse(arguments)?;
+        erase(tool.act(context).await?, context)
+    })
+}
+
 fn make_plan<'a, T: PlannedTool>(
     arguments: &'a Arguments,
     context: &'a Context,
@@ -359,6 +426,7 @@ fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
     }
     let mut answer = Answer::new(structured, summary);
     (answer.links, answer.images) = (reply.links, reply.images);
+    answer.longest = reply.longest;
     Ok(answer)
 }
 

@@ -12,15 +12,17 @@ use rmcp::ServiceExt as _;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use healthimaging::{Error, Result};
 
+use crate::lines::Lines;
 use crate::protocol::Handler;
 use crate::server::Server;
+use crate::sessions::{MOST_SESSIONS, Sessions};
+use crate::web::{LARGEST_BODY, Web};
 
 /// Serves one client on any pair of streams, until it hangs up.
 pub async fn serve<R, W>(server: Server, input: R, output: W) -> Result<()>
@@ -28,7 +30,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    match Handler::new(server).serve((input, output)).await {
+    match Handler::new(server).serve(Lines::new(input, output)).await {
         Ok(running) => {
             let ended = running.waiting().await;
             ended.map_err(|error| Error::internal("the connection to the client broke", error))?;
@@ -115,15 +117,13 @@ where
 fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
     handler: H,
     options: HttpOptions,
-) -> StreamableHttpService<H, LocalSessionManager> {
+) -> Web<StreamableHttpService<H, Sessions>> {
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(options.allowed_hosts)
         .with_allowed_origins(options.allowed_origins)
         .enforce_origin_validation()
+        .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(options.shutdown);
-    StreamableHttpService::new(
-        move || Ok(handler.clone()),
-        Arc::new(LocalSessionManager::default()),
-        config,
-    )
+    let sessions = Arc::new(Sessions::at_most(MOST_SESSIONS));
+    Web(StreamableHttpService::new(move || Ok(handler.clone()), sessions, config))
 }

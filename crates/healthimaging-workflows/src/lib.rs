@@ -19,5 +19,5 @@ mod work;
 
 pub use back_end::BackEnd;
 pub use ledger::{Job, JobFilter, JobState, Ledger, LedgerConfig, NewJob};
-pub use plan::{Plan, PlannedImageSet, fingerprint};
+pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy, fingerprint};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

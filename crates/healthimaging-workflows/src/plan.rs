@@ -1,6 +1,6 @@
 //! What a tool would do, found out by reading only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,9 +9,16 @@ use sha2::{Digest, Sha256};
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
 
 use crate::change::Change;
+use crate::document::Contents;
 
 /// Most entries of a list that a plan shows; all of them count for its fingerprint.
 const SHOWN: usize = 100;
+
+/// Most studies that a plan shows.
+const STUDIES_SHOWN: usize = 40;
+
+/// Most lines of a question to a person; the rest is counted.
+const LINES: usize = 20;
 
 /// What would be done: what, how many, whose.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +30,12 @@ pub struct Plan {
     /// What would be changed or erased, each in the version that was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_sets: Vec<PlannedImageSet>,
+    /// What they hold, a study at a time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<PlannedStudy>,
+    /// Values that change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PlannedChange>,
     /// Whose images they are: Patient ID (0010,0020).
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub patient_ids: BTreeSet<String>,
@@ -32,6 +45,8 @@ pub struct Plan {
     /// What to know before agreeing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether no older version keeps what goes.
+    pub cannot_be_undone: bool,
     /// How it would be done, where a job does it.
     #[serde(skip)]
     pub change: Option<Change>,
@@ -52,6 +67,116 @@ pub struct PlannedImageSet {
     pub action: Option<&'static str>,
 }
 
+/// A study of which image sets would be changed or erased.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PlannedStudy {
+    /// Study Instance UID (0020,000D).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub study_instance_uid: Option<String>,
+    /// Patient ID (0010,0020).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// Patient's Name (0010,0010).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_name: Option<String>,
+    /// Study Date (0008,0020).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub study_date: Option<String>,
+    /// Study Description (0008,1030).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub study_description: Option<String>,
+    /// Modalities (0008,0060).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub modalities: BTreeSet<String>,
+    /// How many image sets of it are affected.
+    pub image_sets: usize,
+    /// How many instances those hold, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<usize>,
+}
+
+/// A value that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedChange {
+    /// Keyword of the attribute.
+    pub attribute: String,
+    /// The values that there are; an image set without one has the empty text.
+    pub from: BTreeSet<String>,
+    /// The value that there will be; none where the attribute is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+impl PlannedStudy {
+    /// What the document of one image set says.
+    pub fn of(contents: &Contents) -> Self {
+        let text = |level: &Map<String, Value>, keyword: &str| {
+            level.get(keyword).and_then(Value::as_str).map(|text| text.trim().to_owned())
+        };
+        let (patient, study) = (contents.patient(), contents.study());
+        let modalities = contents.series().values().filter_map(|series| series.text("Modality"));
+        Self {
+            study_instance_uid: text(study, "StudyInstanceUID"),
+            patient_id: text(patient, "PatientID"),
+            patient_name: text(patient, "PatientName"),
+            study_date: text(study, "StudyDate"),
+            study_description: text(study, "StudyDescription"),
+            modalities: modalities.map(str::to_owned).collect(),
+            image_sets: 1,
+            instances: Some(contents.instances()),
+        }
+    }
+
+    /// In a line, for a person.
+    fn line(&self) -> String {
+        let mut parts = vec![format!(
+            "Patient {} (ID {}), study",
+            quoted(self.patient_name.as_deref().unwrap_or_default()),
+            quoted(self.patient_id.as_deref().unwrap_or_default())
+        )];
+        parts.extend(self.study_date.as_ref().map(|date| format!("of {}", day(date))));
+        parts.extend(self.study_description.as_deref().map(quoted));
+        if !self.modalities.is_empty() {
+            let modalities: Vec<&str> = self.modalities.iter().map(String::as_str).collect();
+            parts.push(format!("({})", plain(&modalities.join(", "))));
+        }
+        let mut held = vec![counted(self.image_sets, "image set")];
+        held.extend(self.instances.map(|instances| counted(instances, "instance")));
+        format!("{}: {}", parts.join(" "), held.join(", "))
+    }
+}
+
+impl PlannedChange {
+    /// In a line, for a person.
+    fn line(&self) -> String {
+        const OLD: usize = 3;
+        let old: Vec<String> = self.from.iter().take(OLD).map(|value| quoted(value)).collect();
+        let more = match self.from.len().saturating_sub(OLD) {
+            0 => String::new(),
+            more => format!(" and {more} other values"),
+        };
+        let (name, old) = (&self.attribute, old.join(", "));
+        match &self.to {
+            Some(to) => format!("{name}: {old}{more} becomes {}", quoted(to)),
+            None => format!("{name}: {old}{more} is removed"),
+        }
+    }
+}
+
+/// A date as people read it, where it is one.
+fn day(date: &str) -> String {
+    match (date.get(..4), date.get(4..6), date.get(6..8)) {
+        (Some(year), Some(month), Some(day)) if date.len() == 8 => {
+            plain(&format!("{year}-{month}-{day}"))
+        }
+        _ => quoted(date),
+    }
+}
+
+fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 impl Plan {
     /// A plan that names nothing yet.
     pub fn new(action: impl Into<String>, datastore_id: DatastoreId) -> Self {
@@ -59,10 +184,35 @@ impl Plan {
             action: action.into(),
             datastore_id,
             image_sets: Vec::new(),
+            studies: Vec::new(),
+            changes: Vec::new(),
             patient_ids: BTreeSet::new(),
             study_instance_uids: BTreeSet::new(),
             notes: Vec::new(),
+            cannot_be_undone: true,
             change: None,
+        }
+    }
+
+    /// Adds whose images image sets hold, a study of a patient at a time.
+    pub fn add_studies(&mut self, of_sets: impl IntoIterator<Item = PlannedStudy>) {
+        let key = |of: &PlannedStudy| {
+            (of.study_instance_uid.clone(), of.patient_id.clone(), of.patient_name.clone())
+        };
+        let known = self.studies.iter().enumerate();
+        let mut known: BTreeMap<_, usize> = known.map(|(at, of)| (key(of), at)).collect();
+        for of in of_sets {
+            self.patient_ids.extend(of.patient_id.clone());
+            self.study_instance_uids.extend(of.study_instance_uid.clone());
+            let at = *known.entry(key(&of)).or_insert(self.studies.len());
+            match self.studies.get_mut(at) {
+                Some(study) => {
+                    study.image_sets += of.image_sets;
+                    study.instances = study.instances.zip(of.instances).map(|(a, b)| a + b);
+                    study.modalities.extend(of.modalities);
+                }
+                None => self.studies.push(of),
+            }
         }
     }
 
@@ -77,13 +227,19 @@ impl Plan {
         let Value::Object(mut shown) = serde_json::to_value(self).map_err(unwritable)? else {
             return Err(unwritable("not an object"));
         };
-        let lists = ["image_sets", "patient_ids", "study_instance_uids"];
-        for name in lists {
+        let lists = [
+            ("image_sets", SHOWN),
+            ("studies", STUDIES_SHOWN),
+            ("changes", SHOWN),
+            ("patient_ids", SHOWN),
+            ("study_instance_uids", SHOWN),
+        ];
+        for (name, longest) in lists {
             let Some(Value::Array(list)) = shown.get_mut(name) else {
                 continue;
             };
             let total = list.len();
-            list.truncate(SHOWN);
+            list.truncate(longest);
             shown.insert(format!("{name}_total"), json!(total));
         }
         let instances: Option<usize> = self.image_sets.iter().map(|set| set.instances).sum();
@@ -93,29 +249,45 @@ impl Plan {
         Ok(shown)
     }
 
-    /// The question to a person, with the ids that the decision needs.
+    /// The question to a person: whose images they are, what changes and what stays, in at most 20 lines.
     pub fn question(&self) -> String {
-        const ASKED: usize = 10;
-        let mut lines = vec![format!("Agree to {}?", self.action)];
-        let lists: [(&str, Vec<&str>); 3] = [
-            ("Image sets", self.image_sets.iter().map(|set| set.image_set_id.as_str()).collect()),
-            ("Patient IDs", self.patient_ids.iter().map(String::as_str).collect()),
-            ("Studies", self.study_instance_uids.iter().map(String::as_str).collect()),
-        ];
-        for (name, ids) in lists {
-            if ids.is_empty() {
-                continue;
-            }
-            let shown: Vec<String> = ids.iter().take(ASKED).map(|id| quoted(id)).collect();
-            let more = match ids.len().saturating_sub(ASKED) {
+        const NAMED: usize = 3;
+        let mut end: Vec<String> = Vec::new();
+        if !self.image_sets.is_empty() {
+            let ids = self.image_sets.iter().map(|set| set.image_set_id.as_str());
+            let ids: Vec<&str> = ids.take(NAMED).collect();
+            let more = match self.image_sets.len().saturating_sub(NAMED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            lines.push(format!("{name} ({}): {}{more}", ids.len(), shown.join(", ")));
+            let total = self.image_sets.len();
+            end.push(format!("Image sets ({total}): {}{more}", ids.join(", ")));
         }
-        lines.extend(self.notes.iter().cloned());
+        end.extend(self.notes.iter().cloned());
+        if self.cannot_be_undone {
+            end.push("This cannot be undone.".to_owned());
+        }
+        let room = LINES.saturating_sub(1 + end.len());
+        let changes = self.changes.iter().map(PlannedChange::line).collect();
+        let changes = some(changes, room / 2, "more attributes");
+        let studies = self.studies.iter().map(PlannedStudy::line).collect();
+        let studies = some(studies, room - changes.len(), "more studies");
+        let mut lines = vec![format!("Agree to {}?", self.action)];
+        lines.extend(studies.into_iter().chain(changes).chain(end));
+        lines.truncate(LINES);
         lines.join("\n")
     }
+}
+
+/// So many lines, the last of which counts what is left out.
+fn some(mut lines: Vec<String>, most: usize, rest: &str) -> Vec<String> {
+    if lines.len() > most {
+        let kept = most.saturating_sub(1);
+        let beyond = lines.len() - kept;
+        lines.truncate(kept);
+        lines.push(format!("and {beyond} {rest}"));
+    }
+    lines
 }
 
 fn unwritable(cause: impl Into<healthimaging::Source>) -> Error {
@@ -124,10 +296,12 @@ fn unwritable(cause: impl Into<healthimaging::Source>) -> Error {
 
 /// Text out of a DICOM file, so that it cannot pass for a sentence of ours.
 fn quoted(text: &str) -> String {
+    format!("\"{}\"", plain(text))
+}
+
+fn plain(text: &str) -> String {
     const LONGEST: usize = 64;
-    let plain: String =
-        text.chars().filter(|c| !c.is_control() && *c != '"').take(LONGEST).collect();
-    format!("\"{plain}\"")
+    text.chars().filter(|c| !c.is_control() && *c != '"').take(LONGEST).collect()
 }
 
 /// SHA-256 of a value, whatever the order of its keys; lower-case hexadecimal.
@@ -137,7 +311,7 @@ pub fn fingerprint(value: &Value) -> String {
     hexadecimal(&digest.finalize())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         use std::fmt::Write as _;
         // Writing to a String cannot fail.

@@ -32,7 +32,18 @@ impl Effect {
 }
 
 impl UpdateImageSetMetadataRequest {
-    /// The effect of this update: [`Effect::Destroys`] if it removes instances or series, or reverts to an
+    /// The effect of this update; as [`MetadataUpdates::effect`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn effect(&self) -> Result<Effect> {
+        self.updates.effect()
+    }
+}
+
+impl MetadataUpdates {
+    /// The effect of an update: [`Effect::Destroys`] if it removes instances or series, or reverts to an
     /// older version; [`Effect::Writes`] if it only sets or removes attributes.
     ///
     /// Every member of the documents counts, also where a key is repeated, because back ends may differ in
@@ -42,10 +53,10 @@ impl UpdateImageSetMetadataRequest {
     ///
     /// `Validation` if a document is not a JSON object: its effect is unknown.
     pub fn effect(&self) -> Result<Effect> {
-        let removable = match &self.updates {
-            MetadataUpdates::RevertToVersion(_) => return Ok(Effect::Destroys),
-            MetadataUpdates::DicomUpdates { removable_attributes: None, .. } => None,
-            MetadataUpdates::DicomUpdates { removable_attributes: Some(document), .. } => {
+        let removable = match self {
+            Self::RevertToVersion(_) => return Ok(Effect::Destroys),
+            Self::DicomUpdates { removable_attributes: None, .. } => None,
+            Self::DicomUpdates { removable_attributes: Some(document), .. } => {
                 Some(Node::read("removableAttributes", document)?)
             }
         };
@@ -63,9 +74,7 @@ impl UpdateImageSetMetadataRequest {
     ///
     /// As [`Self::effect`].
     pub fn moves_images(&self) -> Result<bool> {
-        let MetadataUpdates::DicomUpdates { removable_attributes, updatable_attributes } =
-            &self.updates
-        else {
+        let Self::DicomUpdates { removable_attributes, updatable_attributes } = self else {
             return Ok(false);
         };
         for (name, document) in [
@@ -134,9 +143,7 @@ impl Node {
     fn removes_series(&self) -> bool {
         self.removes(|name, node| match name {
             "DICOM" => !node.is_empty(),
-            "Instances" => {
-                !node.is_empty() && !node.values().any(|instance| instance.removes_instance())
-            }
+            "Instances" => !node.is_empty() && !node.values().any(Self::removes_instance),
             _ => false,
         })
     }

@@ -1,5 +1,6 @@
 //! The effect of an update follows from its documents ("Modifying image sets" in the developer guide of
 //! AWS HealthImaging: `{}` for a series or an instance removes it).
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use bytes::Bytes;
 use healthimaging::model::{MetadataUpdates, UpdateImageSetMetadataRequest};
@@ -76,7 +77,7 @@ fn what_cannot_be_read_has_no_effect_to_judge() {
         let error = removing(document).effect().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation, "{document}");
         assert!(error.message().contains("removableAttributes"), "{error}");
-        assert!(setting(document).moves_images().is_err(), "{document}");
+        assert!(setting(document).updates.moves_images().is_err(), "{document}");
     }
     let deep = format!("{}{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
     assert!(removing(&deep).effect().is_err());
@@ -90,15 +91,15 @@ fn the_patient_id_and_the_study_uid_say_whose_images_they_are() {
         r#"{"Study":{"DICOM":{"StudyInstanceUID":"1.2.3"}}}"#,
         r#"{"Study":{"DICOM":{"0020000d":"1.2.3"}}}"#,
     ] {
-        assert!(setting(document).moves_images().unwrap(), "{document}");
-        assert!(removing(document).moves_images().unwrap(), "{document}");
+        assert!(setting(document).updates.moves_images().unwrap(), "{document}");
+        assert!(removing(document).updates.moves_images().unwrap(), "{document}");
         assert_eq!(setting(document).effect().unwrap(), Effect::Writes, "{document}");
     }
     for document in [
         r#"{"Patient":{"DICOM":{"PatientName":"PatientID"}}}"#,
         r#"{"Study":{"DICOM":{"StudyID":"7"},"Series":{"1.2":{"DICOM":{"PatientID":"x"}}}}}"#,
     ] {
-        assert!(!setting(document).moves_images().unwrap(), "{document}");
+        assert!(!setting(document).updates.moves_images().unwrap(), "{document}");
     }
-    assert!(!request(MetadataUpdates::RevertToVersion(1.into())).moves_images().unwrap());
+    assert!(!request(MetadataUpdates::RevertToVersion(1.into())).updates.moves_images().unwrap());
 }

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use healthimaging_phantoms::DEMO_CT_STUDY_DESCRIPTION;
 use healthimaging_pixels::codestream_of;
 use healthimaging_tools::Client;
@@ -126,7 +124,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn study_description(&mut self, set: &str, version: Option<&str>) -> Result<String> {
-        let mut arguments = json!({ "image_set_id": set });
+        let mut arguments = json!({ "image_set_id": set, "level": "STUDY" });
         if let (Some(version), Some(object)) = (version, arguments.as_object_mut()) {
             object.insert("version_id".to_owned(), Value::from(version));
         }
@@ -149,10 +147,14 @@ impl<'a> Conversation<'a> {
         self.script.answered(&format!("frame {id}"))?;
 
         let arguments = json!({
-            "image_set_id": radiograph, "image_frame_information": { "imageFrameId": id }
+            "image_set_id": radiograph, "image_frame_information": { "imageFrameId": id },
+            "format": "stored"
         });
         let stored = self.call("get_image_frame", arguments).await?;
-        let bytes = STANDARD.decode(text_at(&stored, &["image_frame_blob"])?)?;
+        // It is longer than an answer may be.
+        let uri = text_at(&stored, &["resource_uri"])?;
+        self.script.asked("resources/read", &json!({ "uri": uri }))?;
+        let bytes = self.client.read_resource_bytes(&uri).await?;
         let is_codestream = codestream_of(&bytes)?.starts_with(&CODESTREAM);
         ensure!(is_codestream, "the frame is not a JPEG 2000 codestream");
 

@@ -11,12 +11,14 @@ use healthimaging::{DatastoreId, HealthImaging, ImageSetId, Result};
 use super::place::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE};
 use super::{all_datastores, protocol_error};
 use crate::picture;
+use crate::server::Server;
 
 /// Ids that begin as the argument does.
 pub(crate) async fn complete(
-    service: &dyn HealthImaging,
+    server: &Server,
     request: &CompleteRequestParams,
 ) -> Result<CompletionInfo, ErrorData> {
+    let service = server.service().map_err(|error| protocol_error(&error))?;
     let Reference::Resource(template) = &request.r#ref else {
         return Err(ErrorData::invalid_params("this server has no prompts", None));
     };

@@ -29,8 +29,8 @@ use crate::tool::to_object;
 use crate::visible;
 
 pub(crate) use complete::complete;
-pub(crate) use place::metadata_uri;
 use place::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, Place};
+pub(crate) use place::{frame_uri, metadata_uri};
 
 const JSON: &str = "application/json";
 
@@ -42,9 +42,10 @@ const FRESH_MS: u64 = 5_000;
 
 /// One page: the index first, then a resource for each data store.
 pub(crate) async fn list(
-    service: &dyn HealthImaging,
+    server: &Server,
     cursor: Option<String>,
 ) -> Result<ListResourcesResult, ErrorData> {
+    let service = server.service().map_err(|error| protocol_error(&error))?;
     let mut resources = Vec::new();
     if cursor.is_none() {
         resources.push(
@@ -134,7 +135,7 @@ enum Contents {
 }
 
 async fn read_place(server: &Server, place: Place) -> Result<Contents> {
-    let service = server.service();
+    let service = server.service()?;
     let value = match place {
         Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
         Place::Datastore(datastore_id) => {

@@ -91,6 +91,15 @@ fn options(query: Option<&str>) -> Option<RenderOptions> {
     Some(RenderOptions { format, max_rows, max_columns, contrast, ..RenderOptions::default() })
 }
 
+/// The resource that is a frame as it is stored.
+pub(crate) fn frame_uri(
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    image_frame_id: &ImageFrameId,
+) -> String {
+    format!("{INDEX}/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}")
+}
+
 /// The resource that holds the whole metadata of an image set.
 pub(crate) fn metadata_uri(
     datastore_id: &DatastoreId,

@@ -11,25 +11,27 @@ use serde_json::Value;
 
 use healthimaging::model::{
     DeleteImageSetRequest, DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest,
-    GetImageSetResponse, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
-    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    GetImageSetResponse, ImageSetProperties, ImageSetState, ImageSetWorkflowStatus,
+    MetadataUpdates, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
 
+use healthimaging_workflows::change::{lengths, one_update};
 use healthimaging_workflows::document;
-use healthimaging_workflows::{Plan, PlannedImageSet};
+use healthimaging_workflows::{Plan, PlannedImageSet, PlannedStudy};
 
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::tool::{Effect, PlannedTool, Reply, Tool};
+use crate::tool::{Effect, Judged, JudgedTool, PlannedTool, Reply};
 use crate::wait;
 
-/// Change the metadata of an image set, giving a new version; the image set is LOCKED meanwhile.
-/// Documents look like the metadata: {"SchemaVersion":"1.1","Study":{"DICOM":{"StudyDescription":"x"}}}.
+/// Change the metadata of an image set, giving a new version. Documents look like the metadata:
+/// {"SchemaVersion":"1.1","Study":{"DICOM":{"StudyDescription":"x"}}}. Removing instances or series,
+/// reverting, and another Patient ID or Study UID are planned and confirmed first.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateImageSetMetadata {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -41,11 +43,11 @@ pub(crate) struct UpdateImageSetMetadata {
     force: Option<bool>,
     /// Update all primary image sets of the study.
     include_study_image_sets: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Updates {
     /// Attributes to set or remove
@@ -56,7 +58,7 @@ struct Updates {
     revert_to_version_id: Option<VersionId>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct DicomUpdates {
     /// Metadata document: attributes to set
@@ -66,7 +68,7 @@ struct DicomUpdates {
 }
 
 /// A document as a caller writes it: a JSON object, its text, or that text in base64.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Value")]
 struct Document(Bytes);
 
@@ -123,28 +125,56 @@ impl TryFrom<Updates> for MetadataUpdates {
     }
 }
 
-impl Tool for UpdateImageSetMetadata {
+impl PlannedTool for UpdateImageSetMetadata {
     const NAME: &'static str = "update_image_set_metadata";
     const TITLE: &'static str = "Update image set metadata";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "latest_version_id": "1", "update_image_set_metadata_updates": {"DICOMUpdates": {"updatableAttributes": {"SchemaVersion": "1.1", "Study": {"DICOM": {"StudyDescription": "CT CHEST"}}}}}, "wait_seconds": 60}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = UpdateImageSetMetadataResponse;
 
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let updates = self.update_image_set_metadata_updates.try_into()?;
-        let request = UpdateImageSetMetadataRequest {
-            datastore_id: context.datastore(self.datastore_id).await?,
-            image_set_id: self.image_set_id,
-            latest_version_id: self.latest_version_id,
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        one_update::plan(context.service(), &self.request(datastore_id)?).await
+    }
+
+    async fn carry_out(self, _: Plan, context: &Context) -> Result<Reply<Self::Output>> {
+        self.act(context).await
+    }
+}
+
+impl UpdateImageSetMetadata {
+    fn request(&self, datastore_id: DatastoreId) -> Result<UpdateImageSetMetadataRequest> {
+        let updates = self.update_image_set_metadata_updates.clone().try_into()?;
+        lengths::check(&updates)?;
+        Ok(UpdateImageSetMetadataRequest {
+            datastore_id,
+            image_set_id: self.image_set_id.clone(),
+            latest_version_id: self.latest_version_id.clone(),
             force: self.force == Some(true),
             include_study_image_sets: self.include_study_image_sets == Some(true),
             updates,
-        };
+        })
+    }
+}
+
+impl JudgedTool for UpdateImageSetMetadata {
+    const MAY_DESTROY: bool = true;
+
+    fn judge(&self) -> Result<Judged> {
+        let updates: MetadataUpdates = self.update_image_set_metadata_updates.clone().try_into()?;
+        let effect = updates.effect()?;
+        Ok(Judged { effect, asks: effect == Effect::Destroys || updates.moves_images()? })
+    }
+
+    async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        let request = self.request(datastore_id)?;
         let mut changed = context.service().update_image_set_metadata(request).await?;
         if let Some(settled) =
             settle(context, &changed.datastore_id, &changed.image_set_id, self.wait_seconds).await?
         {
             let settled = settled.properties;
+            check_made(&settled)?;
             changed.latest_version_id = settled.version_id;
             changed.image_set_state = settled.image_set_state;
             changed.image_set_workflow_status = settled.image_set_workflow_status;
@@ -160,6 +190,26 @@ impl Tool for UpdateImageSetMetadata {
         );
         Ok(Reply::new(changed, text))
     }
+}
+
+/// A write that came to nothing is an error, with the reason of the service.
+pub(super) fn check_made(set: &ImageSetProperties) -> Result<()> {
+    let (what, left) = match set.image_set_workflow_status {
+        Some(ImageSetWorkflowStatus::UpdateFailed) => ("make the change (UPDATE_FAILED)", false),
+        // An image set that the copy was to make is left over, empty.
+        Some(ImageSetWorkflowStatus::CopyFailed) => {
+            ("make the copy (COPY_FAILED)", set.version_id.number() == 1)
+        }
+        _ => return Ok(()),
+    };
+    let why = set.message.as_deref().unwrap_or("the service gave no reason");
+    let id = &set.image_set_id;
+    let left = if left {
+        format!("; image set {id} is left over empty: delete it")
+    } else {
+        String::new()
+    };
+    Err(Error::validation(format!("the service did not {what} of image set {id}: {why}{left}")))
 }
 
 /// Waits until an image set is no longer locked; nothing when the caller does not wait.
@@ -189,13 +239,13 @@ pub(super) async fn settle(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// Image set ID
     image_set_id: ImageSetId,
     /// Leave out: all versions are deleted.
     version_id: Option<VersionId>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -295,8 +345,7 @@ pub(crate) async fn add_image_set(
     let mut instances = None;
     match document::contents(context.service(), request).await {
         Ok(contents) => {
-            plan.patient_ids.extend(contents.patient_id().map(str::to_owned));
-            plan.study_instance_uids.extend(contents.study_instance_uid().map(str::to_owned));
+            plan.add_studies([PlannedStudy::of(&contents)]);
             instances = Some(contents.instances());
         }
         // What cannot be read must still be deletable.

@@ -10,7 +10,7 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, Error, ImageSetId, Result};
 use healthimaging_workflows::store::Across;
 
-use super::changes::settle;
+use super::changes::{check_made, settle};
 use super::store::{self, StoreReport};
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
@@ -20,7 +20,7 @@ use crate::tool::{Effect, Reply, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CopyImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set to copy
     source_image_set_id: ImageSetId,
@@ -32,7 +32,7 @@ pub(crate) struct CopyImageSet {
     force: Option<bool>,
     /// Make the copy primary if allowed
     promote_to_primary: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -55,11 +55,20 @@ impl Tool for CopyImageSet {
             force: self.force == Some(true),
             promote_to_primary: self.promote_to_primary == Some(true),
         };
+        let promoted = request.promote_to_primary;
         let mut copied = context.service().copy_image_set(request).await?;
         let wait = self.wait_seconds;
         let destination = copied.destination_image_set_properties.image_set_id.clone();
         if let Some(settled) = settle(context, &copied.datastore_id, &destination, wait).await? {
             let settled = settled.properties;
+            check_made(&settled)?;
+            if promoted && settled.is_primary == Some(false) {
+                return Err(Error::conflict(format!(
+                    "image set {} was made, but the service did not make it primary: {}",
+                    settled.image_set_id,
+                    settled.message.as_deref().unwrap_or("it gave no reason")
+                )));
+            }
             let target = &mut copied.destination_image_set_properties;
             target.latest_version_id = settled.version_id;
             target.image_set_state = Some(settled.image_set_state);

@@ -13,17 +13,17 @@ use healthimaging_workflows::find::{Criteria, Text};
 use crate::arguments::WaitSeconds;
 use crate::changed::{self, Changed};
 use crate::context::Context;
-use crate::tool::{Effect, PlannedTool, Reply, Tool};
+use crate::tool::{Effect, Judged, JudgedTool, PlannedTool, Reply};
 
 /// Attributes by keyword.
 type Attributes = Map<String, Value>;
 
 /// Set Patient and Study level attributes, by keyword, in every image set of a study: all primary ones
-/// at once, so that the study stays of one piece.
+/// at once, so that the study stays of one piece. Another PatientID is confirmed first.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
@@ -33,31 +33,62 @@ pub(crate) struct UpdatePatientStudyMetadata {
     /// Keyword to value, Study level
     #[serde(default)]
     study_updates: Attributes,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
-impl Tool for UpdatePatientStudyMetadata {
+impl PlannedTool for UpdatePatientStudyMetadata {
     const NAME: &'static str = "update_patient_study_metadata";
     const TITLE: &'static str = "Update patient and study metadata";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "patient_updates": {"PatientName": "DOE^JANE"}, "study_updates": {"StudyDescription": "CT CHEST"}}"#;
     const EFFECT: Effect = Effect::Writes;
     type Output = Changed;
 
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let values = Values::of_levels(self.patient_updates, self.study_updates)?;
-        let datastore_id = context.datastore(self.datastore_id).await?;
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
         let planner = Planner { service: context.service(), datastore_id: &datastore_id };
+        let mut plan = self.steps(planner).await?;
+        planner.add_old_values(&mut plan).await?;
+        Ok(plan)
+    }
+
+    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
         let asked = json!({ "study_instance_uid": self.study_instance_uid });
-        let plan = planner
+        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
+    }
+}
+
+impl UpdatePatientStudyMetadata {
+    fn values(&self) -> Result<Values> {
+        Values::of_levels(self.patient_updates.clone(), self.study_updates.clone())
+    }
+
+    async fn steps(&self, planner: Planner<'_>) -> Result<Plan> {
+        planner
             .update(
                 "set attributes in all image sets of a study",
-                Criteria::study(self.study_instance_uid),
-                values,
+                Criteria::study(self.study_instance_uid.clone()),
+                self.values()?,
                 "the data store holds no image set of that study",
             )
-            .await?;
-        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
+            .await
+    }
+}
+
+impl JudgedTool for UpdatePatientStudyMetadata {
+    const MAY_DESTROY: bool = false;
+
+    /// Another Patient ID moves the study to another patient.
+    fn judge(&self) -> Result<Judged> {
+        let asks = self.values()?.keywords().any(|keyword| keyword == "PatientID");
+        Ok(Judged { effect: Effect::Writes, asks })
+    }
+
+    async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        let planner = Planner { service: context.service(), datastore_id: &datastore_id };
+        let plan = self.steps(planner).await?;
+        self.carry_out(plan, context).await
     }
 }
 
@@ -65,13 +96,13 @@ impl Tool for UpdatePatientStudyMetadata {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
     /// Keyword to value, Patient or Study level
     metadata_updates: Attributes,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -86,14 +117,16 @@ impl PlannedTool for BulkUpdatePatientMetadata {
         let values = Values::of_keywords(self.metadata_updates.clone())?;
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
         let planner = Planner { service: context.service(), datastore_id: &datastore_id };
-        planner
+        let mut plan = planner
             .update(
                 "set attributes in all image sets of a patient",
                 Criteria::patient(self.patient_id.clone()),
                 values,
                 "the data store holds no image set of that patient",
             )
-            .await
+            .await?;
+        planner.add_old_values(&mut plan).await?;
+        Ok(plan)
     }
 
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {

@@ -40,7 +40,7 @@ pub(crate) struct CreateDatastore {
     lambda_authorizer_arn: Option<LambdaArn>,
     /// Idempotency token
     client_token: Option<ClientToken>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -88,7 +88,7 @@ async fn await_creation(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDatastore {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
 }
 
@@ -141,7 +141,8 @@ impl Tool for ListDatastores {
             let page = service.list_datastores(request).await?;
             Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
         };
-        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "data store", "data stores", next);
         let output =
@@ -154,7 +155,7 @@ impl Tool for ListDatastores {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteDatastore {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
 }
 

@@ -29,11 +29,11 @@ fn older(erase: Option<bool>) -> OlderVersions {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeletePatientStudies {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -64,11 +64,11 @@ impl PlannedTool for DeletePatientStudies {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteStudy {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// (0020,000D)
     study_instance_uid: Uid,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -99,11 +99,11 @@ impl PlannedTool for DeleteStudy {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteSeriesByUid {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// (0020,000E)
     series_instance_uid: Uid,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -137,7 +137,7 @@ impl PlannedTool for DeleteSeriesByUid {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInStudy {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// (0020,000D)
     study_instance_uid: Uid,
@@ -145,7 +145,7 @@ pub(crate) struct DeleteInstanceInStudy {
     sop_instance_uid: Uid,
     /// Also erase older versions that hold it
     erase: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -185,7 +185,7 @@ impl PlannedTool for DeleteInstanceInStudy {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteInstanceInSeries {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// (0020,000E)
     series_instance_uid: Uid,
@@ -193,7 +193,7 @@ pub(crate) struct DeleteInstanceInSeries {
     sop_instance_uid: Uid,
     /// Also erase older versions that hold it
     erase: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -237,7 +237,7 @@ fn instance(series: &Uid, sop_instance_uid: &Uid) -> Part {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveSeriesFromImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -245,7 +245,7 @@ pub(crate) struct RemoveSeriesFromImageSet {
     series_instance_uid: Uid,
     /// Also erase older versions that hold it
     erase: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -281,7 +281,7 @@ impl PlannedTool for RemoveSeriesFromImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveInstanceFromImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -291,7 +291,7 @@ pub(crate) struct RemoveInstanceFromImageSet {
     sop_instance_uid: Uid,
     /// Also erase older versions that hold it
     erase: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -328,7 +328,7 @@ impl PlannedTool for RemoveInstanceFromImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkDeleteByCriteria {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: DatastoreId,
     /// All must hold: patient_id, patient_name, accession_number, study_id, study_instance_uid,
     /// series_instance_uid, study_description, modality, body_part, study_date_from, study_date_to,
@@ -337,7 +337,7 @@ pub(crate) struct BulkDeleteByCriteria {
     criteria: Criteria,
     /// 1 to 100000; default 100
     max_deletions: Option<MaxDeletions>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -26,7 +26,7 @@ const PAGE_SIZE: u32 = 50;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomExportJob {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// s3://bucket/prefix/ or file:///folder/
     output_s3_uri: ObjectUri,
@@ -50,7 +50,7 @@ pub(crate) struct StartDicomExportJob {
     transfer_syntax_uid: Option<Uid>,
     /// Also non-primary image sets
     include_non_primary: Option<bool>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -117,7 +117,7 @@ async fn check_datastore(context: &Context, datastore_id: &DatastoreId) -> Resul
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomExportJob {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Job ID
     job_id: JobId,
@@ -156,7 +156,7 @@ impl Tool for GetDicomExportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomExportJobs {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     #[serde(alias = "status")]
@@ -195,7 +195,8 @@ impl Tool for ListDicomExportJobs {
         };
         let ledger = context.ledger();
         let fetch = async |next_token, page_size| ledger.list(&filter, next_token, page_size).await;
-        let page = listing::join(self.max_results, self.next_token, PAGE_SIZE, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "export job", "export jobs", next);
         let output = ExportJobs {

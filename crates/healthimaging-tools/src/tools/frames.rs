@@ -1,4 +1,4 @@
-//! Frames: as they are stored, or as pictures.
+//! Frames: as pictures, or as they are stored.
 
 use std::num::NonZeroU32;
 
@@ -14,14 +14,19 @@ use crate::arguments::PictureSize;
 use crate::base64_text;
 use crate::context::Context;
 use crate::picture;
-use crate::tool::{Effect, Image, Reply, Tool};
+use crate::resources;
+use crate::server::FrameFormat;
+use crate::tool::{Effect, Image, Link, Reply, Tool};
 
-/// Get one frame, as stored (usually HTJ2K, base64) or as a picture to look at. Name it by its id (ids are
-/// in the metadata), or by SOP instance UID and frame number.
+/// Longest stored frame in an answer, in bytes; a longer one is a resource.
+const LONGEST_STORED: usize = 1 << 20;
+
+/// Get one frame as a picture to look at, or as stored (usually HTJ2K). Name it by its id (ids are in the
+/// metadata), or by SOP instance UID and frame number.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -31,9 +36,8 @@ pub(crate) struct GetImageFrame {
     sop_instance_uid: Option<Uid>,
     /// From 1; default 1
     frame_number: Option<NonZeroU32>,
-    /// Stored bytes in base64, or a picture
-    #[serde(default)]
-    format: Format,
+    /// A picture (default png), or stored: the bytes in base64
+    format: Option<Format>,
     /// Together with the width, in rescaled units
     window_center: Option<f64>,
     /// Together with the center
@@ -53,14 +57,13 @@ struct ImageFrameInformation {
     image_frame_id: ImageFrameId,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 enum Format {
-    #[default]
-    Stored,
     Png,
     Jpeg,
+    Stored,
 }
 
 /// A frame; a picture itself goes beside it.
@@ -69,6 +72,9 @@ pub(crate) struct Frame {
     image_frame_id: ImageFrameId,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_frame_blob: Option<String>,
+    /// Where a longer one can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_uri: Option<String>,
     content_type: String,
     size_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,14 +105,15 @@ struct PictureFacts {
 impl Tool for GetImageFrame {
     const NAME: &'static str = "get_image_frame";
     const TITLE: &'static str = "Get image frame";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}, "format": "png"}"#;
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "image_frame_information": {"imageFrameId": "5c0ffee05c0ffee05c0ffee05c0ffee0"}, "max_size": 1024}"#;
     const EFFECT: Effect = Effect::Reads;
     const HAS_PICTURES: bool = true;
+    const IS_LARGE: bool = true;
     type Output = Frame;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let selector = self.selector()?;
-        let options = self.options()?;
+        let options = self.options(context.frame_format())?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
         if let Some(options) = options {
@@ -131,15 +138,34 @@ impl Tool for GetImageFrame {
         };
         let stored = picture::fetch(service, &datastore_id, &self.image_set_id, &id).await?;
         let size = stored.bytes.len();
-        let text = format!("{size} bytes of {} in image_frame_blob.", stored.content_type);
-        let output = Frame {
+        let mut output = Frame {
             image_frame_id: id,
-            image_frame_blob: Some(base64_text::encoded(&stored.bytes)),
+            image_frame_blob: None,
+            resource_uri: None,
             content_type: stored.content_type,
             size_bytes: size,
             picture: None,
         };
-        Ok(Reply::new(output, text))
+        if size <= LONGEST_STORED {
+            output.image_frame_blob = Some(base64_text::encoded(&stored.bytes));
+            let text = format!("{size} bytes of {} in image_frame_blob.", output.content_type);
+            return Ok(Reply::new(output, text).up_to(usize::MAX));
+        }
+        let uri = resources::frame_uri(&datastore_id, &self.image_set_id, &output.image_frame_id);
+        output.resource_uri = Some(uri.clone());
+        let link = Link {
+            uri,
+            name: "Stored frame".to_owned(),
+            media_type: output.content_type.clone(),
+            size: size as u64,
+            data: Some(stored.bytes),
+        };
+        let text = format!(
+            "{size} bytes of {}, more than the {LONGEST_STORED} of an answer: read the resource \
+             resource_uri.",
+            output.content_type
+        );
+        Ok(Reply::new(output, text).with_link(link))
     }
 }
 
@@ -165,8 +191,12 @@ impl GetImageFrame {
     }
 
     /// The options of a picture; `None` when the frame is returned as stored.
-    fn options(&self) -> Result<Option<RenderOptions>> {
-        let format = match self.format {
+    fn options(&self, default: FrameFormat) -> Result<Option<RenderOptions>> {
+        let default = match default {
+            FrameFormat::Png => Format::Png,
+            FrameFormat::Stored => Format::Stored,
+        };
+        let format = match self.format.unwrap_or(default) {
             Format::Png => PictureFormat::Png,
             Format::Jpeg => PictureFormat::Jpeg,
             Format::Stored => {
@@ -228,6 +258,7 @@ fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
     let output = Frame {
         image_frame_id: location.image_frame_id,
         image_frame_blob: None,
+        resource_uri: None,
         content_type: format.media_type().to_owned(),
         size_bytes: file.len(),
         picture: Some(picture),

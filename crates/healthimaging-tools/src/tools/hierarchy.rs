@@ -2,18 +2,16 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use healthimaging::model::ImageSetsMetadataSummary;
-use healthimaging::{DatastoreId, Error, Result, Uid};
+use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
 use healthimaging_workflows::find::{self, Criteria, Found, MOST_EXAMINED, Text, is_primary};
 use healthimaging_workflows::hierarchy::{self, Series, Study};
 
 use crate::context::Context;
+use crate::listing::Listing;
 use crate::tool::{Effect, Reply, Tool};
-
-/// Most items of an answer; the rest is counted.
-const MOST_SHOWN: usize = 200;
 
 /// All that match; nothing is an error that says what there is none of.
 async fn found(
@@ -35,16 +33,26 @@ async fn found(
     Ok(found)
 }
 
-/// Cuts a list to what an answer shows; how many are left out, and a sentence about it.
-fn cut<T>(items: &mut Vec<T>, what: &str, rest: &str) -> (usize, String) {
+/// What an answer holds of a list, how many come after it, and a sentence about it.
+fn paged<T: Serialize>(
+    items: Vec<T>,
+    what: &str,
+    listing: &Value,
+    token: Option<&NextToken>,
+) -> Result<(Page<T>, usize, String)> {
     let total = items.len();
-    items.truncate(MOST_SHOWN);
-    let left_out = total - items.len();
-    let text = match left_out {
-        0 => format!("{total} {what}."),
-        _ => format!("{total} {what}, of which {left_out} are left out here; {rest}."),
+    let listing = Listing::of(listing);
+    let start = listing.start(token)?;
+    let page = listing.page(items, token)?;
+    let left_out = total - start - page.items.len();
+    let text = if page.next_token.is_none() && start == 0 {
+        format!("{total} {what}.")
+    } else {
+        let (first, last) = (start + 1, start + page.items.len());
+        let more = if left_out > 0 { "; pass next_token to go on" } else { "" };
+        format!("{total} {what}, here {first} to {last}{more}.")
     };
-    (left_out, text)
+    Ok((page, left_out, text))
 }
 
 const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs are compared \
@@ -54,10 +62,12 @@ const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientStudies {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// From the previous answer
+    next_token: Option<NextToken>,
 }
 
 /// What was found.
@@ -66,6 +76,8 @@ pub(crate) struct PatientStudies {
     studies: Vec<Study>,
     studies_left_out: usize,
     image_sets_examined: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
 }
 
 impl Tool for GetPatientStudies {
@@ -78,13 +90,18 @@ impl Tool for GetPatientStudies {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
+        let listing = json!([Self::NAME, datastore_id, self.patient_id]);
         let criteria = Criteria::patient(self.patient_id);
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
-        let mut studies = hierarchy::studies(&found.image_sets);
-        let rest = "search_by_patient_id with study dates has the rest";
-        let (studies_left_out, text) = cut(&mut studies, "studies", rest);
-        let output =
-            PatientStudies { studies, studies_left_out, image_sets_examined: found.examined };
+        let studies = hierarchy::studies(&found.image_sets);
+        let token = self.next_token.as_ref();
+        let (page, studies_left_out, text) = paged(studies, "studies", &listing, token)?;
+        let output = PatientStudies {
+            studies: page.items,
+            studies_left_out,
+            image_sets_examined: found.examined,
+            next_token: page.next_token,
+        };
         Ok(Reply::new(output, text))
     }
 }
@@ -93,10 +110,12 @@ impl Tool for GetPatientStudies {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientSeries {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// From the previous answer
+    next_token: Option<NextToken>,
 }
 
 /// What was found.
@@ -105,6 +124,8 @@ pub(crate) struct PatientSeries {
     series: Vec<Series>,
     series_left_out: usize,
     image_sets_examined: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
 }
 
 impl Tool for GetPatientSeries {
@@ -117,18 +138,24 @@ impl Tool for GetPatientSeries {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
+        let listing = json!([Self::NAME, datastore_id, self.patient_id]);
         let criteria = Criteria::patient(self.patient_id);
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
         let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets);
-        let mut series = tokio::select! {
+        let series = tokio::select! {
             series = read => series?,
             () = context.cancelled().cancelled() => {
                 return Err(Error::conflict("the call was cancelled"));
             }
         };
-        let rest = "search_by_patient_id pages through all of them";
-        let (series_left_out, text) = cut(&mut series, "series", rest);
-        let output = PatientSeries { series, series_left_out, image_sets_examined: found.examined };
+        let token = self.next_token.as_ref();
+        let (page, series_left_out, text) = paged(series, "series", &listing, token)?;
+        let output = PatientSeries {
+            series: page.items,
+            series_left_out,
+            image_sets_examined: found.examined,
+            next_token: page.next_token,
+        };
         Ok(Reply::new(output, text))
     }
 }
@@ -137,10 +164,12 @@ impl Tool for GetPatientSeries {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStudyPrimaryImageSets {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
+    /// From the previous answer
+    next_token: Option<NextToken>,
 }
 
 /// What was found.
@@ -150,6 +179,8 @@ pub(crate) struct PrimaryImageSets {
     image_sets_left_out: usize,
     /// Of the study, but not primary.
     other_image_sets: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
 }
 
 impl Tool for GetStudyPrimaryImageSets {
@@ -161,15 +192,22 @@ impl Tool for GetStudyPrimaryImageSets {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
+        let listing = json!([Self::NAME, datastore_id, self.study_instance_uid]);
         let criteria = Criteria::study(self.study_instance_uid);
         let missing = "the data store holds no image set of that study";
         let mut image_sets = found(context, &datastore_id, &criteria, missing).await?.image_sets;
         let all = image_sets.len();
         image_sets.retain(is_primary);
         let other_image_sets = all - image_sets.len();
-        let rest = "search_by_study_uid with primary_only pages through all of them";
-        let (image_sets_left_out, text) = cut(&mut image_sets, "primary image sets", rest);
-        let output = PrimaryImageSets { image_sets, image_sets_left_out, other_image_sets };
+        let token = self.next_token.as_ref();
+        let (page, image_sets_left_out, text) =
+            paged(image_sets, "primary image sets", &listing, token)?;
+        let output = PrimaryImageSets {
+            image_sets: page.items,
+            image_sets_left_out,
+            other_image_sets,
+            next_token: page.next_token,
+        };
         Ok(Reply::new(output, text))
     }
 }
@@ -178,7 +216,7 @@ impl Tool for GetStudyPrimaryImageSets {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetSeriesPrimaryImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// (0020,000E)
     series_instance_uid: Uid,
@@ -221,10 +259,12 @@ impl Tool for GetSeriesPrimaryImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientDicomwebStudies {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// From the previous answer
+    next_token: Option<NextToken>,
 }
 
 /// What was found.
@@ -232,6 +272,8 @@ pub(crate) struct GetPatientDicomwebStudies {
 pub(crate) struct DicomwebStudies {
     studies: Vec<Map<String, Value>>,
     studies_left_out: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
 }
 
 impl Tool for GetPatientDicomwebStudies {
@@ -245,16 +287,18 @@ impl Tool for GetPatientDicomwebStudies {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let web = context.dicomweb();
-        let mut studies = hierarchy::dicomweb_studies(web, &datastore_id, &self.patient_id).await?;
+        let studies = hierarchy::dicomweb_studies(web, &datastore_id, &self.patient_id).await?;
         if studies.is_empty() {
             return Err(Error::not_found(
                 "DICOMweb shows no study of that patient; get_patient_studies also finds image \
                  sets that are not primary",
             ));
         }
-        let rest = "get_patient_studies is briefer";
-        let (studies_left_out, text) = cut(&mut studies, "studies", rest);
-        let output = DicomwebStudies { studies, studies_left_out };
+        let listing = json!([Self::NAME, datastore_id, self.patient_id]);
+        let token = self.next_token.as_ref();
+        let (page, studies_left_out, text) = paged(studies, "studies", &listing, token)?;
+        let output =
+            DicomwebStudies { studies: page.items, studies_left_out, next_token: page.next_token };
         Ok(Reply::new(output, text))
     }
 }

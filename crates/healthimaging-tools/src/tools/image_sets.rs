@@ -18,7 +18,7 @@ use crate::tool::{Effect, Reply, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSet {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -53,7 +53,7 @@ impl Tool for GetImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListImageSetVersions {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -84,7 +84,8 @@ impl Tool for ListImageSetVersions {
             Ok(Page { items: page.image_set_properties_list, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
-        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "version", "versions", next);
         let output = ListImageSetVersionsResponse {

@@ -22,7 +22,7 @@ use crate::wait;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomImportJob {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Needed on AWS.
     data_access_role_arn: Option<RoleArn>,
@@ -38,7 +38,7 @@ pub(crate) struct StartDicomImportJob {
     input_owner_account_id: Option<AccountId>,
     /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}].
     import_configuration: Option<ImportConfiguration>,
-    /// Seconds to wait for the end, 0 to 600
+    /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -120,7 +120,7 @@ async fn await_end(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomImportJob {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Job ID
     job_id: JobId,
@@ -149,7 +149,7 @@ impl Tool for GetDicomImportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomImportJobs {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     #[serde(alias = "status")]
@@ -182,7 +182,8 @@ impl Tool for ListDicomImportJobs {
             Ok(Page { items: page.job_summaries, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
-        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "import job", "import jobs", next);
         let output =

@@ -47,7 +47,8 @@ impl Tool for GetJob {
         let ledger = context.ledger();
         let job = ledger.get(&self.job_id).await?;
         let fetch = async |token, page_size| ledger.outcomes(&self.job_id, token, page_size).await;
-        let page = listing::join(self.max_results, self.next_token, PAGE_SIZE, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let text = format!(
             "Job {} is {}: {} items done, {} failed.",
             job.job_id, job.job_status, job.items_done, job.items_failed
@@ -65,7 +66,7 @@ impl Tool for GetJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     job_status: Option<JobState>,
@@ -95,7 +96,8 @@ impl Tool for ListJobs {
             JobFilter { datastore_id: self.datastore_id, job_status: self.job_status, tool: None };
         let ledger = context.ledger();
         let fetch = async |token, page_size| ledger.list(&filter, token, page_size).await;
-        let page = listing::join(self.max_results, self.next_token, PAGE_SIZE, fetch).await?;
+        let page =
+            listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
         let text = listing::counted(page.items.len(), "job", "jobs", next);
         let output = Jobs {

@@ -4,28 +4,31 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use healthimaging::model::GetImageSetMetadataRequest;
-use healthimaging::{DatastoreId, ImageSetId, Result, Uid, VersionId};
+use healthimaging::{DatastoreId, ImageSetId, NextToken, Result, Uid, VersionId};
 
 use healthimaging_workflows::document::{
-    self, Attribute, Contents, Document, Level, Outline, Part,
+    self, Attribute, Contents, Document, LeftOut, Level, Outline, Part, page,
 };
 
+use crate::arguments::MaxBytes;
 use crate::context::Context;
+use crate::listing::{Listing, not_ours};
 use crate::resources;
+use crate::size::{self, LONGEST_ANSWER, LONGEST_PART};
 use crate::tool::{Effect, Link, Reply, Tool};
 
-/// Longest metadata in an answer, in bytes of JSON; more than that is shown in outline.
-const LONGEST_ANSWER: usize = 200_000;
+/// Attributes that are left out and named; the rest is counted.
+const MOST_NAMED: usize = 50;
 
-/// Get the metadata (DICOM attributes, frame ids) of an image set as JSON, or a part of it; an
-/// outline when it is large.
+/// Get the metadata (DICOM attributes, frame ids) of an image set as JSON, or a part of it. When it is
+/// larger than max_bytes: an outline, and in next the arguments that get it page by page.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSetMetadata {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -33,13 +36,17 @@ pub(crate) struct GetImageSetMetadata {
     version_id: Option<VersionId>,
     /// Deepest level to show.
     level: Option<Level>,
-    /// Keywords or tags to keep, such as PatientID or 00100020.
+    /// Keywords or tags to keep, such as PatientID or 00100020; ImageFrames keeps the frames.
     #[serde(default)]
     attributes: Vec<Attribute>,
     /// (0020,000E)
     series_instance_uid: Option<Uid>,
     /// (0008,0018)
     sop_instance_uid: Option<Uid>,
+    /// Longest answer; default 60000
+    max_bytes: Option<MaxBytes>,
+    /// From next of the previous answer
+    next_token: Option<NextToken>,
 }
 
 /// The metadata, or its outline where it is too large.
@@ -52,8 +59,15 @@ pub(crate) struct Metadata {
     metadata: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outline: Option<Outline>,
+    /// Of the metadata that was asked for, all pages together.
     size_bytes: usize,
     content_type: &'static str,
+    /// What is too long for a page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
+    /// Arguments of the call that gets what comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Map<String, Value>>,
 }
 
 impl Tool for GetImageSetMetadata {
@@ -61,9 +75,12 @@ impl Tool for GetImageSetMetadata {
     const TITLE: &'static str = "Get image set metadata";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "image_set_id": "a0b1c2d3e4f5061728394a5b6c7d8e9f", "level": "SERIES"}"#;
     const EFFECT: Effect = Effect::Reads;
+    const IS_LARGE: bool = true;
     type Output = Metadata;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let asked = Asked::of(&self);
+        let longest = self.max_bytes.map_or(LONGEST_ANSWER, MaxBytes::get);
         let datastore_id = context.datastore(self.datastore_id).await?;
         let request = GetImageSetMetadataRequest {
             datastore_id: datastore_id.clone(),
@@ -77,22 +94,57 @@ impl Tool for GetImageSetMetadata {
             series_instance_uid: self.series_instance_uid,
             sop_instance_uid: self.sop_instance_uid,
         };
-        let Shown { contents, size, metadata } = Shown::of(&document, part).await?;
-        let counts =
-            format!("{} series, {} instances", contents.series().len(), contents.instances());
-        let is_whole = metadata.is_some();
+        let asked = asked.in_document(&datastore_id, &document);
         let mut output = Metadata {
             image_set_id: self.image_set_id,
             version_id: self.version_id,
-            metadata,
+            metadata: None,
             outline: None,
-            size_bytes: size,
+            size_bytes: 0,
             content_type: "application/json",
+            left_out: Vec::new(),
+            next: None,
         };
-        if is_whole {
-            let told = format!("Metadata of an image set of {counts}.");
-            return Ok(Reply::new(output, told));
-        }
+        // Counts, ids and links stand beside it.
+        let room = longest.saturating_sub(LONGEST_ANSWER - LONGEST_PART).max(longest / 2);
+        let token = self.next_token.as_ref();
+        let text = if let Some(token) = token {
+            let from = asked.listing.start(Some(token))? - 1;
+            let cut = document.cut(part).await?;
+            output.size_bytes = cut.size;
+            let page = page(cut.object, from, room, &size::size).ok_or_else(not_ours)?;
+            let is_last = page.next.is_none();
+            output.metadata = Some(page.object);
+            output.left_out = page.left_out;
+            output.next = page.next.map(|at| asked.next(at)).transpose()?;
+            let rest = if is_last { "the last one" } else { "next has the arguments of the next" };
+            format!("A page of the metadata; {rest}.")
+        } else {
+            let shown = Shown::of(&document, part, room).await?;
+            let contents = &*shown.contents;
+            let counts =
+                format!("{} series, {} instances", contents.series().len(), contents.instances());
+            output.size_bytes = shown.size;
+            output.metadata = shown.metadata;
+            if output.metadata.is_some() {
+                format!("Metadata of an image set of {counts}.")
+            } else {
+                let mut outline = Outline::from(contents);
+                output.left_out = outline.shorten(room, &size::size);
+                output.outline = Some(outline);
+                output.next = Some(asked.next(0)?);
+                format!(
+                    "The metadata asked for is {} bytes, more than the {longest} of an answer, so \
+                     this is its outline: {counts}. next has the arguments that get it page by page; \
+                     or pick a part with level, attributes, series_instance_uid or \
+                     sop_instance_uid, raise max_bytes, or read the linked resource.",
+                    shown.size
+                )
+            }
+        };
+        let text = text + &named(&output.left_out);
+        output.left_out.truncate(MOST_NAMED);
+        let is_whole = output.outline.is_none();
         let link = Link {
             uri: resources::metadata_uri(
                 &datastore_id,
@@ -100,16 +152,70 @@ impl Tool for GetImageSetMetadata {
                 output.version_id.as_ref(),
             ),
             name: "Whole metadata".to_owned(),
-            media_type: "application/json",
+            media_type: "application/json".to_owned(),
             size: document.text().len() as u64,
+            data: None,
         };
-        output.outline = Some(Outline::from(&*contents));
-        let text = format!(
-            "The metadata asked for is {size} bytes, more than the {LONGEST_ANSWER} of an answer, \
-             so this is its outline: {counts}. Pick a part with level, attributes, \
-             series_instance_uid or sop_instance_uid, or read the linked resource.",
-        );
-        Ok(Reply::new(output, text).with_link(link))
+        let reply = Reply::new(output, text).up_to(longest);
+        Ok(if is_whole { reply } else { reply.with_link(link) })
+    }
+}
+
+fn named(left_out: &[LeftOut]) -> String {
+    match left_out.len() {
+        0 => String::new(),
+        count => format!(
+            " Left out, as too long: {count}; left_out names them. Ask for one with attributes, and \
+             max_bytes above its size."
+        ),
+    }
+}
+
+/// What a caller asks for, to ask for what comes next.
+struct Asked {
+    arguments: Map<String, Value>,
+}
+
+/// The same, of a document that was read.
+struct AskedOf {
+    arguments: Map<String, Value>,
+    listing: Listing,
+}
+
+impl Asked {
+    fn of(tool: &GetImageSetMetadata) -> Self {
+        let all = json!({
+            "image_set_id": tool.image_set_id,
+            "version_id": tool.version_id,
+            "level": tool.level,
+            "attributes": tool.attributes,
+            "series_instance_uid": tool.series_instance_uid,
+            "sop_instance_uid": tool.sop_instance_uid,
+            "max_bytes": tool.max_bytes.map(MaxBytes::get),
+        });
+        let mut arguments = match all {
+            Value::Object(arguments) => arguments,
+            _ => Map::new(),
+        };
+        arguments.retain(|_, value| !value.is_null() && *value != json!([]));
+        Self { arguments }
+    }
+
+    /// Pages are those of one document: a write between two of them ends the listing.
+    fn in_document(self, datastore_id: &DatastoreId, document: &Document) -> AskedOf {
+        let mut arguments = Map::new();
+        arguments.insert("datastore_id".to_owned(), json!(datastore_id));
+        arguments.extend(self.arguments);
+        let listing = Listing::of(&json!([arguments, document.digest()]));
+        AskedOf { arguments, listing }
+    }
+}
+
+impl AskedOf {
+    fn next(&self, at: usize) -> Result<Map<String, Value>> {
+        let mut arguments = self.arguments.clone();
+        arguments.insert("next_token".to_owned(), json!(self.listing.token(at + 1)?));
+        Ok(arguments)
     }
 }
 
@@ -123,17 +229,20 @@ struct Shown {
 }
 
 impl Shown {
-    async fn of(document: &Arc<Document>, part: Part) -> Result<Self> {
+    async fn of(document: &Arc<Document>, part: Part, longest: usize) -> Result<Self> {
         let size = document.text().len();
-        if part.is_whole() && size > LONGEST_ANSWER {
+        if part.is_whole() && size > longest {
             // An outline needs little of it.
             return Ok(Self { contents: document.contents().await?, size, metadata: None });
         }
         let cut = document.cut(part).await?;
-        Ok(Self {
-            contents: cut.contents,
-            size: cut.size,
-            metadata: (cut.size <= LONGEST_ANSWER).then_some(cut.object),
-        })
+        let metadata = Value::Object(cut.object);
+        // Characters that are shown as escapes take more room.
+        let fits = cut.size <= longest && size::size(&metadata) <= longest;
+        let metadata = match metadata {
+            Value::Object(metadata) if fits => Some(metadata),
+            _ => None,
+        };
+        Ok(Self { contents: cut.contents, size: cut.size, metadata })
     }
 }

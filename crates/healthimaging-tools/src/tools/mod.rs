@@ -62,6 +62,6 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<store::StoreDicomInstances>(Subject::Transfer),
     ToolEntry::of::<tags::TagResource>(Subject::Tags),
     ToolEntry::of::<tags::UntagResource>(Subject::Tags),
-    ToolEntry::of::<changes::UpdateImageSetMetadata>(Subject::ImageSets),
-    ToolEntry::of::<correct::UpdatePatientStudyMetadata>(Subject::Correct),
+    ToolEntry::judged::<changes::UpdateImageSetMetadata>(Subject::ImageSets),
+    ToolEntry::judged::<correct::UpdatePatientStudyMetadata>(Subject::Correct),
 ];

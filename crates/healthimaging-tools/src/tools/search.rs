@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use healthimaging::model::{
-    SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, StudyDateAndTime,
+    ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse,
+    SearchValue, StudyDateAndTime,
 };
 use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
 use healthimaging_workflows::find::{Criteria, StudyDate, Text};
@@ -57,13 +58,13 @@ impl Search {
             let page = service.search_image_sets(request).await?;
             // Every page is in the same order.
             let _ = sort.set(page.sort);
-            let mut items = page.image_sets_metadata_summaries;
+            let items = page.image_sets_metadata_summaries;
             examined.fetch_add(items.len(), Ordering::Relaxed);
-            items.retain(|summary| self.sieve.matches(summary));
             Ok(Page { items, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
-        let page = listing::join(self.max_results, self.next_token, page_size, fetch).await?;
+        let keep = |summary: &ImageSetsMetadataSummary| self.sieve.matches(summary);
+        let page = listing::join(self.max_results, self.next_token, page_size, keep, fetch).await?;
         let image_sets_examined = examined.into_inner();
         let counted =
             listing::counted(page.items.len(), "image set", "image sets", page.next_token.as_ref());
@@ -99,13 +100,13 @@ fn check_days(criteria: &SearchCriteria) -> Result<()> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchImageSets {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Values are objects of one key: DICOMPatientId, DICOMAccessionNumber, DICOMStudyId,
     /// DICOMStudyInstanceUID, DICOMSeriesInstanceUID, createdAt, updatedAt (ISO 8601), isPrimary,
     /// DICOMStudyDateAndTime {DICOMStudyDate, DICOMStudyTime}.
     search_criteria: Option<SearchCriteria>,
-    /// Such as CT
+    /// Such as CT, or CT,MR
     modality: Option<Text>,
     /// Such as CHEST
     body_part: Option<Text>,
@@ -168,11 +169,11 @@ async fn by_criteria(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchByPatientId {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// Such as CT
+    /// Such as CT, or CT,MR
     modality: Option<Text>,
     /// Such as CHEST
     body_part: Option<Text>,
@@ -213,11 +214,11 @@ impl Tool for SearchByPatientId {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchByStudyUid {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
-    /// Such as CT
+    /// Such as CT, or CT,MR
     modality: Option<Text>,
     /// Such as CHEST
     body_part: Option<Text>,
@@ -258,11 +259,11 @@ impl Tool for SearchByStudyUid {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBySeriesUid {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// (0020,000E)
     series_instance_uid: Uid,
-    /// Such as CT
+    /// Such as CT, or CT,MR
     modality: Option<Text>,
     /// Such as CHEST
     body_part: Option<Text>,

@@ -29,7 +29,7 @@ const PACE: Duration = Duration::from_millis(200);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreDicomInstances {
-    /// Data store: ID, name or ARN
+    /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
     /// Absolute; inside the allowed folders of this server.
     #[schemars(length(min = 1, max = 100))]

@@ -6,7 +6,7 @@ use crate::fake::Fake;
 use async_trait::async_trait;
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState};
-use healthimaging_tools::{Arguments, Ask, Confirm, Consent, Offer, Server};
+use healthimaging_tools::{Arguments, Ask, Confirm, Consent, Offer, Server, UserReply};
 use serde_json::{Value, json};
 
 struct Case {
@@ -44,24 +44,29 @@ impl Case {
 }
 
 /// A person with a fixed answer, who may do something else first.
-struct Person {
-    agrees: bool,
+pub(crate) struct Person {
+    reply: UserReply,
     first: Box<dyn Fn() + Send + Sync>,
     heard: Mutex<String>,
 }
 
 impl Person {
-    fn new(agrees: bool, first: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { agrees, first: Box::new(first), heard: Mutex::default() })
+    /// The question that was put.
+    pub(crate) fn heard(&self) -> String {
+        self.heard.lock().unwrap().clone()
+    }
+
+    pub(crate) fn new(reply: UserReply, first: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { reply, first: Box::new(first), heard: Mutex::default() })
     }
 }
 
 #[async_trait]
 impl Ask for Person {
-    async fn ask(&self, question: &str) -> healthimaging::Result<bool> {
+    async fn ask(&self, question: &str) -> healthimaging::Result<UserReply> {
         question.clone_into(&mut self.heard.lock().unwrap());
         (self.first)();
-        Ok(self.agrees)
+        Ok(self.reply)
     }
 }
 
@@ -132,14 +137,14 @@ async fn never_acts_at_once() {
 #[tokio::test]
 async fn a_person_is_asked_whose_images_they_are_and_may_decline() {
     let case = case(Confirm::Auto);
-    let person = Person::new(false, || {});
+    let person = Person::new(UserReply::Declined, || {});
     let consent = Consent::Ask(Arc::clone(&person) as Arc<dyn Ask>);
     let error = case.delete(case.arguments.clone(), consent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
     assert!(case.is_there());
     assert!(person.heard.lock().unwrap().contains("\"MRN-0042\""));
 
-    let consent = Consent::Ask(Person::new(true, || {}));
+    let consent = Consent::Ask(Person::new(UserReply::Agreed, || {}));
     case.delete(case.arguments.clone(), consent).await.unwrap();
     assert!(!case.is_there());
 }
@@ -148,7 +153,7 @@ async fn a_person_is_asked_whose_images_they_are_and_may_decline() {
 async fn what_changes_while_the_person_thinks_is_not_deleted() {
     let case = case(Confirm::Auto);
     let fake = case.fake.clone();
-    let person = Person::new(true, move || {
+    let person = Person::new(UserReply::Agreed, move || {
         fake.state().image_sets[0].properties.version_id = 2.into();
     });
     let error = case.delete(case.arguments.clone(), Consent::Ask(person)).await.unwrap_err();

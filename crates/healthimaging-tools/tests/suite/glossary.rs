@@ -16,13 +16,21 @@ This page is written by `UPDATE=1 cargo test -p healthimaging-tools` from the ta
   `service_error` (conflicts, quotas, the service's own faults) or `server_error`. A message says what is wrong and what to
   do, and does not repeat what was sent.
 * **Effects.** A tool *reads*, *writes* (adds or changes; older versions stay) or *destroys*. `--read-only` offers only
-  those that read; `--no-delete` leaves out those that destroy.
-* **Consent.** A tool with `confirmation_token` makes a plan first, by reading only. Where the client can ask its user, the
-  user is asked. Where it cannot, the tool answers with `plan` and `confirmation_token`, and acts when it is called again
-  with the same arguments and the token; the token lasts 10 minutes, and a plan that no longer holds is refused.
-  `dry_run` answers with the plan alone.
+  those that read; `--no-delete` leaves out those that destroy. `update_image_set_metadata` writes, but a call that removes
+  instances or series, or reverts, destroys: it needs consent, and `--no-delete` refuses it.
+* **Consent.** A tool with `confirmation_token` makes a plan first, by reading only: whose images they are (patient, study
+  dates, descriptions, modalities, counts), old and new values, and what older versions keep. Where the client can ask its
+  user, the user is asked, in at most 20 lines. Where it cannot, the tool answers with `plan` and `confirmation_token`, and
+  acts when it is called again with the same arguments and the token; the token lasts 10 minutes, and a plan that no longer
+  holds is refused. A user who declines, or a client that does so by itself, cancels or cannot ask, gets an `auth_error`
+  that says which, with `plan` and `confirmation_token` beside it. `dry_run` answers with the plan alone. The two tools that
+  update an image set or a study act at once, but for what destroys and for another Patient ID or Study Instance UID.
 * **Pages.** `max_results` is 1 to 100. `next_token` in an answer means that there is more: pass it with the same
-  arguments. Other lists are cut at a stated length, count what they leave out, and name the tool that has the rest.
+  arguments.
+* **Sizes.** The JSON of an answer has 60,000 bytes at most, since clients cut longer ones: a list ends earlier, with a
+  `next_token`. `get_image_set_metadata` answers with an outline above that, and with the arguments that get all of it page by
+  page in `next`; `max_bytes` asks for more. A frame that is asked for as it is stored comes whole, up to 1 MiB. Pictures are
+  as large as `max_size` says.
 * **Text out of DICOM files** is data, in fields of its own. Characters that nobody sees (controls but tab and line ends,
   marks that turn the direction of text, characters without a width) are shown as `\u{202E}`, in hexadecimal; a backslash
   that stands before `u{` in the data itself is shown as `\u{5C}`. Arguments are read the same way, so that what an answer
@@ -66,7 +74,15 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "Leave no older version that holds it: what is to stay is copied to a new image set, and the \
          old one is deleted.",
     ),
-    ("format", "`stored` when left out: the bytes in base64. Otherwise a picture to look at."),
+    (
+        "attributes",
+        "Keywords or tags to keep; `ImageFrames` keeps the list of frames of each instance.",
+    ),
+    (
+        "format",
+        "`png` when left out, unless the server runs with `--frame-format stored`. `stored` has the \
+         bytes in base64, up to 1 MiB; a longer frame is a resource.",
+    ),
     ("frame_number", "Of the instance, from 1; 1 when left out."),
     ("image_frame_information", "`{\"imageFrameId\": …}`, as the metadata names it."),
     ("image_set_id", "Id of the image set."),
@@ -81,10 +97,15 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ("kms_key_arn", "Key that encrypts the data store."),
     ("lambda_authorizer_arn", "Function that checks the tokens of DICOMweb clients."),
     ("max_deletions", "1 to 100000; 100 when left out."),
+    (
+        "max_bytes",
+        "How long the answer may be, 10000 to 10000000; 60000 when left out. Above it comes an outline.",
+    ),
     ("max_results", "1 to 100; 50 when left out."),
     ("metadata_updates", "Keyword → value, of Patient or Study level."),
     ("modality", "Modality (0008,0060), in any case, such as `CT`."),
     ("next_token", "From the answer before, to go on where it ended."),
+    ("get_image_set_metadata.next_token", "From `next` of the answer before: the next page."),
     (
         "start_dicom_export_job.output_s3_uri",
         "`s3://bucket/prefix/`, or `file:///folder/` in an allowed folder.",

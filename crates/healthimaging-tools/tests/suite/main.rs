@@ -3,8 +3,12 @@
 
 mod consent;
 mod fake;
+mod flow;
 mod glossary;
+mod judged;
 mod protocol;
 mod reference;
+mod sizes;
 mod surface;
 mod tools;
+mod web;

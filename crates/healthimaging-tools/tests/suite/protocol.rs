@@ -20,22 +20,25 @@ use serde_json::{Value, json};
 
 /// What a client's user does with a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum User {
+pub(crate) enum User {
     Nobody,
     Agrees,
     Declines,
+    Cancels,
+    /// The client answers with an error.
+    Fails,
 }
 
 #[derive(Debug, Clone)]
-struct TestClient {
+pub(crate) struct TestClient {
     user: User,
-    questions: Arc<Mutex<Vec<String>>>,
+    pub(crate) questions: Arc<Mutex<Vec<String>>>,
     progress: Arc<Mutex<Vec<f64>>>,
     lists_changed: Arc<Mutex<usize>>,
 }
 
 impl TestClient {
-    fn new(user: User) -> Self {
+    pub(crate) fn new(user: User) -> Self {
         Self {
             user,
             questions: Arc::default(),
@@ -49,7 +52,7 @@ impl ClientHandler for TestClient {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match self.user {
             User::Nobody => ClientCapabilities::default(),
-            User::Agrees | User::Declines => {
+            User::Agrees | User::Declines | User::Cancels | User::Fails => {
                 ClientCapabilities::builder().enable_elicitation().build()
             }
         };
@@ -69,6 +72,8 @@ impl ClientHandler for TestClient {
             User::Agrees => {
                 ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "agree": true }))
             }
+            User::Cancels => ElicitResult::new(ElicitationAction::Cancel),
+            User::Fails => return Err(ErrorData::internal_error("no window", None)),
             _ => ElicitResult::new(ElicitationAction::Decline),
         })
     }
@@ -87,20 +92,25 @@ impl ClientHandler for TestClient {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Era {
+pub(crate) enum Era {
     /// With `initialize`.
     Old,
     /// With `server/discover`.
     New,
 }
 
-type Connection = RunningService<RoleClient, TestClient>;
+pub(crate) type Connection = RunningService<RoleClient, TestClient>;
 
-async fn connect(fake: &Fake, confirm: Confirm, era: Era, client: TestClient) -> Connection {
+pub(crate) async fn connect(
+    fake: &Fake,
+    confirm: Confirm,
+    era: Era,
+    client: TestClient,
+) -> Connection {
     connect_to(fake.server(Offer::All, confirm), era, client).await
 }
 
-async fn connect_to(server: Server, era: Era, client: TestClient) -> Connection {
+pub(crate) async fn connect_to(server: Server, era: Era, client: TestClient) -> Connection {
     use rmcp::ClientServiceExt as _;
     let (near, far) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(far);
@@ -116,7 +126,7 @@ async fn connect_to(server: Server, era: Era, client: TestClient) -> Connection 
     }
 }
 
-fn request(name: &'static str, arguments: Value) -> CallToolRequestParams {
+pub(crate) fn request(name: &'static str, arguments: Value) -> CallToolRequestParams {
     let Value::Object(arguments) = arguments else {
         panic!("not an object");
     };
@@ -124,7 +134,7 @@ fn request(name: &'static str, arguments: Value) -> CallToolRequestParams {
 }
 
 /// The JSON of the first text block.
-fn json_text(result: &CallToolResult) -> Value {
+pub(crate) fn json_text(result: &CallToolResult) -> Value {
     serde_json::from_str(&result.content[0].as_text().unwrap().text).unwrap()
 }
 
@@ -174,6 +184,7 @@ async fn the_list_of_tools_is_small() {
     let whole = serde_json::to_string(&list).unwrap().len();
     for tool in &mut list.tools {
         (tool.title, tool.annotations, tool.output_schema) = (None, None, None);
+        tool.meta = None;
     }
     let inputs = serde_json::to_string(&list).unwrap().len();
     println!("{} tools: {whole} bytes, {inputs} that models read", list.tools.len());
@@ -293,7 +304,11 @@ async fn waiting_is_told_as_progress() {
     let teller = TestClient::new(User::Nobody);
     let client = connect(&fake, Confirm::Auto, Era::Old, teller.clone()).await;
     input["latest_version_id"] = json!("1");
-    input["update_image_set_metadata_updates"] = json!({ "revertToVersionId": "1" });
+    let described = json!({
+        "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "X" } }
+    });
+    input["update_image_set_metadata_updates"] =
+        json!({ "DICOMUpdates": { "updatableAttributes": described } });
     input["wait_seconds"] = json!(30);
     let mut call = request("update_image_set_metadata", input);
     let mut meta = RequestMetaObject::new();

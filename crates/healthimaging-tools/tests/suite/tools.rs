@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState, MetadataUpdates};
-use healthimaging_tools::{Answer, Arguments, Confirm, Consent, Offer, error_document};
+use healthimaging_tools::{
+    Answer, Arguments, Confirm, Consent, FrameFormat, Offer, ServerOptions, error_document,
+};
 use serde_json::{Value, json};
 
 type Outcome = healthimaging::Result<Answer>;
@@ -191,15 +193,46 @@ async fn metadata_comes_decoded_whole_in_part_or_in_outline() {
 }
 
 #[tokio::test]
-async fn a_frame_comes_as_base64_of_the_stored_bytes() {
+async fn a_stored_frame_comes_as_base64_and_a_long_one_as_a_resource() {
     let (fake, store) = one_store();
     let set = fake.add_image_set(&store, "s", 1);
     let input = json!({
-        "image_set_id": set, "image_frame_information": { "imageFrameId": id("f1") }
+        "image_set_id": set, "image_frame_information": { "imageFrameId": id("f1") },
+        "format": "stored"
     });
-    let answer = call(&fake, "get_image_frame", input).await.unwrap();
+    let answer = call(&fake, "get_image_frame", input.clone()).await.unwrap();
     assert_eq!(answer.structured["image_frame_blob"], "/0//UQ==");
     assert_eq!(answer.structured["content_type"], "image/jph");
+    // 1 MiB is answered, one byte more is not.
+    fake.state().image_sets[0].frame = vec![7; 1 << 20];
+    let answer = call(&fake, "get_image_frame", input.clone()).await.unwrap();
+    let blob = answer.structured["image_frame_blob"].as_str().unwrap();
+    assert_eq!(STANDARD.decode(blob).unwrap().len(), 1 << 20);
+    fake.state().image_sets[0].frame.push(7);
+    let answer = call(&fake, "get_image_frame", input).await.unwrap();
+    assert!(!answer.structured.contains_key("image_frame_blob"));
+    assert_eq!(answer.structured["resource_uri"], answer.links[0].uri);
+    assert_eq!(answer.structured["size_bytes"], (1 << 20) + 1);
+    assert_eq!((answer.links[0].size, &*answer.links[0].media_type), ((1 << 20) + 1, "image/jph"));
+}
+
+/// For programs, which want the bytes and name no format.
+#[tokio::test]
+async fn a_server_may_answer_with_stored_frames_unless_asked_for_pictures() {
+    let (fake, store) = one_store();
+    let set = fake.add_image_set(&store, "s", 1);
+    let options = ServerOptions { frame_format: FrameFormat::Stored, ..ServerOptions::default() };
+    let server = fake.server_of(options);
+    let frame =
+        json!({ "image_set_id": set, "image_frame_information": { "imageFrameId": id("f1") } });
+    let call = async |format: Option<&str>| {
+        let mut input = arguments(frame.clone());
+        input.extend(format.map(|format| ("format".to_owned(), json!(format))));
+        server.call("get_image_frame", input, Consent::Unavailable).await
+    };
+    assert_eq!(call(None).await.unwrap().structured["image_frame_blob"], "/0//UQ==");
+    // It has no pixels.
+    call(Some("png")).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use healthimaging::{Error, Result};
 
-use super::Object;
+use super::{Object, lengths};
 use crate::document::{Contents, InstanceContents};
+use crate::plan::PlannedChange;
 
 /// The attributes of the Patient level (developer guide of AWS HealthImaging, "Metadata normalization").
 const PATIENT: [&str; 46] = [
@@ -195,6 +196,8 @@ impl Values {
                 )));
             }
         }
+        lengths::check_attributes(&self.patient)?;
+        lengths::check_attributes(&self.study)?;
         if self.document().to_string().len() > LONGEST_DOCUMENT {
             return Err(Error::validation(format!(
                 "one update holds {LONGEST_DOCUMENT} bytes at most; set fewer attributes at once"
@@ -252,6 +255,22 @@ impl Values {
         instances.filter(has_own).count()
     }
 
+    /// What they replace in these image sets; attributes that have the value already are left out.
+    pub(super) fn changes(&self, sets: &[Contents]) -> Vec<PlannedChange> {
+        let changes = self.all().map(|(keyword, value)| {
+            let found = sets.iter().flat_map(|contents| found(contents, keyword));
+            PlannedChange {
+                attribute: keyword.to_owned(),
+                from: found.map(shown).collect(),
+                to: Some(shown(value)),
+            }
+        });
+        let is_news = |change: &PlannedChange| {
+            change.from.iter().any(|old| Some(old) != change.to.as_ref()) || change.from.is_empty()
+        };
+        changes.filter(is_news).collect()
+    }
+
     /// The names alone.
     pub(super) fn without_values(&self) -> Self {
         let names = |values: &Object| {
@@ -259,6 +278,29 @@ impl Values {
             names.collect()
         };
         Self { patient: names(&self.patient), study: names(&self.study) }
+    }
+}
+
+/// The values of an attribute in an image set: that of its level, and those that instances have of their
+/// own.
+fn found<'a>(contents: &'a Contents, keyword: &'a str) -> impl Iterator<Item = &'a Value> {
+    let level = contents.patient().get(keyword).or_else(|| contents.study().get(keyword));
+    let instances = contents.series().values().flat_map(|series| series.instances.values());
+    let own = instances.filter_map(move |instance| instance.own(keyword));
+    std::iter::once(level.unwrap_or(&Value::Null)).chain(own)
+}
+
+/// A value as a person reads it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Array(values) if values.iter().any(Value::is_object) => "(sequence)".to_owned(),
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(shown).collect();
+            values.join("\\")
+        }
+        other => other.to_string(),
     }
 }
 

@@ -7,6 +7,8 @@ mod attributes;
 mod delete;
 mod erase;
 mod image_sets;
+pub mod lengths;
+pub mod one_update;
 mod part;
 pub mod planning;
 mod remove;

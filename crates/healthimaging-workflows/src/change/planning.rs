@@ -13,7 +13,7 @@ use super::part::Without;
 use super::{Action, Change, Part, Step, Target, Values};
 use crate::document::{self, Contents, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, is_primary};
-use crate::plan::{Plan, PlannedImageSet};
+use crate::plan::{Plan, PlannedImageSet, PlannedStudy};
 
 const KEPT: &str = "Removing makes a new version; the older versions of these image sets keep what is \
                     removed. To erase it for good, call with erase: true (remove_series_from_image_set \
@@ -27,6 +27,11 @@ const REPLACED: &str = "Where an image set holds more, the rest is copied to a n
 const FORCED: &str = "Study ID, sequences and attributes of several values need force. AWS documents it for image \
                       sets that are not primary; where it refuses primary ones, nothing of their study is \
                       changed, and the outcome says so.";
+
+const OLD_VALUES: &str = "The older versions of these image sets keep the old values.";
+
+/// Image sets whose old values a plan shows.
+const READ_FOR_VALUES: usize = 48;
 
 /// Where plans are made.
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +63,15 @@ pub enum OlderVersions {
 }
 
 /// An image set that was looked at.
-struct Seen {
-    image_set_id: ImageSetId,
-    version_id: VersionId,
-    is_primary: bool,
-    patient_id: Option<String>,
-    study: String,
-    series: Option<usize>,
-    instances: Option<usize>,
+pub(super) struct Seen {
+    pub(super) image_set_id: ImageSetId,
+    pub(super) version_id: VersionId,
+    pub(super) is_primary: bool,
+    /// Whose it is.
+    pub(super) of: PlannedStudy,
+    pub(super) study: String,
+    pub(super) series: Option<usize>,
+    pub(super) instances: Option<usize>,
 }
 
 impl Planner<'_> {
@@ -142,6 +148,7 @@ impl Planner<'_> {
     ) -> Result<Plan> {
         let found = self.matching(&criteria, missing).await?;
         let mut seen = self.versions_of(found).await?;
+        let of_all: Vec<PlannedStudy> = seen.iter().map(|one| one.of.clone()).collect();
         let mut through: BTreeMap<String, usize> = BTreeMap::new();
         let mut acts: Vec<(Seen, Action)> = Vec::new();
         for one in seen.drain(..) {
@@ -158,17 +165,47 @@ impl Planner<'_> {
                 _ => acts.push((one, Action::Update)),
             }
         }
-        let keywords: Vec<&str> = values.keywords().collect();
-        let note = format!("Attributes: {}.", keywords.join(", "));
         let of_primaries =
             |(_, action): &(Seen, Action)| matches!(action, Action::UpdateStudy { .. });
         let is_forced = values.need_force() && acts.iter().any(of_primaries);
         let mut change = self.change(Target::Matching(Box::new(criteria)));
         change.values = Some(values);
         let mut plan = plan(action, change, acts);
-        plan.notes.push(note);
+        plan.studies.clear();
+        plan.add_studies(of_all);
+        plan.notes.push(OLD_VALUES.to_owned());
         plan.notes.extend(is_forced.then(|| FORCED.to_owned()));
         Ok(plan)
+    }
+
+    /// Adds to the plan of an update what its values replace, in the first of its image sets.
+    pub async fn add_old_values(self, plan: &mut Plan) -> Result<()> {
+        let Some(values) = plan.change.as_ref().and_then(|change| change.values.as_ref()) else {
+            return Ok(());
+        };
+        let first = plan.image_sets.iter().take(READ_FOR_VALUES);
+        let ids: Vec<(ImageSetId, VersionId)> =
+            first.map(|set| (set.image_set_id.clone(), set.version_id.clone())).collect();
+        let read: Vec<Contents> = stream::iter(ids)
+            .map(|(id, version)| Box::pin(self.contents(id, version)))
+            .buffered(FETCHED_AT_ONCE)
+            .try_collect()
+            .await?;
+        plan.changes = values.changes(&read);
+        if plan.image_sets.len() > READ_FOR_VALUES {
+            let note = format!("Old values are those of the first {READ_FOR_VALUES} image sets.");
+            plan.notes.push(note);
+        }
+        Ok(())
+    }
+
+    async fn contents(self, id: ImageSetId, version: VersionId) -> Result<Contents> {
+        let request = GetImageSetMetadataRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id,
+            version_id: Some(version),
+        };
+        document::contents(self.service, request).await
     }
 
     fn change(self, target: Target) -> Change {
@@ -181,7 +218,7 @@ impl Planner<'_> {
         }
     }
 
-    async fn matching(
+    pub(super) async fn matching(
         self,
         criteria: &Criteria,
         missing: &str,
@@ -195,7 +232,10 @@ impl Planner<'_> {
     }
 
     /// Completes summaries that leave the version out, as they may.
-    async fn versions_of(self, found: Vec<ImageSetsMetadataSummary>) -> Result<Vec<Seen>> {
+    pub(super) async fn versions_of(
+        self,
+        found: Vec<ImageSetsMetadataSummary>,
+    ) -> Result<Vec<Seen>> {
         stream::iter(found)
             .map(|summary| Box::pin(self.version_of(summary)))
             .buffered(FETCHED_AT_ONCE)
@@ -218,14 +258,24 @@ impl Planner<'_> {
         let is_primary = is_primary(&summary);
         let tags = summary.dicom_tags.unwrap_or_default();
         let count = |count: Option<u32>| count.and_then(|count| usize::try_from(count).ok());
+        let instances = count(tags.number_of_study_related_instances);
         Ok(Seen {
             image_set_id: summary.image_set_id,
             version_id,
             is_primary,
-            patient_id: tags.patient_id,
+            of: PlannedStudy {
+                study_instance_uid: tags.study_instance_uid.clone(),
+                patient_id: tags.patient_id,
+                patient_name: tags.patient_name,
+                study_date: tags.study_date,
+                study_description: tags.study_description,
+                modalities: tags.series_modality.into_iter().collect(),
+                image_sets: 1,
+                instances,
+            },
             study: tags.study_instance_uid.unwrap_or_default(),
             series: count(tags.number_of_study_related_series),
-            instances: count(tags.number_of_study_related_instances),
+            instances,
         })
     }
 
@@ -274,15 +324,8 @@ impl Planner<'_> {
             version_id: None,
         };
         let contents = document::contents(self.service, request).await?;
-        let seen = Seen {
-            image_set_id: id,
-            version_id: set.version_id,
-            is_primary: set.is_primary == Some(true),
-            patient_id: contents.patient_id().map(str::to_owned),
-            study: contents.study_instance_uid().unwrap_or_default().to_owned(),
-            series: Some(contents.series().len()),
-            instances: Some(contents.instances()),
-        };
+        let is_primary = set.is_primary == Some(true);
+        let seen = Seen::of(id, set.version_id, is_primary, &contents);
         Ok(Some((seen, contents)))
     }
 
@@ -300,6 +343,25 @@ impl Planner<'_> {
     }
 }
 
+impl Seen {
+    pub(super) fn of(
+        image_set_id: ImageSetId,
+        version_id: VersionId,
+        is_primary: bool,
+        contents: &Contents,
+    ) -> Self {
+        Self {
+            image_set_id,
+            version_id,
+            is_primary,
+            of: PlannedStudy::of(contents),
+            study: contents.study_instance_uid().unwrap_or_default().to_owned(),
+            series: Some(contents.series().len()),
+            instances: Some(contents.instances()),
+        }
+    }
+}
+
 fn studies_of(found: &[ImageSetsMetadataSummary]) -> Vec<Uid> {
     let tags = found.iter().filter_map(|set| set.dicom_tags.as_ref());
     let uids = tags.filter_map(|tags| tags.study_instance_uid.as_deref());
@@ -312,6 +374,8 @@ fn studies_of(found: &[ImageSetsMetadataSummary]) -> Vec<Uid> {
 /// The plan of these acts.
 fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
     let mut plan = Plan::new(action, change.datastore_id.clone());
+    plan.cannot_be_undone = false;
+    let mut of_sets = Vec::new();
     let mut studies: BTreeMap<String, usize> = BTreeMap::new();
     let mut notes: Vec<&str> = Vec::new();
     for (seen, action) in acts {
@@ -323,10 +387,8 @@ fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
         notes.extend(note.filter(|note| !notes.contains(note)));
         let number = studies.len();
         let study = *studies.entry(seen.study.clone()).or_insert(number);
-        plan.patient_ids.extend(seen.patient_id);
-        if !seen.study.is_empty() {
-            plan.study_instance_uids.insert(seen.study);
-        }
+        plan.cannot_be_undone |= matches!(action, Action::Delete | Action::Erase { .. });
+        of_sets.push(seen.of);
         plan.image_sets.push(PlannedImageSet {
             image_set_id: seen.image_set_id.clone(),
             version_id: seen.version_id.clone(),
@@ -342,6 +404,7 @@ fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
             instances: seen.instances,
         });
     }
+    plan.add_studies(of_sets);
     plan.notes.extend(notes.into_iter().map(str::to_owned));
     plan.change = Some(change);
     plan

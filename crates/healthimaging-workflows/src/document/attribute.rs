@@ -6,25 +6,29 @@ use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use dicom_dictionary_std::StandardDataDictionary;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use healthimaging::{Error, Result};
 
-/// An attribute, named by keyword (`PatientID`) or tag (`00100020`, `(0010,0020)`).
+/// An attribute, named by keyword (`PatientID`) or tag (`00100020`, `(0010,0020)`), or `ImageFrames`, the
+/// list of frames.
 ///
 /// A keyword must be one of the dictionary (`PS3.6 §6`); a tag need not, so that private attributes
 /// can be named.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Attribute {
-    tag: Tag,
+    tag: Option<Tag>,
     keyword: Option<String>,
 }
+
+/// Member of an instance beside its attributes.
+const IMAGE_FRAMES: &str = "ImageFrames";
 
 impl Attribute {
     /// Whether a key of a document means this attribute: its keyword, or eight hexadecimal digits.
     pub fn is_named(&self, key: &str) -> bool {
-        self.keyword.as_deref() == Some(key) || tag(key) == Some(self.tag)
+        self.keyword.as_deref() == Some(key) || self.tag.is_some() && tag(key) == self.tag
     }
 }
 
@@ -33,20 +37,35 @@ impl TryFrom<String> for Attribute {
 
     fn try_from(text: String) -> Result<Self> {
         let text = text.trim();
+        if text == IMAGE_FRAMES {
+            return Ok(Self { tag: None, keyword: Some(IMAGE_FRAMES.to_owned()) });
+        }
         if let Some(tag) = tag(text) {
             let entry = StandardDataDictionary.by_tag(tag);
             let keyword = entry.map(|entry| entry.alias().to_owned());
-            return Ok(Self { tag, keyword });
+            return Ok(Self { tag: Some(tag), keyword });
         }
         match StandardDataDictionary.by_name(text) {
-            Some(entry) => Ok(Self { tag: entry.tag(), keyword: Some(entry.alias().to_owned()) }),
+            Some(entry) => {
+                Ok(Self { tag: Some(entry.tag()), keyword: Some(entry.alias().to_owned()) })
+            }
             None => Err(Error::validation(unknown(text))),
         }
     }
 }
 
+impl From<Attribute> for String {
+    fn from(attribute: Attribute) -> Self {
+        match (attribute.keyword, attribute.tag) {
+            (Some(keyword), _) => keyword,
+            (None, Some(Tag(group, element))) => format!("{group:04X}{element:04X}"),
+            (None, None) => Self::new(),
+        }
+    }
+}
+
 /// A tag written as `GGGGEEEE`, `GGGG,EEEE` or `(GGGG,EEEE)`.
-fn tag(text: &str) -> Option<Tag> {
+pub(crate) fn tag(text: &str) -> Option<Tag> {
     let inner = text.strip_prefix('(').map_or(Some(text), |rest| rest.strip_suffix(')'))?;
     let (group, element) = match inner.split_once(',') {
         Some(parts) => parts,

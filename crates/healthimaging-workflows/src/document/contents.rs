@@ -11,6 +11,7 @@ use serde_json::Value;
 use healthimaging::{Error, ErrorKind, Result};
 
 use super::Object;
+use super::page::{LeftOut, shorten};
 use crate::change::keyword_of_patient_or_study;
 
 /// What an image set holds. What is missing in the document is empty here.
@@ -191,6 +192,29 @@ pub struct Outline {
     patient: Object,
     study: Object,
     series: Vec<SeriesOutline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series_left_out: Option<usize>,
+}
+
+impl Outline {
+    /// Leaves out what does not fit `longest`, by what `size` says: the longest attributes, and the last
+    /// series, which are counted.
+    pub fn shorten(&mut self, longest: usize, size: &dyn Fn(&Value) -> usize) -> Vec<LeftOut> {
+        let mut left_out = Vec::new();
+        shorten(&mut self.patient, "Patient", longest / 4, size, &mut left_out);
+        shorten(&mut self.study, "Study", longest / 4, size, &mut left_out);
+        let mut room = longest / 2;
+        let fits = |one: &&SeriesOutline| {
+            let length = serde_json::to_value(one).map_or(usize::MAX, |value| size(&value) + 1);
+            room = room.saturating_sub(length);
+            room > 0
+        };
+        let fitting = self.series.iter().take_while(fits).count();
+        let beyond = self.series.len() - fitting;
+        self.series.truncate(fitting);
+        self.series_left_out = (beyond > 0).then_some(beyond);
+        left_out
+    }
 }
 
 /// A series in brief.
@@ -221,6 +245,7 @@ impl From<&Contents> for Outline {
                 .collect(),
             patient: contents.patient.dicom.clone(),
             study: contents.study.dicom.clone(),
+            series_left_out: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod attribute;
 mod contents;
 mod lately;
+mod page;
 mod part;
 
 use std::io::Read as _;
@@ -11,13 +12,18 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
 use healthimaging::{Error, ErrorKind, HealthImaging, Result};
 
+use crate::plan;
+
 pub use attribute::Attribute;
+pub(crate) use attribute::tag;
 pub use contents::{Contents, InstanceContents, Outline, SeriesContents};
+pub use page::{LeftOut, Page, page};
 pub use part::{Level, Part};
 
 /// Longest document that is read, in bytes of JSON; a larger one is refused. In memory a document
@@ -78,6 +84,11 @@ impl Document {
     /// The whole of it: JSON text.
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// SHA-256 of its text; lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        plan::hexadecimal(&Sha256::digest(&self.text))
     }
 
     /// What it holds.

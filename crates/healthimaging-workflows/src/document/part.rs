@@ -1,7 +1,7 @@
 //! A part of a document: down to a level, of one series or instance, of some attributes.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use healthimaging::{Error, Result, Uid};
@@ -10,7 +10,9 @@ use super::Object;
 use super::attribute::Attribute;
 
 /// How deep a document is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "documented variants make a long schema, and the words say it")]
@@ -87,16 +89,27 @@ impl Part {
         }
     }
 
+    fn is_wanted(&self, key: &str) -> bool {
+        self.attributes.iter().any(|wanted| wanted.is_named(key))
+    }
+
     fn cut_attributes(&self, document: &mut Object) {
         for (name, inner) in document.iter_mut() {
             let Value::Object(inner) = inner else {
                 continue;
             };
-            if name == "DICOM" {
-                inner.retain(|key, _| self.attributes.iter().any(|wanted| wanted.is_named(key)));
+            if name == "DICOM" || name == "DICOMVRs" {
+                inner.retain(|key, _| self.is_wanted(key));
             } else {
                 self.cut_attributes(inner);
             }
+        }
+        if !self.is_wanted("ImageFrames") {
+            document.remove("ImageFrames");
+        }
+        if document.get("DICOMVRs").is_some_and(|vrs| vrs.as_object().is_some_and(Object::is_empty))
+        {
+            document.remove("DICOMVRs");
         }
     }
 }

@@ -69,7 +69,7 @@ pub struct Criteria {
         skip_serializing_if = "Option::is_none"
     )]
     pub study_description: Option<Text>,
-    /// Modality (0008,0060), such as `CT`.
+    /// Modality (0008,0060), such as `CT`; any of several, as `CT,MR`.
     #[serde(
         alias = "DICOMSeriesModality",
         alias = "DICOMModality",
@@ -147,6 +147,11 @@ impl Criteria {
             && from > to
         {
             return Err(Error::validation("study_date_to is before study_date_from"));
+        }
+        if self.modality.as_ref().is_some_and(|all| modalities_of(all).any(str::is_empty)) {
+            return Err(Error::validation(
+                "modality: name one such as CT, or several with commas between them, such as CT,MR",
+            ));
         }
         let spans = [("created_at", &self.created_at), ("updated_at", &self.updated_at)];
         for (name, span) in spans {
@@ -244,16 +249,16 @@ impl Criteria {
             (study, &tags.study_instance_uid),
             (text(self.study_description.as_ref()), &tags.study_description),
         ];
-        let any_case = [
-            (text(self.modality.as_ref()), &tags.series_modality),
-            (text(self.body_part.as_ref()), &tags.series_body_part),
-        ];
         let exact =
             exact.into_iter().all(|(wanted, found)| same(wanted, found.as_deref(), |a, b| a == b));
-        let any_case = any_case
-            .into_iter()
-            .all(|(wanted, found)| same(wanted, found.as_deref(), str::eq_ignore_ascii_case));
-        exact && any_case
+        let body_part = text(self.body_part.as_ref());
+        let modalities = self.modality.as_ref();
+        exact
+            && same(body_part, tags.series_body_part.as_deref(), str::eq_ignore_ascii_case)
+            && modalities.is_none_or(|wanted| {
+                let found = tags.series_modality.as_deref();
+                modalities_of(wanted).any(|one| same(Some(one), found, str::eq_ignore_ascii_case))
+            })
     }
 
     fn matches_study_dates(&self, tags: &DicomTags) -> bool {
@@ -277,6 +282,11 @@ impl Criteria {
         };
         in_dates && !date.is_empty() && span.holds(&moment.as_str())
     }
+}
+
+/// The modalities that are meant: several come with commas, or backslashes as in DICOM, between them.
+fn modalities_of(all: &Text) -> impl Iterator<Item = &str> {
+    all.as_str().split([',', '\\']).map(str::trim)
 }
 
 /// A condition that is there is not `null`.

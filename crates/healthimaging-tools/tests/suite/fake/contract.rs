@@ -164,7 +164,11 @@ impl HealthImaging for Fake {
                 is_primary: Some(true),
                 dicom_tags: Some(DicomTags {
                     series_modality: Some(one.modality.to_owned()),
+                    patient_id: Some(one.patient_id.to_owned()),
+                    patient_name: Some("DOE^JANE".to_owned()),
                     study_date: Some(one.study_date.to_owned()),
+                    study_instance_uid: Some(one.study_instance_uid.clone()),
+                    study_description: Some(one.study_description.clone()),
                     ..DicomTags::default()
                 }),
             })
@@ -181,8 +185,11 @@ impl HealthImaging for Fake {
                 set.locked_for -= 1;
                 if set.locked_for == 0 {
                     set.properties.image_set_state = ImageSetState::Active;
-                    set.properties.image_set_workflow_status =
-                        Some(ImageSetWorkflowStatus::Updated);
+                    set.properties.message = set.fails_with.map(str::to_owned);
+                    set.properties.image_set_workflow_status = Some(match set.fails_with {
+                        Some(_) => ImageSetWorkflowStatus::UpdateFailed,
+                        None => ImageSetWorkflowStatus::Updated,
+                    });
                 }
             }
             Ok(GetImageSetResponse {

@@ -41,6 +41,11 @@ pub(crate) struct FakeImageSet {
     pub(crate) frame: Vec<u8>,
     pub(crate) modality: &'static str,
     pub(crate) study_date: &'static str,
+    pub(crate) patient_id: &'static str,
+    pub(crate) study_instance_uid: String,
+    pub(crate) study_description: String,
+    /// Why its next update fails.
+    pub(crate) fails_with: Option<&'static str>,
     /// Looks until a lock is seen open.
     pub(crate) locked_for: u32,
 }
@@ -69,13 +74,11 @@ impl Fake {
     }
 
     pub(crate) fn server_with(&self, offer: Offer, confirm: Confirm, result: ResultForm) -> Server {
-        let options = ServerOptions {
-            offer,
-            confirm,
-            result,
-            backend: "A fake, for tests.".to_owned(),
-            ..ServerOptions::default()
-        };
+        self.server_of(ServerOptions { offer, confirm, result, ..ServerOptions::default() })
+    }
+
+    pub(crate) fn server_of(&self, options: ServerOptions) -> Server {
+        let options = ServerOptions { backend: "A fake, for tests.".to_owned(), ..options };
         let back_end =
             BackEnd { service: Arc::new(self.clone()), dicomweb: Arc::new(self.clone()) };
         let config = LedgerConfig::new(self.folder(), "fake");
@@ -117,7 +120,9 @@ impl Fake {
             "SchemaVersion": "1.1",
             "Patient": { "DICOM": { "PatientID": "MRN-0042", "PatientName": "DOE^JANE" } },
             "Study": {
-                "DICOM": { "StudyInstanceUID": "1.2.3", "StudyDescription": "HEAD" },
+                "DICOM": {
+                    "StudyInstanceUID": "1.2.3", "StudyDescription": "HEAD", "StudyDate": "20260131"
+                },
                 "Series": { "1.2.3.4": { "DICOM": { "Modality": "CT" }, "Instances": instances } }
             }
         });
@@ -140,6 +145,10 @@ impl Fake {
             frame: vec![0xff, 0x4f, 0xff, 0x51],
             modality: "CT",
             study_date: "20260131",
+            patient_id: "MRN-0042",
+            study_instance_uid: "1.2.3".to_owned(),
+            study_description: "HEAD".to_owned(),
+            fails_with: None,
             locked_for: 0,
         });
         id(short)

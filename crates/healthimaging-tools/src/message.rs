@@ -1,0 +1,134 @@
+//! Messages as clients send them: put into the form of the protocol, or refused in its words.
+
+use rmcp::model::{ErrorCode, ErrorData, RequestId};
+use serde_json::{Map, Value, json};
+
+/// A UTF-8 byte order mark, which readers of JSON may ignore (RFC 8259 section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Why a message is refused.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Refusal {
+    /// Id of the request, where there is one.
+    pub(crate) id: Option<Value>,
+    code: ErrorCode,
+    message: &'static str,
+}
+
+impl Refusal {
+    /// The message is no message of the protocol.
+    pub(crate) fn invalid_request(message: &Value) -> Self {
+        Self {
+            id: message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned(),
+            code: ErrorCode::INVALID_REQUEST,
+            message: "the message is not a request, a notification or a response of JSON-RPC 2.0; \
+                      send one message at a time",
+        }
+    }
+
+    /// The message is longer than any that is read.
+    pub(crate) fn too_long() -> Self {
+        Self {
+            id: None,
+            code: ErrorCode::INVALID_REQUEST,
+            message: "the message is longer than this server reads",
+        }
+    }
+
+    /// As the protocol tells it.
+    pub(crate) fn error(&self) -> ErrorData {
+        ErrorData::new(self.code, self.message, None)
+    }
+
+    /// The id as the protocol has it.
+    pub(crate) fn request_id(&self) -> Option<RequestId> {
+        serde_json::from_value(self.id.clone()?).ok()
+    }
+
+    /// The response as JSON.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "jsonrpc": "2.0",
+            "id": self.id,
+            "error": { "code": self.code.0, "message": self.message },
+        })
+    }
+}
+
+/// Reads a message. The arguments of a tool may come as JSON text, as some models write them.
+pub(crate) fn read(text: &[u8]) -> Result<Value, Refusal> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let mut message: Value = serde_json::from_slice(text).map_err(|_| Refusal {
+        id: None,
+        code: ErrorCode::PARSE_ERROR,
+        message: "the message is not JSON",
+    })?;
+    if !message.is_object() {
+        return Err(Refusal::invalid_request(&message));
+    }
+    if message.get("method").and_then(Value::as_str) == Some("tools/call")
+        && let Some(arguments) = message.pointer_mut("/params/arguments")
+        && let Some(text) = arguments.as_str()
+    {
+        let parsed = match text.trim() {
+            "" => Some(Map::new()),
+            text => serde_json::from_str(text).ok(),
+        };
+        match parsed {
+            Some(object) => *arguments = Value::Object(object),
+            None => {
+                return Err(Refusal {
+                    code: ErrorCode::INVALID_PARAMS,
+                    message: "arguments must be a JSON object",
+                    ..Refusal::invalid_request(&message)
+                });
+            }
+        }
+    }
+    Ok(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(arguments: &Value) -> Value {
+        json!({
+            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": { "name": "list_datastores", "arguments": arguments }
+        })
+    }
+
+    #[test]
+    fn arguments_may_be_text() {
+        for (sent, meant) in [
+            (json!("{}"), json!({})),
+            (json!(""), json!({})),
+            (json!(" {\"max_results\": 5}"), json!({ "max_results": 5 })),
+            (json!({ "a": "{}" }), json!({ "a": "{}" })),
+        ] {
+            let read = read(call(&sent).to_string().as_bytes()).unwrap();
+            assert_eq!(read["params"]["arguments"], meant);
+        }
+        for wrong in ["[]", "x", "{", "null"] {
+            let refusal = read(call(&json!(wrong)).to_string().as_bytes()).unwrap_err();
+            assert_eq!(refusal.document()["error"]["code"], -32602, "{wrong}");
+            assert_eq!(refusal.document()["id"], 7);
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_as_json_rpc_says() {
+        for garbage in ["not json", "{", "[[[[", "\u{1}", "{} {}"] {
+            let document = read(garbage.as_bytes()).unwrap_err().document();
+            assert_eq!(
+                (&document["error"]["code"], &document["id"]),
+                (&json!(-32700), &json!(null))
+            );
+        }
+        for other in ["null", "[]", "7", "\u{feff}\"x\""] {
+            assert_eq!(read(other.as_bytes()).unwrap_err().document()["error"]["code"], -32600);
+        }
+        assert!(read("\u{feff}{}".as_bytes()).is_ok());
+    }
+}

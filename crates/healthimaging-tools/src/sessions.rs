@@ -1,0 +1,196 @@
+//! Sessions of HTTP clients: a bounded number, of which the one that is idle for longest makes room.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::Stream;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::common::server_side_http::ServerSseMessage;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError,
+};
+use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager};
+
+/// Most sessions at once.
+pub(crate) const MOST_SESSIONS: usize = 256;
+
+/// Sessions in memory, no more than a number of them.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    inner: LocalSessionManager,
+    most: usize,
+    uses: Uses,
+}
+
+/// When each session was used last, and how many of its streams are open.
+type Uses = Arc<Mutex<HashMap<SessionId, Use>>>;
+
+#[derive(Debug)]
+struct Use {
+    last: Instant,
+    streams: usize,
+}
+
+/// Why a session could not be served.
+#[derive(Debug)]
+pub(crate) enum SessionsError {
+    /// Every session has an open stream.
+    Full,
+    /// The session's own fault.
+    Session(LocalSessionManagerError),
+}
+
+impl fmt::Display for SessionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too many sessions are in use; try again later"),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SessionsError {}
+
+impl From<LocalSessionManagerError> for SessionsError {
+    fn from(error: LocalSessionManagerError) -> Self {
+        Self::Session(error)
+    }
+}
+
+fn uses(of: &Uses) -> MutexGuard<'_, HashMap<SessionId, Use>> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sessions {
+    pub(crate) fn at_most(most: usize) -> Self {
+        Self { inner: LocalSessionManager::default(), most, uses: Uses::default() }
+    }
+
+    fn touch(&self, id: &SessionId) {
+        if let Some(known) = uses(&self.uses).get_mut(id) {
+            known.last = Instant::now();
+        }
+    }
+
+    /// Ends the session that is idle for longest, where there are too many.
+    async fn make_room(&self) -> Result<(), SessionsError> {
+        let alive: Vec<SessionId> = self.inner.sessions.read().await.keys().cloned().collect();
+        let oldest = {
+            let mut known = uses(&self.uses);
+            known.retain(|id, _| alive.contains(id));
+            if known.len() < self.most {
+                return Ok(());
+            }
+            let idle = known.iter().filter(|(_, one)| one.streams == 0);
+            idle.min_by_key(|(_, one)| one.last).map(|(id, _)| Arc::clone(id))
+        };
+        let Some(oldest) = oldest else {
+            return Err(SessionsError::Full);
+        };
+        tracing::info!("the oldest idle session makes room");
+        self.close_session(&oldest).await
+    }
+
+    /// Counts a stream as open until it ends.
+    fn counted<S>(&self, id: &SessionId, stream: S) -> Counted<S> {
+        if let Some(known) = uses(&self.uses).get_mut(id) {
+            known.last = Instant::now();
+            known.streams += 1;
+        }
+        Counted { stream: Box::pin(stream), id: Arc::clone(id), uses: Arc::clone(&self.uses) }
+    }
+}
+
+impl SessionManager for Sessions {
+    type Error = SessionsError;
+    type Transport = <LocalSessionManager as SessionManager>::Transport;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        self.make_room().await?;
+        let (id, transport) = self.inner.create_session().await?;
+        uses(&self.uses).insert(Arc::clone(&id), Use { last: Instant::now(), streams: 0 });
+        Ok((id, transport))
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        self.touch(id);
+        Ok(self.inner.initialize_session(id, message).await?)
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        self.touch(id);
+        Ok(self.inner.has_session(id).await?)
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        uses(&self.uses).remove(id);
+        Ok(self.inner.close_session(id).await?)
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.counted(id, self.inner.create_stream(id, message).await?))
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        self.touch(id);
+        Ok(self.inner.accept_message(id, message).await?)
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        // It is open as long as the client is there, busy or not.
+        self.touch(id);
+        Ok(self.inner.create_standalone_stream(id).await?)
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.touch(id);
+        Ok(self.inner.resume(id, last_event_id).await?)
+    }
+}
+
+/// A stream that counts as open.
+struct Counted<S> {
+    stream: Pin<Box<S>>,
+    id: SessionId,
+    uses: Uses,
+}
+
+impl<S: Stream> Stream for Counted<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        self.stream.as_mut().poll_next(context)
+    }
+}
+
+impl<S> Drop for Counted<S> {
+    fn drop(&mut self) {
+        if let Some(known) = uses(&self.uses).get_mut(&self.id) {
+            known.streams = known.streams.saturating_sub(1);
+            known.last = Instant::now();
+        }
+    }
+}

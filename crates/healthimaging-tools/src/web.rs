@@ -1,0 +1,176 @@
+//! The protocol over HTTP for clients that know less of it than the library asks for: any `Accept`, answers
+//! in JSON alone, and errors of JSON-RPC.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use serde_json::Value;
+use sse_stream::SseStream;
+use tower_service::Service;
+
+use crate::message::{self, Refusal};
+
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+/// Largest body of a request, in bytes.
+pub(crate) const LARGEST_BODY: usize = 4 << 20;
+
+/// What is answered.
+pub(crate) type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+/// A service of the protocol, made easier to reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Web<S>(pub(crate) S);
+
+impl<S, B> Service<Request<B>> for Web<S>
+where
+    S: Service<Request<Full<Bytes>>, Response = Answer, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Error: Display,
+    B::Data: Send,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.0.clone();
+        Box::pin(answered(service, request))
+    }
+}
+
+async fn answered<S, B>(mut service: S, request: Request<B>) -> Result<Answer, Infallible>
+where
+    S: Service<Request<Full<Bytes>>, Response = Answer, Error = Infallible>,
+    B: Body + Send + 'static,
+    B::Error: Display,
+    B::Data: Send,
+{
+    let (mut head, body) = request.into_parts();
+    if head.method != Method::POST {
+        return service.call(Request::from_parts(head, Full::default())).await;
+    }
+    let body = body.map_err(|error| io::Error::other(error.to_string()));
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(text(status, "the body is longer than 4 MiB, or did not arrive whole"));
+    };
+    let body = body.to_bytes();
+    let form = Form::of(&head.headers);
+    if form != Form::Other {
+        head.headers
+            .insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    }
+    let is_json = is_of_type(&head.headers, JSON);
+    let read = message::read(&body);
+    let body = match &read {
+        Ok(message) => message.to_string().into(),
+        Err(_) => body,
+    };
+    head.headers.remove(CONTENT_LENGTH);
+    let answer = service.call(Request::from_parts(head, Full::new(body))).await?;
+    // The library has checked by now who asks and in which form, and could not read the rest.
+    let is_let_in = !matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::NOT_ACCEPTABLE);
+    let is_unread = answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    match (&read, form) {
+        (Err(refusal), _) if is_json && is_let_in => Ok(refused(refusal)),
+        (Ok(message), _) if is_json && is_unread => Ok(refused(&Refusal::invalid_request(message))),
+        (Ok(message), Form::Json) if is_of_type(answer.headers(), EVENTS) => {
+            Ok(alone(answer, message.get("id")).await)
+        }
+        _ => Ok(answer),
+    }
+}
+
+/// What a client says that it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// JSON alone, or anything.
+    Json,
+    /// JSON and events.
+    Both,
+    /// Neither.
+    Other,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let named = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let types: Vec<&str> = named
+            .flat_map(|value| value.split(','))
+            .filter(|range| !has_zero_weight(range))
+            .map(|range| range.split(';').next().unwrap_or_default().trim())
+            .collect();
+        let has = |wanted: &str| types.iter().any(|one| one.eq_ignore_ascii_case(wanted));
+        if has(EVENTS) && (has(JSON) || has("*/*") || has("application/*")) {
+            Self::Both
+        } else if !headers.contains_key(ACCEPT) || has(JSON) || has("*/*") || has("application/*") {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// `q=0` (RFC 9110 section 12.4.2).
+fn has_zero_weight(range: &str) -> bool {
+    let parameters = range.split(';').skip(1);
+    parameters.filter_map(|parameter| parameter.split_once('=')).any(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>() == Ok(0.0)
+    })
+}
+
+fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// The response to a request out of a stream of events, by itself. Progress is left out.
+async fn alone(answer: Answer, id: Option<&Value>) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    let mut events = SseStream::new(body);
+    while let Some(Ok(event)) = events.next().await {
+        let Some(data) = event.data else { continue };
+        let Ok(message) = serde_json::from_str::<Value>(&data) else { continue };
+        let is_response = message.get("result").is_some() || message.get("error").is_some();
+        if is_response && message.get("id") == id {
+            head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            head.headers.remove(CACHE_CONTROL);
+            head.headers.remove("x-accel-buffering");
+            return Response::from_parts(head, Full::new(data.into()).boxed());
+        }
+    }
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the answer broke off")
+}
+
+fn refused(refusal: &Refusal) -> Answer {
+    let mut answer = text(StatusCode::BAD_REQUEST, &refusal.document().to_string());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    answer
+}
+
+fn text(status: StatusCode, words: &str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(words.as_bytes())).boxed());
+    *answer.status_mut() = status;
+    answer
+}
