@@ -5,6 +5,7 @@ use std::path::Path;
 
 use healthimaging::model::{DeleteImageSetRequest, GetImageSetMetadataRequest};
 use healthimaging::{DatastoreId, ImageSetId};
+use memchr::memmem;
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -19,9 +20,7 @@ fn holders(folder: &Path, needle: &[u8]) -> Vec<String> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(holders(&path, needle));
-        } else if fs::read(&path)
-            .is_ok_and(|bytes| bytes.windows(needle.len()).any(|w| w == needle))
-        {
+        } else if fs::read(&path).is_ok_and(|bytes| memmem::find(&bytes, needle).is_some()) {
             found.push(path.display().to_string());
         }
     }

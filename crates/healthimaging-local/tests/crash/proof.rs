@@ -14,6 +14,7 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Page, sweep};
 use healthimaging_local::LocalStore;
 use healthimaging_pixels::{FrameShape, PixelRepresentation, decode_stored};
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::model::{Set, Sets, Version};
@@ -355,6 +356,7 @@ pub(crate) fn holders(folder: &Path, needles: &[Vec<u8>]) -> Vec<PathBuf> {
     found
 }
 
+/// The space that a store sets aside makes its folder megabytes large.
 pub(crate) fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|at| at == needle)
+    memmem::find(bytes, needle).is_some()
 }

@@ -29,7 +29,7 @@ fn bytes_of(folder: &Path) -> Vec<u8> {
 }
 
 pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
-    all.windows(part.len()).any(|window| window == part)
+    memchr::memmem::find(all, part).is_some()
 }
 
 fn request(fixture: &Fixture, id: &ImageSetId) -> DeleteImageSetRequest {
