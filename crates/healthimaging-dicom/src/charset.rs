@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use dicom_core::VR;
 use encoding_rs::{
     EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_8859_2, ISO_8859_3, ISO_8859_4, ISO_8859_5,
-    ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, UTF_8, WINDOWS_874, WINDOWS_1254,
+    ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1254,
 };
 
 /// Text, and whether its bytes were all in the character sets declared.
@@ -115,7 +115,19 @@ impl CharacterSets {
                 .decode_without_bom_handling_and_without_replacement(bytes)
                 .map_or_else(|| guess(bytes), faithful),
             Self::Extended(Upper::None) if !bytes.contains(&ESCAPE) => guess(bytes),
-            Self::Extended(initial) => Extended::new(initial, vr).decode(bytes),
+            Self::Extended(initial) => {
+                let decoded = Extended::new(initial, vr).decode(bytes);
+                if initial == Upper::Katakana && !decoded.faithful {
+                    // JIS X 0201 is a part of Shift JIS, which some writers mean by it.
+                    let kanji =
+                        SHIFT_JIS.decode_without_bom_handling_and_without_replacement(bytes);
+                    return kanji.map_or(decoded, |text| Decoded {
+                        text: text.into_owned(),
+                        faithful: false,
+                    });
+                }
+                decoded
+            }
         }
     }
 }

@@ -52,4 +52,5 @@ pub use shape::FrameShape;
 pub use show::ShownFrame;
 pub use transfer_syntax::{
     Disposition, LosslessFormat, byte_order, content_type, disposition, is_encapsulated, is_video,
+    lacks_end,
 };

@@ -109,7 +109,8 @@ fn segments(data: &[u8]) -> Result<Vec<&[u8]>, CodecError> {
         .collect()
 }
 
-/// Unpacks one segment into `places`, all of which it must fill; what is left over is padding.
+/// Unpacks one segment into `places`, all of which it must fill; what is left over is padding. What a
+/// segment that is cut has is unpacked before that is an error.
 fn unpack<'a>(
     segment: &[u8],
     mut places: impl ExactSizeIterator<Item = &'a mut u8>,
@@ -121,7 +122,7 @@ fn unpack<'a>(
         rest = match control {
             0..=127 => {
                 let count = usize::from(control) + 1;
-                let (literal, after) = after.split_at_checked(count).ok_or_else(short)?;
+                let (literal, after) = after.split_at(count.min(after.len()));
                 // The source must be the first of the zip: the other side would lose a place.
                 for (from, to) in literal.iter().zip(&mut places) {
                     *to = *from;

@@ -118,6 +118,15 @@ pub fn is_encapsulated(transfer_syntax: &str) -> bool {
     !matches!(transfer_syntax, IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG)
 }
 
+/// Whether a frame of this syntax lacks the marker that ends it: EOI of JPEG and JPEG-LS (T.81 §B.1.1.3),
+/// EOC of JPEG 2000 (T.800 §A.4.4). Decoders that are strict refuse such a frame.
+#[must_use]
+pub fn lacks_end(transfer_syntax: &str, frame: &[u8]) -> bool {
+    const END: [u8; 2] = [0xFF, 0xD9];
+    let number = transfer_syntax.strip_prefix(ENCAPSULATED_ROOT).and_then(|rest| rest.parse().ok());
+    matches!(number, Some(50..=93 | 201..=203)) && memchr::memmem::rfind(frame, &END).is_none()
+}
+
 /// Whether the syntax is an MPEG-2, MPEG-4 AVC/H.264 or HEVC/H.265 video.
 #[must_use]
 pub fn is_video(transfer_syntax: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What AWS HealthImaging does with each transfer syntax, from its developer guide.
 
 use healthimaging_pixels::{
-    Disposition, LosslessFormat, content_type, disposition, is_encapsulated, is_video,
+    Disposition, LosslessFormat, content_type, disposition, is_encapsulated, is_video, lacks_end,
 };
 
 const ROOT: &str = "1.2.840.10008.1.2";
@@ -65,4 +65,18 @@ fn content_types_are_those_of_the_api() {
     }
     assert_eq!(LosslessFormat::Htj2k.transfer_syntax(), "1.2.840.10008.1.2.4.202");
     assert_eq!(LosslessFormat::Jpeg2000.transfer_syntax(), "1.2.840.10008.1.2.4.90");
+}
+
+#[test]
+fn frames_end_with_a_marker_in_the_syntaxes_that_have_one() {
+    let ended = [0xFF, 0xD8, 1, 2, 0xFF, 0xD9, 0];
+    let cut = &ended[..4];
+    for syntax in ["50", "57", "70", "80", "90", "91", "202"] {
+        let uid = format!("{ROOT}.4.{syntax}");
+        assert!(!lacks_end(&uid, &ended), "{uid}");
+        assert!(lacks_end(&uid, cut), "{uid}");
+    }
+    for syntax in [".1", ".5", ".4.102", ".4.110"] {
+        assert!(!lacks_end(&format!("{ROOT}{syntax}"), cut), "{syntax}");
+    }
 }

@@ -24,7 +24,11 @@ pub(super) enum FrameTable {
         mismatch: Option<FrameError>,
     },
     /// Fragments of each frame.
-    Encapsulated(Vec<Span>),
+    Encapsulated {
+        spans: Vec<Span>,
+        /// What is wrong with an offset table that was not needed.
+        mismatch: Option<FrameError>,
+    },
 }
 
 /// How the bytes of native pixel data follow one another in the file.
@@ -71,22 +75,25 @@ impl FrameTable {
                 let declared = declared_frames(data_set);
                 let frames = usize::try_from(declared).unwrap_or(0);
                 if is_video(transfer_syntax) && !found.fragments.is_empty() {
-                    return Ok(Self::Encapsulated(vec![Span::of(0, found.fragments.len())]));
+                    let spans = vec![Span::of(0, found.fragments.len())];
+                    return Ok(Self::Encapsulated { spans, mismatch: None });
                 }
                 if frames == 0 || found.fragments.len() < frames {
                     let found = found.fragments.len() as u64;
                     return Err(FrameError::CountMismatch { declared, found });
                 }
-                spans(found, frames, transfer_syntax, stream).map(Self::Encapsulated)
+                let (spans, mismatch) = spans(found, frames, transfer_syntax, stream)?;
+                Ok(Self::Encapsulated { spans, mismatch })
             }
         }
     }
 
-    /// How Number of Frames differs from the frames that there are.
+    /// How Number of Frames or an offset table differs from the frames that there are.
     pub(super) fn mismatch(&self) -> Option<&FrameError> {
         match self {
-            Self::Native { mismatch, .. } => mismatch.as_ref(),
-            Self::Encapsulated(_) => None,
+            Self::Native { mismatch, .. } | Self::Encapsulated { mismatch, .. } => {
+                mismatch.as_ref()
+            }
         }
     }
 
@@ -94,7 +101,7 @@ impl FrameTable {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Native { frames, .. } => *frames,
-            Self::Encapsulated(spans) => spans.len(),
+            Self::Encapsulated { spans, .. } => spans.len(),
         }
     }
 
@@ -115,11 +122,11 @@ impl FrameTable {
                 let bits = *frame_bits * index as u64..*frame_bits * (index as u64 + 1);
                 read_native(stream, pixels, bits, *bytes, limit)
             }
-            (Self::Encapsulated(spans), PixelLayout::Encapsulated(found)) => {
+            (Self::Encapsulated { spans, .. }, PixelLayout::Encapsulated(found)) => {
                 let span = spans.get(index).ok_or(FrameError::NoSuchFrame { index, frames })?;
                 read_fragments(stream, found, *span, limit)
             }
-            (Self::Encapsulated(_), PixelLayout::Native) => Err(FrameError::NoPixelData),
+            (Self::Encapsulated { .. }, PixelLayout::Native) => Err(FrameError::NoPixelData),
         }
     }
 }
@@ -247,22 +254,45 @@ fn read_fragments<S: Read + Seek>(
     Ok(frame)
 }
 
-/// Fragments of each frame; there are at least as many fragments as frames.
+/// Fragments of each frame, and what is wrong with the offset table; there are at least as many
+/// fragments as frames.
+///
+/// A table that makes no sense is left alone where each fragment is a frame.
 fn spans<S: Read + Seek>(
+    found: &Encapsulation,
+    frames: usize,
+    transfer_syntax: &str,
+    stream: &mut Stream<S>,
+) -> Result<(Vec<Span>, Option<FrameError>), FrameError> {
+    let by_table = match &found.extended {
+        Some(extended) => by_extended_offsets(found, extended, frames),
+        None if !found.basic_offsets.is_empty() => by_basic_offsets(found, frames),
+        None => {
+            let spans = without_table(found, frames, transfer_syntax, stream)?;
+            return Ok((spans, None));
+        }
+    };
+    match by_table {
+        Err(wrong) if found.fragments.len() == frames => {
+            Ok((one_fragment_each(frames), Some(wrong)))
+        }
+        by_table => by_table.map(|spans| (spans, None)),
+    }
+}
+
+fn one_fragment_each(frames: usize) -> Vec<Span> {
+    (0..frames).map(|first| Span::of(first, 1)).collect()
+}
+
+fn without_table<S: Read + Seek>(
     found: &Encapsulation,
     frames: usize,
     transfer_syntax: &str,
     stream: &mut Stream<S>,
 ) -> Result<Vec<Span>, FrameError> {
     let fragments = found.fragments.len();
-    if let Some(extended) = &found.extended {
-        return by_extended_offsets(found, extended, frames);
-    }
-    if !found.basic_offsets.is_empty() {
-        return by_basic_offsets(found, frames);
-    }
     if fragments == frames {
-        return Ok((0..frames).map(|first| Span::of(first, 1)).collect());
+        return Ok(one_fragment_each(frames));
     }
     if frames == 1 {
         return Ok(vec![Span::of(0, fragments)]);

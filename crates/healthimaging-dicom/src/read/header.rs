@@ -10,6 +10,7 @@ use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
 use dicom_encoding::decode::implicit_le::ImplicitVRLittleEndianDecoder;
 
 use super::description::ByteOrder;
+use super::pixel_syntax::GE_BIG_ENDIAN_PIXELS;
 use super::stream::Stream;
 use super::{ReadError, odd_header};
 
@@ -30,10 +31,10 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The encoding of a data set in `transfer_syntax`: explicit little endian unless it is one of
-    /// the two exceptions (PS3.5 §A.4).
+    /// the two exceptions (PS3.5 §A.4) or a private one.
     pub(super) fn of(transfer_syntax: &str) -> Self {
         match transfer_syntax {
-            "1.2.840.10008.1.2" => Self::ImplicitLittle,
+            "1.2.840.10008.1.2" | GE_BIG_ENDIAN_PIXELS => Self::ImplicitLittle,
             "1.2.840.10008.1.2.2" => Self::ExplicitBig,
             _ => Self::ExplicitLittle,
         }

@@ -22,6 +22,7 @@ mod meta;
 mod odd_header;
 mod part10;
 mod pixel_data;
+mod pixel_syntax;
 mod sequences;
 mod sop_uids;
 mod stream;

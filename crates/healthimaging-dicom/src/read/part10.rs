@@ -19,6 +19,7 @@ use super::pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, Pix
 use super::stream::{Stream, is_zlib};
 use super::{
     FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, ambiguous, media_directory,
+    pixel_syntax,
 };
 
 /// A DICOM Part 10 file that has been read up to its end, pixel data and large values left where they
@@ -27,6 +28,9 @@ use super::{
 pub struct Part10<S> {
     /// Transfer Syntax UID (0002,0010), without padding.
     pub transfer_syntax: String,
+    /// UID of the transfer syntax that the frames are in: mostly that of the file; another where pixel
+    /// data is native or encapsulated although the file says otherwise.
+    pub pixel_syntax: String,
     /// Group 0002.
     pub meta: DataSet,
     /// The data set, without pixel data, their extended offset table, and group lengths.
@@ -57,11 +61,20 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
     if let Some(PixelLayout::Encapsulated(found)) = pixels.as_mut().map(|found| &mut found.layout) {
         found.extended = extended;
     }
-    let byte_order = encoding.byte_order();
-    let frames =
-        FrameTable::of(&data_set, pixels.as_ref(), &transfer_syntax, byte_order, &mut stream);
+    let byte_order = match transfer_syntax.as_str() {
+        pixel_syntax::GE_BIG_ENDIAN_PIXELS => ByteOrder::Big,
+        _ => encoding.byte_order(),
+    };
+    let pixel_syntax =
+        pixel_syntax::of(&transfer_syntax, byte_order, pixels.as_ref(), &mut stream)?;
+    let mut warnings = warnings;
+    if pixel_syntax != transfer_syntax && transfer_syntax != pixel_syntax::GE_BIG_ENDIAN_PIXELS {
+        warnings.push(ReadWarning::PixelSyntax { found: pixel_syntax.clone() });
+    }
+    let frames = FrameTable::of(&data_set, pixels.as_ref(), &pixel_syntax, byte_order, &mut stream);
     Ok(Part10 {
         transfer_syntax,
+        pixel_syntax,
         meta,
         data_set,
         warnings,
@@ -144,7 +157,8 @@ impl<S: Read + Seek> Part10<S> {
         }
     }
 
-    /// How Number of Frames differs from the frames that [`Part10::read_frame`] gives.
+    /// How Number of Frames, or an offset table, differs from the frames that [`Part10::read_frame`]
+    /// gives.
     pub fn frame_mismatch(&self) -> Option<FrameError> {
         self.frames.as_ref().ok()?.mismatch().cloned()
     }

@@ -38,6 +38,12 @@ pub enum ReadWarning {
     /// lead to the next element.
     #[error("the header of {0} is malformed; its value representation was concluded")]
     Header(Tag),
+    /// The pixel data is not encoded as the transfer syntax of the file says.
+    #[error("the pixel data is in transfer syntax {found}, unlike the file says")]
+    PixelSyntax {
+        /// UID of the transfer syntax that the pixels are read in.
+        found: String,
+    },
     /// A delimiter that is missing, stands alone, or is one of the wrong kind.
     #[error("a delimiter is missing or out of place at byte {position}")]
     Delimiter {
@@ -102,6 +108,7 @@ impl ReadWarning {
             | Self::NotDeflated
             | Self::Zlib
             | Self::Encoding { .. }
+            | Self::PixelSyntax { .. }
             | Self::Delimiter { .. }
             | Self::ItemsBehind(_)
             | Self::ItemLength { .. }

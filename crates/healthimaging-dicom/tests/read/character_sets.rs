@@ -114,7 +114,9 @@ fn what_cannot_be_decoded_is_guessed_with_a_warning() {
     assert_eq!(name("", "José".as_bytes()), ("José".into(), warning.clone()));
     assert_eq!(name("ISO_IR 192", b"Jos\xE9"), ("José".into(), warning.clone()));
     assert_eq!(name("GB18030", b"A\xFF"), ("Aÿ".into(), warning.clone()));
-    assert_eq!(name("ISO_IR 126", b"\xD2\xC4"), ("ÒΔ".into(), warning));
+    assert_eq!(name("ISO_IR 126", b"\xD2\xC4"), ("ÒΔ".into(), warning.clone()));
+    // Shift JIS, which dcmtk and pydicom read under this name.
+    assert_eq!(name("ISO_IR 13", b"\x8ER\x93c"), ("山田".into(), warning));
     let (value, warnings) = name("KLINGON", b"Jos\xE9");
     assert_eq!(value, "José");
     assert_eq!(warnings[0], ReadWarning::UnknownCharacterSet);

@@ -215,9 +215,16 @@ fn a_wrong_extended_offset_table() {
         (&[0, u64::MAX], &[3, 6]),
         (&[0, 12], &[3, u64::MAX]),
     ] {
-        let problem = frames(&extended(offsets, lengths)).unwrap_err();
+        // Each fragment is a frame, whatever the table says.
+        let bytes = extended(offsets, lengths);
+        assert_eq!(frames(&bytes).unwrap(), [&b"abc\0"[..], b"defghi"]);
+        let problem = read(&bytes).unwrap().frame_mismatch().unwrap();
         assert!(matches!(problem, FrameError::OffsetTable(_)), "{offsets:?} {lengths:?}");
+        assert_eq!(problem.warning_code(), Some(45330));
     }
+    let basic = encapsulated(RLE, "2 ", &[0], &[b"ab", b"cd"]);
+    assert_eq!(frames(&basic).unwrap(), [b"ab", b"cd"]);
+    assert!(read(&basic).unwrap().frame_mismatch().is_some());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use dicom_core::{Tag, VR};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use healthimaging_dicom::{DataSet, FrameError, ReadWarning, Value};
+use healthimaging_image::ByteOrder;
 
 use crate::bytes::*;
 
@@ -389,4 +390,67 @@ fn deflated_with_the_header_of_zlib_or_not_at_all() {
     assert_eq!(read(&file(DEFLATED, &zipped)).unwrap().warnings, [ReadWarning::Zlib]);
     let plain = file(DEFLATED, &identity());
     assert_eq!(read(&plain).unwrap().warnings, [ReadWarning::NotDeflated]);
+}
+
+/// The one frame of a file of 2 rows and 2 columns of 8 bits, and the syntax that it is in.
+fn frame_of(syntax: &str, vr: &str, pixels: &[u8]) -> (String, Vec<u8>, Vec<ReadWarning>) {
+    let bytes = file(syntax, &[identity(), picture("1 "), pixels_element(vr, pixels)].concat());
+    let mut found = read(&bytes).unwrap();
+    (found.pixel_syntax.clone(), found.read_frame(0, 1 << 20).unwrap(), found.warnings)
+}
+
+fn pixels_element(vr: &str, pixels: &[u8]) -> Vec<u8> {
+    element(Tag(0x7FE0, 0x0010), vr, pixels)
+}
+
+#[test]
+fn native_pixel_data_in_an_encapsulated_syntax() {
+    let (syntax, frame, warnings) = frame_of(JPEG, "OB", &[1, 2, 3, 4]);
+    assert_eq!((syntax.as_str(), &frame[..]), (EXPLICIT, &[1, 2, 3, 4][..]));
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].warning_code(), Some(47513));
+}
+
+#[test]
+fn a_compressed_frame_in_a_native_syntax() {
+    // The start of a lossless JPEG (SOF3), behind an application segment.
+    let stream = [0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xC3, 0, 11];
+    let fragments = [
+        header(Tag(0x7FE0, 0x0010), "OB", UNDEFINED),
+        whole_item(&[]),
+        whole_item(&stream),
+        sequence_end(),
+    ];
+    let bytes = file(EXPLICIT, &[identity(), picture("1 "), fragments.concat()].concat());
+    let mut found = read(&bytes).unwrap();
+    assert_eq!(found.pixel_syntax, "1.2.840.10008.1.2.4.57");
+    assert_eq!(found.transfer_syntax, EXPLICIT);
+    assert_eq!(found.read_frame(0, 99).unwrap(), stream);
+    assert!(matches!(found.warnings[..], [ReadWarning::PixelSyntax { .. }]));
+}
+
+#[test]
+fn pixels_in_big_endian_of_a_private_syntax_of_ge() {
+    let short = |element: u16, value: u16| implicit(Tag(0x0028, element), &value.to_le_bytes());
+    let text = |group, element, value: &[u8]| implicit(Tag(group, element), value);
+    let data_set = [
+        text(0x0008, 0x0016, b"1.2.840.10008.5.1.4.1.1.7\0"),
+        text(0x0008, 0x0018, b"2.25.3\0\0"),
+        text(0x0020, 0x000D, b"2.25.1\0\0"),
+        text(0x0020, 0x000E, b"2.25.2\0\0"),
+        short(0x0002, 1),
+        text(0x0028, 0x0004, b"MONOCHROME2 "),
+        short(0x0010, 1),
+        short(0x0011, 2),
+        short(0x0100, 16),
+        short(0x0101, 16),
+        short(0x0102, 15),
+        short(0x0103, 0),
+        implicit(Tag(0x7FE0, 0x0010), &[1, 2, 3, 4]),
+    ];
+    let bytes = file("1.2.840.113619.5.2", &data_set.concat());
+    let found = read(&bytes).unwrap();
+    assert_eq!(found.pixel_syntax, BIG_ENDIAN);
+    assert_eq!(found.byte_order(), ByteOrder::Big);
+    assert_eq!(found.warnings, []);
 }

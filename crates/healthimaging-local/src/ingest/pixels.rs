@@ -8,7 +8,7 @@ use std::io::{Read, Seek};
 
 use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Instance, Part10};
 use healthimaging_image::PixelDescription;
-use healthimaging_pixels::LosslessFormat;
+use healthimaging_pixels::{LosslessFormat, lacks_end};
 
 use super::outcome::{Failure, Reason, Warning};
 use super::sink::Sink;
@@ -21,6 +21,9 @@ pub(super) const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
 /// The largest frame, pixel data kept whole, or other value that is taken: they are held in memory.
 pub(super) const LARGEST: u64 = 2 << 30;
+
+/// Warning about a frame that decodes all the same.
+const WITHOUT_END: &str = "a frame lacks the marker that ends its stream";
 
 /// Where the pixels of an instance go.
 #[derive(Debug)]
@@ -49,7 +52,8 @@ pub(super) fn store<S: Read + Seek>(
         details.pixel_vr = Some(pixels.vr.to_string().to_owned());
     }
     if let Some(mismatch) = part10.frame_mismatch() {
-        target.warn(Reason::FrameNumberMismatch, mismatch.to_string());
+        let reason = mismatch.warning_code().and_then(Reason::of_code);
+        target.warn(reason.unwrap_or(Reason::FrameNumberMismatch), mismatch.to_string());
     }
     match plan {
         PixelPlan::None => Ok(()),
@@ -73,9 +77,14 @@ fn keep<S: Read + Seek>(
     transfer_syntax: &str,
     target: &mut Target<'_>,
 ) -> Result<(), Failure> {
+    let mut is_cut = false;
     for index in 0..part10.frame_count() {
         let frame = part10.read_frame(index, LARGEST)?;
+        is_cut |= lacks_end(transfer_syntax, &frame);
         target.put_received(BlobKind::Frame, transfer_syntax, &frame, Some(description))?;
+    }
+    if is_cut {
+        target.warn(Reason::Other, WITHOUT_END);
     }
     target.describe(transfer_syntax, ChecksumType::Compressed);
     Ok(())

@@ -166,12 +166,18 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
 }
 
 #[tokio::test]
-async fn short_and_empty_pixel_data_go_in_without_frames() {
+async fn short_and_empty_pixel_data_go_in_as_received() {
     let short = Phantom::mr().size(8, 8).bits(16, 12).pixels(vec![0; 100]).build();
     let (.., instance, warnings) = only(short).await;
     assert_eq!(warnings[0]["warning_reason_code"], 45328);
     let message = warnings[0]["message"].as_str().unwrap();
     assert!(message.contains("128 bytes") && message.contains("100"), "{message}");
+    // The only frame is what is there of it; of several, nobody knows which are.
+    assert_eq!(instance["ImageFrames"][0]["FrameSizeInBytes"], 100);
+    assert_eq!(instance["ChecksumType"], "COMPRESSED");
+    let several = Phantom::mr().size(8, 8).bits(16, 12).frames(3).pixels(vec![0; 300]).build();
+    let (.., instance, warnings) = only(several).await;
+    assert_eq!(warnings[0]["warning_reason_code"], 45328);
     assert_eq!(instance["ImageFrames"], json!([]));
 
     let empty = Phantom::mr().size(8, 8).bits(16, 12).pixels(Vec::new()).build();

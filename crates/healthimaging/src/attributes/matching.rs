@@ -85,7 +85,12 @@ impl Matching {
                 .ok_or_else(|| Error::validation("a number is compared with a number")),
         };
         let separators: &[char] = if self == Self::Uid { &[',', '\\'] } else { &['\\'] };
-        key.split(separators).map(each).collect::<Result<_>>().map(Condition::any_of)
+        let mut wanted: Vec<Condition> = key.split(separators).map(each).collect::<Result<_>>()?;
+        if self == Self::Uid && key.contains(',') {
+            // Also a malformed UID that has a comma, which files may hold.
+            wanted.push(Condition::Equal(key.to_owned()));
+        }
+        Ok(Condition::any_of(wanted))
     }
 }
 
@@ -257,7 +262,12 @@ mod tests {
             (Matching::Text, " P-1 ", equal("P-1")),
             (Matching::Text, "P-?", pattern("P-?")),
             (Matching::Text, "CT\\MR", Condition::AnyOf(vec![equal("CT"), equal("MR")])),
-            (Matching::Uid, "1.2, 1.3", Condition::AnyOf(vec![equal("1.2"), equal("1.3")])),
+            (
+                Matching::Uid,
+                "1.2, 1.3",
+                Condition::AnyOf(vec![equal("1.2"), equal("1.3"), equal("1.2, 1.3")]),
+            ),
+            (Matching::Uid, "1.2\\1.3", Condition::AnyOf(vec![equal("1.2"), equal("1.3")])),
             (Matching::PersonName, "Doe^John^^^", equal("doe^john")),
             (Matching::PersonName, "*=*", Condition::Any),
             (Matching::PersonName, "A=B", Condition::AllOf(vec![equal("a"), equal("b")])),

@@ -6,12 +6,12 @@ use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Part10};
 use healthimaging_image::PixelDescription;
 use healthimaging_pixels::{
     CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, SourceFrame, encode,
-    jp2_header_length,
+    jp2_header_length, lacks_end,
 };
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{LARGEST, Target, whole};
+use super::{LARGEST, Target, WITHOUT_END, whole};
 use crate::index::packs::BlobKind;
 use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
 use crate::web::shape_of;
@@ -68,14 +68,16 @@ fn store_frames<S: Read + Seek>(
 ) -> Result<(), Stop> {
     let length = part10.pixels().map_or(0, |pixels| pixels.length);
     let at_once = frames_at_once(memory_of_a_frame(description, length), description);
-    let syntax = part10.transfer_syntax.clone();
+    let syntax = part10.pixel_syntax.clone();
     let stored = target.format.transfer_syntax();
     let count = part10.frame_count();
-    let mut photometric = None;
+    let (mut photometric, mut is_cut) = (None, false);
     for first in (0..count).step_by(at_once) {
         let mut sources = Vec::with_capacity(at_once);
         for index in first..count.min(first + at_once) {
-            sources.push(part10.read_frame(index, LARGEST)?);
+            let source = part10.read_frame(index, LARGEST)?;
+            is_cut |= lacks_end(&syntax, &source);
+            sources.push(source);
         }
         let (format, decoder) = (target.format, target.sink.decoder());
         let frames: Result<Vec<_>, _> = sources
@@ -98,6 +100,9 @@ fn store_frames<S: Read + Seek>(
             target.blobs.push(blob);
             photometric = Some(decoded_as);
         }
+    }
+    if is_cut {
+        target.warn(Reason::Other, WITHOUT_END);
     }
     target.describe(stored, ChecksumType::Decompressed);
     target.instance.details.frame_header = jp2_header_length(stored);

@@ -72,7 +72,7 @@ impl PixelPlan {
         description: PixelDescription,
         length: u64,
     ) -> Self {
-        let syntax = part10.transfer_syntax.as_str();
+        let syntax = part10.pixel_syntax.as_str();
         let little = part10.byte_order() == ByteOrder::Little;
         match disposition(syntax, description.bits_allocated) {
             Disposition::Keep => {
@@ -111,7 +111,7 @@ impl PixelPlan {
 
 /// Why pixel data has to be kept whole, if so.
 fn why_whole<S: Read + Seek>(part10: &Part10<S>) -> Result<Option<Warning>, Refusal> {
-    let syntax = part10.transfer_syntax.as_str();
+    let syntax = part10.pixel_syntax.as_str();
     let bits = part10.description().map_or(0, |description| description.bits_allocated);
     if disposition(syntax, bits) == Disposition::Unsupported {
         let message = "the transfer syntax is not supported; the pixel data is kept as received";

@@ -31,10 +31,10 @@ pub(super) fn store<S: Read + Seek>(
     let native = pixels.layout == PixelLayout::Native;
     let little = description.is_some() && part10.byte_order() == ByteOrder::Little;
     // How the data set around them was encoded says nothing about native bytes in little endian.
-    let syntax = if native && little && is_uncompressed(&part10.transfer_syntax) {
+    let syntax = if native && little && is_uncompressed(&part10.pixel_syntax) {
         EXPLICIT_LITTLE_ENDIAN.to_owned()
     } else {
-        part10.transfer_syntax.clone()
+        part10.pixel_syntax.clone()
     };
     let mut bytes = Vec::new();
     part10
@@ -54,7 +54,7 @@ pub(super) fn store_plain<S: Read + Seek>(
         description.bits_allocated
     );
     let warning = Warning::new(Reason::TranscodingException, message);
-    let syntax = part10.transfer_syntax.clone();
+    let syntax = part10.pixel_syntax.clone();
     let mut bytes = Vec::new();
     for index in 0..part10.frame_count() {
         let frame = part10.read_frame(index, LARGEST)?;
@@ -74,8 +74,8 @@ pub(super) fn store_plain<S: Read + Seek>(
     put(&bytes, EXPLICIT_LITTLE_ENDIAN, Some(description), warning, target)
 }
 
-/// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`); not
-/// when nobody knows where its frames are.
+/// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`), or is
+/// one native frame, if a short one; not when nobody knows where its frames are.
 fn put(
     bytes: &[u8],
     transfer_syntax: &str,
@@ -85,7 +85,9 @@ fn put(
 ) -> Result<(), Failure> {
     let for_want_of_a_codec =
         matches!(warning.reason, Reason::TranscodingException | Reason::UnsupportedTransferSyntax);
-    let shown = description.filter(|_| for_want_of_a_codec);
+    let is_native = is_uncompressed(transfer_syntax);
+    let shown = description
+        .filter(|found| for_want_of_a_codec || (is_native && found.number_of_frames == 1));
     let kind = match shown {
         Some(_) => BlobKind::Frame,
         None => BlobKind::Pixels,
