@@ -12,6 +12,18 @@ use crate::rig::{Rig, stderr, stdout, text};
 const AT_ONCE: u32 = 30;
 
 #[test]
+fn a_folder_that_is_allowed_and_does_not_exist_is_named() {
+    let rig = Rig::new();
+    let missing = rig.path("missing");
+    let listed = rig.run(&["call", "list_datastores", "--allow-path", text(&missing)]);
+    assert_eq!(listed.status.code(), Some(0));
+    assert!(stderr(&listed).contains(text(&missing)), "{}", stderr(&listed));
+    let scans = rig.scans();
+    let listed = rig.run(&["call", "list_datastores", "--allow-path", text(&scans)]);
+    assert!(!stderr(&listed).contains("--allow-path"), "{}", stderr(&listed));
+}
+
+#[test]
 fn first_imports_at_once_make_one_data_store() {
     let rig = Rig::new();
     let children: Vec<Child> = (0..AT_ONCE)

@@ -100,6 +100,29 @@ impl Answer {
     }
 }
 
+/// As a client sends it that knows nothing of events: no `Accept`, and a slash too many.
+#[test]
+fn mcp_answers_plain_clients_in_json() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &[]);
+    let greeting = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" } } })
+    .to_string();
+    for path in ["POST /mcp", "POST /mcp/"] {
+        for accept in ["", "Accept: */*\r\n"] {
+            let headers = format!("Content-Type: application/json\r\n{accept}");
+            let answer = served.answer(path, &headers, greeting.as_bytes());
+            assert_eq!(answer.status, 200, "{path} {accept}");
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            assert_eq!(answer.json()["result"]["serverInfo"]["name"], "healthimaging-mcp-server");
+            let garbage = served.answer(path, &headers, b"{");
+            assert_eq!(garbage.status, 400);
+            assert_eq!(garbage.json()["error"]["code"], -32700);
+        }
+    }
+}
+
 #[test]
 fn http_is_healthy_guarded_and_ends_when_told() {
     let rig = Rig::new();

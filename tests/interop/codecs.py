@@ -177,7 +177,7 @@ def check_import(cases):
         for line in lines(output / "SUCCESS/success.ndjson"):
             response = line["importResponse"]
             ids = {"datastore_id": datastore, "image_set_id": response["imageSetId"]}
-            document = store.call("get_image_set_metadata", **ids)["metadata"]
+            document = store.call("get_image_set_metadata", **ids, max_bytes=10_000_000)["metadata"]
             for series in document["Study"]["Series"].values():
                 for sop, instance in series["Instances"].items():
                     name, checksum = wanted.pop(sop)

@@ -170,7 +170,8 @@ impl PlannedTool for DeleteDatastore {
         let datastore_id = self.datastore_id.clone();
         let service = context.service();
         let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
-        let status = service.get_datastore(request).await?.datastore_properties.datastore_status;
+        let properties = service.get_datastore(request).await?.datastore_properties;
+        let status = properties.datastore_status;
         if matches!(status, DatastoreStatus::Deleting | DatastoreStatus::Deleted) {
             return Err(Error::conflict(format!("data store {datastore_id} is {status} already")));
         }
@@ -190,7 +191,9 @@ impl PlannedTool for DeleteDatastore {
             }
         }
         let action = format!("delete the empty data store {datastore_id} for good");
-        Ok(Plan::new(action, datastore_id))
+        let mut plan = Plan::new(action, datastore_id);
+        plan.notes.push(format!("Its name is {}.", properties.datastore_name));
+        Ok(plan)
     }
 
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
