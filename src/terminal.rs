@@ -6,9 +6,14 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Writes a line to stderr; a stderr that is gone is no reason to fail.
-pub(crate) fn note(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+/// Writes lines to stderr; a stderr that is gone is no reason to fail.
+pub(crate) fn note(lines: &str) {
+    drop(writeln!(io::stderr(), "{}", visible_lines(lines)));
+}
+
+/// Lines of text, with everything else that could steer a terminal, or is not seen, as escapes.
+fn visible_lines(lines: &str) -> String {
+    lines.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// A name from a disk or a file, with what could steer a terminal, or is not seen, as escapes.
@@ -37,6 +42,9 @@ impl Error for HungUp {}
 
 /// Writes a line to stdout.
 pub(crate) fn result(line: &str) -> io::Result<()> {
+    // Programs read the text as it is.
+    let is_seen = io::stdout().is_terminal();
+    let line = if is_seen { visible_lines(line) } else { line.to_owned() };
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     written.map_err(|error| match error.kind() {
@@ -59,7 +67,7 @@ pub(crate) fn is_interactive() -> bool {
 /// Asks a question on stderr; only `y` or `yes` agrees.
 pub(crate) fn agrees(question: &str) -> io::Result<bool> {
     let mut stderr = io::stderr();
-    write!(stderr, "{question} [y/N] ")?;
+    write!(stderr, "{} [y/N] ", visible_lines(question))?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -94,6 +102,7 @@ mod tests {
     #[test]
     fn names_cannot_steer_a_terminal() {
         assert_eq!(visible("/cd/Müller 1.dcm"), "/cd/Müller 1.dcm");
+        assert_eq!(visible_lines("a\rb\nc\u{9B}"), "a\\u{d}b\nc\\u{9b}");
         assert_eq!(visible("a\u{1B}[2J\u{202E}b\n"), "a\\u{1b}[2J\\u{202e}b\\u{a}");
     }
 

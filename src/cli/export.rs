@@ -59,6 +59,10 @@ pub(super) struct Arguments {
     /// Image sets outside of the primary hierarchy too, as STUDY/SERIES/IMAGE-SET/INSTANCE.dcm
     #[arg(long)]
     include_non_primary: bool,
+
+    /// Replace files that are there with other content, which fail otherwise
+    #[arg(long)]
+    overwrite: bool,
 }
 
 /// Files that were not written and are listed; the rest is counted.
@@ -118,6 +122,7 @@ async fn export(
             ..Criteria::default()
         },
         sop_instance_uid: arguments.instance,
+        overwrite: arguments.overwrite,
         include_non_primary: arguments.include_non_primary,
         transfer_syntax_uid: arguments.transfer_syntax,
         data_access_role_arn: None,

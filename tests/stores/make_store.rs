@@ -211,6 +211,7 @@ impl Filled {
             criteria: Criteria::study(format!("2.25.{study}").parse().unwrap()),
             sop_instance_uid: None,
             include_non_primary: false,
+            overwrite: false,
             transfer_syntax_uid: None,
             data_access_role_arn: None,
             allowed_paths: vec![self.base.clone()],

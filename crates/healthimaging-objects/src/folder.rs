@@ -1,11 +1,16 @@
-//! `file://`: folders inside allowed roots. Nothing outside of them is opened, by links neither.
+//! `file://`: folders inside allowed roots. Nothing outside of them is opened or written, by links neither, also when
+//! somebody changes the folders meanwhile: files are opened relative to an open root, beneath which the system resolves
+//! their paths (cap-std).
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 use healthimaging::{Error, ErrorKind, ObjectUri, Result};
 use walkdir::{DirEntry, WalkDir};
 
@@ -81,19 +86,57 @@ impl Folder {
         Ok(listed)
     }
 
-    /// Opens a file of this place. The check comes after the opening, on the path as it is then.
+    /// Opens a file of this place.
     pub(crate) fn open(&self, path: &Path) -> Result<File> {
-        if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            let missing = io::Error::from(io::ErrorKind::NotFound);
-            return Err(io_error(missing, "the file"));
+        let unreadable = |error| io_error(error, "the file");
+        let resolved = fs::canonicalize(path).map_err(unreadable)?;
+        let below = self.below_base(&resolved).ok_or_else(|| outside("the file"))?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt;
+            // A pipe that took the file's place does not block.
+            options.custom_flags(libc::O_NONBLOCK);
         }
-        if !self.contains(path) {
-            return Err(Error::new(
-                ErrorKind::AccessDenied,
-                "the file lies outside of the allowed folders",
-            ));
+        let file = self.base().and_then(|base| base.open_with(below, &options));
+        let file = file.map_err(unreadable)?;
+        if !file.metadata().is_ok_and(|found| found.is_file()) {
+            return Err(unreadable(io::ErrorKind::NotFound.into()));
         }
-        File::open(path).map_err(|error| io_error(error, "the file"))
+        Ok(file.into_std())
+    }
+
+    /// The folder that all paths are resolved beneath: the root, or what is around a root that is a file.
+    fn base_path(&self) -> &Path {
+        if self.root.is_dir() { &self.root } else { self.root.parent().unwrap_or(&self.root) }
+    }
+
+    /// Opens that folder. An error when it is no longer where it was, as when it has become a link.
+    fn base(&self) -> io::Result<Dir> {
+        let path = self.base_path();
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+            use rustix::io::Errno;
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+                Ok(opened) => return Ok(Dir::from_std_file(File::from(opened))),
+                // Linux before 5.6, and containers that refuse the call.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let base = Dir::open_ambient_dir(path, ambient_authority())?;
+        if fs::canonicalize(path)? == path { Ok(base) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// What a path whose links are resolved is beneath that folder; `None` outside of the root.
+    fn below_base<'a>(&self, resolved: &'a Path) -> Option<&'a Path> {
+        if !resolved.starts_with(&self.root) {
+            return None;
+        }
+        resolved.strip_prefix(self.base_path()).ok()
     }
 
     /// The path of a relative name.
@@ -114,32 +157,41 @@ impl Folder {
     }
 
     /// Begins a file: it is written beside its name, which it gets when it is whole.
-    pub(crate) fn create(&self, name: &str) -> Result<Draft> {
+    pub(crate) fn create(&self, name: &str, existing: Existing) -> Result<Draft> {
         let target = self.below(name)?;
-        let folder = target.parent().unwrap_or(&self.path).to_owned();
-        fs::create_dir_all(&folder).map_err(unwritable)?;
-        if !self.contains(&folder) {
-            return Err(Error::new(
-                ErrorKind::AccessDenied,
-                "the output folder lies outside of the allowed folders",
-            ));
-        }
-        let file = self.draft(&folder, &target).map_err(unwritable)?;
-        Ok(Draft { file, folder, target })
+        let folder = resolve_existing_part(target.parent().unwrap_or(&self.path));
+        let below = self.below_base(&folder).ok_or_else(|| outside("the output folder"))?;
+        let target = target.file_name().unwrap_or_default().to_owned();
+        self.draft(below, target, existing).map_err(unwritable)
     }
 
     /// A file for what is to become `target`. One that an earlier life of the owner left makes way.
-    fn draft(&self, folder: &Path, target: &Path) -> io::Result<tempfile::NamedTempFile> {
-        let Some(owner) = &self.owner else {
-            return tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder);
-        };
-        let mut name = OsString::from(format!("{DRAFT}{owner}-"));
-        name.push(target.file_name().unwrap_or_default());
-        match fs::remove_file(folder.join(&name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    fn draft(&self, folder: &Path, target: OsString, existing: Existing) -> io::Result<Draft> {
+        let mut dir = self.base()?;
+        if folder != Path::new("") {
+            dir.create_dir_all(folder)?;
+            dir = dir.open_dir(folder)?;
         }
-        tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder)
+        let mut name = OsString::from(DRAFT);
+        if let Some(owner) = &self.owner {
+            name.push(format!("{owner}-"));
+            name.push(&target);
+            match dir.remove_file(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        } else {
+            name.push(format!("{:016x}", RandomState::new().hash_one(&target)));
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let file = dir.open_with(&name, &options)?.into_std();
+        Ok(Draft { file, dir, name, target, existing, is_finished: false })
     }
 
     /// The same folder for the drafts of `owner`.
@@ -149,15 +201,31 @@ impl Folder {
 
     /// Removes what files that were begun here, and in the folders in here, left when their process died.
     pub(crate) fn discard_drafts(&self) -> Result<()> {
-        discard(WalkDir::new(&self.path).max_depth(2), DRAFT)
+        self.discard(WalkDir::new(&self.path).max_depth(2), DRAFT)
     }
 
     /// Removes what the owner left here, and in all folders below, when its process died.
     pub(crate) fn discard_own_drafts(&self) -> Result<()> {
         match &self.owner {
-            Some(owner) => discard(WalkDir::new(&self.path), &format!("{DRAFT}{owner}-")),
+            Some(owner) => self.discard(WalkDir::new(&self.path), &format!("{DRAFT}{owner}-")),
             None => Ok(()),
         }
+    }
+
+    /// Removes the files whose names begin so.
+    fn discard(&self, walk: WalkDir, prefix: &str) -> Result<()> {
+        for entry in walk.into_iter().filter_map(std::result::Result::ok) {
+            let name = entry.file_name().as_encoded_bytes();
+            if !entry.file_type().is_file() || !name.starts_with(prefix.as_bytes()) {
+                continue;
+            }
+            let folder = entry.path().parent().and_then(|folder| fs::canonicalize(folder).ok());
+            let Some(path) = folder.map(|folder| folder.join(entry.file_name())) else { continue };
+            if let Some(below) = self.below_base(&path) {
+                self.base().and_then(|base| base.remove_file(below)).map_err(unwritable)?;
+            }
+        }
+        Ok(())
     }
 
     fn contains(&self, path: &Path) -> bool {
@@ -165,23 +233,25 @@ impl Folder {
     }
 }
 
-/// Removes the files whose names begin so.
-fn discard(walk: WalkDir, prefix: &str) -> Result<()> {
-    for entry in walk.into_iter().filter_map(std::result::Result::ok) {
-        let name = entry.file_name().as_encoded_bytes();
-        if entry.file_type().is_file() && name.starts_with(prefix.as_bytes()) {
-            fs::remove_file(entry.path()).map_err(unwritable)?;
-        }
-    }
-    Ok(())
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It is replaced.
+    Replaced,
+    /// It stays; only one with the same content is no conflict.
+    Kept,
 }
 
 /// A file that is being written; dropped unfinished, it vanishes.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    file: tempfile::NamedTempFile,
-    folder: PathBuf,
-    target: PathBuf,
+    file: File,
+    /// The folder of the draft and of its target.
+    dir: Dir,
+    name: OsString,
+    target: OsString,
+    existing: Existing,
+    is_finished: bool,
 }
 
 impl Draft {
@@ -190,23 +260,94 @@ impl Draft {
     }
 
     /// Syncs, then renames: a reader sees the old file or the new one.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.file.as_file().sync_all().map_err(unwritable)?;
-        self.file.persist(&self.target).map_err(|error| unwritable(error.error))?;
-        sync_folder(&self.folder).map_err(unwritable)
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.file.sync_all().map_err(unwritable)?;
+        if self.existing == Existing::Replaced {
+            self.rename().map_err(unwritable)?;
+        } else if !self.link().map_err(unwritable)?
+            && !self.is_there_already().map_err(unwritable)?
+        {
+            return Err(Error::conflict(
+                "a file of this name is there with other content; overwrite it, or export to another folder",
+            ));
+        }
+        self.sync_folder().map_err(unwritable)
     }
+
+    fn rename(&mut self) -> io::Result<()> {
+        self.dir.rename(&self.name, &self.dir, &self.target)?;
+        self.is_finished = true;
+        Ok(())
+    }
+
+    /// Gives the file its name, unless another one has it: `false`.
+    fn link(&mut self) -> io::Result<bool> {
+        match self.dir.hard_link(&self.name, &self.dir, &self.target) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // Some file systems have no links.
+            Err(_) if self.dir.symlink_metadata(&self.target).is_err() => {
+                self.rename().map(|()| true)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Whether the file of this name has the same content: written by an earlier run.
+    fn is_there_already(&self) -> io::Result<bool> {
+        let found = self.dir.open(&self.target)?;
+        let metadata = found.metadata()?;
+        if !metadata.is_file() || metadata.len() != self.file.metadata()?.len() {
+            return Ok(false);
+        }
+        same_content(found.into_std(), self.dir.open(&self.name)?.into_std())
+    }
+
+    /// Makes a rename durable; only Unix lets a folder be synced.
+    fn sync_folder(&self) -> io::Result<()> {
+        if cfg!(unix) {
+            // The open folder itself may be good for paths alone.
+            self.dir.open(".")?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_finished
+            && let Err(error) = self.dir.remove_file(&self.name)
+        {
+            tracing::warn!(%error, "an unfinished file could not be removed");
+        }
+    }
+}
+
+/// Whether two files of one length have the same bytes.
+fn same_content(one: File, other: File) -> io::Result<bool> {
+    const PIECE: u64 = 64 << 10;
+    let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
+    loop {
+        of_one.clear();
+        of_other.clear();
+        let read = (&one).take(PIECE).read_to_end(&mut of_one)?;
+        (&other).take(PIECE).read_to_end(&mut of_other)?;
+        if of_one != of_other {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+fn outside(what: &str) -> Error {
+    let message = format!("{what} lies outside of the allowed folders");
+    Error::new(ErrorKind::AccessDenied, message)
 }
 
 fn unwritable(error: io::Error) -> Error {
     io_error(error, "the output folder")
-}
-
-/// Makes a rename durable; only Unix lets a folder be synced.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// The line of a walked entry; none for a folder.

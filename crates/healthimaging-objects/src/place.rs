@@ -10,7 +10,7 @@ use healthimaging::{Error, ObjectUri, Result};
 
 use crate::bucket::Bucket;
 use crate::credentials::S3Config;
-use crate::folder::Folder;
+use crate::folder::{Existing, Folder};
 use crate::writing::Writing;
 
 /// What may be read and written, and how.
@@ -241,13 +241,23 @@ impl Place {
         }
     }
 
-    /// Begins an object at a relative name below the prefix, to be written piece by piece.
+    /// Begins an object at a relative name below the prefix, to be written piece by piece over what was there.
     pub async fn create(&self, name: &str) -> Result<Writing> {
+        self.begin(name, Existing::Replaced).await
+    }
+
+    /// As [`Self::create`], but finishing it is a `Conflict` where a file of this name has other content. Objects in a
+    /// bucket are replaced.
+    pub async fn create_new(&self, name: &str) -> Result<Writing> {
+        self.begin(name, Existing::Kept).await
+    }
+
+    async fn begin(&self, name: &str, existing: Existing) -> Result<Writing> {
         match self {
             Self::Bucket(bucket) => bucket.create(name).map(Writing::upload),
             Self::Folder(folder) => {
                 let (folder, name) = (folder.clone(), name.to_owned());
-                blocking(move || folder.create(&name)).await.map(Writing::draft)
+                blocking(move || folder.create(&name, existing)).await.map(Writing::draft)
             }
         }
     }

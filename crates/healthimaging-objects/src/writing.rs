@@ -41,7 +41,7 @@ impl Writing {
         }
     }
 
-    /// Puts the object in its place, over what was there; durable when this returns.
+    /// Puts the object in its place; durable when this returns.
     pub async fn finish(self) -> Result<()> {
         match self.0 {
             Target::Upload(upload) => upload.finish().await,

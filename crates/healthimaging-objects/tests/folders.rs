@@ -175,3 +175,23 @@ async fn what_is_written_in_pieces_is_there_when_it_is_finished_and_not_before()
     let error = place.create("../out.dcm").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
 }
+
+#[tokio::test]
+async fn a_new_file_takes_no_other_file_s_place() {
+    let root = tempfile::tempdir().unwrap();
+    let place = place(root.path(), root.path()).unwrap();
+    let create = async |content: &'static [u8]| {
+        let mut writing = place.create_new("a/one.dcm").await?;
+        writing.write(Bytes::from_static(content)).await?;
+        writing.finish().await
+    };
+    create(b"first").await.unwrap();
+    create(b"first").await.unwrap();
+    for other in [&b"other"[..], b"longer than it was"] {
+        assert_eq!(create(other).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(place.read("a/one.dcm", 100).await.unwrap(), b"first");
+    }
+    assert_eq!(place.list().await.unwrap().len(), 1, "no temporary file is left");
+    place.write("a/one.dcm", Bytes::from_static(b"other")).await.unwrap();
+    assert_eq!(place.read("a/one.dcm", 100).await.unwrap(), b"other");
+}

@@ -22,6 +22,7 @@ fn export(scene: &Scene, output: &str) -> (Work, PathBuf) {
         criteria: Criteria::default(),
         sop_instance_uid: None,
         include_non_primary: false,
+        overwrite: false,
         transfer_syntax_uid: None,
         data_access_role_arn: None,
         allowed_paths: Vec::new(),

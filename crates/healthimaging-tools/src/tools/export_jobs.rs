@@ -50,6 +50,8 @@ pub(crate) struct StartDicomExportJob {
     transfer_syntax_uid: Option<Uid>,
     /// Also non-primary image sets
     include_non_primary: Option<bool>,
+    /// Replace files with other content
+    overwrite: Option<bool>,
     /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
@@ -77,6 +79,7 @@ impl Tool for StartDicomExportJob {
             },
             sop_instance_uid: self.sop_instance_uid,
             include_non_primary: self.include_non_primary == Some(true),
+            overwrite: self.overwrite == Some(true),
             transfer_syntax_uid: self.transfer_syntax_uid,
             data_access_role_arn: self.data_access_role_arn,
             allowed_paths: Vec::new(),

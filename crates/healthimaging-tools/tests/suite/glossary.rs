@@ -110,6 +110,7 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "start_dicom_export_job.output_s3_uri",
         "`s3://bucket/prefix/`, or `file:///folder/` in an allowed folder.",
     ),
+    ("overwrite", "Replace files that are there with other content, which fail otherwise."),
     ("patient_id", "Patient ID (0010,0020), compared exactly."),
     ("patient_updates", "Keyword → value, of Patient level, such as `PatientName`."),
     ("primary_only", "Only image sets of the primary hierarchy."),

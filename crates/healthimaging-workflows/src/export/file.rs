@@ -111,7 +111,11 @@ impl Writer<'_> {
         request: RetrieveInstanceRequest,
     ) -> Result<Option<Written>> {
         let found = self.dicomweb.retrieve_instance(request).await?;
-        let mut writing = self.output.create(name).await?;
+        let mut writing = if self.export.overwrite {
+            self.output.create(name).await?
+        } else {
+            self.output.create_new(name).await?
+        };
         let copied = tokio::select! {
             copied = copy(found.instance, &mut writing) => copied.map(Some),
             () = self.journal.cancelled().cancelled() => Ok(None),

@@ -47,6 +47,9 @@ pub struct Export {
     /// Transfer syntax of the files; as they are stored, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_syntax_uid: Option<Uid>,
+    /// Whether files that are there with other content are replaced; else each is a failure.
+    #[serde(default)]
+    pub overwrite: bool,
     /// The role that the caller named, for the record: the server's own credentials write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_access_role_arn: Option<RoleArn>,
