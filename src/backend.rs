@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, anyhow};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
-use healthimaging::{DicomWeb, HealthImaging, Pace, Paced, Page, ReadOnly, sweep};
+use healthimaging::{DicomWeb, HealthImaging, NoDelete, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_jobs::Runner;
 use healthimaging_local::{
@@ -65,7 +65,8 @@ pub(crate) struct Backend {
 type Traits = (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>);
 
 impl Backend {
-    /// Opens the back end; with `--read-only`, every write is refused beneath the tools too.
+    /// Opens the back end; with `--read-only` every write, and with `--no-delete` every deletion, is refused beneath
+    /// the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
         healthimaging_pixels::prepare();
         let decoder = decoding::decoder()?;
@@ -89,6 +90,8 @@ impl Backend {
         };
         let (service, dicomweb): Traits = if config.read_only {
             (Arc::new(ReadOnly::new(service)), Arc::new(ReadOnly::new(dicomweb)))
+        } else if config.no_delete {
+            (Arc::new(NoDelete::new(service)), dicomweb)
         } else {
             (service, dicomweb)
         };

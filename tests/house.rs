@@ -1,5 +1,5 @@
 //! House rules: who may import whom, and how large a file may grow.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("png", &["healthimaging-render"]),
     ("openjpeg-sys", &["healthimaging-pixels"]),
     ("turbojpeg-sys", &["healthimaging-pixels"]),
-    ("rustix", &["healthimaging-sandbox", "healthimaging-mcp-server"]),
+    ("rustix", &["healthimaging-objects", "healthimaging-sandbox", "healthimaging-mcp-server"]),
     ("seccompiler", &["healthimaging-sandbox"]),
     ("clap", &["healthimaging-mcp-server"]),
     ("anyhow", &["healthimaging-mcp-server"]),
@@ -150,4 +150,25 @@ fn every_file_fits_in_the_head() {
         let lines = std::fs::read_to_string(path).unwrap().lines().count();
         assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
     }
+}
+
+/// `path: name of a test`, or a path alone.
+#[test]
+fn each_promise_of_security_names_tests_that_exist() {
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let promises = text.split("## What it does not promise").next().unwrap();
+    let is_path =
+        |quoted: &&str| ["tests/", "crates/", "src/"].iter().any(|at| quoted.starts_with(at));
+    let mut named = 0;
+    for quoted in promises.split('`').skip(1).step_by(2).filter(is_path) {
+        let (path, test) = quoted.split_once(": ").unwrap_or((quoted, ""));
+        let content = std::fs::read_to_string(root().join(path));
+        let content = content.unwrap_or_else(|_| panic!("SECURITY.md names {path}"));
+        assert!(
+            test.is_empty() || content.contains(&format!("fn {test}(")),
+            "{path} has no {test}"
+        );
+        named += 1;
+    }
+    assert!(named > 20, "the tests were found");
 }

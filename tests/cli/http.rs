@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr};
@@ -148,4 +149,43 @@ fn http_is_healthy_guarded_and_ends_when_told() {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(served.child.wait().unwrap().code(), Some(0));
     }
+}
+
+/// The effects are those of UpdateImageSetMetadata in the developer guide of AWS HealthImaging.
+#[test]
+fn no_delete_holds_over_http() {
+    let rig = Rig::new();
+    assert!(rig.run(&["import", crate::rig::text(&rig.scans())]).status.success());
+    let store = &rig.call("list_datastores", &json!({}))["datastore_summaries"][0]["datastore_id"];
+    let store = format!("/datastore/{}", store.as_str().unwrap());
+    let served = Served::start(&rig, &["--no-delete"]);
+    let asked = |request: &str, body: &Value| {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        served.answer(request, "", &body)
+    };
+    let sets = asked(&format!("POST {store}/searchImageSets"), &Value::Null).json();
+    let set = &sets["imageSetsMetadataSummaries"][0];
+    let series = set["DICOMTags"]["DICOMSeriesInstanceUID"].as_str().unwrap();
+    let one = format!("{store}/imageSet/{}", set["imageSetId"].as_str().unwrap());
+    let update = |member: &str, document: Value| {
+        let text = base64::prelude::BASE64_STANDARD.encode(document.to_string());
+        let body = json!({ "DICOMUpdates": { member: text } });
+        asked(&format!("POST {one}/updateImageSetMetadata?latestVersion=1"), &body)
+    };
+    let removed = json!({ "SchemaVersion": 1.1, "Study": { "Series": { series: {} } } });
+    for refused in [
+        asked(&format!("DELETE {store}"), &Value::Null),
+        asked(&format!("POST {one}/deleteImageSet"), &Value::Null),
+        update("removableAttributes", removed),
+        asked(
+            &format!("POST {one}/updateImageSetMetadata?latestVersion=1"),
+            &json!({ "revertToVersionId": "1" }),
+        ),
+    ] {
+        assert_eq!(refused.status, 403, "{}", refused.head);
+        assert!(refused.json()["message"].as_str().unwrap().contains("--no-delete"));
+    }
+    let changed =
+        json!({ "SchemaVersion": 1.1, "Study": { "DICOM": { "StudyDescription": "A" } } });
+    assert_eq!(update("updatableAttributes", changed).status, 200);
 }

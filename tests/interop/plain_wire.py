@@ -127,7 +127,7 @@ def browsers(base, datastore):
     for path in (f"/datastore/{datastore}/searchImageSets", f"/datastore/{datastore}/studies"):
         answer = asked("OPTIONS", base + path, headers=wanted, signed=False)
         allowed = answer.headers["Access-Control-Allow-Headers"]
-        assert answer.status_code == 204 and allowed == wanted["Access-Control-Request-Headers"], answer.headers
+        assert answer.ok and allowed == wanted["Access-Control-Request-Headers"], answer.headers
         assert "POST" in answer.headers["Access-Control-Allow-Methods"] and answer.headers["Access-Control-Allow-Origin"] == "*"
     for url in (f"{base}/datastore", f"{base}/datastore/{'0' * 32}", f"{base}/datastore/{datastore}/studies"):
         answer = asked("GET", url, headers={"Origin": "https://viewer.example.org"})

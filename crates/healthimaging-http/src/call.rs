@@ -5,12 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use healthimaging::{Error, Result};
+use healthimaging::{Error, HealthImaging, Result, datastore_named, is_datastore_name};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,15 +70,27 @@ where
 /// The named parts of a path.
 pub(crate) struct Path(Vec<(String, String)>);
 
-impl From<std::result::Result<RawPathParams, RawPathParamsRejection>> for Path {
-    /// A path that is not UTF-8 has no parts that are well formed.
-    fn from(params: std::result::Result<RawPathParams, RawPathParamsRejection>) -> Self {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self(params.iter().flatten().map(owned).collect())
-    }
-}
+/// Where the names of data stores are looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct Names(pub(crate) Arc<dyn HealthImaging>);
 
 impl Path {
+    /// Takes the path of a request apart; the name of a data store becomes its id. A path that is not UTF-8 has no parts
+    /// that are well formed.
+    pub(crate) async fn of(request: &mut Request) -> Result<Self> {
+        let params = request.extract_parts::<RawPathParams>().await;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut parts: Vec<(String, String)> = params.iter().flatten().map(owned).collect();
+        let datastore = parts.iter_mut().find(|(name, _)| name == "datastoreId");
+        let names = request.extensions().get::<Names>().cloned();
+        if let (Some((_, given)), Some(Names(service))) = (datastore, names)
+            && is_datastore_name(given)
+        {
+            *given = datastore_named(&*service, given).await?.into();
+        }
+        Ok(Self(parts))
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone())
@@ -129,7 +140,7 @@ pub(crate) struct Call {
 
 impl Call {
     async fn of(mut request: Request) -> Result<Self> {
-        let path = Path::from(request.extract_parts::<RawPathParams>().await);
+        let path = Path::of(&mut request).await?;
         let query = query(&mut request).await?;
         let here = Here::remembered(&request);
         let (head, body) = request.into_parts();

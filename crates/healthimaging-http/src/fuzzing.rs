@@ -20,13 +20,13 @@ pub async fn unsigned_chunks(body: Body) -> Option<Vec<u8>> {
     let (mut head, body) = request.into_parts();
     let unsigned = http::HeaderValue::from_static("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     head.headers.insert("x-amz-content-sha256", unsigned);
-    let admitted = Access::default().admit(Request::from_parts(head, body)).ok()?;
+    let admitted = Access::default().admit(Request::from_parts(head, body)).await.ok()?;
     Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }
 
 /// Lets a request in that is signed with this key, `ID:SECRET`, and reads its body.
 pub async fn admit(request: Request<Body>, key: &str) -> Option<Vec<u8>> {
     let access = Access { keys: Some(AccessKeys::new([key]).ok()?.into()), token: None };
-    let admitted = access.admit(request).ok()?;
+    let admitted = access.admit(request).await.ok()?;
     Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }

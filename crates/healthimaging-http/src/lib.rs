@@ -15,6 +15,8 @@ pub mod fuzzing;
 mod here;
 mod json_body;
 mod listen;
+mod newcomers;
+mod observe;
 mod patience;
 mod rest;
 mod site;

@@ -6,23 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, RequestExt, Router};
+use axum::{Json, Router};
 use futures::future::BoxFuture;
 use healthimaging::{DicomWeb, HealthImaging, Result};
 use http::{StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_service::Service;
 
 use crate::access::{Access, AccessKeys};
+use crate::failure::Failure;
+use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::token::Token;
 use crate::visitors::Visitors;
-use crate::{listen, store};
+use crate::{listen, newcomers, store};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -35,9 +39,10 @@ pub type RequestBody = Body;
 
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// A back end's two faces, mounted services under their paths, and `/healthz`.
+/// A back end's two faces, mounted services under their paths, `/healthz`, `/readyz` and `/metrics`.
 ///
-/// `/healthz` answers 200 while the probe succeeds and 503 otherwise, and is open to everyone.
+/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; `/readyz` likewise, and 503 once the site is told to
+/// end. Both are open to everyone. `/metrics` has counts of requests in the text format of Prometheus.
 /// Everything else asks for what [`require`](Self::require) and [`require_keys`](Self::require_keys)
 /// name; without them everyone may come in, so the site must not be reached from other machines.
 pub struct Site {
@@ -110,26 +115,31 @@ impl Site {
     /// Serves until `stop` is cancelled; running requests are then given ten seconds.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let grace = self.grace;
-        listen::serve(listener, self.router(), stop, grace).await;
+        listen::serve(listener, self.router(stop.clone()), stop, grace).await;
     }
 
-    fn router(self) -> Router {
+    fn router(self, stop: CancellationToken) -> Router {
+        let metrics = Arc::new(Metrics::default());
+        let counts = get(observe::metrics).with_state(Arc::clone(&metrics));
+        let mounted = self.mounted.route("/metrics", counts);
         let mounted = match &self.access {
-            access if access.is_open() => self.mounted,
-            access => {
-                self.mounted.layer(middleware::from_fn_with_state(access.token.clone(), admit))
-            }
+            access if access.is_open() => mounted.layer(middleware::from_fn(let_in)),
+            access => mounted.layer(middleware::from_fn_with_state(access.token.clone(), admit)),
         };
-        // The limit is set by one layer and put around the body by the other.
-        let limited =
-            mounted.layer(middleware::from_fn(limit_body)).layer(DefaultBodyLimit::max(BODY_LIMIT));
-        let site =
-            Router::new().route("/healthz", get(health).with_state(self.probe)).merge(limited);
-        let Some((service, dicomweb)) = self.back_end else {
-            return site;
-        };
-        let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
-        site.merge(store::routes(service, dicomweb, self.access, visitors))
+        let mounted = mounted
+            .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+            .layer(middleware::from_fn(known_host));
+        let mut site = Router::new()
+            .route("/healthz", get(health).with_state(Arc::clone(&self.probe)))
+            .route("/readyz", get(ready).with_state((self.probe, stop)))
+            .merge(mounted);
+        if let Some((service, dicomweb)) = self.back_end {
+            let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
+            site = site.merge(store::routes(service, dicomweb, self.access, visitors));
+        }
+        site.layer(PropagateRequestIdLayer::new(REQUEST_ID))
+            .layer(SetRequestIdLayer::new(REQUEST_ID, RandomIds))
+            .layer(middleware::from_fn_with_state(metrics, observe::observe))
     }
 }
 
@@ -142,6 +152,7 @@ impl fmt::Debug for Site {
 /// Asks for the token; where there is none, nobody may come in.
 async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
     if token.is_some_and(|token| token.admits(request.headers())) {
+        newcomers::prove(&request);
         return next.run(request).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
@@ -149,13 +160,27 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
 }
 
-async fn limit_body(request: Request, next: Next) -> Response {
-    let declared = request.headers().get(header::CONTENT_LENGTH);
-    let length = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT) {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+/// Refuses a request without one `Host`.
+async fn known_host(request: Request, next: Next) -> Response {
+    match store::one_host(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failure::from(error).into_response(),
     }
-    next.run(request.with_limited_body()).await
+}
+
+/// Ready is what is healthy and not about to end.
+async fn ready(State((probe, stop)): State<(Probe, CancellationToken)>) -> Response {
+    if stop.is_cancelled() {
+        let body = Json(json!({ "status": "stopping" }));
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    }
+    health(State(probe)).await
+}
+
+/// Without a token everyone may come in.
+async fn let_in(request: Request, next: Next) -> Response {
+    newcomers::prove(&request);
+    next.run(request).await
 }
 
 async fn health(State(probe): State<Probe>) -> Response {
@@ -191,14 +216,14 @@ mod tests {
     }
 
     async fn ask(site: Site, request: Request) -> (StatusCode, http::HeaderMap, String) {
-        let response = site.router().call(request).await.unwrap();
+        let response = site.router(CancellationToken::new()).call(request).await.unwrap();
         let (head, body) = response.into_parts();
         let text = to_bytes(body, 1 << 16).await.unwrap();
         (head.status, head.headers, String::from_utf8(text.to_vec()).unwrap())
     }
 
     fn posted(authorization: Option<&str>, body: Body) -> Request {
-        let mut request = http::Request::post("/mcp");
+        let mut request = http::Request::post("/mcp").header(header::HOST, "localhost");
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -234,8 +259,8 @@ mod tests {
     #[tokio::test]
     async fn bodies_over_the_limit_are_refused_declared_or_not() {
         let large = vec![0; BODY_LIMIT + 1];
-        let declared = http::Request::post("/mcp").header(header::CONTENT_LENGTH, large.len());
-        let declared = declared.body(Body::empty()).unwrap();
+        let mut declared = posted(None, Body::empty());
+        declared.headers_mut().insert(header::CONTENT_LENGTH, large.len().into());
         let (status, ..) = ask(site(|| Ok(())), declared).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
         let (status, ..) = ask(site(|| Ok(())), posted(None, Body::from(large))).await;
@@ -244,8 +269,59 @@ mod tests {
 
     #[tokio::test]
     async fn other_paths_are_not_found() {
-        let request = http::Request::get("/mcp/other").body(Body::empty()).unwrap();
+        let mut request = posted(None, Body::empty());
+        *request.uri_mut() = "/mcp/other".parse().unwrap();
         assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn a_site_that_is_about_to_end_is_healthy_and_not_ready() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
+            let asked = http::Request::get(path).body(Body::empty()).unwrap();
+            let response = site(|| Ok(())).router(stop.clone()).call(asked).await.unwrap();
+            assert_eq!(response.status().as_u16(), status, "{path}");
+        }
+        let asked = http::Request::get("/readyz").body(Body::empty()).unwrap();
+        assert_eq!(ask(site(|| Ok(())), asked).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        for hosts in [&[][..], &["localhost", "other"]] {
+            let mut request = http::Request::post("/mcp").body(Body::empty()).unwrap();
+            for host in hosts {
+                request.headers_mut().append(header::HOST, host.parse().unwrap());
+            }
+            assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::BAD_REQUEST);
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_their_route() {
+        let router = site(|| Ok(())).router(CancellationToken::new());
+        let get = |path: &str| {
+            let request = http::Request::get(path).header(header::HOST, "localhost");
+            request.header("x-amzn-requestid", "of the client").body(Body::empty()).unwrap()
+        };
+        for path in ["/healthz", "/healthz", "/1.2.840.99"] {
+            let response = router.clone().call(get(path)).await.unwrap();
+            let id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+            assert_eq!(id.len(), 36, "a UUID of our own: {id}");
+            to_bytes(response.into_body(), 1000).await.unwrap();
+        }
+        let response = router.clone().call(get("/metrics")).await.unwrap();
+        let text = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start));
+        let healthy = "{method=\"GET\",route=\"/healthz\",status=\"200\"} ";
+        assert_eq!(line(&format!("healthimaging_http_requests_total{healthy}")), Some("2"));
+        // Twice `{"status":"ok"}`.
+        assert_eq!(line(&format!("healthimaging_http_response_bytes_total{healthy}")), Some("30"));
+        assert!(text.contains("route=\"none\",status=\"404\"} 1"), "{text}");
+        assert!(!text.contains("840"), "{text}");
+        assert_eq!(line("healthimaging_http_requests_running "), Some("1"));
     }
 
     #[tokio::test]

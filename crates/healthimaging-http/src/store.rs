@@ -7,17 +7,21 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
-use http::{HeaderName, HeaderValue, header};
+use http::{Extensions, HeaderMap, StatusCode, Version, header};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use crate::access::Access;
-use crate::content::{check_encoding, random_hex};
+use crate::call::Names;
+use crate::content::check_encoding;
 use crate::failure::Failure;
 use crate::here::Here;
 use crate::patience::patient;
-use crate::visitors::{Visitors, is_preflight, preflight};
-use crate::{dicomweb, rest};
+use crate::visitors::Visitors;
+use crate::{dicomweb, newcomers, rest};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+/// Shortest answer that is compressed, in bytes.
+const LEAST_COMPRESSED: u16 = 1024;
 
 /// The AWS wire and DICOMweb.
 pub(crate) fn routes(
@@ -26,64 +30,63 @@ pub(crate) fn routes(
     access: Access,
     visitors: Visitors,
 ) -> Router {
+    let cors = visitors.cors();
+    let gate = Gate { service: Arc::clone(&service), access, visitors };
+    let worth_it = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
     rest::routes(service)
         .merge(dicomweb::routes(web))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(middleware::from_fn_with_state((access, visitors), pass))
+        .layer(middleware::from_fn_with_state(gate, pass))
+        .layer(CompressionLayer::new().compress_when(worth_it))
+        .layer(cors)
 }
 
 async fn unknown() -> Failure {
     Failure::unknown_operation()
 }
 
-/// Lets a request in, and puts on its response what belongs on each.
-async fn pass(
-    State((access, visitors)): State<(Access, Visitors)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let asked = request.headers().clone();
-    let mut response = match one_host(&request).and_then(|()| visitors.admit(&request)) {
-        Err(error) => Failure::from(error).into_response(),
-        Ok(()) if is_preflight(&request) => preflight(&asked).into_response(),
-        Ok(()) => match access.admit(request.map(patient)) {
-            Ok(mut request) => match check_encoding(request.headers()) {
-                Ok(()) => {
-                    let here = Here::of(&request);
-                    request.extensions_mut().insert(here);
-                    next.run(request).await
-                }
-                Err(failure) => failure.into_response(),
-            },
-            Err(error) => Failure::from(error).into_response(),
-        },
+/// What every request passes.
+#[derive(Debug, Clone)]
+struct Gate {
+    service: Arc<dyn HealthImaging>,
+    access: Access,
+    visitors: Visitors,
+}
+
+/// Lets a request in.
+async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut request = match admit(&gate, request).await {
+        Ok(request) => request,
+        Err(error) => return Failure::from(error).into_response(),
     };
-    visitors.welcome(&asked, response.headers_mut());
-    match request_id() {
-        Ok(id) => {
-            response.headers_mut().insert(REQUEST_ID, id);
-            response
-        }
-        Err(error) => Failure::from(error).into_response(),
+    if let Err(failure) = check_encoding(request.headers()) {
+        return failure.into_response();
     }
+    let here = Here::of(&request);
+    request.extensions_mut().insert(here);
+    request.extensions_mut().insert(Names(gate.service));
+    next.run(request).await
+}
+
+async fn admit(gate: &Gate, request: Request) -> Result<Request> {
+    one_host(&request)?;
+    gate.visitors.admit(&request)?;
+    let request = gate.access.admit(request.map(patient)).await?;
+    newcomers::prove(&request);
+    Ok(request)
+}
+
+/// Whether a response is compressed for clients that accept it: only JSON is worth it.
+fn is_json(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    media.is_some_and(|media| matches!(media, "application/json" | "application/dicom+json"))
 }
 
 /// Refuses a request whose host is not known for sure (RFC 9112 §3.2).
-fn one_host(request: &Request) -> Result<()> {
+pub(crate) fn one_host(request: &Request) -> Result<()> {
     if request.headers().get_all(header::HOST).iter().count() == 1 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::BadRequest, "a request must have one Host header"))
-}
-
-/// A random UUID (RFC 9562, version 4).
-fn request_id() -> Result<HeaderValue> {
-    let mut text = random_hex()?;
-    text.replace_range(12..13, "4");
-    text.replace_range(16..17, "8");
-    for place in [20, 16, 12, 8] {
-        text.insert(place, '-');
-    }
-    HeaderValue::try_from(text).map_err(|error| Error::internal("a request id is no header", error))
 }

@@ -6,13 +6,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use healthimaging::{Error, ErrorKind, Result};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::header::{self, HeaderValue};
+use http::{Method, Request};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
-const ANY: HeaderValue = HeaderValue::from_static("*");
+/// How long a browser may keep the answer to a preflight request.
+const PREFLIGHT_LIFE: Duration = Duration::from_hours(24);
 
 /// Names that no public name server answers for (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`).
 const PRIVATE: &[&str] = &["local", "localhost", "internal", "test", "home.arpa"];
@@ -78,37 +81,23 @@ impl Visitors {
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
-    /// Puts what browsers want to hear on a response to a request with these headers.
-    pub(crate) fn welcome(&self, asked: &HeaderMap, answered: &mut HeaderMap) {
-        let origin = match asked.get(header::ORIGIN) {
-            Some(origin) if self.is_open => {
-                answered.append(header::VARY, HeaderValue::from_static("origin"));
-                origin.clone()
-            }
-            _ => ANY,
+    /// What browsers are told (CORS): a page that may ask can read every answer.
+    pub(crate) fn cors(&self) -> CorsLayer {
+        let visitors = self.clone();
+        let origins = if self.is_open {
+            AllowOrigin::predicate(move |origin, _| {
+                origin.to_str().is_ok_and(|origin| visitors.is_local_page(origin))
+            })
+        } else {
+            AllowOrigin::any()
         };
-        answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        answered.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANY);
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(ExposeHeaders::any())
+            .max_age(PREFLIGHT_LIFE)
     }
-}
-
-/// Whether the request asks what may be asked.
-pub(crate) fn is_preflight(request: &Request<Body>) -> bool {
-    request.method() == Method::OPTIONS
-}
-
-/// The answer to a preflight request with these headers: everything may be asked.
-pub(crate) fn preflight(asked: &HeaderMap) -> (StatusCode, [(HeaderName, HeaderValue); 3]) {
-    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-    let methods = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
-    (
-        StatusCode::NO_CONTENT,
-        [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(ANY)),
-            (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
-        ],
-    )
 }
 
 /// The name or address in `user@host:port`.

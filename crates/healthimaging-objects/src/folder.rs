@@ -300,7 +300,7 @@ impl Draft {
         if !metadata.is_file() || metadata.len() != self.file.metadata()?.len() {
             return Ok(false);
         }
-        same_content(found.into_std(), self.dir.open(&self.name)?.into_std())
+        same_content(&found.into_std(), &self.dir.open(&self.name)?.into_std())
     }
 
     /// Makes a rename durable; only Unix lets a folder be synced.
@@ -324,14 +324,14 @@ impl Drop for Draft {
 }
 
 /// Whether two files of one length have the same bytes.
-fn same_content(one: File, other: File) -> io::Result<bool> {
+fn same_content(one: &File, other: &File) -> io::Result<bool> {
     const PIECE: u64 = 64 << 10;
     let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
     loop {
         of_one.clear();
         of_other.clear();
-        let read = (&one).take(PIECE).read_to_end(&mut of_one)?;
-        (&other).take(PIECE).read_to_end(&mut of_other)?;
+        let read = one.take(PIECE).read_to_end(&mut of_one)?;
+        other.take(PIECE).read_to_end(&mut of_other)?;
         if of_one != of_other {
             return Ok(false);
         }

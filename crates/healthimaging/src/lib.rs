@@ -8,7 +8,10 @@ mod body;
 mod dicomweb;
 mod effect;
 mod error;
+mod gate;
 mod id;
+mod names;
+mod no_delete;
 mod operation;
 mod pace;
 mod paced;
@@ -28,6 +31,8 @@ pub use id::{
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
     Uid, VersionId, path_segment,
 };
+pub use names::{datastore_named, is_datastore_name};
+pub use no_delete::NoDelete;
 pub use operation::{Limits, Operation, Rate};
 pub use pace::{Pace, TurnWatch, watch_turns};
 pub use paced::Paced;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::body::Body;
 use crate::dicomweb::DicomWeb;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::gate;
 use crate::id::DatastoreId;
 use crate::model::{
     CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
@@ -46,30 +47,9 @@ fn refusal<R>() -> Result<R> {
     ))
 }
 
-/// Writes one line for each operation: those that read go through, those that write are refused.
-macro_rules! gate {
-    (
-        $trait:ident;
-        reads { $($read:ident: $read_in:ty => $read_out:ty),* $(,)? }
-        writes { $($write:ident: $write_in:ty => $write_out:ty),* $(,)? }
-        $($rest:item)*
-    ) => {
-        #[async_trait]
-        impl<T: $trait + ?Sized> $trait for ReadOnly<T> {
-            $($rest)*
-            $(async fn $read(&self, request: $read_in) -> Result<$read_out> {
-                self.0.$read(request).await
-            })*
-            $(async fn $write(&self, _: $write_in) -> Result<$write_out> {
-                refusal()
-            })*
-        }
-    };
-}
-
 gate! {
-    HealthImaging;
-    reads {
+    ReadOnly: HealthImaging;
+    passes {
         count_image_sets: DatastoreId => Option<ImageSetCount>,
         get_datastore: GetDatastoreRequest => GetDatastoreResponse,
         list_datastores: ListDatastoresRequest => ListDatastoresResponse,
@@ -82,7 +62,7 @@ gate! {
         list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
         list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
     }
-    writes {
+    refuses {
         create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
         delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
         start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
@@ -98,8 +78,8 @@ gate! {
 }
 
 gate! {
-    DicomWeb;
-    reads {
+    ReadOnly: DicomWeb;
+    passes {
         retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
         retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
         retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
@@ -107,7 +87,7 @@ gate! {
         series_metadata: SeriesMetadataRequest => Body,
         search: SearchDicomRequest => Vec<DicomJson>,
     }
-    writes {
+    refuses {
         store_instances: StoreInstancesRequest => StoreInstancesResponse,
     }
 }

@@ -5,6 +5,7 @@ mod chunked;
 mod claim;
 mod keys;
 mod payload;
+mod unproved;
 
 use std::sync::Arc;
 
@@ -32,9 +33,9 @@ impl Access {
         self.keys.is_none() && self.token.is_none()
     }
 
-    /// Lets a request in or refuses it. What cannot be known before the body was read (its hash, its
-    /// chunk signatures) is checked while it is read, and its end is an error when it is wrong.
-    pub(crate) fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {
+    /// Lets a request in or refuses it, once its signature is proved. Where the body must have a hash or chunks that are
+    /// signed, they are checked while it is read, and it ends with an error when they are wrong.
+    pub(crate) async fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {
         let (head, body) = request.into_parts();
         let body = if self.is_open() || self.is_token(&head.headers)? {
             Payload::of(&head.headers, |_| true)?.unchecked(body)
@@ -49,7 +50,7 @@ impl Access {
             })?;
             claim.check_time(Utc::now())?;
             let payload = Payload::of(&head.headers, |name| claim.signs(name))?;
-            payload.checked(body, claim, key, &head)?
+            payload.checked(body, claim, key, &head).await?
         };
         Ok(Request::from_parts(head, body))
     }

@@ -13,6 +13,7 @@ use super::chunked::{self, Chain};
 use super::claim::Claim;
 use super::keys::SigningKey;
 use super::mismatch;
+use super::unproved::proved;
 use crate::content::{hex, read_failure};
 use crate::token::digest;
 
@@ -64,9 +65,9 @@ impl Payload {
         }
     }
 
-    /// The body without its framing. The signature is checked now where it can be; else the body
-    /// ends with an error when it turns out to be wrong.
-    pub(super) fn checked(
+    /// The body without its framing, once the signature is proved: from the headers where they have the hash of the
+    /// body, which then ends with an error if it has another one; else from all of the body.
+    pub(super) async fn checked(
         self,
         body: Body,
         claim: Claim,
@@ -92,11 +93,10 @@ impl Payload {
                 check(SIGNED_CHUNKS)?;
                 Ok(chunked::joined(body, Some(Chain::new(claim, key)), length))
             }
-            // The signature can be checked once the hash is known.
-            Self::Untold => Ok(hashed(body, move |found| {
-                let text = claim.string_to_sign(&written.with(found));
-                key.signed(&text, &claim.signature)
-            })),
+            Self::Untold => {
+                let is_signed = |found: &str| check(found).is_ok();
+                proved(body, is_signed).await
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::RequestExt;
 use axum::body::{Body as HttpBody, BodyDataStream};
-use axum::extract::{RawPathParams, Request};
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
@@ -17,12 +17,18 @@ use serde_json::{Value, json};
 use super::accept::{any, parameter};
 use super::{JSON, multipart};
 use crate::call::{Path, query, with_accept};
-use crate::content::{read_failure, written};
+use crate::content::{read_failure, streamed};
 use crate::failure::Failure;
 use crate::here::Here;
 
 /// Longest request in bytes.
 const LONGEST: u64 = 1 << 30;
+
+/// Most files of a request.
+const MOST_PARTS: usize = 100_000;
+
+/// Items of an outcome that are written at once.
+const ITEMS: usize = 256;
 
 /// Longest boundary in bytes: RFC 2046 has 70, Orthanc sends 73.
 const LONGEST_BOUNDARY: usize = 256;
@@ -34,13 +40,13 @@ pub(super) async fn store(
 ) -> std::result::Result<Response, Failure> {
     let (datastore_id, here, request) = taken_apart(request).await?;
     let outcome = web.store_instances(request).await?;
-    Ok(answer(&datastore_id, &here, &outcome)?)
+    Ok(answer(datastore_id, here, outcome).await?)
 }
 
 async fn taken_apart(
     mut request: Request,
 ) -> std::result::Result<(DatastoreId, Here, StoreInstancesRequest), Failure> {
-    let path = Path::from(request.extract_parts::<RawPathParams>().await);
+    let path = Path::of(&mut request).await?;
     let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
     let query = query(&mut request).await?;
     let headers = with_accept(request.headers().clone(), &query);
@@ -81,13 +87,26 @@ fn instances(
                     "the Content-Type names no boundary of up to {LONGEST_BOUNDARY} characters"
                 ))
             };
-            Ok(multipart::parts(body, &boundary.ok_or_else(missing)?))
+            let parts = multipart::parts(body, &boundary.ok_or_else(missing)?).enumerate();
+            let bounded = parts.map(
+                |(number, part)| {
+                    if number < MOST_PARTS { part } else { Err(too_many()) }
+                },
+            );
+            Ok(bounded.boxed())
         }
         _ => Err(Failure::unsupported_media_type(
             "send one file as application/dicom, or several as \
              multipart/related; type=\"application/dicom\"",
         )),
     }
+}
+
+fn too_many() -> Error {
+    Error::new(
+        ErrorKind::QuotaExceeded,
+        format!("a request may bring {MOST_PARTS} files; send them in several requests"),
+    )
 }
 
 /// The body, with an error where it becomes too long.
@@ -111,11 +130,11 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
     Ok(HttpBody::from_stream(pieces).into_data_stream())
 }
 
-/// The Store Instances Response (`PS3.18 §10.5.3`, Annex I).
-fn answer(
-    datastore: &DatastoreId,
-    here: &Here,
-    outcome: &StoreInstancesResponse,
+/// The Store Instances Response (`PS3.18 §10.5.3`, Annex I), written while it is read: it may have many items.
+async fn answer(
+    datastore: DatastoreId,
+    here: Here,
+    outcome: StoreInstancesResponse,
 ) -> Result<Response> {
     let StoreInstancesResponse { stored, failed } = outcome;
     if stored.is_empty() && failed.is_empty() {
@@ -127,22 +146,42 @@ fn answer(
         (false, true) if !is_warned => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
-    let mut data_set = serde_json::Map::new();
-    let mut put = |tag: &str, items: Vec<Value>| {
-        if !items.is_empty() {
-            data_set.insert(tag.to_owned(), json!({ "vr": "SQ", "Value": items }));
-        }
-    };
-    put("00081198", failed.iter().map(failed_item).collect());
-    put("00081199", stored.iter().map(|stored| stored_item(datastore, here, stored)).collect());
-    for failed in failed {
+    for failed in &failed {
         tracing::info!(
             position = failed.position,
             reason = failed.message,
             "an instance was refused"
         );
     }
-    Ok((status, written(&data_set, JSON)?).into_response())
+    let is_last = stored.is_empty();
+    let failed = sequence("00081198", failed, |failed| failed_item(&failed));
+    let stored = sequence("00081199", stored, move |one| stored_item(&datastore, &here, &one));
+    let between = if failed.is_some() && !is_last { "," } else { "" };
+    let text = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]).boxed();
+    let parts = [Some(text("{")), failed, Some(text(between)), stored, Some(text("}"))];
+    let whole = stream::iter(parts.into_iter().flatten()).flatten().boxed();
+    let mut response = streamed(Body::from_stream(whole, None), JSON).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// A sequence with an item for each of these; none where there are none.
+fn sequence<T: Send + 'static>(
+    tag: &str,
+    items: Vec<T>,
+    item: impl Fn(T) -> Value + Send + 'static,
+) -> Option<BoxStream<'static, Result<Bytes>>> {
+    let number = items.len();
+    if number == 0 {
+        return None;
+    }
+    let begin = format!("\"{tag}\":{{\"vr\":\"SQ\",\"Value\":[");
+    let texts = stream::iter(items).enumerate().map(move |(at, one)| {
+        let end = if at + 1 == number { "]}" } else { "," };
+        format!("{}{end}", item(one))
+    });
+    let pieces = texts.ready_chunks(ITEMS).map(|some| Ok(Bytes::from(some.concat())));
+    Some(stream::iter([Ok(Bytes::from(begin))]).chain(pieces).boxed())
 }
 
 fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) -> Value {
