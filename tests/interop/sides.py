@@ -91,11 +91,12 @@ class Side:
 
 def told(text, log):
     """An error in one line, without ids."""
-    with contextlib.suppress(ValueError):
+    try:
         error = json.loads(text)
         text = f"{error['type']}: {error['message']}"
-    elif raised := RAISED.search(log):
-        text = raised.group(1)
+    except ValueError:
+        if raised := RAISED.search(log):
+            text = raised.group(1)
     text = UID.sub("UID", ID.sub("ID", " ".join(text.split())))
     text = CALLED.sub(r"\1 of \2: ", text)
     return text if len(text) <= 150 else text[:149].rstrip() + "…"
