@@ -10,7 +10,8 @@ use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{DicomWeb, HealthImaging, NoDelete, Pace, Paced, Page, ReadOnly, sweep};
 use healthimaging_aws::{Aws, AwsConfig};
-use healthimaging_jobs::Runner;
+use healthimaging_jobs::{JobStore, Runner};
+use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_local::{
     Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Probe, Quotas,
 };
@@ -110,10 +111,17 @@ impl Backend {
                 download_dir: None,
             }),
         };
+        let folder = config.data_dir.join("ledger");
+        let run_jobs = !config.read_only && !keeper.is_read_only();
+        let jobs: Arc<dyn JobStore> = if run_jobs {
+            Arc::new(JobsFile::open(&folder)?)
+        } else {
+            Arc::new(JobsFile::open_to_read(&folder))
+        };
         let ledger = LedgerConfig {
-            folder: config.data_dir.join("ledger"),
+            folder,
             back_end: keeper.key(),
-            run_jobs: !config.read_only && !keeper.is_read_only(),
+            run_jobs,
             runner: runner(config),
             back_end_signs: matches!(keeper, Keeper::Aws(_)),
         };
@@ -121,7 +129,7 @@ impl Backend {
             keeper,
             service,
             dicomweb,
-            ledger: Ledger::open(ledger, tools)?,
+            ledger: Ledger::open(ledger, jobs, tools)?,
             decoder,
             described,
         })

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-objects", &["healthimaging"]),
     ("healthimaging-phantoms", &[]),
     ("healthimaging-jobs", &["healthimaging"]),
+    ("healthimaging-jobs-sqlite", &["healthimaging", "healthimaging-jobs"]),
     (
         "healthimaging-local",
         &[
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-dicom",
             "healthimaging-image",
             "healthimaging-jobs",
+            "healthimaging-jobs-sqlite",
             "healthimaging-objects",
             "healthimaging-pixels",
         ],
@@ -48,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-aws",
             "healthimaging-http",
             "healthimaging-jobs",
+            "healthimaging-jobs-sqlite",
             "healthimaging-local",
             "healthimaging-objects",
             "healthimaging-phantoms",
@@ -63,7 +66,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("rmcp", &["healthimaging-tools"]),
     ("axum", &["healthimaging-http"]),
-    ("rusqlite", &["healthimaging-local"]),
+    ("rusqlite", &["healthimaging-jobs-sqlite", "healthimaging-local"]),
     ("object_store", &["healthimaging-objects"]),
     ("aws-sdk-medicalimaging", &["healthimaging-aws"]),
     ("fast_image_resize", &["healthimaging-render"]),

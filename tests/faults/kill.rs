@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use healthimaging_phantoms::{Archive, write_to};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -62,9 +64,24 @@ impl Scene {
         found["image_sets_metadata_summaries"].as_array().unwrap().clone()
     }
 
-    /// The folder of a job in the ledger.
-    fn job(&self, id: &str) -> PathBuf {
-        self.folder.path().join("data/ledger/jobs").join(id)
+    /// How many items of a job have an outcome on disk, and whether the job has ended.
+    fn recorded(&self, id: &str) -> (usize, bool) {
+        let file = self.folder.path().join("data/ledger/jobs.sqlite");
+        let jobs = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        jobs.busy_timeout(Duration::from_secs(30)).unwrap();
+        let sql = "SELECT (SELECT count(*) FROM job_item WHERE job = job.row), ended_at IS NOT NULL
+                   FROM job WHERE id = ?1";
+        let found = jobs.query_row(sql, [id], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+        let (items, has_ended) = found.unwrap();
+        (items.try_into().unwrap(), has_ended)
+    }
+
+    async fn has_recorded(&self, id: &str, outcomes: usize) {
+        until(async || (self.recorded(id).0 >= outcomes).then_some(())).await;
+    }
+
+    async fn has_ended(&self, id: &str) {
+        until(async || self.recorded(id).1.then_some(())).await;
     }
 
     /// Starts a job that nobody waits for; its id.
@@ -85,8 +102,7 @@ impl Scene {
         loop {
             // The first is killed as soon as the job is accepted.
             let ended = until(async || {
-                let done = outcomes(&self.job(&id)).len();
-                let ended = self.job(&id).join("end.json").exists();
+                let (done, ended) = self.recorded(&id);
                 (ended || done >= next).then_some(ended)
             })
             .await;
@@ -95,7 +111,7 @@ impl Scene {
             }
             assistant.kill().await;
             deaths += 1;
-            next = outcomes(&self.job(&id)).len() + every;
+            next = self.recorded(&id).0 + every;
             assistant = self.program().await;
         }
         let asked = json!({ "job_id": id, "max_results": 100 });
@@ -104,13 +120,6 @@ impl Scene {
         assistant.kill().await;
         (found, deaths)
     }
-}
-
-/// Whole lines of the journal of a job.
-fn outcomes(job: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(job.join("outcomes.ndjson")).unwrap_or_default();
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Each item has one outcome, and it is this one.
@@ -215,11 +224,11 @@ async fn of_two_programs_one_runs_a_job_and_the_other_goes_on_when_it_dies() {
     let asked =
         json!({ "patient_id": scene.patient, "metadata_updates": { "PatientName": "NEW^NAME" } });
     let id = scene.begin(&mut one, "bulk_update_patient_metadata", asked).await;
-    until(async || (outcomes(&scene.job(&id)).len() >= 6).then_some(())).await;
+    scene.has_recorded(&id, 6).await;
     let seen = other.call("get_job", json!({ "job_id": id })).await;
     assert_eq!(seen["job"]["job_id"], id);
     one.kill().await;
-    until(async || scene.job(&id).join("end.json").exists().then_some(())).await;
+    scene.has_ended(&id).await;
     let asked = json!({ "job_id": id, "max_results": 100 });
     let found = other.call("get_job", asked).await;
     assert_eq!(found["job"]["job_status"], "COMPLETED", "{found}");
@@ -235,10 +244,10 @@ async fn a_cancelled_job_tells_what_it_did_and_leaves_the_rest() {
     let (mut one, mut other) = (scene.program().await, scene.program().await);
     let asked = json!({ "patient_id": scene.patient });
     let id = scene.begin(&mut one, "delete_patient_studies", asked).await;
-    until(async || (outcomes(&scene.job(&id)).len() >= 5).then_some(())).await;
+    scene.has_recorded(&id, 5).await;
     // Who cancels need not be the program that runs the job.
     other.call("cancel_job", json!({ "job_id": id })).await;
-    until(async || scene.job(&id).join("end.json").exists().then_some(())).await;
+    scene.has_ended(&id).await;
     let asked = json!({ "job_id": id, "max_results": 100 });
     let found = other.call("get_job", asked).await;
     assert_eq!(found["job"]["job_status"], "CANCELLED", "{found}");
@@ -269,11 +278,11 @@ async fn a_job_is_left_by_a_program_that_is_stopped_and_goes_on_in_the_next() {
     let mut assistant = scene.program().await;
     let asked = json!({ "patient_id": scene.patient });
     let id = scene.begin(&mut assistant, "delete_patient_studies", asked).await;
-    until(async || (outcomes(&scene.job(&id)).len() >= 5).then_some(())).await;
+    scene.has_recorded(&id, 5).await;
     assistant.stop().await;
-    assert!(!scene.job(&id).join("end.json").exists());
+    assert!(!scene.recorded(&id).1);
     let mut assistant = scene.program().await;
-    until(async || scene.job(&id).join("end.json").exists().then_some(())).await;
+    scene.has_ended(&id).await;
     let asked = json!({ "job_id": id, "max_results": 100 });
     let found = assistant.call("get_job", asked).await;
     assert_eq!(found["job"]["job_status"], "COMPLETED", "{found}");

@@ -15,6 +15,7 @@ use healthimaging::model::{
     GetImageSetMetadataRequest, ImageSetsMetadataSummary, StoreInstancesRequest,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb as _, HealthImaging, JobId, Result};
+use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_phantoms::Archive;
@@ -106,10 +107,12 @@ async fn open(folder: &Path) -> Arc<LocalStore> {
 }
 
 fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>) -> Ledger {
-    let config = LedgerConfig::new(folder.join("ledger"), "test");
+    let folder = folder.join("ledger");
+    let jobs = Arc::new(JobsFile::open(&folder).unwrap());
+    let config = LedgerConfig::new(folder, "test");
     let back_end = BackEnd { service, dicomweb: store };
     let objects = Objects::new(ObjectsConfig::default());
-    Ledger::open(config, Tools { back_end, objects }).unwrap()
+    Ledger::open(config, jobs, Tools { back_end, objects }).unwrap()
 }
 
 /// A data store that holds [`ARCHIVE`].

@@ -1,8 +1,10 @@
 //! A server over a fresh store for one case, and the few steps that most cases begin with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig, file_uri};
 use healthimaging_phantoms::{Archive, PhantomFile, write_to};
 use healthimaging_tools::{Answer, Confirm, Consent, Offer, Server, ServerOptions};
@@ -54,9 +56,11 @@ impl Rig {
             allowed_paths: vec![allowed],
             ..ObjectsConfig::default()
         });
-        let config = LedgerConfig::new(folder.path().join("ledger"), "test");
+        let ledger = folder.path().join("ledger");
+        let jobs = Arc::new(JobsFile::open(&ledger).unwrap());
+        let config = LedgerConfig::new(ledger, "test");
         let tools = Tools { back_end, objects };
-        let ledger = Ledger::open(config, tools).unwrap();
+        let ledger = Ledger::open(config, jobs, tools).unwrap();
         Self { server: server(&ledger, Offer::All, Confirm::Never), ledger, folder }
     }
 

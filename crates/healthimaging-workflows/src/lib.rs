@@ -18,6 +18,7 @@ pub mod store;
 mod work;
 
 pub use back_end::BackEnd;
-pub use ledger::{Job, JobFilter, JobState, Ledger, LedgerConfig, NewJob};
+pub use healthimaging_jobs::JobState;
+pub use ledger::{Job, JobFilter, Ledger, LedgerConfig, NewJob};
 pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy, fingerprint};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

@@ -13,6 +13,7 @@ use futures::stream;
 use healthimaging::model::{ImageSetsMetadataSummary, StoreInstancesRequest};
 use healthimaging::{Body, DatastoreId, DicomWeb, HealthImaging, Pace, Paced};
 use healthimaging_aws::Aws;
+use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_phantoms::Archive;
@@ -69,8 +70,10 @@ impl Scene {
             allowed_paths: vec![folder.path().to_owned()],
             ..ObjectsConfig::default()
         });
-        let config = LedgerConfig::new(folder.path().join("ledger"), "test");
-        let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
+        let ledger = folder.path().join("ledger");
+        let jobs = Arc::new(JobsFile::open(&ledger).unwrap());
+        let config = LedgerConfig::new(ledger, "test");
+        let ledger = Ledger::open(config, jobs, Tools { back_end, objects }).unwrap();
         Self { store, datastore, aws, ledger, folder }
     }
 

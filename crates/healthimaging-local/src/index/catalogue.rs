@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use healthimaging_jobs_sqlite::scrub;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::migration;
 use super::opening::{Access, Place};
-use super::{schema, scrub};
+use super::schema;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 
@@ -153,14 +154,14 @@ impl Catalogue {
         }
         let answers = self.0.scrubs_asked.load(Ordering::SeqCst);
         let mut first = Some(1);
-        if !self.read(scrub::can_be_cleaned).await? {
+        if !self.read(|connection| Ok(scrub::can_be_cleaned(connection)?)).await? {
             self.rebuild().await?;
             first = None;
         }
         while let Some(page) = first {
-            let (soiled, next) = self.read(move |c| scrub::soiled(c, page)).await?;
+            let (soiled, next) = self.read(move |c| Ok(scrub::soiled(c, page)?)).await?;
             if !soiled.is_empty() {
-                self.write(move |transaction| scrub::clean(transaction, &soiled)).await?;
+                self.write(move |transaction| Ok(scrub::clean(transaction, &soiled)?)).await?;
             }
             first = next;
         }

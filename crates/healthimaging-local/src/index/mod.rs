@@ -15,7 +15,6 @@ mod catalogue;
 mod migration;
 mod opening;
 pub(crate) mod schema;
-mod scrub;
 pub(crate) mod words;
 
 pub(crate) use catalogue::Catalogue;

@@ -1,12 +1,11 @@
 //! Jobs as callers see them.
 
-use std::fmt;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use healthimaging::{ClientToken, DatastoreId, JobId, JobName, Timestamp};
+use healthimaging::{ClientToken, DatastoreId, Error, JobId, JobName, Result, Timestamp};
+use healthimaging_jobs::{self as jobs, JobState};
 
 use crate::work::Work;
 
@@ -23,42 +22,6 @@ pub struct NewJob {
     pub datastore_id: DatastoreId,
     /// What it does.
     pub work: Work,
-}
-
-/// State of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[schemars(inline)]
-pub enum JobState {
-    /// Accepted.
-    Submitted,
-    /// Running, or waiting for a process that goes on with it.
-    InProgress,
-    /// Ran to its end; each item has an outcome of its own.
-    Completed,
-    /// Could not run to its end.
-    Failed,
-    /// Was cancelled; what was done stays done.
-    Cancelled,
-}
-
-impl JobState {
-    /// Whether nothing changes any more.
-    pub const fn has_ended(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-}
-
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Submitted => "SUBMITTED",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        })
-    }
 }
 
 /// How a job stands.
@@ -101,12 +64,51 @@ pub struct JobFilter {
     pub tool: Option<String>,
 }
 
-impl JobFilter {
-    pub(super) fn includes(&self, job: &Job) -> bool {
-        let datastore = self.datastore_id.as_ref();
-        let tool = self.tool.as_deref();
-        datastore.is_none_or(|wanted| *wanted == job.datastore_id)
-            && self.job_status.is_none_or(|wanted| wanted == job.job_status)
-            && tool.is_none_or(|wanted| wanted == job.tool)
+impl Job {
+    /// A job as it is kept; `is_waiting` when a call of it waits for its turn.
+    pub(super) fn of(kept: jobs::Job, is_waiting: bool) -> Result<Self> {
+        let message = match kept.message {
+            _ if kept.is_cancelled && !kept.state.has_ended() => {
+                Some("cancelled: it ends after the items it is at".to_owned())
+            }
+            None if is_waiting && !kept.state.has_ended() => Some(
+                "waiting for its turn: the service takes few of these calls a second".to_owned(),
+            ),
+            message => message,
+        };
+        Ok(Self {
+            job_id: kept.id,
+            tool: kept.kind,
+            job_name: kept.name.map(JobName::try_from).transpose()?,
+            datastore_id: kept.datastore_id.ok_or_else(|| damaged("no data store"))?,
+            job_status: kept.state,
+            submitted_at: kept.submitted_at,
+            ended_at: kept.ended_at,
+            items_total: kept.counts.total,
+            items_done: kept.counts.done,
+            items_failed: kept.counts.failed,
+            message,
+            report: kept.report.as_deref().map(read).transpose()?,
+        })
     }
+}
+
+fn damaged(cause: impl Into<healthimaging::Source>) -> Error {
+    Error::internal("what is recorded about this job cannot be read", cause)
+}
+
+/// What a job was asked to do; of an ended one what is kept of that.
+pub(super) fn work(kept: &jobs::Job) -> Result<Work> {
+    read(&kept.request)
+}
+
+/// The JSON of something about a job.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|cause| Error::internal("a job could not be written as JSON", cause))
+}
+
+/// Reads the JSON of something about a job.
+pub(super) fn read<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(damaged)
 }

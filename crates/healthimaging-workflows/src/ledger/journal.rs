@@ -1,28 +1,27 @@
-//! The journal of a running job: outcomes appended to its file, each on disk before it counts.
+//! The journal of a running job: outcomes of its items, each durable before it counts.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{Error, JobId, Result};
-use healthimaging_jobs::Needs;
+use healthimaging_jobs::{Item, Job, Needs, Origin};
 
-use super::entry::Entry;
-use super::files::{Lease, open_own, sync_folder, unusable, write_lightly};
-use super::outcomes::{Brief, Lines};
-use super::run::Origin;
-use crate::work::{ItemOutcome, Journal};
+use super::job::{json, read};
+use super::run::Running;
+use super::{Inner, blocking};
+use crate::work::{ItemOutcome, ItemResult, Journal};
 
 /// Outcomes that wait for the disk together, at most.
 const BATCH: usize = 256;
+/// Outcomes that are read together.
+const PAGE: u32 = 1000;
 
 /// Name of an item, short and of one length.
 type Key = [u8; 16];
@@ -33,189 +32,179 @@ fn key(item: &str) -> Key {
     key
 }
 
-/// Item → where its line begins.
-type Index = Arc<Mutex<HashMap<Key, u64>>>;
+/// Items that have an outcome.
+type Recorded = Arc<Mutex<HashSet<Key>>>;
 
-fn locked(index: &Index) -> MutexGuard<'_, HashMap<Key, u64>> {
-    index.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(recorded: &Recorded) -> MutexGuard<'_, HashSet<Key>> {
+    recorded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An outcome on its way to the disk.
-struct Line {
-    key: Key,
-    text: Vec<u8>,
-    written: oneshot::Sender<Result<()>>,
+/// What is to be written.
+enum Note {
+    Expected(u64),
+    Outcome { item: Item, failed: bool, written: oneshot::Sender<Result<()>> },
 }
 
-/// Where a running job writes down what it has done.
-pub(super) struct FileJournal {
-    job: Arc<Entry>,
-    path: PathBuf,
-    index: Index,
-    queue: mpsc::Sender<Line>,
-    stop: CancellationToken,
+/// Where a running job records what it has done.
+pub(super) struct StoreJournal {
+    ledger: Arc<Inner>,
+    job: Job,
+    recorded: Recorded,
+    queue: mpsc::UnboundedSender<Note>,
+    writer: JoinHandle<()>,
+    running: Arc<Running>,
     origin: Origin,
 }
 
-impl FileJournal {
-    /// Opens the journal of a job, cuts off what a crash tore, and reads what is done. Blocks.
+impl StoreJournal {
+    /// Marks the job as begun, and finds what an earlier run has done. Blocks.
     pub(super) fn open(
-        job: Arc<Entry>,
-        lease: Arc<Lease>,
-        stop: CancellationToken,
+        ledger: Arc<Inner>,
+        job: Job,
+        running: Arc<Running>,
         origin: Origin,
     ) -> Result<Self> {
-        let path = job.outcomes();
-        let file = open_own(&path)?;
-        sync_folder(path.parent().unwrap_or(Path::new(".")))?;
-        let mut done = HashMap::new();
-        let mut end = 0;
-        if let Some(mut lines) = Lines::open(&path, 0)? {
-            while let Some((place, line)) = Lines::next(&mut lines)? {
-                if let Ok(brief) = serde_json::from_slice::<Brief>(&line) {
-                    done.insert(key(&brief.item), place);
-                }
-            }
-            end = lines.place();
+        ledger.store.begin(job.row)?;
+        let mut done = HashSet::new();
+        let mut after = 0;
+        loop {
+            let page = ledger.store.items(job.row, after, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                break;
+            };
+            after = *last;
+            done.extend(page.iter().map(|(_, item)| key(&item.key)));
         }
-        file.set_len(end).map_err(unusable(&path))?;
-        let index = Index::new(Mutex::new(done));
-        let (queue, lines) = mpsc::channel(BATCH);
-        let writer = Writer {
-            file,
-            end,
-            index: Arc::clone(&index),
-            _lease: lease,
-            news: Arc::clone(&job.news),
-        };
-        tokio::task::spawn_blocking(move || writer.write_all(lines));
-        Ok(Self { job, path, index, queue, stop, origin })
+        let recorded = Recorded::new(Mutex::new(done));
+        let (queue, notes) = mpsc::unbounded_channel();
+        let writer =
+            Writer { ledger: Arc::clone(&ledger), row: job.row, recorded: Arc::clone(&recorded) };
+        let writer = tokio::task::spawn_blocking(move || writer.write_all(notes));
+        Ok(Self { ledger, job, recorded, queue, writer, running, origin })
+    }
+
+    /// Waits until all that was recorded is written.
+    pub(super) async fn close(self) {
+        drop(self.queue);
+        if let Err(error) = self.writer.await {
+            tracing::error!(job_id = %self.job.id, %error, "the outcomes of a job are not whole");
+        }
     }
 }
 
 #[async_trait]
-impl Journal for FileJournal {
+impl Journal for StoreJournal {
     fn job_id(&self) -> &JobId {
-        &self.job.facts.job_id
+        &self.job.id
     }
 
     fn outcome_of(&self, item: &str) -> Option<ItemOutcome> {
-        let place = *locked(&self.index).get(&key(item))?;
-        let mut lines = Lines::open(&self.path, place).ok()??;
-        lines.next_outcome().ok()?.filter(|found| found.item == item)
+        if !locked(&self.recorded).contains(&key(item)) {
+            return None;
+        }
+        let found = self.ledger.store.item(self.job.row, item).ok()??;
+        read(&found.outcome).ok()
     }
 
     fn outcomes(&self) -> BoxStream<'_, Result<ItemOutcome>> {
-        match Lines::open(&self.path, 0) {
-            Ok(lines) => stream::iter(lines.into_iter().flatten()).boxed(),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let row = self.job.row;
+        let pages = stream::try_unfold(0, move |after| async move {
+            let store = Arc::clone(&self.ledger.store);
+            let page = blocking(move || store.items(row, after, PAGE)).await?;
+            let last = page.last().map(|(number, _)| *number);
+            Ok::<_, Error>(last.map(|last| (stream::iter(page.into_iter().map(Ok)), last)))
+        });
+        pages.try_flatten().and_then(async |(_, item)| read(&item.outcome)).boxed()
     }
 
     fn expect(&self, total: u64) {
         // It is only shown; the work goes on without.
-        if let Err(error) = write_lightly(&self.job.expected(), &total) {
-            tracing::warn!(%error, "the number of a job's items could not be written");
+        if self.queue.send(Note::Expected(total)).is_err() {
+            tracing::warn!("the number of a job's items could not be written");
         }
-        self.job.news.notify_waiters();
     }
 
     async fn record(&self, outcome: ItemOutcome) -> Result<()> {
-        let mut text = serde_json::to_vec(&outcome)
-            .map_err(|cause| Error::internal("an outcome could not be written as JSON", cause))?;
-        text.push(b'\n');
         let (written, answer) = oneshot::channel();
-        let line = Line { key: key(&outcome.item), text, written };
+        let item = Item { key: outcome.item.clone(), outcome: json(&outcome)? };
+        let failed = outcome.result == ItemResult::Failed;
         let gone = || Error::internal("the outcomes of this job cannot be written", "no writer");
-        self.queue.send(line).await.map_err(|_| gone())?;
+        self.queue.send(Note::Outcome { item, failed, written }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     fn cancelled(&self) -> &CancellationToken {
-        &self.stop
+        &self.running.stop
     }
 
     fn is_called_off(&self) -> bool {
-        self.job.is_cancelled()
+        self.running.is_called_off()
     }
 
     fn needs(&self) -> &Needs {
-        &self.job.facts.needs
+        &self.job.needs
     }
 
     fn is_taken_over(&self) -> bool {
-        self.origin == Origin::TakenOver
+        self.origin != Origin::Accepted
     }
 }
 
-/// Appends to the file; those who write at once share one sync of the disk.
+/// Writes what is recorded; those who record at once share one transaction.
 struct Writer {
-    file: File,
-    end: u64,
-    index: Index,
-    /// Nobody else may run the job while something is still to be written.
-    _lease: Arc<Lease>,
-    news: Arc<Notify>,
+    ledger: Arc<Inner>,
+    row: i64,
+    recorded: Recorded,
 }
 
 impl Writer {
-    fn write_all(mut self, mut lines: mpsc::Receiver<Line>) {
+    fn write_all(self, mut notes: mpsc::UnboundedReceiver<Note>) {
         let mut batch = Vec::new();
-        while let Some(first) = lines.blocking_recv() {
-            batch.push(first);
-            while batch.len() < BATCH
-                && let Ok(more) = lines.try_recv()
-            {
-                batch.push(more);
-            }
-            self.write(std::mem::take(&mut batch));
+        while notes.blocking_recv_many(&mut batch, BATCH) > 0 {
+            self.write(&mut batch);
+            self.ledger.news.notify_waiters();
         }
     }
 
-    fn write(&mut self, batch: Vec<Line>) {
-        let mut fresh: Vec<Line> = Vec::with_capacity(batch.len());
-        for line in batch {
-            let known = locked(&self.index).contains_key(&line.key)
-                || fresh.iter().any(|other| other.key == line.key);
-            if known {
-                let twice = Error::internal("an item of a job was done twice", "two outcomes");
-                // Whoever asked may be gone.
-                let _ = line.written.send(Err(twice));
-            } else {
-                fresh.push(line);
+    fn write(&self, batch: &mut Vec<Note>) {
+        let (mut items, mut keys, mut failures) = (Vec::new(), HashSet::new(), 0);
+        let (mut expected, mut waiting) = (None, Vec::new());
+        for note in batch.drain(..) {
+            match note {
+                Note::Expected(total) => expected = Some(total),
+                Note::Outcome { item, failed, written } => {
+                    let key = key(&item.key);
+                    if locked(&self.recorded).contains(&key) || !keys.insert(key) {
+                        let twice = Error::internal("an item was recorded twice", "two outcomes");
+                        // The caller may be gone.
+                        let _ = written.send(Err(twice));
+                        continue;
+                    }
+                    failures += u64::from(failed);
+                    items.push(item);
+                    waiting.push(written);
+                }
             }
         }
-        let written = self.append(&fresh);
-        for line in fresh {
-            let _ = line.written.send(match &written {
+        let store = &self.ledger.store;
+        if let Some(Err(error)) = expected.map(|total| store.expect(self.row, total)) {
+            tracing::warn!(%error, "the number of a job's items could not be written");
+        }
+        if items.is_empty() {
+            return;
+        }
+        let recorded = store.record(self.row, items, failures);
+        if recorded.is_ok() {
+            locked(&self.recorded).extend(keys);
+        }
+        for written in waiting {
+            let _ = written.send(match &recorded {
                 Ok(()) => Ok(()),
                 Err(error) => Err(Error::internal(
-                    "the outcomes of this job cannot be written; look whether the disk has room",
+                    "the outcomes of this job cannot be written; check whether the disk has room",
                     error.to_string(),
                 )),
             });
         }
-        self.news.notify_waiters();
-    }
-
-    fn append(&mut self, batch: &[Line]) -> std::io::Result<()> {
-        let start = self.end;
-        let text: Vec<u8> = batch.iter().flat_map(|line| line.text.iter().copied()).collect();
-        let written = self
-            .file
-            .seek(SeekFrom::Start(start))
-            .and_then(|_| self.file.write_all(&text))
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // Half a line must not stand before the next one.
-            let _ = self.file.set_len(start);
-            return Err(error);
-        }
-        let mut index = locked(&self.index);
-        for line in batch {
-            index.insert(line.key, self.end);
-            self.end += line.text.len() as u64;
-        }
-        Ok(())
     }
 }

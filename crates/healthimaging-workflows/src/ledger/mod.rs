@@ -1,47 +1,47 @@
 //! The ledger of long work: jobs that are durable, leased, resumable and cancellable.
 //!
-//! A job is a folder of plain files below the data folder, whatever the back end is; [`entry`] tells
-//! them. Whoever runs a job holds the lock on its lease: two processes never run one job, and the
-//! work of a dead one is taken over.
+//! Jobs are kept in a [`JobStore`], whatever the back end is. Whoever runs a job holds the lock on its
+//! lease: two processes never run one job, and the work of a dead one is taken over.
 
-mod entry;
 mod files;
+mod folders;
 mod job;
 mod journal;
-mod listing;
-mod outcomes;
 mod run;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use healthimaging::{Error, JobId, NextToken, Page, Result, Timestamp};
-use healthimaging_jobs::{Needs, Runner};
+use healthimaging_jobs::{
+    self as jobs, Added, End, Engine, Host, JobQuery, JobState, JobStore, Needs, Origin, Runner,
+    engine,
+};
 
-pub use job::{Job, JobFilter, JobState, NewJob};
+pub use job::{Job, JobFilter, NewJob};
 
 use crate::plan::fingerprint;
 use crate::work::{ItemOutcome, Tools, Work};
-use entry::{Entry, Facts};
 use files::Lease;
-use run::Origin;
+use run::Running;
 
 /// How long a cancelled job that nobody ran is waited for.
 const CLEAN_UP: Duration = Duration::from_secs(5);
-/// How often a job of another process is looked at.
+/// How often a job is looked at for what other processes did to it.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How a ledger is kept.
 #[derive(Debug, Clone)]
 pub struct LedgerConfig {
-    /// The folder that holds it; made when it is missing.
+    /// The folder of its locks, and of the jobs of earlier releases; made when it is missing.
     pub folder: PathBuf,
     /// Which back end the jobs are for, such as `local`; jobs of others are neither run nor shown.
     pub back_end: String,
@@ -73,30 +73,49 @@ pub struct Ledger(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: LedgerConfig,
+    store: Arc<dyn JobStore>,
     tools: Tools,
-    /// The folder of the jobs' folders.
-    jobs: PathBuf,
-    known: Mutex<HashMap<JobId, Arc<Entry>>>,
-    /// Jobs that this process lacks access for, and until when it leaves them alone.
-    left: Mutex<HashMap<JobId, Instant>>,
+    engine: Engine,
+    running: Mutex<HashMap<JobId, Arc<Running>>>,
+    /// Rings whenever this process changes a job.
+    news: Notify,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
 
+impl Inner {
+    /// Jobs that run in this process.
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Running>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.config.folder.join("locks")
+    }
+
+    /// A job as callers see it.
+    fn seen(&self, kept: jobs::Job) -> Result<Job> {
+        let is_waiting = self.running().get(&kept.id).is_some_and(|here| here.is_waiting());
+        Job::of(kept, is_waiting)
+    }
+}
+
 impl Ledger {
     /// Opens a ledger; within a runtime, where it runs jobs, it takes over what dead processes left.
-    pub fn open(config: LedgerConfig, tools: Tools) -> Result<Self> {
-        let jobs = config.folder.join("jobs");
-        if config.run_jobs {
-            files::make_folder(&jobs)?;
-        }
+    pub fn open(config: LedgerConfig, store: Arc<dyn JobStore>, tools: Tools) -> Result<Self> {
         let run_jobs = config.run_jobs;
+        if run_jobs {
+            folders::take_over(&config.folder, &*store)?;
+        } else if folders::are_there(&config.folder) {
+            tracing::warn!("jobs of an earlier release are not shown by a server that only reads");
+        }
         let inner = Arc::new(Inner {
             config,
+            store,
             tools,
-            jobs,
-            known: Mutex::default(),
-            left: Mutex::default(),
+            engine: Engine::default(),
+            running: Mutex::default(),
+            news: Notify::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -123,46 +142,54 @@ impl Ledger {
         if self.0.closing.is_cancelled() {
             return Err(Error::conflict("the server is stopping; nothing was started"));
         }
-        let ledger = self.clone();
-        let (entry, lease) = blocking(move || ledger.write_down(new)).await?;
+        let (ledger, job) = (self.clone(), self.new_job(new)?);
+        let (job, lease) = blocking(move || ledger.add(job)).await?;
         if let Some(lease) = lease {
-            self.run(Arc::clone(&entry), lease, Origin::Accepted);
+            self.0.engine.accept(&job.id);
+            self.run(&job.id, lease, None);
         }
-        blocking(move || entry.stand()).await
+        self.0.seen(job)
     }
 
-    /// Writes a job down, or finds the one that the token made before, which has no lease to give.
-    fn write_down(&self, new: NewJob) -> Result<(Arc<Entry>, Option<Lease>)> {
+    fn new_job(&self, new: NewJob) -> Result<jobs::Job> {
         let asked = || serde_json::json!({ "tool": new.tool, "work": new.work });
-        let facts = Facts {
-            format: Facts::FORMAT,
-            job_id: new_id()?,
-            back_end: self.0.config.back_end.clone(),
-            tool: new.tool.to_owned(),
-            fingerprint: new.client_token.as_ref().map(|_| fingerprint(&asked())),
-            job_name: new.job_name,
-            client_token: new.client_token,
-            datastore_id: new.datastore_id,
-            submitted_at: now(),
-            needs: self.needs(&new.work),
-        };
-        // Two processes may come with one token at once.
-        let _alone = Lease::take(&self.start_lock())?;
-        if facts.client_token.is_some() {
-            for earlier in self.entries()? {
-                if earlier.facts.client_token != facts.client_token {
-                    continue;
-                }
-                if earlier.facts.fingerprint == facts.fingerprint {
+        let mut job = jobs::Job::new(new_id()?, &self.0.config.back_end, new.tool, now());
+        job.fingerprint = new.client_token.as_ref().map(|_| fingerprint(&asked()));
+        job.token = new.client_token;
+        job.name = new.job_name.map(Into::into);
+        job.datastore_id = Some(new.datastore_id);
+        job.needs = self.needs(&new.work);
+        job.request = job::json(&new.work)?;
+        Ok(job)
+    }
+
+    /// Adds a job whose lease is held, or finds the one that the token made before. Blocks.
+    fn add(&self, job: jobs::Job) -> Result<(jobs::Job, Option<Lease>)> {
+        let asked = job.fingerprint.clone();
+        let lease = self.0.lease(&job.lease)?;
+        match self.0.store.add(job)? {
+            Added::New(job) => Ok((job, lease)),
+            Added::Earlier(earlier) => {
+                lease.map_or(Ok(()), Lease::remove)?;
+                if earlier.fingerprint == asked {
                     return Ok((earlier, None));
                 }
-                return Err(Error::conflict(
+                Err(Error::conflict(
                     "client_token was used for another request; nothing was started. Use a new one",
-                ));
+                ))
             }
         }
-        let (entry, lease) = Entry::create(&self.0.jobs, facts, &new.work)?;
-        Ok((self.remember(entry), lease))
+    }
+
+    /// Runs a job whose lease is held, in a task of its own.
+    fn run(&self, job_id: &JobId, lease: Lease, origin: Option<Origin>) {
+        let (inner, job_id) = (Arc::clone(&self.0), job_id.clone());
+        self.0.tasks.spawn(async move {
+            let ran = engine::run_leased(&inner, lease, [job_id.clone()], origin).await;
+            if let Err(error) = ran {
+                tracing::error!(%job_id, %error, "a job was left as it stands");
+            }
+        });
     }
 
     /// What a job needs of the process that runs it.
@@ -176,21 +203,14 @@ impl Ledger {
         }
     }
 
-    /// Held while a job is written down.
-    fn start_lock(&self) -> PathBuf {
-        self.0.config.folder.join("start.lock")
-    }
-
     /// How a job stands.
     pub async fn get(&self, job_id: &JobId) -> Result<Job> {
-        let entry = self.find(job_id).await?;
-        blocking(move || entry.stand()).await
+        self.0.seen(self.find(job_id).await?)
     }
 
     /// What a job was asked to do; of an ended one, what may be kept of that.
     pub async fn work(&self, job_id: &JobId) -> Result<Work> {
-        let entry = self.find(job_id).await?;
-        blocking(move || entry.work()).await
+        job::work(&self.find(job_id).await?)
     }
 
     /// Jobs, newest first.
@@ -200,9 +220,29 @@ impl Ledger {
         start: Option<NextToken>,
         count: u32,
     ) -> Result<Page<Job>> {
-        let ledger = self.clone();
-        let filter = filter.clone();
-        blocking(move || listing::page(&ledger, &filter, start.as_ref(), count)).await
+        let scope = self.0.config.back_end.clone();
+        let listing = listing_of(&scope, filter)?;
+        let query = JobQuery {
+            scope,
+            datastore_id: filter.datastore_id.clone(),
+            state: filter.job_status,
+            kind: filter.tool.clone(),
+            after: start.map(|token| place(&token, &listing)).transpose()?,
+            limit: count.saturating_add(1),
+        };
+        let store = Arc::clone(&self.0.store);
+        let mut found = blocking(move || store.page(&query)).await?;
+        let more = found.len() > count as usize;
+        found.truncate(count as usize);
+        let next_token = match found.last() {
+            Some(last) if more => {
+                let millis = last.submitted_at.timestamp_millis();
+                Some(NextToken::try_from(format!("{listing}.{millis}.{}", last.row))?)
+            }
+            _ => None,
+        };
+        let items = found.into_iter().map(|job| self.0.seen(job)).collect::<Result<_>>()?;
+        Ok(Page { items, next_token })
     }
 
     /// Outcomes of the items of a job, in the order they were done.
@@ -212,62 +252,69 @@ impl Ledger {
         start: Option<NextToken>,
         count: u32,
     ) -> Result<Page<ItemOutcome>> {
-        let entry = self.find(job_id).await?;
-        blocking(move || {
-            outcomes::page(&entry.outcomes(), &entry.facts.job_id, start.as_ref(), count)
-        })
-        .await
+        let job = self.find(job_id).await?;
+        let after = start.map_or(Ok(0), |token| number(&token, &job))?;
+        let store = Arc::clone(&self.0.store);
+        let mut found =
+            blocking(move || store.items(job.row, after, count.saturating_add(1))).await?;
+        let more = found.len() > count as usize;
+        found.truncate(count as usize);
+        let next_token = match found.last() {
+            Some((last, _)) if more => Some(NextToken::try_from(format!("{job_id}.{last}"))?),
+            _ => None,
+        };
+        let items =
+            found.iter().map(|(_, item)| job::read(&item.outcome)).collect::<Result<_>>()?;
+        Ok(Page { items, next_token })
     }
 
     /// Cancels a job: it ends between two items. One that has ended, or was cancelled, is a `Conflict`.
     pub async fn cancel(&self, job_id: &JobId) -> Result<Job> {
-        let (ledger, entry) = (self.clone(), self.find(job_id).await?);
-        let cancelled = Arc::clone(&entry);
-        let lease = blocking(move || ledger.mark_cancelled(&entry)).await?;
-        if let Some(lease) = lease {
-            // Nobody ran it: here it is taken up to clean up and to report what was done.
-            self.run(cancelled, lease, Origin::TakenOver);
+        let (ledger, job) = (self.clone(), self.find(job_id).await?);
+        if let Some(lease) = blocking(move || ledger.mark_cancelled(&job)).await? {
+            // No process ran it: it runs here to clean up and to report what was done.
+            self.run(job_id, lease, Some(Origin::Cancelled));
             return self.wait(job_id, CLEAN_UP, &mut |_| {}).await;
         }
-        blocking(move || cancelled.stand()).await
+        self.get(job_id).await
     }
 
-    /// Marks a job as cancelled; the lease when nobody runs it and it has yet to be ended.
-    fn mark_cancelled(&self, entry: &Entry) -> Result<Option<Lease>> {
-        if let Some(end) = entry.end()? {
-            return Err(Error::conflict(format!(
-                "the job has ended ({}); there is nothing left to cancel",
-                end.job_status
-            )));
+    /// Marks a job as cancelled; the lease when no process runs it and it has yet to be ended. Blocks.
+    fn mark_cancelled(&self, job: &jobs::Job) -> Result<Option<Lease>> {
+        if !self.0.store.cancel(job.row)? {
+            let now = self.0.store.find(&job.scope, &job.id)?;
+            return Err(Error::conflict(match now {
+                Some(now) if !now.state.has_ended() => {
+                    "the job was cancelled before; it ends after the items it is at".to_owned()
+                }
+                now => {
+                    let state = now.map_or(job.state, |now| now.state);
+                    format!("the job has ended ({state}); there is nothing left to cancel")
+                }
+            }));
         }
-        if !entry.mark_cancelled()? {
-            return Err(Error::conflict(
-                "the job was cancelled before; it ends after the items it is at",
-            ));
-        }
-        if entry.is_running_here() {
+        if let Some(here) = self.0.running().get(&job.id) {
+            here.call_off();
             return Ok(None);
         }
-        let lease = entry.lease()?;
-        if lease.is_none() || entry.end()?.is_some() {
-            return Ok(None);
-        }
-        if self.0.config.run_jobs && !self.0.closing.is_cancelled() {
+        let lease = self.0.lease(&job.lease)?;
+        if lease.is_none() || (self.0.config.run_jobs && !self.0.closing.is_cancelled()) {
             return Ok(lease);
         }
-        entry.finish(JobState::Cancelled, None, None)?;
+        let kept = job::work(job).and_then(|work| job::json(&work.redacted()));
+        let (state, request) = (JobState::Cancelled, Some(kept.unwrap_or_default()));
+        let end = End { state, at: now(), message: None, report: None, request };
+        self.0.store.end(job.row, &end)?;
         Ok(None)
     }
 
     /// Waits until a job stands otherwise than in `seen`.
     pub async fn changed(&self, seen: &Job) -> Result<Job> {
-        let entry = self.find(&seen.job_id).await?;
         loop {
-            let mut news = std::pin::pin!(entry.news.notified());
-            // From here on news is heard, even what comes while the files are read.
+            let mut news = std::pin::pin!(self.0.news.notified());
+            // From here on news is heard, even what comes while the job is read.
             news.as_mut().enable();
-            let looked_at = Arc::clone(&entry);
-            let job = blocking(move || looked_at.stand()).await?;
+            let job = self.get(&seen.job_id).await?;
             if job != *seen {
                 return Ok(job);
             }
@@ -306,76 +353,50 @@ impl Ledger {
         self.0.tasks.wait().await;
     }
 
-    async fn find(&self, job_id: &JobId) -> Result<Arc<Entry>> {
-        let ledger = self.clone();
-        let job_id = job_id.clone();
-        blocking(move || ledger.entry(&job_id)).await?.ok_or_else(|| {
+    /// A job of this back end.
+    async fn find(&self, job_id: &JobId) -> Result<jobs::Job> {
+        self.0.find(job_id).await?.ok_or_else(|| {
             Error::not_found(
                 "there is no job of that id; list_jobs lists them (ended jobs are kept for 90 \
                      days)",
             )
         })
     }
+}
 
-    /// A job of this back end.
-    fn entry(&self, job_id: &JobId) -> Result<Option<Arc<Entry>>> {
-        if let Some(entry) = self.known().get(job_id).cloned() {
-            if entry.exists() {
-                return Ok(Some(entry));
-            }
-            self.known().remove(job_id);
-            return Ok(None);
-        }
-        let loaded = Entry::load(&self.0.jobs, job_id)?;
-        Ok(loaded
-            .filter(|entry| entry.facts.back_end == self.0.config.back_end)
-            .map(|entry| self.remember(entry)))
-    }
+/// A short name of what is listed, so that a token works with its own listing alone.
+fn listing_of(scope: &str, filter: &JobFilter) -> Result<String> {
+    let filter = serde_json::to_value((filter, scope))
+        .map_err(|cause| Error::internal("the filter could not be written as JSON", cause))?;
+    Ok(fingerprint(&filter).chars().take(24).collect())
+}
 
-    /// All jobs of this back end that can be read.
-    fn entries(&self) -> Result<Vec<Arc<Entry>>> {
-        let mut entries = Vec::new();
-        for name in self.names()? {
-            let Ok(job_id) = JobId::try_from(name) else {
-                continue;
-            };
-            match self.entry(&job_id) {
-                Ok(entry) => entries.extend(entry),
-                // One damaged job does not hide the others.
-                Err(error) => tracing::debug!(%job_id, %error, "a job cannot be read"),
-            }
-        }
-        Ok(entries)
+/// Where a token says to go on with a listing.
+fn place(token: &NextToken, listing: &str) -> Result<(i64, i64)> {
+    let parts: Vec<&str> = token.as_str().split('.').collect();
+    if let [found, millis, row] = parts[..]
+        && found == listing
+        && let (Ok(millis), Ok(row)) = (millis.parse(), row.parse())
+    {
+        return Ok((millis, row));
     }
+    Err(Error::validation(
+        "next_token does not belong to this listing; take it from the page before, with the same \
+         arguments",
+    ))
+}
 
-    /// Names in the folder of jobs.
-    fn names(&self) -> Result<Vec<String>> {
-        let listed = match std::fs::read_dir(&self.0.jobs) {
-            Ok(listed) => listed,
-            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(other) => return Err(files::unusable(&self.0.jobs)(other)),
-        };
-        Ok(listed.filter_map(|found| found.ok()?.file_name().into_string().ok()).collect())
-    }
-
-    /// Keeps one entry a job: who comes first stays.
-    fn remember(&self, entry: Entry) -> Arc<Entry> {
-        let job_id = entry.facts.job_id.clone();
-        Arc::clone(self.known().entry(job_id).or_insert_with(|| Arc::new(entry)))
-    }
-
-    /// Drops an ended job.
-    fn forget(&self, entry: &Entry) {
-        let job_id = &entry.facts.job_id;
-        if let Err(error) = std::fs::remove_dir_all(self.0.jobs.join(job_id.as_str())) {
-            tracing::warn!(%job_id, %error, "an old job could not be dropped");
-        }
-        self.known().remove(job_id);
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<Entry>>> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Behind which outcome of a job a token says to go on.
+fn number(token: &NextToken, job: &jobs::Job) -> Result<u64> {
+    let parts = token.as_str().split_once('.');
+    let of_job = parts.filter(|(found, _)| *found == job.id.as_str());
+    let number = of_job.and_then(|(_, number)| number.parse().ok());
+    number.filter(|number| (1..=job.counts.done).contains(number)).ok_or_else(|| {
+        Error::validation(
+            "next_token does not belong to this job; take it from the page before, with the same \
+             job_id",
+        )
+    })
 }
 
 /// Runs what waits for the disk where it holds up nobody.

@@ -16,6 +16,7 @@ use healthimaging::model::{
 use healthimaging::{
     DatastoreId, Error, ImageSetId, NextToken, ResourceArn, Result, TagKey, TagValue, VersionId,
 };
+use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_tools::{Confirm, Offer, ResultForm, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
@@ -81,9 +82,10 @@ impl Fake {
         let options = ServerOptions { backend: "A fake, for tests.".to_owned(), ..options };
         let back_end =
             BackEnd { service: Arc::new(self.clone()), dicomweb: Arc::new(self.clone()) };
+        let jobs = Arc::new(JobsFile::open(&self.folder()).unwrap());
         let config = LedgerConfig::new(self.folder(), "fake");
         let objects = Objects::new(ObjectsConfig::default());
-        let ledger = Ledger::open(config, Tools { back_end, objects }).unwrap();
+        let ledger = Ledger::open(config, jobs, Tools { back_end, objects }).unwrap();
         Server::new(ledger, options).unwrap()
     }
 

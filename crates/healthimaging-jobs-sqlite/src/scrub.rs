@@ -7,19 +7,17 @@
 
 use std::ops::Range;
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
-
-use crate::error::Result;
+use rusqlite::{Connection, OptionalExtension as _, Result, Transaction};
 
 /// Pages that are looked through in one transaction: 4 MiB.
 const STEP: u32 = 1024;
 
 /// With fewer pages than this, pages of other kinds, which begin with the number of a page, cannot look like those of a
-/// B-tree, whose first byte is 2 at least. It is a catalogue of 137 GB.
+/// B-tree, whose first byte is 2 at least. It is a database of 137 GB.
 const MOST_PAGES: u32 = 0x0200_0000;
 
 /// The pages from `first` on whose unused part holds something, and the page to go on from.
-pub(super) fn soiled(connection: &Connection, first: u32) -> Result<(Vec<u32>, Option<u32>)> {
+pub fn soiled(connection: &Connection, first: u32) -> Result<(Vec<u32>, Option<u32>)> {
     let pages = page_count(connection)?;
     let next = first.saturating_add(STEP);
     let mut found = Vec::new();
@@ -37,7 +35,7 @@ pub(super) fn soiled(connection: &Connection, first: u32) -> Result<(Vec<u32>, O
 }
 
 /// Overwrites the unused parts of these pages with zeros.
-pub(super) fn clean(transaction: &Transaction<'_>, pages: &[u32]) -> Result<()> {
+pub fn clean(transaction: &Transaction<'_>, pages: &[u32]) -> Result<()> {
     let mut read = transaction.prepare_cached(READ)?;
     let mut write =
         transaction.prepare_cached("UPDATE sqlite_dbpage SET data = ?2 WHERE pgno = ?1")?;
@@ -53,8 +51,8 @@ pub(super) fn clean(transaction: &Transaction<'_>, pages: &[u32]) -> Result<()> 
     Ok(())
 }
 
-/// Whether pages can be told apart: else all of the catalogue has to be written anew.
-pub(super) fn can_be_cleaned(connection: &Connection) -> Result<bool> {
+/// Whether pages can be told apart: else all of the database has to be written anew.
+pub fn can_be_cleaned(connection: &Connection) -> Result<bool> {
     let mut modules = connection
         .prepare_cached("SELECT 1 FROM pragma_module_list WHERE name = 'sqlite_dbpage'")?;
     Ok(modules.exists([])? && page_count(connection)? < MOST_PAGES)
@@ -63,7 +61,7 @@ pub(super) fn can_be_cleaned(connection: &Connection) -> Result<bool> {
 const READ: &str = "SELECT data FROM sqlite_dbpage WHERE pgno = ?1";
 
 fn page_count(connection: &Connection) -> Result<u32> {
-    Ok(connection.query_row("PRAGMA page_count", [], |row| row.get(0))?)
+    connection.query_row("PRAGMA page_count", [], |row| row.get(0))
 }
 
 /// The part of a page between the places of its cells and the cells; `None` for what is no page of a B-tree.
