@@ -211,7 +211,11 @@ async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> 
         let began = Instant::now();
         store.delete_image_set(request).await?;
         answers.push(began.elapsed());
-        while catalogue.query_row("SELECT EXISTS (SELECT 1 FROM pending)", [], |row| row.get(0))? {
+        while catalogue.query_row(
+            "SELECT EXISTS (SELECT 1 FROM job WHERE scope = 'write')",
+            [],
+            |row| row.get(0),
+        )? {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         ends.push(began.elapsed());

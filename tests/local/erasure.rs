@@ -137,7 +137,7 @@ fn leftovers(database: &Path) -> Vec<u8> {
 /// Waits until nothing is noted any more that is still to be carried out.
 async fn clean_ups_ended(catalogue: &Path) {
     let catalogue = Connection::open(catalogue).unwrap();
-    let ended = "SELECT NOT EXISTS (SELECT 1 FROM pending)";
+    let ended = "SELECT NOT EXISTS (SELECT 1 FROM job WHERE scope = 'write')";
     until(async || {
         let ended: bool = catalogue.query_row(ended, [], |row| row.get(0)).unwrap();
         ended.then_some(())

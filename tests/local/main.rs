@@ -13,6 +13,7 @@ mod rig;
 mod damage;
 mod erasure;
 mod folder;
+mod formats;
 mod quotas;
 mod reopening;
 mod sharing;

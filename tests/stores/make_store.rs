@@ -2,7 +2,13 @@
 //!
 //! Each life of a process is one command, and each but the first ends as a crash does.
 
-#![allow(missing_docs, unused_crate_dependencies, clippy::all, clippy::pedantic, reason = "a tool for tests")]
+#![allow(
+    missing_docs,
+    unused_crate_dependencies,
+    clippy::all,
+    clippy::pedantic,
+    reason = "a tool for tests"
+)]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for tests")]
 
 use std::fs;
@@ -92,9 +98,8 @@ impl Filled {
         for (number, file) in files.into_iter().enumerate() {
             fs::write(folder.join(format!("{number}.dcm")), file.build()).unwrap();
         }
-        let summary =
-            self.store.import_paths(&self.datastore, &[folder], |_| ()).await.unwrap();
-        assert!(summary.refused_files.is_empty(), "{summary:?}");
+        let summary = self.store.import_paths(&self.datastore, &[folder], |_| ()).await.unwrap();
+        assert!(summary.refused.failed.is_empty(), "{summary:?}");
     }
 
     /// The image sets of a study, in the order in which they were made.
@@ -170,11 +175,7 @@ impl Filled {
     }
 
     fn ledger(&self) -> Ledger {
-        let config = LedgerConfig {
-            folder: self.base.join("data/ledger"),
-            back_end: "local".to_owned(),
-            run_jobs: true,
-        };
+        let config = LedgerConfig::new(self.base.join("data/ledger"), "local");
         let back_end = BackEnd {
             service: Arc::clone(&self.store) as _,
             dicomweb: Arc::clone(&self.store) as _,
@@ -296,7 +297,8 @@ async fn fill(base: &Path) {
     }
     let datastore = &filled.datastore;
     let arn = |rest: &str| {
-        let arn = format!("arn:aws:medical-imaging:us-east-1:000000000000:datastore/{datastore}{rest}");
+        let arn =
+            format!("arn:aws:medical-imaging:us-east-1:000000000000:datastore/{datastore}{rest}");
         ResourceArn::try_from(arn).unwrap()
     };
     for (arn, value) in [(arn(""), "store"), (arn(&format!("/imageset/{one}")), "set")] {

@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use healthimaging_jobs::engine;
+
 use crate::access;
 use crate::error::Result;
 use crate::file_lock::FileLock;
 use crate::shared::SharedStore;
-use crate::{jobs, operations, packs};
+use crate::{operations, packs};
 
 /// How often the lease is tried, and the chores are done by who holds it.
 const ROUND: Duration = Duration::from_secs(2);
@@ -44,8 +46,7 @@ pub(crate) async fn keep(shared: SharedStore) {
 ///
 /// Every process takes work over, since the one with the lease may lack what a job needs.
 async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
-    operations::pending::adopt(shared).await?;
-    jobs::adopt(shared).await?;
+    engine::adopt(shared).await?;
     if lease.is_none() {
         let path = shared.config.data_dir.join("locks/store.lock");
         *lease = FileLock::try_acquire(&shared.config.files, &path)?;

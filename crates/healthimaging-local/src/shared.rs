@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) reserve: Reserve,
     /// Whether the folder can only be read.
     pub(crate) is_read_only: bool,
-    /// Names this process in rows of pending work, and in `locks/process-<name>.lock`.
+    /// Names this process in the leases of its writes, `locks/process-<name>.lock`.
     pub(crate) process: String,
     _process_lock: Option<FileLock>,
 }
@@ -112,7 +112,7 @@ impl Shared {
             let made = config.files.make_folders(&path);
             made.map_err(StoreError::file("make", &path))?;
         }
-        let path = process_lock_path(folder, process);
+        let path = lock_path(folder, &format!("process-{process}"));
         let made = config.files.make_or_open_to_lock(&path);
         made.map_err(StoreError::file("make", &path))?;
         Ok(path)
@@ -145,9 +145,9 @@ impl Shared {
         self.config.clock.now()
     }
 
-    /// Where the lock of the process `name` is.
-    pub(crate) fn process_lock(&self, name: &str) -> PathBuf {
-        process_lock_path(&self.config.data_dir, name)
+    /// Where the lock `name` is.
+    pub(crate) fn lock_path(&self, name: &str) -> PathBuf {
+        lock_path(&self.config.data_dir, name)
     }
 
     /// Says that this process has no work left: its lock file is not needed any more.
@@ -155,7 +155,7 @@ impl Shared {
         if self.is_read_only {
             return;
         }
-        let lock = self.process_lock(&self.process);
+        let lock = self.lock_path(&format!("process-{}", self.process));
         if let Err(error) = self.config.files.remove(&lock) {
             tracing::debug!(%error, "the lock file of this process stays behind");
         }
@@ -206,6 +206,6 @@ impl Shared {
 /// A store that is open.
 pub(crate) type SharedStore = Arc<Shared>;
 
-fn process_lock_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join("locks").join(format!("process-{name}.lock"))
+fn lock_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join("locks").join(format!("{name}.lock"))
 }

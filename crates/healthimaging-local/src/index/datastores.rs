@@ -2,8 +2,10 @@
 
 use healthimaging::model::{DatastoreStatus, LosslessStorageFormat};
 use healthimaging::{DatastoreId, Error, KmsKeyArn, LambdaArn};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use healthimaging_jobs_sqlite as sql;
+use rusqlite::{Connection, Row, Transaction};
 
+use super::import_jobs::IMPORT;
 use super::words::{checked, checked_option, word};
 use crate::clock::Millis;
 use crate::error::Result;
@@ -131,21 +133,19 @@ pub(crate) fn page(
 }
 
 /// Whether anything in the data store keeps it from being deleted: `Conflict` says what.
-pub(crate) fn check_empty(connection: &Connection, row: i64) -> Result<()> {
-    let holds = |sql: &str| -> Result<bool> {
-        let found: Option<i64> = connection.query_row(sql, [row], |row| row.get(0)).optional()?;
-        Ok(found.is_some())
-    };
-    if holds("SELECT 1 FROM image_set WHERE datastore = ?1 AND state <> 'DELETED' LIMIT 1")? {
+pub(crate) fn check_empty(connection: &Connection, datastore: &DatastoreRow) -> Result<()> {
+    let held = connection
+        .prepare_cached(
+            "SELECT 1 FROM image_set WHERE datastore = ?1 AND state <> 'DELETED' LIMIT 1",
+        )?
+        .exists([datastore.row])?;
+    if held {
         return Err(Error::conflict(
             "the data store still holds image sets; delete every image set first",
         )
         .into());
     }
-    if holds(
-        "SELECT 1 FROM import_job
-         WHERE datastore = ?1 AND status IN ('SUBMITTED', 'IN_PROGRESS') LIMIT 1",
-    )? {
+    if sql::is_busy(connection, IMPORT, &datastore.id)? {
         return Err(Error::conflict(
             "an import job still runs in the data store; wait until it has ended",
         )

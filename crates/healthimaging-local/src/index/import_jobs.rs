@@ -1,129 +1,201 @@
-//! Rows of import jobs, as requests see them; the runner of jobs has statements of its own.
+//! Import jobs, as jobs of one kind.
+
+use std::path::PathBuf;
 
 use healthimaging::model::{ImportConfiguration, JobStatus};
-use healthimaging::{Error, JobId, ObjectUri, RoleArn};
-use healthimaging_jobs::Needs;
-use rusqlite::{Connection, Row, Transaction};
+use healthimaging::{DatastoreId, Error, JobId, ObjectUri, RoleArn};
+use healthimaging_jobs::{Counts, Item, Job, JobQuery, Needs};
+use healthimaging_jobs_sqlite as sql;
+use rusqlite::{Connection, Transaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::words::{checked, checked_option, word};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
+use crate::ingest::Outcome;
+use crate::jobs::ImportProgress;
+
+/// Scope and kind of import jobs.
+pub(crate) const IMPORT: &str = "import";
+
+/// What an import job is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ImportRequest {
+    pub(crate) role: Option<RoleArn>,
+    pub(crate) input: ObjectUri,
+    /// Where the output goes: once the job runs, with its own folder.
+    pub(crate) output: ObjectUri,
+    pub(crate) configuration: Option<ImportConfiguration>,
+    /// Paths of a job from the command line, which allows them by that.
+    pub(crate) local_paths: Vec<PathBuf>,
+}
+
+/// Counters of an import job beside those that every job has.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    bytes_done: u64,
+    image_sets: u64,
+    warned: u64,
+}
 
 /// An import job.
 #[derive(Debug, Clone)]
-pub(crate) struct ImportJobRow {
+pub(crate) struct ImportJob {
     pub(crate) row: i64,
     pub(crate) id: JobId,
+    pub(crate) datastore: DatastoreId,
     pub(crate) name: String,
     pub(crate) status: JobStatus,
-    pub(crate) role: Option<RoleArn>,
-    pub(crate) input: ObjectUri,
-    pub(crate) output: ObjectUri,
-    pub(crate) configuration: Option<ImportConfiguration>,
+    pub(crate) request: ImportRequest,
     pub(crate) message: Option<String>,
+    /// What it needs of the process that runs it.
+    pub(crate) needs: Needs,
+    pub(crate) progress: ImportProgress,
     pub(crate) submitted_at: Millis,
     pub(crate) ended_at: Option<Millis>,
 }
 
-/// What a new job begins with.
-#[derive(Debug)]
-pub(crate) struct NewImportJob<'a> {
-    pub(crate) id: &'a JobId,
-    /// Row of its data store.
-    pub(crate) datastore: i64,
-    pub(crate) name: &'a str,
-    pub(crate) role: Option<&'a RoleArn>,
-    pub(crate) input: &'a ObjectUri,
-    pub(crate) output: &'a ObjectUri,
-    pub(crate) configuration: Option<&'a ImportConfiguration>,
-    /// JSON array of paths given on the command line, which the job may read; else none.
-    pub(crate) local_paths: Option<&'a str>,
-    /// What it needs of the process that runs it.
-    pub(crate) needs: &'a Needs,
+impl TryFrom<Job> for ImportJob {
+    type Error = StoreError;
+
+    fn try_from(job: Job) -> Result<Self> {
+        let progress: Progress =
+            job.progress.as_deref().map(from_json).transpose()?.unwrap_or_default();
+        Ok(Self {
+            row: job.row,
+            name: job.name.unwrap_or_else(|| job.id.to_string()),
+            id: job.id,
+            datastore: job.datastore_id.ok_or_else(malformed)?,
+            status: job.state.as_str().parse().map_err(|_| malformed())?,
+            request: from_json(&job.request)?,
+            message: job.message,
+            needs: job.needs,
+            progress: ImportProgress {
+                files_total: job.counts.total,
+                files_done: job.counts.done,
+                bytes_done: progress.bytes_done,
+                image_sets: progress.image_sets,
+                refused: job.counts.failed,
+                warned: progress.warned,
+            },
+            submitted_at: job.submitted_at.into(),
+            ended_at: job.ended_at.map(Into::into),
+        })
+    }
 }
 
-/// Adds a job that is submitted.
-pub(crate) fn insert(
-    transaction: &Transaction<'_>,
-    new: &NewImportJob<'_>,
+/// A job that is submitted.
+pub(crate) fn new(
+    id: JobId,
+    datastore: DatastoreId,
+    name: &str,
+    request: &ImportRequest,
+    needs: Needs,
     at: Millis,
-) -> Result<()> {
-    let unwritable = |_| StoreError::Damaged("an import job could not be noted".to_owned());
-    let configuration =
-        new.configuration.map(serde_json::to_string).transpose().map_err(unwritable)?;
-    let needs = serde_json::to_string(new.needs).map_err(unwritable)?;
-    transaction.execute(
-        "INSERT INTO import_job (id, datastore, name, status, data_access_role_arn, input_uri,
-             output_uri, configuration, local_paths, submitted_at, needs)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        (
-            new.id.as_str(),
-            new.datastore,
-            new.name,
-            JobStatus::Submitted.as_str(),
-            new.role.map(RoleArn::as_str),
-            new.input.as_str(),
-            new.output.as_str(),
-            configuration,
-            new.local_paths,
-            at,
-            needs,
-        ),
-    )?;
-    Ok(())
+) -> Result<Job> {
+    let request = to_json(request)?;
+    let (datastore_id, name) = (Some(datastore), Some(name.to_owned()));
+    Ok(Job { datastore_id, name, needs, request, ..Job::new(id, IMPORT, IMPORT, at.into()) })
+}
+
+/// The job `id`.
+pub(crate) fn find(connection: &Connection, id: &JobId) -> Result<ImportJob> {
+    let found = sql::find(connection, id)?.filter(|job| job.scope == IMPORT);
+    found.map_or_else(|| Err(unknown("there is no import job with this job_id")), TryInto::try_into)
 }
 
 /// The job `id` of a data store.
-pub(crate) fn find(connection: &Connection, datastore: i64, id: &JobId) -> Result<ImportJobRow> {
-    connection
-        .prepare_cached("SELECT * FROM import_job WHERE id = ?1 AND datastore = ?2")?
-        .query_and_then((id.as_str(), datastore), from_row)?
-        .next()
-        .unwrap_or_else(|| {
-            Err(Error::not_found("there is no import job with this job_id in the data store")
-                .into())
-        })
+pub(crate) fn find_of(
+    connection: &Connection,
+    datastore: &DatastoreId,
+    id: &JobId,
+) -> Result<ImportJob> {
+    let found = sql::find(connection, id)?
+        .filter(|job| job.scope == IMPORT && job.datastore_id.as_ref() == Some(datastore));
+    let missing = || Err(unknown("there is no import job with this job_id in the data store"));
+    found.map_or_else(missing, TryInto::try_into)
 }
 
 /// One page of jobs, newest first, older than `after`.
 pub(crate) fn page(
     connection: &Connection,
-    datastore: i64,
+    datastore: DatastoreId,
     status: Option<JobStatus>,
     after: Option<(i64, i64)>,
     limit: u32,
-) -> Result<Vec<ImportJobRow>> {
-    let (submitted_at, row) = after.unwrap_or((i64::MAX, i64::MAX));
-    let filter = if status.is_some() { "status = ?2" } else { "?2 IS NULL" };
-    connection
-        .prepare_cached(&format!(
-            "SELECT * FROM import_job
-             WHERE datastore = ?1 AND {filter} AND (submitted_at, row) < (?3, ?4)
-             ORDER BY submitted_at DESC, row DESC LIMIT ?5",
-        ))?
-        .query_and_then(
-            (datastore, status.map(JobStatus::as_str), submitted_at, row, limit),
-            from_row,
-        )?
-        .collect()
+) -> Result<Vec<ImportJob>> {
+    let query = JobQuery {
+        scope: IMPORT.to_owned(),
+        datastore_id: Some(datastore),
+        state: status.map(|status| status.as_str().parse()).transpose()?,
+        kind: None,
+        after,
+        limit,
+    };
+    sql::page(connection, &query)?.into_iter().map(TryInto::try_into).collect()
 }
 
-fn from_row(row: &Row<'_>) -> Result<ImportJobRow> {
-    let configuration: Option<String> = row.get("configuration")?;
-    Ok(ImportJobRow {
-        row: row.get("row")?,
-        id: checked(row, "id")?,
-        name: row.get("name")?,
-        status: word(row, "status")?,
-        role: checked_option(row, "data_access_role_arn")?,
-        input: checked(row, "input_uri")?,
-        output: checked(row, "output_uri")?,
-        configuration: configuration
-            .map(|json| serde_json::from_str(&json))
-            .transpose()
-            .map_err(|_| StoreError::Damaged("an import job cannot be read".to_owned()))?,
-        message: row.get("message")?,
-        submitted_at: row.get("submitted_at")?,
-        ended_at: row.get("ended_at")?,
-    })
+/// The job runs; its output goes to `output`.
+pub(crate) fn begin(
+    transaction: &Transaction<'_>,
+    job: &ImportJob,
+    output: &ObjectUri,
+) -> Result<()> {
+    let request = ImportRequest { output: output.clone(), ..job.request.clone() };
+    sql::begin(transaction, job.row)?;
+    Ok(sql::set_request(transaction, job.row, &to_json(&request)?)?)
+}
+
+/// Writes down how far a job is.
+pub(crate) fn write_progress(
+    transaction: &Transaction<'_>,
+    row: i64,
+    progress: &ImportProgress,
+) -> Result<()> {
+    let ImportProgress { files_total, files_done, bytes_done, image_sets, refused, warned } =
+        *progress;
+    let counts = Counts { total: files_total, done: files_done, failed: refused };
+    let progress = to_json(&Progress { bytes_done, image_sets, warned })?;
+    Ok(sql::set_progress(transaction, row, &counts, &progress)?)
+}
+
+/// Writes down what became of files, by their keys.
+pub(crate) fn record<'a>(
+    transaction: &Transaction<'_>,
+    row: i64,
+    outcomes: impl IntoIterator<Item = (&'a str, &'a Outcome)>,
+) -> Result<()> {
+    let item = |(key, outcome): (&str, &Outcome)| {
+        Ok(Item { key: key.to_owned(), outcome: to_json(outcome)? })
+    };
+    let items: Vec<Item> = outcomes.into_iter().map(item).collect::<Result<_>>()?;
+    Ok(sql::record(transaction, row, items)?)
+}
+
+/// Files that are done, in the order of their keys, from the one after `after` on.
+pub(crate) fn outcomes(
+    connection: &Connection,
+    row: i64,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(String, Outcome)>> {
+    let items = sql::items_by_key(connection, row, after, limit)?;
+    items.into_iter().map(|item| Ok((item.key, from_json(&item.outcome)?))).collect()
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::validation("a path is not UTF-8").with_source(error).into())
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| malformed())
+}
+
+fn malformed() -> StoreError {
+    StoreError::Damaged("the catalog holds a malformed import job".to_owned())
+}
+
+fn unknown(message: &str) -> StoreError {
+    Error::not_found(message).into()
 }

@@ -1,11 +1,11 @@
 //! How the file of a catalog is opened: to read and write it, or to read it where nothing can be written.
 
-use std::fmt::Write;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use healthimaging::Error;
+use healthimaging_jobs_sqlite::uri;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -60,6 +60,7 @@ impl Place {
         if migration::found(&transaction)? == Found::Empty {
             check_not_lost(config)?;
             transaction.execute_batch(schema::CREATE)?;
+            transaction.execute_batch(healthimaging_jobs_sqlite::CREATE)?;
             transaction.pragma_update(None, "user_version", schema::FORMAT)?;
         }
         transaction.commit()?;
@@ -183,22 +184,6 @@ fn check_not_lost(config: &LocalConfig) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A file as SQLite takes it with a parameter (<https://sqlite.org/c3ref/open.html>): `immutable=1` neither
-/// locks it nor looks for a log beside it, `readonly_shm=1` only reads the index of the log.
-fn uri(path: &Path, parameter: &str) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.to_string_lossy().bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                uri.push(char::from(byte));
-            }
-            // Writing to a string cannot fail.
-            _ => drop(write!(uri, "%{byte:02X}")),
-        }
-    }
-    format!("{uri}?{parameter}")
 }
 
 #[cfg(unix)]

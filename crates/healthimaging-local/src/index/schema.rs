@@ -1,7 +1,7 @@
 //! The tables of the catalog. How older formats become this one is in `migration`.
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
-pub(crate) const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 4;
 
 /// Settings of every connection.
 ///
@@ -105,7 +105,7 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
     ),
 ];
 
-/// Makes all tables in an empty catalogue.
+/// Makes all tables in an empty catalogue, but for those of jobs ([`healthimaging_jobs_sqlite::CREATE`]).
 ///
 /// * Times are milliseconds since 1970. Enumerations are the service's words.
 /// * A tombstone (`state = 'DELETED'`) keeps no attribute of a patient, and no row of another table
@@ -114,9 +114,6 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
 ///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
 ///   the stored bytes; NULL in rows of format 1.
 /// * A `pack` without an owner is being written, or is garbage.
-/// * `pending` holds acknowledged writes that are not carried out yet; `owner` names the process
-///   (`locks/process-<owner>.lock`) that does it.
-/// * `import_job.needs` is what a job needs of the process that runs it, JSON; NULL in rows of format 2.
 /// * `summary`, what follows it, and `image_set_attributes` are those of the latest content of an image set:
 ///   what results show (JSON, keyword and value), what sets are grouped and sorted by, and what they are
 ///   found by: a row for each distinct value of an attribute (group and element side by side) at its
@@ -152,38 +149,6 @@ CREATE TABLE tag (
     key TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (resource, key)
-) WITHOUT ROWID;
-
-CREATE TABLE import_job (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    datastore INTEGER NOT NULL REFERENCES datastore (row) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    status TEXT NOT NULL,
-    data_access_role_arn TEXT,
-    input_uri TEXT NOT NULL,
-    output_uri TEXT NOT NULL,
-    configuration TEXT,
-    local_paths TEXT,
-    files_total INTEGER,
-    files_done INTEGER NOT NULL DEFAULT 0,
-    bytes_done INTEGER NOT NULL DEFAULT 0,
-    image_sets INTEGER NOT NULL DEFAULT 0,
-    refused INTEGER NOT NULL DEFAULT 0,
-    warned INTEGER NOT NULL DEFAULT 0,
-    message TEXT,
-    submitted_at INTEGER NOT NULL,
-    ended_at INTEGER,
-    needs TEXT
-);
-CREATE INDEX import_job_newest ON import_job (datastore, submitted_at, row);
-CREATE INDEX import_job_status ON import_job (datastore, status, submitted_at, row);
-
-CREATE TABLE import_file (
-    job INTEGER NOT NULL REFERENCES import_job (row) ON DELETE CASCADE,
-    key TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    PRIMARY KEY (job, key)
 ) WITHOUT ROWID;
 
 CREATE TABLE image_set",
@@ -242,12 +207,5 @@ CREATE TABLE blob (
     PRIMARY KEY (image_set, id)
 ) WITHOUT ROWID;
 CREATE INDEX blob_pack ON blob (pack);
-
-CREATE TABLE pending (
-    row INTEGER PRIMARY KEY,
-    owner TEXT NOT NULL,
-    work TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-);
 "
 );

@@ -1,126 +1,124 @@
-//! A job from its lease to its end.
+//! Jobs of the store: where they are kept, and what runs each kind.
 
 use std::sync::Arc;
 
-use healthimaging::model::JobStatus;
-use healthimaging::{Error, JobId};
-use healthimaging_jobs::is_lack_of_access;
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use healthimaging::{Error, JobId, Result, Timestamp};
+use healthimaging_jobs::{
+    End, Engine, Handler, Host, Job, JobState, Origin, Ran, Runner, Unfinished, engine,
+    is_lack_of_access,
+};
+use healthimaging_jobs_sqlite as sql;
+use tokio_util::task::TaskTracker;
 
-use super::known::Origin;
-use super::rows::{self, JobRow};
 use super::run::{Ended, Run};
 use super::touch;
-use crate::error::Result;
 use crate::file_lock::FileLock;
-use crate::shared::SharedStore;
+use crate::index::import_jobs::IMPORT;
+use crate::operations::pending;
+use crate::shared::{Shared, SharedStore};
 
 /// Begins to run a job that was just accepted.
 pub(crate) fn run(shared: &SharedStore, job: JobId) {
-    shared.jobs.accept(&job);
-    spawn(shared, job);
-}
-
-fn spawn(shared: &SharedStore, job: JobId) {
+    shared.jobs.engine.accept(&job);
     let of_task = Arc::clone(shared);
     shared.tasks.spawn(async move {
-        if let Err(error) = carry_out(&of_task, &job).await {
+        if let Err(error) = engine::run(&of_task, &job).await {
             tracing::error!(%job, %error, "an import job could not be run; it is taken up again");
         }
     });
 }
 
-/// Runs jobs whose process has died.
-pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
-    for job in shared.catalogue.read(rows::unfinished).await? {
-        if !shared.jobs.is_left(&job) {
-            spawn(shared, job);
-        }
+#[async_trait]
+impl Host for Shared {
+    type Lease = FileLock;
+
+    fn handler(kind: &str) -> Option<Handler<Self>> {
+        if kind == IMPORT { Some(import) } else { pending::handler(kind) }
     }
-    Ok(())
+
+    fn engine(&self) -> &Engine {
+        &self.jobs.engine
+    }
+
+    fn runner(&self) -> &Runner {
+        &self.config.runner
+    }
+
+    fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Unfinished>> {
+        Ok(self.catalogue.read(|connection| Ok(sql::unfinished(connection, None)?)).await?)
+    }
+
+    async fn find(&self, id: &JobId) -> Result<Option<Job>> {
+        let id = id.clone();
+        Ok(self.catalogue.read(move |connection| Ok(sql::find(connection, &id)?)).await?)
+    }
+
+    async fn hold(&self, job: &Job, reason: String) -> Result<()> {
+        let row = job.row;
+        let held =
+            self.catalogue.write(move |transaction| Ok(sql::hold(transaction, row, &reason)?));
+        Ok(held.await?)
+    }
+
+    /// The files of an import are in its output now.
+    async fn end(&self, job: &Job, end: End) -> Result<()> {
+        let row = job.row;
+        self.catalogue
+            .write(move |transaction| {
+                sql::end(transaction, row, &end)?;
+                Ok(sql::remove_items(transaction, row)?)
+            })
+            .await?;
+        Ok(touch::forget(self, &job.id)?)
+    }
+
+    fn lease(&self, name: &str) -> Result<Option<FileLock>> {
+        Ok(FileLock::try_acquire(&self.config.files, &self.lock_path(name))?)
+    }
+
+    fn release(&self, lease: FileLock) -> Result<()> {
+        Ok(lease.remove()?)
+    }
+
+    fn now(&self) -> Timestamp {
+        Shared::now(self).into()
+    }
 }
 
-/// Runs a job to its end, unless somebody else does or has to.
-///
-/// When the store is closed meanwhile the job stays as it is, to be taken up again.
-pub(super) async fn carry_out(shared: &SharedStore, id: &JobId) -> Result<()> {
-    let path = shared.config.data_dir.join(format!("locks/job-{id}.lock"));
-    let Some(lease) = FileLock::try_acquire(&shared.config.files, &path)? else {
-        return Ok(());
-    };
-    let found = id.clone();
-    let job = shared.catalogue.read(move |connection| rows::find(connection, &found)).await?;
-    if matches!(job.status, JobStatus::Completed | JobStatus::Failed) {
-        shared.jobs.forget(id);
-        touch::forget(shared, id)?;
-        return lease.remove();
-    }
-    let origin = shared.jobs.origin(id);
-    if origin == Origin::TakenOver
-        && let Err(reason) = shared.config.runner.check(&job.needs)
-    {
-        return hold(shared, &job, reason).await;
-    }
-    tracing::info!(job = %id, ?origin, "an import job runs");
-    let (status, message) = match Run::prepare(shared, job.clone(), origin).await {
-        Ok(run) => match run.to_the_end().await {
-            Ok(Ended::Completed) => (JobStatus::Completed, None),
-            Ok(Ended::Stopped) => {
-                run.put_down();
-                return Ok(());
-            }
-            Err(error) => {
-                let error = error.into();
-                if is_left(origin, &error) {
-                    run.put_down();
-                    return leave(shared, &job, &error).await;
-                }
-                run.tell_failure().await;
-                failed(id, &error)
-            }
-        },
+fn import(shared: &SharedStore, job: Job, origin: Origin) -> BoxFuture<'_, Result<Ran>> {
+    run_import(shared, job, origin).boxed()
+}
+
+/// Runs an import to its end. When the store is closed meanwhile the job stays as it is, to be taken up again.
+async fn run_import(shared: &SharedStore, job: Job, origin: Origin) -> Result<Ran> {
+    tracing::info!(job = %job.id, ?origin, "an import job runs");
+    let run = Run::prepare(shared, job.try_into()?, origin).await?;
+    match run.to_the_end().await.map_err(Error::from) {
+        Ok(Ended::Completed) => Ok(Ran::Ended(End {
+            state: JobState::Completed,
+            at: Host::now(&**shared),
+            message: None,
+            report: None,
+            request: None,
+        })),
+        Ok(Ended::Stopped) => {
+            run.put_down();
+            Ok(Ran::Left)
+        }
         Err(error) => {
-            let error = error.into();
-            if is_left(origin, &error) {
-                return leave(shared, &job, &error).await;
+            if origin == Origin::TakenOver && is_lack_of_access(error.kind()) {
+                run.put_down();
+            } else {
+                run.tell_failure().await;
             }
-            failed(id, &error)
+            Err(error)
         }
-    };
-    let (row, at) = (job.row, shared.now());
-    shared
-        .catalogue
-        .write(move |transaction| rows::end(transaction, row, status, message.as_deref(), at))
-        .await?;
-    tracing::info!(job = %id, %status, "an import job has ended");
-    shared.jobs.forget(id);
-    touch::forget(shared, id)?;
-    lease.remove()
-}
-
-/// Whether another process may do what this one has no access for.
-fn is_left(origin: Origin, error: &Error) -> bool {
-    origin == Origin::TakenOver && is_lack_of_access(error.kind())
-}
-
-/// Leaves a job to a process that has access.
-async fn leave(shared: &SharedStore, job: &JobRow, error: &Error) -> Result<()> {
-    tracing::warn!(job = %job.id, ?error, "an import job is left: this process lacks access");
-    shared.jobs.leave(&job.id);
-    let reason = format!("waiting for a server that has access: {}", error.message());
-    hold(shared, job, reason).await
-}
-
-/// Shows in the job's status why it waits.
-async fn hold(shared: &SharedStore, job: &JobRow, reason: String) -> Result<()> {
-    // A write transaction costs a sync of the disk, and this comes every two seconds.
-    if job.message.as_deref() == Some(&*reason) {
-        return Ok(());
     }
-    let row = job.row;
-    shared.catalogue.write(move |transaction| rows::hold(transaction, row, &reason)).await
-}
-
-fn failed(job: &JobId, error: &Error) -> (JobStatus, Option<String>) {
-    tracing::error!(%job, ?error, "an import job failed");
-    (JobStatus::Failed, Some(error.message().to_owned()))
 }

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use healthimaging::model::JobStatus;
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result};
+use healthimaging_jobs::engine;
+use healthimaging_jobs_sqlite as sql;
 use healthimaging_objects::file_uri;
 
-use super::carry_out::carry_out;
 use super::progress::ImportProgress;
-use super::rows::{self, JobRow};
 use crate::error::StoreError;
 use crate::index::datastores;
-use crate::index::import_jobs::{NewImportJob, insert};
+use crate::index::import_jobs::{self, ImportJob, ImportRequest};
 use crate::ingest::FileKind;
 use crate::new_id;
-use crate::operations::import_jobs;
+use crate::operations;
 use crate::store::LocalStore;
 
 /// How often the caller hears of progress.
@@ -130,11 +130,11 @@ impl LocalStore {
         progress: &(impl Fn(ImportProgress) + Send),
     ) -> Result<()> {
         let (shared, id) = (Arc::clone(&self.shared), job.clone());
-        let work = async move { carry_out(&shared, &id).await };
+        let work = async move { engine::run(&shared, &id).await };
         let mut running = self.shared.tasks.spawn(work);
         loop {
             tokio::select! {
-                ended = &mut running => return Ok(ended.map_err(StoreError::Task)??),
+                ended = &mut running => return ended.map_err(StoreError::Task)?,
                 () = tokio::time::sleep(PROGRESS_EVERY) => {
                     progress(self.import_progress(job).await?);
                 }
@@ -147,9 +147,10 @@ impl LocalStore {
         Ok(self.job(job).await?.progress)
     }
 
-    async fn job(&self, id: &JobId) -> Result<JobRow> {
+    async fn job(&self, id: &JobId) -> Result<ImportJob> {
         let id = id.clone();
-        let found = self.shared.catalogue.read(move |connection| rows::find(connection, &id));
+        let found =
+            self.shared.catalogue.read(move |connection| import_jobs::find(connection, &id));
         Ok(found.await?)
     }
 
@@ -158,46 +159,38 @@ impl LocalStore {
         let input = common_folder(&paths)
             .ok_or_else(|| Error::validation("there is nothing to import; name a path"))?;
         let input = file_uri(&input)?;
-        let output = import_jobs::default_output(&self.shared)?;
-        let local_paths = serde_json::to_string(&paths)
-            .map_err(|error| Error::validation("a path is not UTF-8").with_source(error))?;
+        let output = operations::import_jobs::default_output(&self.shared)?;
         let id = new_id::job_id()?;
-        let needs = import_jobs::needs(&self.shared, &paths, []);
-        self.shared.jobs.accept(&id);
-        let (job, datastore, at) = (id.clone(), datastore.clone(), self.shared.now());
+        let needs = operations::import_jobs::needs(&self.shared, &paths, []);
+        let request =
+            ImportRequest { role: None, input, output, configuration: None, local_paths: paths };
+        let (datastore, at) = (datastore.clone(), self.shared.now());
+        let job = import_jobs::new(id.clone(), datastore.clone(), JOB_NAME, &request, needs, at)?;
+        self.shared.jobs.engine.accept(&id);
         self.shared
             .catalogue
             .write(move |transaction| {
-                let new = NewImportJob {
-                    id: &job,
-                    datastore: datastores::find_active(transaction, &datastore)?.row,
-                    name: JOB_NAME,
-                    role: None,
-                    input: &input,
-                    output: &output,
-                    configuration: None,
-                    local_paths: Some(&local_paths),
-                    needs: &needs,
-                };
-                insert(transaction, &new, at)
+                datastores::find_active(transaction, &datastore)?;
+                sql::insert(transaction, &job)?;
+                Ok(())
             })
             .await?;
         Ok(id)
     }
 
-    async fn summary(&self, job: JobRow) -> Result<ImportSummary> {
+    async fn summary(&self, job: ImportJob) -> Result<ImportSummary> {
         Ok(ImportSummary {
             refused: self.refused_files(&job).await,
             job_id: job.id,
             status: job.status,
             message: job.message,
             progress: job.progress,
-            output_s3_uri: job.output_uri,
+            output_s3_uri: job.request.output,
         })
     }
 
     /// From the output in the store's own folder; none when it cannot be read.
-    async fn refused_files(&self, job: &JobRow) -> RefusedFiles {
+    async fn refused_files(&self, job: &ImportJob) -> RefusedFiles {
         let folder = format!("{}-DicomImport-{}", job.datastore, job.id);
         let imports = self.shared.config.data_dir.join("imports");
         let path = imports.join(folder).join("FAILURE/failure.ndjson");

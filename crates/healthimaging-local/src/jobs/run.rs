@@ -9,17 +9,17 @@ use futures::future;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::{Error, ErrorKind, ObjectUri};
 use healthimaging_dicom::GroupKey;
+use healthimaging_jobs::Origin;
 use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
 use tokio::sync::Semaphore;
 
 use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
-use super::known::Origin;
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
-use super::rows::{self, JobRow};
 use super::touch::{Stage, Touching};
 use crate::error::{Result, StoreError};
 use crate::index::datastores::{self, DatastoreRow};
+use crate::index::import_jobs::{self, ImportJob};
 use crate::ingest::{
     self, Arrival, Failure, Group, Header, Outcome, Recorder, Refusal, Sink, StoredFile,
 };
@@ -35,7 +35,7 @@ const REFUSED_AT_ONCE: usize = 200;
 /// A job that runs.
 pub(super) struct Run {
     shared: SharedStore,
-    job: JobRow,
+    job: ImportJob,
     origin: Origin,
     touching: Touching,
     /// Whether this run has read any input: then it has access, and what is denied is so to everybody.
@@ -89,7 +89,11 @@ fn files_at_once() -> usize {
 
 impl Run {
     /// Finds out what there is to read, and that the outcome can be written.
-    pub(super) async fn prepare(shared: &SharedStore, job: JobRow, origin: Origin) -> Result<Self> {
+    pub(super) async fn prepare(
+        shared: &SharedStore,
+        job: ImportJob,
+        origin: Origin,
+    ) -> Result<Self> {
         let id = job.datastore.clone();
         let datastore = shared
             .catalogue
@@ -100,23 +104,27 @@ impl Run {
         let place = |uri: &ObjectUri| objects.place(uri).map_err(|error| job.needs.refused(error));
         let output = place(&output_uri)?;
         let mut places = Vec::new();
-        if job.local_paths.is_empty() {
-            places.push(place(&job.input_uri)?);
+        if job.request.local_paths.is_empty() {
+            places.push(place(&job.request.input)?);
         }
-        for path in &job.local_paths {
+        for path in &job.request.local_paths {
             places.push(place(&file_uri(path)?)?);
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
-        let mut inputs = Inputs::list(places, job.configuration.as_ref(), &own_output).await?;
-        if !job.local_paths.is_empty() {
+        let mut inputs =
+            Inputs::list(places, job.request.configuration.as_ref(), &own_output).await?;
+        if !job.request.local_paths.is_empty() {
             inputs = inputs.with_named_files().await;
         }
         inputs.check(&shared.config.quotas)?;
         output::probe(&output).await?;
         let counters = Counters::default();
         counters.files_total.store(inputs.len() as u64, Ordering::Relaxed);
-        let (row, uri) = (job.row, output_uri.clone());
-        shared.catalogue.write(move |transaction| rows::begin(transaction, row, &uri)).await?;
+        let (begun, uri) = (job.clone(), output_uri.clone());
+        shared
+            .catalogue
+            .write(move |transaction| import_jobs::begin(transaction, &begun, &uri))
+            .await?;
         Ok(Self {
             shared: Arc::clone(shared),
             touching: Touching::take_over(shared, &job.id)?,
@@ -288,8 +296,8 @@ impl Run {
 
     /// Ends a run that was taken over and has had access to nothing: another process may have it.
     fn check_access(&self, refusal: &Refusal) -> Result<(), Stop> {
-        let is_remote = self.job.input_uri.as_str().starts_with("s3://");
-        let is_left = is_remote && self.origin == Origin::TakenOver && refusal.is_denied();
+        let is_remote = self.job.request.input.as_str().starts_with("s3://");
+        let is_left = is_remote && self.origin != Origin::Accepted && refusal.is_denied();
         if is_left && !self.has_access.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::AccessDenied, refusal.message.clone()).into());
         }
@@ -311,10 +319,9 @@ impl Run {
     fn recorder(&self) -> Recorder {
         let (inputs, job) = (Arc::clone(&self.inputs), self.job.row);
         Arc::new(move |transaction, outcomes| {
-            for (number, outcome) in outcomes {
-                rows::record(transaction, job, inputs.key(*number), outcome)?;
-            }
-            Ok(())
+            let numbered = outcomes.iter().map(|(number, outcome)| (*number, outcome));
+            let keyed = numbered.map(|(number, outcome)| (inputs.key(number), outcome));
+            import_jobs::record(transaction, job, keyed)
         })
     }
 
@@ -357,7 +364,7 @@ impl Run {
         let (job, progress) = (self.job.row, self.counters.now());
         self.shared
             .catalogue
-            .write(move |transaction| rows::write_progress(transaction, job, &progress))
+            .write(move |transaction| import_jobs::write_progress(transaction, job, &progress))
             .await
     }
 
@@ -366,7 +373,9 @@ impl Run {
         let (job, catalogue) = (self.job.row, &self.shared.catalogue);
         let pages = stream::try_unfold(String::new(), move |after: String| async move {
             let page = catalogue
-                .read(move |connection| rows::outcomes(connection, job, &after, OUTCOMES_AT_ONCE))
+                .read(move |connection| {
+                    import_jobs::outcomes(connection, job, &after, OUTCOMES_AT_ONCE)
+                })
                 .await?;
             let last = page.last().map(|(key, _)| key.clone());
             Ok(last.map(|last| (page, last)))
@@ -378,7 +387,7 @@ impl Run {
         let about = output::About {
             job: &self.job.id,
             datastore: &self.job.datastore,
-            input_uri: &self.job.input_uri,
+            input_uri: &self.job.request.input,
             output_uri: &self.output_uri,
             scanned: self.inputs.len(),
         };
@@ -387,15 +396,17 @@ impl Run {
 }
 
 /// The output folder as it was asked for, without the folder of the job that a run adds.
-fn asked_output(job: &JobRow) -> ObjectUri {
+fn asked_output(job: &ImportJob) -> ObjectUri {
     let own = format!("{}-DicomImport-{}/", job.datastore, job.id);
-    let asked = job.output_uri.as_str().strip_suffix(&own);
-    asked.and_then(|uri| ObjectUri::try_from(uri).ok()).unwrap_or_else(|| job.output_uri.clone())
+    let asked = job.request.output.as_str().strip_suffix(&own);
+    asked
+        .and_then(|uri| ObjectUri::try_from(uri).ok())
+        .unwrap_or_else(|| job.request.output.clone())
 }
 
 /// What the job may read and write: the folders that it carries, in jobs of earlier releases what requests
 /// may and the paths of the command line; and the default output folder.
-fn objects(shared: &SharedStore, job: &JobRow) -> Result<Objects> {
+fn objects(shared: &SharedStore, job: &ImportJob) -> Result<Objects> {
     let config = &shared.config;
     let imports = config.data_dir.join("imports");
     let mut allowed_paths = config.allowed_paths.clone();
@@ -406,7 +417,7 @@ fn objects(shared: &SharedStore, job: &JobRow) -> Result<Objects> {
         download_dir: Some(ingest::spool::folder(shared)?),
     });
     let Some(folders) = &job.needs.folders else {
-        return Ok(objects.allowing(&job.local_paths));
+        return Ok(objects.allowing(&job.request.local_paths));
     };
     let imports = imports.canonicalize().map_err(StoreError::file("find", &imports))?;
     Ok(objects.confined_to(&[&folders[..], &[imports]].concat()))

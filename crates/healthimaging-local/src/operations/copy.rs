@@ -4,7 +4,7 @@ use healthimaging::model::{
     CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, ImageSetState,
     ImageSetWorkflowStatus,
 };
-use healthimaging::{DatastoreId, Error};
+use healthimaging::{DatastoreId, Error, JobId};
 use healthimaging_dicom::{CopySelection, Document, LevelConflicts};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,7 @@ fn begin(
     grouping: Grouping,
     owner: &str,
     at: Millis,
-) -> Result<(Begun, i64)> {
+) -> Result<(Begun, JobId)> {
     let information = &request.copy_image_set_information;
     let datastore = datastores::find_active(transaction, &request.datastore_id)?;
     let source = image_sets::find_live(transaction, datastore.row, &request.source_image_set_id)?;

@@ -5,7 +5,7 @@ use healthimaging::model::{
     DatastoreSummary, DeleteDatastoreRequest, DeleteDatastoreResponse, GetDatastoreRequest,
     GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
 };
-use healthimaging::{DatastoreId, DatastoreName, Error};
+use healthimaging::{DatastoreId, DatastoreName, Error, JobId};
 use rusqlite::Transaction;
 use serde_json::json;
 
@@ -74,7 +74,7 @@ fn create_in(
     quota: u64,
     owner: &str,
     at: Millis,
-) -> Result<(CreateDatastoreResponse, Option<i64>)> {
+) -> Result<(CreateDatastoreResponse, Option<JobId>)> {
     let tags: Vec<_> =
         request.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let repeat = Repeat::new(
@@ -203,7 +203,7 @@ pub(crate) async fn delete(
                 ))
                 .into());
             }
-            datastores::check_empty(transaction, found.row)?;
+            datastores::check_empty(transaction, &found)?;
             datastores::set_status(transaction, found.row, DatastoreStatus::Deleting, at)?;
             pending::insert(transaction, &owner, &Work::DeleteDatastore { row: found.row }, at)
         })

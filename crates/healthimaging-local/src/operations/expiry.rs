@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::TimeDelta;
+use healthimaging::JobId;
+use healthimaging_jobs_sqlite as sql;
 use rusqlite::{Connection, Transaction};
 
 use super::client_token;
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
+use crate::index::import_jobs::IMPORT;
+use crate::index::words::checked;
 use crate::jobs;
 use crate::shared::{Shared, SharedStore};
 
@@ -21,17 +25,16 @@ const JOB: TimeDelta = TimeDelta::days(90);
 /// A lock file of a process that died without work left is removed when it is this old.
 const LOCK_FILE: Duration = Duration::from_hours(24);
 
+/// Data stores whose tombstones have outlived their time.
+const DATASTORE: &str = "FROM datastore WHERE status = 'DELETED' AND updated_at < ?1
+    AND NOT EXISTS (SELECT 1 FROM image_set
+        WHERE image_set.state = 'DELETED' AND image_set.datastore = datastore.row)";
+
 /// Rows that have outlived their time, as `(what is asked, what removes them)`.
-const EXPIRED: [(&str, TimeDelta); 4] = [
+const EXPIRED: [(&str, TimeDelta); 3] = [
     ("FROM image_set WHERE state = 'DELETED' AND deleted_at < ?1", TOMBSTONE),
-    (
-        "FROM datastore WHERE status = 'DELETED' AND updated_at < ?1
-             AND NOT EXISTS (SELECT 1 FROM image_set
-                 WHERE image_set.state = 'DELETED' AND image_set.datastore = datastore.row)",
-        TOMBSTONE,
-    ),
+    (DATASTORE, TOMBSTONE),
     ("FROM client_token WHERE created_at < ?1", client_token::LIFE),
-    ("FROM import_job WHERE ended_at < ?1", JOB),
 ];
 
 /// Removes what has outlived its time. Called by the holder of the store's lease.
@@ -59,11 +62,18 @@ fn due(connection: &Connection, at: Millis) -> Result<bool> {
             return Ok(true);
         }
     }
-    Ok(false)
+    Ok(sql::has_expired(connection, IMPORT, at.minus(JOB).into())?)
 }
 
 fn remove(transaction: &Transaction<'_>, at: Millis) -> Result<()> {
+    sql::expire(transaction, IMPORT, at.minus(JOB).into())?;
     for (rows, life) in EXPIRED {
+        if rows == DATASTORE {
+            let mut gone = transaction.prepare(&format!("SELECT id {rows}"))?;
+            for id in gone.query_and_then([at.minus(life)], |row| checked(row, "id"))? {
+                sql::remove_all(transaction, IMPORT, &id?)?;
+            }
+        }
         transaction.execute(&format!("DELETE {rows}"), [at.minus(life)])?;
     }
     Ok(())
@@ -99,13 +109,11 @@ fn remove_dead_locks(shared: &Shared) -> Result<()> {
 
 /// Whether a job is still to be run. One that has ended never is again, so its lock is needed no more.
 fn runs(shared: &Shared, job: &str) -> Result<bool> {
-    shared.catalogue.read_blocking(|connection| {
-        Ok(connection
-            .prepare_cached(
-                "SELECT 1 FROM import_job WHERE id = ?1 AND status IN ('SUBMITTED', 'IN_PROGRESS')",
-            )?
-            .exists([job])?)
-    })
+    let Ok(id) = JobId::try_from(job) else {
+        return Ok(false);
+    };
+    let found = shared.catalogue.read_blocking(|connection| Ok(sql::find(connection, &id)?))?;
+    Ok(found.is_some_and(|job| !job.state.has_ended()))
 }
 
 fn age(entry: &DirEntry) -> Option<Duration> {

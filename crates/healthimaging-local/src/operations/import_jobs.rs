@@ -9,6 +9,7 @@ use healthimaging::model::{
 };
 use healthimaging::{Error, JobId, ObjectUri};
 use healthimaging_jobs::Needs;
+use healthimaging_jobs_sqlite as sql;
 use healthimaging_objects::{Objects, ObjectsConfig};
 use rusqlite::{Connection, Transaction};
 use serde_json::json;
@@ -19,7 +20,7 @@ use crate::clock::Millis;
 use crate::config::LocalConfig;
 use crate::error::Result;
 use crate::index::datastores;
-use crate::index::import_jobs::{self, ImportJobRow, NewImportJob};
+use crate::index::import_jobs::{self, ImportJob, ImportRequest};
 use crate::jobs;
 use crate::new_id;
 use crate::shared::{Shared, SharedStore};
@@ -90,22 +91,20 @@ fn start_in(
     );
     if let Some(earlier) = client_token::earlier(transaction, &repeat, at)? {
         let id = JobId::try_from(earlier)?;
-        let job = import_jobs::find(transaction, datastore.row, &id)?;
+        let job = import_jobs::find_of(transaction, &datastore.id, &id)?;
         return Ok(Started::Before(id, job.submitted_at));
     }
     let id = new_id::job_id()?;
-    let new = NewImportJob {
-        id: &id,
-        datastore: datastore.row,
-        name: request.job_name.as_ref().map_or(id.as_str(), |name| name.as_str()),
-        role: request.data_access_role_arn.as_ref(),
-        input: &request.input_s3_uri,
-        output,
-        configuration: request.import_configuration.as_ref(),
-        local_paths: None,
-        needs,
+    let name = request.job_name.as_ref().map_or(id.as_str(), |name| name.as_str());
+    let asked = ImportRequest {
+        role: request.data_access_role_arn.clone(),
+        input: request.input_s3_uri.clone(),
+        output: output.clone(),
+        configuration: request.import_configuration.clone(),
+        local_paths: Vec::new(),
     };
-    import_jobs::insert(transaction, &new, at)?;
+    let job = import_jobs::new(id.clone(), datastore.id, name, &asked, needs.clone(), at)?;
+    sql::insert(transaction, &job)?;
     client_token::remember(transaction, &repeat, id.as_str(), at)?;
     Ok(Started::New(id))
 }
@@ -173,7 +172,7 @@ pub(crate) async fn get(
         .catalogue
         .read(move |connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            import_jobs::find(connection, datastore.row, &request.job_id)
+            import_jobs::find_of(connection, &datastore.id, &request.job_id)
         })
         .await?;
     Ok(GetDicomImportJobResponse {
@@ -182,13 +181,13 @@ pub(crate) async fn get(
             job_name: job.name,
             job_status: job.status,
             datastore_id,
-            data_access_role_arn: job.role,
+            data_access_role_arn: job.request.role,
             ended_at: job.ended_at.map(Into::into),
             submitted_at: Some(job.submitted_at.into()),
-            input_s3_uri: job.input,
-            output_s3_uri: job.output,
+            input_s3_uri: job.request.input,
+            output_s3_uri: job.request.output,
             message: job.message,
-            import_configuration: job.configuration,
+            import_configuration: job.request.configuration,
         },
     })
 }
@@ -208,19 +207,19 @@ pub(crate) async fn list(
         .read(move |connection: &Connection| {
             let datastore = datastores::find_active(connection, &request.datastore_id)?;
             let after = after.map(|place| (place.key, place.row));
-            import_jobs::page(connection, datastore.row, status, after, size + 1)
+            import_jobs::page(connection, datastore.id, status, after, size + 1)
         })
         .await?;
     let next_token = paging::cut(&mut rows, size, &query, |row| Place {
         key: row.submitted_at.0,
         row: row.row,
     })?;
-    let summary = |job: ImportJobRow| DicomImportJobSummary {
+    let summary = |job: ImportJob| DicomImportJobSummary {
         job_id: job.id,
         job_name: job.name,
         job_status: job.status,
         datastore_id: datastore_id.clone(),
-        data_access_role_arn: job.role,
+        data_access_role_arn: job.request.role,
         ended_at: job.ended_at.map(Into::into),
         submitted_at: Some(job.submitted_at.into()),
         message: job.message,

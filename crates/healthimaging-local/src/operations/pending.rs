@@ -1,16 +1,19 @@
-//! Acknowledged writes that are carried out after the answer.
+//! Acknowledged writes that are carried out after the answer: jobs that no caller sees.
 //!
-//! The request's transaction leaves a row in `pending`; carrying it out is one transaction that also
-//! removes the row, so that it happens once, by whichever process. When the process that accepted it
-//! dies, another one does it.
+//! The request's transaction adds the job; carrying it out is one transaction that also removes it, so that
+//! it happens once, by whichever process. The process that accepted it holds the lease of all its writes; when
+//! it dies, another one carries them out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use healthimaging::JobId;
 use healthimaging::model::DatastoreStatus;
-use healthimaging_jobs::{Needs, Runner};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use healthimaging_jobs::{Handler, Job, Needs, Origin, Ran, engine};
+use healthimaging_jobs_sqlite as sql;
+use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use super::copy::CopyWork;
@@ -18,14 +21,17 @@ use super::update::UpdateWork;
 use super::{copy, delete, update};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
-use crate::file_lock::FileLock;
 use crate::index::datastores;
+use crate::new_id;
 use crate::shared::{Shared, SharedStore};
 
 /// When a write that the store could not end is tried again, such as on a full disk.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// A write that is still to be carried out, as the catalogue keeps it.
+/// Scope of writes.
+pub(crate) const WRITE: &str = "write";
+
+/// A write that is still to be carried out, as the catalog keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Work {
     /// Makes a data store `ACTIVE`.
@@ -42,23 +48,55 @@ pub(crate) enum Work {
     CleanUp,
 }
 
-/// Notes a write in the transaction that acknowledges it, and returns its row for [`spawn`].
+impl Work {
+    const KINDS: [&str; 6] =
+        ["create_datastore", "delete_datastore", "update", "copy", "delete_image_set", "clean_up"];
+
+    fn kind(&self) -> &'static str {
+        let [create, delete, update, copy, delete_image_set, clean_up] = Self::KINDS;
+        match self {
+            Self::CreateDatastore { .. } => create,
+            Self::DeleteDatastore { .. } => delete,
+            Self::Update(_) => update,
+            Self::Copy(_) => copy,
+            Self::DeleteImageSet { .. } => delete_image_set,
+            Self::CleanUp => clean_up,
+        }
+    }
+
+    /// What it needs: whether it begins to delete, which the clean-up behind a deletion does not.
+    fn needs(&self) -> Needs {
+        let deletes = matches!(self, Self::DeleteDatastore { .. } | Self::DeleteImageSet { .. });
+        Needs { deletes, ..Needs::default() }
+    }
+
+    fn of(job: &Job) -> Result<Self> {
+        serde_json::from_str(&job.request)
+            .map_err(|_| StoreError::Damaged("a noted write cannot be read".to_owned()))
+    }
+
+    fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|_| StoreError::Damaged("a write could not be noted".to_owned()))
+    }
+}
+
+/// Adds a write in the transaction that acknowledges it, and returns its id for [`spawn`].
 pub(crate) fn insert(
     transaction: &Transaction<'_>,
     owner: &str,
     work: &Work,
     at: Millis,
-) -> Result<i64> {
-    transaction.execute(
-        "INSERT INTO pending (owner, work, created_at) VALUES (?1, ?2, ?3)",
-        (owner, to_json(work)?, at),
-    )?;
-    Ok(transaction.last_insert_rowid())
-}
-
-fn to_json(work: &Work) -> Result<String> {
-    serde_json::to_string(work)
-        .map_err(|_| StoreError::Damaged("a write could not be noted".to_owned()))
+) -> Result<JobId> {
+    let id = new_id::job_id()?;
+    let job = Job {
+        lease: format!("process-{owner}"),
+        needs: work.needs(),
+        request: work.to_json()?,
+        ..Job::new(id.clone(), WRITE, work.kind(), at.into())
+    };
+    sql::insert(transaction, &job)?;
+    Ok(id)
 }
 
 /// Notes what is left of a write within the transaction that carries it out; `false` when somebody did.
@@ -68,21 +106,18 @@ pub(crate) fn replace(
     work: &Work,
     rest: &Work,
 ) -> Result<bool> {
-    let replaced = transaction.execute(
-        "UPDATE pending SET work = ?3 WHERE row = ?1 AND work = ?2",
-        (row, to_json(work)?, to_json(rest)?),
-    )?;
-    Ok(replaced == 1)
+    let (from, to) = (work.kind(), rest.kind());
+    Ok(sql::turn(transaction, row, from, to, &rest.needs(), &rest.to_json()?)?)
 }
 
-/// Removes the row of a write within the transaction that carries it out; `false` when somebody did.
+/// Removes a write within the transaction that carries it out; `false` when somebody did.
 pub(crate) fn take(transaction: &Transaction<'_>, row: i64) -> Result<bool> {
-    Ok(transaction.execute("DELETE FROM pending WHERE row = ?1", [row])? == 1)
+    Ok(sql::remove(transaction, row)?)
 }
 
 /// Carries a write out in the background, after the configured delay.
-pub(crate) fn spawn(shared: &SharedStore, row: Option<i64>) {
-    let Some(row) = row else {
+pub(crate) fn spawn(shared: &SharedStore, id: Option<JobId>) {
+    let Some(id) = id else {
         return;
     };
     let task = Arc::clone(shared);
@@ -93,22 +128,38 @@ pub(crate) fn spawn(shared: &SharedStore, row: Option<i64>) {
                 () = task.closing.cancelled() => {}
             }
         }
-        while !carry_out(&task, row).await {
+        // This process holds the lease of its writes.
+        loop {
+            match engine::carry_out(&task, &id, Some(Origin::Accepted)).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => tracing::error!(?error, "an acknowledged write is tried again"),
+            }
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
-                // Whoever opens the store next does it.
+                // The process that opens the store next does it.
                 () = task.closing.cancelled() => return,
             }
         }
     });
 }
 
+/// What carries out writes of a kind.
+pub(crate) fn handler(kind: &str) -> Option<Handler<Shared>> {
+    Work::KINDS.contains(&kind).then_some(run as Handler<Shared>)
+}
+
+fn run(shared: &SharedStore, job: Job, _: Origin) -> BoxFuture<'_, healthimaging::Result<Ran>> {
+    async move { Ok(if carry_out(shared, job).await { Ran::Recorded } else { Ran::Left }) }.boxed()
+}
+
 /// Carries a write out; `false` when the store itself failed, so that it is still to be done.
 ///
 /// What is wrong with the write is shown in the image set's state.
-async fn carry_out(shared: &SharedStore, row: i64) -> bool {
-    let task = Arc::clone(shared);
-    let done = tokio::task::spawn_blocking(move || carry_out_blocking(&task, row))
+async fn carry_out(shared: &SharedStore, job: Job) -> bool {
+    let (task, row) = (Arc::clone(shared), job.row);
+    let work = Work::of(&job);
+    let done = tokio::task::spawn_blocking(move || carry_out_blocking(&task, row, Work::of(&job)?))
         .await
         .map_err(StoreError::from)
         .flatten();
@@ -118,7 +169,7 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
         Err(error) => Err(error),
     };
     if ended.as_ref().is_err_and(StoreError::is_full)
-        && let Err(error) = make_room(shared, row).await
+        && let Err(error) = make_room(shared, work).await
     {
         tracing::debug!(row, ?error, "no room could be made for a deletion");
     }
@@ -129,10 +180,10 @@ async fn carry_out(shared: &SharedStore, row: i64) -> bool {
 }
 
 /// Makes room on a full disk, where the work is a deletion.
-async fn make_room(shared: &SharedStore, row: i64) -> Result<()> {
-    match shared.catalogue.read(move |connection| load(connection, row)).await? {
-        Some(Work::DeleteImageSet { row: set }) => delete::make_room(shared, set).await,
-        Some(Work::CleanUp) => shared.reserve.release().map(drop),
+async fn make_room(shared: &SharedStore, work: Result<Work>) -> Result<()> {
+    match work? {
+        Work::DeleteImageSet { row: set } => delete::make_room(shared, set).await,
+        Work::CleanUp => shared.reserve.release().map(drop),
         _ => Ok(()),
     }
 }
@@ -146,10 +197,7 @@ pub(crate) enum Aftermath {
     CleanUp,
 }
 
-fn carry_out_blocking(shared: &SharedStore, row: i64) -> Result<Aftermath> {
-    let Some(work) = shared.catalogue.read_blocking(|c| load(c, row))? else {
-        return Ok(Aftermath::Nothing);
-    };
+fn carry_out_blocking(shared: &SharedStore, row: i64, work: Work) -> Result<Aftermath> {
     match work {
         Work::CreateDatastore { row: datastore } => {
             set_status(shared, row, datastore, DatastoreStatus::Active)?;
@@ -180,50 +228,6 @@ fn set_status(shared: &Shared, row: i64, datastore: i64, status: DatastoreStatus
     })
 }
 
-fn load(connection: &Connection, row: i64) -> Result<Option<Work>> {
-    let json: Option<String> = connection
-        .query_row("SELECT work FROM pending WHERE row = ?1", [row], |row| row.get(0))
-        .optional()?;
-    json.as_deref().map(from_json).transpose()
-}
-
-fn from_json(json: &str) -> Result<Work> {
-    serde_json::from_str(json)
-        .map_err(|_| StoreError::Damaged("a noted write cannot be read".to_owned()))
-}
-
-impl Work {
-    /// Whether it begins to delete; the clean-up behind a deletion does not.
-    fn deletes(&self) -> bool {
-        match self {
-            Self::DeleteDatastore { .. } | Self::DeleteImageSet { .. } => true,
-            Self::CreateDatastore { .. } | Self::Update(_) | Self::Copy(_) | Self::CleanUp => false,
-        }
-    }
-}
-
-/// Carries out the writes of processes that have died, but for deletions that this process may not begin.
-pub(crate) async fn adopt(shared: &SharedStore) -> Result<()> {
-    let (own, runner) = (shared.process.clone(), shared.config.runner.clone());
-    let left: BTreeMap<String, Vec<i64>> =
-        shared.catalogue.read(move |connection| by_owner(connection, &own, &runner)).await?;
-    for (owner, rows) in left {
-        let lock = shared.process_lock(&owner);
-        let files = shared.config.files.clone();
-        let lock = tokio::task::spawn_blocking(move || FileLock::try_acquire(&files, &lock));
-        // It can be had when the process has died.
-        let Some(lock) = lock.await?? else {
-            continue;
-        };
-        tracing::info!(writes = rows.len(), "taking over the writes of a process that died");
-        for row in rows {
-            carry_out(shared, row).await;
-        }
-        lock.remove()?;
-    }
-    Ok(())
-}
-
 /// The message of a version whose write failed. Refusals are told as they are; faults are logged.
 pub(crate) fn failure_message(row: i64, error: StoreError) -> String {
     let told = matches!(&error, StoreError::Told(_));
@@ -246,24 +250,4 @@ fn wire_message(message: &str) -> String {
         })
         .take(2048)
         .collect()
-}
-
-/// Writes that other processes noted and `runner` may carry out, oldest first.
-fn by_owner(
-    connection: &Connection,
-    except: &str,
-    runner: &Runner,
-) -> Result<BTreeMap<String, Vec<i64>>> {
-    let mut left: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    let mut statement = connection
-        .prepare_cached("SELECT owner, row, work FROM pending WHERE owner <> ?1 ORDER BY row")?;
-    let mut rows = statement.query([except])?;
-    while let Some(row) = rows.next()? {
-        let needs =
-            Needs { deletes: from_json(&row.get::<_, String>(2)?)?.deletes(), ..Needs::default() };
-        if runner.check(&needs).is_ok() {
-            left.entry(row.get(0)?).or_default().push(row.get(1)?);
-        }
-    }
-    Ok(left)
 }

@@ -3,11 +3,11 @@
 use std::str;
 
 use bytes::Bytes;
-use healthimaging::Error;
 use healthimaging::model::{
     ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
     UpdateImageSetMetadataResponse,
 };
+use healthimaging::{Error, JobId};
 use healthimaging_dicom::{Document, UpdateDocuments, UpdateRules};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ fn begin(
     change: Change,
     owner: &str,
     at: Millis,
-) -> Result<(UpdateImageSetMetadataResponse, i64)> {
+) -> Result<(UpdateImageSetMetadataResponse, JobId)> {
     let datastore = datastores::find_active(transaction, &request.datastore_id)?;
     let set = image_sets::find_live(transaction, datastore.row, &request.image_set_id)?;
     set.check_unlocked()?;

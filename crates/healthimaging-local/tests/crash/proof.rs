@@ -324,7 +324,7 @@ pub(crate) fn tidy(store: &Path) -> Result<(), String> {
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
         rows.map(Result::unwrap).collect()
     };
-    let pending = ask("SELECT work FROM pending");
+    let pending = ask("SELECT id FROM job WHERE scope = 'write'");
     if !pending.is_empty() {
         return Err(format!("{} writes are noted", pending.len()));
     }

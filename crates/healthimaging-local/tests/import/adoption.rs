@@ -64,7 +64,7 @@ async fn left_behind(fixture: &Fixture, config: LocalConfig, input: ObjectUri) -
     store.close().await;
     // However far it came: the next process finds it as if it had not begun.
     let catalog = Connection::open(fixture.folder.path().join("store/catalogue.sqlite")).unwrap();
-    let begun = "UPDATE import_job SET status = 'SUBMITTED', ended_at = NULL, message = NULL";
+    let begun = "UPDATE job SET state = 'SUBMITTED', ended_at = NULL, message = NULL";
     catalog.execute(begun, []).unwrap();
     id
 }
@@ -173,14 +173,16 @@ async fn no_delete_begins_no_deletion_of_others_and_finishes_what_is_erased() {
     catalog
         .execute_batch(&format!(
             "UPDATE image_set SET state = 'LOCKED', workflow = 'DELETING' WHERE row = {row};
-             DELETE FROM pending;
-             INSERT INTO pending (owner, work, created_at) VALUES ('dead', '\"CleanUp\"', 0);
-             INSERT INTO pending (owner, work, created_at)
-                 VALUES ('dead', '{{\"DeleteImageSet\":{{\"row\":{row}}}}}', 0);"
+             DELETE FROM job WHERE scope = 'write';
+             INSERT INTO job (id, scope, kind, state, lease, needs, request, submitted_at) VALUES
+                 ('1', 'write', 'clean_up', 'SUBMITTED', 'process-dead', '{{}}', '\"CleanUp\"', 0),
+                 ('2', 'write', 'delete_image_set', 'SUBMITTED', 'process-dead',
+                     '{{\"deletes\":true}}', '{{\"DeleteImageSet\":{{\"row\":{row}}}}}', 0);"
         ))
         .unwrap();
     let pending = || -> i64 {
-        catalog.query_row("SELECT count(*) FROM pending", [], |row| row.get(0)).unwrap()
+        let noted = "SELECT count(*) FROM job WHERE scope = 'write'";
+        catalog.query_row(noted, [], |row| row.get(0)).unwrap()
     };
     let careful =
         LocalConfig { runner: Runner { deletes: false, ..Runner::default() }, ..config(&fixture) };

@@ -157,8 +157,10 @@ async fn a_file_is_not_refused_for_kills_from_outside() {
     let uri = |path: &std::path::Path| healthimaging_objects::file_uri(path).unwrap().to_string();
     catalog
         .execute(
-            "INSERT INTO import_job (id, datastore, name, status, input_uri, output_uri, submitted_at)
-             SELECT ?1, row, 'left', 'IN_PROGRESS', ?2, ?3, 1 FROM datastore",
+            "INSERT INTO job (id, scope, kind, datastore_id, name, state, lease, needs, request, submitted_at)
+             SELECT ?1, 'import', 'import', id, 'left', 'IN_PROGRESS', 'job-' || ?1, '{}',
+                 json_object('input', ?2, 'output', ?3, 'local_paths', json('[]')), 1
+             FROM datastore",
             (id.as_str(), uri(&fixture.input()), uri(&outcome)),
         )
         .unwrap();

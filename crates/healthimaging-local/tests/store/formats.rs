@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flate2::read::GzDecoder;
 use healthimaging::model::{
     DatastoreStatus, GetImageFrameRequest, GetImageSetMetadataRequest, GetImageSetRequest,
-    ImageSetState, ImageSetsMetadataSummary, ListDatastoresRequest, ListImageSetVersionsRequest,
-    SearchDicomRequest, SearchImageSetsRequest, SearchLevel,
+    ImageSetState, ImageSetsMetadataSummary, JobStatus, ListDatastoresRequest,
+    ListDicomImportJobsRequest, ListImageSetVersionsRequest, SearchDicomRequest,
+    SearchImageSetsRequest, SearchLevel,
 };
 use healthimaging::{DatastoreId, DicomWeb, ErrorKind, HealthImaging, ImageFrameId, VersionId};
 use healthimaging_local::{LocalConfig, LocalStore, MigrationProgress, MigrationWatch};
@@ -20,16 +21,40 @@ use tempfile::TempDir;
 
 use crate::fixture::frame_ids;
 
-/// A store as the last release of format 2 left it, in a folder of its own.
+/// A store as the last release of its format left it, in a folder of its own.
 struct Old(TempDir);
 
 impl Old {
-    fn of_format_2() -> Self {
+    fn unpacked(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let packed =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/stores/format-2.tar.gz");
+        let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/stores").join(name);
         tar::Archive::new(GzDecoder::new(File::open(packed).unwrap())).unpack(&folder).unwrap();
         Self(folder)
+    }
+
+    fn of_format_2() -> Self {
+        Self::unpacked("format-2.tar.gz")
+    }
+
+    /// Its jobs name files in this folder.
+    fn of_format_3() -> Self {
+        let old = Self::unpacked("format-3.tar.gz");
+        let base = old.0.path().canonicalize().unwrap();
+        let here = |column| {
+            format!(
+                "{column} = replace({column}, '/tmp/healthimaging-store', '{}')",
+                base.display()
+            )
+        };
+        old.sql(&format!(
+            "UPDATE import_job SET {}, {}, {}, {}; UPDATE import_file SET {}",
+            here("input_uri"),
+            here("output_uri"),
+            here("local_paths"),
+            here("needs"),
+            here("key")
+        ));
+        old
     }
 
     /// Without what format 2 brought.
@@ -221,6 +246,13 @@ async fn a_store_of_format_2_keeps_all_it_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_format_3_keeps_all_it_holds() {
+    let old = Old::of_format_3();
+    old.open().await.check().await;
+    old.open().await.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_format_1_keeps_all_it_holds() {
     Old::of_format_1().open().await.check().await;
 }
@@ -245,7 +277,7 @@ async fn a_migrated_catalog_has_the_tables_of_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     drop(LocalStore::open(LocalConfig::new(folder.path())).await.unwrap());
     let new = schema(&Connection::open(folder.path().join("catalogue.sqlite")).unwrap());
-    for old in [Old::of_format_2(), Old::of_format_1()] {
+    for old in [Old::of_format_3(), Old::of_format_2(), Old::of_format_1()] {
         drop(old.open().await);
         let migrated = schema(&old.catalog());
         let by_name = |statements: &[String]| {
@@ -335,14 +367,14 @@ async fn a_server_stops_writing_once_its_store_has_another_format() {
     let old = Old::of_format_2();
     let store = old.open().await;
     let set = store.of_study(1).await.remove(0).image_set_id;
-    old.sql("PRAGMA user_version = 4");
+    old.sql("PRAGMA user_version = 5");
     let request = healthimaging::model::DeleteImageSetRequest {
         datastore_id: store.main.clone(),
         image_set_id: set.clone(),
     };
     let error = store.store.delete_image_set(request).await.unwrap_err();
-    assert!(error.message().contains("format 4"), "{}", error.message());
-    old.sql("PRAGMA user_version = 3");
+    assert!(error.message().contains("format 5"), "{}", error.message());
+    old.sql("PRAGMA user_version = 4");
     let request = GetImageSetRequest {
         datastore_id: store.main.clone(),
         image_set_id: set,
@@ -422,7 +454,15 @@ async fn die_while_migrating(after: &str, folder: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_that_format_2_acknowledged_is_carried_out() {
-    let old = Old::of_format_2();
+    acknowledged_work_is_carried_out(&Old::of_format_2()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_format_3_acknowledged_is_carried_out() {
+    acknowledged_work_is_carried_out(&Old::of_format_3()).await;
+}
+
+async fn acknowledged_work_is_carried_out(old: &Old) {
     let store = Store::open(LocalConfig::new(old.data())).await;
     loop {
         let listed = store.store.list_datastores(ListDatastoresRequest::default()).await.unwrap();
@@ -444,4 +484,50 @@ async fn work_that_format_2_acknowledged_is_carried_out() {
         tokio::task::yield_now().await;
     }
     assert_eq!(store.of_study(8).await.len(), 3);
+}
+
+/// Import jobs of `main`: name and status, oldest first.
+async fn imports(store: &Store) -> Vec<(String, JobStatus)> {
+    let request = ListDicomImportJobsRequest {
+        datastore_id: store.main.clone(),
+        job_status: None,
+        next_token: None,
+        max_results: Some(50),
+    };
+    let listed = store.store.list_dicom_import_jobs(request).await.unwrap();
+    let jobs = listed.job_summaries.into_iter().rev();
+    jobs.map(|job| (job.job_name, job.job_status)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_that_format_3_did_not_finish_are_finished() {
+    let old = Old::of_format_3();
+    let before = imports(&old.open().await).await;
+    let ended = before.iter().take_while(|(_, status)| *status == JobStatus::Completed).count();
+    // One of the command line that is not begun, and one that has stored the first of its image sets.
+    let left = [("import", JobStatus::Submitted), ("half", JobStatus::InProgress)];
+    let left = left.map(|(name, status)| (name.to_owned(), status));
+    assert_eq!((ended > 15, &before[ended..]), (true, &left[..]));
+    let done: u32 =
+        old.catalog().query_row("SELECT count(*) FROM job_item", [], |row| row.get(0)).unwrap();
+    assert!(done > 0, "the second has outcomes of files");
+
+    let store = Store::open(LocalConfig::new(old.data())).await;
+    let completed = before.iter().map(|(name, _)| (name.clone(), JobStatus::Completed));
+    let completed: Vec<_> = completed.collect();
+    while imports(&store).await != completed {
+        tokio::task::yield_now().await;
+    }
+    // What was stored before was not stored again.
+    for (study, instances) in [(20, 2), (21, 1), (22, 1)] {
+        let sets = store.of_study(study).await;
+        assert_eq!((sets.len(), sets[0].version), (1, Some(1)), "{study}");
+        assert_eq!(store.frames(&sets[0]).await, instances);
+    }
+    let output = old.0.path().join("output");
+    let half = |entry: std::fs::DirEntry| {
+        let failed = entry.path().join("FAILURE/failure.ndjson");
+        std::fs::read_to_string(failed).is_ok_and(|text| text.contains("ab/a/notes.txt"))
+    };
+    assert!(std::fs::read_dir(output).unwrap().any(|entry| half(entry.unwrap())));
 }

@@ -92,11 +92,11 @@ async fn a_store_of_a_newer_format_is_refused() {
     store.close().await;
     drop(store);
     let catalogue = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
-    catalogue.pragma_update(None, "user_version", 4).unwrap();
+    catalogue.pragma_update(None, "user_version", 5).unwrap();
     drop(catalogue);
     let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
-    assert!(error.message().contains("format 4"), "{}", error.message());
+    assert!(error.message().contains("format 5"), "{}", error.message());
 }
 
 /// Set for the child that acknowledges a write and dies before it is carried out.

@@ -7,6 +7,7 @@
 
 mod holders;
 mod image_sets;
+mod jobs;
 mod steps;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::image_sets;
+use super::{image_sets, jobs};
 use crate::error::Result;
 use crate::index::schema;
 
@@ -16,7 +16,6 @@ pub(super) struct Step {
 
 /// A part of a step. A part, or a batch of one, is one transaction with the mark of the progress: a
 /// migration that is killed continues behind what was committed.
-#[cfg_attr(not(test), expect(dead_code, reason = "the kinds of parts that steps may have"))]
 pub(super) enum Part {
     /// Statements.
     Sql(&'static str),
@@ -47,6 +46,22 @@ pub(super) const STEPS: &[Step] = &[
             Part::Rows { table: "image_set", batch: image_sets::batch },
             Part::Sql(schema::IMAGE_SETS_2_TO_3[1]),
             Part::Sql("ALTER TABLE import_job ADD COLUMN needs TEXT;"),
+        ],
+    },
+    Step {
+        from: 3,
+        // A copy of the tables with their indexes, in the log first.
+        needs: |catalog| {
+            let files = "SELECT count(*) FROM import_file";
+            let files: i64 = catalog.query_row(files, [], |row| row.get(0))?;
+            let files = u64::try_from(files).unwrap_or(0);
+            Ok(4000 * (files + rows(catalog, "import_job")? + rows(catalog, "pending")?))
+        },
+        parts: &[
+            Part::Sql(healthimaging_jobs_sqlite::CREATE),
+            Part::Sql(jobs::IMPORT_JOBS),
+            Part::Run(jobs::writes),
+            Part::Sql("DROP TABLE import_file; DROP TABLE import_job; DROP TABLE pending;"),
         ],
     },
 ];
