@@ -45,6 +45,9 @@ const CLOSED: u16 = 499;
 /// What is counted apart: method, route template, status.
 type Kind = (&'static str, String, u16);
 
+/// A counter: its name, what it means, its value.
+type Family = (&'static str, &'static str, fn(&Count) -> String);
+
 /// Requests that ended.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -86,7 +89,7 @@ impl Metrics {
              # TYPE healthimaging_http_requests_running gauge\n\
              healthimaging_http_requests_running {running}\n"
         );
-        let families: [(&str, &str, fn(&Count) -> String); 3] = [
+        let families: [Family; 3] = [
             ("requests_total", "Requests that ended.", |count| count.requests.to_string()),
             ("response_bytes_total", "Bytes of response bodies.", |count| count.bytes.to_string()),
             (

@@ -1,5 +1,6 @@
 //! `file://` places whose folders somebody turns into links while they are used.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

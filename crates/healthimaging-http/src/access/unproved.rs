@@ -84,7 +84,7 @@ mod tests {
 
     /// A body of so many bytes in pieces.
     fn body(length: usize) -> (Body, String) {
-        let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        let whole: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
         let hash = hex(&Sha256::digest(&whole));
         let pieces: Vec<_> = whole
             .chunks(10_000)
