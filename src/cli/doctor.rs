@@ -24,7 +24,9 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     line("program", concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")))?;
     line("back end", &format!("{}, {}", config.backend.name(), config.reason))?;
     let stdio = &config.under_stdio;
-    line("under stdio", &format!("{}, {}", stdio.backend.name(), stdio.reason))?;
+    let checked =
+        if stdio.backend == config.backend { "" } else { "; `--backend aws doctor` checks it" };
+    line("under stdio", &format!("{}, {}{checked}", stdio.backend.name(), stdio.reason))?;
     let made = holds_something(&config.data_dir);
     let yet = if made { "" } else { " (not made yet)" };
     line("data folder", &format!("{}{yet}", config.data_dir.display()))?;

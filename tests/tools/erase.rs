@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{ARCHIVE, Rig};
+use crate::rig::{ARCHIVE, Rig, uri};
 
 /// Every image set of a data store, as a search tells of it.
 pub(crate) async fn all(rig: &Rig, datastore: &str) -> Vec<Value> {
@@ -65,6 +65,99 @@ pub(crate) async fn an_erased_patient_is_not_named_in_the_job(rig: Rig) {
         let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
         assert!(!text.contains(&patient), "{} names it", file.display());
     }
+}
+
+pub(crate) async fn older_versions_that_name_a_patient_go_with_a_consent_of_their_own(rig: Rig) {
+    let datastore = rig.filled().await;
+    let before = all(&rig, &datastore).await;
+    let patient = tag(&before[0], "DICOMPatientId").to_owned();
+    let study = tag(&before[0], "DICOMStudyInstanceUID").to_owned();
+    // A study was filed under the wrong patient, and corrected.
+    let corrected = json!({
+        "datastore_id": datastore, "study_instance_uid": study, "wait_seconds": 120,
+        "patient_updates": { "PatientID": "RIGHT" }
+    });
+    ended(&rig.call("update_patient_study_metadata", corrected).await);
+    let of_study = |sets: Vec<Value>| -> Vec<Value> {
+        sets.into_iter().filter(|set| tag(set, "DICOMStudyInstanceUID") == study).collect()
+    };
+    let moved = of_study(all(&rig, &datastore).await);
+    assert_eq!(moved.len(), 2);
+    let mut contents = Vec::new();
+    for set in &moved {
+        contents.push(instances(&metadata(&rig, &datastore, set).await));
+    }
+    contents.sort();
+
+    let mut asked =
+        json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 120 });
+    let answer = rig.call("delete_patient_studies", asked.clone()).await;
+    ended(&answer);
+    assert_eq!(answer["items_done"], 2, "{answer}");
+    let known = |sets: &[Value]| -> Vec<(Value, Value)> {
+        sets.iter().map(|set| (set["image_set_id"].clone(), set["version"].clone())).collect()
+    };
+    let left = of_study(all(&rig, &datastore).await);
+    assert_eq!(known(&left), known(&moved), "nothing of another patient is touched");
+    let notes = answer["notes"].to_string();
+    if notes.contains("those of other studies") {
+        // A service that cannot search older versions: the study is not one of the patient's any more.
+        asked["erase_older_versions"] = json!(true);
+        rig.refusal("delete_patient_studies", asked, "not_found").await;
+        return;
+    }
+    assert!(notes.contains("erase_older_versions"), "{answer}");
+    let told = rig.refusal("delete_patient_studies", asked.clone(), "not_found").await;
+    assert!(told.contains("older versions of 2 image sets"), "{told}");
+
+    asked["erase_older_versions"] = json!(true);
+    let answer = rig.call("delete_patient_studies", asked.clone()).await;
+    ended(&answer);
+    let replaced = &answer["report"]["replaced_by_latest_version"];
+    assert_eq!(replaced["image_sets"], 2, "{answer}");
+    let now = of_study(all(&rig, &datastore).await);
+    assert_eq!(now.len(), 2);
+    let mut held = Vec::new();
+    for set in &now {
+        assert!(moved.iter().all(|old| old["image_set_id"] != set["image_set_id"]));
+        assert_eq!((tag(set, "DICOMPatientId"), &set["is_primary"]), ("RIGHT", &json!(true)));
+        assert_eq!(set["version"], 1, "{set}");
+        held.push(instances(&metadata(&rig, &datastore, set).await));
+    }
+    held.sort();
+    assert_eq!(held, contents, "every instance of the other patient is there");
+    rig.refusal("delete_patient_studies", asked, "not_found").await;
+}
+
+pub(crate) async fn files_that_name_an_erased_patient_are_named(rig: Rig) {
+    let datastore = rig.filled().await;
+    let before = all(&rig, &datastore).await;
+    let patient = tag(&before[0], "DICOMPatientId").to_owned();
+    let other = before.iter().map(|set| tag(set, "DICOMPatientId")).find(|id| *id != patient);
+    let other = other.unwrap().to_owned();
+    let out = uri(&rig.allowed());
+    let study_of = |patient: &str| {
+        let of = before.iter().find(|set| tag(set, "DICOMPatientId") == patient).unwrap();
+        tag(of, "DICOMStudyInstanceUID").to_owned()
+    };
+    let mut jobs = Vec::new();
+    for study in [study_of(&patient), study_of(&other)] {
+        let asked = json!({
+            "datastore_id": datastore, "study_instance_uid": study, "output_s3_uri": out, "wait_seconds": 120
+        });
+        let job = rig.call("start_dicom_export_job", asked).await;
+        assert_eq!(job["job_status"], "COMPLETED", "{job}");
+        jobs.push(job["job_id"].as_str().unwrap().to_owned());
+    }
+    let imports = rig.call("list_dicom_import_jobs", json!({ "datastore_id": datastore })).await;
+    let import = imports["job_summaries"][0]["job_id"].as_str().unwrap();
+    let asked = json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 120 });
+    let answer = rig.call("delete_patient_studies", asked).await;
+    let notes = answer["notes"].to_string();
+    assert!(notes.contains(&jobs[0]), "the export of this patient: {answer}");
+    assert!(!notes.contains(&jobs[1]), "the export of another: {answer}");
+    // The folder of its outcomes is gone.
+    assert!(notes.contains(import) && notes.contains("could not be read"), "{answer}");
 }
 
 pub(crate) async fn a_study_goes_and_the_others_stay(rig: Rig) {

@@ -78,6 +78,8 @@ macro_rules! cases {
             erase {
                 a_patient_goes_and_the_others_stay,
                 an_erased_patient_is_not_named_in_the_job,
+                older_versions_that_name_a_patient_go_with_a_consent_of_their_own,
+                files_that_name_an_erased_patient_are_named,
                 a_study_goes_and_the_others_stay,
                 a_series_goes_and_the_others_stay,
                 an_instance_is_removed_and_the_last_one_takes_the_image_set,

@@ -3,6 +3,7 @@
 //! * [`find`]: image sets by anything that their summaries tell; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
 //! * [`export`]: instances as Part 10 files, out of the service; [`store`]: into it.
+//! * [`traces`]: what stays of erased image sets in files and records.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
@@ -15,6 +16,7 @@ pub mod hierarchy;
 mod ledger;
 mod plan;
 pub mod store;
+pub mod traces;
 mod work;
 
 pub use back_end::BackEnd;

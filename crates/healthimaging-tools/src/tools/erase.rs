@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid};
-use healthimaging_workflows::Plan;
 use healthimaging_workflows::change::Part;
 use healthimaging_workflows::change::planning::{Holders, OlderVersions, Planner};
 use healthimaging_workflows::find::{Criteria, MOST_EXAMINED, Text};
+use healthimaging_workflows::{Plan, traces};
 
 use crate::arguments::WaitSeconds;
 use crate::changed::{self, Changed};
@@ -33,6 +33,8 @@ pub(crate) struct DeletePatientStudies {
     datastore_id: DatastoreId,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
+    /// Also erase older versions that name the patient, of image sets whose latest names another
+    erase_older_versions: Option<bool>,
     /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,
 }
@@ -46,16 +48,19 @@ impl PlannedTool for DeletePatientStudies {
     type Output = Changed;
 
     async fn plan(&self, context: &Context) -> Result<Plan> {
-        let criteria = Criteria::patient(self.patient_id.clone());
         let action = "delete all studies of a patient, with all versions, for good";
         let missing = "the data store holds no image set of that patient";
-        planner(context, &self.datastore_id)
-            .deletion(action, criteria, MOST_EXAMINED, missing)
-            .await
+        let older = older(self.erase_older_versions);
+        let planner = planner(context, &self.datastore_id);
+        let mut plan = planner.patient_deletion(action, &self.patient_id, older, missing).await?;
+        plan.notes.extend(traces::of(context.ledger(), &plan).await?);
+        Ok(plan)
     }
 
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
-        let asked = json!({ "patient_id": self.patient_id });
+        let asked = json!({
+            "patient_id": self.patient_id, "erase_older_versions": self.erase_older_versions == Some(true),
+        });
         changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
     }
 }

@@ -1,6 +1,6 @@
-//! Erasing a series or an instance from an image set that holds more, older versions and all.
+//! Erasing a series or an instance from an image set that holds more, older versions and all; or the older versions alone.
 //!
-//! The rest is copied to a new image set, the copy is compared, and only then the old one is deleted. A
+//! The rest, or the latest version, is copied to a new image set, the copy is compared, and only then the old one is deleted. A
 //! copy can join the primary hierarchy only when the old set has left it, so it is promoted last. At
 //! each moment the rest is in at least one image set.
 
@@ -19,7 +19,8 @@ use crate::work::ItemResult;
 impl Run<'_> {
     /// Whether an earlier run has copied the rest, and died before it deleted the image set.
     pub(super) fn is_half_erased(&self, step: &Step) -> bool {
-        matches!(step.action, Action::Erase { .. }) && self.recorded(&copy_item(step)).is_some()
+        matches!(step.action, Action::Erase { .. } | Action::Renew { .. })
+            && self.recorded(&copy_item(step)).is_some()
     }
 
     /// Puts a copy of the rest in the place of the image set.
@@ -55,7 +56,7 @@ impl Run<'_> {
 
     /// Copies the rest, and records the copy; nothing when there is no rest to copy any more.
     async fn copy_rest(&self, step: &Step, known: &[ImageSetId]) -> Stepped<Option<ImageSetId>> {
-        let (id, part) = (&step.image_set_id, self.part()?);
+        let id = &step.image_set_id;
         let Some(now) = self.sets.unlocked(id).await? else {
             return Ok(None);
         };
@@ -63,8 +64,13 @@ impl Run<'_> {
             return Ok(None);
         }
         let contents = self.sets.contents(id, &now.version_id).await?;
-        let Without::Rest { rest, .. } = part.taken_from(&contents) else {
-            return Ok(None);
+        let rest = if matches!(step.action, Action::Renew { .. }) {
+            everything(&contents)
+        } else {
+            let Without::Rest { rest, .. } = self.part()?.taken_from(&contents) else {
+                return Ok(None);
+            };
+            rest
         };
         let criteria = Criteria::study(study_of(&contents)?);
         let how = Copy { selection: Some(&rest), promote: false };
@@ -82,12 +88,11 @@ impl Run<'_> {
             self.sets.unlocked(id).await?;
         };
         let sets = self.sets.finishing();
-        if content(&sets, &copy).await?.as_ref() != Some(&rest) {
+        if !is_whole(&sets, &copy, &rest, &contents).await? {
             sets.delete_own(&copy).await?;
             return Err(Error::new(
                 ErrorKind::Service,
-                "the copy of the rest is not whole; it was deleted again, and the image set is as it \
-                 was",
+                "the copy is not whole; it was deleted again, and the image set is as it was",
             )
             .into());
         }
@@ -222,7 +227,7 @@ fn in_vain(halt: Halt, copy: &ImageSetId) -> Halt {
         Halt::Failed(error) => Halt::Failed(Error::new(
             error.kind(),
             format!(
-                "the part is erased, and the rest is safe in image set {copy}, but could not be made \
+                "the image set is erased, and what was to stay is safe in image set {copy}, but could not be made \
                  primary: {}. Try copy_image_set with promote_to_primary on it",
                 error.message()
             ),
@@ -247,4 +252,20 @@ async fn content(sets: &ImageSets<'_>, id: &ImageSetId) -> Stepped<Option<Value>
     };
     let contents = sets.contents(id, &now.version_id).await?;
     Ok(Some(everything(&contents)))
+}
+
+/// Whether a copy holds these instances, of the same patient and study as the source.
+async fn is_whole(
+    sets: &ImageSets<'_>,
+    copy: &ImageSetId,
+    rest: &Value,
+    source: &Contents,
+) -> Stepped<bool> {
+    let Some(now) = sets.unlocked(copy).await? else {
+        return Ok(false);
+    };
+    let held = sets.contents(copy, &now.version_id).await?;
+    Ok(everything(&held) == *rest
+        && held.patient_id() == source.patient_id()
+        && held.study_instance_uid() == source.study_instance_uid())
 }

@@ -91,6 +91,13 @@ pub enum Action {
         /// The image sets of the study that were there before.
         known: Vec<ImageSetId>,
     },
+    /// The latest version is copied to a new image set, and this one is deleted with all its versions.
+    Renew {
+        /// Whether the copy has to join the primary hierarchy.
+        primary: bool,
+        /// The image sets of the study that were there before.
+        known: Vec<ImageSetId>,
+    },
     /// The values are set in this image set.
     Update,
     /// The values are set in all primary image sets of the study at once, through this one.
@@ -107,6 +114,7 @@ impl Action {
             Self::Delete => "delete",
             Self::Remove => "remove",
             Self::Erase { .. } => "copy_rest_and_delete",
+            Self::Renew { .. } => "copy_latest_and_delete",
             Self::Update | Self::UpdateStudy { .. } => "update",
         }
     }

@@ -1,5 +1,7 @@
 //! Plans of changes, made by reading only.
 
+mod earlier;
+
 use std::collections::{BTreeMap, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -382,12 +384,14 @@ fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
         let note = match &action {
             Action::Remove => Some(KEPT),
             Action::Erase { .. } => Some(REPLACED),
+            Action::Renew { .. } => Some(earlier::RENEWED),
             _ => None,
         };
         notes.extend(note.filter(|note| !notes.contains(note)));
         let number = studies.len();
         let study = *studies.entry(seen.study.clone()).or_insert(number);
-        plan.cannot_be_undone |= matches!(action, Action::Delete | Action::Erase { .. });
+        plan.cannot_be_undone |=
+            matches!(action, Action::Delete | Action::Erase { .. } | Action::Renew { .. });
         of_sets.push(seen.of);
         plan.image_sets.push(PlannedImageSet {
             image_set_id: seen.image_set_id.clone(),

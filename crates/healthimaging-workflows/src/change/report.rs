@@ -75,7 +75,7 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     let by_id: HashMap<&str, &Step> =
         change.steps.iter().map(|step| (step.image_set_id.as_str(), step)).collect();
     let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
-    let mut updated = Updated::default();
+    let (mut updated, mut renewed) = (Updated::default(), Counts::default());
     let mut outcomes = run.journal.outcomes();
     while let Some(outcome) = outcomes.try_next().await? {
         let name = serde_json::to_value(outcome.result)
@@ -90,7 +90,10 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
             && let Some(step) = by_id.get(outcome.item.as_str())
         {
             gone.insert(step.image_set_id.clone());
-            deleted.add(step, &outcome);
+            match step.action {
+                Action::Renew { .. } => renewed.add(step, &outcome),
+                _ => deleted.add(step, &outcome),
+            }
         }
     }
     let mut report = Object::new();
@@ -103,6 +106,12 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
                 "series": deleted.series, "instances": deleted.instances,
                 "versions": deleted.versions,
             }),
+        );
+    }
+    if change.steps.iter().any(|step| matches!(step.action, Action::Renew { .. })) {
+        report.insert(
+            "replaced_by_latest_version".to_owned(),
+            json!({ "image_sets": renewed.image_sets, "versions_erased": renewed.versions }),
         );
     }
     if change.values.is_some() {

@@ -56,8 +56,8 @@ impl Change {
         let items = self.steps.iter().map(|step| match &step.action {
             Action::UpdateStudy { others } => 1 + others.len(),
             // The copy, its place in the primary hierarchy, and the deletion.
-            Action::Erase { primary: true, .. } => 3,
-            Action::Erase { .. } => 2,
+            Action::Erase { primary: true, .. } | Action::Renew { primary: true, .. } => 3,
+            Action::Erase { .. } | Action::Renew { .. } => 2,
             Action::Delete | Action::Remove | Action::Update => 1,
         });
         items.sum::<usize>() as u64
@@ -94,7 +94,9 @@ impl Run<'_> {
         let done = match &step.action {
             Action::Delete => self.delete(step).await,
             Action::Remove => self.remove(step).await,
-            Action::Erase { primary, known } => self.erase(step, *primary, known).await,
+            Action::Erase { primary, known } | Action::Renew { primary, known } => {
+                self.erase(step, *primary, known).await
+            }
             Action::Update => self.update(step).await,
             Action::UpdateStudy { others } => self.update_study(step, others).await,
         };
