@@ -140,7 +140,7 @@ def check_warnings(file):
 def check_search(file):
     """By Patient ID as the file has it, and by what the table adds."""
     filters = [{"values": [{"DICOMPatientId": str(file.original().PatientID)}], "operator": "EQUAL"}]
-    answer = file.stored.store.call(
+    answer = file.stored.store.by_command(
         "search_image_sets", datastore_id=file.stored.ids["datastore_id"], search_criteria={"filters": filters})
     found = {row["image_set_id"]: row for row in answer["image_sets_metadata_summaries"]}
     row = found.get(file.stored.ids["image_set_id"])
@@ -315,10 +315,9 @@ def main(folder, only):
     paths = sorted(pathlib.Path(folder).glob("*.dcm"))
     unknown = set(CASES) - {path.stem for path in paths}
     assert not unknown, f"files that are missing: {sorted(unknown)}"
-    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as scratch, Store(data) as store:
         scratch = pathlib.Path(scratch)
         files = [File(path, scratch) for path in paths if not only or path.stem in only]
-        store = Store(data)
         by_name = {file.name: file for file in files}
         first, second = by_name.get("g01_sent_1_wrong"), by_name.get(LATER)
         for number, members in enumerate(rounds_of(files)):

@@ -159,13 +159,12 @@ def check(child, case, count):
 
 def check_import(cases):
     """Files of some cases, imported at once: no warning, and the checksum of each is that of its picture."""
-    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder, Store(data) as store:
         wanted = {}
         for number, (name, case) in enumerate(cases):
             shape = (case.rows, case.columns, case.samples, case.allocated, case.bits, case.signed, case.photometric)
             made = streams.dicom_file(pathlib.Path(folder) / str(number), case.syntax, case.data, *shape)
             wanted[made.SOPInstanceUID] = (name, zlib.crc32(case.pixels.astype(case.dtype).tobytes()))
-        store = Store(data)
         done = store.run("import", folder, "--datastore", "codecs")
         place = PLACE.search(done.stdout + done.stderr)
         if done.returncode or not place:

@@ -23,7 +23,7 @@ import pydicom
 from pydicom import encaps
 from pydicom.pixels import iter_pixels
 
-from store import Store, files_of
+from store import files_of, shared_store
 
 HTJ2K, JPEG2000 = "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.90"
 # Warnings about attributes, which leave the frames as they are.
@@ -172,8 +172,7 @@ def check(store, path, folder, count):
 
 def main():
     count, bad = Counter(), 0
-    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder:
-        store = Store(data)
+    with shared_store() as store, tempfile.TemporaryDirectory() as folder:
         for path in files_of(sys.argv[1:]):
             told = list(check(store, path, folder, count))
             for line in told[:8]:

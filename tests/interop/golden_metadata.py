@@ -9,13 +9,12 @@ differs. Files that either side refuses are counted and named.
 """
 
 import sys
-import tempfile
 from collections import Counter
 
 import pydicom
 
 from reading import OFFSETS, PIXELS, attributes, differences, flattened
-from store import Store, files_of
+from store import files_of, shared_store
 
 COERCION = "CoercionOfDataElements"
 # Bytes behind the data set, which pydicom takes for an element; a file cut in its fragments, of which pydicom
@@ -57,8 +56,7 @@ def compare(store, path, count):
 
 def main():
     count, bad = Counter(), 0
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(folder)
+    with shared_store() as store:
         for path in files_of(sys.argv[1:]):
             told = compare(store, path, count)
             for line in told[:8]:

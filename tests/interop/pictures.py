@@ -9,7 +9,6 @@ window. Prints one line a difference and a count; exit status 1 when anything di
 """
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -23,7 +22,7 @@ import numpy as np
 import pydicom
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
-from store import Store, files_of
+from store import files_of, shared_store
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
@@ -176,7 +175,6 @@ def read_png(path):
 
 def ours(stored, uid, frame, folder):
     """Our picture, or the error; and what is told of it."""
-    target = Path(folder) / "ours.png"
     wanted = {
         **stored.ids,
         "sop_instance_uid": uid,
@@ -185,11 +183,12 @@ def ours(stored, uid, frame, folder):
         "max_size": 4096,
         "annotation": False,
     }
-    done = stored.store.run("call", "get_image_frame", json.dumps(wanted), "--output", target)
-    answer = json.loads(done.stdout)
-    if done.returncode:
+    answer, png = stored.store.answer("get_image_frame", **wanted)
+    if answer.get("error") is True:
         return None, answer["message"]
     told = answer["picture"]
+    target = Path(folder) / "ours.png"
+    target.write_bytes(png)
     picture = read_png(target)
     if picture.shape[:2] != (told["rows"], told["columns"]):
         raise RuntimeError(f"{picture.shape} is not what is told: {told}")
@@ -280,8 +279,7 @@ def main():
     parser.add_argument("paths", nargs="+")
     asked = parser.parse_args()
     count, bad = Counter(), 0
-    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder:
-        store = Store(data)
+    with shared_store() as store, tempfile.TemporaryDirectory() as folder:
         for path in files_of(asked.paths):
             for line in check(store, path, folder, count, asked.keep):
                 print(f"{path}: {line}")
