@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, anyhow};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
-use healthimaging::{DicomWeb, HealthImaging, NoDelete, Pace, Paced, Page, ReadOnly, sweep};
+use healthimaging::{
+    DicomWeb, HealthImaging, MemoryBudget, NoDelete, Pace, Paced, Page, ReadOnly, sweep,
+};
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_jobs::{JobStore, Runner};
 use healthimaging_jobs_sqlite::JobsFile;
@@ -70,6 +72,9 @@ impl Backend {
     /// the tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
         healthimaging_pixels::prepare();
+        let memory = MemoryBudget::process();
+        memory.set_limit(config.memory_limit);
+        memory.on_idle(healthimaging_pixels::return_freed_memory);
         let decoder = decoding::decoder()?;
         let (keeper, s3, (service, dicomweb)) = match config.backend {
             BackendKind::Local => {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
-use healthimaging::AccountId;
+use healthimaging::{AccountId, MemoryBudget};
 
 const ALLOW_PATH: &str =
     "Folder that file:// may touch; can be given again [env: HEALTHIMAGING_ALLOW_PATH=]";
@@ -52,6 +52,11 @@ pub(crate) struct Options {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
     pub(crate) aws_quotas: bool,
+
+    /// Memory for imports, reads and pictures together, such as 512M or 1G; more work waits
+    #[arg(long, global = true, env = "HEALTHIMAGING_MEMORY_LIMIT", value_name = "BYTES")]
+    #[arg(default_value = "256M", value_parser = memory_limit)]
+    pub(crate) memory_limit: u64,
 
     /// What decides which files of a series share an image set of the embedded store
     #[arg(long, global = true, env = "HEALTHIMAGING_GROUPING", value_enum, value_name = "RULE")]
@@ -161,6 +166,8 @@ pub(crate) struct Config {
     pub(crate) rate_factor: f64,
     pub(crate) account_id: AccountId,
     pub(crate) aws_quotas: bool,
+    /// In bytes.
+    pub(crate) memory_limit: u64,
     pub(crate) grouping: Grouping,
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
@@ -224,6 +231,7 @@ impl Config {
             rate_factor: options.rate_factor,
             account_id,
             aws_quotas: options.aws_quotas,
+            memory_limit: options.memory_limit,
             grouping: options.grouping,
             read_only: options.read_only,
             no_delete: options.no_delete,
@@ -252,6 +260,7 @@ impl Config {
             rate_factor: 1.0,
             account_id: AccountId::try_from("000000000000")?,
             aws_quotas: false,
+            memory_limit: MemoryBudget::process().limit(),
             grouping: Grouping::Service,
             read_only: false,
             no_delete: false,
@@ -337,6 +346,22 @@ fn rate_factor(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Bytes, or so many KiB, MiB or GiB; at least 64 MiB.
+fn memory_limit(text: &str) -> Result<u64, String> {
+    let wrong = || "a number of bytes from 64M, such as 512M or 1G".to_owned();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" | "KIB" => 10,
+        "M" | "MIB" => 20,
+        "G" | "GIB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+    if bytes < 64 << 20 { Err(wrong()) } else { Ok(bytes) }
+}
+
 fn default_data_dir() -> Result<PathBuf> {
     let directories = ProjectDirs::from("", "", "healthimaging-mcp-server")
         .context("no home folder is known; say where the store is with --data-dir")?;
@@ -382,6 +407,18 @@ mod tests {
         assert!(!options(&["--read-only=false"]).read_only);
         assert!(options(&["--read-only=yes", "--no-delete"]).no_delete);
         assert!(Line::try_parse_from(["test", "--read-only=maybe"]).is_err());
+    }
+
+    #[test]
+    fn the_memory_limit_has_units() {
+        for (text, bytes) in
+            [("268435456", 256 << 20), ("512M", 512 << 20), ("1g", 1 << 30), ("65536KiB", 64 << 20)]
+        {
+            assert_eq!(memory_limit(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "M", "63M", "1T", "-1G", "1.5G", "99999999999G"] {
+            assert!(memory_limit(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -25,6 +25,6 @@ fuzz_target!(|data: &[u8]| {
     }
     assert_eq!(instance.text(Tag(0x0008, 0x0018)), Some("2.25.3.1"));
     let mut document = Document::default();
-    document.add(Document::new_instance(&DataSet::default(), &instance));
+    document.add(Document::new_instance(&DataSet::default(), instance));
     comes_back(&document);
 });

@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
             overrides: PixelOverrides::default(),
         };
         let mut written = Vec::new();
-        let mut no_blobs = |_: &_| Ok(Vec::new());
+        let mut no_blobs = |_: &_| Ok(Vec::new().into());
         if write_part10(&source, PixelSource::None, &mut no_blobs, &mut written).is_err() {
             continue;
         }

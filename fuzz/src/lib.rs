@@ -64,7 +64,7 @@ pub fn limits() -> ReadLimits {
 
 /// A file that was read, as an import takes it apart.
 pub fn document_of<S>(file: &Part10<S>) -> Document {
-    let mut split = Document::new_instance(&file.meta, &file.data_set);
+    let mut split = Document::new_instance(&file.meta, file.data_set.clone());
     let _ = split.group_key();
     for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
         let value = ApartValue {

@@ -1,4 +1,5 @@
-//! `import`: DICOM files and folders into a data store; into the embedded store here, into AWS in `store`.
+//! `import`: DICOM files, folders and objects of S3 into a data store; into the embedded store here, into AWS
+//! in `store`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, GetDatastoreRequest, JobStatus};
-use healthimaging::{DatastoreId, DatastoreName};
+use healthimaging::{DatastoreId, DatastoreName, ObjectUri};
 use healthimaging_local::{ImportProgress, ImportSummary, RefusedFile};
 use indicatif::ProgressBar;
 
@@ -18,8 +19,8 @@ use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files, and folders to be searched to the bottom
-    #[arg(required = true)]
+    /// What to import.
+    #[arg(required = true, value_name = "PATH", help = PATHS)]
     paths: Vec<PathBuf>,
 
     /// Data store to import into, by name or id; made when there is none of that name
@@ -28,6 +29,12 @@ pub(super) struct Arguments {
     datastore: Option<String>,
 }
 
+const PATHS: &str =
+    "Files, folders to be searched recursively, or one prefix such as s3://bucket/scans/";
+
+/// Begins the places that are prefixes of a bucket.
+const S3: &str = "s3://";
+
 /// Files that are listed of those that failed, and of those that were skipped; the rest is counted.
 const LISTED: usize = 20;
 
@@ -35,27 +42,62 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     if config.read_only {
         bail!("--read-only forbids an import");
     }
-    let mut paths = Vec::new();
-    for path in &arguments.paths {
-        let found = path.canonicalize();
-        paths.push(found.with_context(|| format!("{} cannot be read", path.display()))?);
+    let input = Input::of(&arguments.paths)?;
+    if config.backend == BackendKind::Aws && matches!(input, Input::Prefix(_)) {
+        bail!(
+            "AWS imports from S3 itself; call the tool start_dicom_import_job, which names the role \
+             that may read the bucket"
+        );
     }
     let backend = Backend::open(config).await?;
     let named = arguments.datastore.as_deref();
-    let outcome = match config.backend {
-        BackendKind::Local => import(&backend, named, &paths).await,
-        BackendKind::Aws => store::run(&backend, named, &paths).await,
+    let outcome = match (config.backend, &input) {
+        (BackendKind::Aws, Input::Paths(paths)) => store::run(&backend, named, paths).await,
+        _ => import(&backend, named, &input).await,
     };
     backend.close().await;
     outcome
 }
 
-async fn import(backend: &Backend, named: Option<&str>, paths: &[PathBuf]) -> Result<Outcome> {
+/// What is imported.
+enum Input {
+    Paths(Vec<PathBuf>),
+    /// All objects whose keys begin so.
+    Prefix(ObjectUri),
+}
+
+impl Input {
+    fn of(named: &[PathBuf]) -> Result<Self> {
+        let is_object = |path: &&PathBuf| path.to_str().is_some_and(|path| path.starts_with(S3));
+        match (named, named.iter().find(is_object)) {
+            ([only], Some(_)) => {
+                let uri = only.to_str().unwrap_or_default();
+                Ok(Self::Prefix(ObjectUri::try_from(uri).context("the s3:// prefix is invalid")?))
+            }
+            (_, Some(_)) => bail!("an s3:// prefix is imported by itself; name nothing else"),
+            (paths, None) => {
+                let found = paths.iter().map(|path| {
+                    let found = path.canonicalize();
+                    found.with_context(|| format!("{} cannot be read", path.display()))
+                });
+                Ok(Self::Paths(found.collect::<Result<_>>()?))
+            }
+        }
+    }
+}
+
+async fn import(backend: &Backend, named: Option<&str>, input: &Input) -> Result<Outcome> {
     let (datastore, name) = find_or_make(backend, named).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
-    let running =
-        backend.store("import")?.import_paths(&datastore, paths, |progress| show(&bar, progress));
+    let store = backend.store("import")?;
+    let shown = |progress| show(&bar, progress);
+    let running = async {
+        match input {
+            Input::Paths(paths) => store.import_paths(&datastore, paths, shown).await,
+            Input::Prefix(prefix) => store.import_objects(&datastore, prefix, shown).await,
+        }
+    };
     let ended = tokio::select! {
         ended = running => ended,
         heard = stop_signal() => {

@@ -38,7 +38,7 @@ enum Command {
     Stdio,
     /// Serve MCP over HTTP, at /mcp; on the embedded store also the AWS API and DICOMweb
     Serve(serve::Arguments),
-    /// Import DICOM files and folders
+    /// Import DICOM files and folders, or the objects under a prefix of S3
     Import(import::Arguments),
     /// Export instances as DICOM files, to a folder or to S3
     Export(export::Arguments),

@@ -6,6 +6,7 @@ mod answers;
 mod codecs;
 mod decoders;
 mod files;
+mod memory;
 mod streams;
 
 use std::path::{Path, PathBuf};

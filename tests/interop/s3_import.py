@@ -46,6 +46,8 @@ def main(folder):
         s3.put_object(Bucket="scans", Key=f"in/{marker}/", Body=b"")
         with tempfile.TemporaryDirectory() as data:
             run(data, s3, len(files))
+        with tempfile.TemporaryDirectory() as data:
+            command_line(data, len(files))
     finally:
         server.stop()
 
@@ -99,6 +101,22 @@ def run(data, s3, count):
     properties = call(data, "get_dicom_import_job", datastore_id=datastore, job_id=failed["job_id"])["job_properties"]
     assert properties["job_status"] == "FAILED" and properties["message"], properties
     print("a missing bucket:", properties["message"])
+
+
+def command_line(data, count):
+    def imported(prefix):
+        command = [BINARY, "--backend", "local", "--data-dir", data, "import", prefix, "--datastore", "scans"]
+        return subprocess.run(command, stderr=subprocess.PIPE, text=True)
+
+    done = imported("s3://scans/in/")
+    assert done.returncode == 0, done
+    told = f"{count + 1} files seen, {count} imported, 0 failed, 1 skipped (1 text)"
+    assert told in done.stderr and "in data store scans" in done.stderr, done.stderr
+    print("import s3://scans/in/:", done.stderr.splitlines()[-3])
+    for missing in ("s3://no-such-bucket/in/", "s3://scans/nothing/"):
+        failed = imported(missing)
+        assert failed.returncode == 1 and "the import is FAILED" in failed.stderr, failed
+        print(f"import {missing}:", failed.stderr.splitlines()[-1])
 
 
 main(sys.argv[1])

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let path = arguments.next().ok_or("give the path of a DICOM file")?;
     let mut file = read_part10(BufReader::new(File::open(path)?), &ReadLimits::default())?;
-    let mut split = Document::new_instance(&file.meta, &file.data_set);
+    let mut split = Document::new_instance(&file.meta, file.data_set.clone());
     let mut apart = HashMap::new();
     for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}"))?;
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(_) => PixelSource::Blob { length, value: Box::new(blob.as_slice()) },
         None => PixelSource::None,
     };
-    let mut fetch = |id: &ImageFrameId| Ok(apart.get(id).cloned().unwrap_or_default());
+    let mut fetch = |id: &ImageFrameId| Ok(apart.get(id).cloned().unwrap_or_default().into());
     let mut out = BufWriter::new(File::create(out)?);
     write_part10(&source, pixels, &mut fetch, &mut out)?;
     out.flush()?;

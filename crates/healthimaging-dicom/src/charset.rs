@@ -51,6 +51,11 @@ enum Lower {
 }
 
 impl CharacterSets {
+    /// Whether text is in UTF-8.
+    pub(crate) fn is_utf_8(&self) -> bool {
+        matches!(self, Self::Whole(encoding) if *encoding == UTF_8)
+    }
+
     /// Reads the value of Specific Character Set; also says whether a term was unknown.
     ///
     /// Only the first term says how text begins; the others announce escape sequences, all of which

@@ -31,10 +31,12 @@ pub use document::{
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;
 pub use read::{
-    Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, PixelData, PixelLayout,
-    ReadError, ReadLimits, ReadWarning, SopUids, read_media_directory, read_part10, read_sop_uids,
+    Encapsulation, ExtendedOffsets, Fragment, FrameError, Part10, Part10Header, PixelData,
+    PixelLayout, ReadError, ReadLimits, ReadWarning, SopUids, read_header, read_media_directory,
+    read_part10, read_sop_uids,
 };
 pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
 pub use write::{
-    ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
+    ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
+    write_part10,
 };

@@ -1,19 +1,23 @@
-//! Documents that were read lately: a frame that is asked for by its UIDs does not have one unpacked
-//! again. What is kept is bounded, and is looked at only after the catalogue has said that the version
-//! is there.
+//! Documents in memory, within the budget of the process; and those that were read lately: a frame that is
+//! asked for by its UIDs does not have one unpacked again. What is kept is bounded, and is looked at only
+//! after the catalogue has said that the version is there.
 
-use std::sync::Arc;
+use std::fmt;
+use std::io::Read;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use healthimaging::{DatastoreId, ImageSetId};
-use healthimaging_dicom::{Attributes, Document};
+use flate2::read::GzDecoder;
+use healthimaging::{DatastoreId, ImageSetId, MemoryBudget, MemoryLease};
+use healthimaging_dicom::{Attributes, Document, Instance};
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::index::content::{self, StoredContent};
 use crate::index::image_sets::{ImageSetRow, VersionRow};
-use crate::ingest::content::{served, unpack};
+use crate::ingest::content::{self as stored_content, served};
 use crate::lately::Lately;
 
 /// Memory that is kept, in bytes.
@@ -22,6 +26,91 @@ const MOST: usize = 64 << 20;
 const MOST_CONVERTED: usize = 16 << 20;
 /// What a value or a key takes beside its text, about.
 const EACH: usize = 100;
+/// How many times larger a document is in memory than as JSON, for most.
+const UNPACKED: u64 = 8;
+/// Bytes of JSON of a small document.
+const SMALL: u64 = 1 << 20;
+/// Memory of a key with its value, of an object, and of one of several values.
+const PAIR: u64 = 220;
+const OBJECT: u64 = 260;
+const VALUE: u64 = 104;
+
+/// A document in memory, with the lease for it.
+pub(crate) struct OpenDocument {
+    document: Arc<Document>,
+    // Last, so that it ends after what it is for.
+    lease: MemoryLease,
+}
+
+impl fmt::Debug for OpenDocument {
+    /// Leaves the document out: it is patient data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenDocument").finish_non_exhaustive()
+    }
+}
+
+impl Deref for OpenDocument {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.document
+    }
+}
+
+impl DerefMut for OpenDocument {
+    fn deref_mut(&mut self) -> &mut Document {
+        Arc::make_mut(&mut self.document)
+    }
+}
+
+impl OpenDocument {
+    /// The document to be changed or joined, and the lease to hold as long.
+    pub(crate) fn into_parts(self) -> (Document, MemoryLease) {
+        (Arc::unwrap_or_clone(self.document), self.lease)
+    }
+
+    fn unpacked(stored: &StoredContent, mut lease: MemoryLease) -> Result<Self> {
+        let document = stored_content::unpack(stored)?;
+        lease.resize(size(&document) as u64);
+        Ok(Self { document: Arc::new(document), lease })
+    }
+}
+
+/// Unpacks a document when there is memory for it. Blocks; whoever has a document open already, or is in a
+/// write transaction, calls [`unpack_at_once`].
+pub(crate) fn unpack(stored: &StoredContent) -> Result<OpenDocument> {
+    let lease = MemoryBudget::process().document_blocking(about(stored));
+    OpenDocument::unpacked(stored, lease)
+}
+
+/// As [`unpack`], without waiting for memory.
+pub(crate) fn unpack_at_once(stored: &StoredContent) -> Result<OpenDocument> {
+    let lease = MemoryBudget::process().document_at_once(about(stored));
+    OpenDocument::unpacked(stored, lease)
+}
+
+/// Memory that unpacking takes, about: gzip ends with the length of what it holds (RFC 1952 §2.3.1). Of a
+/// large document, which may be all short values, attributes, items and values are counted.
+fn about(stored: &StoredContent) -> u64 {
+    let length = stored.document.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
+    let length = u64::from(length);
+    if length <= SMALL {
+        return length * (UNPACKED + 1);
+    }
+    let mut counts = [0_u64; 256];
+    let mut text = GzDecoder::new(&stored.document[..]);
+    let mut piece = vec![0; 64 << 10];
+    // What is damaged is found when it is unpacked.
+    while let Ok(read @ 1..) = text.read(&mut piece) {
+        for &byte in piece.get(..read).unwrap_or_default() {
+            if let Some(count) = counts.get_mut(usize::from(byte)) {
+                *count += 1;
+            }
+        }
+    }
+    let count = |byte: u8| counts.get(usize::from(byte)).copied().unwrap_or_default();
+    2 * length + PAIR * count(b':') + OBJECT * count(b'{') + VALUE * count(b',')
+}
 
 /// The content of a version never changes, so its name is enough: the image set, and the version that
 /// holds the content.
@@ -30,21 +119,24 @@ type Name = (ImageSetId, u32);
 /// Documents that were read lately.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    unpacked: Lately<Name, Arc<Document>>,
+    unpacked: Arc<Lately<Name, Arc<OpenDocument>>>,
     /// Those of earlier forms, as they are served.
     converted: Lately<Name, Bytes>,
 }
 
 impl Default for Documents {
     fn default() -> Self {
-        Self { unpacked: Lately::new(MOST), converted: Lately::new(MOST_CONVERTED) }
+        let unpacked = Arc::new(Lately::new(MOST));
+        let cache: Weak<Lately<_, _>> = Arc::downgrade(&unpacked);
+        MemoryBudget::process().add_cache(cache);
+        Self { unpacked, converted: Lately::new(MOST_CONVERTED) }
     }
 }
 
 /// The document of a version, or what it is to be unpacked from.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Unpacked(Arc<Document>),
+    Unpacked(Arc<OpenDocument>),
     Stored(Name, StoredContent),
 }
 
@@ -67,14 +159,14 @@ impl Documents {
         Ok(stored.map(|stored| Found::Stored(name, stored)))
     }
 
-    /// Unpacks what was found, and keeps it for the next time. Outside of transactions: it takes
-    /// milliseconds.
-    pub(crate) fn open(&self, found: Found) -> Result<Arc<Document>> {
+    /// Unpacks what was found when there is memory for it, and keeps it for the next time. Outside of
+    /// transactions: it takes milliseconds. Blocks.
+    pub(crate) fn open(&self, found: Found) -> Result<Arc<OpenDocument>> {
         match found {
             Found::Unpacked(document) => Ok(document),
             Found::Stored(name, stored) => {
                 let document = Arc::new(unpack(&stored)?);
-                self.keep(name, Arc::clone(&document));
+                self.insert(name, Arc::clone(&document));
                 Ok(document)
             }
         }
@@ -90,27 +182,39 @@ impl Documents {
         if let Some(known) = self.converted.get(&name) {
             return Ok(known);
         }
-        let served = Bytes::from(served(&unpack(stored)?, datastore, &name.0)?);
+        let served = Bytes::from(served(&*unpack(stored)?, datastore, &name.0)?);
         self.converted.keep(name, served.clone(), served.len());
         Ok(served)
     }
 
-    /// As [`Self::open`], for a writer, who makes another version of it.
+    /// The document for a writer, who makes another version of it and has a lease for both.
     pub(crate) fn take(&self, found: Found, id: &ImageSetId) -> Result<Document> {
         match found {
-            Found::Unpacked(document) => {
+            Found::Unpacked(open) => {
                 self.forget(id);
-                Ok(Arc::unwrap_or_clone(document))
+                Ok(match Arc::try_unwrap(open) {
+                    Ok(open) => Arc::unwrap_or_clone(open.document),
+                    Err(shared) => Document::clone(&shared),
+                })
             }
-            Found::Stored(_, stored) => unpack(&stored),
+            Found::Stored(_, stored) => stored_content::unpack(&stored),
         }
     }
 
-    /// Keeps a document for the next time, in place of older versions, which are hardly asked for again.
+    /// Keeps a document for the next time, in place of older versions, which are hardly asked for again,
+    /// if there is memory to spare.
     pub(crate) fn keep(&self, name: Name, document: Arc<Document>) {
+        let lease = MemoryBudget::process().spare(size(&document) as u64);
+        if let Some(lease) = lease {
+            self.insert(name, Arc::new(OpenDocument { document, lease }));
+        }
+    }
+
+    fn insert(&self, name: Name, document: Arc<OpenDocument>) {
         self.unpacked.forget(|known| known.0 == name.0 && known.1 <= name.1);
         let size = size(&document);
         self.unpacked.keep(name, document, size);
+        MemoryBudget::process().shed();
     }
 
     /// Forgets what an image set held.
@@ -121,18 +225,23 @@ impl Documents {
 }
 
 /// Memory that a document takes, about.
-fn size(document: &Document) -> usize {
+pub(crate) fn size(document: &Document) -> usize {
     let series = document.series.values();
     let of_series = series.map(|series| {
         let instances = series.instances.values();
-        let of_instances = instances.map(|instance| {
-            let frames = (instance.frames.len() + instance.vrs.len()) * EACH;
-            size_of_attributes(&instance.attributes) + frames + EACH
-        });
-        size_of_attributes(&series.attributes) + of_instances.sum::<usize>()
+        size_of_attributes(&series.attributes) + instances.map(size_of_instance).sum::<usize>()
     });
     let above = [&document.patient, &document.study].map(size_of_attributes);
     above.iter().sum::<usize>() + of_series.sum::<usize>()
+}
+
+/// Memory that an instance takes, about.
+pub(crate) fn size_of_instance(instance: &Instance) -> usize {
+    let details = &instance.details;
+    let kept = details.texts.iter().map(|(path, text)| path.len() + text.len() + EACH);
+    let others = instance.vrs.len() + details.vrs.len() + details.apart.len();
+    let frames = (instance.frames.len() + others) * EACH;
+    size_of_attributes(&instance.attributes) + frames + kept.sum::<usize>() + EACH
 }
 
 fn size_of_attributes(attributes: &Attributes) -> usize {

@@ -218,6 +218,12 @@ impl StoreFile {
         }
     }
 
+    /// Cuts the file to a length in bytes.
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        self.files.ask(FileCall::Write)?;
+        self.file.set_len(length)
+    }
+
     /// Makes everything written durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.files.ask(FileCall::Sync)?;

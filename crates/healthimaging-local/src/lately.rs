@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use healthimaging::Sheds;
+
 /// Things by name, of which the longest unused go when they take too much.
 pub(crate) struct Lately<N, T> {
     held: Mutex<Held<N, T>>,
@@ -88,12 +90,24 @@ impl<N: Clone + Eq + Hash, T: Clone> Lately<N, T> {
     }
 }
 
+impl<N: Eq + Hash + Send, T: Send> Sheds for Lately<N, T> {
+    fn shed(&self) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest_unused = held.order.pop_first();
+        longest_unused.is_some_and(|(_, name)| held.take(&name).is_some())
+    }
+}
+
 impl<N: Eq + Hash, T> Held<N, T> {
     fn remove(&mut self, name: &N) {
-        if let Some(entry) = self.entries.remove(name) {
-            self.order.remove(&entry.last_use);
-            self.size -= entry.size;
-        }
+        drop(self.take(name));
+    }
+
+    fn take(&mut self, name: &N) -> Option<T> {
+        let entry = self.entries.remove(name)?;
+        self.order.remove(&entry.last_use);
+        self.size -= entry.size;
+        Some(entry.thing)
     }
 }
 

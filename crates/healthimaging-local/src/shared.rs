@@ -15,13 +15,12 @@ use crate::documents::Documents;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::index::Catalogue;
-use crate::ingest::Budget;
 use crate::jobs::KnownJobs;
 use crate::new_id;
 use crate::packs::Packs;
 use crate::reserve::Reserve;
 use crate::turns::Turns;
-use crate::web::{DecodedFrames, Room};
+use crate::web::DecodedFrames;
 
 /// What all parts of an open store share.
 #[derive(Debug)]
@@ -32,10 +31,6 @@ pub(crate) struct Shared {
     pub(crate) accesses: Accesses,
     pub(crate) documents: Documents,
     pub(crate) decoded: DecodedFrames,
-    /// Memory for files that are being stored.
-    pub(crate) budget: Budget,
-    /// Memory for instances that arrive.
-    pub(crate) room: Room,
     /// Who writes to a series.
     pub(crate) turns: Turns,
     /// Import jobs that this process accepted, and those that it leaves to others.
@@ -90,8 +85,6 @@ impl Shared {
             accesses: Accesses::default(),
             documents: Documents::default(),
             decoded: DecodedFrames::default(),
-            budget: Budget::default(),
-            room: Room::default(),
             turns: Turns::default(),
             jobs: KnownJobs::default(),
             tasks: TaskTracker::new(),

@@ -8,12 +8,12 @@ use healthimaging::{ImageFrameId, ImageSetId, Result as PublicResult};
 use healthimaging_dicom::Document;
 use rusqlite::Connection;
 
+use crate::documents::unpack;
 use crate::error::{DAMAGED_CATALOGUE, Result, StoreError};
 use crate::index::agree;
 use crate::index::content::{self, StoredContent};
 use crate::index::image_sets::{self, ImageSetRow, VersionRow};
 use crate::index::packs::{self, BlobPlace, PackId};
-use crate::ingest::content::unpack;
 use crate::shared::Shared;
 use crate::store::LocalStore;
 

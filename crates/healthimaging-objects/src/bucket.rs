@@ -3,22 +3,26 @@
 use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use healthimaging::{Error, ErrorKind, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::buffered::BufWriter;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{Certificate, ClientOptions, CredentialProvider, ObjectStoreExt};
+use object_store::{
+    Certificate, ClientOptions, CredentialProvider, GetOptions, GetRange, GetResult, ObjectStore,
+    ObjectStoreExt,
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::credentials::{S3Config, S3CredentialSource};
-use crate::place::{Entry, Listed, blocking};
+use crate::place::{Entry, Listed, ObjectPart, blocking};
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
@@ -85,22 +89,70 @@ impl Bucket {
 
     /// Downloads to a file without a name.
     pub(crate) async fn fetch(&self, key: &str) -> Result<File> {
-        let path = Path::parse(key)
-            .map_err(|error| Error::validation("the object key is malformed").with_source(error))?;
-        let failed = |error| self.failed(error, "the object");
-        let found = self.store.get(&path).await.map_err(failed)?;
-        let mut pieces = found.into_stream();
+        let found = self.store.get(&parsed(key)?).await.map_err(|error| self.unreadable(error))?;
+        self.keep(Some(found), Bytes::new()).await
+    }
+
+    /// Downloads these bytes of an object. `Conflict` when it is not of `version` any more.
+    pub(crate) async fn fetch_part(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<ObjectPart> {
+        let found = self.get_part(key, range, version).await?;
+        let version = found.meta.e_tag.clone();
+        Ok(ObjectPart {
+            bytes: found.bytes().await.map_err(|error| self.unreadable(error))?,
+            version,
+        })
+    }
+
+    /// Downloads what follows `start`, and keeps both in a file without a name. `Conflict` when the object
+    /// is not of `version` any more.
+    pub(crate) async fn fetch_rest(
+        &self,
+        key: &str,
+        start: Bytes,
+        length: u64,
+        version: Option<&str>,
+    ) -> Result<File> {
+        let found = start.len() as u64..length;
+        let found =
+            if found.is_empty() { None } else { Some(self.get_part(key, found, version).await?) };
+        self.keep(found, start).await
+    }
+
+    async fn get_part(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<GetResult> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            if_match: version.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        self.store.get_opts(&parsed(key)?, options).await.map_err(|error| self.unreadable(error))
+    }
+
+    /// Keeps a download behind `start`, in a file without a name.
+    async fn keep(&self, found: Option<GetResult>, start: Bytes) -> Result<File> {
         let download_dir = self.download_dir.clone();
         let full = |error| Error::internal("the download could not be kept on disk", error);
         let mut file = blocking(move || {
-            match download_dir {
+            let mut file = match download_dir {
                 Some(folder) => tempfile::tempfile_in(folder),
                 None => tempfile::tempfile(),
             }
-            .map_err(full)
+            .map_err(full)?;
+            file.write_all(&start).map_err(full)?;
+            Ok(file)
         })
         .await?;
-        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+        let mut pieces = stream::iter(found).flat_map(GetResult::into_stream);
+        while let Some(piece) = pieces.try_next().await.map_err(|error| self.unreadable(error))? {
             file = blocking(move || {
                 file.write_all(&piece).map_err(full)?;
                 Ok(file)
@@ -119,6 +171,10 @@ impl Bucket {
         let writer = BufWriter::with_capacity(store, path, PART);
         let writer = writer.with_max_concurrency(PARTS_AT_ONCE);
         Ok(Upload { writer, source: Arc::clone(&self.source) })
+    }
+
+    fn unreadable(&self, error: object_store::Error) -> Error {
+        self.failed(error, "the object")
     }
 
     fn failed(&self, error: object_store::Error, what: &str) -> Error {
@@ -173,6 +229,11 @@ impl Upload {
     }
 }
 
+fn parsed(key: &str) -> Result<Path> {
+    Path::parse(key)
+        .map_err(|error| Error::validation("the object key is malformed").with_source(error))
+}
+
 /// Drops the empty objects that stand for folders. The library cuts the `/` at the end of their keys,
 /// so they are known by their emptiness and by what lies beneath them.
 fn without_folder_markers(mut listed: Vec<Entry>, prefix: &str) -> Vec<Listed> {
@@ -222,6 +283,7 @@ fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSou
         },
         S3::Unauthenticated { .. } => ErrorKind::Credentials,
         S3::InvalidPath { .. } => ErrorKind::Validation,
+        S3::Precondition { .. } => ErrorKind::Conflict,
         S3::Generic { source, .. } => kind_of_code(&source.to_string()),
         _ => ErrorKind::Service,
     };
@@ -237,6 +299,7 @@ fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSou
              certificate authority of its own, name the file of its certificates (PEM) with AWS_CA_BUNDLE"
         }
         ErrorKind::Validation => "has a key with empty or relative parts, which is not supported",
+        ErrorKind::Conflict => "changed while it was read",
         _ => "could not be reached",
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)

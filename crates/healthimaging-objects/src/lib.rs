@@ -11,5 +11,5 @@ mod writing;
 
 pub use credentials::{S3Config, S3CredentialSource, S3Credentials, StaticS3Credentials};
 pub use folder::file_uri;
-pub use place::{Entry, Listed, Objects, ObjectsConfig, Place};
+pub use place::{Entry, Listed, ObjectPart, Objects, ObjectsConfig, Place};
 pub use writing::Writing;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -114,6 +115,15 @@ pub struct Entry {
     pub(crate) path: Option<PathBuf>,
 }
 
+/// Some bytes of an object.
+#[derive(Debug, Clone)]
+pub struct ObjectPart {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Tells what the object holds from what it held before or holds later (its `ETag`).
+    pub version: Option<String>,
+}
+
 /// A line of a listing.
 #[derive(Debug, Clone)]
 pub enum Listed {
@@ -176,6 +186,44 @@ impl Place {
                     path.ok_or_else(|| Error::not_found("the entry is not of this place"))?;
                 blocking(move || folder.open(&path)).await
             }
+        }
+    }
+
+    /// Whether objects are read where they are; those in a bucket have to be fetched.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
+    /// Some bytes of a listed object in a bucket, which has at least so many; of `version`, where one is
+    /// named.
+    ///
+    /// `Conflict` when the object has changed.
+    pub async fn fetch_part(
+        &self,
+        entry: &Entry,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<ObjectPart> {
+        match self {
+            Self::Bucket(bucket) => bucket.fetch_part(&entry.key, range, version).await,
+            Self::Folder(_) => Err(Error::not_supported("files are read where they are")),
+        }
+    }
+
+    /// The content of a listed object in a bucket, of which `start` was fetched before, as a file open for
+    /// reading: no byte is fetched twice.
+    ///
+    /// `Conflict` when the object has changed.
+    pub async fn fetch_rest(
+        &self,
+        entry: &Entry,
+        start: Bytes,
+        version: Option<&str>,
+    ) -> Result<File> {
+        match self {
+            Self::Bucket(bucket) => bucket.fetch_rest(&entry.key, start, entry.size, version).await,
+            Self::Folder(_) => Err(Error::not_supported("files are read where they are")),
         }
     }
 

@@ -50,6 +50,8 @@ void keep_freed_memory()
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, 8 << 20);
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    // Each arena keeps what is freed in it, and by default there are eight a core.
+    mallopt(M_ARENA_MAX, 4);
 #endif
 }
 
@@ -246,6 +248,13 @@ int decode(const healthimaging_frame &frame, const uint8_t *bytes, size_t size, 
 extern "C" void healthimaging_prepare()
 {
     prepare();
+}
+
+extern "C" void healthimaging_return_freed_memory()
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 extern "C" int healthimaging_htj2k_encode(const healthimaging_frame *frame, uint32_t levels,

@@ -9,7 +9,7 @@
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
 //! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
 //!   a transfer syntax.
-//! * [`prepare`] is called once by a program that handles many frames, [`warm_up`] by a thread that
+//! * [`prepare`] is called once by a program that handles many frames, [`return_freed_memory`] after large work, [`warm_up`] by a thread that
 //!   decodes and is about to lose its rights.
 //!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
@@ -47,7 +47,7 @@ pub use facts::{FrameFacts, checksum, facts};
 pub use healthimaging_image::{ByteOrder, PixelRepresentation, PlanarConfiguration};
 pub use jp2::{codestream_of, jp2_header, jp2_header_length};
 pub use jpeg::warm_up;
-pub use openjph::prepare;
+pub use openjph::{prepare, return_freed_memory};
 pub use shape::FrameShape;
 pub use show::ShownFrame;
 pub use transfer_syntax::{

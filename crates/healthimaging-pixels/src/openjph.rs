@@ -25,6 +25,8 @@ type Sink = unsafe extern "C" fn(context: *mut c_void, bytes: *const u8, size: u
 unsafe extern "C" {
     safe fn healthimaging_prepare();
 
+    safe fn healthimaging_return_freed_memory();
+
     fn healthimaging_htj2k_encode(
         frame: *const Frame,
         levels: u32,
@@ -73,12 +75,17 @@ impl Frame {
     }
 }
 
-/// Prepares the process for frames: up to 16 MiB of freed memory stay with it for each thread that
-/// handles frames, instead of going back to the system and coming again with the next frame.
+/// Prepares the process for frames: up to 16 MiB of freed memory stay with it in each of at most four pools,
+/// instead of going back to the system and coming again with the next frame.
 ///
 /// The first encoded frame does it too; a process that only reads frames gains by this call.
 pub fn prepare() {
     healthimaging_prepare();
+}
+
+/// Returns freed memory to the system. It takes milliseconds, so it is for after large work.
+pub fn return_freed_memory() {
+    healthimaging_return_freed_memory();
 }
 
 #[expect(unsafe_code, reason = "called from C++ with a buffer of its own")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use healthimaging::{ImageFrameId, Uid};
 use healthimaging_image::{PixelDescription, number_of_frames};
-use healthimaging_pixels::{Disposition, disposition, is_encapsulated};
+use healthimaging_pixels::{Disposition, FrameShape, disposition, is_encapsulated};
 use serde_json::Value;
 
 use crate::attributes::{Attributes, Object, object};
@@ -111,6 +111,16 @@ impl FrameLocation {
         let image_frame_id = ImageFrameId::try_from(id)
             .map_err(|_| RenderError::NotFound("the metadata does not name the stored frame"))?;
         Ok(Self { instance, sop_instance_uid, image_frame_id, index, count, entry })
+    }
+
+    /// Bytes of memory that rendering the frame takes, about: as stored, decoded and as a picture. 0 where
+    /// its attributes do not describe it.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let described = PixelDescription::of(&self.instance.attributes);
+        let length =
+            described.map_or(0, |description| FrameShape::from(&description).byte_length());
+        length.saturating_mul(3)
     }
 
     /// Transfer syntax UID of the stored frame.

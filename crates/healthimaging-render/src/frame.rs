@@ -18,7 +18,7 @@ use crate::samples::{Reader, samples};
 use crate::window::Window;
 
 /// Largest frame that is shown, in bytes when decoded.
-const LARGEST: u64 = 512 * 1024 * 1024;
+const LARGEST: u64 = 96 * 1024 * 1024;
 
 /// A picture of a frame as a file.
 #[derive(Debug)]

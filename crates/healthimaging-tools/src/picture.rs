@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use healthimaging::model::{GetImageFrameRequest, GetImageSetMetadataRequest};
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result,
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, MemoryBudget, Result,
 };
 use healthimaging_pixels::{Decoder, content_type, is_video};
 use healthimaging_render::{
@@ -73,8 +73,8 @@ pub(crate) async fn locate(
     image_set_id: &ImageSetId,
     selector: &FrameSelector,
 ) -> Result<FrameLocation> {
-    let document = latest(service, datastore_id, image_set_id).await?;
-    Ok(healthimaging_render::find_frame(document, selector)?)
+    let find = |document| healthimaging_render::find_frame(document, selector);
+    Ok(in_latest(service, datastore_id, image_set_id, find).await??)
 }
 
 /// Ids of all frames in the latest metadata.
@@ -83,21 +83,24 @@ pub(crate) async fn frame_ids(
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
 ) -> Result<Vec<String>> {
-    let document = latest(service, datastore_id, image_set_id).await?;
-    Ok(healthimaging_render::frame_ids(document))
+    in_latest(service, datastore_id, image_set_id, healthimaging_render::frame_ids).await
 }
 
-async fn latest(
+/// Finds something in the latest metadata, when there is memory to parse it.
+async fn in_latest<T>(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
-) -> Result<Map<String, Value>> {
+    find: impl FnOnce(Map<String, Value>) -> T,
+) -> Result<T> {
     let request = GetImageSetMetadataRequest {
         datastore_id: datastore_id.clone(),
         image_set_id: image_set_id.clone(),
         version_id: None,
     };
-    document::fetch(service, request).await?.object().await
+    let document = document::fetch(service, request).await?;
+    let _lease = MemoryBudget::process().work(document.parsed_size()).await;
+    Ok(find(document.object().await?))
 }
 
 /// Fetches a frame and its metadata, and renders it.
@@ -113,11 +116,13 @@ pub(crate) async fn picture(
     if is_video(location.stored_transfer_syntax()) {
         return Err(refusal(RenderError::Unsupported("video".to_owned()), &location));
     }
+    let lease = MemoryBudget::process().work(location.memory()).await;
     let id = &location.image_frame_id;
     let stored = fetch(service, datastore_id, image_set_id, id).await?;
     // Decoding and encoding take a while, and would hold up other calls.
     let decoder = decoder.clone();
     tokio::task::spawn_blocking(move || {
+        let _lease = lease;
         match render(&decoder, &location, &stored.bytes, &options) {
             Ok(rendered) => Ok((location, rendered)),
             Err(error) => Err(refusal(error, &location)),

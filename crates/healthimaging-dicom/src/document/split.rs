@@ -15,28 +15,29 @@ impl Document {
     /// Parts an instance into the levels of the document.
     ///
     /// Pixel data is left out; frames, stored transfer syntax and the ids of values that are stored
-    /// apart are for the caller to fill in.
+    /// apart are for the caller to fill in. The data set goes as the document comes, so that memory does
+    /// not hold both.
     #[must_use]
-    pub fn new_instance(meta: &DataSet, data_set: &DataSet) -> SplitInstance {
+    pub fn new_instance(meta: &DataSet, data_set: DataSet) -> SplitInstance {
         let mut split = SplitInstance {
-            study_uid: uid(data_set, tags::STUDY_INSTANCE_UID),
-            series_uid: uid(data_set, tags::SERIES_INSTANCE_UID),
-            sop_uid: uid(data_set, tags::SOP_INSTANCE_UID),
+            study_uid: uid(&data_set, tags::STUDY_INSTANCE_UID),
+            series_uid: uid(&data_set, tags::SERIES_INSTANCE_UID),
+            sop_uid: uid(&data_set, tags::SOP_INSTANCE_UID),
             ..SplitInstance::default()
         };
         let mut writer = LevelWriter::default();
-        let context = Context::default().within(data_set);
-        for (tag, element) in meta.elements.iter().chain(&data_set.elements) {
-            if is_pixel_data(*tag) {
+        let context = Context::default().within(&data_set);
+        for (tag, element) in meta.elements.clone().into_iter().chain(data_set.elements) {
+            if is_pixel_data(tag) {
                 continue;
             }
-            let attributes = match Level::of(*tag) {
+            let attributes = match Level::of(tag) {
                 Level::Patient => &mut split.patient,
                 Level::Study => &mut split.study,
                 Level::Series => &mut split.series,
                 Level::Instance => &mut split.instance.attributes,
             };
-            writer.element(*tag, element, context, attributes);
+            writer.element(tag, element, context, attributes);
         }
         split.instance.vrs = writer.instance.vrs;
         split.instance.details = writer.instance.details;
@@ -66,45 +67,42 @@ struct LevelWriter {
 }
 
 impl LevelWriter {
-    fn element(&mut self, tag: Tag, element: &Element, context: Context, to: &mut Attributes) {
+    fn element(&mut self, tag: Tag, element: Element, context: Context, to: &mut Attributes) {
         self.path.push(dictionary::hex(tag));
+        let vr = element.vr;
         let value = self.value(tag, element, context);
-        self.remember_vr(tag, element.vr, &value, context);
+        self.remember_vr(tag, vr, &value, context);
         to.insert(dictionary::key(tag), value);
         self.path.pop();
     }
 
-    fn value(&mut self, tag: Tag, element: &Element, context: Context) -> Json {
-        match &element.value {
+    fn value(&mut self, tag: Tag, Element { vr, value }: Element, context: Context) -> Json {
+        match value {
             Value::Items(items) if !items.is_empty() => self.items(items, context),
             Value::Apart { offset, length } => {
-                self.apart.push(ApartElement {
-                    path: self.path.join("/"),
-                    vr: element.vr.to_string().to_owned(),
-                    offset: *offset,
-                    length: *length,
-                });
+                let (path, vr) = (self.path.join("/"), vr.to_string().to_owned());
+                self.apart.push(ApartElement { path, vr, offset, length });
                 Json::Null
             }
             Value::Text(text) if !text.is_empty() => {
-                let shown = text_value(tag, element.vr, text);
-                if texts::is_kept(element.vr, &texts::joined(&shown), text) {
-                    self.instance.details.texts.insert(self.path.join("/"), text.clone());
+                let shown = text_value(tag, vr, &text);
+                if texts::is_kept(vr, &texts::joined(&shown), &text) {
+                    self.instance.details.texts.insert(self.path.join("/"), text);
                 }
                 shown
             }
-            value => plain_value(tag, element.vr, value),
+            value => plain_value(tag, vr, &value),
         }
     }
 
-    fn items(&mut self, items: &[DataSet], context: Context) -> Json {
+    fn items(&mut self, items: Vec<DataSet>, context: Context) -> Json {
         let mut array = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
+        for (number, item) in items.into_iter().enumerate() {
             self.path.push(number.to_string());
-            let context = context.within(item);
-            let mut attributes = Attributes::new();
-            for (tag, element) in &item.elements {
-                self.element(*tag, element, context, &mut attributes);
+            let context = context.within(&item);
+            let mut attributes = Attributes::with_capacity(item.elements.len());
+            for (tag, element) in item.elements {
+                self.element(tag, element, context, &mut attributes);
             }
             array.push(Json::Object(attributes));
             self.path.pop();

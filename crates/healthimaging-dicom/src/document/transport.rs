@@ -1,6 +1,7 @@
 //! The document as JSON, in the form and order that the service has used since 2025.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result};
 use serde::ser::SerializeMap;
@@ -19,14 +20,27 @@ impl Document {
         datastore_id: &DatastoreId,
         image_set_id: &ImageSetId,
     ) -> Result<Vec<u8>> {
-        serde_json::to_vec(&DocumentOut {
+        let mut json = Vec::new();
+        self.write_json(datastore_id, image_set_id, &mut json)?;
+        Ok(json)
+    }
+
+    /// As [`Self::to_json`], piece by piece.
+    pub fn write_json(
+        &self,
+        datastore_id: &DatastoreId,
+        image_set_id: &ImageSetId,
+        to: impl Write,
+    ) -> Result<()> {
+        let document = DocumentOut {
             schema_version: "1.1",
             datastore_id,
             image_set_id,
             patient: PatientOut { dicom: Sorted(&self.patient) },
             study: StudyOut { dicom: Sorted(&self.study), series: SeriesOut(&self.series) },
-        })
-        .map_err(|error| Error::internal("the metadata document could not be written", error))
+        };
+        serde_json::to_writer(to, &document)
+            .map_err(|error| Error::internal("the metadata document could not be written", error))
     }
 
     /// Reads a document that [`Document::to_json`] wrote; `details` are by `SOPInstanceUID`.

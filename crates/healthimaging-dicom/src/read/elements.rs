@@ -19,7 +19,7 @@ use super::limits::Budget;
 use super::pixel_data::PixelData;
 use super::sequences::Sniff;
 use super::stream::Stream;
-use super::values::{self, Fidelity, Shape};
+use super::values::{self, Fidelity};
 use super::{ReadError, ReadWarning, ambiguous};
 
 /// More would tell nobody anything.
@@ -34,6 +34,16 @@ pub(super) struct Walk<'s, S> {
     pub(super) stream: &'s mut Stream<S>,
     pub(super) budget: Budget,
     pub(super) found: Found,
+    pub(super) until: Until,
+}
+
+/// How far a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To its end.
+    End,
+    /// To the pixel data of the root.
+    PixelData,
 }
 
 /// What was found besides elements.
@@ -43,6 +53,8 @@ pub(super) struct Found {
     pub(super) pixels: Option<PixelData>,
     /// VR of values left apart in big endian, by offset.
     pub(super) big_endian_apart: BTreeMap<u64, VR>,
+    /// Bytes of memory of all elements.
+    pub(super) memory: u64,
 }
 
 /// Where in the data set the walk is.
@@ -97,7 +109,7 @@ impl Previous {
 
 impl<'s, S: Read + Seek> Walk<'s, S> {
     pub(super) fn new(stream: &'s mut Stream<S>, budget: Budget) -> Self {
-        Self { stream, budget, found: Found::default() }
+        Self { stream, budget, found: Found::default(), until: Until::End }
     }
 
     /// Reads the data set that goes from here to the end of the source; with it comes the encoding that
@@ -133,7 +145,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         let mut meta = DataSet::default();
         while let Some([2, 0]) = self.stream.peek()? {
             let header = read_header(self.stream, place.encoding, place.end)?;
-            self.budget.take_element()?;
+            self.budget.take_element(header.tag)?;
             self.note_odd(&header);
             if let Some(element) = self.element(&header, &place)? {
                 self.insert(&mut meta, header.tag, element);
@@ -225,7 +237,11 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
                 before.1 = Previous::Plain;
                 continue;
             }
-            self.budget.take_element()?;
+            let is_root = place.depth == 0;
+            if self.until == Until::PixelData && is_root && is_pixel_data(header.tag) {
+                break;
+            }
+            self.budget.take_element(header.tag)?;
             self.note_odd(&header);
             before = (header.tag, Previous::Plain);
             if let Some(element) = self.element(&header, &place)? {
@@ -318,24 +334,78 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
         place: &Place,
     ) -> Result<Element, ReadError> {
         let order = place.encoding.byte_order();
-        let large = length > self.budget.limits().value_bytes;
-        if large && values::shape(vr) == Shape::Binary && !is_offset_table(tag) {
-            let offset = self.stream.position();
-            self.stream.seek_to(offset + length)?;
-            if order == ByteOrder::Big {
-                self.found.big_endian_apart.insert(offset, vr);
-            }
-            return Ok(Element { vr, value: Value::Apart { offset, length } });
+        let offset = self.stream.position();
+        let (shape, mut cost) = (values::shape(vr), values::cost(vr, length));
+        let may_be_bulk = values::may_be_bulk(vr) && !is_offset_table(tag);
+        if may_be_bulk
+            && self.budget.is_bulk(shape, length, cost)
+            && self.is_in_unicode(vr, offset, length, place)?
+        {
+            return self.left_apart(vr, offset, length, order);
         }
-        self.budget.take_bytes(values::cost(vr, length))?;
+        self.budget.take_bytes(cost)?;
         let bytes = self.stream.read_vec(length)?;
         let (value, fidelity) = values::decode(vr, bytes, order, &place.character_sets);
+        let parts = values::cost_of_parts(vr, &value);
+        cost = cost.saturating_add(parts);
+        if may_be_bulk
+            && self.budget.is_bulk(shape, length, cost)
+            && self.is_in_unicode(vr, offset, length, place)?
+        {
+            self.budget.give_back(values::cost(vr, length));
+            return self.left_apart(vr, offset, length, order);
+        }
+        self.budget.take_bytes(parts)?;
+        self.budget.note_inline(shape, cost);
         match fidelity {
             Fidelity::Exact => {}
             Fidelity::Remainder => self.warn(ReadWarning::ValueLength(tag)),
             Fidelity::Guessed => self.warn(ReadWarning::Text(tag)),
         }
         Ok(Element { vr, value })
+    }
+
+    /// Leaves a value where it is, and goes on behind it.
+    fn left_apart(
+        &mut self,
+        vr: VR,
+        offset: u64,
+        length: u64,
+        order: ByteOrder,
+    ) -> Result<Element, ReadError> {
+        self.stream.seek_to(offset + length)?;
+        if order == ByteOrder::Big {
+            self.found.big_endian_apart.insert(offset, vr);
+        }
+        Ok(Element { vr, value: Value::Apart { offset, length } })
+    }
+
+    /// Whether a value of `length` bytes is the same in UTF-8, as bulk data is: binary, declared so, or
+    /// ASCII without escape sequences. The position does not change.
+    fn is_in_unicode(
+        &mut self,
+        vr: VR,
+        offset: u64,
+        length: u64,
+        place: &Place,
+    ) -> Result<bool, ReadError> {
+        if !values::has_character_set(vr) || place.character_sets.is_utf_8() {
+            return Ok(true);
+        }
+        let position = self.stream.position();
+        self.stream.seek_to(offset)?;
+        let mut piece = [0; 8 << 10];
+        let mut left = length;
+        let mut is_ascii = true;
+        while is_ascii && left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(piece.len()).min(piece.len());
+            let bytes = piece.get_mut(..wanted).unwrap_or_default();
+            self.stream.read_exact(bytes)?;
+            is_ascii = bytes.is_ascii() && !bytes.contains(&0x1B);
+            left -= wanted as u64;
+        }
+        self.stream.seek_to(position)?;
+        Ok(is_ascii)
     }
 }
 

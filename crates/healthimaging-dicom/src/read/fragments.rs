@@ -75,7 +75,7 @@ pub(super) fn locate<S: Read + Seek>(
         if length > left && !(may_be_cut && table_seen) {
             return Err(ReadError::PixelDataCut { position: offset, needed: length, left });
         }
-        budget.take_element()?;
+        budget.take_fragment()?;
         if table_seen {
             found.missing = length.saturating_sub(left);
             let length = length.min(left);

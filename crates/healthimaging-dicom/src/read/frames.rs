@@ -1,6 +1,6 @@
 //! Which bytes of the pixel data are which frame.
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::ops::Range;
 
 use dicom_core::VR;
@@ -112,6 +112,40 @@ impl FrameTable {
         pixels: Option<&PixelData>,
         stream: &mut Stream<S>,
     ) -> Result<Vec<u8>, FrameError> {
+        match self.located(index, pixels)? {
+            Located::Native(pixels, bits, bytes) => read_native(stream, pixels, bits, bytes, limit),
+            Located::Fragments(found, span) => {
+                let mut frame = Vec::new();
+                copy_fragments(stream, found, span, limit, &mut frame)?;
+                Ok(frame)
+            }
+        }
+    }
+
+    /// Writes a frame, and returns its length in bytes.
+    pub(super) fn copy<S: Read + Seek>(
+        &self,
+        index: usize,
+        limit: u64,
+        pixels: Option<&PixelData>,
+        stream: &mut Stream<S>,
+        out: &mut dyn Write,
+    ) -> Result<u64, FrameError> {
+        match self.located(index, pixels)? {
+            Located::Native(pixels, bits, bytes) => {
+                let frame = read_native(stream, pixels, bits, bytes, limit)?;
+                out.write_all(&frame)?;
+                Ok(frame.len() as u64)
+            }
+            Located::Fragments(found, span) => copy_fragments(stream, found, span, limit, out),
+        }
+    }
+
+    fn located<'a>(
+        &self,
+        index: usize,
+        pixels: Option<&'a PixelData>,
+    ) -> Result<Located<'a>, FrameError> {
         let pixels = pixels.ok_or(FrameError::NoPixelData)?;
         let frames = self.len();
         if index >= frames {
@@ -120,15 +154,22 @@ impl FrameTable {
         match (self, &pixels.layout) {
             (Self::Native { frame_bits, bytes, .. }, _) => {
                 let bits = *frame_bits * index as u64..*frame_bits * (index as u64 + 1);
-                read_native(stream, pixels, bits, *bytes, limit)
+                Ok(Located::Native(pixels, bits, *bytes))
             }
             (Self::Encapsulated { spans, .. }, PixelLayout::Encapsulated(found)) => {
                 let span = spans.get(index).ok_or(FrameError::NoSuchFrame { index, frames })?;
-                read_fragments(stream, found, *span, limit)
+                Ok(Located::Fragments(found, *span))
             }
             (Self::Encapsulated { .. }, PixelLayout::Native) => Err(FrameError::NoPixelData),
         }
     }
+}
+
+/// Where a frame lies.
+enum Located<'a> {
+    /// Bits of the value.
+    Native(&'a PixelData, Range<u64>, ByteSequence),
+    Fragments(&'a Encapsulation, Span),
 }
 
 /// Most frames that are taken for such without being declared: wrong Rows and Columns make many.
@@ -231,27 +272,27 @@ fn align(bytes: &mut Vec<u8>, shift: u32, bits: u64) {
     }
 }
 
-fn read_fragments<S: Read + Seek>(
+fn copy_fragments<S: Read + Seek>(
     stream: &mut Stream<S>,
     found: &Encapsulation,
     span: Span,
     limit: u64,
-) -> Result<Vec<u8>, FrameError> {
+    out: &mut dyn Write,
+) -> Result<u64, FrameError> {
     let fragments = found.fragments.iter().skip(span.first).take(span.fragments);
     let joined: u64 = fragments.clone().map(|fragment| fragment.length).sum();
     let length = span.length.unwrap_or(joined).min(joined);
     if length > limit {
         return Err(FrameError::TooLarge { length, limit });
     }
-    let mut frame = Vec::new();
     let mut left = length;
     for fragment in fragments {
         let part = fragment.length.min(left);
         stream.seek_to(fragment.offset)?;
-        stream.copy_to(part, &mut frame)?;
+        stream.copy_to(part, out)?;
         left -= part;
     }
-    Ok(frame)
+    Ok(length)
 }
 
 /// Fragments of each frame, and what is wrong with the offset table; there are at least as many

@@ -33,7 +33,7 @@ mod warning;
 pub use error::{FrameError, ReadError};
 pub use limits::ReadLimits;
 pub use media_directory::read_media_directory;
-pub use part10::{Part10, read_part10};
+pub use part10::{Part10, Part10Header, read_header, read_part10};
 pub use pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, PixelLayout};
 pub use sop_uids::{SopUids, read_sop_uids};
 pub use warning::ReadWarning;

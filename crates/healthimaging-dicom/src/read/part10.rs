@@ -10,7 +10,7 @@ use crate::data_set::{DataSet, Value};
 
 use super::binary::{numbers, to_little_endian};
 use super::description::{ByteOrder, declared_frames};
-use super::elements::{Found, Walk};
+use super::elements::{Found, Until, Walk};
 use super::frames::FrameTable;
 use super::header::{Encoding, sniff};
 use super::limits::Budget;
@@ -21,6 +21,9 @@ use super::{
     FrameError, PixelDescription, ReadError, ReadLimits, ReadWarning, ambiguous, media_directory,
     pixel_syntax,
 };
+
+/// How much of a value is read at a time: whole numbers of any VR.
+const CHUNK: u64 = 64 << 10;
 
 /// A DICOM Part 10 file that has been read up to its end, pixel data and large values left where they
 /// are.
@@ -37,6 +40,8 @@ pub struct Part10<S> {
     pub data_set: DataSet,
     /// What was odd.
     pub warnings: Vec<ReadWarning>,
+    /// Bytes of memory that the elements take, as [`ReadLimits::header_bytes`] counts them.
+    pub memory: u64,
     stream: Stream<S>,
     byte_order: ByteOrder,
     pixels: Option<PixelData>,
@@ -54,7 +59,7 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
     if media_directory::is_directory(&meta, &data_set) {
         return Err(ReadError::MediaDirectory);
     }
-    let Found { warnings, mut pixels, big_endian_apart } = found;
+    let Found { warnings, mut pixels, big_endian_apart, memory } = found;
     require(&data_set)?;
     ambiguous::resolve(&mut data_set);
     let extended = take_extended_offsets(&mut data_set);
@@ -78,12 +83,38 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
         meta,
         data_set,
         warnings,
+        memory,
         stream,
         byte_order,
         pixels,
         big_endian_apart,
         frames,
     })
+}
+
+/// The elements of a file before its pixel data.
+#[derive(Debug)]
+pub struct Part10Header {
+    /// Group 0002.
+    pub meta: DataSet,
+    /// The data set up to its pixel data, without group lengths.
+    pub data_set: DataSet,
+}
+
+/// Reads the elements of a DICOM Part 10 file that lie before its pixel data: all that identifies the
+/// instance. What follows is not looked at, so a file may be refused later for it.
+///
+/// Otherwise as [`read_part10`].
+pub fn read_header<S: Read + Seek>(
+    source: S,
+    limits: &ReadLimits,
+) -> Result<Part10Header, ReadError> {
+    let Opened { meta, data_set, .. } = open_up_to(source, limits, Until::PixelData)?;
+    if media_directory::is_directory(&meta, &data_set) {
+        return Err(ReadError::MediaDirectory);
+    }
+    require(&data_set)?;
+    Ok(Part10Header { meta, data_set })
 }
 
 /// A file whose elements have been read, whatever they are.
@@ -99,6 +130,14 @@ pub(super) struct Opened<S> {
 
 /// Reads the elements of a file.
 pub(super) fn open<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Opened<S>, ReadError> {
+    open_up_to(source, limits, Until::End)
+}
+
+fn open_up_to<S: Read + Seek>(
+    source: S,
+    limits: &ReadLimits,
+    until: Until,
+) -> Result<Opened<S>, ReadError> {
     let mut stream = Stream::new(source)?;
     let Meta { data_set: meta, transfer_syntax, mut warnings } = meta::read(&mut stream, limits)?;
     if stream.left() == 0 {
@@ -117,8 +156,10 @@ pub(super) fn open<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Ope
     }
     let mut walk = Walk::new(&mut stream, Budget::new(limits));
     walk.found.warnings = warnings;
+    walk.until = until;
     let (data_set, encoding) = walk.root(Encoding::of(&transfer_syntax))?;
-    let found = walk.found;
+    let mut found = walk.found;
+    found.memory = walk.budget.taken();
     Ok(Opened { stream, meta, transfer_syntax, encoding, data_set, found })
 }
 
@@ -170,10 +211,22 @@ impl<S: Read + Seek> Part10<S> {
         table.read(index, limit, self.pixels.as_ref(), &mut self.stream)
     }
 
+    /// Writes the frame with `index` as [`Part10::read_frame`] gives it, one of fragments piece by piece,
+    /// and returns its length in bytes.
+    pub fn read_frame_into(
+        &mut self,
+        index: usize,
+        limit: u64,
+        out: &mut dyn Write,
+    ) -> Result<u64, FrameError> {
+        let table = self.frames.as_ref().map_err(Clone::clone)?;
+        table.copy(index, limit, self.pixels.as_ref(), &mut self.stream, out)
+    }
+
     /// Writes the whole value of the pixel data as it is in the file: of encapsulated pixel data all
     /// items, with offset table and delimiter, also where the file lacks the delimiter or is cut in the
     /// last fragment. Without pixel data nothing is written.
-    pub fn read_pixel_blob_into(&mut self, out: &mut impl Write) -> io::Result<u64> {
+    pub fn read_pixel_blob_into(&mut self, out: &mut dyn Write) -> io::Result<u64> {
         let Some(pixels) = &self.pixels else {
             return Ok(0);
         };
@@ -208,12 +261,33 @@ impl<S: Read + Seek> Part10<S> {
         if offset.checked_add(length).is_none_or(|end| end > self.stream.length()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.stream.seek_to(offset)?;
-        let mut bytes = self.stream.read_vec(length)?;
-        if let Some(&vr) = self.big_endian_apart.get(&offset) {
-            to_little_endian(vr, &mut bytes);
-        }
+        let mut bytes = Vec::new();
+        self.read_apart_into(offset, length, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Writes a value that is [`Value::Apart`] piece by piece, in little endian.
+    pub fn read_apart_into(
+        &mut self,
+        offset: u64,
+        length: u64,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        if offset.checked_add(length).is_none_or(|end| end > self.stream.length()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream.seek_to(offset)?;
+        let Some(&vr) = self.big_endian_apart.get(&offset) else {
+            return self.stream.copy_to(length, out);
+        };
+        let mut left = length;
+        while left > 0 {
+            let mut piece = self.stream.read_vec(left.min(CHUNK))?;
+            left -= piece.len() as u64;
+            to_little_endian(vr, &mut piece);
+            out.write_all(&piece)?;
+        }
+        Ok(())
     }
 }
 

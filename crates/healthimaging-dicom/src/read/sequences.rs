@@ -12,9 +12,6 @@ use super::pixel_data::{PixelData, PixelLayout};
 use super::values::{self, Shape};
 use super::{ReadError, ReadWarning, fragments};
 
-/// Memory that an item takes besides its values: one node of its map, measured as about 500 bytes.
-const ITEM_COST: u64 = 500;
-
 /// Whether each item is asked which encoding it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sniff {
@@ -153,8 +150,7 @@ impl<S: Read + Seek> Walk<'_, S> {
             let position = header.start;
             match header.tag {
                 ITEM => {
-                    self.budget.take_element()?;
-                    self.budget.take_bytes(ITEM_COST)?;
+                    self.budget.take_item()?;
                     has_length = header.length.is_some();
                     items.push(self.item(&header, place, ends, sniffing)?);
                     continue;

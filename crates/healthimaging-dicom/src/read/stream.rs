@@ -153,12 +153,18 @@ impl<S: Read + Seek> Stream<S> {
         let in_memory = usize::try_from(INFLATED_IN_MEMORY).unwrap_or(usize::MAX);
         let mut inflated = SpooledTempFile::new(in_memory);
         let decoder = DeflateDecoder::new(self.inner);
-        // An error of the decoder is told from one of the temporary file by reading in pieces.
+        // An error of the decoder is told from one of the temporary file by reading in pieces, and from one
+        // of the source by its kind.
         let mut decoder = decoder.take(limit + 1);
         let mut piece = vec![0; BUFFER];
         let mut total = 0;
         loop {
-            let read = decoder.read(&mut piece).map_err(|_| ReadError::Deflate)?;
+            let read = decoder.read(&mut piece).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidInput
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::UnexpectedEof => ReadError::Deflate,
+                _ => ReadError::Io(error),
+            })?;
             let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else {
                 break;
             };

@@ -4,6 +4,7 @@ use dicom_core::VR;
 
 use crate::charset::{CharacterSets, Decoded};
 use crate::data_set::Value;
+use crate::document::dictionary;
 
 use super::binary::{numbers, tags, to_little_endian, unit};
 use super::description::ByteOrder;
@@ -27,13 +28,46 @@ pub(super) fn shape(vr: VR) -> Shape {
     }
 }
 
-/// Memory that a value of `length` bytes takes once decoded.
+/// Memory of a number in the document.
+const NUMBER_COST: u64 = 80;
+/// Memory of one text among several in the document, besides its characters.
+const TEXT_COST: u64 = 104;
+
+/// Memory that a value of `length` bytes takes in the document at least: texts take more when they are
+/// several.
 pub(super) fn cost(vr: VR, length: u64) -> u64 {
-    let bytes_each: u64 = match vr {
-        VR::US | VR::SS | VR::UL | VR::SL => 8,
-        _ => return length,
-    };
-    (length / unit(vr) as u64).saturating_mul(bytes_each)
+    match shape(vr) {
+        // Base64.
+        Shape::Binary => length.saturating_add(length / 3),
+        Shape::Text => length,
+        Shape::Number => {
+            let each = if vr == VR::AT { TEXT_COST } else { NUMBER_COST };
+            (length / unit(vr) as u64).saturating_mul(each)
+        }
+    }
+}
+
+/// Memory that a text takes in the document besides its characters.
+pub(super) fn cost_of_parts(vr: VR, value: &Value) -> u64 {
+    match value {
+        Value::Text(text) if dictionary::splits_at_backslash(vr) => {
+            let separators = text.bytes().filter(|&byte| byte == b'\\').count() as u64;
+            separators.saturating_mul(TEXT_COST)
+        }
+        _ => 0,
+    }
+}
+
+/// Whether a value of this VR may be bulk data (PS3.18 Annex F.2.2). Texts to which Specific Character Set
+/// applies may so if they are in Unicode.
+pub(super) fn may_be_bulk(vr: VR) -> bool {
+    let of_numbers = matches!(vr, VR::DS | VR::IS) || (shape(vr) == Shape::Number && vr != VR::AT);
+    shape(vr) == Shape::Binary || of_numbers || has_character_set(vr)
+}
+
+/// Whether Specific Character Set applies to a VR that may be that of bulk data.
+pub(super) fn has_character_set(vr: VR) -> bool {
+    matches!(vr, VR::LT | VR::ST | VR::UC | VR::UT)
 }
 
 /// Whether the bytes said what they should.

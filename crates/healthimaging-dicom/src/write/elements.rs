@@ -1,6 +1,6 @@
 //! Elements, sequences and items in one encoding.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use dicom_core::header::DataElementHeader;
 use dicom_core::{Length, Tag, VR};
@@ -10,9 +10,12 @@ use dicom_parser::StatefulEncoder;
 use healthimaging::{Error, Result};
 
 use super::encoding::Order;
-use super::{ApartReader, write_error};
+use super::{ApartReader, StoredBytes, write_error};
 use crate::data_set::{DataSet, Element, Value};
 use crate::document::{Instance, dictionary};
+
+/// How much of a value is written at a time: whole numbers of any VR.
+const CHUNK: usize = 64 << 10;
 
 /// Writes elements; headers and padding are the library's, values arrive as bytes because their text
 /// is Unicode whatever the character set was.
@@ -57,12 +60,12 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
                 let path = self.path.join("/");
                 let stored = self.instance.details.apart.get(&path);
                 let stored = stored.ok_or_else(|| Error::not_found("a large value is missing"))?;
-                let bytes = (self.apart)(&stored.blob_id)?;
-                self.plain(tag, element.vr, self.ordered(element.vr, bytes))
+                let found = (self.apart)(&stored.blob_id)?;
+                self.streamed(tag, element.vr, found)
             }
             value => {
                 let bytes = self.ordered(element.vr, value_bytes(element.vr, value));
-                self.plain(tag, element.vr, bytes)
+                self.plain(tag, element.vr, &bytes)
             }
         }
     }
@@ -82,17 +85,40 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
         self.sequence_delimiter()
     }
 
-    fn plain(&mut self, tag: Tag, vr: VR, mut bytes: Vec<u8>) -> Result<()> {
-        if bytes.len() % 2 == 1 {
-            let is_text = !matches!(vr, VR::UI) && is_text(vr);
-            bytes.push(if is_text { b' ' } else { 0 });
+    fn plain(&mut self, tag: Tag, vr: VR, bytes: &[u8]) -> Result<()> {
+        let pad = self.value_header(tag, vr, bytes.len() as u64)?;
+        self.raw(bytes)?;
+        self.raw(pad)
+    }
+
+    /// Writes a little endian value piece by piece.
+    fn streamed(&mut self, tag: Tag, vr: VR, mut value: StoredBytes<'_>) -> Result<()> {
+        let pad = self.value_header(tag, vr, value.length)?;
+        let mut left = value.length;
+        while left > 0 {
+            let mut piece = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
+            value.bytes.read_exact(&mut piece).map_err(super::io_error)?;
+            left -= piece.len() as u64;
+            let ordered = self.ordered(vr, piece);
+            self.raw(&ordered)?;
         }
-        let length = u32::try_from(bytes.len()).ok().filter(|length| *length < u32::MAX);
-        let length = length.ok_or_else(|| Error::not_supported("a value is longer than 4 GiB"))?;
+        self.raw(pad)
+    }
+
+    /// Writes the header of a value of `length` bytes; returns the pad that goes behind it.
+    fn value_header(&mut self, tag: Tag, vr: VR, length: u64) -> Result<&'static [u8]> {
+        let padded = u32::try_from(length.next_multiple_of(2)).ok();
+        let padded = padded.filter(|length| *length < u32::MAX);
+        let padded = padded.ok_or_else(|| Error::not_supported("a value is longer than 4 GiB"))?;
         // PS3.5 §6.2.2: a value too long for the VR's short length field is written as UN.
-        let too_long = self.order.shows_vr() && has_short_length(vr) && length > 0xFFFF;
-        self.header(tag, if too_long { VR::UN } else { vr }, Length(length))?;
-        self.raw(&bytes)
+        let too_long = self.order.shows_vr() && has_short_length(vr) && padded > 0xFFFF;
+        self.header(tag, if too_long { VR::UN } else { vr }, Length(padded))?;
+        let is_text = !matches!(vr, VR::UI) && is_text(vr);
+        Ok(match length % 2 {
+            0 => &[],
+            _ if is_text => b" ",
+            _ => &[0],
+        })
     }
 
     pub(super) fn header(&mut self, tag: Tag, vr: VR, len: Length) -> Result<()> {

@@ -19,11 +19,31 @@ use crate::document::Document;
 use elements::ElementWriter;
 use encoding::Encoding;
 
+/// Stored bytes, which are read piece by piece.
+pub struct StoredBytes<'a> {
+    /// Their number.
+    pub length: u64,
+    /// The bytes.
+    pub bytes: Box<dyn Read + 'a>,
+}
+
+impl From<Vec<u8>> for StoredBytes<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { length: bytes.len() as u64, bytes: Box::new(io::Cursor::new(bytes)) }
+    }
+}
+
+impl std::fmt::Debug for StoredBytes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredBytes").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
 /// Fetches the bytes of a value that is stored apart.
-pub type ApartReader<'a> = dyn FnMut(&ImageFrameId) -> Result<Vec<u8>> + 'a;
+pub type ApartReader<'a> = dyn FnMut(&ImageFrameId) -> Result<StoredBytes<'a>> + 'a;
 
 /// Frames one after another.
-pub type FrameIterator<'a> = Box<dyn Iterator<Item = Result<Vec<u8>>> + 'a>;
+pub type FrameIterator<'a> = Box<dyn Iterator<Item = Result<StoredBytes<'a>>> + 'a>;
 
 /// Which instance to write, and how.
 #[derive(Debug, Clone)]
@@ -86,8 +106,8 @@ impl std::fmt::Debug for PixelSource<'_> {
 /// Writes an instance as a DICOM Part 10 file.
 ///
 /// Text that is not ASCII is written in UTF-8 and `SpecificCharacterSet` says so; otherwise that
-/// attribute stays. Sequences have undefined length. Memory holds one frame, and one value that is
-/// stored apart, at a time.
+/// attribute stays. Sequences have undefined length. Memory holds no frame and no value that is stored
+/// apart, but as they come.
 ///
 /// Errors: `NotFound` when the document does not hold the instance; `NotAcceptable` when pixels, or VRs
 /// that are not the standard's, do not go together with the transfer syntax, both before anything is

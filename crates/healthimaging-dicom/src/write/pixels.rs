@@ -76,11 +76,11 @@ fn native<'a, W: Write + 'a>(
     let mut written = 0;
     for frame in frames {
         let frame = frame?;
-        written += frame.len() as u64;
+        written += frame.length;
         if written > length {
             break;
         }
-        to.raw(&frame)?;
+        copy(frame.bytes, frame.length, to)?;
     }
     if written != length {
         return Err(Error::internal("the frames are not as long as they should be", "length"));
@@ -101,13 +101,13 @@ fn fragments<'a, W: Write + 'a>(
     let mut sizes = instance.stored_sizes();
     for frame in frames {
         let frame = frame?;
-        let length = frame.len() as u64;
+        let length = frame.length;
         let told = sizes.next();
         if !offsets.is_empty() && told != Some(length) {
             return Err(Error::internal("a frame is not as long as the document says", "length"));
         }
         to.item_header(native_length(length)?)?;
-        to.raw(&frame)?;
+        copy(frame.bytes, length, to)?;
         pad(length, to)?;
     }
     to.sequence_delimiter()

@@ -74,7 +74,7 @@ fn compare(mut file: Source, path: &Path) {
     };
     let mut fetch = |id: &ImageFrameId| {
         let found = apart.iter().find(|(known, _)| known == id);
-        Ok(found.unwrap().1.clone())
+        Ok(found.unwrap().1.clone().into())
     };
     let mut out = Vec::new();
     write_part10(&source, pixels, &mut fetch, &mut out).unwrap();
@@ -127,7 +127,7 @@ fn without_place(mut data_set: DataSet) -> DataSet {
 fn document_of<S: std::io::Read + std::io::Seek>(
     file: &mut Part10<S>,
 ) -> (Document, Vec<(ImageFrameId, Vec<u8>)>) {
-    let mut split = Document::new_instance(&file.meta, &file.data_set);
+    let mut split = Document::new_instance(&file.meta, file.data_set.clone());
     let mut apart = Vec::new();
     for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}")).unwrap();

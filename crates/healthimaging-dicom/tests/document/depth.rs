@@ -38,7 +38,7 @@ fn documents_are_as_deep_as_files_may_be() {
             overrides: PixelOverrides::default(),
         };
         let mut out = Vec::new();
-        write_part10(&source, PixelSource::None, &mut |_| Ok(Vec::new()), &mut out).unwrap();
+        write_part10(&source, PixelSource::None, &mut |_| Ok(Vec::new().into()), &mut out).unwrap();
         assert!(out.windows(4).any(|bytes| bytes == b"deep"));
     };
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work).unwrap();

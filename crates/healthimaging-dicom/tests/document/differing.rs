@@ -29,7 +29,7 @@ fn whole(sop_uid: &str, changes: Changes<'_>) -> DataSet {
 }
 
 fn with(sop_uid: &str, changes: Changes<'_>) -> SplitInstance {
-    Document::new_instance(&meta(), &whole(sop_uid, changes))
+    Document::new_instance(&meta(), whole(sop_uid, changes))
 }
 
 fn side(letter: &str) -> (u32, VR, Option<Value>) {

@@ -33,7 +33,7 @@ impl Sent {
     }
 
     fn split(&self) -> SplitInstance {
-        Document::new_instance(&meta(), &self.data_set())
+        Document::new_instance(&meta(), self.data_set())
     }
 }
 

@@ -50,7 +50,7 @@ fn write_to(
 }
 
 fn native(length: usize, frames: Vec<Vec<u8>>) -> PixelSource<'static> {
-    let frames = Box::new(frames.into_iter().map(Ok));
+    let frames = Box::new(frames.into_iter().map(|frame| Ok(frame.into())));
     PixelSource::Native { length: length as u64, frames }
 }
 
@@ -94,7 +94,7 @@ fn every_phantom_comes_back_in_every_encoding() {
         ] {
             let file = phantom.clone().transfer_syntax(received).build();
             let mut read = read_part10(Cursor::new(&file), &ReadLimits::default()).unwrap();
-            let split = Document::new_instance(&read.meta, &read.data_set);
+            let split = Document::new_instance(&read.meta, read.data_set.clone());
             let mut document = Document::default();
             document.add(split);
             let mut blob = Vec::new();
@@ -178,7 +178,8 @@ fn native_frames_lie_one_after_another() {
 fn encoded_frames_are_one_fragment_each_behind_an_offset_table() {
     let frames = vec![vec![0xA0; 5], vec![0xB0; 4], vec![0xC0; 1]];
     let document = with_frames(&[5, 4, 1]);
-    let source = PixelSource::Frames(Box::new(frames.clone().into_iter().map(Ok)));
+    let source =
+        PixelSource::Frames(Box::new(frames.clone().into_iter().map(|frame| Ok(frame.into()))));
     let file = write(&document, HTJ2K, source).unwrap();
     let object = dicom_rs(&file);
     let element = object.element(tags::PIXEL_DATA).unwrap();
@@ -195,7 +196,7 @@ fn encoded_frames_are_one_fragment_each_behind_an_offset_table() {
 
 #[test]
 fn a_frame_of_another_length_is_not_passed_over() {
-    let source = PixelSource::Frames(Box::new(std::iter::once(Ok(vec![0; 6]))));
+    let source = PixelSource::Frames(Box::new(std::iter::once(Ok(vec![0; 6].into()))));
     assert!(write(&with_frames(&[5]), HTJ2K, source).is_err());
 }
 
@@ -206,7 +207,7 @@ fn a_video_has_an_empty_offset_table() {
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let attributes = &mut instances.get_mut(SOP).unwrap().attributes;
     attributes.insert("NumberOfFrames".to_owned(), "250".into());
-    let source = PixelSource::Frames(Box::new(std::iter::once(Ok(vec![7; 10]))));
+    let source = PixelSource::Frames(Box::new(std::iter::once(Ok(vec![7; 10].into()))));
     let file = write(&document, "1.2.840.10008.1.2.4.102", source).unwrap();
     let object = dicom_rs(&file);
     let sequence = object.element(tags::PIXEL_DATA).unwrap().value();
@@ -216,7 +217,7 @@ fn a_video_has_an_empty_offset_table() {
 
 #[test]
 fn pixels_and_transfer_syntax_go_together() {
-    let frames = || PixelSource::Frames(Box::new(std::iter::once(Ok(vec![0; 4]))));
+    let frames = || PixelSource::Frames(Box::new(std::iter::once(Ok(vec![0; 4].into()))));
     for (syntax, source) in [
         (EXPLICIT, frames()),
         (HTJ2K, native(2, vec![vec![0; 2]])),
@@ -300,8 +301,9 @@ fn large_values_come_from_the_store() {
         transfer_syntax: EXPLICIT,
         overrides: PixelOverrides::default(),
     };
-    let mut fetch =
-        |id: &ImageFrameId| stored.get(id).cloned().ok_or_else(|| Error::not_found("gone"));
+    let mut fetch = |id: &ImageFrameId| {
+        stored.get(id).cloned().map(Into::into).ok_or_else(|| Error::not_found("gone"))
+    };
     let mut out = Vec::new();
     write_part10(&source, PixelSource::None, &mut fetch, &mut out).unwrap();
     let object = dicom_rs(&out);
@@ -358,7 +360,7 @@ fn an_instance_that_is_not_here() {
         overrides: PixelOverrides::default(),
     };
     let mut out = Vec::new();
-    let error = write_part10(&source, PixelSource::None, &mut |_| Ok(Vec::new()), &mut out);
+    let error = write_part10(&source, PixelSource::None, &mut |_| Ok(Vec::new().into()), &mut out);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(out.is_empty());
 }

@@ -82,7 +82,7 @@ pub(crate) fn elements(sop_uid: &str) -> Vec<(u32, VR, Value)> {
 }
 
 pub(crate) fn split(sop_uid: &str) -> SplitInstance {
-    Document::new_instance(&meta(), &data_set(elements(sop_uid)))
+    Document::new_instance(&meta(), data_set(elements(sop_uid)))
 }
 
 /// A document of one series with instances of these UIDs.
@@ -100,7 +100,7 @@ pub(crate) fn document_with(tag: u32, vr: VR, value: Value) -> Document {
     all.retain(|(known, ..)| *known != tag);
     all.push((tag, vr, value));
     let mut document = Document::default();
-    document.add(Document::new_instance(&meta(), &data_set(all)));
+    document.add(Document::new_instance(&meta(), data_set(all)));
     document
 }
 

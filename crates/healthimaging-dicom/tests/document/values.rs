@@ -42,7 +42,7 @@ fn written_without(tag: u32) -> String {
     let mut all = elements(SOP);
     all.retain(|(known, ..)| *known != tag);
     let mut document = Document::default();
-    document.add(Document::new_instance(&meta(), &data_set(all)));
+    document.add(Document::new_instance(&meta(), data_set(all)));
     written(&document)
 }
 
@@ -274,7 +274,7 @@ proptest! {
             [0x0008_0018, 0x0020_000D, 0x0020_000E, 0x0028_0103].contains(tag)
         })).elements);
         let mut document = Document::default();
-        document.add(Document::new_instance(&DataSet::default(), &whole));
+        document.add(Document::new_instance(&DataSet::default(), whole.clone()));
         let found = document.data_set(SERIES, SOP).unwrap();
         prop_assert_eq!(without_one_pad(found.clone()), without_one_pad(whole));
         let read = Document::from_json(written(&document).as_bytes(), document.details()).unwrap();
@@ -290,7 +290,7 @@ proptest! {
             [0x0008_0018, 0x0020_000D, 0x0020_000E, 0x0028_0103].contains(tag)
         })).elements);
         let mut document = Document::default();
-        document.add(Document::new_instance(&DataSet::default(), &whole));
+        document.add(Document::new_instance(&DataSet::default(), whole.clone()));
         document.study.insert("StudyDescription".into(), ("CHEST".to_owned() + &" ".repeat(pads)).into());
         let series = document.series.get_mut(SERIES).unwrap();
         series.attributes.insert("SoftwareVersions".into(), json!(["a ", "b"]));

@@ -119,7 +119,7 @@ fn more_elements_and_bytes_than_the_limits() {
 
 #[test]
 fn more_items_than_memory() {
-    let items = whole_item(b"").repeat(600_000);
+    let items = whole_item(b"").repeat(1_000_000);
     let sequence = element(Tag(0x0008, 0x1032), "SQ", &items);
     let error = refusal(&file(EXPLICIT, &[identity(), sequence].concat()));
     let expected = "the values and items of the data set take more than 268435456 bytes of memory";

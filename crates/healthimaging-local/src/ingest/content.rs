@@ -1,7 +1,7 @@
 //! Between the metadata document in memory and the bytes of a version.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -26,13 +26,16 @@ pub(crate) fn pack(
     image_set: &ImageSetId,
     quotas: &Quotas,
 ) -> Result<Content> {
-    let json = document.to_json(datastore, image_set)?;
-    within(quotas.metadata_bytes, json.len() as u64, "bytes of the metadata of an image set")?;
-    let details = Details { format: FORMAT, instances: document.details() };
-    let details = serde_json::to_vec(&details).map_err(|error| unwritable(&error))?;
+    let (json, length) = zipped_document(document, datastore, image_set)?;
+    within(quotas.metadata_bytes, length, "bytes of the metadata of an image set")?;
+    let of_series = document.series.values().flat_map(|series| &series.instances);
+    let instances = of_series.map(|(sop_uid, instance)| (sop_uid.as_str(), &instance.details));
+    let details = DetailsOut { format: FORMAT, instances: instances.collect() };
+    let mut zipper = Zipper::new();
+    serde_json::to_writer(&mut zipper.0, &details).map_err(|error| unwritable(&error))?;
     Ok(Content {
-        document: zipped(&json)?,
-        details: zipped(&details)?,
+        document: json,
+        details: zipper.finish()?.0,
         attributes: document.index_attributes(),
         series_count: u32::try_from(document.series.len()).unwrap_or(u32::MAX),
         instances: document.instance_index().collect(),
@@ -40,11 +43,16 @@ pub(crate) fn pack(
 }
 
 /// What the document cannot hold.
-#[derive(Serialize, Deserialize)]
-struct Details {
+#[derive(Serialize)]
+struct DetailsOut<'a> {
     /// First, so that [`is_current`] finds it.
     format: u32,
     /// By SOP Instance UID.
+    instances: BTreeMap<&'a str, &'a InstanceDetails>,
+}
+
+#[derive(Deserialize)]
+struct DetailsIn {
     instances: BTreeMap<String, InstanceDetails>,
 }
 
@@ -71,7 +79,7 @@ pub(crate) fn unpack(stored: &StoredContent) -> Result<Document> {
     let details = unzipped(&stored.details)?;
     let json = unzipped(&stored.document)?;
     if is_numbered(&details) {
-        let details: Details = serde_json::from_slice(&details).map_err(|_| damaged())?;
+        let details: DetailsIn = serde_json::from_slice(&details).map_err(|_| damaged())?;
         return Ok(Document::from_json(&json, details.instances)?);
     }
     let details = serde_json::from_slice(&details).map_err(|_| damaged())?;
@@ -98,7 +106,7 @@ pub(crate) fn served(
     datastore: &DatastoreId,
     image_set: &ImageSetId,
 ) -> Result<Vec<u8>> {
-    zipped(&document.to_json(datastore, image_set)?)
+    Ok(zipped_document(document, datastore, image_set)?.0)
 }
 
 /// Fails unless the stored bytes are as they were written.
@@ -109,10 +117,49 @@ pub(crate) fn check(stored: &StoredContent) -> Result<()> {
     Ok(())
 }
 
-fn zipped(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), EFFORT);
-    let zipped = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    zipped.map_err(|error| unwritable(&error))
+/// A document as JSON, gzip; with the length in bytes before compression.
+fn zipped_document(
+    document: &Document,
+    datastore: &DatastoreId,
+    image_set: &ImageSetId,
+) -> Result<(Vec<u8>, u64)> {
+    let mut zipper = Zipper::new();
+    document.write_json(datastore, image_set, &mut zipper.0)?;
+    zipper.finish()
+}
+
+/// Compresses what is written, as it comes.
+struct Zipper(BufWriter<Counted>);
+
+struct Counted {
+    encoder: GzEncoder<Vec<u8>>,
+    length: u64,
+}
+
+impl Zipper {
+    fn new() -> Self {
+        let encoder = GzEncoder::new(Vec::new(), EFFORT);
+        Self(BufWriter::with_capacity(64 << 10, Counted { encoder, length: 0 }))
+    }
+
+    /// What came out, and how many bytes went in.
+    fn finish(self) -> Result<(Vec<u8>, u64)> {
+        let Counted { encoder, length } =
+            self.0.into_inner().map_err(|error| unwritable(error.error()))?;
+        Ok((encoder.finish().map_err(|error| unwritable(&error))?, length))
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.encoder.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Of our own making, so its size is not limited here.
@@ -150,13 +197,19 @@ mod tests {
         Document::from_json(json.to_string().as_bytes(), BTreeMap::new()).unwrap()
     }
 
+    fn zipped(bytes: &[u8]) -> Vec<u8> {
+        let mut zipper = Zipper::new();
+        zipper.0.write_all(bytes).unwrap();
+        zipper.finish().unwrap().0
+    }
+
     #[test]
     fn documents_of_the_first_form_are_read_as_those_of_this_one() {
         let (datastore, set) = ("0".repeat(32).parse().unwrap(), "1".repeat(32).parse().unwrap());
         let old = document();
         let stored = StoredContent {
-            document: zipped(&old.to_json(&datastore, &set).unwrap()).unwrap(),
-            details: zipped(&serde_json::to_vec(&old.details()).unwrap()).unwrap(),
+            document: zipped(&old.to_json(&datastore, &set).unwrap()),
+            details: zipped(&serde_json::to_vec(&old.details()).unwrap()),
             checked: true,
         };
         assert!(!is_current(&stored));

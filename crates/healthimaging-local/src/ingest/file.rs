@@ -4,13 +4,15 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use healthimaging::model::LosslessStorageFormat;
+use healthimaging::{MemoryBudget, MemoryLease};
 use healthimaging_dicom::{
-    ApartValue, Document, GroupKey, Part10, ReadLimits, SplitInstance, read_part10,
+    ApartElement, ApartValue, Document, GroupKey, Part10, SplitInstance, read_part10,
 };
 use healthimaging_pixels::LosslessFormat;
 
 use super::checks;
-use super::memory::{Budget, Memory};
+use super::memory::HEADER;
+use super::opening::{self, Reopen, Unopened};
 use super::outcome::{Failure, Refusal, Warning};
 use super::overrides::Overrides;
 use super::pixels::{self, PixelPlan};
@@ -25,6 +27,10 @@ pub(crate) struct OpenFile<S> {
     part10: Part10<S>,
     split: SplitInstance,
     plan: PixelPlan,
+    /// Bytes of memory of the header.
+    memory: u64,
+    // Last, so that it ends after what it is for.
+    lease: Option<MemoryLease>,
 }
 
 /// A file that is in the pack, ready to join an image set.
@@ -33,7 +39,12 @@ pub(crate) struct StoredFile {
     pub(crate) split: SplitInstance,
     pub(crate) blobs: Vec<BlobPlace>,
     pub(crate) warnings: Vec<Warning>,
+    /// Bytes of memory that it takes.
+    pub(crate) memory: u64,
 }
+
+/// Bytes of memory of a stored blob: its place, and its line in the document.
+const BLOB: u64 = 500;
 
 /// What grouping needs to know of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,62 +54,63 @@ pub(crate) struct Header {
     pub(crate) sop_instance_uid: String,
 }
 
+impl Header {
+    pub(super) fn of(split: &SplitInstance, grouping: Grouping) -> Self {
+        let class = split.instance.attributes.get("SOPClassUID");
+        Self {
+            group: match grouping {
+                Grouping::Service => split.group_key(),
+                Grouping::Strict => split.strict_group_key(),
+            },
+            sop_class_uid: class.and_then(|uid| uid.as_str()).map(str::to_owned),
+            sop_instance_uid: split.sop_uid.clone(),
+        }
+    }
+}
+
 impl<S: Read + Seek> OpenFile<S> {
-    /// Reads a header from anything that can be sought in; no buffer is needed. Blocks.
-    pub(crate) fn of(mut source: S, overrides: &Overrides) -> Result<Self, Refusal> {
-        let start = recognize::start_of(&mut source)
-            .map_err(|error| Refusal::fault(format!("the file could not be read: {error}")))?;
-        let read = read_part10(source, &ReadLimits::default());
-        let mut part10 = read.map_err(|error| recognize::refusal(error, &start))?;
+    /// Reads a file from anything that can be sought in, within the memory that is leased; no buffer is
+    /// needed. Blocks.
+    pub(super) fn of(
+        mut source: S,
+        overrides: &Overrides,
+        mut lease: MemoryLease,
+    ) -> Result<Self, Unopened> {
+        let start = recognize::start_of(&mut source)?;
+        let read = read_part10(source, &opening::limits(&lease));
+        let mut part10 = read.map_err(|error| opening::refused(error, &start))?;
         overrides.apply(&mut part10.data_set)?;
-        let split = Document::new_instance(&part10.meta, &part10.data_set);
-        checks::is_nameable(&split)?;
         let plan = PixelPlan::of(&part10)?;
-        Ok(Self { part10, split, plan })
+        let split = Document::new_instance(&part10.meta, std::mem::take(&mut part10.data_set));
+        checks::is_nameable(&split)?;
+        let memory = part10.memory;
+        lease.resize(memory);
+        Ok(Self { part10, split, plan, memory, lease: Some(lease) })
     }
 
     /// What grouping needs to know.
     pub(crate) fn header(&self, grouping: Grouping) -> Header {
-        let class = self.split.instance.attributes.get("SOPClassUID");
-        Header {
-            group: match grouping {
-                Grouping::Service => self.split.group_key(),
-                Grouping::Strict => self.split.strict_group_key(),
-            },
-            sop_class_uid: class.and_then(|uid| uid.as_str()).map(str::to_owned),
-            sop_instance_uid: self.split.sop_uid.clone(),
-        }
-    }
-
-    /// Memory that [`Self::store`] takes at most, beside the header.
-    pub(crate) fn memory(&self) -> Memory {
-        let apart = self.split.apart.iter().map(|apart| apart.length);
-        let longest = Memory(apart.max().unwrap_or_default());
-        self.plan.memory().max(longest)
+        Header::of(&self.split, grouping)
     }
 
     /// Puts everything large into the pack. Blocks; frames are encoded by the threads of rayon.
-    pub(crate) fn store(
-        mut self,
-        format: LosslessFormat,
-        sink: &Sink,
-    ) -> Result<StoredFile, Failure> {
+    fn store(mut self, format: LosslessFormat, sink: &Sink) -> Result<StoredFile, Failure> {
         let mut blobs = Vec::new();
-        for apart in std::mem::take(&mut self.split.apart) {
-            if apart.length > pixels::LARGEST {
+        for ApartElement { path, vr, offset, length } in std::mem::take(&mut self.split.apart) {
+            if length > pixels::LARGEST {
                 return Err(Refusal::invalid(format!(
-                    "a value of {} bytes is too long to be kept, the limit is {}",
-                    apart.length,
+                    "a value of {length} bytes is too long to be kept, the limit is {}",
                     pixels::LARGEST
                 ))
                 .into());
             }
-            let bytes = self.part10.read_apart(apart.offset, apart.length);
-            let bytes = bytes.map_err(|error| Refusal::fault(format!("cannot read: {error}")))?;
-            let blob = sink.put(BlobKind::Bulk, None, &bytes)?;
-            let value = ApartValue { blob_id: blob.id.clone(), length: apart.length, vr: apart.vr };
-            let details = &mut self.split.instance.details;
-            details.apart.insert(apart.path, value);
+            let part10 = &mut self.part10;
+            let blob = sink.put_from::<Failure>(BlobKind::Bulk, None, |out| {
+                let copied = part10.read_apart_into(offset, length, out);
+                Ok(copied.map_err(|error| Refusal::fault(format!("cannot read: {error}")))?)
+            })?;
+            let value = ApartValue { blob_id: blob.id.clone(), length, vr };
+            self.split.instance.details.apart.insert(path, value);
             blobs.push(blob);
         }
         let mut warnings: Vec<Warning> =
@@ -113,18 +125,29 @@ impl<S: Read + Seek> OpenFile<S> {
         };
         pixels::store(&mut self.part10, self.plan, target)?;
         self.split.instance.details.warning_reason = Warning::shown(&warnings);
-        Ok(StoredFile { split: self.split, blobs, warnings })
+        let memory = self.memory + blobs.len() as u64 * BLOB;
+        Ok(StoredFile { split: self.split, blobs, warnings, memory })
     }
 }
 
 /// Puts everything large of a file into the pack, when there is memory for it.
-pub(crate) async fn store<S: Read + Seek + Send + 'static>(
-    file: OpenFile<S>,
+pub(crate) async fn store<S: Reopen>(
+    mut file: OpenFile<S>,
     format: LosslessFormat,
     sink: &Arc<Sink>,
-    budget: &Budget,
 ) -> Result<StoredFile, Failure> {
-    let _room = budget.take(file.memory()).await;
+    let bytes = file.memory.saturating_add(file.plan.memory());
+    match file.lease.take() {
+        // It is the only one of its size.
+        Some(mut lease) if file.memory > HEADER => {
+            lease.resize(bytes);
+            file.lease = Some(lease);
+        }
+        lease => {
+            drop(lease);
+            file.lease = Some(MemoryBudget::process().work(bytes).await);
+        }
+    }
     let sink = Arc::clone(sink);
     let work = tokio::task::spawn_blocking(move || file.store(format, &sink));
     work.await.unwrap_or_else(|error| {

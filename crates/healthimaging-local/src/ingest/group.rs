@@ -4,7 +4,7 @@
 //! with the primary sets of its study becomes or extends the primary set of its series; what does not
 //! becomes a new non-primary set.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use super::content;
 use super::file::StoredFile;
 use super::joined::Joined;
+use super::memory::GroupMemory;
 use super::outcome::{Imported, Outcome, Refusal, Warning};
 use super::sink::{SealedPack, Sink};
 use crate::config::Grouping;
-use crate::documents::Found;
+use crate::documents::{self, Found};
 use crate::error::{Result, StoreError};
 use crate::index::attributes;
 use crate::index::content::{self as rows, Content};
@@ -54,6 +55,8 @@ pub(crate) struct Group {
     pub(crate) recorder: Recorder,
     /// Whether the document will be wanted again soon, and is worth keeping unpacked.
     pub(crate) is_read_again: bool,
+    /// Of the files, and the document that they join.
+    pub(crate) memory: Arc<Mutex<GroupMemory>>,
 }
 
 /// Where files of a group go, as the catalogue is now.
@@ -160,9 +163,11 @@ impl Group {
         if matches!(place, Place::Locked) {
             return Ok(None);
         }
-        let documents = &self.shared.documents;
+        let cache = &self.shared.documents;
         if let (Place::Extend(set), Some(found)) = (&place, found) {
-            let mut document = documents.take(found, &set.id)?;
+            let mut document = cache.take(found, &set.id)?;
+            let size = documents::size(&document) as u64;
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).add_document(size);
             let series = &self.key.series.series_instance_uid;
             let held = match self.shared.config.grouping {
                 Grouping::Service => document.group_key(series),

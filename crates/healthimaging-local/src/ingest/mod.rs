@@ -6,6 +6,7 @@ mod file;
 mod group;
 mod joined;
 mod memory;
+mod opening;
 mod outcome;
 mod overrides;
 mod pixels;
@@ -15,7 +16,8 @@ pub(crate) mod spool;
 
 pub(crate) use file::{Header, OpenFile, StoredFile, lossless_format, store};
 pub(crate) use group::{Arrival, Group, Recorder};
-pub(crate) use memory::Budget;
+pub(crate) use memory::{GroupMemory, LargeHeaders};
+pub(crate) use opening::{NotFetched, Reopen, Unopened, header, open};
 pub(crate) use outcome::{Failure, Imported, Outcome, Refusal, Warning};
 pub(crate) use overrides::Overrides;
 pub use recognize::FileKind;

@@ -4,7 +4,7 @@ mod encode;
 mod plan;
 mod whole;
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek, Write};
 
 use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Instance, Part10};
 use healthimaging_image::PixelDescription;
@@ -19,7 +19,7 @@ pub(super) use plan::PixelPlan;
 /// Native pixel data in little endian, whatever encoded the data set around it.
 pub(super) const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
-/// The largest frame, pixel data kept whole, or other value that is taken: they are held in memory.
+/// The largest frame, pixel data kept whole, or other value that is taken.
 pub(super) const LARGEST: u64 = 2 << 30;
 
 /// Warning about a frame that decodes all the same.
@@ -79,9 +79,15 @@ fn keep<S: Read + Seek>(
 ) -> Result<(), Failure> {
     let mut is_cut = false;
     for index in 0..part10.frame_count() {
-        let frame = part10.read_frame(index, LARGEST)?;
-        is_cut |= lacks_end(transfer_syntax, &frame);
-        target.put_received(BlobKind::Frame, transfer_syntax, &frame, Some(description))?;
+        let mut has_end = false;
+        let write = |out: &mut dyn Write| {
+            let mut out = EndSeeker { out, last: 0, found: false };
+            part10.read_frame_into(index, LARGEST, &mut out)?;
+            has_end = out.found;
+            Ok(())
+        };
+        target.put_received(BlobKind::Frame, transfer_syntax, write, Some(description))?;
+        is_cut |= lacks_end(transfer_syntax, &[]) && !has_end;
     }
     if is_cut {
         target.warn(Reason::Other, WITHOUT_END);
@@ -90,16 +96,39 @@ fn keep<S: Read + Seek>(
     Ok(())
 }
 
+/// Looks for the end of an image (FFD9) in what is written, as [`lacks_end`] does in a frame.
+struct EndSeeker<'a> {
+    out: &'a mut dyn Write,
+    last: u8,
+    found: bool,
+}
+
+impl Write for EndSeeker<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        for &byte in bytes.get(..written).unwrap_or_default() {
+            self.found |= self.last == 0xFF && byte == 0xD9;
+            self.last = byte;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 impl Target<'_> {
-    /// Stores bytes as they were received, as a frame of the document when its shape is known.
+    /// Stores the bytes that `write` writes, as they were received, as a frame of the document when its
+    /// shape is known.
     fn put_received(
         &mut self,
         kind: BlobKind,
         transfer_syntax: &str,
-        bytes: &[u8],
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
         description: Option<&PixelDescription>,
     ) -> Result<BlobPlace, Failure> {
-        let blob = self.sink.put(kind, Some(transfer_syntax), bytes)?;
+        let blob = self.sink.put_from(kind, Some(transfer_syntax), write)?;
         self.blobs.push(blob.clone());
         if let Some(description) = description {
             self.instance.frames.push(ImageFrame {

@@ -216,6 +216,7 @@ fn utf16(bytes: &[u8], number: fn([u8; 2]) -> u16) -> String {
 /// The first bytes of a source, which is left at its start.
 pub(super) fn start_of(source: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
+    source.seek(SeekFrom::Start(0))?;
     source.take(START).read_to_end(&mut start)?;
     source.seek(SeekFrom::Start(0))?;
     Ok(start)

@@ -1,5 +1,6 @@
 //! Where the blobs of an image set go while its files are read.
 
+use std::io::Write;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,6 +54,21 @@ impl Sink {
         bytes: &[u8],
     ) -> Result<BlobPlace> {
         let id = new_id::image_frame_id()?;
+        self.with_pack(|pack| pack.append(&id, kind, transfer_syntax, bytes))
+    }
+
+    /// Stores the bytes that `write` writes piece by piece; when it fails, nothing is stored. Blocks.
+    pub(crate) fn put_from<E: From<StoreError>>(
+        &self,
+        kind: BlobKind,
+        transfer_syntax: Option<&str>,
+        write: impl FnOnce(&mut dyn Write) -> std::result::Result<(), E>,
+    ) -> std::result::Result<BlobPlace, E> {
+        let id = new_id::image_frame_id()?;
+        self.with_pack(|pack| pack.append_from(&id, kind, transfer_syntax, write))?
+    }
+
+    fn with_pack<T>(&self, append: impl FnOnce(&mut PackWriter) -> Result<T>) -> Result<T> {
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = match mem::replace(&mut *pack, State::Broken(String::new())) {
             State::Open(writer) => Ok(writer),
@@ -60,7 +76,7 @@ impl Sink {
             State::Broken(why) => Err(broken(&why)),
         }
         .and_then(|mut writer| {
-            let place = writer.append(&id, kind, transfer_syntax, bytes)?;
+            let place = append(&mut writer)?;
             Ok((writer, place))
         });
         match appended {

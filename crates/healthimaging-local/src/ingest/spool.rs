@@ -37,6 +37,19 @@ impl Spool {
         Ok(Self { folder, file: Arc::new(Mutex::new(file)), length: 0 })
     }
 
+    /// Appends bytes. Blocks.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<Section> {
+        let start = self.length;
+        {
+            let mut file = locked(&self.file);
+            let written = file.seek(SeekFrom::Start(start)).and_then(|_| file.write_all(bytes));
+            written.map_err(StoreError::file("write a file in", &self.folder))?;
+        }
+        self.length += bytes.len() as u64;
+        let length = bytes.len() as u64;
+        Ok(Section { file: Arc::clone(&self.file), start, length, position: 0 })
+    }
+
     /// Appends a body; the outer error is the store's, the inner one that of who sends.
     pub(crate) async fn add(&mut self, body: Body) -> Result<healthimaging::Result<Section>> {
         let start = self.length;

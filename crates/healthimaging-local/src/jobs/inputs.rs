@@ -10,9 +10,11 @@ use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Place};
 
 use super::directories::{self, NamedFiles};
+use super::starts::Starts;
 use crate::config::Grouping;
-use crate::ingest::{Header, OpenFile, Overrides, Refusal};
+use crate::ingest::{self, Header, LargeHeaders, OpenFile, Overrides, Refusal};
 use crate::quotas::{Quotas, within};
+use crate::shared::SharedStore;
 
 /// The largest metadata file that is read: 64 MiB.
 const LARGEST_METADATA: u64 = 64 << 20;
@@ -32,6 +34,7 @@ pub(super) struct Inputs {
     overrides: Arc<Overrides>,
     /// Files that a DICOMDIR names.
     named: NamedFiles,
+    starts: Starts,
 }
 
 impl Inputs {
@@ -40,6 +43,7 @@ impl Inputs {
     ///
     /// Fails when a place cannot be listed, or when there is nothing at all.
     pub(super) async fn list(
+        shared: &SharedStore,
         places: Vec<Place>,
         configuration: Option<&ImportConfiguration>,
         own_output: &str,
@@ -60,7 +64,8 @@ impl Inputs {
             return Err(Error::not_found("there are no objects under the input prefix"));
         }
         let overrides = Arc::new(overrides);
-        Ok(Self { places, inputs, overrides, named: NamedFiles::default() })
+        let (named, starts) = (NamedFiles::default(), Starts::new(shared));
+        Ok(Self { places, inputs, overrides, named, starts })
     }
 
     /// The same with the files that the DICOMDIRs among them name: those that are not there are inputs
@@ -141,38 +146,55 @@ impl Inputs {
     }
 
     /// Opens an input and reads its header.
-    pub(super) async fn open(&self, number: usize) -> Result<OpenFile<File>, Refusal> {
+    pub(super) async fn open(
+        &self,
+        number: usize,
+        large: &LargeHeaders,
+    ) -> Result<OpenFile<File>, Refusal> {
         let file = self.fetch(number).await?;
-        let overrides = Arc::clone(&self.overrides);
-        let read = tokio::task::spawn_blocking(move || OpenFile::of(file, &overrides));
-        let read = read.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "reading a file ended unexpectedly");
-            let message = "the file could not be read because of a fault of this program";
-            Err(Refusal::fault(message))
-        });
-        read.map_err(|refusal| {
-            if self.named.has(self.key(number)) { refusal.of_named_file() } else { refusal }
-        })
+        let read = ingest::open(file, Arc::clone(&self.overrides), large).await;
+        read.map_err(|refusal| self.named_or_not(number, refusal))
     }
 
-    /// Reads the header of an input.
+    /// The refusal of an input, which is another for one that a DICOMDIR names.
+    fn named_or_not(&self, number: usize, refusal: Refusal) -> Refusal {
+        if self.named.has(self.key(number)) { refusal.of_named_file() } else { refusal }
+    }
+
+    /// Reads the header of an input, up to its pixel data.
     pub(super) async fn header(
         &self,
         number: usize,
         grouping: Grouping,
     ) -> Result<Header, Refusal> {
-        Ok(self.open(number).await?.header(grouping))
+        let overrides = &self.overrides;
+        let (place, entry) = self.entry(number)?;
+        let read = if place.is_local() {
+            let file = place.fetch(entry).await?;
+            ingest::header(file, Arc::clone(overrides), grouping).await.map_err(Into::into)
+        } else {
+            self.starts.header(number, (place, entry), overrides, grouping).await
+        };
+        read.map_err(|refusal| self.named_or_not(number, refusal))
     }
 
     async fn fetch(&self, number: usize) -> Result<File, Refusal> {
+        let (place, entry) = self.entry(number)?;
+        Ok(if place.is_local() {
+            place.fetch(entry).await?
+        } else {
+            self.starts.fetch(number, place, entry).await?
+        })
+    }
+
+    fn entry(&self, number: usize) -> Result<(&Place, &Entry), Refusal> {
         let missing = || Refusal::fault("the input is not listed");
         let input = self.inputs.get(number).ok_or_else(missing)?;
         let entry: &Entry = match &input.listed {
             Listed::Object(entry) => entry,
             Listed::Unreadable { message, .. } => return Err(Refusal::invalid(message)),
         };
-        let place = self.places.get(input.place).ok_or_else(missing)?;
-        Ok(place.fetch(entry).await?)
+        Ok((self.places.get(input.place).ok_or_else(missing)?, entry))
     }
 }
 

@@ -16,6 +16,7 @@ mod paths;
 mod probe;
 mod progress;
 mod run;
+mod starts;
 mod touch;
 
 pub(crate) use carry_out::run;

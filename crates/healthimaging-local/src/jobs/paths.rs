@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use healthimaging::model::JobStatus;
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result};
-use healthimaging_jobs::engine;
+use healthimaging_jobs::{Needs, engine};
 use healthimaging_jobs_sqlite as sql;
 use healthimaging_objects::file_uri;
 
@@ -107,6 +107,34 @@ impl LocalStore {
         progress: impl Fn(ImportProgress) + Send,
     ) -> Result<ImportSummary> {
         let job = self.submit_paths(datastore, paths).await?;
+        self.run_to_its_end(job, progress).await
+    }
+
+    /// Imports the objects under an `s3://` prefix, otherwise as [`Self::import_paths`].
+    pub async fn import_objects(
+        &self,
+        datastore: &DatastoreId,
+        prefix: &ObjectUri,
+        progress: impl Fn(ImportProgress) + Send,
+    ) -> Result<ImportSummary> {
+        let output = operations::import_jobs::default_output(&self.shared)?;
+        let needs = operations::import_jobs::needs(&self.shared, &[], [prefix, &output]);
+        let request = ImportRequest {
+            role: None,
+            input: prefix.clone(),
+            output,
+            configuration: None,
+            local_paths: Vec::new(),
+        };
+        let job = self.submit(datastore, &request, needs).await?;
+        self.run_to_its_end(job, progress).await
+    }
+
+    async fn run_to_its_end(
+        &self,
+        job: JobId,
+        progress: impl Fn(ImportProgress) + Send,
+    ) -> Result<ImportSummary> {
         loop {
             self.carry_out_or_watch(&job, &progress).await?;
             let now = self.job(&job).await?;
@@ -160,12 +188,21 @@ impl LocalStore {
             .ok_or_else(|| Error::validation("there is nothing to import; name a path"))?;
         let input = file_uri(&input)?;
         let output = operations::import_jobs::default_output(&self.shared)?;
-        let id = new_id::job_id()?;
         let needs = operations::import_jobs::needs(&self.shared, &paths, []);
         let request =
             ImportRequest { role: None, input, output, configuration: None, local_paths: paths };
+        self.submit(datastore, &request, needs).await
+    }
+
+    async fn submit(
+        &self,
+        datastore: &DatastoreId,
+        request: &ImportRequest,
+        needs: Needs,
+    ) -> Result<JobId> {
+        let id = new_id::job_id()?;
         let (datastore, at) = (datastore.clone(), self.shared.now());
-        let job = import_jobs::new(id.clone(), datastore.clone(), JOB_NAME, &request, needs, at)?;
+        let job = import_jobs::new(id.clone(), datastore.clone(), JOB_NAME, request, needs, at)?;
         self.shared.jobs.engine.accept(&id);
         self.shared
             .catalogue

@@ -1,8 +1,8 @@
 //! The work of a job.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future;
@@ -21,7 +21,8 @@ use crate::error::{Result, StoreError};
 use crate::index::datastores::{self, DatastoreRow};
 use crate::index::import_jobs::{self, ImportJob};
 use crate::ingest::{
-    self, Arrival, Failure, Group, Header, Outcome, Recorder, Refusal, Sink, StoredFile,
+    self, Arrival, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome, Recorder, Refusal,
+    Sink, StoredFile,
 };
 use crate::shared::SharedStore;
 
@@ -55,6 +56,9 @@ struct EncodedGroup {
     sink: Arc<Sink>,
     arrivals: Vec<Arrival>,
     refused: Vec<(usize, Refusal)>,
+    memory: GroupMemory,
+    /// Until the group is written down.
+    large: LargeHeaders,
 }
 
 /// How the work ended, when it did not fail.
@@ -112,7 +116,7 @@ impl Run {
         }
         let own_output = format!("/{}-DicomImport-{}/", job.datastore, job.id);
         let mut inputs =
-            Inputs::list(places, job.request.configuration.as_ref(), &own_output).await?;
+            Inputs::list(shared, places, job.request.configuration.as_ref(), &own_output).await?;
         if !job.request.local_paths.is_empty() {
             inputs = inputs.with_named_files().await;
         }
@@ -234,21 +238,23 @@ impl Run {
     /// Puts everything large of the files of a group into a pack.
     async fn encode_group(&self, planned: PlannedGroup) -> Result<EncodedGroup, Stop> {
         let sink = Arc::new(Sink::new(&self.shared));
+        let mut memory = GroupMemory::begin(planned.inputs.len()).await;
+        let large = LargeHeaders::default();
         let mut storing = stream::iter(planned.inputs)
-            .map(|number| self.store_file(number, &sink))
+            .map(|number| self.store_file(number, &sink, &large))
             .buffered(files_at_once());
         let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
         while let Some((number, stored)) = storing.next().await {
             self.check_open()?;
             self.count_file(number);
-            match stored {
+            match stored.and_then(|file| Ok(memory.add(file)?)) {
                 Ok(file) => arrivals.push(Arrival { number, file }),
                 Err(Failure::File(refusal)) => refused.push((number, refusal)),
                 Err(Failure::Store(error)) => return Err(error.into()),
             }
         }
         drop(storing);
-        Ok(EncodedGroup { key: planned.key, sink, arrivals, refused })
+        Ok(EncodedGroup { key: planned.key, sink, arrivals, refused, memory, large })
     }
 
     /// Makes the pack of a group durable, and then its image set visible.
@@ -263,7 +269,9 @@ impl Run {
             key: encoded.key,
             recorder: self.recorder(),
             is_read_again: false,
+            memory: Arc::new(Mutex::new(encoded.memory)),
         };
+        let _large = encoded.large;
         let outcomes = group.store(encoded.sink, encoded.arrivals, encoded.refused).await?;
         let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));
         count(&self.counters.image_sets, usize::from(outcomes.iter().any(stored)));
@@ -277,13 +285,14 @@ impl Run {
         &self,
         number: usize,
         sink: &Arc<Sink>,
+        large: &LargeHeaders,
     ) -> (usize, Result<StoredFile, Failure>) {
         // Never closed.
         let _turn = self.open.acquire().await.ok();
         let stored = async {
-            let file = self.inputs.open(number).await.map_err(Failure::File)?;
+            let file = self.inputs.open(number, large).await.map_err(Failure::File)?;
             let format = ingest::lossless_format(self.datastore.format);
-            ingest::store(file, format, sink, &self.shared.budget).await
+            ingest::store(file, format, sink).await
         };
         (number, self.touching.touch(self.inputs.key(number), Stage::Store, stored).await)
     }

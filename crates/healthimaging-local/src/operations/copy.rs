@@ -14,11 +14,12 @@ use super::hierarchy;
 use super::pending::{self, Work};
 use crate::clock::Millis;
 use crate::config::Grouping;
+use crate::documents::{OpenDocument, unpack, unpack_at_once};
 use crate::error::{Result, StoreError};
-use crate::index::content::{self, Content};
+use crate::index::content::{self, Content, StoredContent};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
-use crate::ingest::content::{pack, unpack};
+use crate::ingest::content::pack;
 use crate::new_id;
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
@@ -127,12 +128,14 @@ async fn check_selection(
             return Ok(());
         };
         let document = unpack(&stored)?;
-        let copied = match &selection {
-            Some(selection) => selection.select(&document)?,
-            None => document,
+        let frames_of = |copied: &Document| {
+            copied.instances().map(|instance| instance.frames.len() as u64).sum()
         };
-        let frames = copied.instances().map(|instance| instance.frames.len() as u64);
-        Ok(within(quota, frames.sum(), "image frames of a copy")?)
+        let frames = match &selection {
+            Some(selection) => frames_of(&selection.select(&document)?),
+            None => frames_of(&document),
+        };
+        Ok(within(quota, frames, "image frames of a copy")?)
     });
     read.await
 }
@@ -321,8 +324,9 @@ fn end_well(
 }
 
 fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
-    let source = document(shared, work.source, work.source_version)?
+    let source = document(shared, work.source, work.source_version, unpack)?
         .ok_or_else(|| StoreError::Damaged("the source image set has no metadata".to_owned()))?;
+    let (source, _lease) = source.into_parts();
     let selected = match &work.selection {
         Some(selection) => CopySelection::parse(selection)?.select(&source)?,
         None => source,
@@ -333,7 +337,8 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         _ if work.forced => LevelConflicts::KeepDestination,
         _ => LevelConflicts::Refuse,
     };
-    let destination = document(shared, work.destination, work.destination_version)?;
+    let destination = document(shared, work.destination, work.destination_version, unpack_at_once)?;
+    let (destination, _lease) = destination.map(OpenDocument::into_parts).unzip();
     let joined = if let Some(mut destination) = destination {
         let refused = destination.join(&selected, conflicts);
         refused.map_err(|failure| Error::validation(failure.message))?;
@@ -352,7 +357,12 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
     Ok(Copied { content: pack(&joined, &datastore.id, &set.id, &shared.config.quotas)?, blobs })
 }
 
-fn document(shared: &Shared, set: i64, version: u32) -> Result<Option<Document>> {
+fn document(
+    shared: &Shared,
+    set: i64,
+    version: u32,
+    unpack: fn(&StoredContent) -> Result<OpenDocument>,
+) -> Result<Option<OpenDocument>> {
     let stored = shared.catalogue.read_blocking(|connection| {
         let version = image_sets::version(connection, set, version.into())?;
         content::stored(connection, set, &version)

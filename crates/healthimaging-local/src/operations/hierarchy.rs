@@ -1,14 +1,13 @@
 //! Where in the primary hierarchy the instances of an image set belong.
 
 use healthimaging::Error;
-use healthimaging_dicom::Document;
 use rusqlite::Connection;
 
 use crate::config::Grouping;
+use crate::documents::{OpenDocument, unpack_at_once};
 use crate::error::{Result, StoreError};
 use crate::index::content;
 use crate::index::image_sets::{self, ImageSetRow, PrimarySet};
-use crate::ingest::content::unpack;
 
 /// The primary image set that instances of `set` belong into; `None` when a new one has to be made.
 ///
@@ -64,9 +63,9 @@ pub(crate) fn primary_place(
     Ok(place)
 }
 
-fn document_of(connection: &Connection, set: &ImageSetRow) -> Result<Document> {
+fn document_of(connection: &Connection, set: &ImageSetRow) -> Result<OpenDocument> {
     let version = image_sets::version(connection, set.row, set.latest_version.into())?;
     let stored = content::stored(connection, set.row, &version)?
         .ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
-    unpack(&stored)
+    unpack_at_once(&stored)
 }

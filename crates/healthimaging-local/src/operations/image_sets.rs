@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::TimeDelta;
-use healthimaging::Error;
 use healthimaging::model::{
     GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
     GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetProperties,
     ImageSetState, ListImageSetVersionsRequest, ListImageSetVersionsResponse, Overrides,
     StorageTier,
 };
+use healthimaging::{Body, Error};
 use healthimaging_pixels::{jp2_header, jp2_header_length};
 use rusqlite::Connection;
 
@@ -22,6 +21,7 @@ use crate::index::packs::{self, BlobKind};
 use crate::index::{content, datastores};
 use crate::ingest::content::{check, is_current};
 use crate::shared::{Shared, SharedStore};
+use crate::web::blob_body;
 
 /// A set that was not read for so long is in the archive tier, as in AWS.
 const UNTIL_ARCHIVE: TimeDelta = TimeDelta::days(30);
@@ -169,32 +169,32 @@ pub(crate) async fn frame(
 ) -> Result<GetImageFrameResponse> {
     let at = shared.now();
     let task = Arc::clone(shared);
-    let (row, place, bytes) = tokio::task::spawn_blocking(move || {
+    let (row, place, image_frame) = tokio::task::spawn_blocking(move || {
         let found = task.catalogue.read_blocking(|connection| find_frame(connection, &request))?;
-        let bytes = task.packs.read(&found.1).or_else(|error| {
+        let body = as_served(&task, &found.1).or_else(|error| {
             // A deletion may have come between; then the frame is not there, rather than damaged.
             let again = |connection: &Connection| find_frame(connection, &request);
             task.catalogue.read_blocking(again).and(Err(error))
         })?;
-        Result::<_>::Ok((found.0, found.1, bytes))
+        Result::<_>::Ok((found.0, found.1, body))
     })
     .await??;
     shared.accesses.note(row, at);
     let syntax = place.transfer_syntax.as_deref();
     Ok(GetImageFrameResponse {
-        image_frame: as_served(&place, bytes).into(),
+        image_frame,
         content_type: healthimaging_pixels::content_type(syntax).to_owned(),
     })
 }
 
-/// The frame as AWS serves it: HTJ2K in a JP2 file.
-fn as_served(place: &packs::BlobPlace, stored: Bytes) -> Bytes {
+/// The frame as AWS serves it: HTJ2K in a JP2 file. Blocks.
+fn as_served(shared: &Shared, place: &packs::BlobPlace) -> Result<Body> {
     let length = place.transfer_syntax.as_deref().map_or(0, jp2_header_length);
     // Pixel data kept whole, as received, begins with an item and not with a codestream.
-    match jp2_header(&stored) {
-        Some(header) if length > 0 => [&header[..], &stored[..]].concat().into(),
-        _ => stored,
-    }
+    blob_body(shared, place, |start| {
+        let header = if length > 0 { jp2_header(start) } else { None };
+        header.unwrap_or_default()
+    })
 }
 
 fn find_frame(

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::pending::{self, Work};
 use crate::clock::Millis;
+use crate::documents::unpack;
 use crate::error::{Result, StoreError};
 use crate::index::content::{self, Content};
 use crate::index::datastores;
 use crate::index::image_sets::{self, Force, ImageSetRow};
-use crate::ingest::content::{pack, unpack};
+use crate::ingest::content::pack;
 use crate::quotas::{Quotas, within};
 use crate::shared::{Shared, SharedStore};
 
@@ -133,7 +134,8 @@ async fn check_targets(
         set.check_latest(&request.latest_version_id)?;
         let version = image_sets::version(connection, set.row, set.latest_version.into())?;
         if let Some(stored) = content::stored(connection, set.row, &version)? {
-            documents.check_targets(&unpack(&stored)?)?;
+            let document = unpack(&stored)?;
+            documents.check_targets(&document)?;
         }
         Ok(())
     });

@@ -28,12 +28,30 @@ pub(crate) use writer::PackWriter;
 const MAGIC: &[u8; 8] = b"HIPACK\x00\x01";
 /// Bytes of a record before those of the blob.
 const RECORD_HEADER: usize = 8 + 4 + 32;
+/// Bytes of a blob that are read at once where it is not read whole.
+const PIECE: usize = 256 << 10;
 
 /// The folder of pack files: `ab/ab….pack`.
 #[derive(Debug, Clone)]
 pub(crate) struct Packs {
     files: Files,
     folder: PathBuf,
+}
+
+/// A stored blob that has been checked, read piece by piece.
+#[derive(Debug)]
+pub(crate) struct BlobReader {
+    file: StoreFile,
+    left: u64,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read(buffer.get_mut(..wanted).unwrap_or_default())?;
+        self.left -= read as u64;
+        Ok(read)
+    }
 }
 
 /// Keeps a sweep away from a pack that the catalogue does not name yet.
@@ -77,21 +95,10 @@ impl Packs {
     /// Reads a blob and checks it; damaged bytes are an error. Blocks.
     pub(crate) fn read(&self, place: &BlobPlace) -> Result<Bytes> {
         let path = self.path(&place.pack);
-        let mut file = self.files.open(&path).map_err(|error| missing_or(error, &path))?;
-        let header = RECORD_HEADER as u64;
-        let end = place.offset.checked_add(place.length);
-        let length = file.length().map_err(StoreError::file("read", &path))?;
-        let start = place.offset.checked_sub(header);
-        let (Some(start), Some(end)) = (start, end) else {
-            return Err(damaged());
-        };
-        if end > length {
-            return Err(damaged());
-        }
-        let size = usize::try_from(end - start).map_err(|_| damaged())?;
-        let mut record = vec![0; size];
-        let read = file.seek(SeekFrom::Start(start));
-        read.and_then(|_| file.read_exact(&mut record)).map_err(StoreError::file("read", &path))?;
+        let mut file = self.open_at(place, &path)?;
+        let size = usize::try_from(place.length).ok().and_then(|l| l.checked_add(RECORD_HEADER));
+        let mut record = vec![0; size.ok_or_else(damaged)?];
+        file.read_exact(&mut record).map_err(StoreError::file("read", &path))?;
         let mut record = Bytes::from(record);
         let found = record.split_to(RECORD_HEADER);
         let expected = writer::record_header(place.length, place.crc32, &place.id);
@@ -99,6 +106,43 @@ impl Packs {
             return Err(damaged());
         }
         Ok(record)
+    }
+
+    /// Checks a blob, and opens it to be read piece by piece: twice from the disk, and never in memory as a
+    /// whole. Blocks.
+    pub(crate) fn open_blob(&self, place: &BlobPlace) -> Result<BlobReader> {
+        let path = self.path(&place.pack);
+        let unreadable = || StoreError::file("read", &path);
+        let mut file = self.open_at(place, &path)?;
+        let mut found = [0; RECORD_HEADER];
+        file.read_exact(&mut found).map_err(unreadable())?;
+        let expected = writer::record_header(place.length, place.crc32, &place.id);
+        let mut crc32 = crc32fast::Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut left = place.length;
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let bytes = piece.get_mut(..wanted).unwrap_or_default();
+            file.read_exact(bytes).map_err(unreadable())?;
+            crc32.update(bytes);
+            left -= wanted as u64;
+        }
+        if found != expected || crc32.finalize() != place.crc32 {
+            return Err(damaged());
+        }
+        file.seek(SeekFrom::Start(place.offset)).map_err(unreadable())?;
+        Ok(BlobReader { file, left: place.length })
+    }
+
+    /// Opens a pack at the record of a blob, which lies within the file.
+    fn open_at(&self, place: &BlobPlace, path: &Path) -> Result<StoreFile> {
+        let mut file = self.files.open(path).map_err(|error| missing_or(error, path))?;
+        let end = place.offset.checked_add(place.length);
+        let length = file.length().map_err(StoreError::file("read", path))?;
+        let start = place.offset.checked_sub(RECORD_HEADER as u64);
+        let start = start.filter(|_| end.is_some_and(|end| end <= length)).ok_or_else(damaged)?;
+        file.seek(SeekFrom::Start(start)).map_err(StoreError::file("read", path))?;
+        Ok(file)
     }
 
     /// Makes `to` the same bytes as `from`: a hard link, or a copy where links are not possible. It is

@@ -7,10 +7,9 @@ use healthimaging::model::{
     RetrieveInstanceRequest, SeriesMetadataRequest,
 };
 use healthimaging::{DatastoreId, Error, ImageSetId};
-use healthimaging_dicom::Document;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::documents::Found;
+use crate::documents::{Found, OpenDocument};
 use crate::error::{Result, StoreError};
 use crate::index::{attributes, datastores, image_sets};
 use crate::shared::Shared;
@@ -30,7 +29,7 @@ pub(super) struct Wanted {
 pub(super) struct Held {
     /// Row of the image set.
     pub(super) row: i64,
-    pub(super) document: Arc<Document>,
+    pub(super) document: Arc<OpenDocument>,
 }
 
 macro_rules! wanted_from {

@@ -1,9 +1,8 @@
 //! Frames and large values on their own.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 use healthimaging::model::{
@@ -48,10 +47,10 @@ pub(crate) async fn retrieve_frames(
         })
         .buffered(AHEAD)
         .map(|read| match read {
-            Ok(frame) => Ok(Body::from(frame?)),
+            Ok(frame) => frame,
             Err(error) => Err(Error::internal("reading a frame ended unexpectedly", error)),
         });
-    let first = stream::iter(first.map(|frame| Ok(Body::from(frame))));
+    let first = stream::iter(first.map(Ok));
     Ok(RetrieveFramesResponse { transfer_syntax_uid, frames: first.chain(others).boxed() })
 }
 
@@ -79,7 +78,7 @@ fn find(
         })
     });
     let ids = ids.collect::<Result<_>>()?;
-    let retrieval = Retrieval { shared, held, series, sop, syntax, form };
+    let retrieval = Retrieval { shared, held, series, sop, syntax, form, proved: Mutex::default() };
     Ok((retrieval, ids))
 }
 
@@ -108,12 +107,12 @@ fn frames_of(instance: &Instance) -> Result<Vec<ImageFrameId>> {
 
 impl Retrieval {
     /// A frame in the form that was chosen. Blocks.
-    fn frame(&self, id: &ImageFrameId) -> healthimaging::Result<Bytes> {
+    fn frame(&self, id: &ImageFrameId) -> healthimaging::Result<Body> {
         if self.form == Form::Decoded {
             let (pixels, _) = self.decoded(&Pixels::of(self.instance()?)?, id)?;
-            return Ok(pixels);
+            return Ok(pixels.into());
         }
-        Ok(self.blob(id)?)
+        Ok(self.body(id)?)
     }
 }
 
@@ -136,9 +135,16 @@ pub(crate) async fn retrieve_bulkdata(
                 "the instance has no such bulk data; take the BulkDataURI of its metadata",
             )
         })?;
-        let retrieval =
-            Retrieval { shared, held, series, sop, syntax: String::new(), form: Form::None };
-        let bulkdata = retrieval.blob(&id)?.into();
+        let retrieval = Retrieval {
+            shared,
+            held,
+            series,
+            sop,
+            syntax: String::new(),
+            form: Form::None,
+            proved: Mutex::default(),
+        };
+        let bulkdata = retrieval.body(&id)?;
         Ok(RetrieveBulkdataResponse { bulkdata })
     })
     .await?

@@ -1,19 +1,26 @@
 //! Metadata as DICOM JSON (WADO-RS, `PS3.18 §10.4.1.1.2`).
 
+use std::io::Write;
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
-use healthimaging::{Body, DatastoreId, ImageSetId, path_segment};
+use healthimaging::{Body, DatastoreId, Error, ImageSetId, MemoryBudget, path_segment};
 use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 
 use super::find::{Wanted, no_instance};
+use super::stream::body_of;
+use crate::documents::{OpenDocument, size_of_instance};
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
 /// Instances that a thread writes at once: each takes some ten microseconds.
 const FEW: usize = 16;
+/// Memory of the instances that are written at once, in bytes, unless one takes more.
+const AT_ONCE: usize = 8 << 20;
+/// Longest text that is sent in one piece, in bytes.
+const ONE_PIECE: usize = 4 << 20;
 
 /// The attributes of one instance.
 pub(crate) async fn instance_metadata(
@@ -24,17 +31,17 @@ pub(crate) async fn instance_metadata(
     tokio::task::spawn_blocking(move || {
         let document = Wanted::from(&request).find(&shared)?.document;
         let (series, sop) =
-            (request.series_instance_uid.as_str(), request.sop_instance_uid.as_str());
-        document.instance(series, sop).ok_or_else(no_instance)?;
-        let place = Place {
-            host: &request.host,
-            datastore: &request.datastore_id,
-            image_set: request.image_set_id.as_ref(),
+            (request.series_instance_uid.to_string(), request.sop_instance_uid.to_string());
+        document.instance(&series, &sop).ok_or_else(no_instance)?;
+        let listing = Listing {
+            document,
+            series,
+            instances: vec![sop],
+            host: request.host,
+            datastore: request.datastore_id,
+            image_set: request.image_set_id,
         };
-        let mut text = vec![b'['];
-        place.write(&document, series, sop, &mut text)?;
-        text.push(b']');
-        Ok(text.into())
+        listing.into_body()
     })
     .await?
 }
@@ -47,30 +54,101 @@ pub(crate) async fn series_metadata(
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         let document = Wanted::from(&request).find(&shared)?.document;
-        let series = request.series_instance_uid.as_str();
+        let series = request.series_instance_uid.to_string();
         let of_series = |instance: &InstanceIndex| instance.series_instance_uid == series;
         let mut instances: Vec<_> = document.instance_index().filter(of_series).collect();
         instances
             .sort_by_key(|instance| (instance.instance_number.is_none(), instance.instance_number));
-        let place = Place {
-            host: &request.host,
-            datastore: &request.datastore_id,
-            image_set: request.image_set_id.as_ref(),
+        let instances = instances.into_iter().map(|instance| instance.sop_instance_uid);
+        let listing = Listing {
+            instances: instances.collect(),
+            document,
+            series,
+            host: request.host,
+            datastore: request.datastore_id,
+            image_set: request.image_set_id,
         };
-        let parts = instances.par_chunks(FEW).map(|few| {
+        listing.into_body()
+    })
+    .await?
+}
+
+/// Instances whose attributes are listed.
+struct Listing {
+    document: Arc<OpenDocument>,
+    series: String,
+    /// SOP Instance UIDs.
+    instances: Vec<String>,
+    host: String,
+    datastore: DatastoreId,
+    image_set: Option<ImageSetId>,
+}
+
+impl Listing {
+    /// The list as JSON: of few instances in one piece, else batch by batch, at the reader's pace. What goes
+    /// wrong with the first batch is an error, and not half a body.
+    fn into_body(self) -> Result<Body> {
+        let first = self.batch(0)?;
+        if first.end == self.instances.len() && first.text.len() <= ONE_PIECE {
+            return Ok([b"[", first.text.as_slice(), b"]"].concat().into());
+        }
+        Ok(body_of(None, move |out| Ok(self.write(first, out)?)))
+    }
+
+    fn write(&self, first: Batch, out: &mut dyn Write) -> Result<()> {
+        let unwritable = |error| Error::internal("the reader is gone", error);
+        out.write_all(b"[").map_err(unwritable)?;
+        let mut batch = first;
+        loop {
+            out.write_all(&batch.text).map_err(unwritable)?;
+            if batch.end >= self.instances.len() {
+                break;
+            }
+            out.write_all(b",").map_err(unwritable)?;
+            batch = self.batch(batch.end)?;
+        }
+        out.write_all(b"]").map_err(unwritable)?;
+        Ok(())
+    }
+
+    /// The attributes of the instances from a position on, as many as are written at once. Several threads
+    /// write them.
+    fn batch(&self, start: usize) -> Result<Batch> {
+        let all = self.instances.get(start..).unwrap_or_default();
+        let mut size = 0;
+        let fits = |sop: &&String| {
+            let instance = self.document.instance(&self.series, sop);
+            let before = size;
+            size += instance.map_or(0, size_of_instance);
+            before == 0 || size <= AT_ONCE
+        };
+        let count = all.iter().take_while(fits).count();
+        let (some, _) = all.split_at(count);
+        let _lease = MemoryBudget::process().work_blocking(2 * size as u64);
+        let parts = some.par_chunks(FEW).map(|few| {
             let mut text = Vec::new();
-            for instance in few {
+            for sop in few {
                 if !text.is_empty() {
                     text.push(b',');
                 }
-                place.write(&document, series, &instance.sop_instance_uid, &mut text)?;
+                self.place().write(&self.document, &self.series, sop, &mut text)?;
             }
             Ok(text)
         });
         let parts: Vec<_> = parts.collect::<Result<_>>()?;
-        Ok([b"[", parts.join(&b',').as_slice(), b"]"].concat().into())
-    })
-    .await?
+        Ok(Batch { text: parts.join(&b','), end: start + count })
+    }
+
+    fn place(&self) -> Place<'_> {
+        let Self { host, datastore, image_set, .. } = self;
+        Place { host, datastore, image_set: image_set.as_ref() }
+    }
+}
+
+/// Some instances of a list, and the position behind them.
+struct Batch {
+    text: Vec<u8>,
+    end: usize,
 }
 
 /// Where large values are found.

@@ -6,41 +6,25 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
-use healthimaging::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use healthimaging::{Body, MemoryBudget, MemoryLease};
 
 use crate::error::Result;
-use crate::ingest::{Section, Spool};
+use crate::ingest::{Reopen, Section, Spool};
 use crate::shared::SharedStore;
 
-/// What waits in memory at most, of all requests together, in KiB: 64 MiB.
-const ROOM: usize = 64 << 10;
 /// The largest instance that waits in memory, in bytes.
 const LARGEST: usize = 8 << 20;
 
-/// The memory in which instances wait.
-#[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
+/// Adds memory for so many bytes, if there is any to spare.
+fn add(lease: &mut Option<MemoryLease>, bytes: usize) -> bool {
+    let Some(more) = MemoryBudget::process().spare(bytes as u64) else {
+        return false;
+    };
+    match lease {
+        Some(lease) => lease.merge(more),
+        None => *lease = Some(more),
     }
-}
-
-impl Room {
-    /// More room for so many bytes, if there is any.
-    fn take(&self, taken: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> bool {
-        let wanted = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let Ok(more) = Arc::clone(&self.0).try_acquire_many_owned(wanted) else {
-            return false;
-        };
-        match taken {
-            Some(taken) => taken.merge(more),
-            None => *taken = Some(more),
-        }
-        true
-    }
+    true
 }
 
 /// Takes in the instances of a request, one after the other.
@@ -59,15 +43,15 @@ impl Reception {
     pub(super) async fn receive(&mut self, body: Body) -> Result<healthimaging::Result<Received>> {
         let mut pieces = body.into_stream();
         let mut held = BytesMut::new();
-        let mut room = None;
+        let mut lease = None;
         loop {
             let piece = match pieces.try_next().await {
                 Ok(Some(piece)) => piece,
-                Ok(None) => return Ok(Ok(Received::held(held.freeze(), room))),
+                Ok(None) => return Ok(Ok(Received::held(held.freeze(), lease))),
                 Err(error) => return Ok(Err(error)),
             };
             let fits = held.len() + piece.len() <= LARGEST;
-            if fits && self.shared.room.take(&mut room, piece.len()) {
+            if fits && add(&mut lease, piece.len()) {
                 held.extend_from_slice(&piece);
                 continue;
             }
@@ -92,21 +76,24 @@ impl Reception {
 /// An instance that arrived, read as a file of its own.
 #[derive(Debug)]
 pub(super) enum Received {
-    Held { bytes: Cursor<Bytes>, _room: Option<OwnedSemaphorePermit> },
+    Held { bytes: Cursor<Bytes>, lease: Option<Arc<MemoryLease>> },
     Spooled(BufReader<Section>),
 }
 
 impl Received {
-    /// The same bytes from their beginning, without a claim to the room.
-    pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Held { bytes, .. } => Self::held(bytes.get_ref().clone(), None),
-            Self::Spooled(section) => Self::Spooled(BufReader::new(section.get_ref().again())),
-        }
+    fn held(bytes: Bytes, lease: Option<MemoryLease>) -> Self {
+        Self::Held { bytes: Cursor::new(bytes), lease: lease.map(Arc::new) }
     }
+}
 
-    fn held(bytes: Bytes, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self::Held { bytes: Cursor::new(bytes), _room: room }
+impl Reopen for Received {
+    fn reopen(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Held { bytes, lease } => {
+                Self::Held { bytes: Cursor::new(bytes.get_ref().clone()), lease: lease.clone() }
+            }
+            Self::Spooled(section) => Self::Spooled(BufReader::new(section.get_ref().again())),
+        })
     }
 }
 

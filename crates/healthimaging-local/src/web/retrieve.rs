@@ -1,15 +1,16 @@
 //! One instance as a Part 10 file, out of the latest document and the stored frames.
 
-use std::io::Cursor;
-use std::sync::Arc;
+use std::io::{self, Cursor, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use healthimaging::model::{
     RetrieveInstanceRequest, RetrieveInstanceResponse, TransferSyntaxChoice,
 };
-use healthimaging::{Error, ErrorKind, ImageFrameId, Uid};
+use healthimaging::{Body, Error, ErrorKind, ImageFrameId, MemoryBudget, MemoryLease, Uid};
 use healthimaging_dicom::{
-    ChecksumType, Document, Instance, InstanceToWrite, PixelOverrides, PixelSource, write_part10,
+    ChecksumType, Document, Instance, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
+    write_part10,
 };
 use healthimaging_image::PixelDescription;
 use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsulated};
@@ -17,25 +18,38 @@ use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsu
 use super::find::{Held, Wanted, no_instance};
 use super::stream::body_of;
 use crate::error::{Result, StoreError};
-use crate::index::packs;
+use crate::index::packs::{self, BlobPlace};
 use crate::lately::Lately;
-use crate::shared::SharedStore;
+use crate::shared::{Shared, SharedStore};
 
 const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
 /// Memory for decoded frames, in bytes.
-const DECODED: usize = 128 << 20;
+const DECODED: usize = 64 << 20;
+
+/// A larger blob is read piece by piece.
+const IN_MEMORY: u64 = 4 << 20;
+/// Bytes in which the main header of a codestream lies.
+const START: u64 = 64 << 10;
+/// A larger decoded frame has a lease until it is sent; smaller ones are kept for the next time.
+const LARGE_FRAME: u64 = 8 << 20;
 
 /// The pixels of a frame, and the photometric interpretation they are in.
-type Decoded = (Bytes, String);
+pub(super) type Decoded = (Bytes, String);
+
+/// What a decoded frame was decoded from.
+type FrameName = (ImageFrameId, FrameShape, String);
 
 /// Frames that were decoded lately, by what they were decoded from: viewers go back and forth.
 #[derive(Debug)]
-pub(crate) struct DecodedFrames(Lately<(ImageFrameId, FrameShape, String), Decoded>);
+pub(crate) struct DecodedFrames(Arc<Lately<FrameName, (Decoded, Arc<MemoryLease>)>>);
 
 impl Default for DecodedFrames {
     fn default() -> Self {
-        Self(Lately::new(DECODED))
+        let frames = Arc::new(Lately::new(DECODED));
+        let cache: Weak<Lately<_, _>> = Arc::downgrade(&frames);
+        MemoryBudget::process().add_cache(cache);
+        Self(frames)
     }
 }
 
@@ -74,9 +88,10 @@ pub(crate) async fn retrieve_instance(
         let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();
-        let retrieval = Retrieval { shared: task, held, series, sop, syntax, form };
+        let retrieval =
+            Retrieval { shared: task, held, series, sop, syntax, form, proved: Mutex::default() };
         retrieval.prove_first_frame()?;
-        let instance = body_of(move |out| Ok(retrieval.write(out)?));
+        let instance = body_of(None, move |out| Ok(retrieval.write(out)?));
         Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
     })
     .await?
@@ -135,26 +150,42 @@ pub(super) struct Retrieval {
     pub(super) sop: String,
     pub(super) syntax: String,
     pub(super) form: Form,
+    /// A frame that was decoded and not sent yet.
+    pub(super) proved: Mutex<Option<(ImageFrameId, Decoded)>>,
+}
+
+/// The pixels of a large frame, with the lease for them.
+struct LeasedFrame(Vec<u8>, #[expect(dead_code, reason = "it ends with the pixels")] MemoryLease);
+
+impl AsRef<[u8]> for LeasedFrame {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Retrieval {
-    /// Decodes the first frame, so that pixels that cannot be had are an error and not half a body. What
-    /// is decoded stays in memory for the body.
+    /// Decodes the first frame, so that pixels that cannot be had are an error and not half a body. It
+    /// stays in memory for the body.
     fn prove_first_frame(&self) -> Result<()> {
         let instance = self.instance()?;
         let (Form::Decoded, Some(first)) = (self.form, instance.frames.first()) else {
             return Ok(());
         };
         let pixels = Pixels::of(instance)?;
-        let (decoded, _) = self.decoded(&pixels, &first.id)?;
-        if decoded.len() as u64 == pixels.shape.byte_length() {
+        let decoded = self.decoded(&pixels, &first.id)?;
+        if decoded.0.len() as u64 == pixels.shape.byte_length() {
+            *locked(&self.proved) = Some((first.id.clone(), decoded));
             return Ok(());
         }
         let message = "the pixels of the instance are not as its metadata describes them";
         Err(Error::internal(message, "length").into())
     }
 
-    fn write(&self, out: &mut dyn std::io::Write) -> Result<()> {
+    fn write(&self, out: &mut dyn Write) -> Result<()> {
         let instance = self.instance()?;
         let overrides = self.overrides(instance)?;
         let source = InstanceToWrite {
@@ -167,15 +198,13 @@ impl Retrieval {
         let frames = instance.frames.iter().map(|frame| &frame.id);
         let source_of_pixels = match self.form {
             Form::None => PixelSource::None,
-            Form::Fragments => {
-                PixelSource::Frames(Box::new(frames.map(|id| Ok(self.blob(id)?.to_vec()))))
-            }
+            Form::Fragments => PixelSource::Frames(Box::new(frames.map(|id| Ok(self.stored(id)?)))),
             Form::Decoded => {
                 let pixels = Pixels::of(instance)?;
                 PixelSource::Native {
                     length: pixels.shape.byte_length() * instance.frames.len() as u64,
                     frames: Box::new(
-                        frames.map(move |id| Ok(self.decoded(&pixels, id)?.0.to_vec())),
+                        frames.map(move |id| Ok(stored_bytes(self.decoded(&pixels, id)?.0))),
                     ),
                 }
             }
@@ -188,14 +217,11 @@ impl Retrieval {
             }
             Form::Blob => {
                 let id = instance.details.pixel_blob.as_ref().ok_or_else(no_instance)?;
-                let value = self.blob(id)?;
-                PixelSource::Blob {
-                    length: value.len() as u64,
-                    value: Box::new(Cursor::new(value)),
-                }
+                let StoredBytes { length, bytes } = self.stored(id)?;
+                PixelSource::Blob { length, value: bytes }
             }
         };
-        let mut apart = |id: &ImageFrameId| Ok(self.blob(id)?.to_vec());
+        let mut apart = |id: &ImageFrameId| Ok(self.stored(id)?);
         Ok(write_part10(&source, source_of_pixels, &mut apart, out)?)
     }
 
@@ -207,14 +233,32 @@ impl Retrieval {
         self.document().instance(&self.series, &self.sop).ok_or_else(no_instance)
     }
 
-    /// A stored blob, checked. Blocks.
-    pub(super) fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
+    /// A stored blob, checked, in memory. Blocks.
+    fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
+        self.shared.packs.read(&self.place(id)?)
+    }
+
+    /// A stored blob, checked; a large one is read piece by piece. Blocks.
+    fn stored(&self, id: &ImageFrameId) -> Result<StoredBytes<'static>> {
+        let place = self.place(id)?;
+        if place.length <= IN_MEMORY {
+            return Ok(stored_bytes(self.shared.packs.read(&place)?));
+        }
+        let bytes = Box::new(self.shared.packs.open_blob(&place)?);
+        Ok(StoredBytes { length: place.length, bytes })
+    }
+
+    /// A stored blob, checked, as a body. Blocks.
+    pub(super) fn body(&self, id: &ImageFrameId) -> Result<Body> {
+        blob_body(&self.shared, &self.place(id)?, |_| Vec::new())
+    }
+
+    fn place(&self, id: &ImageFrameId) -> Result<BlobPlace> {
         let row = self.held.row;
         let place = self.shared.catalogue.read_blocking(|at| packs::blob(at, row, id))?;
-        let place = place.ok_or_else(|| {
+        place.ok_or_else(|| {
             StoreError::Damaged("the catalogue lacks a frame of the document".to_owned())
-        })?;
-        self.shared.packs.read(&place)
+        })
     }
 
     /// A frame's pixels, and the photometric interpretation they are in. Blocks.
@@ -223,16 +267,30 @@ impl Retrieval {
         let bytes = self.blob(id)?;
         let frames = &self.shared.decoded.0;
         let name = (id.clone(), pixels.shape, pixels.photometric.clone());
-        if let Some(known) = frames.get(&name) {
+        if let Some((known, _)) = frames.get(&name) {
             return Ok(known);
         }
+        let proved = locked(&self.proved).take();
+        if let Some((_, decoded)) = proved.filter(|(proved, _)| proved == id) {
+            return Ok(decoded);
+        }
+        let size = pixels.shape.byte_length();
+        let mut lease = MemoryBudget::process().work_blocking(size.saturating_mul(2));
         let decoded = decode_stored(pixels.stored, &pixels.shape, &pixels.photometric, &bytes);
         let decoded = decoded.map_err(|error| {
             Error::internal("a stored frame cannot be decoded; run verify", error)
         })?;
+        if size > LARGE_FRAME {
+            lease.resize(size);
+            let pixels = Bytes::from_owner(LeasedFrame(decoded.pixels, lease));
+            return Ok((pixels, decoded.photometric));
+        }
         let size = decoded.pixels.len();
         let decoded = (Bytes::from(decoded.pixels), decoded.photometric);
-        frames.keep(name, decoded.clone(), size);
+        if let Some(lease) = MemoryBudget::process().spare(size as u64) {
+            frames.keep(name, (decoded.clone(), Arc::new(lease)), size);
+            MemoryBudget::process().shed();
+        }
         Ok(decoded)
     }
 
@@ -252,7 +310,12 @@ impl Retrieval {
                 Some("YBR_RCT".to_owned())
             }
             Form::Decoded => match instance.frames.first() {
-                Some(first) if several => Some(self.decoded(pixels, &first.id)?.1),
+                Some(first) if several => {
+                    let decoded = self.decoded(pixels, &first.id)?;
+                    let photometric = decoded.1.clone();
+                    *locked(&self.proved) = Some((first.id.clone(), decoded));
+                    Some(photometric)
+                }
                 _ => None,
             },
             _ => None,
@@ -275,6 +338,39 @@ impl Retrieval {
         }
         Ok(joined)
     }
+}
+
+fn stored_bytes(bytes: Bytes) -> StoredBytes<'static> {
+    StoredBytes { length: bytes.len() as u64, bytes: Box::new(Cursor::new(bytes)) }
+}
+
+/// A blob, checked, behind what `head` makes of its first bytes; a large one is read piece by piece.
+/// Blocks.
+pub(crate) fn blob_body(
+    shared: &Shared,
+    place: &BlobPlace,
+    head: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Body> {
+    if place.length <= IN_MEMORY {
+        let blob = shared.packs.read(place)?;
+        let head = head(&blob);
+        return Ok(if head.is_empty() {
+            blob.into()
+        } else {
+            [&head[..], &blob[..]].concat().into()
+        });
+    }
+    let failed = |error| Error::internal("a stored frame could not be read", error);
+    let mut blob = shared.packs.open_blob(place)?;
+    let mut start = Vec::new();
+    blob.by_ref().take(START).read_to_end(&mut start).map_err(failed)?;
+    let head = head(&start);
+    let length = head.len() as u64 + place.length;
+    let write = move |out: &mut dyn Write| {
+        let begun = out.write_all(&head).and_then(|()| out.write_all(&start));
+        begun.and_then(|()| io::copy(&mut blob, out)).map(drop).map_err(failed)
+    };
+    Ok(body_of(Some(length), write))
 }
 
 /// Appends the first `bits` of `frame` behind the first `filled` bits of `joined`.

@@ -1,7 +1,7 @@
 //! Storing instances (STOW-RS, `PS3.18 §10.5`): the same rules as an import, at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -9,7 +9,7 @@ use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
 use healthimaging::{Body, Uid};
-use healthimaging_dicom::{GroupKey, ReadLimits, SopUids, read_sop_uids};
+use healthimaging_dicom::{GroupKey, ReadLimits, read_sop_uids};
 use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
 
@@ -17,7 +17,8 @@ use super::received::{Received, Reception};
 use crate::error::Result;
 use crate::index::datastores::{self, DatastoreRow};
 use crate::ingest::{
-    self, Arrival, Failure, Group, Header, OpenFile, Outcome, Overrides, Refusal, Sink, StoredFile,
+    self, Arrival, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome, Refusal, Reopen,
+    Sink, StoredFile,
 };
 use crate::shared::SharedStore;
 
@@ -25,6 +26,8 @@ use crate::shared::SharedStore;
 const CANNOT_UNDERSTAND: u16 = 0xC000;
 /// The data set does not fit; here: it is of another study than the request names.
 const DOES_NOT_MATCH: u16 = 0xA900;
+/// Memory for the UIDs of an instance that is refused, in bytes.
+const UIDS: u64 = 8 << 20;
 /// A fault of this program or its machine.
 const PROCESSING_FAILURE: u16 = 0x0110;
 
@@ -53,6 +56,8 @@ pub(crate) async fn store_instances(
         format: ingest::lossless_format(datastore.format),
         study: request.study_instance_uid.take(),
         sinks: Mutex::default(),
+        memory: Arc::new(Mutex::new(GroupMemory::begin(1).await)),
+        large: LargeHeaders::default(),
     });
     let (mut under_way, mut came) = (JoinSet::new(), Vec::new());
     let arrived = keeping.take_in(request.instances, &mut under_way, &mut came);
@@ -73,6 +78,9 @@ struct Keeping {
     study: Option<Uid>,
     /// A pack for each image set.
     sinks: Mutex<HashMap<GroupKey, Arc<Sink>>>,
+    /// Of all files.
+    memory: Arc<Mutex<GroupMemory>>,
+    large: LargeHeaders,
 }
 
 impl Keeping {
@@ -101,30 +109,21 @@ impl Keeping {
     /// Reads an instance and puts everything large into the pack of its image set.
     async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
         let grouping = self.shared.config.grouping;
-        let opened = tokio::task::spawn_blocking(move || {
-            let again = received.again();
-            match OpenFile::of(received, &Overrides::default()) {
-                Ok(file) => Ok((file.header(grouping), file)),
+        let again = received.reopen();
+        let file = match ingest::open(received, Arc::default(), &self.large).await {
+            Ok(file) => file,
+            Err(refusal) => {
                 // What the sender knows the instance by, where that can be read.
-                Err(refusal) => {
-                    let uids = read_sop_uids(again, &ReadLimits::default()).unwrap_or_default();
-                    Err((uids, refusal))
-                }
-            }
-        });
-        let opened = opened.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "reading an instance ended unexpectedly");
-            let told = "the instance could not be read because of a fault of this program";
-            Err((SopUids::default(), Refusal::fault(told)))
-        });
-        let (header, file) = match opened {
-            Ok(opened) => opened,
-            Err((uids, refusal)) => {
+                let limits = ReadLimits { header_bytes: UIDS, ..ReadLimits::default() };
+                let reading =
+                    tokio::task::spawn_blocking(move || read_sop_uids(again.ok()?, &limits).ok());
+                let uids = reading.await.ok().flatten().unwrap_or_default();
                 let mut failed = failure(position, None, &refusal);
                 (failed.sop_class_uid, failed.sop_instance_uid) = (uids.class, uids.instance);
                 return (position, Err(Box::new(failed)));
             }
         };
+        let header = file.header(grouping);
         let of_study = &header.group.study.study_instance_uid;
         if self.study.as_ref().is_some_and(|study| study.as_str() != of_study) {
             let told = "the instance is of another study than the request names";
@@ -133,7 +132,8 @@ impl Keeping {
             return (position, Err(Box::new(failed)));
         }
         let sink = self.sink(&header.group);
-        let stored = ingest::store(file, self.format, &sink, &self.shared.budget).await;
+        let stored = ingest::store(file, self.format, &sink).await;
+        let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
         (position, Ok(Kept { header, stored }))
     }
 
@@ -141,6 +141,10 @@ impl Keeping {
         let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
         let sink = sinks.entry(key.clone());
         Arc::clone(sink.or_insert_with(|| Arc::new(Sink::new(&self.shared))))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, GroupMemory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes what was kept part of its image sets.
@@ -245,6 +249,7 @@ impl Keeping {
             recorder: Arc::new(|_, _| Ok(())),
             // The next instance of the series is probably on its way.
             is_read_again: true,
+            memory: Arc::clone(&self.memory),
         };
         group.store(sink, arrivals, refused).await
     }

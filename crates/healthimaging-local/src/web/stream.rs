@@ -12,8 +12,9 @@ const PIECE: usize = 256 << 10;
 /// Pieces that wait for the reader at most.
 const WAITING: usize = 4;
 
-/// Runs `write` in a blocking thread; what it writes becomes the body, its error the body's end.
-pub(super) fn body_of<F>(write: F) -> Body
+/// Runs `write` in a blocking thread; what it writes becomes the body, its error the body's end. `length` is
+/// in bytes, where it is known.
+pub(super) fn body_of<F>(length: Option<u64>, write: F) -> Body
 where
     F: FnOnce(&mut dyn Write) -> Result<()> + Send + 'static,
 {
@@ -30,7 +31,7 @@ where
         }
     });
     let pieces = futures::stream::poll_fn(move |context| receiver.poll_recv(context));
-    Body::from_stream(pieces.boxed(), None)
+    Body::from_stream(pieces.boxed(), length)
 }
 
 struct Pieces(mpsc::Sender<Result<Bytes>>);

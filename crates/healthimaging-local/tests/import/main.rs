@@ -11,6 +11,7 @@ mod output;
 mod poison;
 mod processes;
 mod s3;
+mod s3_once;
 mod stow;
 mod support;
 mod support_cases;

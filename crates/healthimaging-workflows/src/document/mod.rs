@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
-use healthimaging::{Error, ErrorKind, HealthImaging, Result};
+use healthimaging::{Error, ErrorKind, HealthImaging, MemoryBudget, Result};
 
 use crate::plan;
 
@@ -38,6 +38,9 @@ const QUICK: usize = 1 << 20;
 
 /// How many times smaller a document is while it is packed, at least.
 const PACKED: usize = 8;
+
+/// How many times larger a document is when parsed, for most.
+const PARSED: u64 = 8;
 
 /// A JSON object.
 type Object = Map<String, Value>;
@@ -102,7 +105,12 @@ impl Document {
         Ok(Arc::clone(self.contents.get_or_init(|| contents)))
     }
 
-    /// The whole of it, parsed.
+    /// Bytes of memory that it takes when parsed, about.
+    pub fn parsed_size(&self) -> u64 {
+        parsed_size(&self.text)
+    }
+
+    /// The whole of it, parsed; who calls has a lease for [`Self::parsed_size`].
     pub async fn object(&self) -> Result<Object> {
         let text = self.text.clone();
         beside_others(text.len(), move || read(&text)).await
@@ -111,7 +119,9 @@ impl Document {
     /// A part of it.
     pub async fn cut(self: &Arc<Self>, part: Part) -> Result<Cut> {
         let document = Arc::clone(self);
+        let lease = MemoryBudget::process().work(self.parsed_size()).await;
         beside_others(self.text.len(), move || {
+            let _lease = lease;
             let mut object = read(&document.text)?;
             let contents = match document.contents.get() {
                 Some(known) => Arc::clone(known),
@@ -195,6 +205,11 @@ pub async fn contents(
     // It is never closed.
     let _room = ROOM.acquire().await;
     apart(move || Contents::read(&packed.unpacked()?)).await
+}
+
+/// Bytes of memory that JSON text takes when parsed, about.
+fn parsed_size(text: &[u8]) -> u64 {
+    PARSED * text.len() as u64
 }
 
 fn read(text: &[u8]) -> Result<Object> {

@@ -2,14 +2,25 @@
 
 use std::io::{Read, Seek};
 
+use healthimaging::MemoryBudget;
 use healthimaging_dicom::{FrameError, Part10, PixelLayout};
 use healthimaging_image::{ByteOrder, PixelDescription};
 use healthimaging_pixels::{Disposition, FrameShape, disposition, is_encapsulated};
 
 use super::encode::memory_of_a_frame;
 use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST};
-use crate::ingest::memory::Memory;
 use crate::ingest::outcome::{Reason, Refusal, Warning};
+
+/// Memory of what goes from the file to the pack piece by piece.
+const PIECES: u64 = 1 << 20;
+/// The least that a frame may take to be transcoded, however small the budget: 320 MiB, a frame of 80 MiB.
+const MOST_OF_A_FRAME: u64 = 320 << 20;
+
+/// The most memory that transcoding a frame may take; one that takes more than the budget is transcoded
+/// alone.
+fn most_of_a_frame() -> u64 {
+    MemoryBudget::process().limit().max(MOST_OF_A_FRAME)
+}
 
 /// What to do with the pixels of a file.
 #[derive(Debug, Clone)]
@@ -21,10 +32,8 @@ pub(in crate::ingest) enum PixelPlan {
         description: PixelDescription,
         /// In which the frames are.
         transfer_syntax: String,
-        /// Bytes of the pixel data.
-        length: u64,
     },
-    /// Each frame in the lossless format of the data store.
+    /// Each frame in the lossless format of the data store; `length` is bytes of the pixel data.
     Encode { description: PixelDescription, length: u64 },
     /// Native samples that no lossless format can hold, such as those of 32 bits: the frames in little
     /// endian, as one blob.
@@ -34,7 +43,6 @@ pub(in crate::ingest) enum PixelPlan {
         /// Absent when it is not known what the pixels are.
         description: Option<PixelDescription>,
         warning: Warning,
-        length: u64,
     },
 }
 
@@ -63,7 +71,7 @@ impl PixelPlan {
                 warning.message
             )));
         }
-        Ok(Self::Whole { description, warning, length })
+        Ok(Self::Whole { description, warning })
     }
 
     /// The plan for pixel data whose frames can be told apart.
@@ -75,37 +83,43 @@ impl PixelPlan {
         let syntax = part10.pixel_syntax.as_str();
         let little = part10.byte_order() == ByteOrder::Little;
         match disposition(syntax, description.bits_allocated) {
-            Disposition::Keep => {
-                Self::Keep { transfer_syntax: syntax.to_owned(), description, length }
+            Disposition::Keep => Self::Keep { transfer_syntax: syntax.to_owned(), description },
+            Disposition::Native if description.bits_allocated == 1 && little => {
+                Self::Keep { transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(), description }
             }
-            Disposition::Native if description.bits_allocated == 1 && little => Self::Keep {
-                transfer_syntax: EXPLICIT_LITTLE_ENDIAN.to_owned(),
-                description,
-                length,
-            },
             Disposition::Native if !is_encodable(&FrameShape::from(&description)) => {
                 Self::Plain { description, length }
             }
-            _ => Self::Encode { description, length },
+            _ => {
+                let memory = memory_of_a_frame(&description, length);
+                let most = most_of_a_frame();
+                if memory <= most {
+                    return Self::Encode { description, length };
+                }
+                let message = format!(
+                    "a frame takes {memory} bytes of memory to be transcoded, more than the limit of \
+                     {most}; the pixel data is kept as received"
+                );
+                let warning = Warning::new(Reason::TranscodingException, message);
+                Self::Whole { description: Some(description), warning }
+            }
         }
     }
 
-    /// Memory that storing takes at most.
-    pub(in crate::ingest) fn memory(&self) -> Memory {
-        Memory(match self {
+    /// Bytes of memory that storing takes at most.
+    pub(in crate::ingest) fn memory(&self) -> u64 {
+        match self {
             Self::None => 0,
-            Self::Whole { length, .. } => *length,
-            Self::Plain { length, .. } => length.saturating_mul(2),
-            Self::Keep { description, length, .. } => {
-                // Frames differ in size; four times the average leaves room.
-                let average = length / u64::from(description.number_of_frames.max(1));
-                average.saturating_mul(4).min(*length)
+            Self::Keep { description, .. } if description.bits_allocated == 1 => {
+                PIECES.saturating_add(FrameShape::from(description).byte_length())
             }
+            Self::Keep { .. } | Self::Whole { .. } => PIECES,
+            Self::Plain { description, length } => memory_of_a_frame(description, *length),
             Self::Encode { description, length } => {
                 let one = memory_of_a_frame(description, *length);
                 one.saturating_mul(super::encode::frames_at_once(one, description) as u64)
             }
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pixel data as one blob: frames that cannot be told apart, decoded, or held by a lossless format.
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 
 use healthimaging_dicom::{ChecksumType, Part10, PixelLayout};
 use healthimaging_image::{ByteOrder, PixelDescription};
@@ -36,11 +36,13 @@ pub(super) fn store<S: Read + Seek>(
     } else {
         part10.pixel_syntax.clone()
     };
-    let mut bytes = Vec::new();
-    part10
-        .read_pixel_blob_into(&mut bytes)
-        .map_err(|error| Refusal::fault(format!("the pixel data could not be read: {error}")))?;
-    put(&bytes, &syntax, description, warning, target)
+    let write = |out: &mut dyn Write| {
+        let copied = part10.read_pixel_blob_into(out);
+        copied.map(drop).map_err(|error| {
+            Refusal::fault(format!("the pixel data could not be read: {error}")).into()
+        })
+    };
+    put(write, &syntax, description, warning, target)
 }
 
 /// Stores native frames in little endian, interleaved by pixel; as received when they make no sense.
@@ -55,29 +57,39 @@ pub(super) fn store_plain<S: Read + Seek>(
     );
     let warning = Warning::new(Reason::TranscodingException, message);
     let syntax = part10.pixel_syntax.clone();
-    let mut bytes = Vec::new();
-    for index in 0..part10.frame_count() {
-        let frame = part10.read_frame(index, LARGEST)?;
-        let source = source_frame(&syntax, description, &frame);
-        let decoded: Result<_, CodecError> = target.sink.decoder().decode(&source);
-        let decoded = match decoded {
-            Ok(decoded) => decoded,
-            Err(error) if error.is_fault() => return Err(Refusal::fault(error.to_string()).into()),
-            Err(_) => return store(part10, Some(description), warning, target),
-        };
-        bytes.extend_from_slice(&decoded.pixels);
+    let sink = target.sink;
+    let decoder = sink.decoder();
+    let mut is_senseless = false;
+    let write = |out: &mut dyn Write| {
+        for index in 0..part10.frame_count() {
+            let frame = part10.read_frame(index, LARGEST)?;
+            let source = source_frame(&syntax, description, &frame);
+            let frame: Result<_, CodecError> = decoder.decode(&source);
+            let frame = frame.map_err(|error| {
+                is_senseless = !error.is_fault();
+                Refusal::fault(error.to_string())
+            })?;
+            out.write_all(&frame.pixels).map_err(|error| {
+                Refusal::fault(format!("the pixel data could not be stored: {error}"))
+            })?;
+        }
+        Ok(())
+    };
+    match put(write, EXPLICIT_LITTLE_ENDIAN, Some(description), warning.clone(), target) {
+        Err(_) if is_senseless => return store(part10, Some(description), warning, target),
+        stored => stored?,
     }
     let attributes = &mut target.instance.attributes;
     if let Some(planar) = attributes.get_mut("PlanarConfiguration") {
         *planar = 0.into();
     }
-    put(&bytes, EXPLICIT_LITTLE_ENDIAN, Some(description), warning, target)
+    Ok(())
 }
 
 /// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`), or is
 /// one native frame, if a short one; not when nobody knows where its frames are.
 fn put(
-    bytes: &[u8],
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
     transfer_syntax: &str,
     description: Option<&PixelDescription>,
     warning: Warning,
@@ -92,7 +104,7 @@ fn put(
         Some(_) => BlobKind::Frame,
         None => BlobKind::Pixels,
     };
-    let blob = target.put_received(kind, transfer_syntax, bytes, shown)?;
+    let blob = target.put_received(kind, transfer_syntax, write, shown)?;
     target.describe(transfer_syntax, ChecksumType::Compressed);
     target.instance.details.pixel_blob = Some(blob.id);
     target.warnings.push(warning);

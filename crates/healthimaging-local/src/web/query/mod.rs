@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
 use healthimaging::{Error, QueryLevel, Uid};
-use healthimaging_dicom::Document;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::documents::OpenDocument;
 use crate::error::Result;
 use crate::index::predicate::Predicate;
 use crate::index::{datastores, image_sets};
@@ -69,7 +69,7 @@ struct Page<'a> {
     limit: u32,
     shared: &'a Shared,
     /// The image set whose document was read last, and the document: results of one set follow each other.
-    last: RefCell<Option<(i64, Arc<Document>)>>,
+    last: RefCell<Option<(i64, Arc<OpenDocument>)>>,
 }
 
 impl Page<'_> {
@@ -128,13 +128,15 @@ impl Page<'_> {
     }
 
     /// The latest document of an image set.
-    fn document(&self, connection: &Connection, set: i64) -> Result<Option<Arc<Document>>> {
+    fn document(&self, connection: &Connection, set: i64) -> Result<Option<Arc<OpenDocument>>> {
         let mut last = self.last.borrow_mut();
         if let Some((of_set, document)) = &*last
             && *of_set == set
         {
             return Ok(Some(Arc::clone(document)));
         }
+        // Nobody waits for memory for a document while holding that for another.
+        *last = None;
         let row = image_sets::at(connection, set)?;
         let version = image_sets::version(connection, set, row.latest_version.into())?;
         let documents = &self.shared.documents;
