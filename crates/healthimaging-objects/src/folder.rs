@@ -107,9 +107,10 @@ impl Folder {
         Ok(file.into_std())
     }
 
-    /// The folder that all paths are resolved beneath: the root, or what is around a root that is a file.
+    /// The folder that all paths are resolved beneath: the root, or the folder around a root that is a file or does
+    /// not exist yet.
     fn base_path(&self) -> &Path {
-        if self.root.is_dir() { &self.root } else { self.root.parent().unwrap_or(&self.root) }
+        self.root.ancestors().find(|folder| folder.is_dir()).unwrap_or(&self.root)
     }
 
     /// Opens that folder. An error when it is no longer where it was, as when it has become a link.

@@ -195,3 +195,14 @@ async fn a_new_file_takes_no_other_file_s_place() {
     place.write("a/one.dcm", Bytes::from_static(b"other")).await.unwrap();
     assert_eq!(place.read("a/one.dcm", 100).await.unwrap(), b"other");
 }
+
+#[tokio::test]
+async fn a_folder_that_is_allowed_and_does_not_exist_yet_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let output = root.path().canonicalize().unwrap().join("out/0");
+    let confined =
+        Objects::new(ObjectsConfig::default()).confined_to(std::slice::from_ref(&output));
+    let place = confined.place(&file_uri(&output).unwrap()).unwrap();
+    place.write("a/b", Bytes::from_static(b"1")).await.unwrap();
+    assert_eq!(fs::read(output.join("a/b")).unwrap(), b"1");
+}
