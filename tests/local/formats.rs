@@ -129,14 +129,12 @@ async fn jobs_in_folders_are_taken_over_and_finished() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_was_taken_over_and_not_removed_changes_nothing() {
     let old = Old::unpacked();
-    let copies: Vec<(PathBuf, Vec<(PathBuf, Vec<u8>)>)> = old
+    let files = |job: PathBuf| fs::read_dir(job).unwrap().map(|entry| entry.unwrap().path());
+    let copies: Vec<(PathBuf, Vec<u8>)> = old
         .folders()
         .into_iter()
-        .map(|job| {
-            let files = fs::read_dir(&job).unwrap().map(|entry| entry.unwrap().path());
-            let files = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-            (job, files)
-        })
+        .flat_map(files)
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
         .collect();
     let (store, ledger) = old.open(true).await;
     let mut before = Vec::new();
@@ -146,9 +144,9 @@ async fn a_folder_that_was_taken_over_and_not_removed_changes_nothing() {
     ledger.close().await;
     store.close().await;
     // As if the process had died between both.
-    for (job, files) in copies {
-        fs::create_dir_all(&job).unwrap();
-        files.into_iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    for (path, bytes) in copies {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
     }
     fs::create_dir(old.ledger().join("jobs/.new-0123")).unwrap();
     let (store, ledger) = old.open(true).await;
