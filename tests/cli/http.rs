@@ -151,7 +151,7 @@ fn http_is_healthy_guarded_and_ends_when_told() {
     }
 }
 
-/// The effects are those of UpdateImageSetMetadata in the developer guide of AWS HealthImaging.
+/// The effects are those of `UpdateImageSetMetadata` in the developer guide of AWS HealthImaging.
 #[test]
 fn no_delete_holds_over_http() {
     let rig = Rig::new();
