@@ -33,7 +33,7 @@ pub(crate) struct DeletePatientStudies {
     datastore_id: DatastoreId,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// Also erase older versions that name the patient, of image sets whose latest names another
+    /// Also erase older versions of image sets that now name another patient
     erase_older_versions: Option<bool>,
     /// Seconds to wait, 0 to 600
     wait_seconds: Option<WaitSeconds>,

@@ -46,7 +46,7 @@ pub(crate) struct StartDicomExportJob {
     submitted_before: Option<Moment>,
     /// Created since, ISO 8601
     submitted_after: Option<Moment>,
-    /// Of the files; as stored, when left out.
+    /// Of the files; as stored by default
     transfer_syntax_uid: Option<Uid>,
     /// Also non-primary image sets
     include_non_primary: Option<bool>,
