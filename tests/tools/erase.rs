@@ -103,7 +103,8 @@ pub(crate) async fn older_versions_that_name_a_patient_go_with_a_consent_of_thei
     if notes.contains("those of other studies") {
         // A service that cannot search older versions: the study is not one of the patient's any more.
         asked["erase_older_versions"] = json!(true);
-        rig.refusal("delete_patient_studies", asked, "not_found").await;
+        let told = rig.refusal("delete_patient_studies", asked, "not_found").await;
+        assert!(told.contains("were not examined"), "{told}");
         return;
     }
     assert!(notes.contains("erase_older_versions"), "{answer}");
@@ -126,7 +127,8 @@ pub(crate) async fn older_versions_that_name_a_patient_go_with_a_consent_of_thei
     }
     held.sort();
     assert_eq!(held, contents, "every instance of the other patient is there");
-    rig.refusal("delete_patient_studies", asked, "not_found").await;
+    let told = rig.refusal("delete_patient_studies", asked, "not_found").await;
+    assert!(!told.contains("not examined"), "every version was read: {told}");
 }
 
 pub(crate) async fn files_that_name_an_erased_patient_are_named(rig: Rig) {

@@ -25,13 +25,17 @@ pub(super) const RENEWED: &str = "Image sets whose latest version names another 
 const THESE_STUDIES: &str = "Older versions were read of image sets in the studies named here; those of other studies \
                              were not, since the service cannot search them.";
 
+const NOT_EXAMINED: &str = "older versions of image sets whose latest version names another patient were not examined, since \
+                            the service cannot search them: find the image sets of a corrected patient by their study or \
+                            their new Patient ID; list_image_set_versions and get_image_set_metadata show what they keep";
+
 impl Planner<'_> {
     /// Deleting all image sets of a patient, and what older versions of others hold of it.
     ///
     /// Where only older versions name the patient, the image set belongs to another one now: it is named in a note, or
     /// with [`OlderVersions::Erase`] replaced by a copy of its latest version. A back end without rate limits is
     /// looked through wholly, any other in the studies of the plan, which a note says. No image set at all is `NotFound`;
-    /// so is one that only older versions would lead to, with what to ask for.
+    /// so is one that only older versions would lead to, with what to ask for, or with what was not examined.
     pub async fn patient_deletion(
         self,
         action: &str,
@@ -50,7 +54,8 @@ impl Planner<'_> {
         let named = self.named_before(patient, &whole, is_all).await?;
         let mut notes = Vec::new();
         match (named.len(), older, nothing) {
-            (0, _, Some(error)) => return Err(error),
+            (0, _, Some(error)) if is_all => return Err(error),
+            (0, _, Some(_)) => return Err(Error::not_found(format!("{missing}; {NOT_EXAMINED}"))),
             (count, OlderVersions::Keep, Some(_)) => {
                 return Err(Error::not_found(format!(
                     "{missing}, but older versions of {count} image sets name the patient while their latest names \
