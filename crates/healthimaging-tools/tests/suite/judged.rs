@@ -224,6 +224,44 @@ async fn an_update_that_fails_is_an_error_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_not_made_primary_is_an_error_with_the_reason() {
+    for (is_primary, reason) in
+        [(Some(true), None), (Some(false), Some("a rival")), (Some(false), None)]
+    {
+        let (fake, case) = case();
+        fake.add_image_set(case["datastore_id"].as_str().unwrap(), "c", 3);
+        let copy_id = {
+            let copy = &mut fake.state().image_sets[1].properties;
+            (copy.is_primary, copy.message) = (is_primary, reason.map(str::to_owned));
+            copy.image_set_id.to_string()
+        };
+        let mut input = json!({
+            "datastore_id": case["datastore_id"], "source_image_set_id": case["image_set_id"],
+            "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "2" } },
+            "promote_to_primary": true, "wait_seconds": 60
+        });
+        let server = fake.server(Offer::All, Confirm::Auto);
+        let call = async |input: &Value| {
+            let input = input.as_object().unwrap().clone();
+            server.call("copy_image_set", input, Consent::Unavailable).await
+        };
+        let promoted = call(&input).await;
+        if is_primary == Some(true) {
+            promoted.unwrap();
+            continue;
+        }
+        let error = promoted.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        for words in [&copy_id, "did not make it primary", reason.unwrap_or("no reason")] {
+            assert!(error.message().contains(words), "{error}");
+        }
+        // Nobody asked for it.
+        input["promote_to_primary"] = json!(false);
+        call(&input).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn values_longer_than_their_representation_are_not_sent() {
     let (fake, input) = case();
     let long = json!({ "Study": { "DICOM": { "StudyDescription": "x".repeat(65) } } });

@@ -7,26 +7,27 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use healthimaging::model::{
-    CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
-    DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest, DeleteDatastoreResponse,
-    DeleteImageSetRequest, DeleteImageSetResponse, DicomImportJobProperties, DicomJson, DicomTags,
-    GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest, GetDicomImportJobResponse,
-    GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
-    GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetCount,
-    ImageSetState, ImageSetWorkflowStatus, ImageSetsMetadataSummary, InstanceMetadataRequest,
-    JobStatus, ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
-    ListDicomImportJobsResponse, ListImageSetVersionsRequest, ListImageSetVersionsResponse,
-    ListTagsForResourceRequest, ListTagsForResourceResponse, RetrieveBulkdataRequest,
-    RetrieveBulkdataResponse, RetrieveFramesRequest, RetrieveFramesResponse,
-    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest,
-    SearchImageSetsResponse, SeriesMetadataRequest, StartDicomImportJobRequest,
-    StartDicomImportJobResponse, StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
-    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest,
+    CreateDatastoreResponse, DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest,
+    DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
+    DicomImportJobProperties, DicomJson, DicomTags, GetDatastoreRequest, GetDatastoreResponse,
+    GetDicomImportJobRequest, GetDicomImportJobResponse, GetImageFrameRequest,
+    GetImageFrameResponse, GetImageSetMetadataRequest, GetImageSetMetadataResponse,
+    GetImageSetRequest, GetImageSetResponse, ImageSetCount, ImageSetState, ImageSetWorkflowStatus,
+    ImageSetsMetadataSummary, InstanceMetadataRequest, JobStatus, ListDatastoresRequest,
+    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
+    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
+    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
+    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
+    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
+    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
+    UpdateImageSetMetadataResponse,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb, Error, HealthImaging, Limits, Result, VersionId};
 
-use super::{Fake, id};
+use super::{Fake, FakeImageSet, id};
 
 #[async_trait]
 impl HealthImaging for Fake {
@@ -265,8 +266,26 @@ impl HealthImaging for Fake {
         })
     }
 
-    async fn copy_image_set(&self, _: CopyImageSetRequest) -> Result<CopyImageSetResponse> {
-        Err(Error::not_supported("the fake does not copy"))
+    /// The copy is the image set that was added last.
+    async fn copy_image_set(&self, request: CopyImageSetRequest) -> Result<CopyImageSetResponse> {
+        let state = self.state();
+        let side = |set: &FakeImageSet| CopiedImageSetProperties {
+            image_set_id: set.properties.image_set_id.clone(),
+            latest_version_id: set.properties.version_id.clone(),
+            image_set_state: None,
+            image_set_workflow_status: None,
+            created_at: None,
+            updated_at: None,
+            image_set_arn: None,
+        };
+        let (Some(source), Some(copy)) = (state.image_sets.first(), state.image_sets.last()) else {
+            return Err(Error::not_found("no such image set"));
+        };
+        Ok(CopyImageSetResponse {
+            datastore_id: request.datastore_id,
+            source_image_set_properties: side(source),
+            destination_image_set_properties: side(copy),
+        })
     }
 
     async fn delete_image_set(
