@@ -9,7 +9,7 @@ use axum::extract::{Query, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use healthimaging::{Error, HealthImaging, Result, datastore_named, is_datastore_name};
+use healthimaging::{Error, HealthImaging, Result, datastore_named, is_datastore_name, read_json};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,6 @@ use serde::de::DeserializeOwned;
 use crate::content::{collected, written};
 use crate::failure::Failure;
 use crate::here::Here;
-use crate::json_body;
 
 /// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
 const BODY_LIMIT: usize = 2 << 20;
@@ -212,7 +211,7 @@ impl Call {
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(Error::validation("the body must be a JSON object"));
         }
-        json_body::read(text)
+        read_json("request body", text)
     }
 }
 

@@ -13,7 +13,6 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod here;
-mod json_body;
 mod listen;
 mod newcomers;
 mod observe;

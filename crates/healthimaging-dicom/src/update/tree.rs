@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dicom_core::{Tag, VR};
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, read_json};
 use serde_json::{Map, Value};
 
 use crate::document::levels::Level;
@@ -69,11 +69,7 @@ pub(super) struct Change {
 
 /// Reads a document of changes called `what`.
 pub(super) fn parse_tree(what: &str, json: &[u8]) -> Result<Tree> {
-    let parsed: Value = serde_json::from_slice(json).map_err(|error| {
-        // The reader's own words may quote the document.
-        let (line, column) = (error.line(), error.column());
-        Error::validation(format!("{what} is not JSON: see line {line}, column {column}"))
-    })?;
+    let parsed: Value = read_json(what, json)?;
     let root = Node { what, place: "the document" };
     let mut members = root.members(parsed)?;
     check_version(what, members.remove("SchemaVersion").as_ref())?;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use healthimaging::model::{
@@ -14,7 +15,7 @@ use healthimaging::model::{
     GetImageSetResponse, ImageSetProperties, ImageSetState, ImageSetWorkflowStatus,
     MetadataUpdates, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
-use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId};
+use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId, read_json};
 
 use healthimaging_workflows::change::{lengths, one_update};
 use healthimaging_workflows::document;
@@ -85,6 +86,7 @@ impl TryFrom<Value> for Document {
             }
             _ => return Err(Error::validation(WANTED)),
         };
+        let IgnoredAny = read_json("document", &text)?;
         Ok(Self(Bytes::from(text)))
     }
 }

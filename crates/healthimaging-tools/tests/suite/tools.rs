@@ -262,13 +262,18 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
     let both = json!({
         "DICOMUpdates": { "updatableAttributes": document }, "revertToVersionId": "1"
     });
-    for wrong in [both, json!({}), json!({ "DICOMUpdates": {} })] {
+    fake.state().updates = None;
+    let twice = r#"{"SchemaVersion": "1.1", "Study": {"DICOM": {"StudyID": "7", "StudyID": "8"}}}"#;
+    let with = |document: Value| json!({ "DICOMUpdates": { "updatableAttributes": document } });
+    let (twice, encoded) = (with(json!(twice)), with(json!(STANDARD.encode(twice))));
+    for wrong in [both, json!({}), json!({ "DICOMUpdates": {} }), twice, encoded] {
         let input = json!({
             "image_set_id": set, "latest_version_id": "1", "update_image_set_metadata_updates": wrong
         });
         let error = call(&fake, "update_image_set_metadata", input).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);
     }
+    assert!(fake.state().updates.is_none());
 }
 
 #[tokio::test]

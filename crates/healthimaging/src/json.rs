@@ -1,31 +1,33 @@
-//! A body of JSON: each member once, nothing behind it, and errors that repeat nothing of it.
+//! JSON that every reader reads alike: each member once, nothing behind it, and errors that repeat nothing of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use healthimaging::{Error, Result};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, Result};
 
 /// Reads a value of which no object has two members of one name: readers differ in which one they take.
 ///
-/// Errors: `Validation`, without anything that was sent, which may be patient data.
-pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+/// `what` names the text in errors: "request body".
+///
+/// # Errors
+///
+/// `Validation`, without anything that was sent, which may be patient data.
+pub fn read_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> Result<T> {
+    let invalid = |why: &str| Error::validation(format!("invalid {what}{why}"));
     let Unique = serde_json::from_slice(text).map_err(|error| {
-        let what = if error.is_data() {
+        let why = if error.is_data() {
             "an object has two members of one name"
         } else {
             "it is not JSON"
         };
-        invalid(&format!(": {what} (line {}, column {})", error.line(), error.column()))
+        invalid(&format!(": {why} (line {}, column {})", error.line(), error.column()))
     })?;
     serde_json::from_slice(text).map_err(|error| {
-        let what = without_values(&error.to_string());
-        invalid(&format!(": {what} (line {}, column {})", error.line(), error.column()))
+        let why = without_values(&error.to_string());
+        invalid(&format!(": {why} (line {}, column {})", error.line(), error.column()))
     })
-}
-
-fn invalid(what: &str) -> Error {
-    Error::validation(format!("invalid request body{what}"))
 }
 
 /// What serde says is expected or missing; what it says is there instead is left out.
@@ -106,12 +108,15 @@ mod tests {
     }
 
     fn refused(text: &str) -> String {
-        read::<Wanted>(text.as_bytes()).unwrap_err().message().to_owned()
+        read_json::<Wanted>("request body", text.as_bytes()).unwrap_err().message().to_owned()
     }
 
     #[test]
     fn each_member_is_there_once_and_nothing_behind() {
-        assert!(read::<Wanted>(br#"{"number": 1, "tags": {"a": "1", "b": "1"}} "#).is_ok());
+        assert!(
+            read_json::<Wanted>("request body", br#"{"number": 1, "tags": {"a": "1", "b": "1"}} "#)
+                .is_ok()
+        );
         for wrong in [
             r#"{"number": 1, "number": 1}"#,
             r#"{"number": 1, "tags": {"a": "1", "a": "2"}}"#,
@@ -120,7 +125,7 @@ mod tests {
             r#"{"number": 1}{}"#,
             r#"{"number": 1"#,
         ] {
-            assert!(read::<Wanted>(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(read_json::<Wanted>("request body", wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 
