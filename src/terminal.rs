@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use healthimaging::is_invisible;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Writes lines to stderr; a stderr that is gone is no reason to fail.
@@ -20,10 +21,7 @@ fn visible_lines(lines: &str) -> String {
 pub(crate) fn visible(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
-        let steers = c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
-            || matches!(c, '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{AD}' | '\u{61C}');
-        if steers { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+        if is_invisible(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
     }
     shown
 }
@@ -104,6 +102,7 @@ mod tests {
         assert_eq!(visible("/cd/Müller 1.dcm"), "/cd/Müller 1.dcm");
         assert_eq!(visible_lines("a\rb\nc\u{9B}"), "a\\u{d}b\nc\\u{9b}");
         assert_eq!(visible("a\u{1B}[2J\u{202E}b\n"), "a\\u{1b}[2J\\u{202e}b\\u{a}");
+        assert_eq!(visible("a\u{E0041}\u{FE0F}\u{34F}"), "a\\u{e0041}\\u{fe0f}\\u{34f}");
     }
 
     #[test]

@@ -123,7 +123,7 @@ struct Told(ProgressBar);
 #[async_trait]
 impl Progress for Told {
     async fn report(&self, _: f64, _: Option<f64>, message: String) {
-        self.0.set_message(message);
+        self.0.set_message(terminal::visible(&message));
         self.0.tick();
     }
 }

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use healthimaging::is_invisible;
 use serde_json::Value;
 
 use crate::tool::Arguments;
@@ -16,33 +17,8 @@ use crate::tool::Arguments;
 const BEGIN: &str = "\\u{";
 
 /// Characters that are not seen, but for tab, line feed and carriage return.
-///
-/// The controls (C0, C1), line and paragraph separators, interlinear annotation, and what Unicode calls
-/// `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), which has the bidirectional controls.
 fn is_hidden(c: char) -> bool {
-    match c {
-        '\t' | '\n' | '\r' => false,
-        '\0'..='\u{1F}'
-        | '\u{7F}'..='\u{9F}'
-        | '\u{AD}'
-        | '\u{34F}'
-        | '\u{61C}'
-        | '\u{115F}'..='\u{1160}'
-        | '\u{17B4}'..='\u{17B5}'
-        | '\u{180B}'..='\u{180F}'
-        | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}'
-        | '\u{3164}'
-        | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}'
-        | '\u{FFA0}'
-        | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{1BCA0}'..='\u{1BCA3}'
-        | '\u{1D173}'..='\u{1D17A}'
-        | '\u{E0000}'..='\u{E0FFF}' => true,
-        _ => false,
-    }
+    !matches!(c, '\t' | '\n' | '\r') && is_invisible(c)
 }
 
 /// Whether any character is hidden.

@@ -10,6 +10,7 @@ mod effect;
 mod error;
 mod gate;
 mod id;
+mod invisible;
 mod json;
 mod memory;
 mod names;
@@ -33,6 +34,7 @@ pub use id::{
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
     Uid, VersionId, path_segment,
 };
+pub use invisible::is_invisible;
 pub use json::read_json;
 pub use memory::{MemoryBudget, MemoryLease, Sheds};
 pub use names::{datastore_named, is_datastore_name};
