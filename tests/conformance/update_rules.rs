@@ -55,6 +55,9 @@ pub(crate) async fn what_is_not_a_document_is_refused_at_once(rig: &Rig) {
         b"null",
         b"\"text\"",
         b"{\"SchemaVersion\": 1.1, \"Study\": {\"DICOM\": {\"StudyID\": ",
+        b"{\"SchemaVersion\": 1.1, \"Study\": {\"DICOM\": {\"StudyDescription\": \"A\", \"StudyDescription\": \"B\"}}}",
+        b"{\"SchemaVersion\": 1.1, \"Study\": {}, \"Study\": {\"DICOM\": {\"StudyDescription\": \"A\"}}}",
+        b"{\"SchemaVersion\": 1.1, \"Study\": {\"DICOM\": {\"StudyDescription\": \"A\"}}} {}",
         b"\xff\xfe",
         b"\x1f\x8b\x08\x00",
     ] {

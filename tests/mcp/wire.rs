@@ -149,7 +149,8 @@ async fn rubbish_does_not_end_the_conversation() {
     wire.hang_up().await;
 }
 
-/// JSON-RPC 2.0 section 5.1: -32700 for what is no JSON, with the id null.
+/// JSON-RPC 2.0 section 5.1: -32700 for what is no JSON. The id is left out where it cannot be read, as MCP 2026-07-28 says
+/// (Basic, error responses).
 #[tokio::test]
 async fn garbage_is_answered_and_arguments_may_be_text() {
     let mut wire = Wire::open(&[]);

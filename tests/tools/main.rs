@@ -98,6 +98,7 @@ macro_rules! cases {
                 what_an_update_takes_away_is_planned_first,
                 another_patient_is_asked_about_where_nothing_may_be_deleted_too,
                 a_write_that_fails_is_an_error_with_the_reason,
+                a_copy_that_cannot_be_primary_is_an_error,
                 values_longer_than_their_representation_are_refused_at_once,
                 several_modalities_are_any_of_them,
             }

@@ -159,6 +159,36 @@ pub(crate) async fn a_write_that_fails_is_an_error_with_the_reason(rig: Rig) {
     );
 }
 
+/// An image set of the same UIDs is primary already.
+pub(crate) async fn a_copy_that_cannot_be_primary_is_an_error(rig: Rig) {
+    let datastore = rig.datastore().await;
+    for date in ["20200228", "20200229"] {
+        let phantom = Phantom::mr().size(16, 16).sop_uid("2.25.1").study_uid("2.25.2");
+        let bytes = phantom.study_date(date).build();
+        rig.import(&datastore, [PhantomFile { relative_path: "mr.dcm".into(), bytes }]).await;
+    }
+    let sets = all(&rig, &datastore).await;
+    let set = sets.iter().find(|set| set["is_primary"] == false).unwrap();
+    let asked = json!({
+        "datastore_id": datastore, "source_image_set_id": set["image_set_id"],
+        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } },
+        "promote_to_primary": true, "wait_seconds": 120
+    });
+    rig.refusal("copy_image_set", asked.clone(), "conflict").await;
+    assert_eq!(all(&rig, &datastore).await.len(), 2, "no copy is left over");
+    // Once the place is free.
+    let rival = sets.iter().find(|set| set["is_primary"] == true).unwrap();
+    let gone = json!({
+        "datastore_id": datastore, "image_set_id": rival["image_set_id"], "wait_seconds": 120
+    });
+    rig.call("delete_image_set", gone).await;
+    let copied = rig.call("copy_image_set", asked).await;
+    let copy = &copied["destination_image_set_properties"]["image_set_id"];
+    let now = all(&rig, &datastore).await;
+    let copy = now.iter().find(|set| set["image_set_id"] == *copy).unwrap();
+    assert_eq!(copy["is_primary"], true);
+}
+
 pub(crate) async fn values_longer_than_their_representation_are_refused_at_once(rig: Rig) {
     let datastore = rig.filled().await;
     let set = all(&rig, &datastore).await[0].clone();
