@@ -133,6 +133,46 @@ fn an_answer_that_the_client_has_is_not_sent_again() {
     }
 }
 
+/// RFC 9110 §13.1.2, of pixels.
+#[test]
+fn pixels_that_the_client_has_are_not_sent_again() {
+    let web = Web::new();
+    let series = &web.series()[0];
+    let found = web.of_study(&format!("/series/{series}/instances"), "").json();
+    let sops: Vec<String> =
+        found.as_array().unwrap().iter().map(|one| first(one, "00080018")).collect();
+    let mut tags = Vec::new();
+    for sop in &sops[..2] {
+        let instance = format!("/series/{series}/instances/{sop}");
+        let frame = "multipart/related; type=\"application/octet-stream\"; transfer-syntax";
+        for (path, accept) in [
+            (instance.clone(), "application/dicom; transfer-syntax=*".to_owned()),
+            (instance.clone(), "application/dicom; transfer-syntax=1.2.840.10008.1.2.1".to_owned()),
+            (instance.clone(), "multipart/related; type=\"application/dicom\"".to_owned()),
+            (format!("{instance}/frames/1"), format!("{frame}=*")),
+            (format!("{instance}/frames/1"), format!("{frame}=1.2.840.10008.1.2.1")),
+        ] {
+            let accept = format!("Accept: {accept}\r\n");
+            let answer = web.of_study(&path, &accept);
+            assert_eq!(answer.status, 200, "{path} {accept}");
+            let tag = answer.header("etag").unwrap().to_owned();
+            let known = format!("{accept}If-None-Match: \"other\", {tag}\r\n");
+            let again = web.of_study(&path, &known);
+            assert_eq!((again.status, again.body.len()), (304, 0), "{path} {accept}");
+            assert_eq!(again.header("etag"), Some(&*tag));
+            let other = web.of_study(&path, &format!("{accept}If-None-Match: \"other\"\r\n"));
+            assert_eq!((other.status, other.body.len()), (200, answer.body.len()));
+            tags.push(tag);
+        }
+    }
+    let count = tags.len();
+    tags.sort_unstable();
+    tags.dedup();
+    assert_eq!(tags.len(), count, "each content and form has its own tag");
+    let gone = format!("/series/{series}/instances/1.2.3");
+    assert_eq!(web.of_study(&gone, "If-None-Match: *\r\n").status, 404);
+}
+
 #[test]
 fn requests_are_read_as_viewers_write_them() {
     let web = Web::new();

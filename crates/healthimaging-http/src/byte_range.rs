@@ -51,7 +51,7 @@ pub(crate) async fn ranged(asked: &HeaderMap, body: Body, content_type: &str) ->
 
 impl Asked {
     fn of(headers: &HeaderMap, length: u64) -> Self {
-        // No validator is given out, so none can match.
+        // Only weak validators are given out, so none can match (RFC 9110 §13.1.5).
         if headers.contains_key(header::IF_RANGE) {
             return Self::Whole;
         }

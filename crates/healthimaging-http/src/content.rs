@@ -54,13 +54,32 @@ pub(crate) async fn tagged(asked: &HeaderMap, body: Body, content_type: &str) ->
             return streamed(Body::from_stream(begun.boxed(), None), content_type).await;
         }
     }
-    let hash = hex(&Sha256::digest(&whole));
-    // Weak, as an answer may be compressed on its way (RFC 9110 §8.8.1).
-    let tag = format!("W/\"{}\"", hash.get(..32).unwrap_or(&hash));
+    let tag = tag(&[&whole]);
+    validated(asked, Some(tag), ranged(asked, whole.freeze().into(), content_type)).await
+}
+
+/// A weak entity tag of these parts, as an answer may be compressed on its way (RFC 9110 §8.8.1).
+pub(crate) fn tag(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let hash = hex(&hash.finalize());
+    format!("W/\"{}\"", hash.get(..32).unwrap_or(&hash))
+}
+
+/// The response with its entity tag, where there is one; 304, and no work, if the client has that content already.
+pub(crate) async fn validated(
+    asked: &HeaderMap,
+    tag: Option<String>,
+    response: impl Future<Output = Result<Response>>,
+) -> Result<Response> {
+    let Some(tag) = tag else { return response.await };
     let mut response = if is_known(asked, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ranged(asked, whole.freeze().into(), content_type).await?
+        response.await?
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {

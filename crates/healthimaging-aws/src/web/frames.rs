@@ -31,6 +31,7 @@ pub(super) async fn frames(
     Ok(RetrieveFramesResponse {
         transfer_syntax_uid,
         frames: stream::once(async { Ok(first) }).chain(rest).boxed(),
+        content_name: None,
     })
 }
 
@@ -69,7 +70,8 @@ pub(super) async fn bulkdata(
     );
     let accept = "application/octet-stream";
     let answer = web.get(&request.datastore_id, &path, accept).await?;
-    Ok(RetrieveBulkdataResponse { bulkdata: only_part(answer).await?.body })
+    let bulkdata = only_part(answer).await?.body;
+    Ok(RetrieveBulkdataResponse { bulkdata, content_name: None })
 }
 
 /// What an answer holds, out of its envelope.

@@ -34,7 +34,7 @@ pub(super) async fn instance(
     );
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
     let (transfer_syntax_uid, instance) = transfer_syntax(answer).await?;
-    Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
+    Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name: None })
 }
 
 /// The transfer syntax that the file itself tells, which no proxy can have changed.

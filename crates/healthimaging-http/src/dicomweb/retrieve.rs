@@ -16,7 +16,7 @@ use super::accept::{Range, any, not_acceptable, ranges};
 use super::{JSON, multipart, wants_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
-use crate::content::{streamed, tagged};
+use crate::content::{streamed, tag, tagged, validated};
 
 const DICOM: &str = "application/dicom";
 const BYTES: &str = "application/octet-stream";
@@ -55,6 +55,7 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         image_set_id: call.query("imageSetId")?,
         transfer_syntax: TransferSyntaxChoice::Stored,
     };
+    let sop_instance_uid = request.sop_instance_uid.to_string();
     let possible =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
     let is_multipart = |range: &Range| {
@@ -67,11 +68,22 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     };
     let (is_multipart, found) = negotiated(&call.headers, possible, is_multipart, get).await?;
     let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
-    if is_multipart {
-        let one = futures::stream::once(async move { Ok((media, found.instance)) });
-        return multipart::response(DICOM, one.boxed()).await;
-    }
-    streamed(found.instance, &media).await
+    let envelope = if is_multipart { DICOM } else { "" };
+    let tag = found.content_name.map(|name| tag_of(&name, &sop_instance_uid, envelope, &media));
+    validated(&call.headers, tag, async {
+        if is_multipart {
+            let of_part = media.clone();
+            let one = futures::stream::once(async move { Ok((of_part, found.instance)) });
+            return multipart::response(DICOM, one.boxed()).await;
+        }
+        streamed(found.instance, &media).await
+    })
+    .await
+}
+
+/// The entity tag of what a named content shows of an instance, in this envelope and media type.
+fn tag_of(name: &str, part: &str, envelope: &str, media: &str) -> String {
+    tag(&[name.as_bytes(), part.as_bytes(), envelope.as_bytes(), media.as_bytes()])
 }
 
 /// The attributes of one instance.
@@ -123,15 +135,22 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
     };
     let (media, mut found) = negotiated(&call.headers, possible, media, get).await?;
     let of_part = format!("{media}; transfer-syntax={}", found.transfer_syntax_uid);
-    if let [number] = request.frames[..]
-        && let Some(frame) = found.frames.next().await.transpose()?
-    {
-        let RetrieveFramesRequest { datastore_id, sop_instance_uid, image_set_id, .. } = &request;
-        let subject = (datastore_id, sop_instance_uid, image_set_id, number);
-        return multipart::single(&call.headers, &subject, &media, &of_part, frame).await;
-    }
-    let parts = found.frames.map_ok(move |frame| (of_part.clone(), frame));
-    multipart::response(&media, parts.boxed()).await
+    let wanted = format!("{}/{:?}", request.sop_instance_uid, request.frames);
+    let tag = found.content_name.take().map(|name| tag_of(&name, &wanted, &media, &of_part));
+    validated(&call.headers, tag, async {
+        if let [number] = request.frames[..]
+            && let Some(frame) = found.frames.next().await.transpose()?
+        {
+            let RetrieveFramesRequest { datastore_id, sop_instance_uid, image_set_id, .. } =
+                &request;
+            let subject = (datastore_id, sop_instance_uid, image_set_id, number);
+            return multipart::single(&call.headers, &subject, &media, &of_part, frame).await;
+        }
+        let part = of_part.clone();
+        let parts = found.frames.map_ok(move |frame| (part.clone(), frame));
+        multipart::response(&media, parts.boxed()).await
+    })
+    .await
 }
 
 /// `1,2,3`.
@@ -150,14 +169,20 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         image_set_id: call.query("imageSetId")?,
         bulkdata_id: call.text("bulkdata"),
     };
-    if any(&call.headers, &[BYTES]).is_ok() {
-        let found = web.retrieve_bulkdata(request).await?.bulkdata;
-        return ranged(&call.headers, found, BYTES).await;
-    }
-    if !ranges(&call.headers).iter().any(|range| range.is_multipart_of(BYTES)) {
+    let is_bare = any(&call.headers, &[BYTES]).is_ok();
+    if !is_bare && !ranges(&call.headers).iter().any(|range| range.is_multipart_of(BYTES)) {
         return Err(not_acceptable(BYTES));
     }
-    let found = web.retrieve_bulkdata(request).await?.bulkdata;
-    let one = futures::stream::once(async move { Ok((BYTES.to_owned(), found)) });
-    multipart::response(BYTES, one.boxed()).await
+    let wanted = format!("{}/{}", request.sop_instance_uid, request.bulkdata_id);
+    let found = web.retrieve_bulkdata(request).await?;
+    let envelope = if is_bare { "" } else { BYTES };
+    let tag = found.content_name.map(|name| tag_of(&name, &wanted, envelope, BYTES));
+    validated(&call.headers, tag, async {
+        if is_bare {
+            return ranged(&call.headers, found.bulkdata, BYTES).await;
+        }
+        let one = futures::stream::once(async move { Ok((BYTES.to_owned(), found.bulkdata)) });
+        multipart::response(BYTES, one.boxed()).await
+    })
+    .await
 }

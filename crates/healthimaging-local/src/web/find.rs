@@ -30,6 +30,8 @@ pub(super) struct Held {
     /// Row of the image set.
     pub(super) row: i64,
     pub(super) document: Arc<OpenDocument>,
+    /// Image set and version, whose content never changes.
+    pub(super) name: String,
 }
 
 macro_rules! wanted_from {
@@ -59,7 +61,7 @@ impl Wanted {
     pub(super) fn find(&self, shared: &Shared) -> Result<Held> {
         let found =
             shared.catalogue.read_blocking(|connection| self.look_up(shared, connection))?;
-        let (row, found) = found;
+        let (row, name, found) = found;
         let document = shared.documents.open(found)?;
         let study = document.study.get("StudyInstanceUID").and_then(|uid| uid.as_str());
         if study.map(str::trim) != Some(self.study.as_str())
@@ -68,10 +70,10 @@ impl Wanted {
             return Err(no_series());
         }
         shared.accesses.note(row, shared.now());
-        Ok(Held { row, document })
+        Ok(Held { row, document, name })
     }
 
-    fn look_up(&self, shared: &Shared, connection: &Connection) -> Result<(i64, Found)> {
+    fn look_up(&self, shared: &Shared, connection: &Connection) -> Result<(i64, String, Found)> {
         let datastore = datastores::find_active(connection, &self.datastore)?;
         let set = match &self.image_set {
             Some(id) => image_sets::find_live(connection, datastore.row, id)?,
@@ -79,7 +81,8 @@ impl Wanted {
         };
         let version = image_sets::version(connection, set.row, set.latest_version.into())?;
         let found = shared.documents.find(connection, &set, &version)?;
-        Ok((set.row, found.ok_or_else(no_series)?))
+        let name = format!("{}/{}", set.id, set.latest_version);
+        Ok((set.row, name, found.ok_or_else(no_series)?))
     }
 
     fn primary(&self, connection: &Connection, datastore: i64) -> Result<i64> {

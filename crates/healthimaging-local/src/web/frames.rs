@@ -39,6 +39,7 @@ pub(crate) async fn retrieve_frames(
     });
     let (retrieval, first, ids) = found.await??;
     let transfer_syntax_uid = retrieval.syntax.clone();
+    let content_name = Some(retrieval.held.name.clone());
     let retrieval = Arc::new(retrieval);
     let others = stream::iter(ids)
         .map(move |id| {
@@ -51,7 +52,8 @@ pub(crate) async fn retrieve_frames(
             Err(error) => Err(Error::internal("reading a frame ended unexpectedly", error)),
         });
     let first = stream::iter(first.map(Ok));
-    Ok(RetrieveFramesResponse { transfer_syntax_uid, frames: first.chain(others).boxed() })
+    let frames = first.chain(others).boxed();
+    Ok(RetrieveFramesResponse { transfer_syntax_uid, frames, content_name })
 }
 
 /// The instance, and the ids of the frames asked for. Blocks.
@@ -145,7 +147,8 @@ pub(crate) async fn retrieve_bulkdata(
             proved: Mutex::default(),
         };
         let bulkdata = retrieval.body(&id)?;
-        Ok(RetrieveBulkdataResponse { bulkdata })
+        let content_name = Some(retrieval.held.name.clone());
+        Ok(RetrieveBulkdataResponse { bulkdata, content_name })
     })
     .await?
 }

@@ -88,11 +88,12 @@ pub(crate) async fn retrieve_instance(
         let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();
+        let content_name = Some(held.name.clone());
         let retrieval =
             Retrieval { shared: task, held, series, sop, syntax, form, proved: Mutex::default() };
         retrieval.prove_first_frame()?;
         let instance = body_of(None, move |out| Ok(retrieval.write(out)?));
-        Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance })
+        Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name })
     })
     .await?
 }

@@ -44,6 +44,8 @@ pub struct RetrieveInstanceResponse {
     pub transfer_syntax_uid: String,
     /// The Part 10 file.
     pub instance: Body,
+    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    pub content_name: Option<String>,
 }
 
 /// Input of `retrieve_frames`.
@@ -71,6 +73,8 @@ pub struct RetrieveFramesResponse {
     pub transfer_syntax_uid: String,
     /// The frames, in the order asked for.
     pub frames: BoxStream<'static, Result<Body>>,
+    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    pub content_name: Option<String>,
 }
 
 impl fmt::Debug for RetrieveFramesResponse {
@@ -103,6 +107,8 @@ pub struct RetrieveBulkdataRequest {
 pub struct RetrieveBulkdataResponse {
     /// The value as it is in a file of Explicit VR Little Endian.
     pub bulkdata: Body,
+    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    pub content_name: Option<String>,
 }
 
 /// Input of `instance_metadata`.
