@@ -15,6 +15,9 @@ use crate::{MOST_MEMORY, Rig, check_memory};
 /// Why a file is refused that has too many elements, items or values.
 const TOO_MUCH: &str = "take more than 268435456 bytes of memory";
 
+/// Items of which a sequence alone takes most of the memory that a file may take.
+const ITEMS: usize = 400_000;
+
 /// The header of an element in explicit VR little endian (PS3.5 §7.1.2).
 fn header(group: u16, number: u16, vr: [u8; 2], length: usize) -> Vec<u8> {
     let mut header = [group.to_le_bytes(), number.to_le_bytes()].concat();
@@ -135,19 +138,19 @@ fn many_values_of_a_megabyte_are_mostly_bulk_data() {
 }
 
 /// Puts a file with a sequence of so many items (PS3.5 §7.5).
-fn put_sequence(rig: &Rig, name: &str, items: usize) {
+fn put_sequence(rig: &Rig, name: &str, head: &[u8], items: usize) {
     let value = element(0x0008, 0x0100, *b"SH", b"a ");
     let length = u32::try_from(value.len()).unwrap().to_le_bytes();
     let item = [&[0xFE, 0xFF, 0x00, 0xE0][..], &length, &value].concat();
     let header = header(0x6001, 0x1010, *b"SQ", item.len() * items);
-    put(rig, name, &[&report()[..], &header].concat(), &item, items, b"");
+    put(rig, name, &[head, &header].concat(), &item, items, b"");
 }
 
 #[test]
 fn sequences_go_in_up_to_what_memory_holds() {
     let rig = Rig::new();
-    put_sequence(&rig, "many.dcm", 200_000);
-    put_sequence(&rig, "too_many.dcm", 600_000);
+    put_sequence(&rig, "many.dcm", &report(), 200_000);
+    put_sequence(&rig, "too_many.dcm", &report(), 600_000);
     let imported = rig.import();
     imported.check(1, 1, 0);
     assert!(imported.said.contains(TOO_MUCH), "{}", imported.said);
@@ -188,6 +191,32 @@ fn get(address: &str, path: &str) -> u64 {
     std::io::copy(&mut reader.by_ref(), &mut std::io::sink()).unwrap()
 }
 
+/// Paths that are read at the same time, from a server of their own within the bound of memory; the bytes of
+/// each answer.
+fn read_at_once(rig: &Rig, paths: &[&str]) -> Vec<u64> {
+    let stores = rig.call("list_datastores", &json!({}));
+    let datastore = stores["datastore_summaries"][0]["datastore_id"].as_str().unwrap();
+    let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
+    let mut server = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    let address = lines.map(Result::unwrap).find_map(|line| {
+        Some(line.split_once("MCP at http://")?.1.trim_end_matches("/mcp").to_owned())
+    });
+    let address = &address.unwrap();
+    let lengths: Vec<u64> = thread::scope(|scope| {
+        let read = |path| move || get(address, &format!("/datastore/{datastore}/studies/{path}"));
+        let reads: Vec<_> = paths.iter().map(|path| scope.spawn(read(path))).collect();
+        reads.into_iter().map(|read| read.join().unwrap()).collect()
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: i64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak >> 10 < MOST_MEMORY, "the server took {} MiB", peak >> 10);
+    lengths
+}
+
 #[test]
 fn eight_reads_of_the_metadata_of_a_large_series_at_once() {
     let rig = Rig::new();
@@ -203,26 +232,22 @@ fn eight_reads_of_the_metadata_of_a_large_series_at_once() {
         rig.put(&format!("{number}.dcm"), &[&file[..], &creator, &values].concat());
     }
     rig.import().check(16, 0, 0);
-    let stores = rig.call("list_datastores", &json!({}));
-    let datastore = stores["datastore_summaries"][0]["datastore_id"].as_str().unwrap();
-    let path = format!("/datastore/{datastore}/studies/2.25.1/series/2.25.2/metadata");
-
-    let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
-    let mut server = command.stderr(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(server.stderr.take().unwrap()).lines();
-    let address = lines.map(Result::unwrap).find_map(|line| {
-        Some(line.split_once("MCP at http://")?.1.trim_end_matches("/mcp").to_owned())
-    });
-    let address = address.unwrap();
-    let lengths: Vec<u64> = thread::scope(|scope| {
-        let reads: Vec<_> = (0..8).map(|_| scope.spawn(|| get(&address, &path))).collect();
-        reads.into_iter().map(|read| read.join().unwrap()).collect()
-    });
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    server.kill().unwrap();
-    server.wait().unwrap();
+    let lengths = read_at_once(&rig, &["2.25.1/series/2.25.2/metadata"; 8]);
     assert!(lengths.iter().all(|length| *length > 16 * 60_000 * 4), "{lengths:?}");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: i64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(peak >> 10 < MOST_MEMORY, "the server took {} MiB", peak >> 10);
+}
+
+#[test]
+fn reads_at_once_of_an_instance_that_fills_the_memory() {
+    let rig = Rig::new();
+    let report = Phantom::report().study_uid("2.25.1").series_uid("2.25.2").sop_uid("2.25.3");
+    let creator = element(0x6001, 0x0010, *b"LO", b"TESTS ");
+    put_sequence(&rig, "items.dcm", &[report.build(), creator].concat(), ITEMS);
+    rig.import().check(1, 0, 0);
+    let metadata = "2.25.1/series/2.25.2/metadata";
+    let instance = "2.25.1/series/2.25.2/instances/2.25.3";
+    let lengths = read_at_once(&rig, &[metadata, metadata, instance, instance]);
+    // An item is at least {"00080100":{"vr":"SH","Value":["a"]}}, and a header, an element of 10 bytes and
+    // a delimiter.
+    let least = [38, 38, 26, 26].map(|bytes| bytes * ITEMS as u64);
+    assert!(lengths.iter().zip(least).all(|(length, least)| *length > least), "{lengths:?}");
 }

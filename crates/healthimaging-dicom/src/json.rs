@@ -4,14 +4,15 @@ use std::fmt;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use dicom_core::{Tag, VR};
+use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use healthimaging::{Error, Result};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
-use crate::data_set::{DataSet, Element, Value};
+use crate::data_set::Value;
+use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, Path};
 use crate::document::split::decimal;
 use crate::document::{ApartValue, Document, Instance, dictionary};
 
@@ -23,8 +24,10 @@ type Bulk<'a> = dyn Fn(&ApartValue) -> String + 'a;
 ///
 /// Of group 0002 only `TransferSyntaxUID` is shown, and it is the stored one; explicit VR little endian
 /// for instances without pixel data.
+///
+/// Elements and items are made one at a time while it is written.
 pub struct InstanceJson<'a> {
-    data_set: DataSet,
+    data_set: LazyDataSet<'a>,
     of: Source<'a>,
 }
 
@@ -44,22 +47,25 @@ impl<'a> InstanceJson<'a> {
         bulk: &'a Bulk<'a>,
     ) -> Result<Self> {
         let instance = document.instance(series_uid, sop_uid);
-        let data_set = document.data_set(series_uid, sop_uid);
+        let data_set = document.lazy_data_set(series_uid, sop_uid);
         let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
             return Err(Error::not_found("the image set does not hold this instance"));
         };
-        let elements = &mut data_set.elements;
-        elements.retain(|tag, _| tag.group() > 0x0002);
+        data_set.retain(|tag| tag.group() > 0x0002);
         let stored = instance.stored_transfer_syntax.as_deref();
         let stored = stored.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN).to_owned();
-        let (vr, value) = (VR::UI, Value::Text(stored));
-        elements.insert(tags::TRANSFER_SYNTAX_UID, Element { vr, value });
+        data_set.set(tags::TRANSFER_SYNTAX_UID, VR::UI, Value::Text(stored));
         if let Some(reason) = instance.warning_reason() {
-            let (vr, value) = (VR::US, Value::Unsigned(vec![u64::from(reason)]));
-            elements.insert(tags::WARNING_REASON, Element { vr, value });
+            let value = Value::Unsigned(vec![u64::from(reason)]);
+            data_set.set(tags::WARNING_REASON, VR::US, value);
         }
         let of = Source { instance, bulk };
         Ok(Self { data_set, of })
+    }
+
+    /// Leaves out the attributes that are not wanted, by their tags in eight hexadecimal digits.
+    pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.data_set.retain(|tag| is_wanted(&dictionary::hex(tag)));
     }
 }
 
@@ -100,49 +106,27 @@ impl Serialize for TextAttribute<'_> {
     }
 }
 
-/// Where a data set or an element is, from the root down.
-enum Path<'a> {
-    Root,
-    Into(&'a Path<'a>, Tag),
-    Item(&'a Path<'a>, usize),
-}
-
-impl Path<'_> {
-    /// As the details name it.
-    fn text(&self) -> String {
-        let (above, step) = match self {
-            Path::Root => return String::new(),
-            Path::Into(above, tag) => (above, dictionary::hex(*tag)),
-            Path::Item(above, number) => (above, number.to_string()),
-        };
-        match above {
-            Path::Root => step,
-            above => above.text() + "/" + &step,
-        }
-    }
-}
-
 struct DataSetJson<'a> {
-    data_set: &'a DataSet,
+    data_set: &'a LazyDataSet<'a>,
     of: Source<'a>,
     path: &'a Path<'a>,
 }
 
 impl Serialize for DataSetJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let elements = &self.data_set.elements;
-        let mut attributes = serializer.serialize_map(Some(elements.len()))?;
-        for (tag, element) in elements {
-            if *tag == tags::SPECIFIC_CHARACTER_SET {
+        let mut attributes = serializer.serialize_map(Some(self.data_set.len()))?;
+        for (tag, element) in self.data_set.elements(self.path) {
+            if tag == tags::SPECIFIC_CHARACTER_SET {
                 // JSON is UTF-8, whatever the file or the item was in.
-                let is_empty = element.value == Value::Empty;
+                let is_empty = matches!(element.value, LazyValue::Plain(Value::Empty));
                 let shown =
                     TextAttribute { vr: VR::CS, text: if is_empty { "" } else { "ISO_IR 192" } };
-                attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
+                attributes.serialize_entry(&dictionary::hex(tag), &shown)?;
                 continue;
             }
-            let shown = ElementJson { element, of: self.of, path: &Path::Into(self.path, *tag) };
-            attributes.serialize_entry(&dictionary::hex(*tag), &shown)?;
+            let path = &Path::Into(self.path, tag);
+            let shown = ElementJson { element: &element, of: self.of, path };
+            attributes.serialize_entry(&dictionary::hex(tag), &shown)?;
         }
         attributes.end()
     }
@@ -150,15 +134,24 @@ impl Serialize for DataSetJson<'_> {
 
 /// An attribute; without its value when that is empty.
 struct ElementJson<'a> {
-    element: &'a Element,
+    element: &'a LazyElement<'a>,
     of: Source<'a>,
     path: &'a Path<'a>,
 }
 
 impl Serialize for ElementJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Element { vr, value } = self.element;
+        let LazyElement { vr, value } = self.element;
         let mut shown = begun(serializer, *vr)?;
+        let value = match value {
+            LazyValue::Plain(value) => value,
+            LazyValue::Items(items) => {
+                if !items.is_empty() {
+                    shown.serialize_entry("Value", &Items { items: *items, of: self })?;
+                }
+                return shown.end();
+            }
+        };
         match value {
             Value::Bytes(bytes) => {
                 shown.serialize_entry("InlineBinary", &Base64(bytes))?;
@@ -169,8 +162,6 @@ impl Serialize for ElementJson<'_> {
                     shown.serialize_entry("BulkDataURI", &(self.of.bulk)(stored))?;
                 }
             }
-            Value::Items(items) if items.is_empty() => {}
-            Value::Items(items) => shown.serialize_entry("Value", &Items { items, of: self })?,
             Value::Text(text) => {
                 let value = TextValues { vr: *vr, text };
                 if !value.is_empty() {
@@ -203,7 +194,7 @@ impl Serialize for Base64<'_> {
 }
 
 struct Items<'a> {
-    items: &'a [DataSet],
+    items: LazyItems<'a>,
     of: &'a ElementJson<'a>,
 }
 
@@ -212,7 +203,7 @@ impl Serialize for Items<'_> {
         let mut shown = serializer.serialize_seq(Some(self.items.len()))?;
         for (number, data_set) in self.items.iter().enumerate() {
             shown.serialize_element(&DataSetJson {
-                data_set,
+                data_set: &data_set,
                 of: self.of.of,
                 path: &Path::Item(self.of.path, number),
             })?;

@@ -2,10 +2,11 @@
 //! asked for by its UIDs does not have one unpacked again. What is kept is bounded, and is looked at only
 //! after the catalogue has said that the version is there.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -32,8 +33,8 @@ const UNPACKED: u64 = 8;
 const SMALL: u64 = 1 << 20;
 /// Memory of a key with its value, of an object, and of one of several values.
 const PAIR: u64 = 220;
-const OBJECT: u64 = 260;
 const VALUE: u64 = 104;
+const OBJECT: usize = 260;
 
 /// A document in memory, with the lease for it.
 pub(crate) struct OpenDocument {
@@ -109,17 +110,22 @@ fn about(stored: &StoredContent) -> u64 {
         }
     }
     let count = |byte: u8| counts.get(usize::from(byte)).copied().unwrap_or_default();
-    2 * length + PAIR * count(b':') + OBJECT * count(b'{') + VALUE * count(b',')
+    2 * length + PAIR * count(b':') + OBJECT as u64 * count(b'{') + VALUE * count(b',')
 }
 
 /// The content of a version never changes, so its name is enough: the image set, and the version that
 /// holds the content.
 type Name = (ImageSetId, u32);
 
+/// A document that somebody reads; the lock is held while it is unpacked.
+type Shared = Arc<Mutex<Weak<OpenDocument>>>;
+
 /// Documents that were read lately.
 #[derive(Debug)]
 pub(crate) struct Documents {
     unpacked: Arc<Lately<Name, Arc<OpenDocument>>>,
+    /// Those that are read now: a large one is unpacked once for all who read it at the same time.
+    in_use: Mutex<HashMap<Name, Shared>>,
     /// Those of earlier forms, as they are served.
     converted: Lately<Name, Bytes>,
 }
@@ -129,7 +135,7 @@ impl Default for Documents {
         let unpacked = Arc::new(Lately::new(MOST));
         let cache: Weak<Lately<_, _>> = Arc::downgrade(&unpacked);
         MemoryBudget::process().add_cache(cache);
-        Self { unpacked, converted: Lately::new(MOST_CONVERTED) }
+        Self { unpacked, in_use: Mutex::default(), converted: Lately::new(MOST_CONVERTED) }
     }
 }
 
@@ -138,6 +144,10 @@ impl Default for Documents {
 pub(crate) enum Found {
     Unpacked(Arc<OpenDocument>),
     Stored(Name, StoredContent),
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Documents {
@@ -165,11 +175,26 @@ impl Documents {
         match found {
             Found::Unpacked(document) => Ok(document),
             Found::Stored(name, stored) => {
+                let shared = self.shared(&name);
+                let mut shared = locked(&shared);
+                if let Some(document) = shared.upgrade() {
+                    return Ok(document);
+                }
                 let document = Arc::new(unpack(&stored)?);
+                *shared = Arc::downgrade(&document);
                 self.insert(name, Arc::clone(&document));
                 Ok(document)
             }
         }
+    }
+
+    fn shared(&self, name: &Name) -> Shared {
+        let mut in_use = locked(&self.in_use);
+        in_use.retain(|_, shared| {
+            // Whoever has it else may be unpacking.
+            Arc::strong_count(shared) > 1 || locked(shared).strong_count() > 0
+        });
+        Arc::clone(in_use.entry(name.clone()).or_default())
     }
 
     /// A document of an earlier form as it is served: JSON, gzip. Blocks.
@@ -235,6 +260,13 @@ pub(crate) fn size(document: &Document) -> usize {
     above.iter().sum::<usize>() + of_series.sum::<usize>()
 }
 
+/// Memory that the attributes of a series and of the levels above take, about.
+pub(crate) fn size_of_levels(document: &Document, series: &str) -> usize {
+    let series = document.series.get(series).map(|series| &series.attributes);
+    let levels = [&document.patient, &document.study].into_iter().chain(series);
+    levels.map(size_of_attributes).sum()
+}
+
 /// Memory that an instance takes, about.
 pub(crate) fn size_of_instance(instance: &Instance) -> usize {
     let details = &instance.details;
@@ -253,7 +285,7 @@ fn size_of_value(value: &Value) -> usize {
     match value {
         Value::String(text) => EACH + text.len(),
         Value::Array(values) => EACH + values.iter().map(size_of_value).sum::<usize>(),
-        Value::Object(attributes) => EACH + size_of_attributes(attributes),
+        Value::Object(attributes) => EACH + OBJECT + size_of_attributes(attributes),
         Value::Null | Value::Bool(_) | Value::Number(_) => EACH,
     }
 }

@@ -1,5 +1,7 @@
 //! From the document back to a data set, with the VRs that the elements had.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dicom_core::{Tag, VR};
@@ -19,117 +21,229 @@ impl Document {
     /// instance is not here.
     #[must_use]
     pub fn data_set(&self, series_uid: &str, sop_uid: &str) -> Option<DataSet> {
+        Some(self.lazy_data_set(series_uid, sop_uid)?.to_data_set(&Path::Root))
+    }
+
+    /// As [`Self::data_set`], whose elements are made one at a time: all together would take as much
+    /// memory as the document.
+    pub(crate) fn lazy_data_set(&self, series_uid: &str, sop_uid: &str) -> Option<LazyDataSet<'_>> {
         let series = self.series.get(series_uid)?;
         let instance = series.instances.get(sop_uid)?;
         let details = &instance.details;
-        let mut reader = LevelReader {
-            instance,
-            is_detailed: !details.apart.is_empty()
-                || !details.vrs.is_empty()
-                || !details.texts.is_empty(),
-            path: Vec::new(),
-        };
-        let context = instance.context();
-        let mut data_set = DataSet::default();
+        let is_detailed =
+            !details.apart.is_empty() || !details.vrs.is_empty() || !details.texts.is_empty();
+        let rebuilder = Rebuilder { instance, is_detailed, context: instance.context() };
+        let mut elements = BTreeMap::new();
         for level in [&self.patient, &self.study, &series.attributes] {
-            reader.read_level(level, context, &mut data_set);
+            elements.extend(sources(level, |key| !instance.differs_in(key)));
         }
-        reader.read(&instance.attributes, context, &mut data_set);
-        Some(data_set)
+        elements.extend(sources(&instance.attributes, |_| true));
+        Some(LazyDataSet { elements, rebuilder })
     }
 }
 
-struct LevelReader<'a> {
-    instance: &'a Instance,
-    /// Whether anything is known by path.
-    is_detailed: bool,
-    path: Vec<String>,
+/// Attributes by tag, in the order of the document.
+fn sources<'a>(
+    attributes: &'a Attributes,
+    is_wanted: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (Tag, Source<'a>)> {
+    let wanted = attributes.iter().filter(move |(key, _)| is_wanted(key));
+    wanted.filter_map(|(key, value)| Some((dictionary::tag(key)?, Source::Document(value))))
 }
 
-impl LevelReader<'_> {
-    /// Reads what the instance has of a higher level.
-    fn read_level(&mut self, attributes: &Attributes, context: Context, to: &mut DataSet) {
-        for (key, value) in attributes {
-            if !self.instance.differs_in(key) {
-                self.read_one(key, value, context, to);
+/// Path of a data set or an element, from the root down.
+pub(crate) enum Path<'a> {
+    Root,
+    Into(&'a Path<'a>, Tag),
+    Item(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    /// The path as the details name it.
+    pub(crate) fn text(&self) -> String {
+        let (above, step) = match self {
+            Path::Root => return String::new(),
+            Path::Into(above, tag) => (above, dictionary::hex(*tag)),
+            Path::Item(above, number) => (above, number.to_string()),
+        };
+        match above {
+            Path::Root => step,
+            above => above.text() + "/" + &step,
+        }
+    }
+}
+
+/// A data set whose elements are made one at a time.
+pub(crate) struct LazyDataSet<'a> {
+    elements: BTreeMap<Tag, Source<'a>>,
+    rebuilder: Rebuilder<'a>,
+}
+
+/// What an element is made of.
+enum Source<'a> {
+    Document(&'a Json),
+    Made(Element),
+}
+
+/// As [`Element`], with items that are made one at a time.
+pub(crate) struct LazyElement<'a> {
+    pub(crate) vr: VR,
+    pub(crate) value: LazyValue<'a>,
+}
+
+pub(crate) enum LazyValue<'a> {
+    /// Any value but [`Value::Items`].
+    Plain(Value),
+    Items(LazyItems<'a>),
+}
+
+/// Items of a sequence, possibly none.
+#[derive(Clone, Copy)]
+pub(crate) struct LazyItems<'a> {
+    items: &'a [Json],
+    rebuilder: Rebuilder<'a>,
+}
+
+impl<'a> LazyDataSet<'a> {
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(Tag) -> bool) {
+        self.elements.retain(|tag, _| is_wanted(*tag));
+    }
+
+    /// Sets an element that the document does not have, or not so.
+    pub(crate) fn set(&mut self, tag: Tag, vr: VR, value: Value) {
+        self.elements.insert(tag, Source::Made(Element { vr, value }));
+    }
+
+    /// Splits off the elements from `tag` on.
+    pub(crate) fn split_off(&mut self, tag: Tag) -> Self {
+        Self { elements: self.elements.split_off(&tag), rebuilder: self.rebuilder }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// The elements in the order of their tags; `path` is that of the data set.
+    pub(crate) fn elements(&self, path: &Path<'_>) -> impl Iterator<Item = (Tag, LazyElement<'a>)> {
+        self.elements.iter().map(move |(&tag, source)| (tag, self.element(tag, source, path)))
+    }
+
+    /// The elements of some tags, but for sequences.
+    pub(crate) fn plain(&self, is_wanted: impl Fn(Tag) -> bool) -> DataSet {
+        let wanted = self.elements.iter().filter(|(tag, _)| is_wanted(**tag));
+        let elements = wanted.filter_map(|(&tag, source)| {
+            let LazyElement { vr, value } = self.element(tag, source, &Path::Root);
+            match value {
+                LazyValue::Plain(value) => Some((tag, Element { vr, value })),
+                LazyValue::Items(_) => None,
+            }
+        });
+        DataSet { elements: elements.collect() }
+    }
+
+    fn element(&self, tag: Tag, source: &Source<'a>, path: &Path<'_>) -> LazyElement<'a> {
+        match source {
+            Source::Document(value) => self.rebuilder.element(tag, value, &Path::Into(path, tag)),
+            Source::Made(Element { vr, value }) => {
+                LazyElement { vr: *vr, value: LazyValue::Plain(value.clone()) }
             }
         }
     }
 
-    fn read(&mut self, attributes: &Attributes, context: Context, to: &mut DataSet) {
-        for (key, value) in attributes {
-            self.read_one(key, value, context, to);
+    fn to_data_set(&self, path: &Path<'_>) -> DataSet {
+        let elements = self.elements(path).map(|(tag, LazyElement { vr, value })| {
+            let value = match value {
+                LazyValue::Plain(value) => value,
+                LazyValue::Items(items) => {
+                    let path = Path::Into(path, tag);
+                    let items = items.iter().enumerate();
+                    let made = |(number, item): (usize, LazyDataSet<'_>)| {
+                        item.to_data_set(&Path::Item(&path, number))
+                    };
+                    Value::Items(items.map(made).collect())
+                }
+            };
+            (tag, Element { vr, value })
+        });
+        DataSet { elements: elements.collect() }
+    }
+}
+
+impl<'a> LazyItems<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = LazyDataSet<'a>> {
+        // All are objects.
+        self.items.iter().filter_map(Json::as_object).map(move |attributes| LazyDataSet {
+            elements: sources(attributes, |_| true).collect(),
+            rebuilder: Rebuilder {
+                context: self.rebuilder.context.within_attributes(attributes),
+                ..self.rebuilder
+            },
+        })
+    }
+}
+
+/// Makes elements out of attributes of the document.
+#[derive(Clone, Copy)]
+struct Rebuilder<'a> {
+    instance: &'a Instance,
+    /// Whether anything is known by path.
+    is_detailed: bool,
+    context: Context,
+}
+
+impl<'a> Rebuilder<'a> {
+    fn element(self, tag: Tag, value: &'a Json, path: &Path<'_>) -> LazyElement<'a> {
+        if !self.is_detailed {
+            return self.typed(tag, value, None);
         }
-    }
-
-    fn read_one(&mut self, key: &str, value: &Json, context: Context, to: &mut DataSet) {
-        let Some(tag) = dictionary::tag(key) else {
-            return;
-        };
-        let element = if self.is_detailed {
-            self.path.push(dictionary::hex(tag));
-            let element = self.detailed(tag, value, context);
-            self.path.pop();
-            element
-        } else {
-            self.element(tag, value, context, None)
-        };
-        to.elements.insert(tag, element);
-    }
-
-    fn detailed(&mut self, tag: Tag, value: &Json, context: Context) -> Element {
         let details = &self.instance.details;
-        let path = self.path.join("/");
+        let path = path.text();
         if let Some(apart) = details.apart.get(&path).filter(|_| value.is_null()) {
             let (offset, length) = (0, apart.length);
-            return Element {
-                vr: apart.vr.parse().unwrap_or(VR::UN),
-                value: Value::Apart { offset, length },
-            };
+            let value = LazyValue::Plain(Value::Apart { offset, length });
+            return LazyElement { vr: apart.vr.parse().unwrap_or(VR::UN), value };
         }
         let told = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
-        let mut element = self.element(tag, value, context, told);
+        let mut element = self.typed(tag, value, told);
         if let Some(text) = details.texts.get(&path)
-            && matches!(element.value, Value::Text(_) | Value::Empty)
+            && matches!(element.value, LazyValue::Plain(Value::Text(_) | Value::Empty))
         {
-            element.value = Value::Text(text.clone());
+            element.value = LazyValue::Plain(Value::Text(text.clone()));
         }
         element
     }
 
     /// `told` is the VR that the details tell.
-    fn element(&mut self, tag: Tag, value: &Json, context: Context, told: Option<VR>) -> Element {
-        let known = known_vr(tag, value, context, self.instance);
+    fn typed(self, tag: Tag, value: &'a Json, told: Option<VR>) -> LazyElement<'a> {
+        let known = known_vr(tag, value, self.context, self.instance);
         // An update may have put a value where the VR of the file no longer fits.
         let possible = [known, other_sign(known), plausible_vr(value)];
         for vr in told.into_iter().chain(possible) {
-            if let Some(value) = self.typed(vr, value, context) {
-                return Element { vr, value };
+            if let Some(value) = self.value(vr, value) {
+                return LazyElement { vr, value };
             }
         }
-        let (vr, value) = (VR::UN, Value::Empty);
-        Element { vr, value }
+        LazyElement { vr: VR::UN, value: LazyValue::Plain(Value::Empty) }
     }
 
-    fn typed(&mut self, vr: VR, value: &Json, context: Context) -> Option<Value> {
+    fn value(self, vr: VR, value: &'a Json) -> Option<LazyValue<'a>> {
         if vr != VR::SQ {
-            return plain_value(vr, value);
+            return plain_value(vr, value).map(LazyValue::Plain);
         }
         let items = match value {
             Json::Null => &[],
-            Json::Array(items) => items.as_slice(),
+            Json::Array(items) if items.iter().all(Json::is_object) => items.as_slice(),
             _ => return None,
         };
-        let mut data_sets = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            let attributes = item.as_object()?;
-            let mut data_set = DataSet::default();
-            self.path.push(number.to_string());
-            self.read(attributes, context.within_attributes(attributes), &mut data_set);
-            self.path.pop();
-            data_sets.push(data_set);
-        }
-        Some(Value::Items(data_sets))
+        Some(LazyValue::Items(LazyItems { items, rebuilder: self }))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use dicom_core::header::DataElementHeader;
 use dicom_core::{Length, Tag, VR};
+use dicom_dictionary_std::tags;
 use dicom_encoding::text::SpecificCharacterSet;
 use dicom_encoding::transfer_syntax::DynEncoder;
 use dicom_parser::StatefulEncoder;
@@ -11,7 +12,8 @@ use healthimaging::{Error, Result};
 
 use super::encoding::Order;
 use super::{ApartReader, StoredBytes, write_error};
-use crate::data_set::{DataSet, Element, Value};
+use crate::data_set::Value;
+use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, Path};
 use crate::document::{Instance, dictionary};
 
 /// How much of a value is written at a time: whole numbers of any VR.
@@ -24,7 +26,8 @@ pub(super) struct ElementWriter<'a, 'r, W> {
     order: Order,
     instance: &'a Instance,
     apart: &'a mut ApartReader<'r>,
-    path: Vec<String>,
+    /// Whether items name their character set.
+    names_character_sets: bool,
 }
 
 impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
@@ -33,6 +36,7 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
         order: Order,
         instance: &'a Instance,
         apart: &'a mut ApartReader<'r>,
+        names_character_sets: bool,
     ) -> Result<Self> {
         let charset = SpecificCharacterSet::default();
         Ok(Self {
@@ -40,47 +44,46 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
             order,
             instance,
             apart,
-            path: Vec::new(),
+            names_character_sets,
         })
     }
 
-    pub(super) fn data_set(&mut self, data_set: &DataSet) -> Result<()> {
-        for (tag, element) in &data_set.elements {
-            self.path.push(dictionary::hex(*tag));
-            self.element(*tag, element)?;
-            self.path.pop();
+    pub(super) fn data_set(&mut self, data_set: &LazyDataSet<'_>, path: &Path<'_>) -> Result<()> {
+        let is_item = !matches!(path, Path::Root);
+        for (tag, element) in data_set.elements(path) {
+            if tag == tags::SPECIFIC_CHARACTER_SET && is_item && !self.names_character_sets {
+                continue;
+            }
+            self.element(tag, &element, &Path::Into(path, tag))?;
         }
         Ok(())
     }
 
-    fn element(&mut self, tag: Tag, element: &Element) -> Result<()> {
+    fn element(&mut self, tag: Tag, element: &LazyElement<'_>, path: &Path<'_>) -> Result<()> {
         match &element.value {
-            Value::Items(items) => self.sequence(tag, items),
-            Value::Apart { .. } => {
-                let path = self.path.join("/");
-                let stored = self.instance.details.apart.get(&path);
+            LazyValue::Items(items) => self.sequence(tag, *items, path),
+            LazyValue::Plain(Value::Apart { .. }) => {
+                let stored = self.instance.details.apart.get(&path.text());
                 let stored = stored.ok_or_else(|| Error::not_found("a large value is missing"))?;
                 let found = (self.apart)(&stored.blob_id)?;
                 self.streamed(tag, element.vr, found)
             }
-            value => {
+            LazyValue::Plain(value) => {
                 let bytes = self.ordered(element.vr, value_bytes(element.vr, value));
                 self.plain(tag, element.vr, &bytes)
             }
         }
     }
 
-    fn sequence(&mut self, tag: Tag, items: &[DataSet]) -> Result<()> {
+    fn sequence(&mut self, tag: Tag, items: LazyItems<'_>, path: &Path<'_>) -> Result<()> {
         if items.is_empty() {
             return self.header(tag, VR::SQ, Length(0));
         }
         self.header(tag, VR::SQ, Length::UNDEFINED)?;
         for (number, item) in items.iter().enumerate() {
-            self.path.push(number.to_string());
             self.item_header(Length::UNDEFINED)?;
-            self.data_set(item)?;
+            self.data_set(&item, &Path::Item(path, number))?;
             self.encoder.encode_item_delimiter().map_err(write_error)?;
-            self.path.pop();
         }
         self.sequence_delimiter()
     }

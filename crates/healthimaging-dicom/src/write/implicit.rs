@@ -5,22 +5,26 @@ use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
 use healthimaging::{Error, ErrorKind, Result};
 
-use crate::data_set::{DataSet, Value};
+use crate::data_set::Value;
 use crate::document::dictionary;
+use crate::document::rebuild::{LazyDataSet, LazyValue, Path};
 
 /// Refuses a sequence where the dictionary has none, and a value where it has one: readers go by the
 /// dictionary, and would lose their way in the file.
-pub(super) fn check(data_set: &DataSet) -> Result<()> {
-    for (tag, element) in &data_set.elements {
-        let known = !dictionary::is_private(*tag);
-        let entry = known.then(|| StandardDataDictionary.by_tag(*tag)).flatten();
+pub(super) fn check(data_set: &LazyDataSet<'_>, path: &Path<'_>) -> Result<()> {
+    for (tag, element) in data_set.elements(path) {
+        let known = !dictionary::is_private(tag);
+        let entry = known.then(|| StandardDataDictionary.by_tag(tag)).flatten();
         let read_as = entry.map_or(VR::UN, |entry| entry.vr().relaxed());
         let fits = match &element.value {
-            Value::Items(items) => {
-                items.iter().try_for_each(check)?;
+            LazyValue::Items(items) => {
+                let path = Path::Into(path, tag);
+                let mut items_by_number = items.iter().enumerate();
+                items_by_number
+                    .try_for_each(|(number, item)| check(&item, &Path::Item(&path, number)))?;
                 items.is_empty() || matches!(read_as, VR::SQ | VR::UN)
             }
-            Value::Empty => true,
+            LazyValue::Plain(Value::Empty) => true,
             _ => read_as != VR::SQ,
         };
         if !fits {

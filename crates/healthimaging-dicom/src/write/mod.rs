@@ -13,8 +13,9 @@ use dicom_dictionary_std::tags;
 use healthimaging::{Error, ImageFrameId, Result};
 use healthimaging_image::PixelDescription;
 
-use crate::data_set::{DataSet, Element, Value};
+use crate::data_set::{DataSet, Value};
 use crate::document::Document;
+use crate::document::rebuild::{LazyDataSet, LazyValue, Path};
 
 use elements::ElementWriter;
 use encoding::Encoding;
@@ -119,24 +120,30 @@ pub fn write_part10(
     out: &mut dyn Write,
 ) -> Result<()> {
     let instance = source.document.instance(source.series_uid, source.sop_uid);
-    let data_set = source.document.data_set(source.series_uid, source.sop_uid);
+    let data_set = source.document.lazy_data_set(source.series_uid, source.sop_uid);
     let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
         return Err(Error::not_found("the image set does not hold this instance"));
     };
     let encoding = Encoding::of(source.transfer_syntax);
     pixels::check(&pixels, encoding)?;
     if encoding == Encoding::ImplicitLittle {
-        implicit::check(&data_set)?;
+        implicit::check(&data_set, &Path::Root)?;
     }
-    meta::write(&data_set, source.transfer_syntax, out)?;
-    prepare(&mut data_set, source, &pixels);
+    meta::write(&data_set.plain(is_of_meta), source.transfer_syntax, out)?;
+    let is_ascii = prepare(&mut data_set, source, &pixels);
     encoding.run(out, |out, order| {
-        let mut writer = ElementWriter::new(out, order, instance, apart)?;
+        let mut writer = ElementWriter::new(out, order, instance, apart, is_ascii)?;
         let pixel_tag = pixels::tag(instance);
-        let rest = data_set.elements.split_off(&pixel_tag);
-        writer.data_set(&data_set)?;
-        pixels::write(pixels, encoding, instance, bits(&data_set), &mut writer)?;
-        writer.data_set(&DataSet { elements: rest })?;
+        let rest = data_set.split_off(pixel_tag);
+        writer.data_set(&data_set, &Path::Root)?;
+        pixels::write(
+            pixels,
+            encoding,
+            instance,
+            bits(&data_set.plain(|tag| tag.group() == 0x0028)),
+            &mut writer,
+        )?;
+        writer.data_set(&rest, &Path::Root)?;
         writer.finish()
     })
 }
@@ -147,49 +154,52 @@ fn bits(data_set: &DataSet) -> Option<u64> {
     Some(description.bits_allocated.into())
 }
 
-fn prepare(data_set: &mut DataSet, source: &InstanceToWrite<'_>, pixels: &PixelSource<'_>) {
-    data_set.elements.retain(|tag, _| tag.group() > 0x0002 && tag.element() != 0);
-    if !matches!(pixels, PixelSource::Blob { .. }) {
-        // They told of the fragments as received.
-        data_set.elements.remove(&tags::EXTENDED_OFFSET_TABLE);
-        data_set.elements.remove(&tags::EXTENDED_OFFSET_TABLE_LENGTHS);
-    }
+/// Attributes that the file meta information is made of.
+fn is_of_meta(tag: Tag) -> bool {
+    tag.group() == 0x0002 || matches!(tag, tags::SOP_CLASS_UID | tags::SOP_INSTANCE_UID)
+}
+
+/// Sets what the file says otherwise than the document; returns whether all texts are ASCII.
+fn prepare(
+    data_set: &mut LazyDataSet<'_>,
+    source: &InstanceToWrite<'_>,
+    pixels: &PixelSource<'_>,
+) -> bool {
+    // The tables tell of the fragments as received.
+    let is_received = matches!(pixels, PixelSource::Blob { .. });
+    let is_table =
+        |tag| matches!(tag, tags::EXTENDED_OFFSET_TABLE | tags::EXTENDED_OFFSET_TABLE_LENGTHS);
+    data_set.retain(|tag| {
+        tag.group() > 0x0002 && tag.element() != 0 && (is_received || !is_table(tag))
+    });
     let overrides = &source.overrides;
     if let Some(photometric) = &overrides.photometric_interpretation {
         let value = Value::Text(photometric.clone());
-        set(data_set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, value);
+        data_set.set(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, value);
     }
     if let Some(planar) = overrides.planar_configuration {
         let value = Value::Unsigned(vec![u64::from(planar)]);
-        set(data_set, tags::PLANAR_CONFIGURATION, VR::US, value);
+        data_set.set(tags::PLANAR_CONFIGURATION, VR::US, value);
     }
-    if !is_ascii(data_set) {
-        without_character_set(data_set);
+    let is_ascii = is_ascii(data_set, &Path::Root);
+    if !is_ascii {
+        // Items take the character set of the data set around them (PS3.5 §6.1.2.4).
         let value = Value::Text("ISO_IR 192".to_owned());
-        set(data_set, tags::SPECIFIC_CHARACTER_SET, VR::CS, value);
+        data_set.set(tags::SPECIFIC_CHARACTER_SET, VR::CS, value);
     }
+    is_ascii
 }
 
-fn set(data_set: &mut DataSet, tag: Tag, vr: VR, value: Value) {
-    data_set.elements.insert(tag, Element { vr, value });
-}
-
-fn is_ascii(data_set: &DataSet) -> bool {
-    data_set.elements.values().all(|element| match &element.value {
-        Value::Text(text) => text.is_ascii(),
-        Value::Items(items) => items.iter().all(is_ascii),
-        _ => true,
-    })
-}
-
-/// Items take the character set of the data set around them (`PS3.5 §6.1.2.4`).
-fn without_character_set(data_set: &mut DataSet) {
-    data_set.elements.remove(&tags::SPECIFIC_CHARACTER_SET);
-    for element in data_set.elements.values_mut() {
-        if let Value::Items(items) = &mut element.value {
-            items.iter_mut().for_each(without_character_set);
+fn is_ascii(data_set: &LazyDataSet<'_>, path: &Path<'_>) -> bool {
+    data_set.elements(path).all(|(tag, element)| match element.value {
+        LazyValue::Plain(Value::Text(text)) => text.is_ascii(),
+        LazyValue::Items(items) => {
+            let path = Path::Into(path, tag);
+            let mut items = items.iter().enumerate();
+            items.all(|(number, item)| is_ascii(&item, &Path::Item(&path, number)))
         }
-    }
+        LazyValue::Plain(_) => true,
+    })
 }
 
 fn write_error(source: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -1,23 +1,23 @@
 //! Metadata as DICOM JSON (WADO-RS, `PS3.18 §10.4.1.1.2`).
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
 use healthimaging::{Body, DatastoreId, Error, ImageSetId, MemoryBudget, path_segment};
 use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
-use rayon::iter::ParallelIterator;
-use rayon::slice::ParallelSlice;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::find::{Wanted, no_instance};
 use super::stream::body_of;
-use crate::documents::{OpenDocument, size_of_instance};
+use crate::documents::{OpenDocument, size_of_instance, size_of_levels};
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
 /// Instances that a thread writes at once: each takes some ten microseconds.
 const FEW: usize = 16;
-/// Memory of the instances that are written at once, in bytes, unless one takes more.
+/// Memory of the instances that are written at once, in bytes. A larger one is written while it is sent.
 const AT_ONCE: usize = 8 << 20;
 /// Longest text that is sent in one piece, in bytes.
 const ONE_PIECE: usize = 4 << 20;
@@ -89,8 +89,11 @@ impl Listing {
     /// wrong with the first batch is an error, and not half a body.
     fn into_body(self) -> Result<Body> {
         let first = self.batch(0)?;
-        if first.end == self.instances.len() && first.text.len() <= ONE_PIECE {
-            return Ok([b"[", first.text.as_slice(), b"]"].concat().into());
+        if let Some(text) = &first.text
+            && first.end == self.instances.len()
+            && text.len() <= ONE_PIECE
+        {
+            return Ok([b"[", text.as_slice(), b"]"].concat().into());
         }
         Ok(body_of(None, move |out| Ok(self.write(first, out)?)))
     }
@@ -100,12 +103,16 @@ impl Listing {
         out.write_all(b"[").map_err(unwritable)?;
         let mut batch = first;
         loop {
-            out.write_all(&batch.text).map_err(unwritable)?;
-            if batch.end >= self.instances.len() {
+            let Batch { text, start, end } = batch;
+            match text {
+                Some(text) => out.write_all(&text).map_err(unwritable)?,
+                None => self.write_some(start..end, out)?,
+            }
+            if end >= self.instances.len() {
                 break;
             }
             out.write_all(b",").map_err(unwritable)?;
-            batch = self.batch(batch.end)?;
+            batch = self.batch(end)?;
         }
         out.write_all(b"]").map_err(unwritable)?;
         Ok(())
@@ -115,28 +122,43 @@ impl Listing {
     /// write them.
     fn batch(&self, start: usize) -> Result<Batch> {
         let all = self.instances.get(start..).unwrap_or_default();
+        let of_levels = size_of_levels(&self.document, &self.series);
+        let size_of = |sop: &String| {
+            let instance = self.document.instance(&self.series, sop);
+            of_levels + instance.map_or(0, size_of_instance)
+        };
         let mut size = 0;
         let fits = |sop: &&String| {
-            let instance = self.document.instance(&self.series, sop);
-            let before = size;
-            size += instance.map_or(0, size_of_instance);
-            before == 0 || size <= AT_ONCE
+            size += size_of(sop);
+            size <= AT_ONCE
         };
         let count = all.iter().take_while(fits).count();
-        let (some, _) = all.split_at(count);
-        let _lease = MemoryBudget::process().work_blocking(2 * size as u64);
-        let parts = some.par_chunks(FEW).map(|few| {
+        if count == 0 {
+            return Ok(Batch { text: None, start, end: all.len().min(1) + start });
+        }
+        let end = start + count;
+        let _lease = MemoryBudget::process().work_blocking(2 * size.min(AT_ONCE) as u64);
+        let starts: Vec<_> = (start..end).step_by(FEW).collect();
+        let parts = starts.into_par_iter().map(|start| {
             let mut text = Vec::new();
-            for sop in few {
-                if !text.is_empty() {
-                    text.push(b',');
-                }
-                self.place().write(&self.document, &self.series, sop, &mut text)?;
-            }
+            self.write_some(start..end.min(start + FEW), &mut text)?;
             Ok(text)
         });
         let parts: Vec<_> = parts.collect::<Result<_>>()?;
-        Ok(Batch { text: parts.join(&b','), end: start + count })
+        Ok(Batch { text: Some(parts.join(&b',')), start, end })
+    }
+
+    /// Writes the attributes of some instances, with commas between them.
+    fn write_some(&self, range: Range<usize>, out: &mut dyn Write) -> Result<()> {
+        let some = self.instances.get(range).unwrap_or_default();
+        for (number, sop) in some.iter().enumerate() {
+            if number > 0 {
+                out.write_all(b",")
+                    .map_err(|error| Error::internal("the reader is gone", error))?;
+            }
+            self.place().write(&self.document, &self.series, sop, out)?;
+        }
+        Ok(())
     }
 
     fn place(&self) -> Place<'_> {
@@ -145,9 +167,11 @@ impl Listing {
     }
 }
 
-/// Some instances of a list, and the position behind them.
+/// Some instances of a list, from one position up to another; of a large one the text is not made before
+/// it is sent.
 struct Batch {
-    text: Vec<u8>,
+    text: Option<Vec<u8>>,
+    start: usize,
     end: usize,
 }
 
@@ -163,19 +187,28 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Writes the attributes of one instance; large values are named by their place.
-    fn write(&self, document: &Document, series: &str, sop: &str, to: &mut Vec<u8>) -> Result<()> {
-        self.show(document, series, sop, |shown| serde_json::to_writer(to, shown))
+    fn write(
+        &self,
+        document: &Document,
+        series: &str,
+        sop: &str,
+        to: &mut dyn Write,
+    ) -> Result<()> {
+        self.show(document, series, sop, |shown| serde_json::to_writer(to, &shown))
     }
 
-    /// The attributes of one instance, one by one.
+    /// The attributes of one instance whose tags are wanted, one by one.
     pub(super) fn attributes(
         &self,
         document: &Document,
         series: &str,
         sop: &str,
+        is_wanted: impl Fn(&str) -> bool,
     ) -> Result<DicomJson> {
-        let show = |shown: &InstanceJson<'_>| serde_json::from_value(serde_json::to_value(shown)?);
-        self.show(document, series, sop, show)
+        self.show(document, series, sop, |mut shown| {
+            shown.retain(is_wanted);
+            serde_json::from_value(serde_json::to_value(shown)?)
+        })
     }
 
     fn show<T>(
@@ -183,7 +216,7 @@ impl Place<'_> {
         document: &Document,
         series: &str,
         sop: &str,
-        show: impl FnOnce(&InstanceJson<'_>) -> serde_json::Result<T>,
+        show: impl FnOnce(InstanceJson<'_>) -> serde_json::Result<T>,
     ) -> Result<T> {
         let study = document.study.get("StudyInstanceUID");
         let study = study.and_then(|uid| uid.as_str()).unwrap_or_default();
@@ -199,7 +232,10 @@ impl Place<'_> {
             )
         };
         let shown = InstanceJson::of(document, series, sop, &bulk)?;
-        show(&shown).map_err(|error| {
+        show(shown).map_err(|error| {
+            if error.is_io() {
+                return Error::internal("the reader is gone", error).into();
+            }
             StoreError::Damaged(format!("the metadata could not be written: {error}"))
         })
     }

@@ -36,14 +36,13 @@ pub(super) fn add(
     let Some((series, sop)) = place(&document, at) else {
         return Ok(());
     };
-    let all = place_of(page).attributes(&document, &series, &sop)?;
     let within = tags_up_to(&document, &series, level);
-    for (tag, attribute) in all {
-        let of_level = within.as_ref().is_none_or(|tags| tags.contains(&tag));
-        if of_level && (everything || wanted.contains(&tag)) && !result.contains_key(&tag) {
-            result.insert(tag, attribute);
-        }
-    }
+    let holds = |tags: &[String], tag: &str| tags.iter().any(|one| one == tag);
+    let more = place_of(page).attributes(&document, &series, &sop, |tag| {
+        let of_level = within.as_ref().is_none_or(|tags| holds(tags, tag));
+        of_level && (everything || holds(&wanted, tag)) && !result.contains_key(tag)
+    })?;
+    result.extend(more);
     Ok(())
 }
 

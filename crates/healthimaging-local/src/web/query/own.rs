@@ -20,12 +20,14 @@ pub(super) fn show(
     let Some(document) = page.document(connection, set)? else {
         return Ok(());
     };
-    let differing = document.differing(series, sop);
+    let differing = document.differing(series, sop).into_iter();
+    let differing: Vec<String> = differing.filter_map(tag_of).collect();
     if differing.is_empty() {
         return Ok(());
     }
-    let mut all = place_of(page).attributes(&document, series, sop)?;
-    for tag in differing.into_iter().filter_map(tag_of) {
+    let is_own = |tag: &str| differing.iter().any(|one| one == tag);
+    let mut all = place_of(page).attributes(&document, series, sop, is_own)?;
+    for tag in differing {
         let Some(shown) = result.get_mut(&tag) else {
             continue;
         };
