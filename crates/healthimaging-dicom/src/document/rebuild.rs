@@ -43,10 +43,10 @@ impl Document {
 }
 
 /// Attributes by tag, in the order of the document.
-fn sources<'a>(
-    attributes: &'a Attributes,
+fn sources(
+    attributes: &Attributes,
     is_wanted: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = (Tag, Source<'a>)> {
+) -> impl Iterator<Item = (Tag, Source<'_>)> {
     let wanted = attributes.iter().filter(move |(key, _)| is_wanted(key));
     wanted.filter_map(|(key, value)| Some((dictionary::tag(key)?, Source::Document(value))))
 }

@@ -19,13 +19,13 @@ pub(super) fn check(data_set: &LazyDataSet<'_>, path: &Path<'_>) -> Result<()> {
         let fits = match &element.value {
             LazyValue::Items(items) => {
                 let path = Path::Into(path, tag);
-                let mut items_by_number = items.iter().enumerate();
-                items_by_number
-                    .try_for_each(|(number, item)| check(&item, &Path::Item(&path, number)))?;
+                for (number, item) in items.iter().enumerate() {
+                    check(&item, &Path::Item(&path, number))?;
+                }
                 items.is_empty() || matches!(read_as, VR::SQ | VR::UN)
             }
             LazyValue::Plain(Value::Empty) => true,
-            _ => read_as != VR::SQ,
+            LazyValue::Plain(_) => read_as != VR::SQ,
         };
         if !fits {
             let message = format!(
