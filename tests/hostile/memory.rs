@@ -226,7 +226,7 @@ fn read_at_once(rig: &Rig, paths: &[&str], most: i64) -> Vec<u64> {
 #[test]
 fn eight_reads_of_the_metadata_of_a_large_series_at_once() {
     let rig = Rig::new();
-    let values = element(0x6001, 0x1010, *b"UC", &b"a\\".repeat(60_000));
+    let values = element(0x6001, 0x1010, *b"UC", &b"a\\".repeat(30_000));
     let creator = element(0x6001, 0x0010, *b"LO", b"TESTS ");
     for number in 1..=16 {
         let file = Phantom::report()
@@ -238,6 +238,6 @@ fn eight_reads_of_the_metadata_of_a_large_series_at_once() {
         rig.put(&format!("{number}.dcm"), &[&file[..], &creator, &values].concat());
     }
     rig.import().check(16, 0, 0);
-    let lengths = read_at_once(&rig, &["2.25.1/series/2.25.2/metadata"; 8], MOST_MEMORY);
-    assert!(lengths.iter().all(|length| *length > 16 * 60_000 * 4), "{lengths:?}");
+    let lengths = read_at_once(&rig, &["2.25.1/series/2.25.2/metadata"; 8], 250);
+    assert!(lengths.iter().all(|length| *length > 16 * 30_000 * 4), "{lengths:?}");
 }
