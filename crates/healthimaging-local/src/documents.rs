@@ -267,6 +267,20 @@ pub(crate) fn size_of_levels(document: &Document, series: &str) -> usize {
     levels.map(size_of_attributes).sum()
 }
 
+/// Attributes of an instance, with those of the levels above, that take more than `most` bytes of memory each.
+pub(crate) fn large_attributes<'a>(
+    document: &'a Document,
+    series: &str,
+    sop: &str,
+    most: usize,
+) -> impl Iterator<Item = &'a str> {
+    let of_series = document.series.get(series).map(|series| &series.attributes);
+    let of_instance = document.instance(series, sop).map(|instance| &instance.attributes);
+    let levels = [Some(&document.patient), Some(&document.study), of_series, of_instance];
+    let all = levels.into_iter().flatten().flatten();
+    all.filter(move |(_, value)| size_of_value(value) > most).map(|(key, _)| key.as_str())
+}
+
 /// Memory that an instance takes, about.
 pub(crate) fn size_of_instance(instance: &Instance) -> usize {
     let details = &instance.details;

@@ -9,10 +9,15 @@ use rusqlite::Connection;
 
 use super::Page;
 use super::keys;
+use crate::documents::large_attributes;
 use crate::error::Result;
 use crate::web::metadata::Place;
 
-/// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`).
+/// A larger attribute is left out of results, in bytes of memory: in them it takes several times as much.
+const LARGEST: usize = 1 << 20;
+
+/// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`), and
+/// what is large.
 ///
 /// `at` names series and instance; the first ones, when absent.
 pub(super) fn add(
@@ -37,10 +42,13 @@ pub(super) fn add(
         return Ok(());
     };
     let within = tags_up_to(&document, &series, level);
+    let large = large_attributes(&document, &series, &sop, LARGEST);
+    let large: Vec<String> = large.filter_map(tag_of).collect();
     let holds = |tags: &[String], tag: &str| tags.iter().any(|one| one == tag);
     let more = place_of(page).attributes(&document, &series, &sop, |tag| {
         let of_level = within.as_ref().is_none_or(|tags| holds(tags, tag));
-        of_level && (everything || holds(&wanted, tag)) && !result.contains_key(tag)
+        let fits = of_level && !holds(&large, tag);
+        fits && (everything || holds(&wanted, tag)) && !result.contains_key(tag)
     })?;
     result.extend(more);
     Ok(())

@@ -25,7 +25,7 @@ pub(super) fn show(
     if differing.is_empty() {
         return Ok(());
     }
-    let is_own = |tag: &str| differing.iter().any(|one| one == tag);
+    let is_own = |tag: &str| result.contains_key(tag) && differing.iter().any(|one| one == tag);
     let mut all = place_of(page).attributes(&document, series, sop, is_own)?;
     for tag in differing {
         let Some(shown) = result.get_mut(&tag) else {
