@@ -263,9 +263,8 @@ pub(crate) async fn attributes_below_the_level_find_what_holds_them(rig: &Rig) {
             .instance_number(number)
     };
     let one = file(1, 1).series_description("AXIAL");
-    let two = [1, 2].map(|number| file(2, number).series_description("CORONAL"));
+    let two = [1, 2].map(|number| file(2, number).series_description("CORONAL").build());
     rig.import(&store, [("1", one.build())]).await;
-    let two = two.map(|file| file.build());
     rig.import(&store, (0..).zip(two).map(|(number, file)| (format!("2-{number}"), file))).await;
     for (filters, wanted) in [
         (vec![("SeriesDescription", "CORONAL")], vec!["2.25.2"]),
