@@ -82,7 +82,8 @@ pub(crate) struct LazyDataSet<'a> {
 /// What an element is made of.
 enum Source<'a> {
     Document(&'a Json),
-    Made(Element),
+    /// Boxed, since there are few of them and many of the others.
+    Made(Box<Element>),
 }
 
 /// As [`Element`], with items that are made one at a time.
@@ -111,7 +112,7 @@ impl<'a> LazyDataSet<'a> {
 
     /// Sets an element that the document does not have, or not so.
     pub(crate) fn set(&mut self, tag: Tag, vr: VR, value: Value) {
-        self.elements.insert(tag, Source::Made(Element { vr, value }));
+        self.elements.insert(tag, Source::Made(Box::new(Element { vr, value })));
     }
 
     /// Splits off the elements from `tag` on.
@@ -144,8 +145,8 @@ impl<'a> LazyDataSet<'a> {
     fn element(&self, tag: Tag, source: &Source<'a>, path: &Path<'_>) -> LazyElement<'a> {
         match source {
             Source::Document(value) => self.rebuilder.element(tag, value, &Path::Into(path, tag)),
-            Source::Made(Element { vr, value }) => {
-                LazyElement { vr: *vr, value: LazyValue::Plain(value.clone()) }
+            Source::Made(element) => {
+                LazyElement { vr: element.vr, value: LazyValue::Plain(element.value.clone()) }
             }
         }
     }

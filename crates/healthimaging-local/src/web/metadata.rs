@@ -19,6 +19,8 @@ use crate::shared::SharedStore;
 const FEW: usize = 16;
 /// Memory of the instances that are written at once, in bytes. A larger one is written while it is sent.
 const AT_ONCE: usize = 8 << 20;
+/// Memory of an element in the list that writing goes by, in bytes.
+const INDEXED: u64 = 40;
 /// Longest text that is sent in one piece, in bytes.
 const ONE_PIECE: usize = 4 << 20;
 
@@ -104,9 +106,11 @@ impl Listing {
         let mut batch = first;
         loop {
             let Batch { text, start, end } = batch;
-            match text {
-                Some(text) => out.write_all(&text).map_err(unwritable)?,
-                None => self.write_some(start..end, out)?,
+            if let Some(text) = text {
+                out.write_all(&text).map_err(unwritable)?;
+            } else {
+                let _lease = MemoryBudget::process().work_blocking(self.index_size(start));
+                self.write_some(start..end, out)?;
             }
             if end >= self.instances.len() {
                 break;
@@ -146,6 +150,13 @@ impl Listing {
         });
         let parts: Vec<_> = parts.collect::<Result<_>>()?;
         Ok(Batch { text: Some(parts.join(&b',')), start, end })
+    }
+
+    /// Bytes of memory of the list of elements that writing an instance goes by.
+    fn index_size(&self, number: usize) -> u64 {
+        let sop = self.instances.get(number);
+        let instance = sop.and_then(|sop| self.document.instance(&self.series, sop));
+        instance.map_or(0, |instance| instance.attributes.len() as u64 * INDEXED)
     }
 
     /// Writes the attributes of some instances, with commas between them.
