@@ -189,11 +189,14 @@ impl<'a> ImageSets<'a> {
         }
     }
 
-    /// Deletes an image set that nobody else knows, also when answers are lost.
+    /// Deletes an image set that only this work knows, also when answers are lost, and when an earlier process has
+    /// begun to delete it.
     pub(super) async fn delete_own(&self, id: &ImageSetId) -> Step<()> {
         for _ in 1..READS {
             match self.delete(id).await {
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Service => {
+                Err(Halt::Failed(error))
+                    if matches!(error.kind(), ErrorKind::Service | ErrorKind::Conflict) =>
+                {
                     if self.finishing().unlocked(id).await?.is_none() {
                         return Ok(());
                     }
