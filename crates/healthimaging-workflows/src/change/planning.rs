@@ -151,6 +151,7 @@ impl Planner<'_> {
         let found = self.matching(&criteria, missing).await?;
         let mut seen = self.versions_of(found).await?;
         let of_all: Vec<PlannedStudy> = seen.iter().map(|one| one.of.clone()).collect();
+        let planned: Vec<PlannedImageSet> = seen.iter().map(Seen::updated).collect();
         let mut through: BTreeMap<String, usize> = BTreeMap::new();
         let mut acts: Vec<(Seen, Action)> = Vec::new();
         for one in seen.drain(..) {
@@ -173,6 +174,8 @@ impl Planner<'_> {
         let mut change = self.change(Target::Matching(Box::new(criteria)));
         change.values = Some(values);
         let mut plan = plan(action, change, acts);
+        // One call updates all primary image sets of a study; each of them is agreed to.
+        plan.image_sets = planned;
         plan.studies.clear();
         plan.add_studies(of_all);
         plan.notes.push(OLD_VALUES.to_owned());
@@ -346,6 +349,16 @@ impl Planner<'_> {
 }
 
 impl Seen {
+    /// As the plan of an update shows it.
+    fn updated(&self) -> PlannedImageSet {
+        PlannedImageSet {
+            image_set_id: self.image_set_id.clone(),
+            version_id: self.version_id.clone(),
+            instances: self.instances,
+            action: Some(Action::Update.name()),
+        }
+    }
+
     pub(super) fn of(
         image_set_id: ImageSetId,
         version_id: VersionId,
