@@ -164,8 +164,8 @@ impl Keys {
 
 /// The command that prints what a session of `aws login` gives, and renews it.
 ///
-/// The SDK can do it too, with a cargo feature that needs two dozen more crates; whoever has such a session has the AWS
-/// CLI, and AWS documents the command for programs without that feature.
+/// The SDK supports it with a cargo feature that adds two dozen crates. Users of such a session have the AWS CLI, and AWS
+/// documents this command for programs without that feature.
 fn export(profile: &str) -> String {
     let quoted = if cfg!(windows) {
         format!("\"{}\"", profile.replace('"', ""))

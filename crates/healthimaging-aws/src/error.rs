@@ -122,7 +122,7 @@ fn without_credentials(error: &CredentialsError, origin: &Origin) -> String {
 
 /// A request that did not get there, or no answer that can be read.
 fn of_way(error: &(dyn StdError + 'static)) -> Error {
-    // The credentials told already what is wrong.
+    // The credentials error already names the cause.
     if let Some(told) = causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
         return Error::new(told.kind(), told.message());
     }

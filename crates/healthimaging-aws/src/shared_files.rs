@@ -1,7 +1,7 @@
 //! The shared config and credentials files: what the profile says, where it says it, and what is wrong with it.
 //!
-//! The SDK reads the same files for itself. It goes on without much of what it cannot use, as somebody else or to
-//! another endpoint; here that is an error with the file and the line.
+//! The SDK reads the same files. It ignores many invalid settings, and then uses another identity or endpoint; here they
+//! are errors that name the file and the line.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -127,7 +127,7 @@ impl SharedFiles {
     /// Where the credentials come from, as the SDK finds them; settings that cannot work are `Credentials` errors.
     pub(crate) fn origin(&self) -> Result<Origin> {
         let selected = self.selected();
-        // The chain would go on without it, as somebody else.
+        // The chain would ignore the profile and use another identity.
         if selected != "default" && self.profiles.get_profile(selected).is_none() {
             return Err(self.no_profile(selected));
         }

@@ -31,7 +31,7 @@ use crate::{listen, newcomers, store};
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
 
-/// How long running requests may take once the site is told to end.
+/// How long running requests may take once shutdown begins.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The body of the requests that mounted services get.
@@ -41,8 +41,8 @@ type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// A back end's two faces, mounted services under their paths, `/healthz`, `/readyz` and `/metrics`.
 ///
-/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; `/readyz` likewise, and 503 once the site is told to
-/// end. Both are open to everyone. `/metrics` has counts of requests in the text format of Prometheus.
+/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; `/readyz` likewise, and 503 once shutdown
+/// begins. Both are open to everyone. `/metrics` has counts of requests in the text format of Prometheus.
 /// Everything else asks for what [`require`](Self::require) and [`require_keys`](Self::require_keys)
 /// name; without them everyone may come in, so the site must not be reached from other machines.
 pub struct Site {

@@ -1,4 +1,4 @@
-//! A back end that is called no oftener than it allows.
+//! A back end whose calls are rate-limited to its quotas.
 
 use std::sync::Arc;
 

@@ -135,7 +135,7 @@ impl Web {
         Err(self.refusal(answer).await)
     }
 
-    /// The error that an answer tells.
+    /// The error in a response.
     pub(super) async fn refusal(&self, answer: Answer) -> Error {
         self.keys.heed(refusal(answer).await)
     }

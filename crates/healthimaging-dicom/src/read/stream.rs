@@ -153,8 +153,8 @@ impl<S: Read + Seek> Stream<S> {
         let in_memory = usize::try_from(INFLATED_IN_MEMORY).unwrap_or(usize::MAX);
         let mut inflated = SpooledTempFile::new(in_memory);
         let decoder = DeflateDecoder::new(self.inner);
-        // An error of the decoder is told from one of the temporary file by reading in pieces, and from one
-        // of the source by its kind.
+        // Reading in pieces separates errors of the decoder from those of the temporary file; the kind separates them
+        // from those of the source.
         let mut decoder = decoder.take(limit + 1);
         let mut piece = vec![0; BUFFER];
         let mut total = 0;

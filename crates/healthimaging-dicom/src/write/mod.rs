@@ -165,7 +165,7 @@ fn prepare(
     source: &InstanceToWrite<'_>,
     pixels: &PixelSource<'_>,
 ) -> bool {
-    // The tables tell of the fragments as received.
+    // The tables describe the fragments as received.
     let is_received = matches!(pixels, PixelSource::Blob { .. });
     let is_table =
         |tag| matches!(tag, tags::EXTENDED_OFFSET_TABLE | tags::EXTENDED_OFFSET_TABLE_LENGTHS);
