@@ -4,24 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use healthimaging::model::{
-    CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest, CreateDatastoreResponse,
-    DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
-    DicomJson, GetDatastoreRequest, GetDatastoreResponse, GetDicomImportJobRequest,
-    GetDicomImportJobResponse, GetImageFrameRequest, GetImageFrameResponse,
-    GetImageSetMetadataRequest, GetImageSetMetadataResponse, GetImageSetRequest,
-    GetImageSetResponse, ImageSetCount, InstanceMetadataRequest, ListDatastoresRequest,
-    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
-    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
-    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
-    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
-    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
-    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
-    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
-    UpdateImageSetMetadataResponse,
-};
-use healthimaging::{Body, DatastoreId, DatastoreName, DicomWeb, HealthImaging, Limits, Result};
+use healthimaging::model::{self, ImageSetCount};
+use healthimaging::{DatastoreId, DatastoreName, DicomWeb, HealthImaging, Limits, Result};
 
 use crate::config::LocalConfig;
 use crate::error::StoreError;
@@ -92,100 +76,42 @@ impl LocalStore {
     }
 }
 
-/// Writes one line for each operation: hands it to the module that does it. A write goes on when its
-/// caller goes away; a read needs no task of its own.
+/// Carries out an operation by the function of its name. A write goes on when its caller goes away; a read
+/// needs no task of its own.
+macro_rules! carry_out {
+    (Reads $shared:expr, $path:path, $request:ident) => {
+        Ok($path(&$shared, $request).await?)
+    };
+    ($effect:ident $shared:expr, $path:path, $request:ident) => {{
+        let shared = Arc::clone(&$shared);
+        let work = async move { $path(&shared, $request).await.map_err(StoreError::from) };
+        $shared.to_the_end(work).await
+    }};
+}
+
 macro_rules! delegate {
     (
-        $trait:ident;
-        { $($rest:item)* }
-        reads { $($reading:ident: $asked:ty => $answer:ty, $by:path;)* }
-        writes { $($writing:ident: $request:ty => $response:ty, $path:path;)* }
+        $trait:ident $module:ident { $($rest:item)* }
+        $($(#[$doc:meta])* $effect:ident $operation:ident $api:literal:
+            $method:ident($request:ident) -> $response:ident;)*
     ) => {
         #[async_trait]
         impl $trait for LocalStore {
             $($rest)*
-            $(async fn $reading(&self, request: $asked) -> Result<$answer> {
-                Ok($by(&self.shared, request).await?)
-            })*
-            $(async fn $writing(&self, request: $request) -> Result<$response> {
-                let shared = Arc::clone(&self.shared);
-                let work = async move { $path(&shared, request).await.map_err(StoreError::from) };
-                self.shared.to_the_end(work).await
+            $(async fn $method(&self, request: model::$request) -> Result<model::$response> {
+                carry_out!($effect self.shared, $module::$method, request)
             })*
         }
     };
 }
 
-delegate! {
-    HealthImaging;
-    {
-        fn limits(&self) -> Limits {
-            Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
-        }
+healthimaging::with_operations!(delegate HealthImaging operations {
+    fn limits(&self) -> Limits {
+        Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
     }
-    reads {
-        count_image_sets: DatastoreId => Option<ImageSetCount>,
-            operations::search::count;
-        get_datastore: GetDatastoreRequest => GetDatastoreResponse,
-            operations::datastores::get;
-        list_datastores: ListDatastoresRequest => ListDatastoresResponse,
-            operations::datastores::list;
-        get_dicom_import_job: GetDicomImportJobRequest => GetDicomImportJobResponse,
-            operations::import_jobs::get;
-        list_dicom_import_jobs: ListDicomImportJobsRequest => ListDicomImportJobsResponse,
-            operations::import_jobs::list;
-        search_image_sets: SearchImageSetsRequest => SearchImageSetsResponse,
-            operations::search::search;
-        get_image_set: GetImageSetRequest => GetImageSetResponse,
-            operations::image_sets::get;
-        get_image_set_metadata: GetImageSetMetadataRequest => GetImageSetMetadataResponse,
-            operations::image_sets::metadata;
-        get_image_frame: GetImageFrameRequest => GetImageFrameResponse,
-            operations::image_sets::frame;
-        list_image_set_versions: ListImageSetVersionsRequest => ListImageSetVersionsResponse,
-            operations::image_sets::versions;
-        list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
-            operations::tags::list;
-    }
-    writes {
-        create_datastore: CreateDatastoreRequest => CreateDatastoreResponse,
-            operations::datastores::create;
-        delete_datastore: DeleteDatastoreRequest => DeleteDatastoreResponse,
-            operations::datastores::delete;
-        start_dicom_import_job: StartDicomImportJobRequest => StartDicomImportJobResponse,
-            operations::import_jobs::start;
-        update_image_set_metadata: UpdateImageSetMetadataRequest => UpdateImageSetMetadataResponse,
-            operations::update::update;
-        copy_image_set: CopyImageSetRequest => CopyImageSetResponse,
-            operations::copy::copy;
-        delete_image_set: DeleteImageSetRequest => DeleteImageSetResponse,
-            operations::delete::delete;
-        tag_resource: TagResourceRequest => TagResourceResponse,
-            operations::tags::tag;
-        untag_resource: UntagResourceRequest => UntagResourceResponse,
-            operations::tags::untag;
-    }
-}
 
-delegate! {
-    DicomWeb;
-    {}
-    reads {
-        retrieve_instance: RetrieveInstanceRequest => RetrieveInstanceResponse,
-            web::retrieve_instance;
-        retrieve_frames: RetrieveFramesRequest => RetrieveFramesResponse,
-            web::retrieve_frames;
-        retrieve_bulkdata: RetrieveBulkdataRequest => RetrieveBulkdataResponse,
-            web::retrieve_bulkdata;
-        instance_metadata: InstanceMetadataRequest => Body,
-            web::instance_metadata;
-        series_metadata: SeriesMetadataRequest => Body,
-            web::series_metadata;
-        search: SearchDicomRequest => Vec<DicomJson>,
-            web::search;
+    async fn count_image_sets(&self, datastore_id: DatastoreId) -> Result<Option<ImageSetCount>> {
+        Ok(operations::search::count(&self.shared, datastore_id).await?)
     }
-    writes {
-        store_instances: StoreInstancesRequest => StoreInstancesResponse,
-            web::store_instances;
-    }
-}
+});
+healthimaging::with_web_operations!(delegate DicomWeb web {});

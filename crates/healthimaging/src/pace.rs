@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::{Limits, Operation, Rate};
+use crate::layer::{AnyOperation, Call};
+use crate::operation::{Limits, Operation, Rate, WebOperation};
 
 /// A call that is throttled is made this often at most.
 const TRIES: u32 = 6;
@@ -27,23 +28,7 @@ const NEARLY: f64 = 1.0 - 1e-6;
 #[derive(Debug)]
 pub struct Pace {
     operations: [Option<Bucket>; Operation::ALL.len()],
-    web: [Option<Bucket>; WebCall::COUNT],
-}
-
-/// The calls of [`DicomWeb`](crate::DicomWeb).
-#[derive(Clone, Copy)]
-pub(crate) enum WebCall {
-    RetrieveInstance,
-    RetrieveFrames,
-    RetrieveBulkdata,
-    InstanceMetadata,
-    SeriesMetadata,
-    Search,
-    StoreInstances,
-}
-
-impl WebCall {
-    const COUNT: usize = Self::StoreInstances as usize + 1;
+    web: [Option<Bucket>; WebOperation::ALL.len()],
 }
 
 impl Pace {
@@ -53,16 +38,40 @@ impl Pace {
         let bucket = |rate: Option<Rate>| rate.map(|rate| Bucket::new(rate, factor));
         Self {
             operations: Operation::ALL.map(|operation| bucket((limits.rate)(operation))),
-            web: [limits.web_rate; WebCall::COUNT].map(bucket),
+            web: WebOperation::ALL.map(|_| bucket(limits.web_rate)),
         }
     }
 
-    pub(crate) fn operation(&self, operation: Operation) -> Option<&Bucket> {
-        self.operations.get(operation as usize)?.as_ref()
+    fn bucket(&self, operation: AnyOperation) -> Option<&Bucket> {
+        match operation {
+            AnyOperation::Api(operation) => self.operations.get(operation as usize)?.as_ref(),
+            AnyOperation::Web(operation) => self.web.get(operation as usize)?.as_ref(),
+        }
     }
 
-    pub(crate) fn web(&self, call: WebCall) -> Option<&Bucket> {
-        self.web.get(call as usize)?.as_ref()
+    /// Makes a call when its turn has come, and again while the service throttles it.
+    pub(crate) async fn call<S: ?Sized, C: Call<S>>(
+        &self,
+        service: &S,
+        mut call: C,
+    ) -> Result<C::Response> {
+        let bucket = self.bucket(call.operation());
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            let Some(next) = call.again() else { break };
+            match once(bucket, call.send(service)).await {
+                Err(error) if error.kind() == ErrorKind::Throttled => {
+                    if let Some(watch) = watching() {
+                        watch.waits(pause);
+                    }
+                    sleep_until(Instant::now() + pause).await;
+                }
+                settled => return settled,
+            }
+            pause *= 2;
+            call = next;
+        }
+        once(bucket, call.send(service)).await
     }
 }
 
@@ -110,10 +119,7 @@ fn watching() -> Option<Arc<dyn TurnWatch>> {
 }
 
 /// One call, when its turn has come.
-pub(crate) async fn once<R>(
-    bucket: Option<&Bucket>,
-    call: impl Future<Output = Result<R>>,
-) -> Result<R> {
+async fn once<R>(bucket: Option<&Bucket>, call: impl Future<Output = Result<R>>) -> Result<R> {
     let Some(bucket) = bucket else {
         return call.await;
     };
@@ -126,29 +132,8 @@ pub(crate) async fn once<R>(
     answer
 }
 
-/// The same, again while the service throttles.
-pub(crate) async fn again<R, F>(bucket: Option<&Bucket>, call: impl Fn() -> F) -> Result<R>
-where
-    F: Future<Output = Result<R>>,
-{
-    let mut pause = PAUSE;
-    for _ in 1..TRIES {
-        match once(bucket, call()).await {
-            Err(error) if error.kind() == ErrorKind::Throttled => {
-                if let Some(watch) = watching() {
-                    watch.waits(pause);
-                }
-                sleep_until(Instant::now() + pause).await;
-            }
-            settled => return settled,
-        }
-        pause *= 2;
-    }
-    once(bucket, call()).await
-}
-
 /// Tokens that come at a rate; each call takes one.
-pub(crate) struct Bucket {
+struct Bucket {
     per_second: f64,
     burst: f64,
     /// Who waits for a token holds it; its order is that of arrival.

@@ -11,6 +11,13 @@ use crate::id::{DatastoreId, ImageSetId, Uid};
 /// One data set in the DICOM JSON Model (`PS3.18 Annex F`).
 pub type DicomJson = serde_json::Map<String, serde_json::Value>;
 
+/// Output of `instance_metadata`: a JSON array of one data set.
+pub type InstanceMetadataResponse = Body;
+/// Output of `series_metadata`: a JSON array of data sets.
+pub type SeriesMetadataResponse = Body;
+/// Output of `search`.
+pub type SearchDicomResponse = Vec<DicomJson>;
+
 /// In which transfer syntax to retrieve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferSyntaxChoice {

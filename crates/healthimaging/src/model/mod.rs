@@ -16,11 +16,11 @@ pub use datastore::{
     GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
 };
 pub use dicomweb::{
-    DicomJson, FailedInstance, InstanceMetadataRequest, RetrieveBulkdataRequest,
-    RetrieveBulkdataResponse, RetrieveFramesRequest, RetrieveFramesResponse,
-    RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchLevel,
-    SeriesMetadataRequest, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
-    TransferSyntaxChoice,
+    DicomJson, FailedInstance, InstanceMetadataRequest, InstanceMetadataResponse,
+    RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
+    RetrieveFramesResponse, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest,
+    SearchDicomResponse, SearchLevel, SeriesMetadataRequest, SeriesMetadataResponse,
+    StoreInstancesRequest, StoreInstancesResponse, StoredInstance, TransferSyntaxChoice,
 };
 pub use image_set::{
     CopiedImageSetProperties, CopyDestination, CopyImageSetInformation, CopyImageSetRequest,

@@ -7,25 +7,21 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use healthimaging::model::{
-    CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, CreateDatastoreRequest,
-    CreateDatastoreResponse, DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest,
-    DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
-    DicomImportJobProperties, DicomJson, DicomTags, GetDatastoreRequest, GetDatastoreResponse,
+    self, CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse,
+    CreateDatastoreRequest, CreateDatastoreResponse, DatastoreStatus, DatastoreSummary,
+    DeleteDatastoreRequest, DeleteDatastoreResponse, DeleteImageSetRequest, DeleteImageSetResponse,
+    DicomImportJobProperties, DicomTags, GetDatastoreRequest, GetDatastoreResponse,
     GetDicomImportJobRequest, GetDicomImportJobResponse, GetImageFrameRequest,
     GetImageFrameResponse, GetImageSetMetadataRequest, GetImageSetMetadataResponse,
     GetImageSetRequest, GetImageSetResponse, ImageSetCount, ImageSetState, ImageSetWorkflowStatus,
-    ImageSetsMetadataSummary, InstanceMetadataRequest, JobStatus, ListDatastoresRequest,
-    ListDatastoresResponse, ListDicomImportJobsRequest, ListDicomImportJobsResponse,
-    ListImageSetVersionsRequest, ListImageSetVersionsResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, RetrieveBulkdataRequest, RetrieveBulkdataResponse,
-    RetrieveFramesRequest, RetrieveFramesResponse, RetrieveInstanceRequest,
-    RetrieveInstanceResponse, SearchDicomRequest, SearchImageSetsRequest, SearchImageSetsResponse,
-    SeriesMetadataRequest, StartDicomImportJobRequest, StartDicomImportJobResponse,
-    StoreInstancesRequest, StoreInstancesResponse, TagResourceRequest, TagResourceResponse,
-    UntagResourceRequest, UntagResourceResponse, UpdateImageSetMetadataRequest,
-    UpdateImageSetMetadataResponse,
+    ImageSetsMetadataSummary, JobStatus, ListDatastoresRequest, ListDatastoresResponse,
+    ListDicomImportJobsRequest, ListDicomImportJobsResponse, ListImageSetVersionsRequest,
+    ListImageSetVersionsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
+    SearchImageSetsRequest, SearchImageSetsResponse, StartDicomImportJobRequest,
+    StartDicomImportJobResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
-use healthimaging::{Body, DatastoreId, DicomWeb, Error, HealthImaging, Limits, Result, VersionId};
+use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, Limits, Result, VersionId};
 
 use super::{Fake, FakeImageSet, id};
 
@@ -324,39 +320,15 @@ impl HealthImaging for Fake {
     }
 }
 
-#[async_trait]
-impl DicomWeb for Fake {
-    async fn retrieve_instance(
-        &self,
-        _: RetrieveInstanceRequest,
-    ) -> Result<RetrieveInstanceResponse> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn retrieve_frames(&self, _: RetrieveFramesRequest) -> Result<RetrieveFramesResponse> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn retrieve_bulkdata(
-        &self,
-        _: RetrieveBulkdataRequest,
-    ) -> Result<RetrieveBulkdataResponse> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn instance_metadata(&self, _: InstanceMetadataRequest) -> Result<Body> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn series_metadata(&self, _: SeriesMetadataRequest) -> Result<Body> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn search(&self, _: SearchDicomRequest) -> Result<Vec<DicomJson>> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
-
-    async fn store_instances(&self, _: StoreInstancesRequest) -> Result<StoreInstancesResponse> {
-        Err(Error::not_supported("the fake has no DICOMweb"))
-    }
+macro_rules! unsupported {
+    ($($(#[$doc:meta])* $effect:ident $operation:ident $api:literal:
+        $method:ident($request:ident) -> $response:ident;)*) => {
+        #[async_trait]
+        impl DicomWeb for Fake {
+            $(async fn $method(&self, _: model::$request) -> Result<model::$response> {
+                Err(Error::not_supported("the fake has no DICOMweb"))
+            })*
+        }
+    };
 }
+healthimaging::with_web_operations!(unsupported);
