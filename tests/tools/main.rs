@@ -63,6 +63,7 @@ macro_rules! cases {
             }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
+                padding_of_another_instance_of_the_series_masks_nothing,
                 a_frame_is_named_by_its_instance_and_number,
                 a_frame_of_jpeg_xl_is_seen,
                 a_large_picture_is_made_smaller,

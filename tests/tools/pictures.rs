@@ -116,6 +116,36 @@ pub(crate) async fn a_frame_is_seen_through_the_window_of_the_file_or_of_the_cal
     assert_eq!((&told["window_center"], &told["window_width"]), (&json!(-379.5), &json!(1241.0)));
 }
 
+/// A series whose first instance has a Pixel Padding Value and whose second has none: in the second all pixels
+/// are of the image (PS3.3 C.7.5.1.1.2), although the document has the value at the level of the series.
+pub(crate) async fn padding_of_another_instance_of_the_series_masks_nothing(rig: Rig) {
+    let values: [i16; 6] = [0, 840, 841, 1040, 1239, 1240];
+    let phantom = || {
+        let pixels = values.iter().flat_map(|value| value.to_le_bytes());
+        Phantom::ct()
+            .size(2, 3)
+            .pixels(pixels.collect())
+            .with(tags::RESCALE_INTERCEPT, VR::DS, PrimitiveValue::from("-1000"))
+            .with(tags::RESCALE_SLOPE, VR::DS, PrimitiveValue::from("1"))
+    };
+    let padding = PrimitiveValue::from(1240_u16);
+    let padded = phantom().sop_uid("2.25.70").with(tags::PIXEL_PADDING_VALUE, VR::US, padding);
+    let files = [("a.dcm", padded), ("b.dcm", phantom().sop_uid(SOP))];
+    let datastore = rig.datastore().await;
+    let files = files
+        .map(|(path, phantom)| PhantomFile { relative_path: path.into(), bytes: phantom.build() });
+    rig.import(&datastore, files).await;
+    let found = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
+    let sets = found["image_sets_metadata_summaries"].as_array().unwrap();
+    assert_eq!(sets.len(), 1);
+    let place = (datastore, sets[0]["image_set_id"].as_str().unwrap().to_owned());
+
+    let (bare, _) = picture(&rig, &place, json!({})).await;
+    assert_eq!(bare, png_of([0, 0, 1, 128, 255, 255]));
+    let (masked, _) = picture(&rig, &place, json!({ "sop_instance_uid": "2.25.70" })).await;
+    assert_eq!(masked, png_of([0, 0, 1, 128, 255, 0]));
+}
+
 pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
     let place = stored(&rig, Phantom::ultrasound().size(24, 32)).await;
     let (_, first) = picture(&rig, &place, json!({})).await;

@@ -24,8 +24,13 @@ pub(crate) struct Attributes {
 impl Attributes {
     /// The value of an attribute; `None` also where it is empty.
     pub(crate) fn get(&self, keyword: &str) -> Option<&Value> {
+        self.level_of(keyword)?.get(keyword).filter(|value| !value.is_null())
+    }
+
+    /// The level whose value counts, also if that is empty.
+    pub(crate) fn level_of(&self, keyword: &str) -> Option<&Object> {
         let mut levels = std::iter::once(&self.own).chain(self.above.iter());
-        levels.find_map(|level| level.get(keyword)).filter(|value| !value.is_null())
+        levels.find(|level| level.contains_key(keyword))
     }
 
     /// A functional group of a frame, counted from 0 (PS3.3 §C.7.6.16): its own, or else the shared one.
@@ -50,13 +55,11 @@ impl Attributes {
 
 impl ImageAttributes for Attributes {
     fn integer(&self, attribute: Attribute) -> Option<i64> {
-        let mut levels = std::iter::once(&self.own).chain(self.above.iter());
-        levels.find_map(|level| level.integer(attribute))
+        self.level_of(attribute.keyword)?.integer(attribute)
     }
 
     fn text(&self, attribute: Attribute) -> Option<&str> {
-        let mut levels = std::iter::once(&self.own).chain(self.above.iter());
-        levels.find_map(|level| level.text(attribute))
+        self.level_of(attribute.keyword)?.text(attribute)
     }
 }
 

@@ -209,10 +209,7 @@ fn is_inverse(attributes: &Attributes, description: &PixelDescription) -> bool {
 /// Pixel Padding Value (0028,0120) to Pixel Padding Range Limit (0028,0121), or their floating-point
 /// counterparts (PS3.3 §C.7.5.1.1.2).
 fn padding(attributes: &Attributes, description: &PixelDescription) -> Option<(f64, f64)> {
-    let first = |keyword: &str| {
-        let mut levels = std::iter::once(&attributes.own).chain(attributes.above.iter());
-        number(levels.find(|level| level.contains_key(keyword))?, keyword)
-    };
+    let first = |keyword: &str| number(attributes.level_of(keyword)?, keyword);
     let (value, limit) = if description.format == SampleFormat::Float {
         let either = |end: &str| {
             first(&format!("FloatPixelPadding{end}"))

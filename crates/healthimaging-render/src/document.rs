@@ -18,6 +18,9 @@ const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
 /// JPEG 2000 Lossless Only: the other lossless format of data stores.
 const JPEG_2000_LOSSLESS: &str = "1.2.840.10008.1.2.4.90";
 
+/// An attribute of the series level.
+const PADDING: &str = "PixelPaddingValue";
+
 /// Which frame is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameSelector {
@@ -121,6 +124,28 @@ impl FrameLocation {
         let length =
             described.map_or(0, |description| FrameShape::from(&description).byte_length());
         length.saturating_mul(3)
+    }
+
+    /// Returns the Study and Series Instance UIDs of its instance; `None` if the document has none.
+    #[must_use]
+    pub fn hierarchy(&self) -> Option<(Uid, Uid)> {
+        let uid = |keyword| Uid::try_from(self.instance.attributes.first_text(keyword)?).ok();
+        Some((uid("StudyInstanceUID")?, uid("SeriesInstanceUID")?))
+    }
+
+    /// Whether the picture uses a Pixel Padding Value (0028,0120) of the series.
+    ///
+    /// The document shows the value even if the file of the instance had none; the DICOM JSON of the instance
+    /// does not. It is the only attribute of a picture that documents hold above the instance.
+    #[must_use]
+    pub fn inherits_padding(&self) -> bool {
+        let attributes = &self.instance.attributes;
+        !attributes.own.contains_key(PADDING) && attributes.get(PADDING).is_some()
+    }
+
+    /// Ignores the Pixel Padding Value of the series, which the instance does not have.
+    pub fn ignore_inherited_padding(&mut self) {
+        self.instance.attributes.own.insert(PADDING.to_owned(), Value::Null);
     }
 
     /// Transfer syntax UID of the stored frame.

@@ -1,9 +1,15 @@
 //! Pictures of frames: fetches what a picture is made of.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use healthimaging::model::{GetImageFrameRequest, GetImageSetMetadataRequest};
+use healthimaging::ErrorKind::{AccessDenied, NotFound, NotSupported};
+use healthimaging::model::{
+    GetImageFrameRequest, GetImageSetMetadataRequest, InstanceMetadataRequest,
+};
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, MemoryBudget, Result,
+    DatastoreId, DicomWeb, Error, HealthImaging, ImageFrameId, ImageSetId, MemoryBudget, Result,
+    Uid,
 };
 use healthimaging_pixels::{Decoder, content_type, is_video};
 use healthimaging_render::{
@@ -11,10 +17,14 @@ use healthimaging_render::{
     WindowFunction, render,
 };
 use healthimaging_workflows::document;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 /// Longest frame that is returned, in bytes as stored.
 const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
+
+/// Longest DICOM JSON of an instance, in bytes.
+const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
 /// The contrast that three arguments ask for together.
 pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> Result<Contrast> {
@@ -105,16 +115,21 @@ async fn in_latest<T>(
 
 /// Fetches a frame and its metadata, and renders it.
 pub(crate) async fn picture(
-    service: &dyn HealthImaging,
+    (service, dicomweb): (&dyn HealthImaging, &dyn DicomWeb),
     decoder: &Decoder,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
     selector: &FrameSelector,
     options: RenderOptions,
 ) -> Result<(FrameLocation, RenderedFrame)> {
-    let location = locate(service, datastore_id, image_set_id, selector).await?;
+    let mut location = locate(service, datastore_id, image_set_id, selector).await?;
     if is_video(location.stored_transfer_syntax()) {
         return Err(refusal(RenderError::Unsupported("video".to_owned()), &location));
+    }
+    if location.inherits_padding()
+        && !has_padding(dicomweb, datastore_id, image_set_id, &location).await?
+    {
+        location.ignore_inherited_padding();
     }
     let lease = MemoryBudget::process().work(location.memory()).await;
     let id = &location.image_frame_id;
@@ -132,13 +147,44 @@ pub(crate) async fn picture(
     .map_err(|error| Error::internal("rendering the picture failed", error))?
 }
 
+/// Whether the file of the instance has a Pixel Padding Value, which the document shows for its series.
+async fn has_padding(
+    dicomweb: &dyn DicomWeb,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    location: &FrameLocation,
+) -> Result<bool> {
+    let Some((study_instance_uid, series_instance_uid)) = location.hierarchy() else {
+        return Ok(true);
+    };
+    let request = InstanceMetadataRequest {
+        datastore_id: datastore_id.clone(),
+        study_instance_uid,
+        series_instance_uid,
+        sop_instance_uid: Uid::try_from(location.sop_instance_uid.as_str())?,
+        image_set_id: Some(image_set_id.clone()),
+        host: String::new(),
+    };
+    let metadata = match dicomweb.instance_metadata(request).await {
+        Ok(body) => body.collect(LONGEST_METADATA).await?,
+        // Without DICOMweb the value of the series is the best one.
+        Err(error) if matches!(error.kind(), NotSupported | NotFound | AccessDenied) => {
+            return Ok(true);
+        }
+        Err(error) => return Err(error),
+    };
+    let instances: Vec<BTreeMap<&str, IgnoredAny>> = serde_json::from_slice(&metadata)
+        .map_err(|error| Error::internal("the DICOM JSON of an instance is invalid", error))?;
+    Ok(instances.iter().any(|instance| instance.contains_key("00280120")))
+}
+
 /// Why there is no picture, and what there is instead.
 fn refusal(error: RenderError, location: &FrameLocation) -> Error {
     match &error {
         RenderError::Unsupported(_) => {
             let stored = content_type(Some(location.stored_transfer_syntax()));
             Error::new(
-                ErrorKind::NotSupported,
+                NotSupported,
                 format!("{error}; take it as it is stored, as {stored}, with format stored"),
             )
         }

@@ -165,7 +165,7 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
             let selector = FrameSelector::Id(frame);
             let decoder = &server.options().decoder;
             let (_, rendered) = picture::picture(
-                service,
+                (service, server.dicomweb()?),
                 decoder,
                 &datastore_id,
                 &image_set_id,

@@ -118,7 +118,7 @@ impl Tool for GetImageFrame {
         let service = context.service();
         if let Some(options) = options {
             let (location, rendered) = picture::picture(
-                service,
+                (service, context.dicomweb()),
                 context.decoder(),
                 &datastore_id,
                 &self.image_set_id,
