@@ -260,6 +260,38 @@ pub(crate) async fn an_instance_is_found_with_its_own_values(rig: &Rig) {
     assert_eq!(shown("00200060"), [json!(["L"]), json!(["R"]), json!("-")]);
 }
 
+/// Study Time is at the study level, and not one of the attributes that instances of an image set share.
+pub(crate) async fn an_image_set_is_found_at_the_own_study_time_of_an_instance(rig: &Rig) {
+    let store = rig.datastore().await;
+    let at = |number, time: &str| {
+        let phantom = known(GREY.phantom(), number).study_date("20240115");
+        phantom.with(tags::STUDY_TIME, VR::TM, time).build()
+    };
+    let files = [("1", at(1, "093000")), ("2", at(2, "181500.25")), ("3", at(3, "093000"))];
+    let set = rig.import(&store, files).await.only_set();
+    let day = |date: &str, time: &str| json!({"DICOMStudyDateAndTime": {"DICOMStudyDate": date, "DICOMStudyTime": time}});
+    for (date, low, high, is_found) in [
+        ("20240115", "090000", "100000", true),
+        ("20240115", "180000", "190000", true),
+        ("20240115", "181500.25", "181500.25", true),
+        ("20240115", "181500.26", "190000", false),
+        ("20240115", "120000", "130000", false),
+        ("20240115", "190000", "235959", false),
+        ("20240114", "180000", "190000", false),
+        ("20240116", "000000", "235959", false),
+    ] {
+        let values = json!([day(date, low), day(date, high)]);
+        let criteria = json!({"filters": [{"operator": "BETWEEN", "values": values}]});
+        let expected = if is_found { vec![set.clone()] } else { Vec::new() };
+        assert_eq!(rig.found(&store, criteria).await, expected, "{date} {low} {high}");
+    }
+    for (time, is_found) in [("093000", true), ("181500.25", true), ("181500", false)] {
+        let values = json!([day("20240115", time)]);
+        let criteria = json!({"filters": [{"operator": "EQUAL", "values": values}]});
+        assert_eq!(rig.found(&store, criteria).await.len(), usize::from(is_found), "{time}");
+    }
+}
+
 pub(crate) async fn a_corrected_file_brings_its_values(rig: &Rig) {
     for (before, after) in [(State::One, State::Other), (State::Other, State::Missing)] {
         for way in [Way::OneJob, Way::JobEach, Way::StowEach] {

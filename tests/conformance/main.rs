@@ -128,6 +128,7 @@ macro_rules! cases {
                 the_set_keeps_its_values_and_the_instance_its_own,
                 an_instance_that_differs_is_warned_about_by_keyword,
                 an_instance_is_found_with_its_own_values,
+                an_image_set_is_found_at_the_own_study_time_of_an_instance,
                 a_corrected_file_brings_its_values,
                 corrected_files_of_a_whole_set_bring_their_values,
                 an_update_of_a_level_reaches_every_instance,

@@ -144,6 +144,9 @@ impl Condition {
                 sql: format!("{plus}image_set.{} = ?", column.name()),
                 values: vec![value.clone()],
             },
+            Self::Between(Column::StudyDateTime, Value::Text(low), Value::Text(high)) => {
+                study_moment(plus, low, high)
+            }
             Self::Between(column, low, high) => Predicate {
                 sql: format!("{plus}image_set.{} BETWEEN ? AND ?", column.name()),
                 values: vec![low.clone(), high.clone()],
@@ -160,6 +163,26 @@ impl Condition {
         let mut leading = Predicate::default();
         self.write(&mut leading, "");
         Some(leading)
+    }
+}
+
+/// Date and time of the study within bounds, both included: at the study level, or with the Study Time
+/// (0008,0030) of an instance that has its own. All instances share the date, so the index leads to the days.
+fn study_moment(plus: &str, low: &str, high: &str) -> Predicate {
+    let day = |moment: &str| moment.get(..8).unwrap_or(moment).to_owned();
+    let bounds = [low.to_owned(), high.to_owned()];
+    let days = [day(low), format!("{}:", day(high))];
+    Predicate {
+        sql: format!(
+            "{plus}image_set.study_datetime BETWEEN ? AND ?
+             AND (+image_set.study_datetime BETWEEN ? AND ? OR EXISTS (
+                 SELECT 1 FROM image_set_attributes AS own
+                 WHERE own.image_set = image_set.row AND own.attribute = 0x00080030
+                     AND own.value GLOB '[0-9]*'
+                     AND substr(image_set.study_datetime, 1, 8) || substr(own.value, 1, 6) || '.'
+                         || substr(substr(own.value, 8) || '000000', 1, 6) BETWEEN ? AND ?))"
+        ),
+        values: [days, bounds.clone(), bounds].into_iter().flatten().map(Value::Text).collect(),
     }
 }
 

@@ -157,6 +157,10 @@ fn condition(filter: &SearchFilter) -> Result<(Compared, Condition)> {
                 "EQUAL does not work with createdAt and updatedAt; use BETWEEN",
             )
             .into()),
+            Operand::Column(Column::StudyDateTime, at) => {
+                let condition = Condition::Between(Column::StudyDateTime, at.clone(), at);
+                Ok((Compared::Column(Column::StudyDateTime), condition))
+            }
             Operand::Column(column, value) => {
                 Ok((Compared::Column(column), Condition::Equal(column, value)))
             }
