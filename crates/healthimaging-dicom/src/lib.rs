@@ -38,5 +38,5 @@ pub use read::{
 pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
 pub use write::{
     ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
-    write_part10,
+    check_part10, write_part10,
 };

@@ -8,7 +8,7 @@ use dicom_core::{Tag, VR};
 use serde_json::Value as Json;
 
 use super::implied::{Context, implied_vr};
-use super::{Attributes, Document, Instance, dictionary};
+use super::{Attributes, Document, Instance, SplitInstance, dictionary};
 use crate::data_set::{DataSet, Element, Value};
 
 impl Document {
@@ -29,16 +29,14 @@ impl Document {
     pub(crate) fn lazy_data_set(&self, series_uid: &str, sop_uid: &str) -> Option<LazyDataSet<'_>> {
         let series = self.series.get(series_uid)?;
         let instance = series.instances.get(sop_uid)?;
-        let details = &instance.details;
-        let is_detailed =
-            !details.apart.is_empty() || !details.vrs.is_empty() || !details.texts.is_empty();
-        let rebuilder = Rebuilder { instance, is_detailed, context: instance.context() };
-        let mut elements = BTreeMap::new();
-        for level in [&self.patient, &self.study, &series.attributes] {
-            elements.extend(sources(level, |key| !instance.differs_in(key)));
-        }
-        elements.extend(sources(&instance.attributes, |_| true));
-        Some(LazyDataSet { elements, rebuilder })
+        Some(LazyDataSet::of([&self.patient, &self.study, &series.attributes], instance))
+    }
+}
+
+impl SplitInstance {
+    /// As [`Document::lazy_data_set`], before the instance is part of a document.
+    pub(crate) fn lazy_data_set(&self) -> LazyDataSet<'_> {
+        LazyDataSet::of([&self.patient, &self.study, &self.series], &self.instance)
     }
 }
 
@@ -106,6 +104,20 @@ pub(crate) struct LazyItems<'a> {
 }
 
 impl<'a> LazyDataSet<'a> {
+    /// The attributes of the levels above an instance, and its own.
+    fn of(levels: [&'a Attributes; 3], instance: &'a Instance) -> Self {
+        let details = &instance.details;
+        let is_detailed =
+            !details.apart.is_empty() || !details.vrs.is_empty() || !details.texts.is_empty();
+        let mut elements = BTreeMap::new();
+        for level in levels {
+            elements.extend(sources(level, |key| !instance.differs_in(key)));
+        }
+        elements.extend(sources(&instance.attributes, |_| true));
+        let rebuilder = Rebuilder { instance, is_detailed, context: instance.context() };
+        Self { elements, rebuilder }
+    }
+
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(Tag) -> bool) {
         self.elements.retain(|tag, _| is_wanted(*tag));
     }

@@ -6,16 +6,17 @@ mod implicit;
 mod meta;
 mod pixels;
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use healthimaging::{Error, ImageFrameId, Result};
 use healthimaging_image::PixelDescription;
 
 use crate::data_set::{DataSet, Value};
-use crate::document::Document;
 use crate::document::rebuild::{LazyDataSet, LazyValue, Path};
+use crate::document::{Document, Instance, SplitInstance};
 
 use elements::ElementWriter;
 use encoding::Encoding;
@@ -121,16 +122,50 @@ pub fn write_part10(
 ) -> Result<()> {
     let instance = source.document.instance(source.series_uid, source.sop_uid);
     let data_set = source.document.lazy_data_set(source.series_uid, source.sop_uid);
-    let (Some(instance), Some(mut data_set)) = (instance, data_set) else {
+    let (Some(instance), Some(data_set)) = (instance, data_set) else {
         return Err(Error::not_found("the image set does not hold this instance"));
     };
-    let encoding = Encoding::of(source.transfer_syntax);
+    let form = (source.transfer_syntax, &source.overrides);
+    write_data_set(instance, data_set, form, pixels, apart, out)
+}
+
+/// Proves that the header and the data set of an instance can be written in its stored transfer syntax, large
+/// values as zeros and pixels left out: writes the file and keeps nothing of it.
+///
+/// # Errors
+///
+/// As [`write_part10`].
+pub fn check_part10(split: &SplitInstance) -> Result<()> {
+    let instance = &split.instance;
+    let stored =
+        instance.stored_transfer_syntax.as_deref().unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let lengths = instance.details.apart.values();
+    let lengths: HashMap<&ImageFrameId, u64> =
+        lengths.map(|value| (&value.blob_id, value.length)).collect();
+    let mut apart = |id: &ImageFrameId| {
+        let length = lengths.get(id).copied().unwrap_or_default();
+        Ok(StoredBytes { length, bytes: Box::new(io::repeat(0).take(length)) })
+    };
+    let form = (stored, &PixelOverrides::default());
+    let mut sink = io::sink();
+    write_data_set(instance, split.lazy_data_set(), form, PixelSource::None, &mut apart, &mut sink)
+}
+
+fn write_data_set(
+    instance: &Instance,
+    mut data_set: LazyDataSet<'_>,
+    (transfer_syntax, overrides): (&str, &PixelOverrides),
+    pixels: PixelSource<'_>,
+    apart: &mut ApartReader<'_>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let encoding = Encoding::of(transfer_syntax);
     pixels::check(&pixels, encoding)?;
     if encoding == Encoding::ImplicitLittle {
         implicit::check(&data_set, &Path::Root)?;
     }
-    meta::write(&data_set.plain(is_of_meta), source.transfer_syntax, out)?;
-    let is_ascii = prepare(&mut data_set, source, &pixels);
+    meta::write(&data_set.plain(is_of_meta), transfer_syntax, out)?;
+    let is_ascii = prepare(&mut data_set, overrides, &pixels);
     encoding.run(out, |out, order| {
         let mut writer = ElementWriter::new(out, order, instance, apart, is_ascii)?;
         let pixel_tag = pixels::tag(instance);
@@ -162,7 +197,7 @@ fn is_of_meta(tag: Tag) -> bool {
 /// Sets what the file says otherwise than the document; returns whether all texts are ASCII.
 fn prepare(
     data_set: &mut LazyDataSet<'_>,
-    source: &InstanceToWrite<'_>,
+    overrides: &PixelOverrides,
     pixels: &PixelSource<'_>,
 ) -> bool {
     // The tables describe the fragments as received.
@@ -172,7 +207,6 @@ fn prepare(
     data_set.retain(|tag| {
         tag.group() > 0x0002 && tag.element() != 0 && (is_received || !is_table(tag))
     });
-    let overrides = &source.overrides;
     if let Some(photometric) = &overrides.photometric_interpretation {
         let value = Value::Text(photometric.clone());
         data_set.set(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, value);

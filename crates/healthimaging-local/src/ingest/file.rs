@@ -6,7 +6,7 @@ use std::sync::Arc;
 use healthimaging::model::LosslessStorageFormat;
 use healthimaging::{MemoryBudget, MemoryLease};
 use healthimaging_dicom::{
-    ApartElement, ApartValue, Document, GroupKey, Part10, SplitInstance, read_part10,
+    ApartElement, ApartValue, Document, GroupKey, Part10, SplitInstance, check_part10, read_part10,
 };
 use healthimaging_pixels::LosslessFormat;
 
@@ -125,6 +125,10 @@ impl<S: Read + Seek> OpenFile<S> {
         };
         pixels::store(&mut self.part10, self.plan, target)?;
         self.split.instance.details.warning_reason = Warning::shown(&warnings);
+        check_part10(&self.split).map_err(|error| {
+            tracing::error!(%error, "an imported instance could not be written back");
+            Refusal::fault("this server could not write the instance back as a DICOM file")
+        })?;
         let memory = self.memory + blobs.len() as u64 * BLOB;
         Ok(StoredFile { split: self.split, blobs, warnings, memory })
     }
