@@ -162,6 +162,33 @@ pub(crate) async fn files_that_name_an_erased_patient_are_named(rig: Rig) {
     assert!(notes.contains(import) && notes.contains("could not be read"), "{answer}");
 }
 
+pub(crate) async fn imports_whose_outcomes_name_an_erased_patient_are_named(rig: Rig) {
+    let datastore = rig.filled().await;
+    let patient = tag(&all(&rig, &datastore).await[0], "DICOMPatientId").to_owned();
+    let mut jobs = Vec::new();
+    for folder in [patient.as_str(), "elsewhere"] {
+        let input = rig.allowed().join("received").join(folder);
+        std::fs::create_dir_all(&input).unwrap();
+        std::fs::write(input.join("damaged.dcm"), b"not DICOM").unwrap();
+        let output = rig.allowed().join("outcomes").join(folder);
+        std::fs::create_dir_all(&output).unwrap();
+        let asked = json!({
+            "datastore_id": datastore, "wait_seconds": 120,
+            "input_s3_uri": format!("{}/", uri(&rig.allowed().join("received"))),
+            "output_s3_uri": uri(&output),
+            "data_access_role_arn": "arn:aws:iam::000000000000:role/import"
+        });
+        let job = rig.call("start_dicom_import_job", asked).await;
+        jobs.push(job["job_id"].as_str().unwrap().to_owned());
+        std::fs::remove_dir_all(rig.allowed().join("received")).unwrap();
+    }
+    let asked = json!({ "datastore_id": datastore, "patient_id": patient, "wait_seconds": 120 });
+    let answer = rig.call("delete_patient_studies", asked).await;
+    let notes = answer["notes"].to_string();
+    assert!(notes.contains(&jobs[0]), "a file that failed was in the patient's folder: {answer}");
+    assert!(!notes.contains(&jobs[1]), "its files and image sets name no patient: {answer}");
+}
+
 pub(crate) async fn a_study_goes_and_the_others_stay(rig: Rig) {
     let datastore = rig.filled().await;
     let study = tag(&all(&rig, &datastore).await[0], "DICOMStudyInstanceUID").to_owned();
@@ -197,6 +224,11 @@ pub(crate) async fn an_instance_is_removed_and_the_last_one_takes_the_image_set(
     });
     let answer = rig.call("delete_instance_in_study", first.clone()).await;
     ended(&answer);
+    let removed = json!({ "image_sets": 1, "series": 0, "instances": 1 });
+    assert_eq!(answer["report"]["removed_from_latest_version"], removed, "{answer}");
+    assert!(answer["report"].get("deleted").is_none(), "{answer}");
+    let summary = answer["summary"].as_str().unwrap();
+    assert!(summary.contains("No latest version of an image set holds"), "{summary}");
     assert!(
         answer.to_string().contains("older"),
         "the older versions still hold it, which has to be said: {answer}"
@@ -229,7 +261,15 @@ pub(crate) async fn erasing_an_instance_leaves_no_version_that_holds_it(rig: Rig
         "datastore_id": datastore, "series_instance_uid": series,
         "sop_instance_uid": held[0], "erase": true, "wait_seconds": 120
     });
-    ended(&rig.call("delete_instance_in_series", asked).await);
+    let answer = rig.call("delete_instance_in_series", asked).await;
+    ended(&answer);
+    let report = &answer["report"];
+    let replaced = json!({
+        "image_sets": 1, "series_erased": 0, "instances_erased": 1, "versions_erased": 1
+    });
+    assert_eq!(report["replaced_by_rest"], replaced, "{answer}");
+    assert!(report.get("deleted").is_none(), "no whole image set is deleted: {answer}");
+    assert_eq!(report["still_holding"]["image_sets"], 0, "{answer}");
     let sets = all(&rig, &datastore).await;
     let of_series: Vec<&Value> =
         sets.iter().filter(|set| tag(set, "DICOMSeriesInstanceUID") == series).collect();
@@ -243,6 +283,27 @@ pub(crate) async fn erasing_an_instance_leaves_no_version_that_holds_it(rig: Rig
         "datastore_id": datastore, "image_set_id": set["image_set_id"], "version_id": "1"
     });
     rig.refusal("get_image_set_metadata", gone, "not_found").await;
+}
+
+pub(crate) async fn the_plan_of_a_removal_names_what_is_removed(rig: Rig) {
+    let rig = rig.confirming();
+    let datastore = rig.filled().await;
+    let set = all(&rig, &datastore).await[0].clone();
+    let series = tag(&set, "DICOMSeriesInstanceUID");
+    let held = instances(&metadata(&rig, &datastore, &set).await);
+    for erase in [false, true] {
+        let asked = json!({
+            "datastore_id": datastore, "image_set_id": set["image_set_id"],
+            "series_instance_uid": series, "sop_instance_uid": held[1], "erase": erase
+        });
+        let planned = rig.call("remove_instance_from_image_set", asked).await;
+        let plan = &planned["plan"];
+        assert_eq!(plan["removes"]["sop_instance_uid"], held[1], "{plan}");
+        assert_eq!(plan["removes"]["series_instance_uid"], series, "{plan}");
+        assert_eq!(plan["removes"]["modality"], "CT", "{plan}");
+        assert_eq!(plan["image_sets"][0]["instances"], 1, "one of three: {plan}");
+        assert_eq!(plan["studies"][0]["instances"], 1, "{plan}");
+    }
 }
 
 pub(crate) async fn removing_the_only_series_deletes_the_image_set(rig: Rig) {

@@ -85,6 +85,8 @@ macro_rules! cases {
                 a_series_goes_and_the_others_stay,
                 an_instance_is_removed_and_the_last_one_takes_the_image_set,
                 erasing_an_instance_leaves_no_version_that_holds_it,
+                imports_whose_outcomes_name_an_erased_patient_are_named,
+                the_plan_of_a_removal_names_what_is_removed,
                 removing_the_only_series_deletes_the_image_set,
                 a_bulk_deletion_takes_what_matches_and_keeps_its_ceiling,
                 more_than_a_page_is_deleted,

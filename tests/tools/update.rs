@@ -55,7 +55,7 @@ pub(crate) async fn what_an_update_takes_away_is_planned_first(rig: Rig) {
 
     let plan = confirmed(&rig, removing).await;
     assert_eq!(instances(&rig, &datastore, &set).await, before[1..]);
-    assert!(plan["action"].as_str().unwrap().contains("remove 1 instances of 1 series"), "{plan}");
+    assert!(plan["action"].as_str().unwrap().contains("remove 1 instance of 1 series"), "{plan}");
     assert_eq!(plan["studies"][0]["patient_id"], tag(&set, "DICOMPatientId"));
     assert_eq!(plan["studies"][0]["patient_name"], tag(&set, "DICOMPatientName"));
     assert_eq!(plan["studies"][0]["study_date"], tag(&set, "DICOMStudyDate"));
@@ -70,7 +70,7 @@ pub(crate) async fn what_an_update_takes_away_is_planned_first(rig: Rig) {
         before,
         "as the plan says it can be undone"
     );
-    assert!(plan["notes"].to_string().contains("1 that were there then come back"), "{plan}");
+    assert!(plan["notes"].to_string().contains("1 of version 1 restored"), "{plan}");
 
     // Of a version that there is not, or no longer is.
     for updates in [json!({ "revertToVersionId": "9" })] {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{DatastoreId, Error, Result};
-use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work};
+use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work, counted};
 
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
@@ -101,9 +101,23 @@ fn brief(job: &Job) -> String {
     if !job.job_status.has_ended() {
         text.push_str(" It goes on: get_job follows it, cancel_job stops it.");
     }
-    let left = job.report.as_ref().and_then(|report| {
-        let left = report.get("remaining")?.get("image_sets")?.as_u64()?;
-        Some(format!(" A fresh search finds {left} image sets left."))
-    });
-    text + &left.unwrap_or_default()
+    text.push_str(&job.report.as_ref().and_then(proof).unwrap_or_default());
+    text
+}
+
+/// The result of the search that ended the job.
+fn proof(report: &Map<String, Value>) -> Option<String> {
+    let found = |name: &str| report.get(name)?.get("image_sets")?.as_u64();
+    let sets = |count| counted(usize::try_from(count).unwrap_or(usize::MAX), "image set");
+    Some(match (found("remaining"), found("still_holding")) {
+        (Some(0), _) => " A new search finds no matching image set.".to_owned(),
+        (Some(left), _) => format!(" A new search still finds {}.", sets(left)),
+        (None, Some(0)) => {
+            " No latest version of an image set holds what was to be removed.".to_owned()
+        }
+        (None, Some(left)) => {
+            format!(" The latest version of {} still holds what was to be removed.", sets(left))
+        }
+        (None, None) => return None,
+    })
 }

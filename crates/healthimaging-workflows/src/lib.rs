@@ -22,5 +22,7 @@ mod work;
 pub use back_end::BackEnd;
 pub use healthimaging_jobs::JobState;
 pub use ledger::{Job, JobFilter, Ledger, LedgerConfig, NewJob};
-pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy, fingerprint};
+pub use plan::{
+    Plan, PlannedChange, PlannedImageSet, PlannedPart, PlannedStudy, counted, fingerprint,
+};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

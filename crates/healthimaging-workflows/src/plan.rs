@@ -33,6 +33,9 @@ pub struct Plan {
     /// What they hold, a study at a time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub studies: Vec<PlannedStudy>,
+    /// The series or instance that is removed from the image sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removes: Option<PlannedPart>,
     /// Values that change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<PlannedChange>,
@@ -59,7 +62,7 @@ pub struct PlannedImageSet {
     pub image_set_id: ImageSetId,
     /// Its latest version.
     pub version_id: VersionId,
-    /// How many instances it holds, where that is known.
+    /// Number of its instances, or of those that are removed from it, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<usize>,
     /// What would be done to it, where the plan does several things.
@@ -90,9 +93,26 @@ pub struct PlannedStudy {
     pub modalities: BTreeSet<String>,
     /// How many image sets of it are affected.
     pub image_sets: usize,
-    /// How many instances those hold, where that is known.
+    /// Number of their instances, or of those that are removed, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<usize>,
+}
+
+/// A series or an instance that is removed from image sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPart {
+    /// Series Instance UID (0020,000E).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_instance_uid: Option<String>,
+    /// SOP Instance UID (0008,0018); none for a whole series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sop_instance_uid: Option<String>,
+    /// Modality (0008,0060) of the series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
+    /// Series Description (0008,103E).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_description: Option<String>,
 }
 
 /// A value that changes.
@@ -146,6 +166,23 @@ impl PlannedStudy {
     }
 }
 
+impl PlannedPart {
+    /// One line of a question.
+    fn line(&self) -> String {
+        let named = [("instance", &self.sop_instance_uid), ("series", &self.series_instance_uid)];
+        let named = named
+            .into_iter()
+            .filter_map(|(what, uid)| uid.as_deref().map(|uid| format!("{what} {}", plain(uid))));
+        let named = named.collect::<Vec<_>>().join(" of ");
+        let modality = self.modality.as_deref().map(plain);
+        let about = modality.into_iter().chain(self.series_description.as_deref().map(quoted));
+        let about: Vec<String> = about.collect();
+        let about =
+            if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+        format!("Removed: {named}{about}")
+    }
+}
+
 impl PlannedChange {
     /// In a line, for a person.
     fn line(&self) -> String {
@@ -173,8 +210,14 @@ fn day(date: &str) -> String {
     }
 }
 
-fn counted(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+/// A count with its noun in singular or plural: `1 study`, `2 studies`, `2 series`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if count == 1 || noun.ends_with('s') => format!("{count} {noun}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 impl Plan {
@@ -185,6 +228,7 @@ impl Plan {
             datastore_id,
             image_sets: Vec::new(),
             studies: Vec::new(),
+            removes: None,
             changes: Vec::new(),
             patient_ids: BTreeSet::new(),
             study_instance_uids: BTreeSet::new(),
@@ -252,7 +296,7 @@ impl Plan {
     /// The question to a person: whose images they are, what changes and what stays, in at most 20 lines.
     pub fn question(&self) -> String {
         const NAMED: usize = 3;
-        let mut end: Vec<String> = Vec::new();
+        let mut end: Vec<String> = self.removes.iter().map(PlannedPart::line).collect();
         if !self.image_sets.is_empty() {
             let ids = self.image_sets.iter().map(|set| set.image_set_id.as_str());
             let ids: Vec<&str> = ids.take(NAMED).collect();
@@ -343,5 +387,31 @@ fn write_sorted(value: &Value, digest: &mut Sha256) {
             digest.update(b"]");
         }
         scalar => digest.update(scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_agree_with_their_count() {
+        let counts = [(1, "instance"), (2, "instance"), (1, "series"), (0, "series"), (3, "study")];
+        let words = counts.map(|(count, noun)| counted(count, noun));
+        assert_eq!(words, ["1 instance", "2 instances", "1 series", "0 series", "3 studies"]);
+    }
+
+    #[test]
+    fn the_question_of_a_removal_names_the_instance() {
+        let datastore = DatastoreId::try_from("0123456789abcdef0123456789abcdef").unwrap();
+        let mut plan = Plan::new("remove an instance from an image set", datastore);
+        plan.removes = Some(PlannedPart {
+            series_instance_uid: Some("1.2.3".to_owned()),
+            sop_instance_uid: Some("1.2.3.4".to_owned()),
+            modality: Some("CT".to_owned()),
+            series_description: Some("Thorax\n\"x\"".to_owned()),
+        });
+        let line = "Removed: instance 1.2.3.4 of series 1.2.3 (CT, \"Thoraxx\")";
+        assert!(plan.question().lines().any(|one| one == line), "{}", plan.question());
     }
 }

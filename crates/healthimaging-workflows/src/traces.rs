@@ -1,23 +1,22 @@
-//! What stays of erased image sets outside of the data store: records and manifests of export jobs, and the outcome files
-//! of import jobs.
+//! Records and files outside of the data store that name erased image sets or their patients: of export jobs, of import
+//! jobs, and of jobs that have not ended.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::pin::pin;
 
 use futures::TryStreamExt as _;
 
 use healthimaging::model::{GetDicomImportJobRequest, ListDicomImportJobsRequest};
-use healthimaging::{ImageSetId, JobId, ObjectUri, Page, Result, sweep};
+use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri, Page, Result, sweep};
 
-use crate::export;
-use crate::ledger::{JobFilter, Ledger};
+use crate::ledger::{Job, JobFilter, Ledger};
 use crate::plan::Plan;
 use crate::work::Work;
 
-/// The outcome file of an import that names image sets.
-const SUCCESS: &str = "SUCCESS/success.ndjson";
-/// Longest outcome file that is read, in bytes.
+/// The outcome files of an import that name image sets and files; warnings repeat what these hold.
+const OUTCOMES: [&str; 2] = ["SUCCESS/success.ndjson", "FAILURE/failure.ndjson"];
+/// Maximum length of an outcome file that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
 /// Import jobs whose outcome files are read, the newest first.
 const READ: usize = 100;
@@ -26,61 +25,121 @@ const NAMED: usize = 20;
 /// Jobs or outcomes of a page.
 const PAGE: u32 = 100;
 
-/// Names the jobs whose records and files hold identifiers of the image sets of a plan, by reading only: a line each kind.
+/// Names the jobs whose records and files hold identifiers of the image sets of a plan, in one line for each kind.
 ///
-/// Files that cannot be read are named as such. Nothing is erased: the files belong to whoever asked for them.
+/// Files that cannot be read are named as such. Nothing is erased: the files belong to the owner of their folder.
 pub async fn of(ledger: &Ledger, plan: &Plan) -> Result<Vec<String>> {
-    let ids: HashSet<&ImageSetId> = plan.image_sets.iter().map(|set| &set.image_set_id).collect();
-    let exports = exports(ledger, plan, &ids).await?;
-    let imports = imports(ledger, plan, &ids).await?;
-    let mut lines = Vec::new();
-    let mut tell = |what: &str, names: &[String]| {
-        if names.is_empty() {
-            return;
-        }
+    let identifiers = Identifiers::of(plan);
+    let jobs = jobs(ledger, plan, &identifiers).await?;
+    let imports = imports(ledger, plan, &identifiers).await?;
+    let kinds = [
+        (
+            "Not erased, files and manifests of export jobs, and the records of these jobs",
+            jobs.exports,
+        ),
+        ("Not erased, records of jobs that have not ended", jobs.changes),
+        (
+            "Not erased, imported files, and the outcome files of import jobs, which name paths and image sets",
+            imports.naming,
+        ),
+        ("Outcome files of import jobs that could not be read", imports.unread),
+    ];
+    let lines = kinds.iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| {
         let more = match names.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
-        lines.push(format!("{what}: {}{more}.", shown.join(", ")));
-    };
-    tell("Not erased, files and manifests of export jobs, and the records of these jobs", &exports);
-    tell(
-        "Not erased, outcome files of import jobs, which name paths and image sets",
-        &imports.naming,
-    );
-    tell("Outcome files of import jobs that could not be read", &imports.unread);
+        format!("{what}: {}{more}.", shown.join(", "))
+    });
+    let mut lines: Vec<String> = lines.collect();
     if imports.older > 0 {
         lines.push(format!("Outcome files of {} older import jobs were not read.", imports.older));
     }
     Ok(lines)
 }
 
-/// Export jobs that wrote files of these image sets.
-async fn exports(ledger: &Ledger, plan: &Plan, ids: &HashSet<&ImageSetId>) -> Result<Vec<String>> {
-    let filter = JobFilter {
-        datastore_id: Some(plan.datastore_id.clone()),
-        tool: Some(export::TOOL.to_owned()),
-        ..JobFilter::default()
-    };
-    let mut jobs = pin!(sweep(usize::MAX, |start| ledger.list(&filter, start, PAGE)));
-    let mut named = Vec::new();
-    while let Some(job) = jobs.try_next().await? {
-        let mut outcomes =
-            pin!(sweep(usize::MAX, |start| ledger.outcomes(&job.job_id, start, PAGE)));
-        let mut holds = false;
-        while let (false, Some(outcome)) = (holds, outcomes.try_next().await?) {
-            holds = outcome.image_set_id.is_some_and(|id| ids.contains(&id));
-        }
-        if let (true, Work::Export(export)) = (holds, ledger.work(&job.job_id).await?) {
-            named.push(format!("{} in {}", job.job_id, export.output_uri));
-        }
-    }
-    Ok(named)
+/// What image sets, and the patients and studies in them, are known by.
+struct Identifiers<'a> {
+    image_sets: HashSet<&'a str>,
+    patients_and_studies: BTreeSet<&'a str>,
 }
 
-/// What outcome files of import jobs hold.
+impl<'a> Identifiers<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let of_patients = plan.patient_ids.iter().chain(&plan.study_instance_uids);
+        Self {
+            image_sets: plan.image_sets.iter().map(|set| set.image_set_id.as_str()).collect(),
+            patients_and_studies: of_patients
+                .map(|text| text.trim())
+                .filter(|text| !text.is_empty())
+                .collect(),
+        }
+    }
+
+    fn has(&self, id: &ImageSetId) -> bool {
+        self.image_sets.contains(id.as_str())
+    }
+
+    /// Whether a text holds one of the identifiers as a word of its own.
+    fn are_in(&self, text: &str) -> bool {
+        let is_word = |c: char| c.is_alphanumeric();
+        let holds = |name: &str| {
+            text.match_indices(name).any(|(at, _)| {
+                let before = text.get(..at).and_then(|before| before.chars().next_back());
+                let after = text.get(at + name.len()..).and_then(|after| after.chars().next());
+                !before.is_some_and(is_word) && !after.is_some_and(is_word)
+            })
+        };
+        text.split(|c| !is_word(c)).any(|word| self.image_sets.contains(word))
+            || self.patients_and_studies.iter().any(|name| holds(name))
+    }
+}
+
+/// Jobs of the ledger that name the image sets or their patients.
+#[derive(Default)]
+struct Jobs {
+    exports: Vec<String>,
+    changes: Vec<String>,
+}
+
+async fn jobs(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Result<Jobs> {
+    let filter =
+        JobFilter { datastore_id: Some(plan.datastore_id.clone()), ..JobFilter::default() };
+    let mut found = pin!(sweep(usize::MAX, |start| ledger.list(&filter, start, PAGE)));
+    let mut jobs = Jobs::default();
+    while let Some(job) = found.try_next().await? {
+        let work = ledger.work(&job.job_id).await?;
+        let record = serde_json::to_string(&work)
+            .map_err(|cause| Error::internal("the job could not be written as JSON", cause))?;
+        match work {
+            Work::Export(export)
+                if identifiers.are_in(&record) || exported(ledger, &job, identifiers).await? =>
+            {
+                jobs.exports.push(format!("{} in {}", job.job_id, export.output_uri));
+            }
+            // An ended one keeps ids of image sets only.
+            Work::Change(_) if !job.job_status.has_ended() && identifiers.are_in(&record) => {
+                jobs.changes.push(job.job_id.to_string());
+            }
+            Work::Export(_) | Work::Change(_) => {}
+        }
+    }
+    Ok(jobs)
+}
+
+/// Whether an export job wrote files of the image sets.
+async fn exported(ledger: &Ledger, job: &Job, identifiers: &Identifiers<'_>) -> Result<bool> {
+    let mut outcomes = pin!(sweep(usize::MAX, |start| ledger.outcomes(&job.job_id, start, PAGE)));
+    while let Some(outcome) = outcomes.try_next().await? {
+        if outcome.image_set_id.is_some_and(|id| identifiers.has(&id)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Import jobs by what their outcome files hold.
 #[derive(Default)]
 struct Imports {
     naming: Vec<String>,
@@ -88,7 +147,7 @@ struct Imports {
     older: usize,
 }
 
-async fn imports(ledger: &Ledger, plan: &Plan, ids: &HashSet<&ImageSetId>) -> Result<Imports> {
+async fn imports(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Result<Imports> {
     let service = &*ledger.tools().back_end.service;
     let pages = sweep(usize::MAX, |next_token| async {
         let request = ListDicomImportJobsRequest {
@@ -108,13 +167,11 @@ async fn imports(ledger: &Ledger, plan: &Plan, ids: &HashSet<&ImageSetId>) -> Re
             datastore_id: plan.datastore_id.clone(),
             job_id: job.job_id.clone(),
         };
-        let output = service.get_dicom_import_job(request).await?.job_properties.output_s3_uri;
-        let name = named(&job.job_id, &output);
-        match text(ledger, &output).await {
-            Ok(text) if ids.iter().any(|id| text.contains(id.as_str())) => {
-                imports.naming.push(name);
-            }
-            Ok(_) => {}
+        let job = service.get_dicom_import_job(request).await?.job_properties;
+        let name = format!("{} of {} in {}", job.job_id, job.input_s3_uri, job.output_s3_uri);
+        match are_named(ledger, &job.output_s3_uri, identifiers).await {
+            Ok(true) => imports.naming.push(name),
+            Ok(false) => {}
             Err(error) => {
                 tracing::debug!(%error, "outcomes of an import not read");
                 imports.unread.push(name);
@@ -124,15 +181,57 @@ async fn imports(ledger: &Ledger, plan: &Plan, ids: &HashSet<&ImageSetId>) -> Re
     Ok(imports)
 }
 
-fn named(job_id: &JobId, output: &ObjectUri) -> String {
-    format!("{job_id} in {output}")
-}
-
-/// The outcome file of a job. The folder was named to the job, or is the store's own.
-async fn text(ledger: &Ledger, output: &ObjectUri) -> Result<String> {
+/// Whether the outcome files of a job hold the identifiers. The folder was named to the job, or is the store's own.
+async fn are_named(
+    ledger: &Ledger,
+    output: &ObjectUri,
+    identifiers: &Identifiers<'_>,
+) -> Result<bool> {
     let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
     let folders: Vec<PathBuf> = folder.into_iter().collect();
     let place = ledger.tools().objects.allowing(&folders).place(output)?;
-    let bytes = place.read(SUCCESS, LONGEST).await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let mut missing = None;
+    let mut is_read = false;
+    for file in OUTCOMES {
+        match place.read(file, LONGEST).await {
+            Ok(bytes) if identifiers.are_in(&String::from_utf8_lossy(&bytes)) => return Ok(true),
+            Ok(_) => is_read = true,
+            // A job without failures, or without successes, may have no file of them.
+            Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if !is_read => Err(error),
+        _ => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_found_as_a_whole_word_only() {
+        let identifiers = Identifiers {
+            image_sets: HashSet::from(["0123456789abcdef0123456789abcdef"]),
+            patients_and_studies: BTreeSet::from(["P-12", "1.2.840.1"]),
+        };
+        for named in [
+            r#"{"importResponse":{"imageSetId":"0123456789abcdef0123456789abcdef"}}"#,
+            r#"{"inputFile":"ward/P-12/1.dcm"}"#,
+            r#"{"inputFile":"P-12"}"#,
+            r#"{"exception":{"message":"study 1.2.840.1 is locked"}}"#,
+        ] {
+            assert!(identifiers.are_in(named), "{named}");
+        }
+        for other in [
+            r#"{"imageSetId":"0123456789abcdef0123456789abcdef0"}"#,
+            r#"{"inputFile":"ward/P-123/1.dcm"}"#,
+            r#"{"inputFile":"ward/XP-12/1.dcm"}"#,
+            r#"{"inputFile":"ward/11.2.840.12.dcm"}"#,
+        ] {
+            assert!(!identifiers.are_in(other), "{other}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use healthimaging::model::GetImageSetMetadataRequest;
 use healthimaging::{DatastoreId, ImageSetId, NextToken, Result, Uid, VersionId};
 
+use healthimaging_workflows::counted;
 use healthimaging_workflows::document::{
     self, Attribute, Contents, Document, LeftOut, Level, Outline, Part, page,
 };
@@ -122,8 +123,11 @@ impl Tool for GetImageSetMetadata {
         } else {
             let shown = Shown::of(&document, part, room).await?;
             let contents = &*shown.contents;
-            let counts =
-                format!("{} series, {} instances", contents.series().len(), contents.instances());
+            let counts = format!(
+                "{} series, {}",
+                contents.series().len(),
+                counted(contents.instances(), "instance")
+            );
             output.size_bytes = shown.size;
             output.metadata = shown.metadata;
             if output.metadata.is_some() {

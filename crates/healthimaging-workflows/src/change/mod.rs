@@ -68,10 +68,10 @@ pub struct Step {
     pub action: Action,
     /// The same number for all image sets of one study.
     pub study: usize,
-    /// How many series it held, where that was known.
+    /// Number of its series that are deleted or removed, where that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<usize>,
-    /// How many instances it held, where that was known.
+    /// Number of its instances that are deleted or removed, where that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<usize>,
 }

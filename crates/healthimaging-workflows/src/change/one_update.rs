@@ -14,7 +14,7 @@ use super::attributes::shown;
 use super::planning::{Planner, Seen};
 use crate::document::{self, Contents};
 use crate::find::Criteria;
-use crate::plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy};
+use crate::plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy, counted};
 
 /// Says what an update of one image set, or of the primary ones of its study, would change, by reading only.
 ///
@@ -130,8 +130,9 @@ fn updating(
     } else {
         let left = seen.contents.instances() - removed.instances;
         format!(
-            "remove {} instances of {} series from image set {id}, which leaves {left}",
-            removed.instances, removed.series
+            "remove {} of {} series from image set {id}, which leaves {left}",
+            counted(removed.instances, "instance"),
+            removed.series
         )
     };
     let mut plan = Plan::new(action, request.datastore_id.clone());
@@ -227,7 +228,8 @@ async fn reverting(
     let (gone, come) = (now.difference(&then).count(), then.difference(&now).count());
     if gone + come > 0 {
         plan.notes.push(format!(
-            "{gone} instances that are there now go, {come} that were there then come back."
+            "{} of the latest version will be removed, and {come} of version {version} restored.",
+            counted(gone, "instance")
         ));
     }
     Ok(plan)

@@ -9,6 +9,7 @@ use healthimaging::Uid;
 
 use super::Object;
 use crate::document::Contents;
+use crate::plan::PlannedPart;
 
 /// A part of an image set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,10 @@ pub(super) enum Without {
         removal: Value,
         /// The document that names every other instance (`copiableAttributes`).
         rest: Value,
+        /// Number of series that no instance is left of.
+        series: usize,
+        /// Number of instances of the part.
+        instances: usize,
     },
 }
 
@@ -46,12 +51,15 @@ impl Part {
     /// What an image set would be without the part.
     pub(super) fn taken_from(&self, contents: &Contents) -> Without {
         let (mut removed, mut rest) = (Object::new(), Object::new());
+        let (mut whole_series, mut instances) = (0, 0);
         for (series_uid, series) in contents.series() {
             let (mut out, mut left) = (Object::new(), Object::new());
             for sop_uid in series.instances.keys() {
                 let side = if self.holds(series_uid, sop_uid) { &mut out } else { &mut left };
                 side.insert(sop_uid.clone(), json!({}));
             }
+            whole_series += usize::from(left.is_empty() && !out.is_empty());
+            instances += out.len();
             // `{}` is the whole series.
             if !out.is_empty() {
                 let named = match self {
@@ -69,7 +77,8 @@ impl Part {
         } else if rest.is_empty() {
             Without::Nothing
         } else {
-            Without::Rest { removal: naming(&removed), rest: naming(&rest) }
+            let (removal, rest) = (naming(&removed), naming(&rest));
+            Without::Rest { removal, rest, series: whole_series, instances }
         }
     }
 
@@ -82,6 +91,29 @@ impl Part {
                         .as_ref()
                         .is_none_or(|series| series.as_str() == series_uid)
             }
+        }
+    }
+
+    /// The part as a plan shows it; `contents` hold it.
+    pub(super) fn planned(&self, contents: &Contents) -> PlannedPart {
+        let (named, sop_instance_uid) = match self {
+            Self::Series(series) => (Some(series), None),
+            Self::Instance { series_instance_uid, sop_instance_uid } => {
+                (series_instance_uid.as_ref(), Some(sop_instance_uid.to_string()))
+            }
+        };
+        let holder = contents.series().iter().find(|(uid, series)| {
+            let holds = |sop_uid: &String| self.holds(uid, sop_uid);
+            series.instances.keys().any(holds)
+        });
+        let text = |keyword| Some(holder?.1.text(keyword)?.to_owned());
+        PlannedPart {
+            series_instance_uid: holder
+                .map(|(uid, _)| uid.clone())
+                .or(named.map(ToString::to_string)),
+            sop_instance_uid,
+            modality: text("Modality"),
+            series_description: text("SeriesDescription"),
         }
     }
 

@@ -119,16 +119,23 @@ impl Planner<'_> {
             .try_collect::<Vec<_>>();
         let known = if older == OlderVersions::Erase { candidates.clone() } else { Vec::new() };
         let mut acts = Vec::new();
-        for (seen, contents) in looked.await?.into_iter().flatten() {
-            let action = match (part.taken_from(&contents), older) {
-                (Without::Same, _) => continue,
-                (Without::Nothing, _) => Action::Delete,
-                (Without::Rest { .. }, OlderVersions::Keep) => Action::Remove,
-                (Without::Rest { .. }, OlderVersions::Erase) => Action::Erase {
-                    primary: seen.is_primary,
-                    known: self.siblings(&seen, &known).await?,
-                },
+        let mut removes = None;
+        for (mut seen, contents) in looked.await?.into_iter().flatten() {
+            let action = match part.taken_from(&contents) {
+                Without::Same => continue,
+                Without::Nothing => Action::Delete,
+                Without::Rest { series, instances, .. } => {
+                    seen.affects(series, instances);
+                    match older {
+                        OlderVersions::Keep => Action::Remove,
+                        OlderVersions::Erase => Action::Erase {
+                            primary: seen.is_primary,
+                            known: self.siblings(&seen, &known).await?,
+                        },
+                    }
+                }
             };
+            removes.get_or_insert_with(|| part.planned(&contents));
             acts.push((seen, action));
         }
         if acts.is_empty() {
@@ -136,7 +143,9 @@ impl Planner<'_> {
         }
         let mut change = self.change(target);
         change.part = Some(part);
-        Ok(plan(action, change, acts))
+        let mut plan = plan(action, change, acts);
+        plan.removes = removes;
+        Ok(plan)
     }
 
     /// Setting values in all image sets that match: in the primary ones of a study at once, in each of
@@ -357,6 +366,12 @@ impl Seen {
             instances: self.instances,
             action: Some(Action::Update.name()),
         }
+    }
+
+    /// Counts only the part that is removed.
+    fn affects(&mut self, series: usize, instances: usize) {
+        (self.series, self.instances) = (Some(series), Some(instances));
+        self.of.instances = Some(instances);
     }
 
     pub(super) fn of(

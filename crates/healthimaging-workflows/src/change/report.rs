@@ -1,6 +1,6 @@
 //! The end of a change: what was done, and a fresh search that proves what is left.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -69,70 +69,92 @@ impl Updated {
     }
 }
 
-/// What a job tells when it has ended; it holds no patient data.
+/// Report of a job that has ended, without patient data.
 pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     let change = run.change;
     let by_id: HashMap<&str, &Step> =
         change.steps.iter().map(|step| (step.image_set_id.as_str(), step)).collect();
-    let (mut deleted, mut counted, mut gone) = (Counts::default(), Object::new(), HashSet::new());
-    let (mut updated, mut renewed) = (Updated::default(), Counts::default());
+    let (mut by_result, mut gone) = (BTreeMap::<String, u64>::new(), HashSet::new());
+    let [mut deleted, mut removed, mut erased, mut renewed] = <[Counts; 4]>::default();
+    let mut updated = Updated::default();
     let mut outcomes = run.journal.outcomes();
     while let Some(outcome) = outcomes.try_next().await? {
         let name = serde_json::to_value(outcome.result)
             .map_err(|cause| Error::internal("an outcome has no name", cause))?;
-        let count =
-            counted.entry(name.as_str().unwrap_or("unknown").to_owned()).or_insert(json!(0));
-        *count = json!(count.as_u64().unwrap_or_default() + 1);
-        if outcome.result == ItemResult::Updated {
-            updated.add(change, &outcome);
-        }
-        if outcome.result == ItemResult::Deleted
-            && let Some(step) = by_id.get(outcome.item.as_str())
-        {
-            gone.insert(step.image_set_id.clone());
-            match step.action {
-                Action::Renew { .. } => renewed.add(step, &outcome),
-                _ => deleted.add(step, &outcome),
+        *by_result.entry(name.as_str().unwrap_or("unknown").to_owned()).or_default() += 1;
+        match (outcome.result, by_id.get(outcome.item.as_str())) {
+            (ItemResult::Updated, _) => updated.add(change, &outcome),
+            (ItemResult::Removed, Some(step)) => removed.add(step, &outcome),
+            (ItemResult::Deleted, Some(step)) => {
+                gone.insert(step.image_set_id.clone());
+                match step.action {
+                    Action::Erase { .. } => erased.add(step, &outcome),
+                    Action::Renew { .. } => renewed.add(step, &outcome),
+                    _ => deleted.add(step, &outcome),
+                }
             }
+            _ => {}
         }
     }
     let mut report = Object::new();
-    report.insert("outcomes".to_owned(), Value::Object(counted));
-    if change.destroys() {
-        report.insert(
-            "deleted".to_owned(),
-            json!({
-                "image_sets": deleted.image_sets, "studies": deleted.studies.len(),
-                "series": deleted.series, "instances": deleted.instances,
-                "versions": deleted.versions,
-            }),
-        );
-    }
-    if change.steps.iter().any(|step| matches!(step.action, Action::Renew { .. })) {
-        report.insert(
-            "replaced_by_latest_version".to_owned(),
-            json!({ "image_sets": renewed.image_sets, "versions_erased": renewed.versions }),
-        );
-    }
-    if change.values.is_some() {
-        report.insert(
-            "updated".to_owned(),
-            json!({ "image_sets": updated.image_sets, "studies": updated.studies.len() }),
-        );
-    }
+    report.insert("outcomes".to_owned(), json!(by_result));
+    let mut count = |name: &str, is_planned: fn(&Action) -> bool, counts: Value| {
+        if change.steps.iter().any(|step| is_planned(&step.action)) {
+            report.insert(name.to_owned(), counts);
+        }
+    };
+    count(
+        "deleted",
+        |action| matches!(action, Action::Delete),
+        json!({
+            "image_sets": deleted.image_sets, "studies": deleted.studies.len(),
+            "series": deleted.series, "instances": deleted.instances,
+            "versions": deleted.versions,
+        }),
+    );
+    count(
+        "removed_from_latest_version",
+        |action| matches!(action, Action::Remove),
+        json!({
+            "image_sets": removed.image_sets, "series": removed.series,
+            "instances": removed.instances,
+        }),
+    );
+    count(
+        "replaced_by_rest",
+        |action| matches!(action, Action::Erase { .. }),
+        json!({
+            "image_sets": erased.image_sets, "series_erased": erased.series,
+            "instances_erased": erased.instances, "versions_erased": erased.versions,
+        }),
+    );
+    count(
+        "replaced_by_latest_version",
+        |action| matches!(action, Action::Renew { .. }),
+        json!({ "image_sets": renewed.image_sets, "versions_erased": renewed.versions }),
+    );
+    count(
+        "updated",
+        |action| matches!(action, Action::Update | Action::UpdateStudy { .. }),
+        json!({ "image_sets": updated.image_sets, "studies": updated.studies.len() }),
+    );
     match remaining(run, &gone).await {
         Ok(left) => {
-            let word = if change.values.is_some() { "without_the_values" } else { "remaining" };
+            let name = match (&change.values, &change.part) {
+                (Some(_), _) => "without_the_values",
+                (None, Some(_)) => "still_holding",
+                (None, None) => "remaining",
+            };
             let named: Vec<&ImageSetId> = left.iter().take(NAMED).collect();
             report.insert(
-                word.to_owned(),
+                name.to_owned(),
                 json!({ "image_sets": left.len(), "image_set_ids": named }),
             );
             report.insert("searched_at".to_owned(), json!(Utc::now()));
         }
         Err(Halt::Stopped) => {}
         Err(Halt::Failed(error)) => {
-            let message = format!("what is left could not be looked up: {}", error.message());
+            let message = format!("the search for what remains failed: {}", error.message());
             report.insert("not_searched".to_owned(), json!(message));
         }
     }
