@@ -32,7 +32,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthimaging-aws", &["healthimaging", "healthimaging-objects"]),
-    ("healthimaging-workflows", &["healthimaging", "healthimaging-jobs", "healthimaging-objects"]),
+    (
+        "healthimaging-workflows",
+        &["healthimaging", "healthimaging-dicom", "healthimaging-jobs", "healthimaging-objects"],
+    ),
     (
         "healthimaging-tools",
         &[

@@ -129,7 +129,7 @@ async fn export(
         allowed_paths,
     };
     let ledger = &backend.ledger;
-    export.check(&ledger.tools().objects)?;
+    export.check(ledger.tools()).await?;
     let new = NewJob {
         tool: export::TOOL,
         job_name: None,

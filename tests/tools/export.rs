@@ -304,6 +304,28 @@ pub(crate) async fn files_have_the_transfer_syntax_that_is_asked_for(rig: Rig) {
     assert_eq!(exported.summary["numberOfFilesWithCustomerError"], 1);
 }
 
+pub(crate) async fn a_transfer_syntax_that_no_file_can_have_is_refused_at_once(rig: Rig) {
+    let datastore = rig.filled().await;
+    let folder = rig.allowed().join("refused");
+    // Of no standard; RLE, which is stored as HTJ2K; JPEG 2000, the format of other data stores.
+    for syntax in ["1.2.3.4", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"] {
+        let asked = json!({
+            "datastore_id": datastore, "output_s3_uri": uri(&folder), "transfer_syntax_uid": syntax
+        });
+        let message = rig.refusal("start_dicom_export_job", asked, "validation_error").await;
+        for words in ["transfer_syntax_uid", EXPLICIT, HTJ2K, "leave it out"] {
+            assert!(message.contains(words), "{message}");
+        }
+    }
+    assert!(!folder.exists());
+    let jobs = rig.call("list_jobs", json!({})).await;
+    assert_eq!(jobs["jobs"], json!([]), "nothing was started");
+    // One that some of the files could have is tried file by file.
+    let exported =
+        export(&rig, &datastore, json!({ "transfer_syntax_uid": "1.2.840.10008.1.2.4.50" })).await;
+    assert!(exported.files.is_empty() && !exported.failure.is_empty());
+}
+
 pub(crate) async fn what_cannot_be_exported_is_refused_with_the_reason(rig: Rig) {
     let datastore = rig.filled().await;
     let start = "start_dicom_export_job";

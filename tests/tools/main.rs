@@ -46,6 +46,7 @@ macro_rules! cases {
                 image_sets_that_are_not_primary_are_exported_when_asked_for,
                 an_edit_is_in_the_files,
                 files_have_the_transfer_syntax_that_is_asked_for,
+                a_transfer_syntax_that_no_file_can_have_is_refused_at_once,
                 what_cannot_be_exported_is_refused_with_the_reason,
                 a_job_is_started_once_a_token,
                 what_is_exported_and_imported_again_is_the_same,
@@ -103,6 +104,7 @@ macro_rules! cases {
                 a_write_that_fails_is_an_error_with_the_reason,
                 a_copy_that_cannot_be_primary_is_an_error,
                 values_longer_than_their_representation_are_refused_at_once,
+                values_without_the_form_of_their_representation_are_refused_at_once,
                 several_modalities_are_any_of_them,
             }
             hidden {

@@ -217,6 +217,44 @@ pub(crate) async fn values_longer_than_their_representation_are_refused_at_once(
     assert_eq!(now["version"], set["version"]);
 }
 
+/// `PS3.5` Table 6.2-1; nothing is planned, and nothing is sent.
+pub(crate) async fn values_without_the_form_of_their_representation_are_refused_at_once(rig: Rig) {
+    let rig = rig.confirming();
+    let datastore = rig.filled().await;
+    let set = all(&rig, &datastore).await[0].clone();
+    for (level, keyword, value) in [
+        ("Study", "StudyDate", "20250230"),
+        ("Patient", "PatientBirthDate", "1970-1-1"),
+        ("Study", "StudyTime", "2561"),
+        ("Patient", "PatientSex", "female"),
+        ("Study", "PatientAge", "42"),
+        ("Study", "PatientWeight", "70 kg"),
+    ] {
+        let document = json!({ "SchemaVersion": "1.1", level: { "DICOM": { keyword: value } } });
+        let updates = json!({ "DICOMUpdates": { "updatableAttributes": document } });
+        let one = updating(&datastore, &set, 1, &updates);
+        let member = if level == "Study" { "study_updates" } else { "patient_updates" };
+        let study = json!({
+            "datastore_id": datastore, "study_instance_uid": tag(&set, "DICOMStudyInstanceUID"),
+            member: { keyword: value }
+        });
+        let patient = json!({
+            "datastore_id": datastore, "patient_id": tag(&set, "DICOMPatientId"),
+            "metadata_updates": { keyword: value }
+        });
+        for (tool, asked) in [
+            ("update_image_set_metadata", one),
+            ("update_patient_study_metadata", study),
+            ("bulk_update_patient_metadata", patient),
+        ] {
+            let message = rig.refusal(tool, asked, "validation_error").await;
+            assert!(message.contains(keyword) && !message.contains(value), "{tool}: {message}");
+        }
+    }
+    let now = all(&rig, &datastore).await[0].clone();
+    assert_eq!(now["version"], set["version"]);
+}
+
 pub(crate) async fn several_modalities_are_any_of_them(rig: Rig) {
     let datastore = rig.filled().await;
     let file = |name: &str, phantom: Phantom| PhantomFile {

@@ -35,7 +35,9 @@ pub use read::{
     PixelLayout, ReadError, ReadLimits, ReadWarning, SopUids, read_header, read_media_directory,
     read_part10, read_sop_uids,
 };
-pub use update::{CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules};
+pub use update::{
+    CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules, has_form,
+};
 pub use write::{
     ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
     check_part10, write_part10,

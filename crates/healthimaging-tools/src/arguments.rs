@@ -32,6 +32,8 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
         let words = without_value(&error.into_inner().to_string());
         if path == "." || words.contains(&path) {
             Error::validation(words)
+        } else if words.starts_with("must ") || words.starts_with("starts ") {
+            Error::validation(format!("{path} {words}"))
         } else {
             Error::validation(format!("`{path}`: {words}"))
         }
@@ -68,158 +70,62 @@ fn without_value(words: &str) -> String {
     words.to_owned()
 }
 
-/// How many results to return, 1 to 100; one page of the service when it is left out.
+/// An integer from `MIN` to `MAX`; the error for another one names the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
-pub(crate) struct MaxResults(u32);
+pub(crate) struct Within<const MIN: u32, const MAX: u32>(u32);
 
-impl MaxResults {
+/// How many results to return.
+pub(crate) type MaxResults = Within<1, 100>;
+
+/// How long to wait for a write, in seconds.
+pub(crate) type WaitSeconds = Within<0, 600>;
+
+/// Longest answer, in bytes.
+pub(crate) type MaxBytes = Within<10_000, 10_000_000>;
+
+/// Longest side of a picture, in pixels.
+pub(crate) type PictureSize = Within<16, 4096>;
+
+/// Number of a frame in its instance.
+pub(crate) type FrameNumber = Within<1, { u32::MAX }>;
+
+impl<const MIN: u32, const MAX: u32> Within<MIN, MAX> {
     pub(crate) const fn get(self) -> u32 {
         self.0
     }
 }
 
-impl Default for MaxResults {
-    fn default() -> Self {
-        Self(50)
-    }
-}
-
-impl TryFrom<i64> for MaxResults {
+impl<const MIN: u32, const MAX: u32> TryFrom<i64> for Within<MIN, MAX> {
     type Error = Error;
 
     fn try_from(number: i64) -> Result<Self> {
         match u32::try_from(number) {
-            Ok(number @ 1..=100) => Ok(Self(number)),
-            _ => Err(Error::validation("max_results must be from 1 to 100")),
+            Ok(number) if (MIN..=MAX).contains(&number) => Ok(Self(number)),
+            _ if MAX == u32::MAX => Err(Error::validation(format!("starts at {MIN}"))),
+            _ => Err(Error::validation(format!("must be from {MIN} to {MAX}"))),
         }
     }
 }
 
-impl JsonSchema for MaxResults {
+impl<const MIN: u32, const MAX: u32> JsonSchema for Within<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "MaxResults".into()
+        format!("From{MIN}To{MAX}").into()
     }
 
+    /// Leaves out bounds that its description and common sense give: each byte is sent with every list of tools.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "maximum": 100 })
-    }
-}
-
-/// How long to wait for a write to settle, 0 to 600 seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-pub(crate) struct WaitSeconds(u32);
-
-impl WaitSeconds {
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl TryFrom<i64> for WaitSeconds {
-    type Error = Error;
-
-    fn try_from(number: i64) -> Result<Self> {
-        match u32::try_from(number) {
-            Ok(number @ 0..=600) => Ok(Self(number)),
-            _ => Err(Error::validation("wait_seconds must be from 0 to 600")),
+        let mut schema = json_schema!({ "type": "integer" });
+        if MIN > 1 || MAX == u32::MAX {
+            schema.insert("minimum".to_owned(), MIN.into());
         }
-    }
-}
-
-impl JsonSchema for WaitSeconds {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "WaitSeconds".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "maximum": 600 })
-    }
-}
-
-/// How long an answer may be, 10,000 to 10,000,000 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-pub(crate) struct MaxBytes(usize);
-
-impl MaxBytes {
-    pub(crate) const fn get(self) -> usize {
-        self.0
-    }
-}
-
-impl TryFrom<i64> for MaxBytes {
-    type Error = Error;
-
-    fn try_from(number: i64) -> Result<Self> {
-        match usize::try_from(number) {
-            Ok(number @ 10_000..=10_000_000) => Ok(Self(number)),
-            _ => Err(Error::validation("max_bytes must be from 10000 to 10000000")),
+        if MAX < u32::MAX {
+            schema.insert("maximum".to_owned(), MAX.into());
         }
-    }
-}
-
-impl JsonSchema for MaxBytes {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "MaxBytes".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "maximum": 10_000_000 })
-    }
-}
-
-/// Longest side of a picture in pixels, 16 to 4096.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-pub(crate) struct PictureSize(u32);
-
-impl PictureSize {
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl Default for PictureSize {
-    fn default() -> Self {
-        Self(512)
-    }
-}
-
-impl TryFrom<i64> for PictureSize {
-    type Error = Error;
-
-    fn try_from(number: i64) -> Result<Self> {
-        match u32::try_from(number) {
-            Ok(number @ 16..=4096) => Ok(Self(number)),
-            _ => Err(Error::validation("max_size must be from 16 to 4096")),
-        }
-    }
-}
-
-impl JsonSchema for PictureSize {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "PictureSize".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 16, "maximum": 4096 })
+        schema
     }
 }

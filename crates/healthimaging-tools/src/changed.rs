@@ -70,7 +70,7 @@ fn answer(
 ) -> Result<Changed> {
     let more = job.items_done.saturating_sub(outcomes.len() as u64);
     if more > 0 {
-        notes.push(format!("{more} more outcomes: get_job has them."));
+        notes.push(format!("Outcomes not listed here: {more}; get_job lists them."));
     }
     let report = job.report.map(|mut report| {
         report.insert("call".to_owned(), json!({ "tool": job.tool, "arguments": asked }));
@@ -96,10 +96,10 @@ fn brief(job: &Job) -> String {
     let Job { job_id, job_status, items_done, items_failed, .. } = job;
     let total = job.items_total.map(|total| format!(" of {total}")).unwrap_or_default();
     let mut text = format!(
-        "Job {job_id} is {job_status}: {items_done}{total} items done, {items_failed} failed."
+        "Job {job_id} is {job_status}. Items done: {items_done}{total}; failed: {items_failed}."
     );
     if !job.job_status.has_ended() {
-        text.push_str(" It goes on: get_job follows it, cancel_job stops it.");
+        text.push_str(" It is still running: get_job returns its status, cancel_job stops it.");
     }
     text.push_str(&job.report.as_ref().and_then(proof).unwrap_or_default());
     text

@@ -158,8 +158,13 @@ impl Seals {
     pub(crate) fn new() -> Result<Self> {
         let mut key = [0_u8; 32];
         getrandom::fill(&mut key)
-            .map_err(|error| Error::internal("the system gives no random numbers", error))?;
-        RequestStateCodec::try_new(key)
+            .map_err(|error| Error::internal("the random number generator failed", error))?;
+        let mut name = [0_u8; 8];
+        getrandom::fill(&mut name)
+            .map_err(|error| Error::internal("the random number generator failed", error))?;
+        // The name of the key shows whether another process made a token.
+        let name = format!("{:x}", u64::from_ne_bytes(name));
+        RequestStateCodec::new_with_keyring(name.clone(), [(name, key)])
             .map(Self)
             .map_err(|error| Error::internal("the key for confirmations is bad", error))
     }
@@ -190,14 +195,20 @@ impl Seals {
     ) -> Result<()> {
         let binding = Self::binding(kind, tool, arguments);
         let opened = self.0.open_with(sealed, binding.as_bytes()).map_err(|error| match error {
-            RequestStateError::Expired => Error::validation(
-                "the confirmation is older than 10 minutes; call without confirmation_token for \
-                 a new plan",
-            ),
-            _ => Error::validation(
-                "the confirmation does not belong to this tool and these arguments; call without \
-                 confirmation_token for a new plan",
-            ),
+            RequestStateError::Expired => "is older than 10 minutes",
+            RequestStateError::UnknownKeyId => {
+                "was made by another server process, or before this one was restarted"
+            }
+            RequestStateError::IntegrityCheckFailed => {
+                "does not belong to this tool and these arguments"
+            }
+            _ => "is not one that this server made",
+        });
+        let opened = opened.map_err(|why| {
+            Error::validation(format!(
+                "the confirmation (confirmation_token) {why}; nothing was changed. Call without \
+                 confirmation_token for a new plan"
+            ))
         })?;
         if opened == plan.as_bytes() { Ok(()) } else { Err(stale()) }
     }

@@ -165,8 +165,8 @@ impl Context {
 
     async fn report_job(&self, job: &Job) {
         let mut message = match job.items_total {
-            Some(total) => format!("job {}: {} of {total} items", job.job_id, job.items_done),
-            None => format!("job {}: {} items", job.job_id, job.items_done),
+            Some(total) => format!("job {}, items done: {} of {total}", job.job_id, job.items_done),
+            None => format!("job {}, items done: {}", job.job_id, job.items_done),
         };
         if let Some(more) = &job.message {
             message = format!("{message}, {more}");

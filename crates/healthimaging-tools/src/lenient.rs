@@ -3,6 +3,7 @@
 //!
 //! A value changes its JSON type and nothing else, so a call never affects more than what was meant.
 
+use healthimaging::read_json;
 use schemars::JsonSchema;
 use serde_json::{Map, Number, Value};
 
@@ -82,7 +83,7 @@ fn normalize_value(schema: &Value, value: &mut Value) {
 fn fitting(schema: &Value, value: &Value) -> Option<Value> {
     match (schema::only_type(schema)?, value) {
         ("object" | "array", Value::String(text)) => {
-            let parsed: Value = serde_json::from_str(text).ok()?;
+            let parsed: Value = read_json("argument", text.as_bytes()).ok()?;
             (parsed.is_object() || parsed.is_array()).then_some(parsed)
         }
         ("integer", Value::String(text)) => text.trim().parse::<i64>().ok().map(Value::from),
@@ -181,6 +182,7 @@ mod tests {
             json!({ "search_criteria": { "name": "" } }),
             json!({ "primary_only": "" }),
             json!({ "search_criteria": "{" }),
+            json!({ "search_criteria": "{\"limit\": 5, \"limit\": 6}" }),
         ] {
             assert_eq!(normalized(sent.clone()), sent);
         }

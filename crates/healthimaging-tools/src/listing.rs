@@ -3,12 +3,15 @@
 use std::future::Future;
 
 use healthimaging::{Error, ErrorKind, NextToken, Page, Result};
-use healthimaging_workflows::fingerprint;
+use healthimaging_workflows::{counted, fingerprint};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::arguments::MaxResults;
 use crate::size::{LONGEST_PART, fitting, size_of};
+
+/// Results of a call that does not say how many.
+const DEFAULT_RESULTS: u32 = 50;
 
 /// Pages of one call; a call that finds too little in them returns what it has, and the token.
 const MOST_PAGES: usize = 200;
@@ -29,7 +32,7 @@ where
     F: FnMut(Option<NextToken>, u32) -> Fut,
     Fut: Future<Output = Result<Page<T>>>,
 {
-    let wanted = wanted.unwrap_or_default().get() as usize;
+    let wanted = wanted.map_or(DEFAULT_RESULTS, MaxResults::get) as usize;
     let mut items: Vec<T> = Vec::new();
     let mut room = LONGEST_PART;
     let mut at = start;
@@ -130,11 +133,11 @@ pub(crate) fn not_ours() -> Error {
     )
 }
 
-/// How many there are, and whether there are more, for the brief text.
-pub(crate) fn counted(count: usize, one: &str, many: &str, next: Option<&NextToken>) -> String {
-    let noun = if count == 1 { one } else { many };
+/// A summary of a listing: how many there are, and whether there are more.
+pub(crate) fn summary(count: usize, noun: &str, next: Option<&NextToken>) -> String {
+    let counted = counted(count, noun);
     match next {
-        None => format!("{count} {noun}."),
-        Some(_) => format!("{count} {noun}; there are more: pass next_token to go on."),
+        None => format!("{counted}."),
+        Some(_) => format!("{counted}; there are more: pass next_token to continue."),
     }
 }

@@ -1,6 +1,8 @@
 //! Messages as clients send them: put into the form of the protocol, or refused in its words.
 
+use healthimaging::read_json;
 use rmcp::model::{ErrorCode, ErrorData, RequestId};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 /// A UTF-8 byte order mark, which readers of JSON may ignore (RFC 8259 section 8.1).
@@ -24,6 +26,11 @@ impl Refusal {
             message: "the message is not a request, a notification or a response of JSON-RPC 2.0; \
                       send one message at a time",
         }
+    }
+
+    /// The arguments of a call cannot be read.
+    fn invalid_params(message: &Value, wanted: &'static str) -> Self {
+        Self { code: ErrorCode::INVALID_PARAMS, message: wanted, ..Self::invalid_request(message) }
     }
 
     /// The message is longer than any that is read.
@@ -66,24 +73,24 @@ pub(crate) fn read(text: &[u8]) -> Result<Value, Refusal> {
     if !message.is_object() {
         return Err(Refusal::invalid_request(&message));
     }
-    if message.get("method").and_then(Value::as_str) == Some("tools/call")
-        && let Some(arguments) = message.pointer_mut("/params/arguments")
+    if message.get("method").and_then(Value::as_str) != Some("tools/call") {
+        return Ok(message);
+    }
+    if read_json::<IgnoredAny>("message", text).is_err() {
+        return Err(Refusal::invalid_params(&message, "arguments must have each member once"));
+    }
+    if let Some(arguments) = message.pointer_mut("/params/arguments")
         && let Some(text) = arguments.as_str()
     {
         let parsed = match text.trim() {
-            "" => Some(Map::new()),
-            text => serde_json::from_str(text).ok(),
+            "" => Ok(Map::new()),
+            text => read_json("arguments", text.as_bytes()),
         };
-        match parsed {
-            Some(object) => *arguments = Value::Object(object),
-            None => {
-                return Err(Refusal {
-                    code: ErrorCode::INVALID_PARAMS,
-                    message: "arguments must be a JSON object",
-                    ..Refusal::invalid_request(&message)
-                });
-            }
-        }
+        let Ok(object) = parsed else {
+            let wanted = "arguments must be a JSON object that has each member once";
+            return Err(Refusal::invalid_params(&message, wanted));
+        };
+        *arguments = Value::Object(object);
     }
     Ok(message)
 }
@@ -110,11 +117,22 @@ mod tests {
             let read = read(call(&sent).to_string().as_bytes()).unwrap();
             assert_eq!(read["params"]["arguments"], meant);
         }
-        for wrong in ["[]", "x", "{", "null"] {
+        for wrong in ["[]", "x", "{", "null", r#"{"a": 1, "a": 2}"#] {
             let refusal = read(call(&json!(wrong)).to_string().as_bytes()).unwrap_err();
             assert_eq!(refusal.document()["error"]["code"], -32602, "{wrong}");
             assert_eq!(refusal.document()["id"], 7);
         }
+    }
+
+    /// Readers differ in which of two members they take.
+    #[test]
+    fn arguments_with_a_member_twice_are_refused() {
+        let twice = call(&json!({ "StudyID": "7", "ID": "8" }))
+            .to_string()
+            .replace("\"ID\"", "\"StudyID\"");
+        let refusal = read(twice.as_bytes()).unwrap_err().document();
+        assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!(-32602), &json!(7)));
+        assert!(refusal["error"]["message"].as_str().unwrap().contains("once"));
     }
 
     #[test]

@@ -26,6 +26,9 @@ const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
 /// Longest DICOM JSON of an instance, in bytes.
 const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
+/// Longest side of a picture when none is asked for, in pixels.
+pub(crate) const DEFAULT_SIZE: u32 = 512;
+
 /// The contrast that three arguments ask for together.
 pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> Result<Contrast> {
     let (center, width) = match (center, width, auto) {

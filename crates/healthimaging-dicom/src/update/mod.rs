@@ -12,6 +12,7 @@ use crate::document::Document;
 use tree::{Tree, parse_tree};
 
 pub use copy::{CopySelection, LevelConflicts};
+pub use values::has_form;
 
 /// Most bytes of a document of changes (`medical-imaging/2023-07-19`).
 const LARGEST: usize = 30_000;

@@ -56,7 +56,7 @@ pub(super) fn accepted(
     for part in parts.iter().filter_map(Value::as_str) {
         let wrong = match leniency {
             _ if is_identifier => !is_uid(part),
-            Leniency::Strict => !has_form(vr, part, longest(keyword)),
+            Leniency::Strict => !has_form_within(vr, part, longest(keyword)),
             // A backslash would make two values of one.
             Leniency::Forced => part.contains('\\') && dictionary::splits_at_backslash(vr),
         };
@@ -115,9 +115,15 @@ fn items(value: &Value, leniency: Leniency) -> Result<Value, String> {
     if kept.is_empty() { Ok(Value::Null) } else { Ok(Value::Array(kept)) }
 }
 
+/// Whether one value has the form of its VR (`PS3.5` Table 6.2-1).
+#[must_use]
+pub fn has_form(vr: VR, value: &str) -> bool {
+    has_form_within(vr, value, None)
+}
+
 /// Whether one value has the form of a VR. `longest` replaces the length that the VR allows, where the
 /// service has its own.
-fn has_form(vr: VR, text: &str, longest: Option<usize>) -> bool {
+fn has_form_within(vr: VR, text: &str, longest: Option<usize>) -> bool {
     let within = |of_vr: usize| text.chars().count() <= longest.unwrap_or(of_vr);
     let plain = || !text.contains(|c: char| c == '\\' || c.is_control());
     let lines = || !text.contains(|c: char| c.is_control() && !"\t\n\r\x0C".contains(c));

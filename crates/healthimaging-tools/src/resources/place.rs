@@ -72,14 +72,14 @@ impl Place {
 
 /// The picture that a query asks for; `None` for a query that makes no sense.
 fn options(query: Option<&str>) -> Option<RenderOptions> {
-    let (mut format, mut max_size) = (PictureFormat::Png, PictureSize::default());
+    let (mut format, mut max_size) = (PictureFormat::Png, picture::DEFAULT_SIZE);
     let (mut center, mut width) = (None, None);
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=')? {
             ("format", "png") => format = PictureFormat::Png,
             ("format", "jpeg") => format = PictureFormat::Jpeg,
             ("max_size", number) => {
-                max_size = PictureSize::try_from(number.parse::<i64>().ok()?).ok()?;
+                max_size = PictureSize::try_from(number.parse::<i64>().ok()?).ok()?.get();
             }
             ("window_center", number) => center = Some(number.parse().ok()?),
             ("window_width", number) => width = Some(number.parse().ok()?),
@@ -87,7 +87,7 @@ fn options(query: Option<&str>) -> Option<RenderOptions> {
         }
     }
     let contrast = picture::contrast(center, width, false).ok()?;
-    let (max_rows, max_columns) = (max_size.get(), max_size.get());
+    let (max_rows, max_columns) = (max_size, max_size);
     Some(RenderOptions { format, max_rows, max_columns, contrast, ..RenderOptions::default() })
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::future::try_join_all;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,12 +13,12 @@ use serde_json::Value;
 
 use healthimaging::model::{
     DeleteImageSetRequest, DeleteImageSetResponse, GetImageSetMetadataRequest, GetImageSetRequest,
-    GetImageSetResponse, ImageSetProperties, ImageSetState, ImageSetWorkflowStatus,
-    MetadataUpdates, UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
+    ImageSetProperties, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
+    UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, Result, VersionId, read_json};
 
-use healthimaging_workflows::change::{lengths, one_update};
+use healthimaging_workflows::change::{forms, one_update};
 use healthimaging_workflows::document;
 use healthimaging_workflows::{Plan, PlannedImageSet, PlannedStudy};
 
@@ -147,7 +148,7 @@ impl PlannedTool for UpdateImageSetMetadata {
 impl UpdateImageSetMetadata {
     fn request(&self, datastore_id: DatastoreId) -> Result<UpdateImageSetMetadataRequest> {
         let updates = self.update_image_set_metadata_updates.clone().try_into()?;
-        lengths::check(&updates)?;
+        forms::check(&updates, self.force == Some(true))?;
         Ok(UpdateImageSetMetadataRequest {
             datastore_id,
             image_set_id: self.image_set_id.clone(),
@@ -172,10 +173,10 @@ impl JudgedTool for UpdateImageSetMetadata {
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
         let request = self.request(datastore_id)?;
         let mut changed = context.service().update_image_set_metadata(request).await?;
-        if let Some(settled) =
-            settle(context, &changed.datastore_id, &changed.image_set_id, self.wait_seconds).await?
+        let ids = [changed.image_set_id.clone()];
+        if let Some([settled]) =
+            settle(context, &changed.datastore_id, &ids, self.wait_seconds).await?
         {
-            let settled = settled.properties;
             check_made(&settled)?;
             changed.latest_version_id = settled.version_id;
             changed.image_set_state = settled.image_set_state;
@@ -214,25 +215,33 @@ pub(super) fn check_made(set: &ImageSetProperties) -> Result<()> {
     Err(Error::validation(format!("the service did not {what} of image set {id}: {why}{left}")))
 }
 
-/// Waits until an image set is no longer locked; nothing when the caller does not wait.
-pub(super) async fn settle(
+/// Waits until no image set is locked, and returns the state of each; `None` when the caller does not wait.
+pub(super) async fn settle<const N: usize>(
     context: &Context,
     datastore_id: &DatastoreId,
-    image_set_id: &ImageSetId,
+    image_set_ids: &[ImageSetId; N],
     wait: Option<WaitSeconds>,
-) -> Result<Option<GetImageSetResponse>> {
+) -> Result<Option<[ImageSetProperties; N]>> {
     let Some(wait) = wait.filter(|wait| wait.get() > 0) else {
         return Ok(None);
     };
-    let unlocked =
-        |set: &GetImageSetResponse| set.properties.image_set_state != ImageSetState::Locked;
-    let look = async || {
+    let unlocked = |sets: &[ImageSetProperties; N]| {
+        sets.iter().all(|set| set.image_set_state != ImageSetState::Locked)
+    };
+    let get = |image_set_id: &ImageSetId| {
         let request = GetImageSetRequest {
             datastore_id: datastore_id.clone(),
             image_set_id: image_set_id.clone(),
             version_id: None,
         };
-        context.service().get_image_set(request).await
+        async move {
+            let set = context.service().get_image_set(request).await?;
+            Ok::<_, Error>(set.properties)
+        }
+    };
+    let look = async || {
+        let sets = try_join_all(image_set_ids.iter().map(get)).await?;
+        sets.try_into().map_err(|_| Error::internal("an image set is missing", "not one each"))
     };
     wait::until(context, wait, "image set is locked", unlocked, look).await.map(Some)
 }

@@ -59,8 +59,9 @@ impl Tool for CopyImageSet {
         let mut copied = context.service().copy_image_set(request).await?;
         let wait = self.wait_seconds;
         let destination = copied.destination_image_set_properties.image_set_id.clone();
-        if let Some(settled) = settle(context, &copied.datastore_id, &destination, wait).await? {
-            let settled = settled.properties;
+        let source = copied.source_image_set_properties.image_set_id.clone();
+        let ids = [destination, source];
+        if let Some([settled, source]) = settle(context, &copied.datastore_id, &ids, wait).await? {
             check_made(&settled)?;
             if promoted && settled.is_primary == Some(false) {
                 return Err(Error::conflict(format!(
@@ -69,11 +70,8 @@ impl Tool for CopyImageSet {
                     settled.message.as_deref().unwrap_or("it gave no reason")
                 )));
             }
-            let target = &mut copied.destination_image_set_properties;
-            target.latest_version_id = settled.version_id;
-            target.image_set_state = Some(settled.image_set_state);
-            target.image_set_workflow_status = settled.image_set_workflow_status;
-            target.updated_at = settled.updated_at;
+            update(&mut copied.destination_image_set_properties, settled);
+            update(&mut copied.source_image_set_properties, source);
         }
         let target = &copied.destination_image_set_properties;
         let state = target.image_set_state.map(|state| format!(" is {state}")).unwrap_or_default();
@@ -147,6 +145,14 @@ async fn copy_across(across: Across, context: &Context) -> Result<Reply<Copied>>
         across_data_stores: Some(report),
     };
     Ok(Reply::new(copied, text))
+}
+
+/// Replaces what a copy changes in its source or destination by what it is now.
+fn update(side: &mut CopiedImageSetProperties, now: ImageSetProperties) {
+    side.latest_version_id = now.version_id;
+    side.image_set_state = Some(now.image_set_state);
+    side.image_set_workflow_status = now.image_set_workflow_status;
+    side.updated_at = now.updated_at;
 }
 
 /// Source or destination of a copy across data stores.

@@ -144,7 +144,7 @@ impl Tool for ListDatastores {
         let page =
             listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
-        let text = listing::counted(page.items.len(), "data store", "data stores", next);
+        let text = listing::summary(page.items.len(), "data store", next);
         let output =
             ListDatastoresResponse { datastore_summaries: page.items, next_token: page.next_token };
         Ok(Reply::new(output, text))

@@ -10,7 +10,7 @@ use healthimaging_workflows::change::planning::{Holders, OlderVersions, Planner}
 use healthimaging_workflows::find::{Criteria, MOST_EXAMINED, Text};
 use healthimaging_workflows::{Plan, traces};
 
-use crate::arguments::WaitSeconds;
+use crate::arguments::{WaitSeconds, Within};
 use crate::changed::{self, Changed};
 use crate::context::Context;
 use crate::tool::{Effect, PlannedTool, Reply};
@@ -346,21 +346,8 @@ pub(crate) struct BulkDeleteByCriteria {
     wait_seconds: Option<WaitSeconds>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(try_from = "i64")]
-#[schemars(inline)]
-struct MaxDeletions(#[schemars(range(min = 1, max = 100_000))] u32);
-
-impl TryFrom<i64> for MaxDeletions {
-    type Error = Error;
-
-    fn try_from(number: i64) -> Result<Self> {
-        match u32::try_from(number) {
-            Ok(number @ 1..=100_000) => Ok(Self(number)),
-            _ => Err(Error::validation("max_deletions must be from 1 to 100000")),
-        }
-    }
-}
+/// Most image sets that one call deletes.
+type MaxDeletions = Within<1, 100_000>;
 
 impl PlannedTool for BulkDeleteByCriteria {
     const NAME: &'static str = "bulk_delete_by_criteria";
@@ -376,7 +363,7 @@ impl PlannedTool for BulkDeleteByCriteria {
                  patient_id or modality",
             ));
         }
-        let ceiling = self.max_deletions.map_or(100, |most| most.0);
+        let ceiling = self.max_deletions.map_or(100, MaxDeletions::get);
         planner(context, &self.datastore_id)
             .deletion(
                 "delete the image sets that meet the criteria, with all versions, for good",

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use healthimaging::model::{DatastoreStatus, GetDatastoreRequest};
+use healthimaging::model::GetDatastoreRequest;
 use healthimaging::{
     ClientToken, DatastoreId, Error, JobId, JobName, NextToken, ObjectUri, Result, RoleArn,
     Timestamp, Uid,
@@ -84,8 +84,7 @@ impl Tool for StartDicomExportJob {
             data_access_role_arn: self.data_access_role_arn,
             allowed_paths: Vec::new(),
         };
-        export.check(&context.ledger().tools().objects)?;
-        check_datastore(context, &datastore_id).await?;
+        export.check(context.ledger().tools()).await?;
         let new = NewJob {
             tool: Self::NAME,
             job_name: self.job_name,
@@ -102,17 +101,6 @@ impl Tool for StartDicomExportJob {
             );
         }
         Ok(Reply::new(job, text))
-    }
-}
-
-async fn check_datastore(context: &Context, datastore_id: &DatastoreId) -> Result<()> {
-    let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
-    let found = context.service().get_datastore(request).await?;
-    match found.datastore_properties.datastore_status {
-        DatastoreStatus::Active => Ok(()),
-        other => Err(Error::conflict(format!(
-            "the data store is {other}; only one that is ACTIVE can be exported"
-        ))),
     }
 }
 
@@ -201,7 +189,7 @@ impl Tool for ListDicomExportJobs {
         let page =
             listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
-        let text = listing::counted(page.items.len(), "export job", "export jobs", next);
+        let text = listing::summary(page.items.len(), "export job", next);
         let output = ExportJobs {
             job_summaries: page.items.into_iter().map(ExportJobSummary::of).collect(),
             next_token: page.next_token,
@@ -308,7 +296,7 @@ impl ExportJobProperties {
         let written = files_done.saturating_sub(*files_failed);
         let why = message.as_deref().map(|why| format!(" ({why})"));
         format!(
-            "Export job {job_id} is {job_status}{}: {written} files written, {files_failed} failed.",
+            "Export job {job_id} is {job_status}{}. Files written: {written}; failed: {files_failed}.",
             why.unwrap_or_default()
         )
     }

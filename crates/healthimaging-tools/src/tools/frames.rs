@@ -1,7 +1,5 @@
 //! Frames: as pictures, or as they are stored.
 
-use std::num::NonZeroU32;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +8,7 @@ use healthimaging_render::{
     FrameLocation, FrameSelector, PictureFormat, RenderOptions, RenderedFrame,
 };
 
-use crate::arguments::PictureSize;
+use crate::arguments::{FrameNumber, PictureSize};
 use crate::base64_text;
 use crate::context::Context;
 use crate::picture;
@@ -35,7 +33,7 @@ pub(crate) struct GetImageFrame {
     /// (0008,0018)
     sop_instance_uid: Option<Uid>,
     /// From 1; default 1
-    frame_number: Option<NonZeroU32>,
+    frame_number: Option<FrameNumber>,
     /// A picture (default png), or stored: the bytes in base64
     format: Option<Format>,
     /// Together with the width, in rescaled units
@@ -177,7 +175,7 @@ impl GetImageFrame {
                 Ok(FrameSelector::Id(information.image_frame_id.clone()))
             }
             (None, Some(uid)) => {
-                let number = self.frame_number.map_or(1, NonZeroU32::get);
+                let number = self.frame_number.map_or(1, FrameNumber::get);
                 Ok(FrameSelector::Number(uid.clone(), number))
             }
             (None, None) => Err(Error::validation(
@@ -213,7 +211,7 @@ impl GetImageFrame {
                 return Ok(None);
             }
         };
-        let longest = self.max_size.unwrap_or_default().get();
+        let longest = self.max_size.map_or(picture::DEFAULT_SIZE, PictureSize::get);
         let auto = self.auto_window == Some(true);
         Ok(Some(RenderOptions {
             format,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use healthimaging::model::ImageSetsMetadataSummary;
 use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
+use healthimaging_workflows::counted;
 use healthimaging_workflows::find::{self, Criteria, Found, MOST_EXAMINED, Text, is_primary};
 use healthimaging_workflows::hierarchy::{self, Series, Study};
 
@@ -36,7 +37,7 @@ async fn found(
 /// What an answer holds of a list, how many come after it, and a sentence about it.
 fn paged<T: Serialize>(
     items: Vec<T>,
-    what: &str,
+    noun: &str,
     listing: &Value,
     token: Option<&NextToken>,
 ) -> Result<(Page<T>, usize, String)> {
@@ -46,11 +47,11 @@ fn paged<T: Serialize>(
     let page = listing.page(items, token)?;
     let left_out = total - start - page.items.len();
     let text = if page.next_token.is_none() && start == 0 {
-        format!("{total} {what}.")
+        format!("{}.", counted(total, noun))
     } else {
         let (first, last) = (start + 1, start + page.items.len());
         let more = if left_out > 0 { "; pass next_token to go on" } else { "" };
-        format!("{total} {what}, here {first} to {last}{more}.")
+        format!("{}, here {first} to {last}{more}.", counted(total, noun))
     };
     Ok((page, left_out, text))
 }
@@ -95,7 +96,7 @@ impl Tool for GetPatientStudies {
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
         let studies = hierarchy::studies(&found.image_sets);
         let token = self.next_token.as_ref();
-        let (page, studies_left_out, text) = paged(studies, "studies", &listing, token)?;
+        let (page, studies_left_out, text) = paged(studies, "study", &listing, token)?;
         let output = PatientStudies {
             studies: page.items,
             studies_left_out,
@@ -201,7 +202,7 @@ impl Tool for GetStudyPrimaryImageSets {
         let other_image_sets = all - image_sets.len();
         let token = self.next_token.as_ref();
         let (page, image_sets_left_out, text) =
-            paged(image_sets, "primary image sets", &listing, token)?;
+            paged(image_sets, "primary image set", &listing, token)?;
         let output = PrimaryImageSets {
             image_sets: page.items,
             image_sets_left_out,
@@ -296,7 +297,7 @@ impl Tool for GetPatientDicomwebStudies {
         }
         let listing = json!([Self::NAME, datastore_id, self.patient_id]);
         let token = self.next_token.as_ref();
-        let (page, studies_left_out, text) = paged(studies, "studies", &listing, token)?;
+        let (page, studies_left_out, text) = paged(studies, "study", &listing, token)?;
         let output =
             DicomwebStudies { studies: page.items, studies_left_out, next_token: page.next_token };
         Ok(Reply::new(output, text))

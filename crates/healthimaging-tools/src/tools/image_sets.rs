@@ -87,7 +87,7 @@ impl Tool for ListImageSetVersions {
         let page =
             listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
-        let text = listing::counted(page.items.len(), "version", "versions", next);
+        let text = listing::summary(page.items.len(), "version", next);
         let output = ListImageSetVersionsResponse {
             image_set_properties_list: page.items,
             next_token: page.next_token,

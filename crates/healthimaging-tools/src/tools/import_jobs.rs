@@ -185,7 +185,7 @@ impl Tool for ListDicomImportJobs {
         let page =
             listing::join(self.max_results, self.next_token, page_size, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
-        let text = listing::counted(page.items.len(), "import job", "import jobs", next);
+        let text = listing::summary(page.items.len(), "import job", next);
         let output =
             ListDicomImportJobsResponse { job_summaries: page.items, next_token: page.next_token };
         Ok(Reply::new(output, text))

@@ -50,7 +50,7 @@ impl Tool for GetJob {
         let page =
             listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let text = format!(
-            "Job {} is {}: {} items done, {} failed.",
+            "Job {} is {}. Items done: {}; failed: {}.",
             job.job_id, job.job_status, job.items_done, job.items_failed
         );
         let output = FoundJob {
@@ -99,7 +99,7 @@ impl Tool for ListJobs {
         let page =
             listing::join(self.max_results, self.next_token, PAGE_SIZE, |_| true, fetch).await?;
         let next = page.next_token.as_ref();
-        let text = listing::counted(page.items.len(), "job", "jobs", next);
+        let text = listing::summary(page.items.len(), "job", next);
         let output = Jobs {
             jobs: page.items.into_iter().map(brief).collect::<Result<_>>()?,
             next_token: page.next_token,

@@ -11,18 +11,18 @@ use healthimaging::{DatastoreId, ImageSetId, NextToken, Result, Uid, VersionId};
 
 use healthimaging_workflows::counted;
 use healthimaging_workflows::document::{
-    self, Attribute, Contents, Document, LeftOut, Level, Outline, Part, page,
+    self, Attribute, Contents, Document, LEFT_OUT_LISTED, LeftOut, Level, Outline, Part, page,
 };
 
 use crate::arguments::MaxBytes;
 use crate::context::Context;
 use crate::listing::{Listing, not_ours};
 use crate::resources;
-use crate::size::{self, LONGEST_ANSWER, LONGEST_PART};
+use crate::size::{self, LONGEST_ANSWER};
 use crate::tool::{Effect, Link, Reply, Tool};
 
-/// Attributes that are left out and named; the rest is counted.
-const MOST_NAMED: usize = 50;
+/// Bytes of an answer beside the metadata and the arguments in `next`: ids, counts and the summary, at most.
+const BESIDE: usize = 1_500;
 
 /// Get the metadata (DICOM attributes, frame ids) of an image set as JSON, or a part of it. When it is
 /// larger than max_bytes: an outline, and in next the arguments that get it page by page.
@@ -81,7 +81,7 @@ impl Tool for GetImageSetMetadata {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let asked = Asked::of(&self);
-        let longest = self.max_bytes.map_or(LONGEST_ANSWER, MaxBytes::get);
+        let longest = self.max_bytes.map_or(LONGEST_ANSWER, |most| most.get() as usize);
         let datastore_id = context.datastore(self.datastore_id).await?;
         let request = GetImageSetMetadataRequest {
             datastore_id: datastore_id.clone(),
@@ -106,8 +106,8 @@ impl Tool for GetImageSetMetadata {
             left_out: Vec::new(),
             next: None,
         };
-        // Counts, ids and links stand beside it.
-        let room = longest.saturating_sub(LONGEST_ANSWER - LONGEST_PART).max(longest / 2);
+        let room_of_whole = longest.saturating_sub(BESIDE);
+        let room = room_of_whole.saturating_sub(size::size_of(&asked.next(0)?)?).max(longest / 2);
         let token = self.next_token.as_ref();
         let text = if let Some(token) = token {
             let from = asked.listing.start(Some(token))? - 1;
@@ -121,7 +121,7 @@ impl Tool for GetImageSetMetadata {
             let rest = if is_last { "the last one" } else { "next has the arguments of the next" };
             format!("A page of the metadata; {rest}.")
         } else {
-            let shown = Shown::of(&document, part, room).await?;
+            let shown = Shown::of(&document, part, room_of_whole).await?;
             let contents = &*shown.contents;
             let counts = format!(
                 "{} series, {}",
@@ -138,16 +138,18 @@ impl Tool for GetImageSetMetadata {
                 output.outline = Some(outline);
                 output.next = Some(asked.next(0)?);
                 format!(
-                    "The metadata asked for is {} bytes, more than the {longest} of an answer, so \
-                     this is its outline: {counts}. next has the arguments that get it page by page; \
-                     or pick a part with level, attributes, series_instance_uid or \
-                     sop_instance_uid, raise max_bytes, or read the linked resource.",
-                    shown.size
+                    "The metadata is {} bytes; an answer with all of it needs max_bytes {} or more, \
+                     and this one has {longest}. So this is its outline: {counts}. next has the \
+                     arguments that get the metadata page by page. Or select a part with level, \
+                     attributes, series_instance_uid or sop_instance_uid, raise max_bytes, or read \
+                     the linked resource.",
+                    shown.size,
+                    shown.length + BESIDE
                 )
             }
         };
         let text = text + &named(&output.left_out);
-        output.left_out.truncate(MOST_NAMED);
+        output.left_out.truncate(LEFT_OUT_LISTED);
         let is_whole = output.outline.is_none();
         let link = Link {
             uri: resources::metadata_uri(
@@ -166,11 +168,13 @@ impl Tool for GetImageSetMetadata {
 }
 
 fn named(left_out: &[LeftOut]) -> String {
-    match left_out.len() {
-        0 => String::new(),
-        count => format!(
-            " Left out, as too long: {count}; left_out names them. Ask for one with attributes, and \
-             max_bytes above its size."
+    match left_out.iter().map(|one| one.size_bytes).max() {
+        None => String::new(),
+        Some(largest) => format!(
+            " Left out, as too long: {}; left_out names them. Get each with attributes; the largest \
+             needs max_bytes {}.",
+            counted(left_out.len(), "member"),
+            largest + 2 * BESIDE
         ),
     }
 }
@@ -228,6 +232,8 @@ struct Shown {
     contents: Arc<Contents>,
     /// Of the part that is asked for, in bytes of JSON.
     size: usize,
+    /// The same as an answer shows it: invisible characters are longer. Of the whole document, at least.
+    length: usize,
     /// That part, unless it is too large.
     metadata: Option<Map<String, Value>>,
 }
@@ -237,16 +243,16 @@ impl Shown {
         let size = document.text().len();
         if part.is_whole() && size > longest {
             // An outline needs little of it.
-            return Ok(Self { contents: document.contents().await?, size, metadata: None });
+            let contents = document.contents().await?;
+            return Ok(Self { contents, size, length: size, metadata: None });
         }
         let cut = document.cut(part).await?;
         let metadata = Value::Object(cut.object);
-        // Characters that are shown as escapes take more room.
-        let fits = cut.size <= longest && size::size(&metadata) <= longest;
+        let length = if cut.size > longest { cut.size } else { size::size(&metadata) };
         let metadata = match metadata {
-            Value::Object(metadata) if fits => Some(metadata),
+            Value::Object(metadata) if length <= longest => Some(metadata),
             _ => None,
         };
-        Ok(Self { contents: cut.contents, size: cut.size, metadata })
+        Ok(Self { contents: cut.contents, size: cut.size, length, metadata })
     }
 }

@@ -66,8 +66,7 @@ impl Search {
         let keep = |summary: &ImageSetsMetadataSummary| self.sieve.matches(summary);
         let page = listing::join(self.max_results, self.next_token, page_size, keep, fetch).await?;
         let image_sets_examined = examined.into_inner();
-        let counted =
-            listing::counted(page.items.len(), "image set", "image sets", page.next_token.as_ref());
+        let counted = listing::summary(page.items.len(), "image set", page.next_token.as_ref());
         let found = FoundImageSets {
             found: SearchImageSetsResponse {
                 image_sets_metadata_summaries: page.items,
@@ -94,9 +93,9 @@ fn check_days(criteria: &SearchCriteria) -> Result<()> {
     Ok(())
 }
 
-/// Find image sets by patient, study, series, accession number, dates or primary flag; all image
-/// sets without criteria. EQUAL takes one value, BETWEEN two. Modality, body
-/// part, study dates (YYYYMMDD) and primary_only are compared here.
+/// Find image sets by patient, study, series, accession number, dates or primary flag; all of them
+/// without criteria. EQUAL takes one value, BETWEEN two. This server filters by modality, body part,
+/// study dates and primary_only.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchImageSets {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use healthimaging::model::StoredInstance;
 use healthimaging::{DatastoreId, Error, ImageSetId, Result};
+use healthimaging_workflows::counted;
 use healthimaging_workflows::store::{self, Stored, Watch};
 
 use crate::context::Context;
@@ -128,7 +129,8 @@ where
                 if told.is_none_or(|at| at.elapsed() >= PACE) {
                     told = Some(Instant::now());
                     let done = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-                    context.report(done, None, format!("{count} instances sent")).await;
+                    let message = format!("{} sent", counted(count, "instance"));
+                    context.report(done, None, message).await;
                 }
             }
         }
@@ -182,7 +184,7 @@ impl StoreReport {
             some => format!(", {some} not tried"),
         };
         let sets = self.image_sets.len() + self.image_sets_not_listed.unwrap_or_default();
-        let noun = if sets == 1 { "image set" } else { "image sets" };
-        format!("{} stored in {sets} {noun}, {} failed{rest}.", self.stored, self.failed)
+        let (stored, sets) = (counted(self.stored, "instance"), counted(sets, "image set"));
+        format!("{stored} stored in {sets}, {} failed{rest}.", self.failed)
     }
 }

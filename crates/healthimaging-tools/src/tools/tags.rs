@@ -11,6 +11,8 @@ use healthimaging::model::{
 };
 use healthimaging::{Error, ResourceArn, Result, TagKey, TagValue};
 
+use healthimaging_workflows::counted;
+
 use crate::context::Context;
 use crate::tool::{Effect, Reply, Tool};
 
@@ -38,10 +40,7 @@ impl Tool for ListTagsForResource {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let request = ListTagsForResourceRequest { resource_arn: self.resource_arn };
         let found = context.service().list_tags_for_resource(request).await?;
-        let text = match found.tags.len() {
-            1 => "1 tag.".to_owned(),
-            count => format!("{count} tags."),
-        };
+        let text = format!("{}.", counted(found.tags.len(), "tag"));
         Ok(Reply::new(found, text))
     }
 }

@@ -96,6 +96,20 @@ async fn a_token_is_good_for_its_tool_arguments_and_plan_alone() {
     elsewhere.insert("image_set_id".to_owned(), json!(other));
     let error = case.delete(elsewhere, Consent::Unavailable).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
+    assert!(
+        error.message().contains("does not belong to this tool and these arguments"),
+        "{error}"
+    );
+
+    // Of a server that started later.
+    let restarted = case.fake.server(Offer::All, Confirm::Auto);
+    let foreign = case.with("confirmation_token", token.clone());
+    let called = restarted.call("delete_image_set", foreign, Consent::Unavailable).await;
+    let error = called.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    for words in ["another server process", "restarted", "without confirmation_token"] {
+        assert!(error.message().contains(words), "{error}");
+    }
 
     let mut forged = token.as_str().unwrap().to_owned();
     forged.push('A');

@@ -6,7 +6,9 @@ use crate::consent::Person;
 use crate::fake::Fake;
 use crate::protocol::{Era, TestClient, User, connect, json_text, request};
 use healthimaging::ErrorKind;
-use healthimaging::model::{DatastoreStatus, ImageSetWorkflowStatus, MetadataUpdates};
+use healthimaging::model::{
+    DatastoreStatus, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
+};
 use healthimaging_tools::{Answer, Ask, Confirm, Consent, Offer, UserReply};
 use serde_json::{Value, json};
 
@@ -137,7 +139,7 @@ async fn the_question_says_whose_images_they_are_and_what_becomes_of_them() {
     let (fake, input) = case();
     let removing = updating(input, "removableAttributes", &one_instance());
     call(&fake, Offer::All, removing, consent).await.unwrap();
-    assert!(person.heard().contains("remove 1 instances"), "{}", person.heard());
+    assert!(person.heard().contains("remove 1 instance of 1 series"), "{}", person.heard());
     assert!(person.heard().contains("leaves 2"), "{}", person.heard());
 }
 
@@ -245,9 +247,18 @@ async fn a_copy_that_is_not_made_primary_is_an_error_with_the_reason() {
             let input = input.as_object().unwrap().clone();
             server.call("copy_image_set", input, Consent::Unavailable).await
         };
+        // The copy locks its source, which is waited for too.
+        {
+            let source = &mut fake.state().image_sets[0];
+            source.properties.image_set_state = ImageSetState::Locked;
+            source.locked_for = 3;
+        }
         let promoted = call(&input).await;
         if is_primary == Some(true) {
-            promoted.unwrap();
+            let copied = promoted.unwrap().structured;
+            for side in ["source_image_set_properties", "destination_image_set_properties"] {
+                assert_eq!(copied[side]["image_set_state"], "ACTIVE", "{side}");
+            }
             continue;
         }
         let error = promoted.unwrap_err();

@@ -162,6 +162,102 @@ async fn what_is_too_long_for_an_answer_is_named_and_can_be_had() {
     assert_eq!(found["metadata"].pointer(path).unwrap(), &json!(contour));
 }
 
+/// One value of so many bytes of JSON; the metadata is whole when an answer has room for it.
+#[tokio::test]
+async fn metadata_is_whole_where_an_answer_has_room_for_it() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let set = fake.add_image_set(&store, "large", 1);
+    let dicom = "/Study/Series/1.2.3.4/Instances/1.2.3.4.1/DICOM";
+    let ask = async |bytes: usize, more: Value| {
+        fake.state().image_sets[0].document.pointer_mut(dicom).unwrap()["ContourData"] =
+            json!("1".repeat(bytes - 2));
+        let mut asked = json!({ "image_set_id": set });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        call(&fake, "get_image_set_metadata", asked).await
+    };
+    let held =
+        |answer: &Value| answer["metadata"].pointer(dicom)?["ContourData"].as_str().map(str::len);
+    for (bytes, more) in [
+        (57_102, json!({})),
+        (59_500, json!({ "max_bytes": 65_000 })),
+        (62_000, json!({ "max_bytes": 65_000 })),
+        (8_000, json!({ "max_bytes": 10_000 })),
+    ] {
+        let whole = ask(bytes, more.clone()).await;
+        assert_eq!(held(&whole), Some(bytes - 2), "{bytes} {more}: {}", whole["summary"]);
+        assert!(
+            length(&whole)
+                <= more["max_bytes"]
+                    .as_u64()
+                    .map_or(LONGEST, |most| usize::try_from(most).unwrap())
+        );
+    }
+    // One that does not fit says what it needs, and that is enough.
+    let outline = ask(59_500, json!({})).await;
+    assert_eq!(held(&outline), None);
+    let summary = outline["summary"].as_str().unwrap();
+    let (_, rest) = summary.split_once("max_bytes ").unwrap();
+    let needed: u64 = rest.split(' ').next().unwrap().parse().unwrap();
+    assert!(needed > 60_000, "{summary}");
+    assert_eq!(held(&ask(59_500, json!({ "max_bytes": needed })).await), Some(59_498));
+    // A page holds it too, where it fits beside the arguments of the next one.
+    let mut next = ask(56_000, json!({ "max_bytes": 56_000 })).await["next"].clone();
+    next["max_bytes"] = json!(60_000);
+    next.as_object_mut().unwrap().shift_remove("next_token");
+    assert_eq!(held(&call(&fake, "get_image_set_metadata", next).await), Some(55_998));
+}
+
+/// Only what does not fit is left out of a page.
+#[tokio::test]
+async fn a_page_leaves_out_only_what_does_not_fit() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let set = fake.add_image_set(&store, "large", 3);
+    for (number, bytes) in [(1, 50_000), (2, 57_000), (3, 59_000)] {
+        let dicom = format!("/Study/Series/1.2.3.4/Instances/1.2.3.4.{number}/DICOM");
+        fake.state().image_sets[0].document.pointer_mut(&dicom).unwrap()["ContourData"] =
+            json!("1".repeat(bytes));
+    }
+    let mut next =
+        call(&fake, "get_image_set_metadata", json!({ "image_set_id": set })).await["next"].clone();
+    let mut left_out = Vec::new();
+    while next.is_object() {
+        let page = call(&fake, "get_image_set_metadata", next).await;
+        assert!(length(&page) <= LONGEST, "{}", length(&page));
+        left_out.extend(page["left_out"].as_array().into_iter().flatten().cloned());
+        next = page["next"].clone();
+    }
+    assert_eq!(
+        left_out,
+        [json!({ "of": "1.2.3.4.3", "name": "ContourData", "size_bytes": 59_002 })]
+    );
+}
+
+/// What is named counts too.
+#[tokio::test]
+async fn a_page_that_names_much_still_fits() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    let set = fake.add_image_set(&store, "large", 1);
+    let dicom = "/Study/Series/1.2.3.4/Instances/1.2.3.4.1/DICOM";
+    for number in 0..400 {
+        fake.state().image_sets[0].document.pointer_mut(dicom).unwrap()[format!("{number:08X}")] =
+            json!("1".repeat(500));
+    }
+    let mut next =
+        call(&fake, "get_image_set_metadata", json!({ "image_set_id": set })).await["next"].clone();
+    let mut named = 0;
+    while next.is_object() {
+        let page = call(&fake, "get_image_set_metadata", next).await;
+        assert!(length(&page) <= LONGEST, "{}", length(&page));
+        assert!(!page["summary"].as_str().unwrap().contains("cut to fit"), "{}", page["summary"]);
+        named += page["left_out"].as_array().map_or(0, Vec::len);
+        next = page["next"].clone();
+    }
+    assert_eq!(named, 50);
+}
+
 #[tokio::test]
 async fn a_page_belongs_to_one_document_and_one_question() {
     let fake = Fake::default();

@@ -67,6 +67,15 @@ async fn max_results_outside_1_to_100_is_refused() {
 }
 
 #[tokio::test]
+async fn frames_are_numbered_from_1() {
+    let (fake, store) = one_store();
+    let set = fake.add_image_set(&store, "s", 1);
+    let input = json!({ "image_set_id": set, "sop_instance_uid": "1.2.3.4.1", "frame_number": 0 });
+    let error = call(&fake, "get_image_frame", input).await.unwrap_err();
+    assert_eq!(error.message(), "frame_number starts at 1");
+}
+
+#[tokio::test]
 async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
     let (fake, _) = one_store();
     let cases = [

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use healthimaging::{Error, Result};
 
-use super::{Object, lengths};
+use super::Object;
+use super::forms::{self, Strictness};
 use crate::document::{Contents, InstanceContents};
 use crate::plan::PlannedChange;
 
@@ -196,8 +197,8 @@ impl Values {
                 )));
             }
         }
-        lengths::check_attributes(&self.patient)?;
-        lengths::check_attributes(&self.study)?;
+        forms::check_attributes(&self.patient, Strictness::Form)?;
+        forms::check_attributes(&self.study, Strictness::Form)?;
         if self.document().to_string().len() > LONGEST_DOCUMENT {
             return Err(Error::validation(format!(
                 "one update holds {LONGEST_DOCUMENT} bytes at most; set fewer attributes at once"

@@ -6,8 +6,8 @@
 mod attributes;
 mod delete;
 mod erase;
+pub mod forms;
 mod image_sets;
-pub mod lengths;
 pub mod one_update;
 mod part;
 pub mod planning;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use healthimaging::{Error, ErrorKind, Result};
 
 use super::Object;
-use super::page::{LeftOut, shorten};
+use super::page::{LeftOut, shorten, size_of};
 use crate::change::keyword_of_patient_or_study;
 
 /// What an image set holds. What is missing in the document is empty here.
@@ -201,8 +201,9 @@ impl Outline {
     /// series, which are counted.
     pub fn shorten(&mut self, longest: usize, size: &dyn Fn(&Value) -> usize) -> Vec<LeftOut> {
         let mut left_out = Vec::new();
-        shorten(&mut self.patient, "Patient", longest / 4, size, &mut left_out);
-        shorten(&mut self.study, "Study", longest / 4, size, &mut left_out);
+        let mut levels = [("Patient", &mut self.patient), ("Study", &mut self.study)];
+        let excess = levels.iter().map(|(_, level)| size_of(level, size)).sum::<usize>();
+        shorten(&mut levels, excess.saturating_sub(longest / 2), size, &mut left_out);
         let mut room = longest / 2;
         let fits = |one: &&SeriesOutline| {
             let length = serde_json::to_value(one).map_or(usize::MAX, |value| size(&value) + 1);

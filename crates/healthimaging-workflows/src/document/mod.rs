@@ -23,7 +23,7 @@ use crate::plan;
 pub use attribute::Attribute;
 pub(crate) use attribute::tag;
 pub use contents::{Contents, InstanceContents, Outline, SeriesContents};
-pub use page::{LeftOut, Page, page};
+pub use page::{LEFT_OUT_LISTED, LeftOut, Page, page};
 pub use part::{Level, Part};
 
 /// Longest document that is read, in bytes of JSON; a larger one is refused. In memory a document

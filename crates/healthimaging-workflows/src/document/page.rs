@@ -13,6 +13,12 @@ const AROUND_SERIES: usize = 24;
 const AROUND_INSTANCES: usize = 24;
 const AROUND_KEY: usize = 4;
 
+/// Entries of `left_out` that an answer lists; the rest is counted.
+pub const LEFT_OUT_LISTED: usize = 50;
+
+/// Bytes of `{"of":"","name":"","size_bytes":12345678},`.
+const AROUND_LEFT_OUT: usize = 44;
+
 /// A part of a document.
 #[derive(Debug)]
 pub struct Page {
@@ -36,9 +42,22 @@ pub struct LeftOut {
     pub size_bytes: usize,
 }
 
+impl LeftOut {
+    /// Bytes of its entry in an answer, at most.
+    fn listed_size(&self) -> usize {
+        self.of.len() + self.name.len() + AROUND_LEFT_OUT
+    }
+}
+
+/// Bytes of the entries that an answer lists.
+fn listed_size(left_out: &[LeftOut]) -> usize {
+    left_out.iter().take(LEFT_OUT_LISTED).map(LeftOut::listed_size).sum()
+}
+
 /// The page of a document that begins at `from`: 0, or what the page before said.
 ///
-/// `longest` is what `size` may say of a page. `None` if there is no such page.
+/// `longest` is what `size` may return for a page together with the list of what it leaves out. `None` if there is
+/// no such page.
 pub fn page(
     document: Object,
     from: usize,
@@ -50,7 +69,7 @@ pub fn page(
     let mut page = Page { object: Object::new(), next: None, left_out: Vec::new() };
     let mut used = AROUND_SERIES;
     if from == 0 {
-        shorten_levels(&mut head, longest, size, &mut page.left_out);
+        shorten_head(&mut head, longest, size, &mut page.left_out);
         used = size_of(&head, size);
         page.object = head;
     }
@@ -63,8 +82,8 @@ pub fn page(
     for (at, (series, uid, mut instance)) in instances.into_iter().enumerate().skip(first) {
         let is_new = last.as_ref() != Some(&series);
         let around = if is_new { series.len() + AROUND_INSTANCES } else { 0 };
-        let keys = around + uid.len() + AROUND_KEY;
-        let room = longest.saturating_sub(used + keys);
+        used += around + uid.len() + AROUND_KEY;
+        let room = longest.saturating_sub(used + listed_size(&page.left_out));
         let mut length = size(&instance);
         if length > room {
             if from == 0 || at > first {
@@ -72,11 +91,11 @@ pub fn page(
                 break;
             }
             if let Value::Object(members) = &mut instance {
-                shorten(members, &uid, room, size, &mut page.left_out);
+                shorten(&mut [(&uid, members)], length - room, size, &mut page.left_out);
             }
             length = size(&instance);
         }
-        used += keys + length;
+        used += length;
         insert(&mut page.object, &series, uid, instance);
         last = Some(series);
     }
@@ -84,70 +103,67 @@ pub fn page(
 }
 
 /// Leaves out the longest attributes of the patient, study and series levels until the rest fits.
-pub(super) fn shorten_levels(
+fn shorten_head(
     head: &mut Object,
     longest: usize,
     size: &dyn Fn(&Value) -> usize,
     left_out: &mut Vec<LeftOut>,
 ) {
-    for level in ["Patient", "Study"] {
-        if size_of(head, size) <= longest {
-            return;
-        }
-        // Half of a page for each, so that both are there.
-        if let Some(Value::Object(members)) = head.get_mut(level) {
-            let mut series = members.shift_remove("Series");
-            shorten(members, level, longest / 4, size, left_out);
-            if let Some(Value::Object(all)) = &mut series {
-                let each = longest / 2 / all.len().max(1);
-                for (uid, one) in all.iter_mut() {
-                    if let Value::Object(one) = one {
-                        shorten(one, uid, each, size, left_out);
-                    }
-                }
-            }
-            members.extend(series.map(|series| ("Series".to_owned(), series)));
-        }
+    let excess = size_of(head, size).saturating_sub(longest);
+    let mut series =
+        head.get_mut("Study").and_then(|study| study.as_object_mut()?.shift_remove("Series"));
+    let levels = head.iter_mut().filter(|(name, _)| ["Patient", "Study"].contains(&name.as_str()));
+    let each_series = series.as_mut().and_then(Value::as_object_mut).into_iter().flatten();
+    let all = levels
+        .chain(each_series)
+        .filter_map(|(of, level)| Some((of.as_str(), level.as_object_mut()?)));
+    shorten(&mut all.collect::<Vec<_>>(), excess, size, left_out);
+    if let (Some(series), Some(Value::Object(study))) = (series, head.get_mut("Study")) {
+        study.insert("Series".to_owned(), series);
     }
 }
 
-/// Leaves out the longest members of `DICOM`, and of what stands beside it, until the rest fits.
+/// Leaves out the longest members of `DICOM`, and of what stands beside it, until `excess` bytes are gone.
 pub(super) fn shorten(
-    members: &mut Object,
-    of: &str,
-    longest: usize,
+    levels: &mut [(&str, &mut Object)],
+    mut excess: usize,
     size: &dyn Fn(&Value) -> usize,
     left_out: &mut Vec<LeftOut>,
 ) {
-    let mut excess = size_of(members, size).saturating_sub(longest);
     if excess == 0 {
         return;
     }
-    let dicom = members.get("DICOM").and_then(Value::as_object);
-    let attributes = dicom.into_iter().flatten().map(|(name, value)| (true, name, size(value)));
-    let beside = members.iter().filter(|(name, _)| *name != "DICOM");
-    let beside = beside.map(|(name, value)| (false, name, size(value)));
-    let mut all: Vec<(bool, String, usize)> =
-        attributes.chain(beside).map(|(dicom, name, size)| (dicom, name.clone(), size)).collect();
-    all.sort_by_key(|(_, _, size)| std::cmp::Reverse(*size));
-    for (is_attribute, name, size_bytes) in all {
+    let mut all = Vec::new();
+    for (at, (_, members)) in levels.iter().enumerate() {
+        let dicom = members.get("DICOM").and_then(Value::as_object).into_iter().flatten();
+        all.extend(dicom.map(|(name, value)| (at, true, name.clone(), size(value))));
+        let beside = members.iter().filter(|(name, _)| *name != "DICOM");
+        all.extend(beside.map(|(name, value)| (at, false, name.clone(), size(value))));
+    }
+    all.sort_by_key(|(.., size)| std::cmp::Reverse(*size));
+    for (at, is_attribute, name, size_bytes) in all {
         if excess == 0 {
             break;
         }
+        let Some((of, members)) = levels.get_mut(at) else { continue };
         let from = if is_attribute {
             members.get_mut("DICOM").and_then(Value::as_object_mut)
         } else {
-            Some(&mut *members)
+            Some(&mut **members)
         };
-        if let Some(from) = from {
-            from.shift_remove(&name);
+        from.map(|from| from.shift_remove(&name));
+        let saved = size_bytes + name.len() + 4;
+        let one = LeftOut { of: (*of).to_owned(), name, size_bytes };
+        if left_out.len() < LEFT_OUT_LISTED {
+            excess += one.listed_size();
         }
-        excess = excess.saturating_sub(size_bytes + name.len() + 4);
-        left_out.push(LeftOut { of: of.to_owned(), name, size_bytes });
+        excess = excess.saturating_sub(saved);
+        left_out.push(one);
     }
 }
 
-fn size_of(object: &Object, size: &dyn Fn(&Value) -> usize) -> usize {
+/// Bytes of an object, at most.
+pub(super) fn size_of(object: &Object, size: &dyn Fn(&Value) -> usize) -> usize {
     object.iter().map(|(name, value)| name.len() + 4 + size(value)).sum::<usize>() + 2
 }
 

@@ -15,8 +15,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use healthimaging::model::{DatastoreStatus, GetDatastoreRequest, LosslessStorageFormat};
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result, RoleArn, Uid};
-use healthimaging_objects::Objects;
 
 use crate::find::Criteria;
 use crate::work::{Journal, Tools};
@@ -28,6 +28,19 @@ pub const TOOL: &str = "start_dicom_export_job";
 
 /// Files that are written at once.
 const AT_ONCE: usize = 6;
+
+/// The transfer syntaxes of `GetDICOMInstance` (developer guide, "Retrieving DICOM data"): decoded, the formats of data
+/// stores, and what is kept as received, with the beginning of the videos.
+const EXPLICIT: (&str, &str) = ("1.2.840.10008.1.2.1", "Explicit VR Little Endian");
+const HTJ2K: (&str, &str) = ("1.2.840.10008.1.2.4.202", "HTJ2K Lossless RPCL");
+const JPEG_2000: (&str, &str) = ("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless");
+const KEPT: [(&str, &str); 4] = [
+    ("1.2.840.10008.1.2.4.50", "JPEG Baseline"),
+    ("1.2.840.10008.1.2.4.91", "JPEG 2000"),
+    ("1.2.840.10008.1.2.4.203", "HTJ2K"),
+    ("1.2.840.10008.1.2.4.112", "JPEG XL"),
+];
+const ENCAPSULATED: &str = "1.2.840.10008.1.2.4.";
 
 /// What to export, and where to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,10 +73,24 @@ pub struct Export {
 }
 
 impl Export {
-    /// Refuses what can be known to fail before anything is read.
-    pub fn check(&self, objects: &Objects) -> Result<()> {
+    /// Refuses what is known to fail before any image set is read.
+    ///
+    /// Errors: `Validation` for criteria, an output or a transfer syntax that are never possible, `Conflict` if the data
+    /// store is not active.
+    pub async fn check(&self, tools: &Tools) -> Result<()> {
         self.criteria.check()?;
-        objects.allowing(&self.allowed_paths).place(&self.folder()?).map(drop)
+        tools.objects.allowing(&self.allowed_paths).place(&self.folder()?)?;
+        let request = GetDatastoreRequest { datastore_id: self.datastore_id.clone() };
+        let datastore = tools.back_end.service.get_datastore(request).await?.datastore_properties;
+        if let Some(syntax) = &self.transfer_syntax_uid {
+            check_transfer_syntax(syntax, datastore.lossless_storage_format)?;
+        }
+        match datastore.datastore_status {
+            DatastoreStatus::Active => Ok(()),
+            other => Err(Error::conflict(format!(
+                "the data store is {other}; only an ACTIVE one can be exported"
+            ))),
+        }
     }
 
     /// The folder of what the job tells of itself, below the output.
@@ -78,6 +105,29 @@ impl Export {
         let output = self.output_uri.as_str().trim_end_matches('/');
         ObjectUri::try_from(format!("{output}/"))
     }
+}
+
+/// Refuses a transfer syntax in which the service returns no instance of a data store of this format.
+fn check_transfer_syntax(syntax: &Uid, format: Option<LosslessStorageFormat>) -> Result<()> {
+    let lossless: &[(&str, &str)] = match format {
+        Some(LosslessStorageFormat::Htj2k) => &[HTJ2K],
+        Some(LosslessStorageFormat::Jpeg2000Lossless) => &[JPEG_2000],
+        None => &[HTJ2K, JPEG_2000],
+    };
+    let possible = [EXPLICIT].iter().chain(lossless).chain(&KEPT);
+    let is_video = syntax.as_str().strip_prefix(ENCAPSULATED).is_some_and(|rest| {
+        let number = rest.strip_suffix(".1").unwrap_or(rest);
+        number.parse().is_ok_and(|number: u32| (100..=108).contains(&number))
+    });
+    if is_video || possible.clone().any(|(uid, _)| *uid == syntax.as_str()) {
+        return Ok(());
+    }
+    let named: Vec<String> = possible.map(|(uid, name)| format!("{uid} ({name})")).collect();
+    Err(Error::validation(format!(
+        "transfer_syntax_uid: no instance of this data store is returned in it; leave it out for files as they are \
+         stored, or use {}, or a video syntax; all but the first only where frames are stored so",
+        named.join(", ")
+    )))
 }
 
 /// What a walk over the image sets has met, whether its files were written now or earlier.

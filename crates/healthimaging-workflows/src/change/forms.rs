@@ -1,4 +1,4 @@
-//! How long values may be: a file with longer ones breaks the standard, whatever the service takes.
+//! The form of values that an update sets: a file with others breaks the standard, whatever the service accepts.
 
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _, VirtualVr};
@@ -7,63 +7,98 @@ use serde_json::Value;
 
 use healthimaging::model::MetadataUpdates;
 use healthimaging::{Error, Result};
+use healthimaging_dicom::has_form;
 
 use super::Object;
 use crate::document;
 
-/// Refuses values that are longer than their value representation allows (`PS3.5` Table 6.2-1).
+/// How closely values are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// They must be within the length of their value representation.
+    Length,
+    /// They must also have its form.
+    Form,
+}
+
+/// Refuses values that are longer than their value representation allows (`PS3.5` Table 6.2-1) or, unless the update is
+/// forced, do not have its form.
 ///
 /// Errors, `Validation`: such a value, which is named by its keyword, or a document that is not an object.
-pub fn check(updates: &MetadataUpdates) -> Result<()> {
+pub fn check(updates: &MetadataUpdates, is_forced: bool) -> Result<()> {
     let MetadataUpdates::DicomUpdates { updatable_attributes: Some(document), .. } = updates else {
         return Ok(());
     };
     let document: Object = serde_json::from_slice(document)
         .map_err(|_| Error::validation("updatableAttributes must be a JSON object"))?;
-    check_levels(&document)
+    check_levels(&document, if is_forced { Strictness::Length } else { Strictness::Form })
 }
 
 /// Goes through the levels of a document to their attributes.
-fn check_levels(level: &Object) -> Result<()> {
+fn check_levels(level: &Object, strictness: Strictness) -> Result<()> {
     for (name, inner) in level {
         let Value::Object(inner) = inner else { continue };
         if name == "DICOM" {
-            check_attributes(inner)?;
+            check_attributes(inner, strictness)?;
         } else {
-            check_levels(inner)?;
+            check_levels(inner, strictness)?;
         }
     }
     Ok(())
 }
 
-/// Refuses attributes with values that are too long.
-pub(super) fn check_attributes(attributes: &Object) -> Result<()> {
-    attributes.iter().try_for_each(|(name, value)| check_value(name, value))
+/// Refuses attributes with such values.
+pub(super) fn check_attributes(attributes: &Object, strictness: Strictness) -> Result<()> {
+    attributes.iter().try_for_each(|(name, value)| check_value(name, value, strictness))
 }
 
-fn check_value(name: &str, value: &Value) -> Result<()> {
+fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> {
     let parts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     for item in parts.iter().filter_map(Value::as_object) {
-        check_attributes(item)?;
+        check_attributes(item, strictness)?;
     }
     let Some(vr) = vr(name) else { return Ok(()) };
-    let Some((longest, unit)) = longest(vr) else { return Ok(()) };
     for text in parts.iter().filter_map(Value::as_str) {
         for one in values(vr, text) {
-            let is_within = match vr {
-                VR::PN => one.split('=').all(|group| group.chars().count() <= longest),
-                // Their repertoire is ASCII, so that bytes are characters.
-                _ => one.chars().count() <= longest,
+            let wrong = if !is_within(vr, one) {
+                longest(vr).map(|(longest, unit)| format!("at most {longest} {unit}"))
+            } else if strictness == Strictness::Form && !one.is_empty() && !has_form(vr, one) {
+                Some(form(vr).to_owned())
+            } else {
+                None
             };
-            if !is_within {
-                return Err(Error::validation(format!(
-                    "{name}: a value of VR {} has at most {longest} {unit}",
-                    vr.to_string()
-                )));
+            if let Some(right) = wrong {
+                let vr = vr.to_string();
+                return Err(Error::validation(format!("{name}: a value of VR {vr} has {right}")));
             }
         }
     }
     Ok(())
+}
+
+/// Whether a value is within the length of its VR.
+fn is_within(vr: VR, value: &str) -> bool {
+    let Some((longest, _)) = longest(vr) else { return true };
+    match vr {
+        VR::PN => value.split('=').all(|group| group.chars().count() <= longest),
+        _ => value.chars().count() <= longest,
+    }
+}
+
+/// The form of a VR in words (`PS3.5` Table 6.2-1).
+fn form(vr: VR) -> &'static str {
+    match vr {
+        VR::AS => "the form nnnD, nnnW, nnnM or nnnY",
+        VR::CS => "capital letters, digits, spaces and underscores only",
+        VR::DA => "the form YYYYMMDD, and is a day of the calendar",
+        VR::DS => "the form of a decimal number",
+        VR::DT => "the form YYYYMMDDHHMMSS.FFFFFF&ZZXX, or a beginning of it",
+        VR::IS => "the form of an integer from -2147483648 to 2147483647",
+        VR::PN => "at most 5 components in each of at most 3 groups",
+        VR::TM => "the form HHMMSS.FFFFFF, or a beginning of it",
+        VR::UI => "the form of a UID: digits and periods",
+        _ => "no control characters",
+    }
 }
 
 /// The values of a text, without the spaces that pad them.
@@ -115,7 +150,7 @@ mod tests {
             removable_attributes: None,
             updatable_attributes: Some(Bytes::from(document.to_string())),
         };
-        check(&updates).err().map(|error| error.message().to_owned())
+        check(&updates, false).err().map(|error| error.message().to_owned())
     }
 
     #[test]
@@ -135,9 +170,15 @@ mod tests {
             ("PatientName", 64),
         ] {
             let text = |length: usize| json!({ keyword: "1".repeat(length) });
-            assert_eq!(refusal("Patient", &text(longest)), None, "{keyword}");
+            let right = match keyword {
+                "PatientAge" => "011Y".to_owned(),
+                "SeriesNumber" => "+00000000011".to_owned(),
+                _ => "1".repeat(longest),
+            };
+            assert_eq!(right.len(), longest);
+            assert_eq!(refusal("Patient", &json!({ keyword: right })), None, "{keyword}");
             // Padding does not count.
-            assert_eq!(refusal("Patient", &json!({ keyword: "1".repeat(longest) + " " })), None);
+            assert_eq!(refusal("Patient", &json!({ keyword: right + " " })), None);
             let message = refusal("Patient", &text(longest + 1)).unwrap();
             assert!(
                 message.contains(keyword) && message.contains(&longest.to_string()),
@@ -168,6 +209,39 @@ mod tests {
         }
     }
 
+    /// Valid and invalid values of `PS3.5` Table 6.2-1.
+    #[test]
+    fn each_representation_has_its_form() {
+        for (keyword, right, wrong) in [
+            ("StudyDate", "20240229", "20230229"),
+            ("PatientBirthTime", "235960.000001", "24"),
+            ("AcquisitionDateTime", "202402291200+0100", "20240230"),
+            ("PatientAge", "003M", "3M"),
+            ("PatientSex", "F", "f"),
+            ("SeriesNumber", "-7", "1.5"),
+            ("PatientWeight", "7.05E1", "70,5"),
+            ("FrameOfReferenceUID", "1.2.840", "1.2.a"),
+            ("PatientName", "A^B^C^D^E=F=G", "A^B^C^D^E^F"),
+            ("StudyDescription", "CT of \u{fc}", "CT\u{1b}"),
+        ] {
+            assert_eq!(refusal("Study", &json!({ keyword: right })), None, "{keyword}");
+            assert_eq!(refusal("Study", &json!({ keyword: "" })), None, "{keyword}");
+            for wrong in [json!(wrong), json!([right, wrong])] {
+                let message = refusal("Study", &json!({ keyword: wrong })).unwrap();
+                assert!(message.starts_with(keyword), "{message}");
+            }
+        }
+        let item = json!({ "ProcedureCodeSequence": [{ "ContextGroupVersion": "yesterday" }] });
+        assert!(refusal("Study", &item).is_some());
+        // What is forced may have any form, within the length.
+        let forced = json!({ "Study": { "DICOM": { "StudyDate": "20230229" } } });
+        let updates = MetadataUpdates::DicomUpdates {
+            removable_attributes: None,
+            updatable_attributes: Some(Bytes::from(forced.to_string())),
+        };
+        check(&updates, true).unwrap();
+    }
+
     #[test]
     fn series_and_instances_are_checked_too() {
         let dicom = json!({ "DICOM": { "SeriesDescription": "x".repeat(65) } });
@@ -178,7 +252,7 @@ mod tests {
                 removable_attributes: None,
                 updatable_attributes: Some(Bytes::from(document.to_string())),
             };
-            assert!(check(&updates).is_err());
+            assert!(check(&updates, false).is_err());
         }
     }
 }
