@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-workflows",
         ],
     ),
+    ("healthimaging-viewer", &[]),
     ("healthimaging-http", &["healthimaging"]),
     (
         "healthimaging-mcp-server",

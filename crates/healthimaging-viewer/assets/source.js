@@ -1,0 +1,296 @@
+// Where data come from: this server over HTTP, or the host of an MCP App over postMessage.
+//
+// Both have: tool, resource, series(place), frame(image), bulk(element), parallel, memory.
+
+const NATIVE = '1.2.840.10008.1.2.1', JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
+
+// The JSON of a tool's answer: structured content, or the first text.
+function answerOf(result) {
+  const first = result.content?.find(({ type }) => type === 'text')?.text ?? '';
+  let answer = result.structuredContent;
+  if (!answer) try { answer = JSON.parse(first); } catch { answer = { text: first }; }
+  if (result.isError) throw new Error(answer.message ?? first);
+  return answer;
+}
+
+// One instance of a series: its attributes, and how its frames are named.
+const instanceOf = (place, set, more) => ({ ...place, set, uid: text(set, 'SOPInstanceUID'), ...more });
+
+class HttpSource {
+  constructor() {
+    this.parallel = 5;
+    this.memory = 384e6;
+    this.isApp = false;
+    this.base = location.pathname.replace(/[^/]*$/, '');
+    try { this.token = sessionStorage.getItem('token'); } catch { this.token = null; }
+  }
+
+  async request(path, options = {}) {
+    for (;;) {
+      const headers = { ...options.headers };
+      if (this.token) headers.Authorization = `Bearer ${this.token}`;
+      const response = await fetch(this.base + path, { ...options, headers, cache: 'no-cache' });
+      if (response.ok) return response;
+      if (response.status === 401 || (response.status === 403 && !this.token)) {
+        this.asking ??= askForToken(!!this.token).finally(() => { this.asking = null; });
+        this.token = await this.asking;
+        continue;
+      }
+      const said = await response.text();
+      let message = '';
+      try { const body = JSON.parse(said); message = body.message ?? body.Message; } catch { /* not JSON */ }
+      throw Object.assign(new Error(message || `the server answered ${response.status}`), { status: response.status });
+    }
+  }
+
+  async json(path) {
+    const response = await this.request(path, { headers: { Accept: 'application/dicom+json' } });
+    return response.status === 204 ? [] : (await response.json()).map(fromJson);
+  }
+
+  // A request of the protocol of 2026-07-28, which needs no session.
+  async mcp(method, params = {}, name) {
+    const headers = { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream',
+      'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': method };
+    if (name) headers['Mcp-Name'] = name;
+    const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {},
+      'io.modelcontextprotocol/clientInfo': { name: 'healthimaging-viewer', version: '1' } };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } });
+    const response = await this.request('mcp', { method: 'POST', headers, body });
+    const said = await response.text();
+    const messages = said.startsWith('{') ? [said] : said.split(/\r?\n\r?\n/).map((event) =>
+      event.split(/\r?\n/).filter((line) => line.startsWith('data:')).map((line) => line.slice(5)).join('\n'));
+    const answer = messages.filter((message) => message.trim()).map((message) => JSON.parse(message)).find(({ id }) => id === 1);
+    if (!answer || answer.error) throw new Error(answer?.error?.message ?? 'the server did not answer');
+    return answer.result;
+  }
+
+  async tool(name, args) { return answerOf(await this.mcp('tools/call', { name, arguments: args }, name)); }
+
+  async resource(uri) { return JSON.parse((await this.mcp('resources/read', { uri }, uri)).contents[0].text); }
+
+  path({ datastore, study, series }) { return `datastore/${datastore}/studies/${study}/series/${series}`; }
+
+  async series(place) {
+    const sets = await this.json(`${this.path(place)}/metadata`);
+    return sets.map((set) => instanceOf(place, set));
+  }
+
+  // The instance in the middle of a series, for its thumbnail.
+  async middle(place, count) {
+    const offset = Math.floor((count - 1) / 2);
+    const [found] = await this.json(`${this.path(place)}/instances?limit=1&offset=${Math.max(0, offset)}`);
+    if (!found) return null;
+    const [set] = await this.json(`${this.path(place)}/instances/${text(found, 'SOPInstanceUID')}/metadata`);
+    return instanceOf(place, set);
+  }
+
+  async bulk(element) {
+    const uri = element.uri.slice(element.uri.indexOf('/datastore/') + 1);
+    return new Uint8Array(await (await this.request(uri, { headers: { Accept: 'application/octet-stream' } })).arrayBuffer());
+  }
+
+  async frame({ instance, number: frameNumber }) {
+    const path = `${this.path(instance)}/instances/${instance.uid}/frames/${frameNumber}`;
+    const isOdd = ![1, 8, 16, 32, 64].includes(number(instance.set, 'BitsAllocated'));
+    const { bytes, syntax } = isOdd ? {} : await this.part(path);
+    if (syntax === NATIVE) return { bytes };
+    if (syntax === JPEG_BASELINE) return { picture: bytes };
+    // Other lossy frames need a decoder.
+    const response = await this.request(`${path}/rendered`, { headers: { Accept: 'image/png' } });
+    return { picture: new Uint8Array(await response.arrayBuffer()) };
+  }
+
+  // The one part of a multipart/related: native pixels, or as they are stored where they have no native form.
+  async part(path) {
+    const media = 'multipart/related; type="application/octet-stream"; transfer-syntax';
+    const response = await this.request(path, { headers: { Accept: `${media}=${NATIVE}, ${media}=*; q=0.5` } });
+    const body = new Uint8Array(await response.arrayBuffer());
+    const boundary = /boundary="?([^";]+)/.exec(response.headers.get('Content-Type'))[1].length;
+    const start = body.findIndex((_, at) => body[at] === 13 && body[at + 1] === 10 && body[at + 2] === 13 && body[at + 3] === 10);
+    let end = body.length;
+    while (body[end - 1] === 10 || body[end - 1] === 13) end--;
+    const head = new TextDecoder().decode(body.subarray(0, start));
+    return { bytes: body.subarray(start + 4, end - boundary - 6), syntax: /transfer-syntax="?([\d.]+)/.exec(head)?.[1] };
+  }
+}
+
+// A view inside a host (MCP Apps, 2026-01-26). Frames come from resources
+// `healthimaging://datastores/{id}/image-sets/{id}/frames/{id}/pixels?chunk=N`, whose JSON has `chunk`, `chunks` and
+// `data`: base64 of a piece of the native frame in little endian, deflated without a header; what else it has beside
+// them (`photometric_interpretation`, `bits_allocated` …) overrules the metadata.
+class HostSource {
+  constructor() {
+    this.parallel = 3;
+    this.memory = 192e6;
+    this.isApp = true;
+    this.waiting = new Map();
+    this.last = 0;
+    this.handlers = {};
+    addEventListener('message', ({ source, data }) => {
+      if (source !== parent || data?.jsonrpc !== '2.0') return;
+      if (data.method) return this.receive(data);
+      const waiting = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if (data.error) waiting?.reject(new Error(data.error.message)); else waiting?.resolve(data.result);
+    });
+  }
+
+  receive({ id, method, params }) {
+    this.handlers[method]?.(params ?? {});
+    if (id === undefined) return;
+    const known = method === 'ping' || method === 'ui/resource-teardown';
+    const error = { code: -32601, message: 'method not found' };
+    this.send(known ? { id, result: {} } : { id, error });
+  }
+
+  send(message) { parent.postMessage({ jsonrpc: '2.0', ...message }, '*'); }
+
+  notify(method, params = {}) { this.send({ method, params }); }
+
+  request(method, params) {
+    const id = ++this.last;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.send({ id, method, params });
+    });
+  }
+
+  async open() {
+    this.host = await this.request('ui/initialize', {
+      appInfo: { name: 'healthimaging-viewer', version: '1' }, protocolVersion: '2026-01-26',
+      appCapabilities: { availableDisplayModes: ['inline', 'fullscreen'] },
+    });
+    this.notify('ui/notifications/initialized');
+    return this.host;
+  }
+
+  async tool(name, args) { return answerOf(await this.request('tools/call', { name, arguments: args })); }
+
+  async resource(uri) { return JSON.parse((await this.request('resources/read', { uri })).contents[0].text); }
+
+  // Instances of one series of an image set.
+  async series(place) {
+    const at = `healthimaging://datastores/${place.datastore}/image-sets/${place.imageSet}`;
+    this.documents ??= new Map();
+    if (!this.documents.has(at)) this.documents.set(at, this.resource(`${at}/metadata`));
+    const { Patient, Study } = await this.documents.get(at);
+    const shared = { ...fromDocument(Patient?.DICOM, Patient?.DICOMVRs), ...fromDocument(Study?.DICOM, Study?.DICOMVRs) };
+    return Object.entries(Study?.Series ?? {}).filter(([uid]) => !place.series || uid === place.series)
+      .flatMap(([series, { DICOM, DICOMVRs, Instances }]) => {
+        const ofSeries = { ...shared, ...fromDocument(DICOM, DICOMVRs) };
+        return Object.values(Instances).map(({ DICOM: own, DICOMVRs: vrs, ImageFrames = [] }) => instanceOf(
+          { ...place, series }, { ...ofSeries, ...fromDocument(own, vrs) },
+          { frames: ImageFrames.map(({ ID }) => `${at}/frames/${ID}/pixels`) }));
+      });
+  }
+
+  async middle(place) {
+    const all = await this.series(place);
+    return all[Math.floor((all.length - 1) / 2)] ?? null;
+  }
+
+  async frame({ instance, number: frameNumber }) {
+    const uri = instance.frames[frameNumber - 1];
+    if (!uri) throw new Error('the metadata names no such frame');
+    const first = await this.resource(`${uri}?chunk=0`);
+    const others = Array.from({ length: first.chunks - 1 }, (_, at) => this.resource(`${uri}?chunk=${at + 1}`));
+    const chunks = [first, ...await Promise.all(others)].map(({ data }) => fromBase64(data));
+    const stream = new Blob(chunks).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+    return { bytes: new Uint8Array(await new Response(stream).arrayBuffer()), described: first };
+  }
+}
+
+// Fetches what a metadata answer only refers to, but that is needed to show an image.
+async function complete(source, set) {
+  const waiting = [];
+  for (const [key, element] of Object.entries(set)) {
+    if (/^(Modality|VOI)LUTSequence$/.test(key)) {
+      waiting.push(...items(set, key).map((one) => complete(source, one)));
+    } else if (source.bulk && element.uri && !element.bytes && /^LUTData|LookupTableData$|^60..3000$/.test(key)) {
+      waiting.push(source.bulk(element).then((bytes) => { element.bytes = bytes; }));
+    }
+  }
+  await Promise.all(waiting);
+}
+
+// The frames that were decoded, up to so many bytes, and those on their way.
+class Frames {
+  constructor(source, loaded) {
+    Object.assign(this, { source, loaded, cache: new Map(), loading: new Set(), wanted: [], size: 0 });
+  }
+
+  key({ instance, number: frameNumber }) { return `${instance.uid}/${frameNumber}`; }
+
+  get(image) {
+    const key = this.key(image), found = this.cache.get(key);
+    if (found) {
+      this.cache.delete(key);
+      this.cache.set(key, found);
+    }
+    return found;
+  }
+
+  // Loads these, in this order, unless others are wanted first.
+  want(images) {
+    this.wanted = images.slice();
+    this.next();
+  }
+
+  next() {
+    while (this.loading.size < this.source.parallel && this.wanted.length) {
+      const image = this.wanted.shift(), key = this.key(image);
+      if (this.cache.has(key) || this.loading.has(key)) continue;
+      this.loading.add(key);
+      this.load(image).catch((error) => ({ error, size: 0 })).then((frame) => {
+        this.loading.delete(key);
+        this.keep(key, frame);
+        this.loaded(image, frame);
+        this.next();
+      });
+    }
+  }
+
+  keep(key, frame) {
+    this.cache.set(key, frame);
+    this.size += frame.size;
+    for (const [oldest, { size }] of this.cache) {
+      if (this.size <= this.source.memory || this.cache.size < 4) break;
+      this.cache.delete(oldest);
+      this.size -= size;
+    }
+  }
+
+  async load(image) {
+    const { set } = image.instance;
+    const [{ bytes, picture, described = {} }] = await Promise.all([this.source.frame(image), complete(this.source, set)]);
+    const shape = describe(set);
+    if (picture) {
+      const bitmap = await createImageBitmap(new Blob([picture])), { width, height } = bitmap;
+      const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d');
+      context.drawImage(bitmap, 0, 0);
+      const colors = context.getImageData(0, 0, width, height).data;
+      const notes = ['The picture is compressed with loss.'];
+      if (shape.samples > 1) return this.described({ colors, rows: height, columns: width, notes: [] }, shape, image, notes);
+      const gray = Uint8Array.from({ length: width * height }, (_, at) => colors[4 * at]);
+      const eight = { ...shape, rows: height, columns: width, allocated: 8, stored: 8, high: 7, signed: false };
+      return this.described(decode(gray, eight, set), eight, image, notes);
+    }
+    const told = { rows: 'rows', columns: 'columns', samples: 'samples_per_pixel', allocated: 'bits_allocated',
+      stored: 'bits_stored', high: 'high_bit', photometric: 'photometric_interpretation' };
+    for (const [name, member] of Object.entries(told)) shape[name] = described[member] ?? shape[name];
+    if (described.planar_configuration !== undefined) shape.planar = described.planar_configuration === 1;
+    return this.described(decode(bytes, shape, set), shape, image, []);
+  }
+
+  described(frame, shape, { instance, number: frameNumber }, notes) {
+    if (frame.values) frame.display = displayOf(instance.set, frameNumber, shape, frame);
+    frame.notes.push(...notes, ...frame.display?.notes ?? []);
+    frame.overlays = overlaysOf(instance.set, frameNumber, shape, frame);
+    // Codes that have a color of their own are no part of the gray range.
+    const { colors, isPalette } = frame.display ?? {};
+    if (colors && !isPalette) Object.assign(frame, range(frame.values, frame.signed, [colors.first, 65535]));
+    frame.size = 2 * frame.rows * frame.columns * (frame.colors ? 2 : 1);
+    return frame;
+  }
+}
