@@ -1,4 +1,4 @@
-//! Variables of the environment that are set to nothing.
+//! Environment variables with an empty value.
 
 #[cfg(unix)]
 use std::env;
@@ -12,10 +12,11 @@ use std::process::Command;
 #[cfg(unix)]
 use crate::terminal;
 
-/// Makes every empty `HEALTHIMAGING_…` and `AWS_…` count as absent, by running this program anew without them.
+/// Makes every empty `HEALTHIMAGING_…` and `AWS_…` variable count as absent, by executing this program again without
+/// them.
 ///
-/// MCP clients and compose files pass on variables that they have no value for. The command line would refuse an empty
-/// value, and the AWS SDK would use an empty region; neither lets this program filter what it reads.
+/// MCP clients and compose files pass on variables that have no value. The command line would reject an empty value, and
+/// the AWS SDK would use an empty region; neither lets this program filter what it reads.
 #[cfg(unix)]
 pub(crate) fn drop_empty() {
     let empty: Vec<OsString> = env::vars_os()
@@ -33,12 +34,12 @@ pub(crate) fn drop_empty() {
     for name in &empty {
         command.env_remove(name);
     }
-    // Returns only where the system refuses.
+    // Returns only if it fails.
     let error = command.exec();
     terminal::note(&format!("{} is empty, and could not be ignored: {error}", first.display()));
 }
 
-/// Windows has no variable without a value.
+/// Windows has no variables with an empty value.
 #[cfg(not(unix))]
 pub(crate) fn drop_empty() {}
 

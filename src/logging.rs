@@ -2,18 +2,20 @@
 
 use std::io;
 
-use anyhow::{Context, Result};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use anyhow::{Context, Result, bail};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging at `level`: a level, or directives as in `RUST_LOG`.
+/// Variable that other Rust programs read too, so that it may hold directives that mean nothing here.
+const SHARED: &str = "RUST_LOG";
+
+/// Starts logging at the level that `source` (a flag or a variable) has: a level, or directives as in `RUST_LOG`.
 ///
 /// Libraries log messages and values in full, patient data with them, so theirs are dropped at every
 /// level.
-pub(crate) fn start(level: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(directives(level))
-        .with_context(|| format!("`{level}` is no log level; try error, warn, info or debug"))?;
+pub(crate) fn start(level: &str, source: &str) -> Result<()> {
+    let filter = filter(level, source)?;
     let ours = filter_fn(|metadata| metadata.target().starts_with("healthimaging"));
     let lines =
         tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(ours);
@@ -21,7 +23,24 @@ pub(crate) fn start(level: &str) -> Result<()> {
     Ok(())
 }
 
-/// The words that Python servers use are understood too.
+fn filter(level: &str, source: &str) -> Result<EnvFilter> {
+    let invalid = || {
+        format!(
+            "{source} is not a log level: use error, warn, info, debug or trace, or directives such as \
+             healthimaging_http=debug"
+        )
+    };
+    let directives = directives(level);
+    // A word that is not a level would be read as the name of a crate, all of which is logged.
+    let mut parts = directives.split(',').map(str::trim);
+    let is_valid = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    if source != SHARED && !parts.all(is_valid) {
+        bail!(invalid());
+    }
+    EnvFilter::try_new(directives).with_context(invalid)
+}
+
+/// The levels of Python servers, in our words.
 fn directives(level: &str) -> String {
     match level.trim().to_ascii_uppercase().as_str() {
         "" | "WARNING" => "warn".to_owned(),
@@ -35,11 +54,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_of_both_worlds_are_understood() {
-        for level in ["", "WARNING", "CRITICAL", "info", "ERROR", "healthimaging_local=debug,warn"]
+    fn levels_of_rust_and_python_are_accepted() {
+        for level in
+            ["", "WARNING", "CRITICAL", "info", "ERROR", "off", "healthimaging_local=debug,warn"]
         {
-            assert!(EnvFilter::try_new(directives(level)).is_ok(), "{level}");
+            assert!(filter(level, "--log-level").is_ok(), "{level}");
         }
-        assert!(EnvFilter::try_new(directives("very loud=1=2")).is_err());
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for level in ["loud", "very loud=1=2", "info,loud", "healthimaging_local=loud"] {
+            let error = filter(level, "--log-level").unwrap_err().to_string();
+            assert!(
+                error.starts_with("--log-level is not a log level: use error, warn"),
+                "{error}"
+            );
+            assert!(!error.contains("loud"), "{error}");
+        }
+        assert!(filter("another_program", SHARED).is_ok());
     }
 }

@@ -6,6 +6,9 @@ mod config;
 mod decoding;
 mod environment;
 mod logging;
+mod options;
+mod outcome;
+mod stop;
 mod streams;
 mod terminal;
 
@@ -14,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    if decoding::is_asked_for() {
+    if decoding::is_requested() {
         return decoding::run();
     }
     environment::drop_empty();
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) if terminal::is_hung_up(&error) => ExitCode::FAILURE,
         Err(error) => {
-            terminal::note(&format!("error: {error:#}"));
+            terminal::note(&format!("error: {}", terminal::explained(&error)));
             ExitCode::FAILURE
         }
     }

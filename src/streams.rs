@@ -1,13 +1,13 @@
-//! Standard input and output, for a conversation.
+//! Standard input and output as asynchronous streams.
 //!
-//! Clients connect them to pipes, or to sockets as Node does. Those are waited for like connections;
-//! anything else is read and written by threads of their own, and each message waits for two of them to wake.
+//! Clients connect them to pipes, or to sockets as Node does, which the runtime polls like connections. Anything
+//! else is read and written by threads, two of which have to wake for each message.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What a client says.
+/// Requests of a client.
 pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
-/// What a client hears.
+/// Answers to a client.
 pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Standard input.
@@ -39,11 +39,11 @@ mod linux {
 
     use super::{Input, Output};
 
-    /// What a pipe holds, in bytes: a frame in base64. It is as much as any user may ask for.
+    /// Capacity of a pipe, in bytes: the largest that Linux gives to every user, so that a frame fits.
     const PIPE_SIZE: usize = 1 << 20;
 
     pub(super) fn input() -> Option<Input> {
-        // Opened anew, because how a file is waited for is shared with whoever else has it open.
+        // Opened again, because the non-blocking mode is shared with other processes that have the file open.
         if let Ok(pipe) = pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
             return Some(Box::new(pipe));
         }
@@ -52,7 +52,7 @@ mod linux {
 
     pub(super) fn output() -> Option<Output> {
         if let Ok(pipe) = pipe::OpenOptions::new().open_sender("/proc/self/fd/1") {
-            // A pipe that stays as it is is slower, no more.
+            // A failure only makes the pipe slower.
             let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE);
             return Some(Box::new(pipe));
         }
@@ -61,7 +61,7 @@ mod linux {
 
     fn socket(standard: BorrowedFd<'_>) -> io::Result<UnixStream> {
         let socket = StdUnixStream::from(standard.try_clone_to_owned()?);
-        // Fails for what is no such socket.
+        // Fails for anything but a Unix socket.
         socket.local_addr()?;
         socket.set_nonblocking(true)?;
         UnixStream::from_std(socket)

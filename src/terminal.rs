@@ -1,4 +1,4 @@
-//! Words for people and results for programs: stderr is for the former, stdout for the latter.
+//! Messages for people, on stderr, and results for programs, on stdout.
 
 use std::error::Error;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::io::{self, IsTerminal, Write};
 use healthimaging::is_invisible;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Writes lines to stderr; a stderr that is gone is no reason to fail.
+/// Writes lines to stderr; a closed stderr is not an error.
 pub(crate) fn note(lines: &str) {
     drop(writeln!(io::stderr(), "{}", visible_lines(lines)));
 }
 
-/// Lines of text, with everything else that could steer a terminal, or is not seen, as escapes.
+/// Escapes everything in lines of text that could control a terminal or is invisible.
 fn visible_lines(lines: &str) -> String {
     lines.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
-/// A name from a disk or a file, with what could steer a terminal, or is not seen, as escapes.
+/// Escapes everything in a name from a disk or a file that could control a terminal or is invisible.
 pub(crate) fn visible(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
@@ -26,13 +26,13 @@ pub(crate) fn visible(name: &str) -> String {
     shown
 }
 
-/// Why a result could not be written: its reader has seen enough and hung up, as `head` does.
+/// Why a result could not be written: its reader closed the pipe, as `head` does.
 #[derive(Debug)]
 pub(crate) struct HungUp;
 
 impl fmt::Display for HungUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reader of the results hung up")
+        f.write_str("the reader of the results closed the pipe")
     }
 }
 
@@ -40,9 +40,8 @@ impl Error for HungUp {}
 
 /// Writes a line to stdout.
 pub(crate) fn result(line: &str) -> io::Result<()> {
-    // Programs read the text as it is.
-    let is_seen = io::stdout().is_terminal();
-    let line = if is_seen { visible_lines(line) } else { line.to_owned() };
+    // Programs get the text unchanged.
+    let line = if io::stdout().is_terminal() { visible_lines(line) } else { line.to_owned() };
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     written.map_err(|error| match error.kind() {
@@ -51,13 +50,31 @@ pub(crate) fn result(line: &str) -> io::Result<()> {
     })
 }
 
-/// Whether a command failed because its reader hung up, which needs no words.
+/// Whether a command failed because its reader closed the pipe, which needs no message.
 pub(crate) fn is_hung_up(error: &anyhow::Error) -> bool {
-    let told = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    told.is_some_and(<dyn Error + Send + Sync>::is::<HungUp>)
+    let cause = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is_some_and(<dyn Error + Send + Sync>::is::<HungUp>)
 }
 
-/// Whether a person types here and reads here.
+/// Returns an error and its causes in a line.
+///
+/// The message of a [`healthimaging::Error`] is complete; what caused it is for the log, and of libraries often a dump
+/// of their state.
+pub(crate) fn explained(error: &anyhow::Error) -> String {
+    let mut messages: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let message = cause.to_string();
+        if messages.last() != Some(&message) {
+            messages.push(message);
+        }
+        if cause.is::<healthimaging::Error>() {
+            break;
+        }
+    }
+    messages.join(": ")
+}
+
+/// Whether stdin and stderr are terminals.
 pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
@@ -73,7 +90,7 @@ pub(crate) fn agrees(question: &str) -> io::Result<bool> {
     Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
 }
 
-/// A bar on stderr; on anything but a terminal nothing is drawn.
+/// A progress bar on stderr, which is drawn on a terminal only.
 pub(crate) fn progress_bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -96,6 +113,17 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_a_line_without_what_is_for_the_log() {
+        let source = io::Error::other("Dump { of: \"a library\" }");
+        let public = healthimaging::Error::internal("the service failed; try again", source);
+        let error = anyhow::Error::new(public).context("the store does not open");
+        assert_eq!(explained(&error), "the store does not open: the service failed; try again");
+        let error =
+            anyhow::Error::new(io::Error::other("no space")).context("out cannot be created");
+        assert_eq!(explained(&error), "out cannot be created: no space");
+    }
 
     #[test]
     fn names_cannot_steer_a_terminal() {

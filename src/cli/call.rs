@@ -1,4 +1,4 @@
-//! `call`: one tool, from the shell.
+//! `call`: calls one tool from the shell.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use healthimaging::{Error, ErrorKind};
+use healthimaging::{Effect, Error, ErrorKind};
 use healthimaging_tools::{Answer, Ask, Consent, Progress, UserReply, error_document};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
-use super::Outcome;
-use super::serve::stop_signal;
-use crate::backend::Backend;
+use crate::backend::{Backend, offer};
 use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::terminal;
 
 #[derive(Debug, Args)]
@@ -25,18 +25,21 @@ pub(super) struct Arguments {
     /// Name of the tool
     tool: String,
 
-    /// Its arguments, a JSON object; `-` reads it from stdin
+    /// Arguments of the tool, a JSON object; - reads it from stdin
     #[arg(default_value = "{}", hide_default_value = true)]
     json: String,
 
-    /// Agree to what the tool plans, unasked
+    /// Agree to the plan of the tool without a question
     #[arg(long, short)]
     yes: bool,
 
-    /// Write the picture, or the stored frame, to this file instead of printing it
+    /// Write the picture or the stored frame to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
+
+/// Most bytes of an answer that are printed with indentation: as many as an answer has unless more is requested.
+const INDENTED: usize = 60_000;
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let from_stdin = arguments.json == "-";
@@ -46,42 +49,75 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     } else if terminal::is_interactive() && !from_stdin {
         Consent::Ask(Arc::new(Prompt))
     } else {
-        Consent::Ask(Arc::new(Nobody))
+        Consent::Ask(Arc::new(NoTerminal))
     };
-    let backend = Backend::open(config).await?;
+    let mut offered = offer(config).tools();
+    let reads = offered.any(|tool| tool.name == arguments.tool && tool.effect == Effect::Reads);
+    let backend = match reads {
+        true => Backend::open_existing(config).await?,
+        false => Backend::open(config).await?,
+    };
     let server = backend.server(config)?;
     let bar = terminal::progress_bar("{spinner} {msg}");
-    let told = Arc::new(Told(bar.clone()));
+    let progress = Arc::new(Spinner(bar.clone()));
     let called = tokio::select! {
-        called = server.call_to_end(&arguments.tool, parsed, consent, Some(told)) => Ok(called),
-        heard = stop_signal() => Err(heard),
+        called = server.call_to_end(&arguments.tool, parsed, consent, Some(progress)) => Ok(called),
+        stopped = stop_signal() => Err(stopped),
     };
     bar.finish_and_clear();
     backend.close().await;
     let called = match called {
         Ok(called) => called,
-        Err(heard) => {
-            heard.context("signals cannot be heard")?;
+        Err(stopped) => {
+            stopped?;
             bail!(
-                "stopped; a job that was started goes on when the store is used next (`call list_jobs` \
-                 shows it, `call cancel_job` ends it)"
+                "stopped; a job that the tool started continues when the store is used next (`call list_jobs` \
+                 shows it, `call cancel_job` cancels it)"
             );
         }
     };
     let (document, outcome) = match called {
-        Ok(answer) => (set_apart(answer, arguments.output.as_deref())?, Outcome::Done),
-        Err(error) => (error_document(&error), Outcome::Refused),
+        Ok(answer) => {
+            let outcome = if reads { Outcome::Done } else { outcome(&answer.structured) };
+            (printed(answer, arguments.output.as_deref())?, outcome)
+        }
+        Err(error) => (error_document(&error), Outcome::Failed),
     };
-    terminal::result(&serde_json::to_string_pretty(&Value::Object(document))?)?;
+    terminal::result(&text(&Value::Object(document))?)?;
     Ok(outcome)
 }
 
-/// What is printed of an answer; pictures go to a file, as does a frame where a file is named.
-fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>> {
+/// Formats an answer, indented unless that makes it long.
+fn text(document: &Value) -> Result<String> {
+    let indented = serde_json::to_string_pretty(document)?;
+    Ok(if indented.len() <= INDENTED { indented } else { serde_json::to_string(document)? })
+}
+
+/// Returns how a call that changes something went: failed if its job failed or every item did, partly if some did.
+fn outcome(answer: &Map<String, Value>) -> Outcome {
+    let count = |names: &[&str]| {
+        let found = names.iter().find_map(|name| answer.get(*name)?.as_u64());
+        found.unwrap_or_default()
+    };
+    let failed = count(&["items_failed", "files_failed", "failed"]);
+    let succeeded = match answer.get("stored").and_then(Value::as_u64) {
+        Some(stored) => stored,
+        None => count(&["items_done", "files_done"]).saturating_sub(failed),
+    };
+    let status = answer.get("job_status").and_then(Value::as_str);
+    match (status, failed, succeeded) {
+        (Some("FAILED" | "CANCELLED"), ..) | (_, 1.., 0) => Outcome::Failed,
+        (_, 0, _) => Outcome::Done,
+        (_, 1.., 1..) => Outcome::Partly,
+    }
+}
+
+/// Returns what is printed of an answer. Pictures are written to a file, as is a frame if a file is named.
+fn printed(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>> {
     let Answer { mut structured, images, links, .. } = answer;
     let Some(path) = output else {
         if !images.is_empty() {
-            terminal::note("The picture was left out; --output FILE writes it to a file.");
+            terminal::note("The picture is not printed; --output FILE writes it to a file.");
         }
         return Ok(structured);
     };
@@ -92,7 +128,7 @@ fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>
         (None, Some(base64), _) => STANDARD.decode(base64).context("the frame is not base64")?,
         (None, None, Some(data)) => data.into(),
         (None, None, None) => {
-            terminal::note("The answer holds nothing for a file, so none was written.");
+            terminal::note("--output: the answer has no picture or frame, so no file was written.");
             return Ok(structured);
         }
     };
@@ -105,23 +141,25 @@ fn set_apart(answer: Answer, output: Option<&Path>) -> Result<Map<String, Value>
 fn parse(json: &str) -> Result<Map<String, Value>> {
     let text = if json == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("stdin cannot be read as text")?;
+        std::io::stdin().read_to_string(&mut text).context("stdin is not UTF-8 text")?;
         text
     } else {
         json.to_owned()
     };
     match serde_json::from_str(&text) {
         Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(_) => bail!("the arguments must be one JSON object, such as '{{\"max_results\": 5}}'"),
-        Err(error) => bail!("the arguments are not JSON: {error}"),
+        Ok(_) => {
+            bail!("the argument JSON is not an object: use one such as '{{\"max_results\": 5}}'")
+        }
+        Err(error) => bail!("the argument JSON is not JSON: {error}"),
     }
 }
 
-/// Shows how far a call is, on a terminal.
-struct Told(ProgressBar);
+/// Shows the progress of a call on a terminal.
+struct Spinner(ProgressBar);
 
 #[async_trait]
-impl Progress for Told {
+impl Progress for Spinner {
     async fn report(&self, _: f64, _: Option<f64>, message: String) {
         self.0.set_message(terminal::visible(&message));
         self.0.tick();
@@ -137,7 +175,7 @@ impl Ask for Prompt {
         let question = question.to_owned();
         let agrees = tokio::task::spawn_blocking(move || terminal::agrees(&question))
             .await
-            .map_err(|cause| Error::internal("the question could not be put", cause))?
+            .map_err(|cause| Error::internal("the question could not be asked", cause))?
             .map_err(|cause| Error::internal("the answer could not be read", cause))?;
         if agrees {
             return Ok(UserReply::Agreed);
@@ -146,27 +184,62 @@ impl Ask for Prompt {
     }
 }
 
-/// There is nobody to ask.
-struct Nobody;
+/// Declines, since there is no terminal to ask at.
+struct NoTerminal;
 
 #[async_trait]
-impl Ask for Nobody {
+impl Ask for NoTerminal {
     async fn ask(&self, _question: &str) -> healthimaging::Result<UserReply> {
         Err(Error::validation(
-            "this has to be agreed to, and there is no terminal to ask at; nothing was changed. Add --yes \
-             to agree, or \"dry_run\": true to see the plan",
+            "this call has to be confirmed, and there is no terminal to ask at; nothing was changed. Add --yes \
+             to confirm it, or \"dry_run\": true to get the plan",
         ))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use serde_json::{Value, json};
+
+    use super::{INDENTED, outcome, parse, text};
+    use crate::outcome::Outcome;
 
     #[test]
     fn arguments_are_one_object() {
         assert_eq!(parse(r#"{"max_results": 5}"#).unwrap()["max_results"], 5);
-        assert!(parse("[1]").unwrap_err().to_string().contains("one JSON object"));
+        assert!(parse("[1]").unwrap_err().to_string().contains("not an object"));
         assert!(parse("{").unwrap_err().to_string().contains("not JSON"));
+    }
+
+    #[test]
+    fn a_call_fails_with_its_job_or_with_all_of_its_items() {
+        let of = |answer: Value| outcome(answer.as_object().unwrap());
+        assert_eq!(of(json!({ "datastore_id": "d" })), Outcome::Done);
+        assert_eq!(of(json!({ "job_status": "FAILED" })), Outcome::Failed);
+        assert_eq!(of(json!({ "job_status": "CANCELLED" })), Outcome::Failed);
+        for (done, failed, expected) in [
+            (0, 0, Outcome::Done),
+            (2, 0, Outcome::Done),
+            (2, 1, Outcome::Partly),
+            (2, 2, Outcome::Failed),
+        ] {
+            let job =
+                json!({ "job_status": "COMPLETED", "items_done": done, "items_failed": failed });
+            assert_eq!(of(job), expected, "{done} {failed}");
+            let job =
+                json!({ "job_status": "COMPLETED", "files_done": done, "files_failed": failed });
+            assert_eq!(of(job), expected, "{done} {failed}");
+        }
+        assert_eq!(of(json!({ "stored": 0, "failed": 2 })), Outcome::Failed);
+        assert_eq!(of(json!({ "stored": 1, "failed": 2 })), Outcome::Partly);
+    }
+
+    #[test]
+    fn indentation_makes_no_answer_long() {
+        let list = |items: usize| json!({ "items": vec!["0123456789"; items] });
+        assert!(text(&list(10)).unwrap().contains('\n'));
+        // 13 bytes an item without indentation.
+        let long = text(&list(4_500)).unwrap();
+        assert!(long.len() <= INDENTED && !long.contains('\n'), "{}", long.len());
     }
 }

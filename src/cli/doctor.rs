@@ -1,23 +1,26 @@
-//! `doctor`: what is configured, who calls, what can be reached; changes nothing.
+//! `doctor`: shows configuration, identity and reachability; changes nothing.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Result;
+#[cfg(feature = "aws")]
 use healthimaging::ErrorKind;
 use healthimaging::model::{
     DatastoreSummary, ListDicomImportJobsRequest, SearchCriteria, SearchDicomRequest,
     SearchImageSetsRequest, SearchLevel,
 };
+#[cfg(feature = "aws")]
 use healthimaging_aws::Aws;
 
-use super::Outcome;
-use crate::backend::{self, Backend, Keeper};
-use crate::config::{BackendKind, Config, Confirm};
+use crate::backend::{self, Backend, BackendHandle};
+use crate::config::Config;
+use crate::options::{BackendKind, Confirm};
+use crate::outcome::Outcome;
 use crate::terminal::{self, counted};
 
-/// Data stores that are looked into; the rest is counted.
-const LOOKED_INTO: usize = 20;
+/// Most data stores that are examined; the rest is counted.
+const EXAMINED: usize = 20;
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let mut report = Report { healthy: true };
@@ -27,26 +30,26 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let checked =
         if stdio.backend == config.backend { "" } else { "; `--backend aws doctor` checks it" };
     line("under stdio", &format!("{}, {}{checked}", stdio.backend.name(), stdio.reason))?;
-    let made = holds_something(&config.data_dir);
-    let yet = if made { "" } else { " (not made yet)" };
-    line("data folder", &format!("{}{yet}", config.data_dir.display()))?;
-    // To open the embedded store makes it.
-    if config.backend == BackendKind::Aws || made {
+    let exists = holds_something(&config.data_dir);
+    let state = if exists { "" } else { " (does not exist yet)" };
+    line("data folder", &format!("{}{state}", config.data_dir.display()))?;
+    // Opening the embedded store would create it.
+    if config.backend == BackendKind::Aws || exists {
         back_end(&mut report, config).await?;
     } else {
-        line("data stores", "none; `import` makes the first")?;
+        line("data stores", "none; `import` creates the first")?;
     }
     places(&mut report, config).await?;
     gates(config)?;
-    Ok(if report.healthy { Outcome::Done } else { Outcome::Refused })
+    Ok(if report.healthy { Outcome::Done } else { Outcome::Failed })
 }
 
-/// Whether the folder may hold a store; a folder that was only made, such as a volume, does not.
+/// Whether the folder may hold a store; an empty folder, such as a new volume, does not.
 fn holds_something(folder: &Path) -> bool {
     std::fs::read_dir(folder).map_or(folder.exists(), |mut entries| entries.next().is_some())
 }
 
-/// What is told, a line each.
+/// The report, which is printed line by line.
 struct Report {
     healthy: bool,
 }
@@ -56,7 +59,7 @@ fn line(name: &str, text: &str) -> Result<()> {
 }
 
 impl Report {
-    /// A line that tells what came of something.
+    /// Prints the outcome of a check.
     fn outcome<E: Display>(&mut self, name: &str, outcome: Result<String, E>) -> Result<()> {
         match outcome {
             Ok(text) => line(name, &text),
@@ -72,11 +75,13 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
     let reading = Config { read_only: true, ..config.clone() };
     let backend = match Backend::open(&reading).await {
         Ok(backend) => backend,
-        Err(error) => return report.outcome("opened", Err(format!("{error:#}"))),
+        Err(error) => return report.outcome("opened", Err(terminal::explained(&error))),
     };
-    let known = match &backend.keeper {
-        Keeper::Aws(aws) => account(report, aws).await?,
-        Keeper::Local(_) => owner(config)?,
+    let known = match &backend.handle {
+        #[cfg(feature = "aws")]
+        BackendHandle::Aws(aws) => account(report, aws).await?,
+        #[cfg(feature = "local")]
+        BackendHandle::Local(_) => owner(config)?,
     };
     if known {
         match backend.active_datastores().await {
@@ -85,52 +90,55 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
         }
         writing(config)?;
     } else {
-        line("data stores", "not asked for, for want of credentials")?;
+        line("data stores", "not checked, since credentials are missing")?;
     }
     backend.close().await;
     Ok(())
 }
 
-/// Who calls AWS; `false` where nobody can for want of credentials.
+/// Prints the AWS identity; returns `false` if credentials are missing.
+#[cfg(feature = "aws")]
 async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
     line("region", aws.region())?;
-    line("endpoint", aws.endpoint().unwrap_or("that of AWS"))?;
+    line("endpoint", aws.endpoint().unwrap_or("the AWS endpoint"))?;
     let identity = if aws.endpoint().is_some() {
         let found = aws.check_credentials().await;
         found.map(|()| {
-            "credentials found; whose is not asked, since the endpoint is not AWS's".into()
+            "credentials found; the identity is not checked, since this is not an AWS endpoint"
+                .into()
         })
     } else {
         let who = aws.identity().await;
         who.map(|who| format!("{} (account {})", who.arn, who.account))
     };
-    // Anybody else than AWS may not be there, and the data stores still are.
+    // The data stores may be reachable although the identity service is not.
     let missing = matches!(&identity, Err(error) if error.kind() == ErrorKind::Credentials);
     report.outcome("identity", identity)?;
     Ok(!missing)
 }
 
-/// Whose the embedded store is.
+/// Prints the identity of the embedded store.
+#[cfg(feature = "local")]
 fn owner(config: &Config) -> Result<bool> {
-    line("region", &format!("{}, in ARNs alone", config.store_region()))?;
+    line("region", &format!("{}, in ARNs only", config.store_region()))?;
     line(
         "identity",
         &format!(
-            "account {}, in ARNs alone; whoever may read the data folder may read all of it",
+            "account {}, in ARNs only; read access to the data folder is access to all of it",
             config.account_id
         ),
     )?;
     Ok(true)
 }
 
-/// What is not tried.
+/// Prints that writing is not checked.
 fn writing(config: &Config) -> Result<()> {
     if config.read_only || config.backend == BackendKind::Local {
         return Ok(());
     }
     line(
         "writing",
-        "not tried, since it would change something; docs/iam/full.json is the policy for all of it",
+        "not checked, since it would change something; docs/iam/full.json is the policy for it",
     )
 }
 
@@ -140,7 +148,7 @@ async fn datastores(
     found: &[DatastoreSummary],
 ) -> Result<()> {
     line("data stores", &format!("{} ACTIVE", found.len()))?;
-    for one in found.iter().take(LOOKED_INTO) {
+    for one in found.iter().take(EXAMINED) {
         line("", &format!("{} {}", one.datastore_id, one.datastore_name))?;
         let search = SearchImageSetsRequest {
             datastore_id: one.datastore_id.clone(),
@@ -174,13 +182,13 @@ async fn datastores(
         let searched = searched.map(|_| "DICOMweb can be searched".to_owned());
         report.outcome("", searched)?;
     }
-    match found.len().saturating_sub(LOOKED_INTO) {
+    match found.len().saturating_sub(EXAMINED) {
         0 => Ok(()),
         more => line("", &counted(more as u64, "more data store")),
     }
 }
 
-/// Where files may be read and written.
+/// Prints where files may be read and written.
 async fn places(report: &mut Report, config: &Config) -> Result<()> {
     if config.allowed_paths.is_empty() {
         line("file://", "no folder is allowed; name one with --allow-path")?;
@@ -189,16 +197,16 @@ async fn places(report: &mut Report, config: &Config) -> Result<()> {
         let found = if path.is_dir() {
             Ok(path.display().to_string())
         } else {
-            Err(format!("{} is no folder", path.display()))
+            Err(format!("{} is not a folder", path.display()))
         };
         report.outcome("file://", found)?;
     }
     let s3 = backend::s3(config).await;
-    let endpoint = s3.endpoint.as_deref().unwrap_or("that of AWS");
+    let endpoint = s3.endpoint.as_deref().unwrap_or("the AWS endpoint");
     line("s3://", &format!("endpoint {endpoint}, credentials of the AWS chain"))
 }
 
-/// What keeps tools from changing things.
+/// Prints what keeps tools from changing something.
 fn gates(config: &Config) -> Result<()> {
     let offered = match (config.read_only, config.no_delete) {
         (true, _) => "those that read (--read-only)",
@@ -211,5 +219,5 @@ fn gates(config: &Config) -> Result<()> {
         Confirm::Never => "never",
     };
     line("tools", offered)?;
-    line("asked first", asked)
+    line("confirmation", asked)
 }

@@ -1,4 +1,4 @@
-//! `export`: instances out of a data store, as DICOM files in a folder or in S3.
+//! `export`: writes instances of a data store as DICOM files, to a folder or to S3.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,21 +14,20 @@ use healthimaging_workflows::{ItemOutcome, Job, JobState, Ledger, NewJob, Work};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::Outcome;
-use super::import::find;
-use super::serve::stop_signal;
+use super::datastore::find;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to: a folder, made when it is missing, or a prefix in S3 (`s3://bucket/prefix/`).
-    /// Files are STUDY/SERIES/INSTANCE.dcm below it
+    /// Folder, created if missing, or S3 prefix (s3://bucket/prefix/)
     #[arg(long, value_name = "DIR_OR_URI")]
     out: String,
 
-    /// Data store to export from, by name or id [default: the only one]
+    /// Data store to export from, by name or ID [default: the only one]
     #[arg(long, value_name = "NAME")]
     datastore: Option<String>,
 
@@ -44,30 +43,30 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "UID", value_parser = uid)]
     instance: Option<Uid>,
 
-    /// Only image sets made since then, such as 2026-01-31T12:00:00Z
+    /// Only image sets created since then, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     submitted_after: Option<Moment>,
 
-    /// Only image sets made until then
+    /// Only image sets created until then
     #[arg(long, value_name = "TIME", value_parser = moment)]
     submitted_before: Option<Moment>,
 
-    /// Transfer syntax of the files, such as 1.2.840.10008.1.2.1 [default: as they are stored]
+    /// Transfer syntax, such as 1.2.840.10008.1.2.1 [default: as stored]
     #[arg(long, value_name = "UID", value_parser = uid)]
     transfer_syntax: Option<Uid>,
 
-    /// Image sets outside of the primary hierarchy too, as STUDY/SERIES/IMAGE-SET/INSTANCE.dcm
+    /// Image sets that are not primary too
     #[arg(long)]
     include_non_primary: bool,
 
-    /// Replace files that are there with other content, which fail otherwise
+    /// Replace existing files that have other content
     #[arg(long)]
     overwrite: bool,
 }
 
-/// Files that were not written and are listed; the rest is counted.
+/// Most files that are listed of those that were not written; the rest is counted.
 const LISTED: u64 = 20;
-/// Outcomes that are read at once.
+/// Outcomes of a page.
 const PAGE: u32 = 100;
 
 fn uid(text: &str) -> healthimaging::Result<Uid> {
@@ -80,36 +79,31 @@ fn moment(text: &str) -> healthimaging::Result<Moment> {
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     if config.read_only {
-        bail!("--read-only forbids an export: it writes files");
+        bail!("--read-only does not allow an export, which writes files");
     }
-    let (output_uri, allowed_paths) = output(&arguments.out)?;
-    let backend = Backend::open(config).await?;
-    let outcome = export(&backend, arguments, output_uri, allowed_paths).await;
+    let backend = Backend::open_existing(config).await?;
+    let outcome = export(&backend, arguments).await;
     backend.close().await;
     outcome
 }
 
-/// Where to, and the folder that is allowed by being named.
+/// Returns the URI of the output, and the folder that naming it allows.
 fn output(out: &str) -> Result<(ObjectUri, Vec<PathBuf>)> {
     if out.starts_with("s3://") || out.starts_with("file://") {
         return Ok((ObjectUri::try_from(out)?, Vec::new()));
     }
-    std::fs::create_dir_all(out).with_context(|| format!("{out} cannot be made"))?;
+    std::fs::create_dir_all(out).with_context(|| format!("{out} cannot be created"))?;
     let folder = Path::new(out).canonicalize();
     let folder = folder.with_context(|| format!("{out} cannot be used"))?;
     Ok((file_uri(&folder)?, vec![folder]))
 }
 
-async fn export(
-    backend: &Backend,
-    arguments: Arguments,
-    output_uri: ObjectUri,
-    allowed_paths: Vec<PathBuf>,
-) -> Result<Outcome> {
+async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let named = arguments.datastore.as_deref();
     let Some((datastore_id, name)) = find(backend, named).await? else {
-        bail!("there is no active data store of that name; `call list_datastores` lists them");
+        bail!("--datastore: there is no such active data store; `call list_datastores` lists them");
     };
+    let (output_uri, allowed_paths) = output(&arguments.out)?;
     let submitted = Span { from: arguments.submitted_after, to: arguments.submitted_before };
     let is_open = submitted.from.is_none() && submitted.to.is_none();
     let export = Export {
@@ -145,19 +139,19 @@ async fn export(
     }
 }
 
-/// Shows how far the job is, until it has ended or a signal comes.
+/// Shows the progress of the job until it has ended or a signal arrives.
 async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     while !job.job_status.has_ended() {
         show(&bar, &job);
         tokio::select! {
             changed = ledger.changed(&job) => job = changed?,
-            heard = stop_signal() => {
+            stopped = stop_signal() => {
                 bar.finish_and_clear();
-                heard.context("signals cannot be heard")?;
+                stopped?;
                 bail!(
-                    "stopped; what is written stays, and export job {} goes on when the store is used \
-                     next (`call get_job` shows it, `call cancel_job` ends it)",
+                    "stopped; written files stay, and export job {} continues when the store is used \
+                     next (`call get_job` shows it, `call cancel_job` cancels it)",
                     job.job_id
                 );
             }
@@ -189,7 +183,7 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
     let outcome_uri = report.and_then(|report| report.get("output_s3_uri"));
     let bytes = number("bytes_written");
     terminal::note(&format!(
-        "{} written out of {} of data store {name}, {} failed; checksums are in {}",
+        "{} written from {} of data store {name}, {} failed; checksums are in {}",
         counted(number("files_written"), "file"),
         counted(number("image_sets"), "image set"),
         number("files_failed"),
@@ -198,7 +192,7 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
     match number("non_primary_image_sets_left_out") {
         0 => {}
         some => terminal::note(&format!(
-            "{} outside of the primary hierarchy left out; --include-non-primary exports them too",
+            "{} not primary and left out; --include-non-primary exports them too",
             counted(some, "image set")
         )),
     }

@@ -1,14 +1,16 @@
 //! The command line: one file a command.
 
 mod call;
+mod datastore;
+#[cfg(feature = "local")]
 mod demo;
 mod doctor;
 mod export;
 mod import;
 mod serve;
 mod stdio;
-mod store;
 mod tools;
+#[cfg(feature = "local")]
 mod verify;
 
 use std::process::ExitCode;
@@ -17,28 +19,33 @@ use anyhow::{Context, Result, anyhow};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{Config, Options, Usual, log_level};
+use crate::config::{Config, DefaultBackend, log_level};
+use crate::options::Options;
+use crate::outcome::Outcome;
 use crate::{logging, terminal};
 
-/// A Model Context Protocol server for AWS HealthImaging, with an embedded store that needs no account.
-///
-/// Without a command it speaks MCP over stdin and stdout, as an MCP client expects.
+/// A Model Context Protocol server for AWS HealthImaging, with an embedded store that needs no account
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = VARIABLES)]
 pub(crate) struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Global options")]
     options: Options,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
+const VARIABLES: &str = "\
+Without a command, the program serves MCP over stdin and stdout, as an MCP client expects.
+Each option has an environment variable: HEALTHIMAGING_DATA_DIR is that of --data-dir. The log level
+is read from AWS_LOG_LEVEL and RUST_LOG too.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Speak MCP over stdin and stdout
+    /// Serve MCP over stdin and stdout
     Stdio,
-    /// Serve MCP over HTTP, at /mcp; on the embedded store also the AWS API and DICOMweb
+    /// Serve MCP over HTTP; with the embedded store also the AWS API and DICOMweb
     Serve(serve::Arguments),
-    /// Import DICOM files and folders, or the objects under a prefix of S3
+    /// Import DICOM files and folders, or the objects of an S3 prefix
     Import(import::Arguments),
     /// Export instances as DICOM files, to a folder or to S3
     Export(export::Arguments),
@@ -46,33 +53,14 @@ enum Command {
     Tools(tools::Arguments),
     /// Call a tool and print its result as JSON
     Call(call::Arguments),
-    /// Tell what is configured, who calls, and what can be reached; changes nothing
+    /// Show configuration, identity and reachability; changes nothing
     Doctor,
-    /// Reread everything in the store against its checksums
+    /// Check everything in the embedded store against its checksums
+    #[cfg(feature = "local")]
     Verify,
-    /// Hold a whole conversation with the real server on generated scans, then clean up
+    /// Run an end-to-end demo on generated scans, then clean up
+    #[cfg(feature = "local")]
     Demo,
-}
-
-/// How a command that ran to its end went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// All is well: exit code 0.
-    Done,
-    /// What was asked for could not be had: exit code 1.
-    Refused,
-    /// Some of it was refused, the rest was done: exit code 3.
-    Partly,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::SUCCESS,
-            Outcome::Refused => Self::FAILURE,
-            Outcome::Partly => Self::from(3),
-        }
-    }
 }
 
 /// Runs the command.
@@ -86,8 +74,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         Err(error) if matches!(command, Command::Stdio) => return explain(&error),
         configured => configured?,
     };
-    // The two that serve tell their clients, and the demonstration has a store of its own.
-    if !matches!(command, Command::Stdio | Command::Serve(_) | Command::Demo) {
+    if announces(&command) {
         terminal::note(&config.announcement());
     }
     let runtime = match command {
@@ -103,7 +90,9 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Tools(arguments) => tools::run(&config, &arguments),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,
+            #[cfg(feature = "local")]
             Command::Verify => verify::run(&config).await,
+            #[cfg(feature = "local")]
             Command::Demo => demo::run().await,
         }
     });
@@ -112,23 +101,35 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
     outcome
 }
 
-fn configured(options: Options, command: &Command) -> Result<Config> {
-    let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
-    logging::start(&log_level(&options, usual))?;
-    let usual = match command {
-        Command::Stdio => Usual::ByEnvironment,
-        _ => Usual::Local,
-    };
-    Config::resolve(options, usual)
+/// Whether a command prints which back end it uses. Those that serve report it to their clients, and the demo has a
+/// store of its own.
+fn announces(command: &Command) -> bool {
+    match command {
+        Command::Stdio | Command::Serve(_) => false,
+        #[cfg(feature = "local")]
+        Command::Demo => false,
+        _ => true,
+    }
 }
 
-/// One client is waited for; handing its calls from thread to thread takes longer than most of them.
+fn configured(options: Options, command: &Command) -> Result<Config> {
+    let default = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
+    let level = log_level(&options, default);
+    logging::start(&level.text, level.source)?;
+    let default = match command {
+        Command::Stdio => DefaultBackend::ByEnvironment,
+        _ => DefaultBackend::Local,
+    };
+    Config::resolve(options, default)
+}
+
+/// There is one client; handing its calls from thread to thread takes longer than most of them.
 fn one_thread() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.context("the async runtime does not start")
 }
 
-/// Tells an MCP client why the server cannot work.
+/// Reports to an MCP client why the server cannot work.
 fn explain(error: &anyhow::Error) -> Result<Outcome> {
     let runtime = one_thread()?;
     let outcome = runtime.block_on(stdio::explain(error));
@@ -136,7 +137,7 @@ fn explain(error: &anyhow::Error) -> Result<Outcome> {
     outcome
 }
 
-/// Flags that cannot be read: told as clap does and, where an MCP client waits, to that client too.
+/// Reports invalid flags: on stderr as clap does and, where an MCP client waits, to that client.
 pub(crate) fn misused(error: &clap::Error) -> ExitCode {
     let commands = Cli::command();
     let mut words = std::env::args().skip(1);
@@ -149,29 +150,29 @@ pub(crate) fn misused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-    // What fails here has nobody left to be told.
+    // The exit code is all that is left if this fails.
     let _ = explain(&anyhow!(first));
     ExitCode::from(2)
 }
 
-/// Told to a person who starts the program by hand.
+/// Printed for a person who starts the program by hand.
 const CONNECT: &str = concat!(
     "healthimaging-mcp-server ",
     env!("CARGO_PKG_VERSION"),
     ": a Model Context Protocol server for AWS HealthImaging, with an embedded store.
 
-It is started by an MCP client (Kiro, Cursor, VS Code, Claude, Cline), which talks to it over
-stdin and stdout. Tell the client about it:
+An MCP client (Kiro, Cursor, VS Code, Claude, Cline) starts it and uses its stdin and stdout.
+Add it to the client's configuration:
 
   { \"mcpServers\": { \"healthimaging\": { \"command\": \"healthimaging-mcp-server\" } } }
 
-By hand:
-  healthimaging-mcp-server import ~/scans      fill the embedded store with DICOM files
-  healthimaging-mcp-server export --out DIR    write DICOM files out of it
-  healthimaging-mcp-server tools               what an assistant can do with it
+On the command line:
+  healthimaging-mcp-server import ~/scans      import DICOM files into the embedded store
+  healthimaging-mcp-server export --out DIR    export DICOM files
+  healthimaging-mcp-server tools               list the tools of an assistant
   healthimaging-mcp-server call list_datastores
-  healthimaging-mcp-server serve               MCP over HTTP
-  healthimaging-mcp-server demo                see it all at work on generated scans
-  healthimaging-mcp-server doctor              what is configured, and what can be reached
-  healthimaging-mcp-server --help              everything else"
+  healthimaging-mcp-server serve               serve MCP over HTTP
+  healthimaging-mcp-server demo                run an end-to-end demo on generated scans
+  healthimaging-mcp-server doctor              show configuration and reachability
+  healthimaging-mcp-server --help              list everything else"
 );

@@ -1,6 +1,5 @@
-//! `serve`: everything over HTTP: MCP, the AWS wire and DICOMweb.
+//! `serve`: MCP over HTTP; with the embedded store also the AWS API and DICOMweb.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -13,35 +12,40 @@ use healthimaging_tools::{HttpOptions, http_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
-use crate::backend::{Backend, Keeper};
-use crate::config::{BackendKind, Config};
+use crate::backend::{Backend, BackendHandle};
+use crate::config::Config;
+use crate::options::BackendKind;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::terminal;
 
 #[derive(Debug, Args)]
+#[command(after_help = VARIABLES)]
 pub(super) struct Arguments {
-    /// Address and port to listen on; other than loopback needs a token or access keys
-    #[arg(long, env = "HEALTHIMAGING_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8730")]
+    /// Address to listen on
+    #[arg(long, env = "HEALTHIMAGING_HTTP", hide_env = true)]
+    #[arg(value_name = "ADDR", default_value = "127.0.0.1:8730")]
     http: String,
 
-    /// Bearer token that lets a request in, at least 16 characters
-    #[arg(long, env = "HEALTHIMAGING_HTTP_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    /// Bearer token that clients must send, at least 16 characters
+    #[arg(long, env = "HEALTHIMAGING_HTTP_TOKEN", hide_env = true, value_name = "TOKEN")]
     http_token: Option<String>,
 
-    /// Access key that lets signed requests in, as ID:SECRET; can be given again
-    #[arg(
-        long,
-        env = "HEALTHIMAGING_HTTP_ACCESS_KEYS",
-        value_name = "ID:SECRET",
-        value_delimiter = ',',
-        hide_env_values = true
-    )]
+    /// Access key with which clients sign requests; repeatable
+    #[arg(long, env = "HEALTHIMAGING_HTTP_ACCESS_KEYS", hide_env = true)]
+    #[arg(value_name = "ID:SECRET", value_delimiter = ',')]
     http_access_key: Vec<String>,
 
-    /// Name under which clients reach the server, beside its own address; can be given again
-    #[arg(long, env = "HEALTHIMAGING_HTTP_HOST", value_name = "HOST", value_delimiter = ',')]
+    /// Another host name of the server; repeatable
+    #[arg(long, env = "HEALTHIMAGING_HTTP_HOST", hide_env = true)]
+    #[arg(value_name = "HOST", value_delimiter = ',')]
     http_host: Vec<String>,
 }
+
+const VARIABLES: &str = "\
+Any address but loopback needs a token or access keys. Environment variables: HEALTHIMAGING_HTTP,
+HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS and HEALTHIMAGING_HTTP_HOST; the last two
+are lists separated by commas.";
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let token = arguments.http_token.filter(|token| !token.is_empty());
@@ -51,7 +55,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let address = resolve(&arguments.http).await?;
     if !address.ip().is_loopback() && token.is_none() && keys.is_empty() {
         bail!(
-            "{} can be reached from other machines, so clients must show who they are: set \
+            "--http: {} can be reached from other machines, so clients must authenticate: set \
              HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS or both, or listen on \
              127.0.0.1",
             arguments.http
@@ -69,7 +73,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())
         .mount("/mcp/", mcp);
-    // AWS has both of its own; here they would lend this server's credentials to whoever calls.
+    // AWS has both itself; here they would lend this server's credentials to every client.
     if config.backend == BackendKind::Local {
         let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
         site = site.serve_back_end(service, dicomweb);
@@ -85,7 +89,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let signalled = stop.clone();
     tokio::spawn(async move {
         if let Err(error) = stop_signal().await {
-            tracing::error!(%error, "signals cannot be heard");
+            tracing::error!("{error:#}");
         }
         tracing::info!("stopping");
         signalled.cancel();
@@ -95,8 +99,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     Ok(Outcome::Done)
 }
 
-/// Where clients of each kind find what they look for. The `u@` keeps the `runtime-` that SDKs put
-/// before the host of some operations out of the name that they connect to.
+/// Returns the addresses for clients of each kind. SDKs put `runtime-` before the host of some operations; with `u@` it
+/// becomes part of the user name, and the host stays as it is.
 fn directions(address: SocketAddr, config: &Config) -> String {
     let mcp = format!("MCP at http://{address}/mcp");
     if config.backend == BackendKind::Aws {
@@ -112,20 +116,18 @@ fn directions(address: SocketAddr, config: &Config) -> String {
     )
 }
 
-/// The first address that the text stands for; a port alone means loopback.
+/// Resolves a listen address to the first that it stands for; a port alone means loopback.
 async fn resolve(text: &str) -> Result<SocketAddr> {
     let text = match text.strip_prefix(':') {
         Some(port) => format!("127.0.0.1:{port}"),
         None => text.to_owned(),
     };
-    tokio::net::lookup_host(&text)
-        .await
-        .ok()
-        .and_then(|mut found| found.next())
-        .with_context(|| format!("`{text}` is no address to listen on; write 127.0.0.1:8730"))
+    tokio::net::lookup_host(&text).await.ok().and_then(|mut found| found.next()).with_context(
+        || format!("--http: `{text}` is an invalid listen address: use one such as 127.0.0.1:8730"),
+    )
 }
 
-/// Loopback names, the address itself and those named may be in the `Host` and `Origin` headers.
+/// Allows loopback names, the address itself and `named` in the `Host` and `Origin` headers.
 fn http_options(address: SocketAddr, named: Vec<String>, stop: CancellationToken) -> HttpOptions {
     let mut options = HttpOptions { shutdown: stop, ..HttpOptions::default() };
     let own = match address.ip() {
@@ -143,36 +145,24 @@ fn http_options(address: SocketAddr, named: Vec<String>, stop: CancellationToken
     options
 }
 
-/// Healthy is a back end that can list its data stores, and an embedded store whose files are there.
+/// Returns a health check: the back end lists its data stores, and the files of an embedded store are there.
 fn probe(
     backend: &Backend,
 ) -> impl Fn() -> futures::future::BoxFuture<'static, healthimaging::Result<()>> + use<> {
     let service = Arc::clone(&backend.service);
-    let keeper = backend.keeper.clone();
+    let handle = backend.handle.clone();
     move || {
-        let (service, keeper) = (Arc::clone(&service), keeper.clone());
+        let (service, handle) = (Arc::clone(&service), handle.clone());
         async move {
-            if let Keeper::Local(store) = &keeper {
-                store.check().await?;
+            match &handle {
+                #[cfg(feature = "local")]
+                BackendHandle::Local(store) => store.check().await?,
+                #[cfg(feature = "aws")]
+                BackendHandle::Aws(_) => {}
             }
             let request = ListDatastoresRequest { max_results: Some(1), ..Default::default() };
             service.list_datastores(request).await.map(drop)
         }
         .boxed()
     }
-}
-
-/// Waits for ctrl-c or SIGTERM.
-pub(super) async fn stop_signal() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

@@ -1,13 +1,13 @@
 //! `stdio`: MCP over stdin and stdout.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use healthimaging::{Error, ErrorKind};
 use healthimaging_tools::{Server, ServerOptions};
 
-use super::Outcome;
-use super::serve::stop_signal;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::{streams, terminal};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
@@ -25,24 +25,25 @@ async fn converse(server: Server) -> Result<()> {
     let (input, output) = (streams::input(), streams::output());
     tokio::select! {
         end = healthimaging_tools::serve(server, input, output) => end.map_err(Into::into),
-        heard = stop_signal() => heard.context("signals cannot be heard"),
+        stopped = stop_signal() => stopped,
     }
 }
 
-/// Answers every call with the reason why the server cannot work: a client shows that to its user, and seldom
-/// what is on stderr.
+/// Answers every call with the reason why the server cannot work: clients show that to their users, and seldom
+/// stderr.
 pub(super) async fn explain(error: &anyhow::Error) -> Result<Outcome> {
-    terminal::note(&format!("error: {error:#}"));
+    let reason = terminal::explained(error);
+    terminal::note(&format!("error: {reason}"));
     let known = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     let kind = known.map_or(ErrorKind::Validation, Error::kind);
     let message = format!(
-        "this server could not start: {error:#}. Mend its settings in the MCP client (command, args, \
+        "this server could not start: {reason}. Correct its settings in the MCP client (command, args, \
          env), then start it again; `healthimaging-mcp-server doctor` checks them"
     );
     let options = ServerOptions {
-        backend: "This server could not start; every tool answers why.".to_owned(),
+        backend: "This server could not start; every tool returns the reason.".to_owned(),
         ..ServerOptions::default()
     };
     converse(Server::unavailable(&Error::new(kind, message), options)?).await?;
-    Ok(Outcome::Refused)
+    Ok(Outcome::Failed)
 }

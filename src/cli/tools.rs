@@ -1,13 +1,13 @@
-//! `tools`: what an assistant can call.
+//! `tools`: lists the tools.
 
 use anyhow::Result;
 use clap::Args;
 use healthimaging_tools::ToolEntry;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use crate::backend;
 use crate::config::Config;
+use crate::outcome::Outcome;
 use crate::terminal;
 
 #[derive(Debug, Args)]

@@ -1,18 +1,19 @@
-//! `verify`: rereads the store.
+//! `verify`: checks everything in the store against its checksums.
 
 use anyhow::{Result, bail};
 use healthimaging_local::{Damage, VerifyProgress};
 
-use super::Outcome;
 use crate::backend::Backend;
-use crate::config::{BackendKind, Config};
+use crate::config::Config;
+use crate::options::BackendKind;
+use crate::outcome::Outcome;
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     if config.backend == BackendKind::Aws {
-        bail!("`verify` rereads the embedded store; AWS looks after its own");
+        bail!("`verify` only works with the embedded store; AWS verifies its own storage");
     }
-    let backend = Backend::open(config).await?;
+    let backend = Backend::open_existing(config).await?;
     let store = backend.store("verify")?;
     let bar = progress_bar("{bar:30} {pos}/{len} image sets {msg}");
     let show = |progress: VerifyProgress| {
@@ -35,10 +36,10 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
         megabytes(report.bytes),
         report.damaged.len(),
     ));
-    Ok(if report.damaged.is_empty() { Outcome::Done } else { Outcome::Refused })
+    Ok(if report.damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-/// Where it is and what is wrong, on one line.
+/// Returns where the damage is, and what it is, in a line.
 fn described(damage: &Damage) -> String {
     let places = [
         damage.image_set_id.as_ref().map(|id| format!("image set {id}")),
@@ -46,6 +47,6 @@ fn described(damage: &Damage) -> String {
         damage.blob.as_ref().map(|id| format!("frame or value {id}")),
     ];
     let place: Vec<String> = places.into_iter().flatten().collect();
-    let place = if place.is_empty() { "catalogue".to_owned() } else { place.join(", ") };
+    let place = if place.is_empty() { "catalog".to_owned() } else { place.join(", ") };
     format!("{place}: {}", damage.message)
 }

@@ -1,8 +1,10 @@
-//! `call` and `tools`: any tool from the shell, and which there are.
+//! `call` and `tools`: calling and listing tools from the shell.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use healthimaging_phantoms::{Archive, write_to};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr, stdout, text};
@@ -29,16 +31,16 @@ fn a_picture_goes_to_a_file() {
 
     let as_stored = ["call", "get_image_frame", &asked, "--frame-format", "stored"];
     let output = rig.run(&[&as_stored[..], &["--output", text(&stored)]].concat());
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let bytes = std::fs::read(&stored).unwrap();
-    assert_eq!(told["size_bytes"], bytes.len());
-    assert!(told.get("image_frame_blob").is_none());
+    assert_eq!(answer["size_bytes"], bytes.len());
+    assert!(answer.get("image_frame_blob").is_none());
     // The signature box of JP2: ISO/IEC 15444-1 I.5.1.
     assert_eq!(bytes[..12], *b"\0\0\0\x0cjP  \r\n\x87\n");
 }
 
 #[test]
-fn call_prints_json_and_takes_it_from_stdin() {
+fn call_prints_json_and_reads_it_from_stdin() {
     let rig = Rig::new();
     let mut child = rig.command(&["call", "create_datastore", "-"]);
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -72,7 +74,7 @@ fn call_waits_for_the_job_that_a_tool_starts() {
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
     assert_eq!((&job["items_done"], &job["items_failed"]), (&json!(2), &json!(0)));
     assert_eq!(stderr(&output).lines().count(), 1, "the back end; progress is for terminals");
-    // Unless it is told not to.
+    // Unless `wait_seconds` says otherwise.
     let (out, uri) = (rig.path("out"), rig.path("out").display().to_string());
     let asked = json!({ "output_s3_uri": format!("file://{uri}/"), "wait_seconds": 0 }).to_string();
     std::fs::create_dir(&out).unwrap();
@@ -82,7 +84,73 @@ fn call_waits_for_the_job_that_a_tool_starts() {
 }
 
 #[test]
-fn call_erases_only_when_told_to() {
+fn the_exit_code_of_call_says_whether_items_failed() {
+    let rig = Rig::new();
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let out = rig.path("out");
+    std::fs::create_dir(&out).unwrap();
+    let uri = format!("file://{}/", text(&out));
+    let export = || {
+        let asked = json!({ "output_s3_uri": uri }).to_string();
+        rig.run(&["--allow-path", text(&out), "call", "start_dicom_export_job", &asked])
+    };
+    let first = export();
+    assert_eq!(first.status.code(), Some(0), "{}", stdout(&first));
+    let first: Value = serde_json::from_slice(&first.stdout).unwrap();
+    let files = first["files_s3_uri"].as_str().unwrap().strip_prefix("file://").unwrap();
+    // Files with other content are not replaced.
+    let paths: Vec<PathBuf> = walk(Path::new(files));
+    assert_eq!(paths.len(), 6);
+    for path in &paths {
+        std::fs::write(path, "something else").unwrap();
+    }
+    let none = export();
+    let answer: Value = serde_json::from_slice(&none.stdout).unwrap();
+    assert_eq!((&answer["files_done"], &answer["files_failed"]), (&json!(6), &json!(6)));
+    assert_eq!(none.status.code(), Some(1), "{answer}");
+    std::fs::remove_file(&paths[0]).unwrap();
+    let some = export();
+    let answer: Value = serde_json::from_slice(&some.stdout).unwrap();
+    assert_eq!((&answer["files_done"], &answer["files_failed"]), (&json!(6), &json!(5)));
+    assert_eq!(some.status.code(), Some(3), "{answer}");
+    // A call that only reads such a job succeeds.
+    rig.call("get_job", &json!({ "job_id": answer["job_id"] }));
+}
+
+/// The DICOM files below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|end| end == "dcm")).collect()
+}
+
+#[test]
+fn call_prints_no_more_than_an_answer_has() {
+    let rig = Rig::new();
+    let archive = Archive {
+        patients: 1,
+        studies: 1,
+        series: 1,
+        instances: 25,
+        size: 16,
+        ..Archive::default()
+    };
+    write_to(&rig.path("scans"), archive.files()).unwrap();
+    let imported = rig.run(&["import", text(&rig.path("scans"))]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let found = rig.call("search_image_sets", &json!({}));
+    let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
+    let asked = json!({ "image_set_id": set }).to_string();
+    let output = rig.run(&["call", "get_image_set_metadata", &asked]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let indented = serde_json::to_string_pretty(&answer).unwrap();
+    assert!(indented.len() > 60_000, "the answer is long enough: {}", indented.len());
+    assert!(output.stdout.len() <= 60_001, "{} bytes", output.stdout.len());
+}
+
+#[test]
+fn call_deletes_only_with_consent() {
     let rig = Rig::new();
     let made = rig.call("create_datastore", &json!({ "datastore_name": "short-lived" }));
     let arguments = json!({ "datastore_id": made["datastore_id"] }).to_string();
@@ -93,12 +161,12 @@ fn call_erases_only_when_told_to() {
     assert_eq!(guarded.status.code(), Some(1));
     let still = rig.call("get_datastore", &json!({ "datastore_id": made["datastore_id"] }));
     assert_eq!(still["datastore_properties"]["datastore_status"], "ACTIVE");
-    let told = rig.run(&["call", "delete_datastore", &arguments, "--yes"]);
-    assert_eq!(told.status.code(), Some(0), "{}", stdout(&told));
+    let agreed = rig.run(&["call", "delete_datastore", &arguments, "--yes"]);
+    assert_eq!(agreed.status.code(), Some(0), "{}", stdout(&agreed));
 }
 
 #[test]
-fn tools_follow_the_gates_of_flags_and_environment() {
+fn tools_follow_flags_and_environment() {
     let rig = Rig::new();
     let listed = |words: &[&str], variable: &str, value: &str| {
         stdout(&rig.command(words).env(variable, value).output().unwrap())
@@ -118,14 +186,14 @@ fn tools_follow_the_gates_of_flags_and_environment() {
 }
 
 #[test]
-fn a_reader_that_hangs_up_is_not_told_of() {
+fn a_closed_pipe_is_not_reported() {
     let rig = Rig::new();
     let mut command = rig.command(&["tools"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    let mut told = String::new();
+    let mut lines = String::new();
     let mut stderr = child.stderr.take().unwrap();
-    stderr.read_to_string(&mut told).unwrap();
-    assert!(told.starts_with("back end: ") && told.lines().count() == 1, "{told}");
+    stderr.read_to_string(&mut lines).unwrap();
+    assert!(lines.starts_with("back end: ") && lines.lines().count() == 1, "{lines}");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }

@@ -1,18 +1,18 @@
-//! `doctor` and `demo`: they tell how things are, and leave nothing.
+//! `doctor` and `demo`: their reports, and that they leave nothing.
 
 use crate::rig::{Rig, stderr, stdout};
 
 #[test]
-fn a_doctor_changes_nothing() {
+fn doctor_changes_nothing() {
     let rig = Rig::new();
     let before = rig.run(&["doctor"]);
     assert_eq!(before.status.code(), Some(0));
     assert!(stdout(&before).contains("embedded store, the default"));
-    assert!(!rig.path("store").exists(), "looking makes no store");
+    assert!(!rig.path("store").exists(), "a look creates no store");
     std::fs::create_dir(rig.path("store")).unwrap();
-    assert!(stdout(&rig.run(&["doctor"])).contains("not made yet"));
+    assert!(stdout(&rig.run(&["doctor"])).contains("does not exist yet"));
     let inside = std::fs::read_dir(rig.path("store")).unwrap().count();
-    assert_eq!(inside, 0, "nor in a folder that was made for it");
+    assert_eq!(inside, 0, "an empty folder stays empty");
     // A region chooses AWS for `stdio` alone, and a flag for every command.
     let aws = |words: &[&str]| {
         let mut command = rig.command(words);
@@ -22,20 +22,23 @@ fn a_doctor_changes_nothing() {
             .env("AWS_EC2_METADATA_DISABLED", "true");
         stdout(&command.output().unwrap())
     };
-    let told = aws(&["doctor"]);
-    assert!(told.contains("back end      embedded store, the default"), "{told}");
-    assert!(told.contains("under stdio   AWS HealthImaging, since AWS_REGION is set"), "{told}");
-    let told = aws(&["--backend", "aws", "doctor"]);
-    assert!(told.contains("back end      AWS HealthImaging, as asked for"), "{told}");
-    assert!(told.contains("http://127.0.0.1:1"), "{told}");
-    let told = aws(&["--backend", "local", "doctor"]);
-    assert!(told.contains("under stdio   embedded store, as asked for"), "{told}");
+    let report = aws(&["doctor"]);
+    assert!(report.contains("back end      embedded store, the default"), "{report}");
+    assert!(
+        report.contains("under stdio   AWS HealthImaging, since AWS_REGION is set"),
+        "{report}"
+    );
+    let report = aws(&["--backend", "aws", "doctor"]);
+    assert!(report.contains("back end      AWS HealthImaging, as asked for"), "{report}");
+    assert!(report.contains("http://127.0.0.1:1"), "{report}");
+    let report = aws(&["--backend", "local", "doctor"]);
+    assert!(report.contains("under stdio   embedded store, as asked for"), "{report}");
 }
 
 #[test]
-fn a_doctor_says_what_is_missing_for_aws() {
+fn doctor_names_what_is_missing_for_aws() {
     let rig = Rig::new();
-    let told = |variables: &[(&str, &str)]| {
+    let report = |variables: &[(&str, &str)]| {
         let mut command = rig.command(&["--backend", "aws", "doctor"]);
         command
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -48,21 +51,21 @@ fn a_doctor_says_what_is_missing_for_aws() {
     };
     std::fs::write(rig.path("config"), "[profile one]\nregion = eu-west-2\n").unwrap();
     std::fs::write(rig.path("credentials"), "").unwrap();
-    assert!(told(&[]).contains("no AWS region is known"));
-    let nobody = told(&[("AWS_PROFILE", "one")]);
-    assert!(nobody.contains("eu-west-2"), "{nobody}");
-    assert_eq!(nobody.matches("no credentials found").count(), 1, "{nobody}");
-    assert!(nobody.contains("for want of credentials"), "{nobody}");
-    let other = told(&[("AWS_PROFILE", "two"), ("AWS_REGION", "eu-west-2")]);
+    assert!(report(&[]).contains("no AWS region is known"));
+    let missing = report(&[("AWS_PROFILE", "one")]);
+    assert!(missing.contains("eu-west-2"), "{missing}");
+    assert_eq!(missing.matches("no credentials found").count(), 1, "{missing}");
+    assert!(missing.contains("since credentials are missing"), "{missing}");
+    let other = report(&[("AWS_PROFILE", "two"), ("AWS_REGION", "eu-west-2")]);
     assert!(other.contains("there is no profile `two`"), "{other}");
 }
 
 #[test]
-fn the_demonstration_ends_well_and_leaves_nothing() {
+fn the_demo_succeeds_and_leaves_nothing() {
     let rig = Rig::new();
     let output = rig.command(&["demo"]).env("HEALTHIMAGING_READ_ONLY", "true").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("Everything was as expected"));
-    assert!(!stdout(&output).contains('\x1b'), "no colours but on a terminal");
+    assert!(!stdout(&output).contains('\x1b'), "colors are for terminals");
     assert_eq!(std::fs::read_dir(rig.folder.path()).unwrap().count(), 0, "nothing is left");
 }

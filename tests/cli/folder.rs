@@ -14,6 +14,8 @@ const AT_ONCE: u32 = 30;
 #[test]
 fn a_folder_that_is_allowed_and_does_not_exist_is_named() {
     let rig = Rig::new();
+    let created = rig.run(&["call", "create_datastore"]);
+    assert_eq!(created.status.code(), Some(0), "{}", stdout(&created));
     let missing = rig.path("missing");
     let listed = rig.run(&["call", "list_datastores", "--allow-path", text(&missing)]);
     assert_eq!(listed.status.code(), Some(0));

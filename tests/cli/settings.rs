@@ -1,17 +1,22 @@
-//! Flags and their twins in the environment: which back end they choose, and what an empty one means.
+//! Flags and their environment variables: which back end they choose, and what an empty one means.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::rig::{Rig, stderr, stdout, text};
 
-/// The variables that a help text names, as `[env: ONE=, OTHER]`.
+/// The variables of a help text: those that it names, and those of the global options.
 fn variables(help: &str) -> BTreeSet<String> {
-    // Lines are wrapped.
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lists = help.split("[env: ").skip(1).filter_map(|rest| rest.split(']').next());
-    let names = lists.flat_map(|list| list.split(','));
-    names.filter_map(|name| Some(name.trim().split('=').next()?.to_owned())).collect()
+    let word = |c: char| !(c.is_ascii_uppercase() || c == '_');
+    let named = help.split(word).filter(|word| {
+        ["HEALTHIMAGING_", "AWS_", "RUST_"].iter().any(|start| word.starts_with(start))
+    });
+    let global = help.split("Global options:").nth(1).unwrap_or_default();
+    let options = global.lines().filter_map(|line| {
+        let option = line.trim_start().strip_prefix("--")?.split([' ', '[']).next()?;
+        Some(format!("HEALTHIMAGING_{}", option.replace('-', "_").to_ascii_uppercase()))
+    });
+    named.map(str::to_owned).chain(options).collect()
 }
 
 /// The program with nothing in its environment but a home.
@@ -22,18 +27,18 @@ fn bare(rig: &Rig, words: &[&str]) -> Command {
 }
 
 #[test]
-fn an_empty_variable_counts_as_absent_whichever_it_is() {
+fn every_empty_variable_counts_as_absent() {
     let rig = Rig::new();
     let help = stdout(&rig.run(&["--help"]));
-    let twins = variables(&help);
-    assert!(twins.len() > 12 && twins.contains("HEALTHIMAGING_BACKEND"), "{twins:?}");
+    let shared = variables(&help);
+    assert!(shared.len() > 12 && shared.contains("HEALTHIMAGING_BACKEND"), "{shared:?}");
     let usual = bare(&rig, &["tools"]).output().unwrap();
     assert_eq!(usual.status.code(), Some(0), "{}", stderr(&usual));
-    for twin in &twins {
-        let output = bare(&rig, &["tools"]).env(twin, "").output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{twin}: {}", stderr(&output));
-        assert_eq!(stdout(&output), stdout(&usual), "{twin}");
-        assert_eq!(stderr(&output), stderr(&usual), "{twin}");
+    for variable in &shared {
+        let output = bare(&rig, &["tools"]).env(variable, "").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{variable}: {}", stderr(&output));
+        assert_eq!(stdout(&output), stdout(&usual), "{variable}");
+        assert_eq!(stderr(&output), stderr(&usual), "{variable}");
     }
 
     // Each command has flags of its own. A store that cannot open ends them all, once the command line is read.
@@ -44,12 +49,12 @@ fn an_empty_variable_counts_as_absent_whichever_it_is() {
     let mut own = 0;
     for command in commands.filter(|command| *command != "help") {
         let help = stdout(&rig.run(&[command, "--help"]));
-        for twin in variables(&help).difference(&twins) {
+        for variable in variables(&help).difference(&shared) {
             own += 1;
             let words = ["--data-dir", text(&file), command];
-            let output = bare(&rig, &words).env(twin, "").output().unwrap();
-            assert_eq!(output.status.code(), Some(1), "{twin}: {}", stderr(&output));
-            assert!(!stderr(&output).contains(twin.as_str()), "{}", stderr(&output));
+            let output = bare(&rig, &words).env(variable, "").output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{variable}: {}", stderr(&output));
+            assert!(!stderr(&output).contains(variable.as_str()), "{}", stderr(&output));
         }
     }
     assert!(own >= 4, "those of `serve`");
@@ -59,9 +64,9 @@ fn an_empty_variable_counts_as_absent_whichever_it_is() {
 fn empty_variables_of_aws_count_as_absent() {
     let rig = Rig::new();
     let empty = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"];
-    let told =
+    let report =
         stdout(&rig.command(&["doctor"]).envs(empty.map(|name| (name, ""))).output().unwrap());
-    assert!(told.contains("under stdio   embedded store, the default"), "{told}");
+    assert!(report.contains("under stdio   embedded store, the default"), "{report}");
     let mut command = rig.command(&["--backend", "aws", "call", "list_datastores"]);
     command.env("AWS_EC2_METADATA_DISABLED", "true").envs(empty.map(|name| (name, "")));
     let output = command.output().unwrap();
@@ -74,12 +79,12 @@ fn empty_variables_of_aws_count_as_absent() {
         .env("AWS_ENDPOINT_URL", "")
         .env("AWS_ENDPOINT_URL_MEDICAL_IMAGING", "http://127.0.0.1:1")
         .env("AWS_EC2_METADATA_DISABLED", "true");
-    let told = stdout(&command.output().unwrap());
-    assert!(told.contains("eu-west-2") && told.contains("http://127.0.0.1:1"), "{told}");
+    let report = stdout(&command.output().unwrap());
+    assert!(report.contains("eu-west-2") && report.contains("http://127.0.0.1:1"), "{report}");
 }
 
 #[test]
-fn every_command_but_those_that_serve_says_which_back_end_it_uses_and_why() {
+fn commands_print_which_back_end_they_use_and_why() {
     let rig = Rig::new();
     let scans = rig.scans();
     let out = rig.path("out");

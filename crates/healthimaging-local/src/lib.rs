@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod documents;
 mod error;
+mod existence;
 mod file_lock;
 mod files;
 mod index;

@@ -12,10 +12,15 @@
 //! * [`prepare`] is called once by a program that handles many frames, [`return_freed_memory`] after large work, [`warm_up`] by a thread that
 //!   decodes and is about to lose its rights.
 //!
+//! Without the feature `codecs` there are no codecs in C and C++, and frames that need one are unsupported.
+//!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
 //! `turbojpeg`, and the only one that names codecs. It opens no file, knows no data set and keeps
 //! no state.
+#![cfg_attr(not(feature = "codecs"), allow(dead_code, reason = "the codecs use the rest of it"))]
 
+#[cfg(not(feature = "codecs"))]
+mod absent;
 mod codestream;
 mod decode;
 mod decoder;
@@ -25,20 +30,27 @@ mod facts;
 mod jp2;
 mod jpeg;
 mod jpeg_header;
+#[cfg(feature = "codecs")]
 mod jpeg_ls;
 mod jpeg_stream;
 mod jpeg_xl;
+#[cfg(feature = "codecs")]
 mod memory_stream;
 mod native;
+#[cfg(feature = "codecs")]
 mod openjpeg;
+#[cfg(feature = "codecs")]
 mod openjph;
 mod rle;
 mod samples;
 mod shape;
 mod show;
 mod transfer_syntax;
+#[cfg(feature = "codecs")]
 mod turbojpeg;
 
+#[cfg(not(feature = "codecs"))]
+use absent::{jpeg_ls, openjpeg, openjph, turbojpeg};
 pub use decode::{DecodedFrame, SourceFrame, decode, decode_stored};
 pub use decoder::{DecodeApart, Decoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};

@@ -1,4 +1,4 @@
-//! What is asked of the server, and what is expected of its answers.
+//! Calls of the demo, and checks of their answers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,18 +9,20 @@ use healthimaging_pixels::codestream_of;
 use healthimaging_tools::Client;
 use serde_json::{Map, Value, json};
 
-use super::DATASTORE;
 use super::script::Script;
 use crate::terminal::megabytes;
 
-/// The Study Description as it should have been.
+/// Name of the data store.
+pub(super) const DATASTORE: &str = "demo";
+
+/// The corrected Study Description.
 const CORRECTED: &str = "CHEST W/O CONTRAST";
 
-/// The patient whose images are asked for.
+/// Patient ID of the images.
 const PATIENT: &str = "DEMO-0001";
 
-/// How often a deleted image set is asked for, every 50 ms.
-const PATIENCE: u32 = 600;
+/// How often the state of a deleted image set is polled, every 50 ms.
+const POLLS: u32 = 600;
 
 /// HTJ2K Lossless RPCL (PS3.5 §A.4.9).
 const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
@@ -28,14 +30,14 @@ const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
 /// SOC and SIZ, with which every JPEG 2000 codestream begins (ISO/IEC 15444-1 §A.4).
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 
-/// A client in conversation with the server.
+/// A client of the server.
 pub(super) struct Conversation<'a> {
     script: &'a mut Script,
     client: Client,
     datastore: String,
 }
 
-/// The image sets of the patient that the conversation is about.
+/// The image sets of the patient.
 struct Found {
     ct: String,
     radiograph: String,
@@ -47,8 +49,8 @@ impl<'a> Conversation<'a> {
         Self { script, client, datastore: String::new() }
     }
 
-    /// The whole of it, in order.
-    pub(super) async fn hold(&mut self, scans: &Path) -> Result<()> {
+    /// Runs all steps in order.
+    pub(super) async fn run(&mut self, scans: &Path) -> Result<()> {
         self.discover().await?;
         let found = self.search().await?;
         self.read(&found.ct).await?;
@@ -59,26 +61,26 @@ impl<'a> Conversation<'a> {
         self.delete(&found.ultrasound).await
     }
 
-    /// Lets the server go.
+    /// Stops the server.
     pub(super) async fn end(self) -> Result<()> {
         Ok(self.client.close().await?)
     }
 
     async fn discover(&mut self) -> Result<()> {
         self.script.step("Discover the data stores, which are resources")?;
-        self.script.asked("resources/list", &Value::Null)?;
+        self.script.request("resources/list", &Value::Null)?;
         let resources = self.client.resources().await?;
         for (name, uri) in &resources {
-            self.script.answered(&format!("{uri}  {name}"))?;
+            self.script.answer(&format!("{uri}  {name}"))?;
         }
         let one = resources.iter().find(|(name, _)| name.contains(DATASTORE));
         let (_, uri) = one.context("the data store is not among the resources")?;
-        self.script.asked("resources/read", &json!({ "uri": uri }))?;
+        self.script.request("resources/read", &json!({ "uri": uri }))?;
         let text = self.client.read_resource(uri).await?;
         let store: Value = serde_json::from_str(&text).context("the resource is not JSON")?;
         let status = text_at(&store, &["datastore_status"])?;
         self.datastore = text_at(&store, &["datastore_id"])?;
-        self.script.answered(&format!("{DATASTORE} is {status}"))?;
+        self.script.answer(&format!("{DATASTORE} is {status}"))?;
         ensure!(status == "ACTIVE", "the data store is {status}");
         Ok(())
     }
@@ -111,14 +113,14 @@ impl<'a> Conversation<'a> {
         let found = self.call("search_image_sets", json!({ "search_criteria": criteria })).await?;
         let sets = found.get("image_sets_metadata_summaries").and_then(Value::as_array);
         let sets = sets.context("the search has no results")?.clone();
-        self.script.answered(&format!("{} image sets", sets.len()))?;
+        self.script.answer(&format!("{} image sets", sets.len()))?;
         Ok(sets)
     }
 
     async fn read(&mut self, ct: &str) -> Result<()> {
         self.script.step("Read the metadata of the CT")?;
         let study = self.study_description(ct, None).await?;
-        Script::detail("The study description has a slip of the pen.")?;
+        Script::detail("The study description has a typing error.")?;
         ensure!(study == DEMO_CT_STUDY_DESCRIPTION, "the study is described as {study}");
         Ok(())
     }
@@ -132,11 +134,11 @@ impl<'a> Conversation<'a> {
         let document = document(&answer)?;
         let patient = text_at(document, &["Patient", "DICOM", "PatientName"])?;
         let study = text_at(document, &["Study", "DICOM", "StudyDescription"])?;
-        self.script.answered(&format!("PatientName {patient}, StudyDescription {study}"))?;
+        self.script.answer(&format!("PatientName {patient}, StudyDescription {study}"))?;
         Ok(study)
     }
 
-    /// Fetches a frame, and holds its recorded checksum against the pixels of the original file.
+    /// Fetches a frame, and compares its recorded checksum with the pixels of the original file.
     async fn frame(&mut self, radiograph: &str, scans: &Path) -> Result<()> {
         self.script.step("Fetch a frame of the radiograph")?;
         let answer =
@@ -144,16 +146,16 @@ impl<'a> Conversation<'a> {
         let instance = first_instance(document(&answer)?)?;
         let frame = instance.pointer("/ImageFrames/0").context("the instance has no frame")?;
         let id = text_at(frame, &["ID"])?;
-        self.script.answered(&format!("frame {id}"))?;
+        self.script.answer(&format!("frame {id}"))?;
 
         let arguments = json!({
             "image_set_id": radiograph, "image_frame_information": { "imageFrameId": id },
             "format": "stored"
         });
         let stored = self.call("get_image_frame", arguments).await?;
-        // It is longer than an answer may be.
+        // The frame is longer than an answer may be.
         let uri = text_at(&stored, &["resource_uri"])?;
-        self.script.asked("resources/read", &json!({ "uri": uri }))?;
+        self.script.request("resources/read", &json!({ "uri": uri }))?;
         let bytes = self.client.read_resource_bytes(&uri).await?;
         let is_codestream = codestream_of(&bytes)?.starts_with(&CODESTREAM);
         ensure!(is_codestream, "the frame is not a JPEG 2000 codestream");
@@ -170,7 +172,7 @@ impl<'a> Conversation<'a> {
         let recorded = frame
             .pointer("/PixelDataChecksumFromBaseToFullResolution")
             .and_then(|levels| levels.as_array()?.last()?.get("Checksum")?.as_u64());
-        self.script.answered(&format!(
+        self.script.answer(&format!(
             "{} of HTJ2K for {columns}x{rows} pixels, {} in the file",
             megabytes(bytes.len() as u64),
             megabytes(length as u64),
@@ -179,7 +181,7 @@ impl<'a> Conversation<'a> {
             recorded == Some(u64::from(crc32fast::hash(pixels))),
             "the checksum of the stored pixels is not that of the file's pixels"
         );
-        Script::detail("Its checksum is that of the original file's pixels: nothing was lost.")?;
+        Script::detail("Its checksum matches the pixels of the original file.")?;
         Ok(())
     }
 
@@ -199,20 +201,20 @@ impl<'a> Conversation<'a> {
         let version = text_at(&answer, &["latest_version_id"])?;
         let state = text_at(&answer, &["image_set_state"])?;
         let status = text_at(&answer, &["image_set_workflow_status"])?;
-        self.script.answered(&format!("version {version}, {state}, {status}"))?;
+        self.script.answer(&format!("version {version}, {state}, {status}"))?;
         ensure!(
             (version.as_str(), state.as_str(), status.as_str()) == ("2", "ACTIVE", "UPDATED"),
-            "the update did not come to its end"
+            "the update did not complete"
         );
         Ok(())
     }
 
     async fn compare_versions(&mut self, ct: &str) -> Result<()> {
-        self.script.step("See the new version, and the old one, which stays")?;
+        self.script.step("Compare the new version with the old one, which stays")?;
         let answer = self.call("list_image_set_versions", json!({ "image_set_id": ct })).await?;
         let versions = answer.get("image_set_properties_list").and_then(Value::as_array);
         let count = versions.map_or(0, Vec::len);
-        self.script.answered(&format!("{count} versions"))?;
+        self.script.answer(&format!("{count} versions"))?;
         ensure!(count == 2, "2 versions are expected");
         let new = self.study_description(ct, None).await?;
         ensure!(new == CORRECTED, "the correction is not there");
@@ -222,26 +224,26 @@ impl<'a> Conversation<'a> {
     }
 
     async fn mistake(&mut self) -> Result<()> {
-        self.script.step("Make a mistake: the answer says what to mend")?;
+        self.script.step("Make a mistake: the error says what to correct")?;
         let arguments = json!({ "patient": PATIENT });
-        self.script.asked("search_image_sets", &arguments)?;
+        self.script.request("search_image_sets", &arguments)?;
         let answer = self.client.call_tool("search_image_sets", object(arguments)?).await?;
-        ensure!(answer.is_error, "an unknown argument was let through");
+        ensure!(answer.is_error, "an unknown argument was accepted");
         let error = answer.structured;
         let (kind, message) = (text_at(&error, &["type"])?, text_at(&error, &["message"])?);
-        self.script.answered(&format!("{kind}: {message}"))?;
+        self.script.answer(&format!("{kind}: {message}"))?;
         ensure!(kind == "validation_error", "the error has the wrong type");
         Ok(())
     }
 
     async fn delete(&mut self, ultrasound: &str) -> Result<()> {
-        self.script.step("Delete the ultrasound: first the plan, then the deed")?;
+        self.script.step("Delete the ultrasound: first the plan, then the deletion")?;
         let mut arguments = json!({
             "datastore_id": self.datastore.clone(), "image_set_id": ultrasound
         });
         let planned = self.call("delete_image_set", arguments.clone()).await?;
         let token = text_at(&planned, &["confirmation_token"])?;
-        self.script.answered(&format!("plan: {}", text_at(&planned, &["plan", "action"])?))?;
+        self.script.answer(&format!("plan: {}", text_at(&planned, &["plan", "action"])?))?;
         Script::detail("Nothing was deleted yet. An assistant shows the plan to its user first.")?;
         let sets = self.image_sets().await?;
         ensure!(sets.len() == 3, "something was deleted before it was confirmed");
@@ -250,24 +252,24 @@ impl<'a> Conversation<'a> {
         all.insert("confirmation_token".to_owned(), Value::from(token));
         let answer = self.call("delete_image_set", arguments).await?;
         let status = text_at(&answer, &["image_set_workflow_status"])?;
-        self.script.answered(&status)?;
+        self.script.answer(&status)?;
         self.gone(ultrasound).await?;
         let left = self.image_sets().await?;
         ensure!(left.len() == 2, "{} image sets are left, not 2", left.len());
         Ok(())
     }
 
-    /// Deletion goes on behind the answer: asks until only the tombstone is left.
+    /// Polls until the deletion, which continues after the answer, has left only the tombstone.
     async fn gone(&mut self, image_set: &str) -> Result<()> {
         let arguments = json!({ "image_set_id": image_set });
-        self.script.asked("get_image_set", &arguments)?;
-        for _ in 0..PATIENCE {
+        self.script.request("get_image_set", &arguments)?;
+        for _ in 0..POLLS {
             let arguments = object(arguments.clone())?;
             let answer = self.client.call_tool("get_image_set", arguments).await?;
             ensure!(!answer.is_error, "get_image_set was refused: {}", answer.text);
             let state = text_at(&answer.structured, &["image_set_state"])?;
             if state == "DELETED" {
-                return Ok(self.script.answered("DELETED: an empty tombstone, for a day")?);
+                return Ok(self.script.answer("DELETED: an empty tombstone remains for a day")?);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -276,7 +278,7 @@ impl<'a> Conversation<'a> {
 
     /// Calls a tool that is expected to succeed.
     async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value> {
-        self.script.asked(tool, &arguments)?;
+        self.script.request(tool, &arguments)?;
         let answer = self.client.call_tool(tool, object(arguments)?).await?;
         if answer.is_error {
             bail!("{tool} was refused: {}", answer.text);

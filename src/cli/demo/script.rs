@@ -1,4 +1,4 @@
-//! How the demonstration is printed: what is asked, what comes back.
+//! Prints the steps, requests and answers of the demo.
 
 use std::io;
 
@@ -6,37 +6,37 @@ use serde_json::Value;
 
 use crate::terminal;
 
-/// Prints the steps; colours only where a terminal shows them.
+/// Prints the steps of the demo.
 #[derive(Debug)]
 pub(super) struct Script {
-    colour: Colour,
+    colors: Colors,
     step: u32,
 }
 
 /// Whether escape sequences may be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(super) enum Colors {
     Plain,
     Ansi,
 }
 
-/// Longest request that is printed whole.
+/// Most characters of a request that are printed.
 const WIDEST: usize = 150;
 
 impl Script {
-    pub(super) fn new(colour: Colour) -> Self {
-        Self { colour, step: 0 }
+    pub(super) fn new(colors: Colors) -> Self {
+        Self { colors, step: 0 }
     }
 
-    /// Begins a step.
+    /// Prints the title of a step.
     pub(super) fn step(&mut self, title: &str) -> io::Result<()> {
         self.step += 1;
         let number = self.step;
         terminal::result(&self.painted("1", &format!("\n{number}. {title}")))
     }
 
-    /// What is asked of the server.
-    pub(super) fn asked(&self, what: &str, arguments: &Value) -> io::Result<()> {
+    /// Prints a request.
+    pub(super) fn request(&self, what: &str, arguments: &Value) -> io::Result<()> {
         let written = match arguments {
             Value::Null => String::new(),
             _ => shortened(&arguments.to_string()),
@@ -44,20 +44,20 @@ impl Script {
         terminal::result(&self.painted("36", &format!("   → {what} {written}")))
     }
 
-    /// What came back.
-    pub(super) fn answered(&self, line: &str) -> io::Result<()> {
+    /// Prints an answer.
+    pub(super) fn answer(&self, line: &str) -> io::Result<()> {
         terminal::result(&self.painted("32", &format!("   ← {line}")))
     }
 
-    /// More of what came back, or what to make of it.
+    /// Prints more of an answer, or a remark.
     pub(super) fn detail(line: &str) -> io::Result<()> {
         terminal::result(&format!("     {line}"))
     }
 
     fn painted(&self, code: &str, text: &str) -> String {
-        match self.colour {
-            Colour::Ansi => format!("\x1b[{code}m{text}\x1b[0m"),
-            Colour::Plain => text.to_owned(),
+        match self.colors {
+            Colors::Ansi => format!("\x1b[{code}m{text}\x1b[0m"),
+            Colors::Plain => text.to_owned(),
         }
     }
 }

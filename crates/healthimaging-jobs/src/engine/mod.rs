@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use healthimaging::{Error, JobId, Result};
+use healthimaging::{Error, ErrorKind, JobId, Result};
 use tokio_util::task::TaskTracker;
 
 use crate::job::{End, Job, JobState, Unfinished};
@@ -213,14 +213,19 @@ pub async fn carry_out<H: Host>(host: &Arc<H>, id: &JobId, origin: Option<Origin
         Err(error)
             if origin == Origin::TakenOver && !was_cancelled && is_lack_of_access(error.kind()) =>
         {
-            tracing::warn!(job = %id, ?error, "a job is left: this process lacks access");
+            tracing::warn!(job = %id, %error, "a job is left: this process lacks access");
             engine.leave(id);
             let reason = format!("waiting for a server that has access: {}", error.message());
             hold(host, &job, reason).await?;
             return Ok(false);
         }
         Err(error) => {
-            tracing::error!(job = %id, ?error, "a job failed");
+            // The sources of an error may be dumps of a library's state; they say more only where ours is at fault.
+            if error.kind() == ErrorKind::Internal {
+                tracing::error!(job = %id, ?error, "a job failed");
+            } else {
+                tracing::info!(job = %id, %error, "a job failed");
+            }
             let message = Some(error.message().to_owned());
             let at = host.now();
             Some(End { state: JobState::Failed, at, message, report: None, request: None })

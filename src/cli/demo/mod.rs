@@ -1,8 +1,7 @@
-//! `demo`: a whole conversation with the real server, on generated scans.
+//! `demo`: an end-to-end demo on generated scans.
 //!
-//! A temporary store is filled in this process; then this very program is started as a server over
-//! stdio and spoken to as an assistant would. Any answer that is not as expected ends it with an
-//! error. Nothing is left behind.
+//! This process fills a temporary store, then starts this program as a server over stdio and calls it as an
+//! assistant does. It fails at the first answer that is not as expected, and leaves nothing behind.
 
 mod conversation;
 mod script;
@@ -17,41 +16,37 @@ use healthimaging_tools::Client;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::serve::stop_signal;
-use super::{Outcome, import};
+use super::datastore;
 use crate::backend::Backend;
 use crate::config::{self, Config};
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes};
-use conversation::Conversation;
-use script::{Colour, Script};
-
-/// What the store is made with.
-const DATASTORE: &str = "demo";
+use conversation::{Conversation, DATASTORE};
+use script::{Colors, Script};
 
 pub(super) async fn run() -> Result<Outcome> {
     let folder = tempfile::Builder::new()
         .prefix("healthimaging-demo-")
         .tempdir()
-        .context("no temporary folder can be made")?;
-    let colour = config::may_colour() && std::io::stdout().is_terminal();
-    let mut script = Script::new(if colour { Colour::Ansi } else { Colour::Plain });
+        .context("the temporary folder cannot be created")?;
+    let colored = config::may_color() && std::io::stdout().is_terminal();
+    let mut script = Script::new(if colored { Colors::Ansi } else { Colors::Plain });
     let (scans, store) = (folder.path().join("scans"), folder.path().join("store"));
     terminal::result(
         "HealthImaging on this machine: generated scans, a temporary store, no account.",
     )?;
 
-    let told = async {
+    let demo = async {
         fill(&mut script, &scans, &store).await?;
         let client = connect(&mut script, &store).await?;
         let mut conversation = Conversation::new(&mut script, client);
-        let held = conversation.hold(&scans).await;
-        held.and(conversation.end().await)
+        let outcome = conversation.run(&scans).await;
+        outcome.and(conversation.end().await)
     };
     let outcome = tokio::select! {
-        outcome = told => outcome,
-        heard = stop_signal() => {
-            heard.context("signals cannot be heard").and(Err(anyhow!("the demonstration was stopped")))
-        }
+        outcome = demo => outcome,
+        stopped = stop_signal() => stopped.and(Err(anyhow!("the demo was stopped"))),
     };
     let removed = folder.close().context("the temporary folder cannot be removed");
     outcome.and(removed)?;
@@ -59,23 +54,23 @@ pub(super) async fn run() -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Makes the scans and imports them.
+/// Generates the scans and imports them.
 async fn fill(script: &mut Script, scans: &Path, store: &Path) -> Result<()> {
-    script.step("Make scans: a CT, a radiograph, a colour ultrasound loop, an MR")?;
+    script.step("Generate scans: a CT, a radiograph, a color ultrasound loop, an MR")?;
     let target = scans.to_path_buf();
     let bytes = tokio::task::spawn_blocking(move || write_to(&target, demo_archive())).await??;
-    script.answered(&format!("{} of synthetic DICOM files", megabytes(bytes)))?;
+    script.answer(&format!("{} of synthetic DICOM files", megabytes(bytes)))?;
 
     script.step("Import them into an embedded store, as `healthimaging-mcp-server import` does")?;
     let backend = Backend::open(&Config::temporary(store)?).await?;
-    let (datastore, _) = import::find_or_make(&backend, Some(DATASTORE)).await?;
+    let (datastore, _) = datastore::find_or_create(&backend, Some(DATASTORE)).await?;
     let imported =
         backend.store("demo")?.import_paths(&datastore, &[scans.to_path_buf()], |_| ()).await;
     backend.close().await;
     let summary = imported?;
     let done = summary.progress;
-    script.answered(&format!(
-        "{} in {}; every frame is kept as HTJ2K, lossless, decoded again and compared",
+    script.answer(&format!(
+        "{} in {}; every frame is stored as lossless HTJ2K, decoded again and compared",
         counted(done.files_done, "file"),
         counted(done.image_sets, "image set"),
     ))?;
@@ -88,11 +83,11 @@ async fn fill(script: &mut Script, scans: &Path, store: &Path) -> Result<()> {
 /// Starts this program as a server on the store.
 async fn connect(script: &mut Script, store: &Path) -> Result<Client> {
     script.step("Start the server as an MCP client does")?;
-    let program = std::env::current_exe().context("this program does not know where it is")?;
+    let program = std::env::current_exe().context("the path of this program is unknown")?;
     let mut command = Command::new(program);
-    // The flags win over whatever the environment says.
+    // Flags win over the environment.
     command.args(["--backend=local", "--read-only=false", "--no-delete=false", "--confirm=auto"]);
     command.args(["--log-level=error", "--data-dir"]).arg(store).arg("stdio");
-    script.asked("healthimaging-mcp-server --data-dir … stdio", &Value::Null)?;
+    script.request("healthimaging-mcp-server --data-dir … stdio", &Value::Null)?;
     Ok(Client::spawn(command).await?)
 }

@@ -1,0 +1,272 @@
+//! Opens the back end that the configuration names.
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "local")]
+mod embedded;
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use futures::TryStreamExt;
+use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
+use healthimaging::{DicomWeb, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, sweep};
+#[cfg(feature = "aws")]
+use healthimaging_aws::Aws;
+use healthimaging_jobs::{JobStore, Runner};
+use healthimaging_jobs_sqlite::JobsFile;
+#[cfg(feature = "local")]
+use healthimaging_local::LocalStore;
+use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
+use healthimaging_pixels::Decoder;
+use healthimaging_tools::{Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions};
+use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
+
+use crate::config::Config;
+use crate::options::{self, BackendKind};
+use crate::{decoding, terminal};
+
+#[cfg(not(any(feature = "local", feature = "aws")))]
+compile_error!("no back end: build with the feature `local`, `aws` or both");
+
+/// Most data stores that are searched for a name.
+const MOST_DATASTORES: usize = 10_000;
+
+/// Returns which tools the configuration offers.
+pub(crate) fn offer(config: &Config) -> Offer {
+    match (config.read_only, config.no_delete) {
+        (true, _) => Offer::ReadOnly,
+        (false, true) => Offer::NoDelete,
+        (false, false) => Offer::All,
+    }
+}
+
+/// The back end itself.
+#[derive(Debug, Clone)]
+pub(crate) enum BackendHandle {
+    /// The embedded store.
+    #[cfg(feature = "local")]
+    Local(Arc<LocalStore>),
+    /// The managed service.
+    #[cfg(feature = "aws")]
+    Aws(Arc<Aws>),
+}
+
+/// An open back end.
+#[derive(Debug, Clone)]
+pub(crate) struct Backend {
+    /// The back end itself, for what is not in the contract.
+    pub(crate) handle: BackendHandle,
+    /// The 18 operations, guarded.
+    pub(crate) service: Arc<dyn HealthImaging>,
+    /// DICOMweb, guarded.
+    pub(crate) dicomweb: Arc<dyn DicomWeb>,
+    /// The jobs of tools, on both.
+    pub(crate) ledger: Ledger,
+    /// Decodes compressed frames, in child processes.
+    decoder: Decoder,
+    /// Which back end it is, and why, in a sentence.
+    pub(crate) description: String,
+}
+
+/// Both traits of one back end.
+type Traits = (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>);
+
+/// A back end before it is guarded.
+struct Opened {
+    handle: BackendHandle,
+    traits: Traits,
+    s3: S3Config,
+}
+
+impl Backend {
+    /// Opens the back end. With `--read-only` every write, and with `--no-delete` every deletion, is refused below the
+    /// tools too.
+    pub(crate) async fn open(config: &Config) -> Result<Self> {
+        healthimaging_pixels::prepare();
+        let memory = MemoryBudget::process();
+        memory.set_limit(config.memory_limit);
+        memory.on_idle(healthimaging_pixels::return_freed_memory);
+        let decoder = decoding::decoder()?;
+        let Opened { handle, traits, s3 } = opened(config, &decoder).await?;
+        let (service, dicomweb) = guarded(config, traits);
+        let mut description = handle.description(&config.reason);
+        for path in config.allowed_paths.iter().filter(|path| !path.is_dir()) {
+            let note = format!("--allow-path: {} is not a folder.", path.display());
+            terminal::note(&note);
+            description = format!("{description} {note}");
+        }
+        tracing::info!(folder = %config.data_dir.display(), "{description}");
+        let tools = Tools {
+            back_end: BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) },
+            objects: Objects::new(ObjectsConfig {
+                allowed_paths: config.allowed_paths.clone(),
+                s3,
+                download_dir: None,
+            }),
+        };
+        let folder = config.data_dir.join("ledger");
+        let run_jobs = !config.read_only && !handle.is_read_only();
+        let jobs: Arc<dyn JobStore> = if run_jobs {
+            Arc::new(JobsFile::open(&folder)?)
+        } else {
+            Arc::new(JobsFile::open_to_read(&folder))
+        };
+        let ledger = LedgerConfig {
+            folder,
+            back_end: handle.key(),
+            run_jobs,
+            runner: runner(config),
+            back_end_signs: config.backend == BackendKind::Aws,
+        };
+        let ledger = Ledger::open(ledger, jobs, tools)?;
+        Ok(Self { handle, service, dicomweb, ledger, decoder, description })
+    }
+
+    /// Opens the back end like [`Backend::open`], but fails where that would create an embedded store.
+    pub(crate) async fn open_existing(config: &Config) -> Result<Self> {
+        #[cfg(feature = "local")]
+        if config.backend == BackendKind::Local {
+            embedded::check_exists(config)?;
+        }
+        Self::open(config).await
+    }
+
+    /// Returns the embedded store, which is the only back end that has `command`.
+    #[cfg(feature = "local")]
+    pub(crate) fn store(&self, command: &str) -> Result<&Arc<LocalStore>> {
+        match &self.handle {
+            BackendHandle::Local(store) => Ok(store),
+            #[cfg(feature = "aws")]
+            BackendHandle::Aws(_) => bail!("`{command}` only works with the embedded store"),
+        }
+    }
+
+    /// Creates a server of tools.
+    pub(crate) fn server(&self, config: &Config) -> Result<Server> {
+        let options = ServerOptions {
+            offer: offer(config),
+            confirm: match config.confirm {
+                options::Confirm::Auto => Confirm::Auto,
+                options::Confirm::Always => Confirm::Always,
+                options::Confirm::Never => Confirm::Never,
+            },
+            result: match config.result {
+                options::ResultForm::Both => ResultForm::Both,
+                options::ResultForm::Text => ResultForm::Text,
+                options::ResultForm::Structured => ResultForm::Structured,
+            },
+            backend: self.description.clone(),
+            decoder: self.decoder.clone(),
+            frame_format: match config.frame_format {
+                options::FrameFormat::Png => FrameFormat::Png,
+                options::FrameFormat::Stored => FrameFormat::Stored,
+            },
+        };
+        Ok(Server::new(self.ledger.clone(), options)?)
+    }
+
+    /// Closes the back end: acknowledged work is finished, or left for the next process to finish.
+    pub(crate) async fn close(self) {
+        self.ledger.close().await;
+        #[cfg(feature = "local")]
+        #[cfg_attr(not(feature = "aws"), expect(irrefutable_let_patterns, reason = "one back end"))]
+        if let BackendHandle::Local(store) = self.handle {
+            store.close().await;
+        }
+    }
+
+    /// Returns all active data stores.
+    pub(crate) async fn active_datastores(&self) -> Result<Vec<DatastoreSummary>> {
+        let pages = sweep(MOST_DATASTORES, |next_token| async {
+            let request = ListDatastoresRequest {
+                datastore_status: Some(DatastoreStatus::Active),
+                next_token,
+                max_results: None,
+            };
+            let page = self.service.list_datastores(request).await?;
+            Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
+        });
+        Ok(pages.try_collect().await?)
+    }
+}
+
+impl BackendHandle {
+    /// Which back end it is, and why.
+    fn description(&self, reason: &str) -> String {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(_) => {
+                format!(
+                    "These image sets are kept in the embedded store on this machine, {reason}."
+                )
+            }
+            #[cfg(feature = "aws")]
+            Self::Aws(aws) => {
+                let endpoint = aws.endpoint().map(|url| format!(" at {url}"));
+                format!(
+                    "These image sets are kept in AWS HealthImaging{} in {}, {reason}.",
+                    endpoint.unwrap_or_default(),
+                    aws.region(),
+                )
+            }
+        }
+    }
+
+    /// Whether nothing can be written to it.
+    fn is_read_only(&self) -> bool {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(store) => store.is_read_only(),
+            #[cfg(feature = "aws")]
+            Self::Aws(_) => false,
+        }
+    }
+
+    /// Identifies the back end in its jobs.
+    fn key(&self) -> String {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(_) => "local".to_owned(),
+            #[cfg(feature = "aws")]
+            Self::Aws(aws) => format!("aws:{}:{}", aws.region(), aws.endpoint().unwrap_or("-")),
+        }
+    }
+}
+
+async fn opened(config: &Config, decoder: &Decoder) -> Result<Opened> {
+    match config.backend {
+        #[cfg(feature = "local")]
+        BackendKind::Local => embedded::open(config, decoder.clone()).await,
+        #[cfg(feature = "aws")]
+        BackendKind::Aws => aws::open(config).await,
+        #[cfg(not(all(feature = "local", feature = "aws")))]
+        missing => bail!("--backend: this build has no {}", missing.name()),
+    }
+}
+
+fn guarded(config: &Config, (service, dicomweb): Traits) -> Traits {
+    if config.read_only {
+        (Arc::new(ReadOnly::new(service)), Arc::new(ReadOnly::new(dicomweb)))
+    } else if config.no_delete {
+        (Arc::new(NoDelete::new(service)), dicomweb)
+    } else {
+        (service, dicomweb)
+    }
+}
+
+/// What this process offers to jobs that other processes accepted.
+fn runner(config: &Config) -> Runner {
+    Runner { deletes: !config.no_delete, credentials: config.credentials.clone() }
+}
+
+/// Returns the S3 configuration of the standard AWS settings.
+pub(crate) async fn s3(config: &Config) -> S3Config {
+    #[cfg(feature = "aws")]
+    return aws::s3(config).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = config;
+        S3Config::default()
+    }
+}

@@ -1,0 +1,98 @@
+//! `import` into the embedded store.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use healthimaging::DatastoreId;
+use healthimaging::model::JobStatus;
+use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
+use indicatif::ProgressBar;
+
+use super::Input;
+use super::report::{self, Counts, File};
+use crate::backend::Backend;
+use crate::cli::datastore::find_or_create;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
+use crate::terminal::{self, counted, megabytes, progress_bar};
+
+pub(super) async fn run(
+    backend: &Backend,
+    store: &Arc<LocalStore>,
+    named: Option<&str>,
+    input: &Input,
+) -> Result<Outcome> {
+    let (datastore, name) = find_or_create(backend, named).await?;
+    let started = Instant::now();
+    let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
+    let shown = |progress| show(&bar, progress);
+    let running = async {
+        match input {
+            Input::Paths(paths) => store.import_paths(&datastore, paths, shown).await,
+            Input::Prefix(prefix) => store.import_objects(&datastore, prefix, shown).await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = running => ended,
+        stopped = stop_signal() => {
+            bar.finish_and_clear();
+            stopped?;
+            bail!(
+                "stopped; imported files stay, and the import continues when the store is used next"
+            );
+        }
+    };
+    bar.finish_and_clear();
+    let summary = ended?;
+    print(&summary, &datastore, &name);
+    report::rate(summary.progress.bytes_done, started.elapsed());
+    let failed = summary.progress.refused.saturating_sub(summary.refused.skipped_count());
+    match (summary.status, failed) {
+        (JobStatus::Completed, 0) => Ok(Outcome::Done),
+        (JobStatus::Completed, _) => Ok(Outcome::Partly),
+        (status, _) => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
+    }
+}
+
+fn show(bar: &ProgressBar, progress: ImportProgress) {
+    if let Some(total) = progress.files_total {
+        bar.set_length(total);
+    }
+    bar.set_position(progress.files_done);
+    bar.set_message(format!(
+        "{}, {}",
+        megabytes(progress.bytes_done),
+        counted(progress.image_sets, "image set")
+    ));
+}
+
+fn files(refused: &[RefusedFile]) -> impl Iterator<Item = File<'_>> {
+    refused.iter().map(|file| File { key: &file.key, message: &file.message })
+}
+
+fn print(summary: &ImportSummary, datastore: &DatastoreId, name: &str) {
+    let ImportProgress { files_done, image_sets, refused, warned, .. } = summary.progress;
+    let skipped = summary.refused.skipped_count();
+    let failed = refused.saturating_sub(skipped);
+    report::list("failed", files(&summary.refused.failed), failed);
+    report::list("skipped", files(&summary.refused.skipped), skipped);
+    report::count(&Counts {
+        seen: files_done,
+        imported: files_done.saturating_sub(refused),
+        failed,
+        skipped,
+        kinds: summary
+            .refused
+            .skipped_kinds
+            .iter()
+            .map(|(kind, count)| (kind.noun(), *count))
+            .collect(),
+        warned,
+    });
+    terminal::note(&format!(
+        "{} in data store {name} ({datastore}); the outcome of each file is in {}",
+        counted(image_sets, "image set"),
+        summary.output_s3_uri,
+    ));
+}

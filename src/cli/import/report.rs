@@ -1,0 +1,63 @@
+//! The report of an import.
+
+use std::time::Duration;
+
+use crate::terminal::{self, counted, megabytes};
+
+/// Most files that are listed of those that failed, and of those that were skipped; the rest is counted.
+const LISTED: usize = 20;
+
+/// A file that was not imported.
+#[derive(Debug)]
+pub(super) struct File<'a> {
+    pub(super) key: &'a str,
+    pub(super) message: &'a str,
+}
+
+/// Lists files that were not imported, and counts those beyond the limit.
+pub(super) fn list<'a>(what: &str, files: impl Iterator<Item = File<'a>>, count: u64) {
+    let mut listed = 0;
+    for File { key, message } in files.take(LISTED) {
+        listed += 1;
+        terminal::note(&format!("{what}: {}: {message}", terminal::visible(key)));
+    }
+    match count.saturating_sub(listed) {
+        0 => {}
+        more => terminal::note(&format!("{what}: {more} more")),
+    }
+}
+
+/// What became of the files of an import.
+#[derive(Debug)]
+pub(super) struct Counts {
+    pub(super) seen: u64,
+    pub(super) imported: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+    /// Noun and count of each kind of skipped files.
+    pub(super) kinds: Vec<(&'static str, u64)>,
+    pub(super) warned: u64,
+}
+
+/// Prints the counts in a line.
+pub(super) fn count(counts: &Counts) {
+    let Counts { seen, imported, failed, skipped, kinds, warned } = counts;
+    let kinds: Vec<String> = kinds.iter().map(|(noun, count)| counted(*count, noun)).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    terminal::note(&format!(
+        "{} seen, {imported} imported, {failed} failed, {skipped} skipped{kinds}, {warned} with a warning",
+        counted(*seen, "file"),
+    ));
+}
+
+/// Prints how many bytes were imported, and how fast.
+#[cfg(feature = "local")]
+pub(super) fn rate(bytes: u64, took: Duration) {
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    terminal::note(&format!(
+        "{} in {:.1} s, {}/s",
+        megabytes(bytes),
+        took.as_secs_f64(),
+        megabytes(bytes.saturating_mul(1000) / milliseconds),
+    ));
+}

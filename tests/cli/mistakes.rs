@@ -1,0 +1,69 @@
+//! Mistakes on the command line: the error is short, and nothing was created.
+
+use crate::rig::{Rig, stderr, stdout, text};
+
+#[test]
+fn commands_that_read_create_no_store() {
+    let rig = Rig::new();
+    let out = rig.path("out");
+    let reading: [&[&str]; 3] =
+        [&["verify"], &["export", "--out", text(&out)], &["call", "list_datastores"]];
+    for words in reading {
+        let output = rig.run(words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", stderr(&output));
+        let folder = rig.path("store");
+        let expected = format!("there is no embedded store in {}", text(&folder));
+        assert!(stderr(&output).contains(&expected), "{words:?}: {}", stderr(&output));
+        assert!(!folder.exists() && !out.exists(), "{words:?}");
+    }
+    // A folder with something else is not a store either.
+    std::fs::create_dir(rig.path("store")).unwrap();
+    std::fs::write(rig.path("store/notes.txt"), "").unwrap();
+    assert_eq!(rig.run(&["verify"]).status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(rig.path("store")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_log_level_that_does_not_exist_is_refused() {
+    let rig = Rig::new();
+    let refused = |output: &std::process::Output, source: &str| {
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
+        let expected =
+            format!("{source} is not a log level: use error, warn, info, debug or trace");
+        assert!(stderr(output).contains(&expected), "{}", stderr(output));
+        assert!(!stderr(output).contains("loud"), "{}", stderr(output));
+    };
+    refused(&rig.run(&["tools", "--log-level", "loud"]), "--log-level");
+    for variable in ["HEALTHIMAGING_LOG_LEVEL", "AWS_LOG_LEVEL"] {
+        let output = rig.command(&["tools"]).env(variable, "loud").output().unwrap();
+        refused(&output, variable);
+    }
+    let python = rig.command(&["tools"]).env("AWS_LOG_LEVEL", "WARNING").output().unwrap();
+    assert_eq!(python.status.code(), Some(0), "{}", stderr(&python));
+}
+
+#[test]
+fn errors_take_two_lines_at_most() {
+    let rig = Rig::new();
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let out = rig.path("out");
+    let mistakes: [&[&str]; 3] = [
+        &["import", "s3://bucket/prefix/"],
+        &["export", "--out", "s3://bucket/prefix/"],
+        &["export", "--study", "9.9", "--out", text(&out)],
+    ];
+    for words in mistakes {
+        let mut command = rig.command(words);
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", stderr(&output));
+        let lines = stderr(&output);
+        let error: Vec<&str> =
+            lines.lines().skip_while(|line| !line.starts_with("error: ")).collect();
+        assert!((1..=2).contains(&error.len()), "{words:?}: {lines}");
+        assert!(error.concat().len() < 400, "{words:?}: {lines}");
+        assert!(!lines.contains(" {") && !lines.contains("Some("), "{words:?}: {lines}");
+        assert!(stdout(&output).is_empty());
+    }
+}
