@@ -1,7 +1,7 @@
 # The chores, the same that CI runs. `make demo` and `make test` are the two to start with.
 # Each installs what building needs and this machine lacks (scripts/setup).
 
-.PHONY: demo test lint interop interop-full bench bench-wire fuzz setup
+.PHONY: demo test lint interop interop-full bench bench-wire fuzz package package-test setup
 
 demo: setup
 	cargo run --quiet --release -- demo
@@ -32,6 +32,14 @@ bench: setup
 PEERS ?= python_server nginx orthanc
 bench-wire: setup
 	benches/wire/run $(PEERS)
+
+# Packages of the release binary in dist/, and one conversation with each; the wheel is built anew.
+package: setup
+	cargo build --release --locked --bin healthimaging-mcp-server
+	scripts/package npm mcpb archive wheel server
+
+package-test: package
+	packaging/test.py
 
 setup:
 	@scripts/setup
