@@ -167,7 +167,6 @@ async fn datastores(
             fuzzy_matching: false,
             limit: Some(1),
             offset: 0,
-            host: String::new(),
         };
         let jobs = ListDicomImportJobsRequest {
             datastore_id: one.datastore_id.clone(),

@@ -98,7 +98,6 @@ pub(crate) async fn metadata(
         series_instance_uid: uid(SERIES),
         sop_instance_uid: uid(&format!("{SERIES}.{number}")),
         image_set_id,
-        host: String::new(),
     };
     let found = rig.web.instance_metadata(request).await?;
     let [one] = data_sets(found).await.try_into().unwrap();

@@ -21,7 +21,6 @@ async fn find(
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: String::new(),
     };
     rig.web.search(request).await.unwrap()
 }

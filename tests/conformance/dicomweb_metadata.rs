@@ -69,7 +69,6 @@ pub(crate) async fn metadata_of_a_series_come_by_instance_number(rig: &Rig) {
         study_instance_uid: uid(STUDY),
         series_instance_uid: uid(SERIES),
         image_set_id: None,
-        host: String::new(),
     };
     let found = rig.web.series_metadata(request.clone()).await.unwrap();
     let found = data_sets(found).await;

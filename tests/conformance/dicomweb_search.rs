@@ -16,7 +16,6 @@ fn find(store: &DatastoreId, level: SearchLevel, filters: &[(&str, &str)]) -> Se
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: String::new(),
     }
 }
 

@@ -246,7 +246,6 @@ pub(crate) async fn an_instance_is_found_with_its_own_values(rig: &Rig) {
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: String::new(),
     };
     let mut found = rig.web.search(request).await.unwrap();
     found.sort_by_key(|one| one["00080018"].to_string());

@@ -169,7 +169,6 @@ async fn read(life: &Life<'_>, names: &Names, set: &ImageSetId) {
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: String::new(),
     };
     let found = life.back_end.web.search(request).await.unwrap();
     assert_eq!(found[0]["0020000D"]["Value"], json!([names.study.as_str()]));

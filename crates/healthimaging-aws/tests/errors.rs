@@ -49,7 +49,6 @@ async fn by_dicomweb(aws: &Aws) -> Error {
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: String::new(),
     };
     tokio::time::timeout(PATIENCE, aws.search(request)).await.unwrap().unwrap_err()
 }

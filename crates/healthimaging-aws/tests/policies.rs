@@ -124,7 +124,6 @@ async fn call_all(aws: &Aws) {
             series_instance_uid: uid("2"),
             sop_instance_uid: uid("3"),
             image_set_id: None,
-            host: String::new(),
         })
         .await;
     let _ = aws
@@ -133,7 +132,6 @@ async fn call_all(aws: &Aws) {
             study_instance_uid: uid("1"),
             series_instance_uid: uid("2"),
             image_set_id: None,
-            host: String::new(),
         })
         .await;
     let _ = aws
@@ -173,7 +171,6 @@ async fn call_all(aws: &Aws) {
             fuzzy_matching: false,
             limit: None,
             offset: 0,
-            host: String::new(),
         };
         let _ = aws.search(request).await;
     }

@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::base_url::BaseUrl;
 use crate::content::{collected, written};
 use crate::failure::Failure;
-use crate::here::Here;
 
 /// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
 const BODY_LIMIT: usize = 2 << 20;
@@ -131,7 +131,7 @@ pub(crate) fn with_accept(mut headers: HeaderMap, query: &[(String, String)]) ->
 /// A request taken apart.
 pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
-    pub(crate) here: Here,
+    pub(crate) base_url: BaseUrl,
     path: Path,
     query: Vec<(String, String)>,
     body: Bytes,
@@ -141,10 +141,10 @@ impl Call {
     async fn of(mut request: Request) -> Result<Self> {
         let path = Path::of(&mut request).await?;
         let query = query(&mut request).await?;
-        let here = Here::remembered(&request);
+        let base_url = BaseUrl::of_request(&request);
         let (head, body) = request.into_parts();
         let body = collected(body, BODY_LIMIT).await?;
-        Ok(Self { headers: with_accept(head.headers, &query), here, path, query, body })
+        Ok(Self { headers: with_accept(head.headers, &query), base_url, path, query, body })
     }
 
     /// A part of the path.

@@ -5,24 +5,24 @@
 //! connections and silence, and ends in order. This crate is the only one that names axum.
 
 mod access;
+mod base_url;
 mod byte_range;
 mod call;
 mod content;
+mod cors;
 mod dicomweb;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod here;
+mod gate;
 mod listen;
-mod newcomers;
 mod observe;
-mod patience;
+mod peers;
 mod rest;
-mod site;
-mod store;
+mod server;
+mod timeouts;
 mod token;
-mod visitors;
 
 pub use access::AccessKeys;
-pub use site::{RequestBody, Site};
+pub use server::{RequestBody, Site};
 pub use token::Token;

@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::here::Accepted;
-use crate::newcomers::{Newcomer, Newcomers};
-use crate::patience::Patient;
+use crate::base_url::Accepted;
+use crate::peers::{Newcomer, Newcomers};
+use crate::timeouts::Patient;
 
 /// Connections at once; more wait until one ends. A slow reader holds a thread of the 512 that the
 /// runtime has for blocking work, so there are fewer connections than that.

@@ -98,7 +98,6 @@ fn search(number: u32) -> SearchDicomRequest {
         fuzzy_matching: false,
         limit: None,
         offset: number,
-        host: String::new(),
     }
 }
 
@@ -146,7 +145,6 @@ async fn all_that_share_a_pace_share_its_rates() {
         series_instance_uid: "1.3".parse().unwrap(),
         sop_instance_uid: "1.4".parse().unwrap(),
         image_set_id: None,
-        host: String::new(),
     };
     let before = Instant::now();
     one.instance_metadata(metadata).await.unwrap();

@@ -78,7 +78,6 @@ fn reads(
                 study_instance_uid: study,
                 series_instance_uid: series,
                 image_set_id: None,
-                host: String::new(),
             }
         ),
         read!(
@@ -91,7 +90,6 @@ fn reads(
                 fuzzy_matching: false,
                 limit: None,
                 offset: 0,
-                host: String::new(),
             }
         ),
     ]

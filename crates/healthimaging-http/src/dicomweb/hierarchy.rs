@@ -57,19 +57,18 @@ pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result
         return Err(nothing());
     }
     let datastore_id: DatastoreId = call.path("datastoreId")?;
-    let host = call.here.0.clone();
     let arrays = stream::iter(series).then(move |series_instance_uid| {
         let request = SeriesMetadataRequest {
             datastore_id: datastore_id.clone(),
             study_instance_uid: study.clone(),
             series_instance_uid,
             image_set_id: None,
-            host: host.clone(),
         };
         let web = Arc::clone(&web);
         async move { web.series_metadata(request).await }
     });
-    tagged(&call.headers, Body::from_stream(joined(arrays.boxed()), None), JSON).await
+    let found = Body::from_stream(joined(arrays.boxed()), None);
+    tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
 /// A study may have several image sets; one that is not primary is a series of its own.
@@ -98,7 +97,6 @@ async fn search(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
             fuzzy_matching: false,
             limit: Some(PAGE),
             offset: u32::try_from(found.len()).unwrap_or(u32::MAX),
-            host: String::new(),
         };
         let page = web.search(request).await?;
         let is_last = page.len() < PAGE as usize;
@@ -162,7 +160,6 @@ async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
                 fuzzy_matching: false,
                 limit: Some(PAGE),
                 offset,
-                host: String::new(),
             };
             let page = web.search(request).await?;
             for data_set in &page {
@@ -186,7 +183,6 @@ async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
         study_instance_uid: study.clone(),
         series_instance_uid: series.clone(),
         image_set_id: Some(image_set_id),
-        host: String::new(),
     };
     let text = web.series_metadata(request).await?.collect(LONGEST_METADATA).await?;
     let instances: Vec<Named> = serde_json::from_slice(&text)

@@ -16,7 +16,7 @@ use axum::routing::{MethodRouter, get, post};
 use healthimaging::{DicomWeb, Result};
 use http::HeaderMap;
 
-use crate::call::Operation;
+use crate::call::{Call, Operation};
 use crate::failure::Failure;
 
 #[cfg(feature = "fuzzing")]
@@ -61,10 +61,10 @@ fn wants_json(headers: &HeaderMap) -> Result<()> {
     accept::any(headers, &[JSON, "application/json"])
 }
 
-/// Data sets in the DICOM JSON Model, as an answer to a request with these headers.
-async fn json(asked: &HeaderMap, data_sets: &impl serde::Serialize) -> Result<Response> {
+/// Data sets in the DICOM JSON Model, as the response to a call.
+async fn json(call: Call, data_sets: &impl serde::Serialize) -> Result<Response> {
     let text = serde_json::to_vec(data_sets).map_err(|error| {
         healthimaging::Error::internal("the answer cannot be written as JSON", error)
     })?;
-    crate::content::tagged(asked, text.into(), JSON).await
+    crate::content::tagged(&call.headers, call.base_url.complete_bulk_data(text.into()), JSON).await
 }

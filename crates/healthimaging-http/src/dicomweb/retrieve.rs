@@ -95,9 +95,9 @@ pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Res
         series_instance_uid: call.path("series")?,
         sop_instance_uid: call.path("instance")?,
         image_set_id: call.query("imageSetId")?,
-        host: call.here.0,
     };
-    tagged(&call.headers, web.instance_metadata(request).await?, JSON).await
+    let found = web.instance_metadata(request).await?;
+    tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
 /// The attributes of every instance of a series.
@@ -108,9 +108,9 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
         study_instance_uid: call.path("study")?,
         series_instance_uid: call.path("series")?,
         image_set_id: call.query("imageSetId")?,
-        host: call.here.0,
     };
-    tagged(&call.headers, web.series_metadata(request).await?, JSON).await
+    let found = web.series_metadata(request).await?;
+    tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
 /// Frames, each a part of a multipart.

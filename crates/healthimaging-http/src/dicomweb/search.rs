@@ -44,7 +44,6 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         fuzzy_matching: false,
         limit: None,
         offset: 0,
-        host: call.here.0.clone(),
     };
     for (name, value) in call.pairs() {
         match name {
@@ -65,13 +64,14 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         }
     }
     let is_cut = notes.is_some() || request.limit.is_none();
-    let found = web.search(request).await?;
+    let mut found = web.search(request).await?;
+    found.iter_mut().for_each(|result| call.base_url.complete(result));
     if is_cut && found.len() == MOST_RESULTS as usize {
         notes = Some(format!(
             "an answer holds up to {MOST_RESULTS} results; offset={MOST_RESULTS} continues behind them"
         ));
     }
-    let mut response = json(&call.headers, &found).await?;
+    let mut response = json(call, &found).await?;
     if let Some(text) = notes.as_deref().and_then(warning) {
         response.headers_mut().insert(header::WARNING, text);
     }

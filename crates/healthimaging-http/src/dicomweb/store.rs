@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::accept::{any, parameter};
 use super::{JSON, multipart};
+use crate::base_url::BaseUrl;
 use crate::call::{Path, query, with_accept};
 use crate::content::{read_failure, streamed};
 use crate::failure::Failure;
-use crate::here::Here;
 
 /// Longest request in bytes.
 const LONGEST: u64 = 1 << 30;
@@ -38,21 +38,21 @@ pub(super) async fn store(
     web: Arc<dyn DicomWeb>,
     request: Request,
 ) -> std::result::Result<Response, Failure> {
-    let (datastore_id, here, request) = taken_apart(request).await?;
+    let (datastore_id, base_url, request) = taken_apart(request).await?;
     let outcome = web.store_instances(request).await?;
-    Ok(answer(datastore_id, here, outcome).await?)
+    Ok(answer(datastore_id, base_url, outcome).await?)
 }
 
 async fn taken_apart(
     mut request: Request,
-) -> std::result::Result<(DatastoreId, Here, StoreInstancesRequest), Failure> {
+) -> std::result::Result<(DatastoreId, BaseUrl, StoreInstancesRequest), Failure> {
     let path = Path::of(&mut request).await?;
     let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
     let query = query(&mut request).await?;
     let headers = with_accept(request.headers().clone(), &query);
     // Clients that ask for XML read the status: what they sent is stored, and JSON answers.
     any(&headers, &[JSON, "application/json", "application/dicom+xml"])?;
-    let here = Here::remembered(&request);
+    let base_url = BaseUrl::of_request(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
     let media = media.as_ref().map(|media| media.to_str().unwrap_or_default());
     let (head, body) = request.into_parts();
@@ -63,7 +63,7 @@ async fn taken_apart(
         study_instance_uid: study,
         instances,
     };
-    Ok((datastore_id, here, request))
+    Ok((datastore_id, base_url, request))
 }
 
 /// The files of a body of this media type.
@@ -133,7 +133,7 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
 /// The Store Instances Response (`PS3.18 §10.5.3`, Annex I), written while it is read: it may have many items.
 async fn answer(
     datastore: DatastoreId,
-    here: Here,
+    base_url: BaseUrl,
     outcome: StoreInstancesResponse,
 ) -> Result<Response> {
     let StoreInstancesResponse { stored, failed } = outcome;
@@ -155,7 +155,7 @@ async fn answer(
     }
     let is_last = stored.is_empty();
     let failed = sequence("00081198", failed, |failed| failed_item(&failed));
-    let stored = sequence("00081199", stored, move |one| stored_item(&datastore, &here, &one));
+    let stored = sequence("00081199", stored, move |one| stored_item(&datastore, &base_url, &one));
     let between = if failed.is_some() && !is_last { "," } else { "" };
     let text = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]).boxed();
     let parts = [Some(text("{")), failed, Some(text(between)), stored, Some(text("}"))];
@@ -184,7 +184,7 @@ fn sequence<T: Send + 'static>(
     Some(stream::iter([Ok(Bytes::from(begin))]).chain(pieces).boxed())
 }
 
-fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) -> Value {
+fn stored_item(datastore: &DatastoreId, base_url: &BaseUrl, stored: &StoredInstance) -> Value {
     let mut path = format!(
         "/datastore/{datastore}/studies/{}/series/{}/instances/{}",
         path_segment(&stored.study_instance_uid),
@@ -197,7 +197,7 @@ fn stored_item(datastore: &DatastoreId, here: &Here, stored: &StoredInstance) ->
     let mut item = json!({
         "00081150": uid(&stored.sop_class_uid),
         "00081155": uid(&stored.sop_instance_uid),
-        "00081190": { "vr": "UR", "Value": [format!("{}{path}", here.0)] },
+        "00081190": { "vr": "UR", "Value": [format!("{}{path}", base_url.0)] },
     });
     if let Some(reason) = stored.warning_reason {
         item["00081196"] = json!({ "vr": "US", "Value": [reason] });

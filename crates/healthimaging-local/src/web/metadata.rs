@@ -39,7 +39,6 @@ pub(crate) async fn instance_metadata(
             document,
             series,
             instances: vec![sop],
-            host: request.host,
             datastore: request.datastore_id,
             image_set: request.image_set_id,
         };
@@ -66,7 +65,6 @@ pub(crate) async fn series_metadata(
             instances: instances.collect(),
             document,
             series,
-            host: request.host,
             datastore: request.datastore_id,
             image_set: request.image_set_id,
         };
@@ -81,7 +79,6 @@ struct Listing {
     series: String,
     /// SOP Instance UIDs.
     instances: Vec<String>,
-    host: String,
     datastore: DatastoreId,
     image_set: Option<ImageSetId>,
 }
@@ -173,8 +170,7 @@ impl Listing {
     }
 
     fn place(&self) -> Place<'_> {
-        let Self { host, datastore, image_set, .. } = self;
-        Place { host, datastore, image_set: image_set.as_ref() }
+        Place { datastore: &self.datastore, image_set: self.image_set.as_ref() }
     }
 }
 
@@ -189,8 +185,6 @@ struct Batch {
 /// Where large values are found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    /// Scheme and host, or nothing.
-    pub(super) host: &'a str,
     pub(super) datastore: &'a DatastoreId,
     /// The one that was asked for: values of one that is not primary are found in it alone.
     pub(super) image_set: Option<&'a ImageSetId>,
@@ -235,8 +229,7 @@ impl Place<'_> {
         let bulk = |apart: &ApartValue| {
             let image_set = self.image_set.map(|id| format!("?imageSetId={id}"));
             format!(
-                "{}/datastore/{}/studies/{study}/series/{series_segment}/instances/{sop_segment}/bulkdata/{}{}",
-                self.host,
+                "/datastore/{}/studies/{study}/series/{series_segment}/instances/{sop_segment}/bulkdata/{}{}",
                 self.datastore,
                 apart.blob_id,
                 image_set.unwrap_or_default()

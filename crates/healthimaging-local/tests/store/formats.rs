@@ -154,7 +154,6 @@ impl Store {
             fuzzy_matching: false,
             limit: None,
             offset: 0,
-            host: String::new(),
         };
         let found = self.store.search(request).await.unwrap();
         let uid = |one: &healthimaging::model::DicomJson| {

@@ -158,7 +158,6 @@ impl<'a> Walk<'a> {
                 fuzzy_matching: false,
                 limit: Some(1),
                 offset: 0,
-                host: String::new(),
             };
             let found = self.back_end.dicomweb.search(request).await?;
             let study = found.first().and_then(|found| {

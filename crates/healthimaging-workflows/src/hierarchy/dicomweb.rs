@@ -35,7 +35,6 @@ pub async fn dicomweb_studies(
             fuzzy_matching: false,
             limit: Some(PAGE),
             offset,
-            host: String::new(),
         };
         offset += PAGE;
         let next = NextToken::try_from(offset.to_string());

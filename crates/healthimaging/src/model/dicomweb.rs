@@ -131,9 +131,6 @@ pub struct InstanceMetadataRequest {
     pub sop_instance_uid: Uid,
     /// In this image set, primary or not; in the primary one, when absent.
     pub image_set_id: Option<ImageSetId>,
-    /// What the URIs of large values begin with: scheme and host, or nothing for paths. A back end that is
-    /// a host of its own names itself.
-    pub host: String,
 }
 
 /// Input of `series_metadata`.
@@ -147,8 +144,6 @@ pub struct SeriesMetadataRequest {
     pub series_instance_uid: Uid,
     /// In this image set, primary or not; in the primary one, when absent.
     pub image_set_id: Option<ImageSetId>,
-    /// What the URIs of large values begin with, as in [`InstanceMetadataRequest`].
-    pub host: String,
 }
 
 /// What to search for, and under what.
@@ -179,8 +174,6 @@ pub struct SearchDicomRequest {
     pub limit: Option<u32>,
     /// How many results to skip.
     pub offset: u32,
-    /// What URIs begin with, as in [`InstanceMetadataRequest`].
-    pub host: String,
 }
 
 /// Input of `store_instances`.

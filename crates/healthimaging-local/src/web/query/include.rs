@@ -55,7 +55,7 @@ pub(super) fn add(
 }
 
 pub(super) fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
-    Place { host: &page.request.host, datastore: &page.request.datastore_id, image_set: None }
+    Place { datastore: &page.request.datastore_id, image_set: None }
 }
 
 fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, String)> {

@@ -213,7 +213,6 @@ mod tests {
             fuzzy_matching: false,
             limit: None,
             offset: 0,
-            host: String::new(),
         }
     }
 

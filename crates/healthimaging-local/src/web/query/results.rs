@@ -217,8 +217,7 @@ fn put_online(result: &mut DicomJson) {
 }
 
 fn put_url(result: &mut DicomJson, page: &Page<'_>, path: &str) {
-    let (host, datastore) = (&page.request.host, &page.request.datastore_id);
-    let url = format!("{host}/datastore/{datastore}/{path}");
+    let url = format!("/datastore/{}/{path}", page.request.datastore_id);
     put(result, tags::RETRIEVE_URL, text_attribute(VR::UR, &url));
 }
 

@@ -34,7 +34,6 @@ async fn every_byte_of_a_document_is_guarded() {
                 series_instance_uid: uid(&instance(1).series_uid()),
                 sop_instance_uid: uid(&instance(1).sop_uid()),
                 image_set_id: None,
-                host: String::new(),
             };
             assert_told(&one.store.instance_metadata(request).await.unwrap_err());
             if at % 50 == 0 {

@@ -12,13 +12,13 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use crate::access::Access;
+use crate::base_url::BaseUrl;
 use crate::call::Names;
 use crate::content::check_encoding;
+use crate::cors::Visitors;
 use crate::failure::Failure;
-use crate::here::Here;
-use crate::patience::patient;
-use crate::visitors::Visitors;
-use crate::{dicomweb, newcomers, rest};
+use crate::timeouts::patient;
+use crate::{dicomweb, peers, rest};
 
 /// Shortest answer that is compressed, in bytes.
 const LEAST_COMPRESSED: u16 = 1024;
@@ -63,8 +63,8 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
     if let Err(failure) = check_encoding(request.headers()) {
         return failure.into_response();
     }
-    let here = Here::of(&request);
-    request.extensions_mut().insert(here);
+    let base_url = BaseUrl::from_headers(&request);
+    request.extensions_mut().insert(base_url);
     request.extensions_mut().insert(Names(gate.service));
     next.run(request).await
 }
@@ -73,7 +73,7 @@ async fn admit(gate: &Gate, request: Request) -> Result<Request> {
     one_host(&request)?;
     gate.visitors.admit(&request)?;
     let request = gate.access.admit(request.map(patient)).await?;
-    newcomers::prove(&request);
+    peers::prove(&request);
     Ok(request)
 }
 

@@ -22,11 +22,11 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_service::Service;
 
 use crate::access::{Access, AccessKeys};
+use crate::cors::Visitors;
 use crate::failure::Failure;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::token::Token;
-use crate::visitors::Visitors;
-use crate::{listen, newcomers, store};
+use crate::{gate, listen, peers};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -135,7 +135,7 @@ impl Site {
             .merge(mounted);
         if let Some((service, dicomweb)) = self.back_end {
             let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
-            site = site.merge(store::routes(service, dicomweb, self.access, visitors));
+            site = site.merge(gate::routes(service, dicomweb, self.access, visitors));
         }
         site.layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomIds))
@@ -152,7 +152,7 @@ impl fmt::Debug for Site {
 /// Asks for the token; where there is none, nobody may come in.
 async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
     if token.is_some_and(|token| token.admits(request.headers())) {
-        newcomers::prove(&request);
+        peers::prove(&request);
         return next.run(request).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
@@ -162,7 +162,7 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
 
 /// Refuses a request without one `Host`.
 async fn known_host(request: Request, next: Next) -> Response {
-    match store::one_host(&request) {
+    match gate::one_host(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => Failure::from(error).into_response(),
     }
@@ -179,7 +179,7 @@ async fn ready(State((probe, stop)): State<(Probe, CancellationToken)>) -> Respo
 
 /// Without a token everyone may come in.
 async fn let_in(request: Request, next: Next) -> Response {
-    newcomers::prove(&request);
+    peers::prove(&request);
     next.run(request).await
 }
 
