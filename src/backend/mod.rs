@@ -5,12 +5,15 @@ mod aws;
 #[cfg(feature = "local")]
 mod embedded;
 
+use std::env;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
-use healthimaging::{DicomWeb, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, sweep};
+use healthimaging::{
+    DicomWeb, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, check_region, sweep,
+};
 #[cfg(feature = "aws")]
 use healthimaging_aws::Aws;
 use healthimaging_jobs::{JobStore, Runner};
@@ -83,6 +86,10 @@ impl Backend {
     /// Opens the back end. With `--read-only` every write, and with `--no-delete` every deletion, is refused below the
     /// tools too.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
+        if let Some(region) = &config.region {
+            let is_variable = env::var("HEALTHIMAGING_REGION").is_ok_and(|set| set == *region);
+            check_region(region, if is_variable { "HEALTHIMAGING_REGION" } else { "--region" })?;
+        }
         healthimaging_pixels::prepare();
         let memory = MemoryBudget::process();
         memory.set_limit(config.memory_limit);

@@ -28,6 +28,46 @@ fn aws_without_a_region_or_credentials_says_what_to_set() {
 }
 
 #[test]
+fn a_region_that_cannot_be_one_is_named_with_its_source() {
+    let rig = Rig::new();
+    let config = rig.path("config");
+    std::fs::write(&config, "[default]\nregion = eu_west\n").unwrap();
+    let config = config.to_str().unwrap();
+    let in_file = format!("{config}, line 2");
+    let call = ["call", "list_datastores"];
+    let on_aws = |name: &str, value: &str| {
+        let mut command = on_aws(&rig, &call);
+        command.env(name, value);
+        command
+    };
+    let flag = [&["--region", "eu_west"][..], &call].concat();
+    for (mut command, source) in [
+        (rig.command(&flag), "--region"),
+        (on_aws("HEALTHIMAGING_REGION", "eu_west"), "HEALTHIMAGING_REGION"),
+        (on_aws("AWS_REGION", "eu_west"), "AWS_REGION"),
+        (on_aws("AWS_CONFIG_FILE", config), &in_file),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let says = format!("error: {source}: `eu_west` is not an AWS region");
+        let found = stderr(&output);
+        assert!(found.contains(&says) && found.contains("such as us-east-1"), "{found}");
+    }
+}
+
+#[test]
+fn a_bucket_without_credentials_is_not_blamed() {
+    let rig = Rig::new();
+    let mut command = rig.command(&["import", "s3://some-bucket/scans/"]);
+    let output = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found = stderr(&output);
+    let error = found.lines().find(|line| line.starts_with("error: ")).unwrap_or(&found);
+    assert!(error.starts_with("error: no credentials found: run `aws configure`"), "{found}");
+    assert!(!found.contains("bucket was") && !found.contains('{') && found.len() < 600, "{found}");
+}
+
+#[test]
 fn aws_out_of_reach_is_told_by_call_and_doctor() {
     let rig = Rig::new();
     let output = |words: &[&str]| {

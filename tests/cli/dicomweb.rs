@@ -211,7 +211,11 @@ fn methods_and_encodings_that_are_not_supported_are_named() {
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "HEAD", "POST"]);
     let zipped = "Content-Type: application/dicom\r\nContent-Encoding: gzip\r\n";
-    assert_eq!(web.post("/studies", zipped, b"\x1f\x8b").status, 415);
+    for headers in [zipped, "", "Content-Type: application/octet-stream\r\n"] {
+        let answer = web.post("/studies", headers, b"\x1f\x8b");
+        assert_eq!(answer.status, 415, "{headers}");
+        assert!(answer.json()["message"].as_str().unwrap().contains("Content-"), "{headers}");
+    }
 }
 
 /// Orthanc's boundaries have 73 characters, one of its requests asks for XML.

@@ -25,13 +25,13 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind as RetryKind;
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, check_region};
 use healthimaging_objects::{S3Config, S3Credentials};
 
 use crate::credentials::{Keys, s3_config};
 use crate::error;
 use crate::network::Network;
-use crate::shared_files::SharedFiles;
+use crate::shared_files::{SharedFiles, variable};
 use crate::web::Web;
 
 /// Name in the user agent of each call.
@@ -80,6 +80,7 @@ impl Aws {
                 "no AWS region is known: set AWS_REGION, give --region, or set it in the profile",
             )
         })?;
+        check_region(&region, &region_source(&config, &files))?;
         let endpoint = config.endpoint_url.clone().or_else(|| files.endpoint("medical_imaging"));
         if let Some(url) = &endpoint {
             check_endpoint(url)?;
@@ -169,6 +170,16 @@ pub(crate) async fn load(config: &AwsConfig, network: &Network) -> SdkConfig {
         ));
     }
     loader.load().await
+}
+
+/// What sets the region: the flag, a variable, or the line of a file.
+fn region_source(config: &AwsConfig, files: &SharedFiles) -> String {
+    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    match variables.into_iter().find(|name| variable(name).is_some()) {
+        _ if config.region.is_some() => "--region".to_owned(),
+        Some(name) => name.to_owned(),
+        None => files.place(files.selected(), "region"),
+    }
 }
 
 fn check_endpoint(url: &str) -> Result<()> {

@@ -275,6 +275,10 @@ impl CredentialProvider for Signer {
 
 fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSource) -> Error {
     use object_store::Error as S3;
+    // The credentials error already says what to do.
+    if let Some(known) = causes(&error).find_map(|cause| cause.downcast_ref::<Error>()) {
+        return Error::new(known.kind(), known.message()).with_source(error);
+    }
     let kind = match &error {
         S3::NotFound { .. } => ErrorKind::NotFound,
         S3::PermissionDenied { source, .. } => match kind_of_code(&source.to_string()) {
@@ -307,9 +311,13 @@ fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSou
 
 /// Whether TLS failed over the certificate; the library's types for that are not public.
 fn is_untrusted(error: &object_store::Error) -> bool {
+    causes(error).any(|cause| cause.to_string().contains("invalid peer certificate"))
+}
+
+/// The error and its causes.
+fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     let first: &(dyn StdError + 'static) = error;
-    let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
-    causes.any(|cause| cause.to_string().contains("invalid peer certificate"))
+    std::iter::successors(Some(first), |&cause| cause.source())
 }
 
 /// Of a failed listing the library tells only the text of the answer, which holds S3's error code.

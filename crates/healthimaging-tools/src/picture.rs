@@ -166,7 +166,6 @@ async fn has_padding(
         series_instance_uid,
         sop_instance_uid: Uid::try_from(location.sop_instance_uid.as_str())?,
         image_set_id: Some(image_set_id.clone()),
-        host: String::new(),
     };
     let metadata = match dicomweb.instance_metadata(request).await {
         Ok(body) => body.collect(LONGEST_METADATA).await?,

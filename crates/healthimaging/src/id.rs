@@ -277,8 +277,7 @@ fn parse_resource_arn(text: &str) -> Option<Resource> {
     let mut path = parts.next()?.split('/');
     let well_formed = scheme
         && service
-        && !region.is_empty()
-        && all(region, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && is_region(region)
         && account.len() == 12
         && all(account, |c| c.is_ascii_digit())
         && path.next()? == "datastore";
@@ -293,6 +292,23 @@ fn parse_resource_arn(text: &str) -> Option<Resource> {
         }
         _ => None,
     }
+}
+
+fn is_region(text: &str) -> bool {
+    !text.is_empty() && all(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Checks the name of an AWS region. `source` is what set it: a flag, a variable, or a file and line.
+///
+/// # Errors
+/// `Validation`, which names the source.
+pub fn check_region(region: &str, source: &str) -> Result<()> {
+    if is_region(region) {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "{source}: `{region}` is not an AWS region; a region has lower-case letters, digits and hyphens, such as us-east-1"
+    )))
 }
 
 /// The six colon-separated parts of an ARN of `service`, account and resource checked.

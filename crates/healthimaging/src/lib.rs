@@ -32,7 +32,7 @@ pub use error::{Error, ErrorKind, PublicType, Result, Source};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
-    Uid, VersionId, path_segment,
+    Uid, VersionId, check_region, path_segment,
 };
 pub use invisible::is_invisible;
 pub use json::read_json;

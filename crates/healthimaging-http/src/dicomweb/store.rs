@@ -57,7 +57,7 @@ async fn taken_apart(
     let media = media.as_ref().map(|media| media.to_str().unwrap_or_default());
     let (head, body) = request.into_parts();
     let body = bounded(&head.headers, body)?;
-    let instances = instances(media.unwrap_or("application/dicom"), body)?;
+    let instances = instances(media.unwrap_or_default(), body)?;
     let request = StoreInstancesRequest {
         datastore_id: datastore_id.clone(),
         study_instance_uid: study,
@@ -96,8 +96,8 @@ fn instances(
             Ok(bounded.boxed())
         }
         _ => Err(Failure::unsupported_media_type(
-            "send one file as application/dicom, or several as \
-             multipart/related; type=\"application/dicom\"",
+            "Content-Type must be application/dicom for one file, or \
+             multipart/related; type=\"application/dicom\" for several",
         )),
     }
 }
