@@ -20,10 +20,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_objects::{S3Config, S3CredentialSource, S3Credentials};
 
-use crate::config::{AwsConfig, load};
 use crate::error;
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::settings::{AwsConfig, load};
 use crate::shared_files::{SharedFiles, paths, variable};
 
 /// Credentials are asked for anew this long before they expire.

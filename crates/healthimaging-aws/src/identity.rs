@@ -2,7 +2,7 @@
 
 use healthimaging::Result;
 
-use crate::config::Aws;
+use crate::client::Aws;
 
 /// The caller, told by STS `GetCallerIdentity`, which needs no permission.
 #[derive(Debug, Clone, PartialEq, Eq)]

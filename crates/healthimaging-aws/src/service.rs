@@ -22,7 +22,7 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, HealthImaging, Limits, ObjectUri, Result};
 
-use crate::config::{Aws, sent_once};
+use crate::client::{Aws, sent_once};
 use crate::convert::{datastores, image_sets, imports, page_size, search, unbuilt};
 use crate::error;
 use crate::limits::LIMITS;

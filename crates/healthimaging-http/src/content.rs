@@ -7,15 +7,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use healthimaging::{Body, Error, ErrorKind, Result};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::byte_range::ranged;
 use crate::failure::Failure;
-
-/// Longest answer that gets an entity tag, in bytes: it is in memory until its end is known.
-const LONGEST_TAGGED: usize = 1 << 20;
 
 /// A response of `content_type` that streams `body`. Its first piece is awaited, so that what fails
 /// at once is an error and not a connection that breaks.
@@ -40,63 +35,6 @@ pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response>
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
-}
-
-/// A response of JSON to a request with these headers. A short one has an entity tag and serves ranges; 304 says that
-/// the client has it already.
-pub(crate) async fn tagged(asked: &HeaderMap, body: Body, content_type: &str) -> Result<Response> {
-    let mut pieces = body.into_stream();
-    let mut whole = BytesMut::new();
-    while let Some(piece) = pieces.next().await.transpose()? {
-        whole.extend_from_slice(&piece);
-        if whole.len() > LONGEST_TAGGED {
-            let begun = stream::iter([Ok(whole.freeze())]).chain(pieces);
-            return streamed(Body::from_stream(begun.boxed(), None), content_type).await;
-        }
-    }
-    let tag = tag(&[&whole]);
-    validated(asked, Some(tag), ranged(asked, whole.freeze().into(), content_type)).await
-}
-
-/// A weak entity tag of these parts, as an answer may be compressed on its way (RFC 9110 §8.8.1).
-pub(crate) fn tag(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let hash = hex(&hash.finalize());
-    format!("W/\"{}\"", hash.get(..32).unwrap_or(&hash))
-}
-
-/// The response with its entity tag, where there is one; 304, and no work, if the client has that content already.
-pub(crate) async fn validated(
-    asked: &HeaderMap,
-    tag: Option<String>,
-    response: impl Future<Output = Result<Response>>,
-) -> Result<Response> {
-    let Some(tag) = tag else { return response.await };
-    let mut response = if is_known(asked, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        response.await?
-    };
-    let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    // Patient data: no shared cache keeps it, and what a browser keeps is asked for again.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(response)
-}
-
-/// Whether `If-None-Match` names this weak tag or any (RFC 9110 §13.1.2).
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
-    let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    given
-        .flat_map(|list| list.split(','))
-        .any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
 /// The value of a `Warning` header for people (RFC 7234 §5.5, `PS3.18 §8.3.4.4`).
@@ -189,35 +127,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn answered(name: &str, value: &str, length: usize) -> Response {
-        let name: http::HeaderName = name.parse().unwrap();
-        let asked = HeaderMap::from_iter([(name, value.parse().unwrap())]);
-        tagged(&asked, vec![b' '; length].into(), "application/json").await.unwrap()
-    }
-
-    /// RFC 9110 §13.1.2.
-    #[tokio::test]
-    async fn a_client_that_has_the_answer_is_told_so() {
-        let first = answered("accept", "*/*", 100).await;
-        assert_eq!(first.status(), StatusCode::OK);
-        let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
-        let strong = tag.strip_prefix("W/").unwrap();
-        for known in [&tag, strong, "*", &format!("\"a\", {tag}")] {
-            let again = answered("if-none-match", known, 100).await;
-            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
-            assert_eq!(again.headers()[header::ETAG], tag);
-        }
-        for other in ["\"a\"", "", strong.trim_matches('"')] {
-            let again = answered("if-none-match", other, 100).await;
-            assert_eq!(again.status(), StatusCode::OK, "{other}");
-        }
-        assert_eq!(answered("if-none-match", &tag, 101).await.status(), StatusCode::OK);
-        assert_eq!(answered("range", "bytes=0-9", 100).await.status(), StatusCode::PARTIAL_CONTENT);
-        let long = answered("if-none-match", "*", LONGEST_TAGGED + 1).await;
-        assert_eq!(long.status(), StatusCode::OK);
-        assert!(!long.headers().contains_key(header::ETAG));
-    }
 
     #[test]
     fn a_body_in_an_unknown_encoding_is_refused() {

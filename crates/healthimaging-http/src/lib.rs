@@ -11,6 +11,7 @@ mod call;
 mod content;
 mod cors;
 mod dicomweb;
+mod entity_tag;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -1,4 +1,4 @@
-//! `s3://`: a prefix of a bucket, as S3 means it: any leading part of a key.
+//! `s3://`: a prefix of a bucket, which is any leading part of a key.
 
 use std::error::Error as StdError;
 use std::fs::File;
@@ -22,7 +22,7 @@ use object_store::{
 use tokio::io::AsyncWriteExt;
 
 use crate::credentials::{S3Config, S3CredentialSource};
-use crate::place::{Entry, Listed, ObjectPart, blocking};
+use crate::listing::{Entry, Listed, ObjectPart, blocking};
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Bucket {
         let source = config.credentials.clone().ok_or_else(|| {
             Error::new(
                 ErrorKind::Credentials,
-                "s3:// needs AWS credentials, and none are configured",
+                "s3:// requires AWS credentials, and none are configured: run `aws configure` or set AWS_PROFILE",
             )
         })?;
         let region = config.region.as_deref().unwrap_or("us-east-1");
@@ -51,7 +51,12 @@ impl Bucket {
             .with_bucket_name(bucket)
             .with_region(region)
             .with_credentials(Arc::new(Signer(Arc::clone(&source))));
-        let wrong = |error| Error::validation("the settings of S3 are wrong").with_source(error);
+        let wrong = |error| {
+            Error::validation(
+                "invalid settings of S3: check AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_CA_BUNDLE",
+            )
+            .with_source(error)
+        };
         let mut options = ClientOptions::new();
         if let Some(pem) = &config.ca_bundle {
             options = options.with_no_system_certificates(true);
@@ -87,13 +92,13 @@ impl Bucket {
         }
     }
 
-    /// Downloads to a file without a name.
+    /// Downloads an object to a file without a name.
     pub(crate) async fn fetch(&self, key: &str) -> Result<File> {
         let found = self.store.get(&parsed(key)?).await.map_err(|error| self.unreadable(error))?;
         self.keep(Some(found), Bytes::new()).await
     }
 
-    /// Downloads these bytes of an object. `Conflict` when it is not of `version` any more.
+    /// Downloads a range of an object; `Conflict` if it no longer is of `version`.
     pub(crate) async fn fetch_part(
         &self,
         key: &str,
@@ -108,8 +113,8 @@ impl Bucket {
         })
     }
 
-    /// Downloads what follows `start`, and keeps both in a file without a name. `Conflict` when the object
-    /// is not of `version` any more.
+    /// Downloads what follows `start` and writes both to a file without a name; `Conflict` if the object no longer is of
+    /// `version`.
     pub(crate) async fn fetch_rest(
         &self,
         key: &str,
@@ -137,10 +142,10 @@ impl Bucket {
         self.store.get_opts(&parsed(key)?, options).await.map_err(|error| self.unreadable(error))
     }
 
-    /// Keeps a download behind `start`, in a file without a name.
+    /// Writes `start` and a download to a file without a name.
     async fn keep(&self, found: Option<GetResult>, start: Bytes) -> Result<File> {
         let download_dir = self.download_dir.clone();
-        let full = |error| Error::internal("the download could not be kept on disk", error);
+        let full = |error| Error::internal("the download could not be written to disk", error);
         let mut file = blocking(move || {
             let mut file = match download_dir {
                 Some(folder) => tempfile::tempfile_in(folder),
@@ -163,7 +168,7 @@ impl Bucket {
         Ok(file)
     }
 
-    /// Begins an object: it is there when the upload is complete.
+    /// Begins an upload; the object exists once it is complete.
     pub(crate) fn create(&self, name: &str) -> Result<Upload> {
         let path = Path::parse(self.key(name)?)
             .map_err(|error| Error::validation("the output key is malformed").with_source(error))?;
@@ -185,7 +190,7 @@ impl Bucket {
     pub(crate) fn key(&self, name: &str) -> Result<String> {
         if name.is_empty() || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(Error::validation(
-                "the path of an object must be relative and may not contain ..",
+                "the path of an object must be relative and must not contain ..",
             ));
         }
         let prefix = self.prefix.trim_end_matches('/');
@@ -193,12 +198,12 @@ impl Bucket {
     }
 }
 
-/// Bytes of a part of a large upload. S3 takes 10,000 parts: 80 GB an object.
+/// Bytes of a part of a large upload. With the 10,000 parts of S3, an object has up to 80 GB.
 const PART: usize = 8 << 20;
-/// Parts of one upload that are on their way at once.
+/// Concurrent parts of an upload.
 const PARTS_AT_ONCE: usize = 2;
 
-/// An object that is being written: in one request when it is small, else in parts.
+/// Upload of an object: a small one in one request, others in parts.
 #[derive(Debug)]
 pub(crate) struct Upload {
     writer: BufWriter,
@@ -219,7 +224,7 @@ impl Upload {
         })
     }
 
-    /// Drops the parts that are there already.
+    /// Deletes the uploaded parts.
     pub(crate) async fn abandon(mut self) -> Result<()> {
         self.writer.abort().await.map_err(|error| self.failed(error))
     }
@@ -234,8 +239,8 @@ fn parsed(key: &str) -> Result<Path> {
         .map_err(|error| Error::validation("the object key is malformed").with_source(error))
 }
 
-/// Drops the empty objects that stand for folders. The library cuts the `/` at the end of their keys,
-/// so they are known by their emptiness and by what lies beneath them.
+/// Drops empty objects that mark folders. The library cuts the `/` at the end of their keys, so they are recognized by
+/// their size and by the objects beneath them.
 fn without_folder_markers(mut listed: Vec<Entry>, prefix: &str) -> Vec<Listed> {
     listed.sort_by(|a, b| a.key.cmp(&b.key));
     let folders: Vec<bool> = listed
@@ -251,7 +256,7 @@ fn without_folder_markers(mut listed: Vec<Entry>, prefix: &str) -> Vec<Listed> {
     kept.filter(|(_, folder)| !folder).map(|(entry, _)| Listed::Object(entry)).collect()
 }
 
-/// Turns our source of credentials into the one that the library asks.
+/// Adapter of our source of credentials to that of the library.
 #[derive(Debug)]
 struct Signer(Arc<dyn S3CredentialSource>);
 
@@ -276,8 +281,9 @@ impl CredentialProvider for Signer {
 fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSource) -> Error {
     use object_store::Error as S3;
     // The credentials error already says what to do.
-    if let Some(known) = causes(&error).find_map(|cause| cause.downcast_ref::<Error>()) {
-        return Error::new(known.kind(), known.message()).with_source(error);
+    let known = causes(&error).find_map(|cause| cause.downcast_ref::<Error>());
+    if let Some(known) = known.map(|known| Error::new(known.kind(), known.message())) {
+        return known.with_source(error);
     }
     let kind = match &error {
         S3::NotFound { .. } => ErrorKind::NotFound,
@@ -296,15 +302,17 @@ fn s3_error(error: object_store::Error, what: &str, source: &dyn S3CredentialSou
     }
     let verdict = match kind {
         ErrorKind::NotFound => "does not exist",
-        ErrorKind::AccessDenied => "may not be used: S3 denied it",
-        ErrorKind::Credentials => "was refused: the AWS credentials are wrong or have expired",
+        ErrorKind::AccessDenied => {
+            "cannot be accessed: S3 denied it; check the bucket policy and the IAM policy of these credentials"
+        }
+        ErrorKind::Credentials => "was rejected: the AWS credentials are invalid or have expired",
         ErrorKind::Service if is_untrusted(&error) => {
-            "could not be reached: the TLS certificate of S3 is not trusted; where a proxy or a private endpoint has a \
-             certificate authority of its own, name the file of its certificates (PEM) with AWS_CA_BUNDLE"
+            "could not be reached: the TLS certificate of S3 is not trusted; if a proxy or a private endpoint has its own \
+             certificate authority, set AWS_CA_BUNDLE to the file of its certificates (PEM)"
         }
         ErrorKind::Validation => "has a key with empty or relative parts, which is not supported",
-        ErrorKind::Conflict => "changed while it was read",
-        _ => "could not be reached",
+        ErrorKind::Conflict => "changed while it was read; try again",
+        _ => "could not be reached: check the network, the proxy and the region",
     };
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
 }
@@ -320,7 +328,7 @@ fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn StdError + 
     std::iter::successors(Some(first), |&cause| cause.source())
 }
 
-/// Of a failed listing the library tells only the text of the answer, which holds S3's error code.
+/// Kind of an S3 error code. Of a failed listing the library returns only the text of the response, which contains it.
 fn kind_of_code(answer: &str) -> ErrorKind {
     const CODES: [(&str, ErrorKind); 6] = [
         ("NoSuchBucket", ErrorKind::NotFound),

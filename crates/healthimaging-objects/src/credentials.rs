@@ -1,4 +1,4 @@
-//! Where S3 is and who signs for it.
+//! Settings and credentials of S3.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use healthimaging::Result;
 
-/// Credentials of AWS.
+/// AWS credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct S3Credentials {
     /// Access key id.
@@ -23,19 +23,22 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-/// Gives credentials when a request is signed, so that profiles, SSO and roles can serve S3 too.
+/// Source of credentials, so that S3 works with profiles, SSO and roles.
 ///
-/// It is asked for each request: an implementation keeps what is still valid.
+/// It is called for every request: an implementation caches credentials while they are valid.
 #[async_trait]
 pub trait S3CredentialSource: fmt::Debug + Send + Sync {
-    /// Credentials that are valid now; `Credentials` when there are none.
+    /// Returns valid credentials.
+    ///
+    /// # Errors
+    /// `Credentials` if there are none.
     async fn credentials(&self) -> Result<S3Credentials>;
 
-    /// Takes note that S3 refused them: an implementation that can renews them for the next request.
+    /// Called after S3 rejected the credentials: an implementation may renew them for the next request.
     fn refused(&self) {}
 }
 
-/// The same credentials for ever.
+/// Credentials that do not change.
 #[derive(Debug, Clone)]
 pub struct StaticS3Credentials(pub S3Credentials);
 
@@ -46,15 +49,15 @@ impl S3CredentialSource for StaticS3Credentials {
     }
 }
 
-/// How S3 is reached.
+/// Settings of S3.
 #[derive(Debug, Clone, Default)]
 pub struct S3Config {
-    /// Region that requests are signed for; `us-east-1` when absent.
+    /// Region of the signatures; `us-east-1` by default.
     pub region: Option<String>,
-    /// Another endpoint than that of AWS, such as a local object store; addressed in path style.
+    /// Endpoint of another object store, which is addressed in path style.
     pub endpoint: Option<String>,
-    /// Certificates in PEM that are trusted in place of those of the system.
+    /// Trusted certificates in PEM, instead of those of the system.
     pub ca_bundle: Option<Vec<u8>>,
-    /// Who signs; without it every `s3://` place is refused.
+    /// Source of credentials; without it `s3://` is rejected.
     pub credentials: Option<Arc<dyn S3CredentialSource>>,
 }

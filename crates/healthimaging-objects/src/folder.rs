@@ -1,6 +1,5 @@
-//! `file://`: folders inside allowed roots. Nothing outside of them is opened or written, by links neither, also when
-//! somebody changes the folders meanwhile: files are opened relative to an open root, beneath which the system resolves
-//! their paths (cap-std).
+//! `file://`: folders inside allowed roots. Files outside of them are never opened or written, neither through links nor
+//! when folders change at the same time: paths are resolved beneath an open root (cap-std).
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -12,31 +11,31 @@ use std::path::{Component, Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use healthimaging::{Error, ErrorKind, ObjectUri, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::place::{Entry, Listed};
+use crate::listing::{Entry, Listed};
 
-/// Begins the name of a file that is not whole yet.
+/// Prefix of the names of unfinished files.
 const DRAFT: &str = ".unfinished-";
 
 /// A folder, or a single file, inside an allowed root.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// As the caller named it, percent-encoding undone.
+    /// As given, percent-decoded.
     path: PathBuf,
-    /// The allowed root around it, links resolved.
+    /// The allowed root around it, with links resolved.
     root: PathBuf,
-    /// Whose drafts are begun here; nobody else has one of the same name.
+    /// Owner of the drafts, by whose name they are found again.
     owner: Option<String>,
 }
 
 impl Folder {
-    /// A folder; `path` is percent-encoded as in a URI (RFC 3986 §2.1) and absolute, the roots that are
-    /// allowed have their links resolved.
+    /// Creates it from an absolute, percent-encoded path (RFC 3986 §2.1). `allowed` are roots with links resolved.
     pub(crate) fn new(path: &str, allowed: &[PathBuf]) -> Result<Self> {
         let path = PathBuf::from(percent_decoded(path)?);
         if path.components().any(|part| part == Component::ParentDir) {
-            return Err(Error::validation("a file:// place may not contain .."));
+            return Err(Error::validation("a file:// URI must not contain .."));
         }
         let resolved = resolve_existing_part(&path);
         allowed
@@ -46,13 +45,12 @@ impl Folder {
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::AccessDenied,
-                    "file:// may only be used inside allowed folders, and this place is outside of them; \
-                     allow a folder with --allow-path",
+                    "this file:// URI is outside of the allowed folders; allow a folder with --allow-path",
                 )
             })
     }
 
-    /// The folder with the links resolved as they are now.
+    /// Returns the path with links resolved now.
     pub(crate) fn resolved(&self) -> PathBuf {
         resolve_existing_part(&self.path)
     }
@@ -86,7 +84,7 @@ impl Folder {
         Ok(listed)
     }
 
-    /// Opens a file of this place.
+    /// Opens a listed file.
     pub(crate) fn open(&self, path: &Path) -> Result<File> {
         let unreadable = |error| io_error(error, "the file");
         let resolved = fs::canonicalize(path).map_err(unreadable)?;
@@ -96,7 +94,7 @@ impl Folder {
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt;
-            // A pipe that took the file's place does not block.
+            // A pipe in place of the file must not block.
             options.custom_flags(libc::O_NONBLOCK);
         }
         let file = self.base().and_then(|base| base.open_with(below, &options));
@@ -107,13 +105,13 @@ impl Folder {
         Ok(file.into_std())
     }
 
-    /// The folder that all paths are resolved beneath: the root, or the folder around a root that is a file or does
-    /// not exist yet.
+    /// The folder beneath which paths are resolved: the root, or the folder around a root that is a file or does not exist
+    /// yet.
     fn base_path(&self) -> &Path {
         self.root.ancestors().find(|folder| folder.is_dir()).unwrap_or(&self.root)
     }
 
-    /// Opens that folder. An error when it is no longer where it was, as when it has become a link.
+    /// Opens that folder. Fails if it was moved or replaced by a link.
     fn base(&self) -> io::Result<Dir> {
         let path = self.base_path();
         #[cfg(target_os = "linux")]
@@ -132,7 +130,7 @@ impl Folder {
         if fs::canonicalize(path)? == path { Ok(base) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    /// What a path whose links are resolved is beneath that folder; `None` outside of the root.
+    /// Returns a resolved path relative to that folder; `None` outside of the root.
     fn below_base<'a>(&self, resolved: &'a Path) -> Option<&'a Path> {
         if !resolved.starts_with(&self.root) {
             return None;
@@ -140,24 +138,24 @@ impl Folder {
         resolved.strip_prefix(self.base_path()).ok()
     }
 
-    /// The path of a relative name.
+    /// Returns the path of a relative name.
     pub(crate) fn below(&self, name: &str) -> Result<PathBuf> {
         let name = Path::new(name);
         let plain = |part| matches!(part, Component::Normal(_));
         if name.as_os_str().is_empty() || !name.components().all(plain) {
             return Err(Error::validation(
-                "the path of an object must be relative and may not contain ..",
+                "the path of an object must be relative and must not contain ..",
             ));
         }
         Ok(self.path.join(name))
     }
 
-    /// The key of a relative name.
+    /// Returns the key of a relative name.
     pub(crate) fn key(&self, name: &str) -> Result<String> {
         Ok(shown(self.below(name)?.as_os_str()))
     }
 
-    /// Begins a file: it is written beside its name, which it gets when it is whole.
+    /// Begins a file under a temporary name.
     pub(crate) fn create(&self, name: &str, existing: Existing) -> Result<Draft> {
         let target = self.below(name)?;
         let folder = resolve_existing_part(target.parent().unwrap_or(&self.path));
@@ -166,7 +164,7 @@ impl Folder {
         self.draft(below, target, existing).map_err(unwritable)
     }
 
-    /// A file for what is to become `target`. One that an earlier life of the owner left makes way.
+    /// Creates the temporary file of `target`, in place of one that the owner left.
     fn draft(&self, folder: &Path, target: OsString, existing: Existing) -> io::Result<Draft> {
         let mut dir = self.base()?;
         if folder != Path::new("") {
@@ -195,17 +193,17 @@ impl Folder {
         Ok(Draft { file, dir, name, target, existing, is_finished: false })
     }
 
-    /// The same folder for the drafts of `owner`.
+    /// Returns this folder with an owner of drafts.
     pub(crate) fn with_owner(self, owner: &str) -> Self {
         Self { owner: Some(owner.to_owned()), ..self }
     }
 
-    /// Removes what files that were begun here, and in the folders in here, left when their process died.
+    /// Removes the drafts in this folder and in those directly below it.
     pub(crate) fn discard_drafts(&self) -> Result<()> {
         self.discard(WalkDir::new(&self.path).max_depth(2), DRAFT)
     }
 
-    /// Removes what the owner left here, and in all folders below, when its process died.
+    /// Removes the drafts of the owner, recursively.
     pub(crate) fn discard_own_drafts(&self) -> Result<()> {
         match &self.owner {
             Some(owner) => self.discard(WalkDir::new(&self.path), &format!("{DRAFT}{owner}-")),
@@ -213,7 +211,7 @@ impl Folder {
         }
     }
 
-    /// Removes the files whose names begin so.
+    /// Removes the files whose names begin with `prefix`.
     fn discard(&self, walk: WalkDir, prefix: &str) -> Result<()> {
         for entry in walk.into_iter().filter_map(std::result::Result::ok) {
             let name = entry.file_name().as_encoded_bytes();
@@ -234,16 +232,16 @@ impl Folder {
     }
 }
 
-/// What becomes of a file that is there already.
+/// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// It is replaced.
+    /// Replace it.
     Replaced,
-    /// It stays; only one with the same content is no conflict.
+    /// Keep it; it is a conflict unless it has the same content.
     Kept,
 }
 
-/// A file that is being written; dropped unfinished, it vanishes.
+/// Unfinished file, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
@@ -260,7 +258,7 @@ impl Draft {
         self.file.write_all(piece).map_err(unwritable)
     }
 
-    /// Syncs, then renames: a reader sees the old file or the new one.
+    /// Syncs, then renames: a reader sees either the old or the new file.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.file.sync_all().map_err(unwritable)?;
         if self.existing == Existing::Replaced {
@@ -269,7 +267,7 @@ impl Draft {
             && !self.is_there_already().map_err(unwritable)?
         {
             return Err(Error::conflict(
-                "a file of this name is there with other content; overwrite it, or export to another folder",
+                "a file of this name with other content exists; use --overwrite, or export to another folder",
             ));
         }
         self.sync_folder().map_err(unwritable)
@@ -281,12 +279,12 @@ impl Draft {
         Ok(())
     }
 
-    /// Gives the file its name, unless another one has it: `false`.
+    /// Gives the file its name; `false` if it is taken.
     fn link(&mut self) -> io::Result<bool> {
         match self.dir.hard_link(&self.name, &self.dir, &self.target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            // Some file systems have no links.
+            // Some file systems have no hard links.
             Err(_) if self.dir.symlink_metadata(&self.target).is_err() => {
                 self.rename().map(|()| true)
             }
@@ -294,7 +292,7 @@ impl Draft {
         }
     }
 
-    /// Whether the file of this name has the same content: written by an earlier run.
+    /// Returns whether the existing file has the same content, as after an earlier run.
     fn is_there_already(&self) -> io::Result<bool> {
         let found = self.dir.open(&self.target)?;
         let metadata = found.metadata()?;
@@ -304,10 +302,10 @@ impl Draft {
         same_content(&found.into_std(), &self.dir.open(&self.name)?.into_std())
     }
 
-    /// Makes a rename durable; only Unix lets a folder be synced.
+    /// Makes a rename durable; only Unix can sync folders.
     fn sync_folder(&self) -> io::Result<()> {
         if cfg!(unix) {
-            // The open folder itself may be good for paths alone.
+            // The open folder may be usable for paths only (O_PATH).
             self.dir.open(".")?.sync_all()?;
         }
         Ok(())
@@ -324,7 +322,7 @@ impl Drop for Draft {
     }
 }
 
-/// Whether two files of one length have the same bytes.
+/// Returns whether two files of one length have the same bytes.
 fn same_content(one: &File, other: &File) -> io::Result<bool> {
     const PIECE: u64 = 64 << 10;
     let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
@@ -343,7 +341,8 @@ fn same_content(one: &File, other: &File) -> io::Result<bool> {
 }
 
 fn outside(what: &str) -> Error {
-    let message = format!("{what} lies outside of the allowed folders");
+    let message =
+        format!("{what} is outside of the allowed folders; allow a folder with --allow-path");
     Error::new(ErrorKind::AccessDenied, message)
 }
 
@@ -351,7 +350,7 @@ fn unwritable(error: io::Error) -> Error {
     io_error(error, "the output folder")
 }
 
-/// The line of a walked entry; none for a folder.
+/// Item of a walked entry; none for a folder.
 fn line(entry: &DirEntry) -> Option<Listed> {
     let kind = entry.file_type();
     if kind.is_dir() {
@@ -377,13 +376,13 @@ fn unreadable(path: &Path, message: &str) -> Listed {
     Listed::Unreadable { key: shown(path.as_os_str()), message: message.to_owned() }
 }
 
-/// A path as text; bytes that are not UTF-8 as `\xNN`, so that two such names stay two keys.
+/// Path as text, with bytes that are not UTF-8 as `\xNN`, so that different names have different keys.
 fn shown(path: &OsStr) -> String {
     let mut text = String::new();
     for chunk in path.as_encoded_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            // Writing to a string cannot fail.
+            // ObjectWriter to a string cannot fail.
             let _ = write!(text, "\\x{byte:02X}");
         }
     }
@@ -392,9 +391,9 @@ fn shown(path: &OsStr) -> String {
 
 fn reason(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "it vanished while it was read",
+        io::ErrorKind::NotFound => "the file was removed while it was read",
         io::ErrorKind::PermissionDenied => "permission denied",
-        _ => "it cannot be read",
+        _ => "the file cannot be read",
     }
 }
 
@@ -402,7 +401,7 @@ fn io_error(error: io::Error, what: &str) -> Error {
     let (kind, verdict) = match error.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, "does not exist"),
         io::ErrorKind::PermissionDenied => {
-            (ErrorKind::AccessDenied, "may not be used: permission denied")
+            (ErrorKind::AccessDenied, "cannot be accessed: permission denied")
         }
         io::ErrorKind::StorageFull => {
             (ErrorKind::Internal, "cannot be written: the disk is full; free space, then try again")
@@ -412,7 +411,7 @@ fn io_error(error: io::Error, what: &str) -> Error {
     Error::new(kind, format!("{what} {verdict}")).with_source(error)
 }
 
-/// Links resolved as far as the path exists; the rest, which is still to be made, appended.
+/// Resolves the links of the part of a path that exists.
 fn resolve_existing_part(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let mut at = path;
@@ -430,40 +429,29 @@ fn resolve_existing_part(path: &Path) -> PathBuf {
     }
 }
 
-/// The `file://` URI of an absolute path; what a URI may not hold is percent-encoded (RFC 3986 §2.3).
+/// Returns the `file://` URI of an absolute path, percent-encoded (RFC 3986 §2.3).
 ///
-/// Refuses relative paths, and those that are not UTF-8.
+/// # Errors
+/// `Validation` for a relative path, or one that is not UTF-8.
 pub fn file_uri(path: &Path) -> Result<ObjectUri> {
     let text = path
         .to_str()
         .filter(|_| path.is_absolute())
         .ok_or_else(|| Error::validation("a path must be absolute and valid UTF-8"))?;
-    let mut uri = String::from("file://");
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    ObjectUri::try_from(uri)
+    ObjectUri::try_from(format!("file://{}", utf8_percent_encode(text, RESERVED)))
 }
 
+/// Everything but unreserved characters and the separator.
+const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn percent_decoded(text: &str) -> Result<String> {
-    let bad = || Error::validation("the file:// place has a wrong percent-encoding");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = tail;
-        if first != b'%' {
-            bytes.push(first);
-            continue;
-        }
-        let (digits, tail) = tail.split_at_checked(2).ok_or_else(bad)?;
-        let digits = std::str::from_utf8(digits).map_err(|_| bad())?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
-        rest = tail;
+    let invalid = || Error::validation("the file:// URI has an invalid percent-encoding");
+    let is_encoded = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_encoded) {
+        return Err(invalid());
     }
-    String::from_utf8(bytes).map_err(|_| bad())
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| invalid())
 }

@@ -1,4 +1,4 @@
-//! `s3://` places. Runs when `HEALTHIMAGING_TEST_S3` is the endpoint of an object store with an empty
+//! `s3://` locations. Runs when `HEALTHIMAGING_TEST_S3` is the endpoint of an object store with an empty
 //! bucket `healthimaging-test`, such as moto's, which takes any credentials.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
@@ -41,13 +41,13 @@ fn uri(text: &str) -> ObjectUri {
 #[tokio::test]
 async fn objects_are_written_listed_and_read_below_a_prefix() {
     let Some(objects) = objects() else { return };
-    let place = objects.place(&uri("s3://healthimaging-test/in/")).unwrap();
+    let place = objects.location(&uri("s3://healthimaging-test/in/")).unwrap();
     for number in 0..1_050 {
         let name = format!("d/{number:04} é+&.dcm");
         place.write(&name, Bytes::from(name.clone())).await.unwrap();
     }
     place.write("empty", Bytes::new()).await.unwrap();
-    let beside = objects.place(&uri("s3://healthimaging-test/in-other")).unwrap();
+    let beside = objects.location(&uri("s3://healthimaging-test/in-other")).unwrap();
     beside.write("x", Bytes::from_static(b"x")).await.unwrap();
 
     let listed = place.list().await.unwrap();
@@ -63,14 +63,14 @@ async fn objects_are_written_listed_and_read_below_a_prefix() {
     assert_eq!(place.read("empty", 10).await.unwrap(), b"");
     let error = place.read("missing", 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let prefix = objects.place(&uri("s3://healthimaging-test/in-o")).unwrap();
+    let prefix = objects.location(&uri("s3://healthimaging-test/in-o")).unwrap();
     assert_eq!(prefix.list().await.unwrap().len(), 1, "a prefix is any beginning of a key");
 }
 
 #[tokio::test]
 async fn a_large_object_is_written_in_parts() {
     let Some(objects) = objects() else { return };
-    let place = objects.place(&uri("s3://healthimaging-test/large/")).unwrap();
+    let place = objects.location(&uri("s3://healthimaging-test/large/")).unwrap();
     let piece = Bytes::from(vec![7; 3 << 20]);
     let mut writing = place.create("whole").await.unwrap();
     for _ in 0..7 {
@@ -91,8 +91,8 @@ async fn a_large_object_is_written_in_parts() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_told() {
+async fn a_missing_bucket_is_not_found() {
     let Some(objects) = objects() else { return };
-    let place = objects.place(&uri("s3://healthimaging-none/")).unwrap();
+    let place = objects.location(&uri("s3://healthimaging-none/")).unwrap();
     assert_eq!(place.list().await.unwrap_err().kind(), ErrorKind::NotFound);
 }

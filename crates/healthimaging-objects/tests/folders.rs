@@ -1,4 +1,4 @@
-//! `file://` places, through the public face.
+//! `file://` locations, through the public API.
 
 use std::fs;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use healthimaging::{ErrorKind, ObjectUri};
-use healthimaging_objects::{Listed, Objects, ObjectsConfig, Place, file_uri};
+use healthimaging_objects::{Listed, Location, Objects, ObjectsConfig, file_uri};
 
 fn objects(allowed: &Path) -> Objects {
     Objects::new(ObjectsConfig {
@@ -15,8 +15,8 @@ fn objects(allowed: &Path) -> Objects {
     })
 }
 
-fn place(allowed: &Path, at: &Path) -> healthimaging::Result<Place> {
-    objects(allowed).place(&file_uri(at)?)
+fn place(allowed: &Path, at: &Path) -> healthimaging::Result<Location> {
+    objects(allowed).location(&file_uri(at)?)
 }
 
 #[expect(clippy::unwrap_used, reason = "a test's own folder")]
@@ -69,17 +69,17 @@ async fn what_is_outside_of_the_allowed_folders_is_refused() {
     }
     for climbing in ["/../out", "/%2E%2E/out"] {
         let uri = format!("{}{climbing}", file_uri(&inside).unwrap());
-        let error = objects(&inside).place(&ObjectUri::try_from(uri).unwrap());
+        let error = objects(&inside).location(&ObjectUri::try_from(uri).unwrap());
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
     }
     let nothing_allowed = Objects::new(ObjectsConfig::default());
-    let error = nothing_allowed.place(&file_uri(&inside).unwrap()).unwrap_err();
+    let error = nothing_allowed.location(&file_uri(&inside).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn links_out_of_the_folder_and_loops_are_told_and_not_followed() {
+async fn links_out_of_the_folder_and_loops_are_listed_and_not_followed() {
     use std::os::unix::fs::symlink;
     let root = tempfile::tempdir().unwrap();
     let (inside, outside) = (root.path().join("in"), root.path().join("out"));
@@ -133,7 +133,7 @@ async fn a_vanished_file_is_not_found() {
     let Listed::Object(entry) = &listed[0] else { panic!("{listed:?} should be readable") };
     assert_eq!(place.fetch(entry).await.unwrap_err().kind(), ErrorKind::NotFound);
     let missing = root.path().join("missing");
-    let error = objects(root.path()).place(&file_uri(&missing).unwrap()).unwrap().list().await;
+    let error = objects(root.path()).location(&file_uri(&missing).unwrap()).unwrap().list().await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -202,7 +202,7 @@ async fn a_folder_that_is_allowed_and_does_not_exist_yet_is_made() {
     let output = root.path().canonicalize().unwrap().join("out/0");
     let confined =
         Objects::new(ObjectsConfig::default()).confined_to(std::slice::from_ref(&output));
-    let place = confined.place(&file_uri(&output).unwrap()).unwrap();
+    let place = confined.location(&file_uri(&output).unwrap()).unwrap();
     place.write("a/b", Bytes::from_static(b"1")).await.unwrap();
     assert_eq!(fs::read(output.join("a/b")).unwrap(), b"1");
 }

@@ -1,4 +1,4 @@
-//! `file://` places whose folders somebody turns into links while they are used.
+//! `file://` locations whose folders are replaced by links while they are used.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -9,24 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
+use healthimaging_objects::{Location, Objects, ObjectsConfig, file_uri};
 
 const ROUNDS: usize = 500;
 
-fn place(allowed: &Path) -> Place {
+fn place(allowed: &Path) -> Location {
     let objects = Objects::new(ObjectsConfig {
         allowed_paths: vec![allowed.to_owned()],
         ..ObjectsConfig::default()
     });
-    objects.place(&file_uri(allowed).unwrap()).unwrap()
+    objects.location(&file_uri(allowed).unwrap()).unwrap()
 }
 
-/// A folder `at` that becomes a link to `outside` and back until it is told to stop.
+/// A folder `at` that becomes a link to `outside` and back until `stop`.
 fn flip(at: &Path, outside: &Path, stop: &AtomicBool) {
     let aside = at.with_extension("aside");
     while !stop.load(Ordering::Relaxed) {
         fs::rename(at, &aside).unwrap();
-        // The writer may have made the folder anew meanwhile.
+        // The writer may have created the folder again.
         if symlink(outside, at).is_ok() {
             fs::remove_file(at).unwrap();
         }

@@ -189,7 +189,7 @@ async fn are_named(
 ) -> Result<bool> {
     let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
     let folders: Vec<PathBuf> = folder.into_iter().collect();
-    let place = ledger.tools().objects.allowing(&folders).place(output)?;
+    let place = ledger.tools().objects.allowing(&folders).location(output)?;
     let mut missing = None;
     let mut is_read = false;
     for file in OUTCOMES {

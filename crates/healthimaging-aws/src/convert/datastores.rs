@@ -13,7 +13,7 @@ use healthimaging::model::{
 };
 use healthimaging::{Result, TagKey, TagValue};
 
-use super::{moment_maybe, part, told, told_maybe, word, word_maybe};
+use super::{known_value, optional_timestamp, parse, parse_optional, parse_value, required};
 
 pub(crate) fn tags(tags: BTreeMap<TagKey, TagValue>) -> HashMap<String, String> {
     tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
@@ -22,38 +22,38 @@ pub(crate) fn tags(tags: BTreeMap<TagKey, TagValue>) -> HashMap<String, String> 
 pub(crate) fn listed_tags(tags: HashMap<String, String>) -> Result<ListTagsForResourceResponse> {
     let tags = tags
         .into_iter()
-        .map(|(key, value)| Ok((told(key)?, told(value)?)))
+        .map(|(key, value)| Ok((parse(key)?, parse(value)?)))
         .collect::<Result<_>>()?;
     Ok(ListTagsForResourceResponse { tags })
 }
 
 pub(crate) fn created(output: CreateDatastoreOutput) -> Result<CreateDatastoreResponse> {
     Ok(CreateDatastoreResponse {
-        datastore_id: told(output.datastore_id)?,
-        datastore_status: word(output.datastore_status.as_str())?,
+        datastore_id: parse(output.datastore_id)?,
+        datastore_status: parse_value(output.datastore_status.as_str())?,
     })
 }
 
 pub(crate) fn deleted(output: DeleteDatastoreOutput) -> Result<DeleteDatastoreResponse> {
     Ok(DeleteDatastoreResponse {
-        datastore_id: told(output.datastore_id)?,
-        datastore_status: word(output.datastore_status.as_str())?,
+        datastore_id: parse(output.datastore_id)?,
+        datastore_status: parse_value(output.datastore_status.as_str())?,
     })
 }
 
 pub(crate) fn got(output: GetDatastoreOutput) -> Result<GetDatastoreResponse> {
-    let found = part(output.datastore_properties, "datastoreProperties")?;
+    let found = required(output.datastore_properties, "datastoreProperties")?;
     Ok(GetDatastoreResponse {
         datastore_properties: DatastoreProperties {
-            datastore_id: told(found.datastore_id)?,
+            datastore_id: parse(found.datastore_id)?,
             datastore_name: found.datastore_name,
-            datastore_status: word(found.datastore_status.as_str())?,
-            kms_key_arn: told_maybe(found.kms_key_arn)?,
-            lambda_authorizer_arn: told_maybe(found.lambda_authorizer_arn)?,
-            lossless_storage_format: word_maybe(found.lossless_storage_format),
-            datastore_arn: told_maybe(found.datastore_arn)?,
-            created_at: moment_maybe(found.created_at)?,
-            updated_at: moment_maybe(found.updated_at)?,
+            datastore_status: parse_value(found.datastore_status.as_str())?,
+            kms_key_arn: parse_optional(found.kms_key_arn)?,
+            lambda_authorizer_arn: parse_optional(found.lambda_authorizer_arn)?,
+            lossless_storage_format: known_value(found.lossless_storage_format),
+            datastore_arn: parse_optional(found.datastore_arn)?,
+            created_at: optional_timestamp(found.created_at)?,
+            updated_at: optional_timestamp(found.updated_at)?,
         },
     })
 }
@@ -62,17 +62,17 @@ pub(crate) fn listed(output: ListDatastoresOutput) -> Result<ListDatastoresRespo
     let found = output.datastore_summaries.unwrap_or_default();
     Ok(ListDatastoresResponse {
         datastore_summaries: found.into_iter().map(summary).collect::<Result<_>>()?,
-        next_token: told_maybe(output.next_token)?,
+        next_token: parse_optional(output.next_token)?,
     })
 }
 
 fn summary(found: sdk::DatastoreSummary) -> Result<DatastoreSummary> {
     Ok(DatastoreSummary {
-        datastore_id: told(found.datastore_id)?,
+        datastore_id: parse(found.datastore_id)?,
         datastore_name: found.datastore_name,
-        datastore_status: word(found.datastore_status.as_str())?,
-        datastore_arn: told_maybe(found.datastore_arn)?,
-        created_at: moment_maybe(found.created_at)?,
-        updated_at: moment_maybe(found.updated_at)?,
+        datastore_status: parse_value(found.datastore_status.as_str())?,
+        datastore_arn: parse_optional(found.datastore_arn)?,
+        created_at: optional_timestamp(found.created_at)?,
+        updated_at: optional_timestamp(found.updated_at)?,
     })
 }

@@ -18,7 +18,9 @@ use healthimaging::model::{
     Overrides, UpdateImageSetMetadataResponse,
 };
 
-use super::{body, moment_maybe, part, told, told_maybe, unbuilt, word, word_maybe};
+use super::{
+    body, known_value, optional_timestamp, parse, parse_optional, parse_value, required, unbuilt,
+};
 
 fn overrides(found: Option<sdk::Overrides>) -> Option<Overrides> {
     let forced = found?.forced?;
@@ -27,22 +29,22 @@ fn overrides(found: Option<sdk::Overrides>) -> Option<Overrides> {
 
 pub(crate) fn got(output: GetImageSetOutput) -> Result<GetImageSetResponse> {
     Ok(GetImageSetResponse {
-        datastore_id: told(output.datastore_id)?,
+        datastore_id: parse(output.datastore_id)?,
         properties: ImageSetProperties {
-            image_set_id: told(output.image_set_id)?,
-            version_id: told(output.version_id)?,
-            image_set_state: word(output.image_set_state.as_str())?,
-            image_set_workflow_status: word_maybe(output.image_set_workflow_status),
-            created_at: moment_maybe(output.created_at)?,
-            updated_at: moment_maybe(output.updated_at)?,
-            deleted_at: moment_maybe(output.deleted_at)?,
+            image_set_id: parse(output.image_set_id)?,
+            version_id: parse(output.version_id)?,
+            image_set_state: parse_value(output.image_set_state.as_str())?,
+            image_set_workflow_status: known_value(output.image_set_workflow_status),
+            created_at: optional_timestamp(output.created_at)?,
+            updated_at: optional_timestamp(output.updated_at)?,
+            deleted_at: optional_timestamp(output.deleted_at)?,
             message: output.message,
             overrides: overrides(output.overrides),
             is_primary: output.is_primary,
         },
-        image_set_arn: told_maybe(output.image_set_arn)?,
-        last_accessed_at: moment_maybe(output.last_accessed_at)?,
-        storage_tier: word_maybe(output.storage_tier),
+        image_set_arn: parse_optional(output.image_set_arn)?,
+        last_accessed_at: optional_timestamp(output.last_accessed_at)?,
+        storage_tier: known_value(output.storage_tier),
     })
 }
 
@@ -50,19 +52,19 @@ pub(crate) fn versions(output: ListImageSetVersionsOutput) -> Result<ListImageSe
     let found = output.image_set_properties_list;
     Ok(ListImageSetVersionsResponse {
         image_set_properties_list: found.into_iter().map(version).collect::<Result<_>>()?,
-        next_token: told_maybe(output.next_token)?,
+        next_token: parse_optional(output.next_token)?,
     })
 }
 
 fn version(found: sdk::ImageSetProperties) -> Result<ImageSetProperties> {
     Ok(ImageSetProperties {
-        image_set_id: told(found.image_set_id)?,
-        version_id: told(found.version_id)?,
-        image_set_state: word(found.image_set_state.as_str())?,
-        image_set_workflow_status: word_maybe(found.image_set_workflow_status),
-        created_at: moment_maybe(found.created_at)?,
-        updated_at: moment_maybe(found.updated_at)?,
-        deleted_at: moment_maybe(found.deleted_at)?,
+        image_set_id: parse(found.image_set_id)?,
+        version_id: parse(found.version_id)?,
+        image_set_state: parse_value(found.image_set_state.as_str())?,
+        image_set_workflow_status: known_value(found.image_set_workflow_status),
+        created_at: optional_timestamp(found.created_at)?,
+        updated_at: optional_timestamp(found.updated_at)?,
+        deleted_at: optional_timestamp(found.deleted_at)?,
         message: found.message,
         overrides: overrides(found.overrides),
         is_primary: found.is_primary,
@@ -105,13 +107,13 @@ pub(crate) fn updated(
     output: UpdateImageSetMetadataOutput,
 ) -> Result<UpdateImageSetMetadataResponse> {
     Ok(UpdateImageSetMetadataResponse {
-        datastore_id: told(output.datastore_id)?,
-        image_set_id: told(output.image_set_id)?,
-        latest_version_id: told(output.latest_version_id)?,
-        image_set_state: word(output.image_set_state.as_str())?,
-        image_set_workflow_status: word_maybe(output.image_set_workflow_status),
-        created_at: moment_maybe(output.created_at)?,
-        updated_at: moment_maybe(output.updated_at)?,
+        datastore_id: parse(output.datastore_id)?,
+        image_set_id: parse(output.image_set_id)?,
+        latest_version_id: parse(output.latest_version_id)?,
+        image_set_state: parse_value(output.image_set_state.as_str())?,
+        image_set_workflow_status: known_value(output.image_set_workflow_status),
+        created_at: optional_timestamp(output.created_at)?,
+        updated_at: optional_timestamp(output.updated_at)?,
         message: output.message,
     })
 }
@@ -148,23 +150,23 @@ macro_rules! copied_side {
     ($found:expr) => {{
         let found = $found;
         CopiedImageSetProperties {
-            image_set_id: told(found.image_set_id)?,
-            latest_version_id: told(found.latest_version_id)?,
-            image_set_state: word_maybe(found.image_set_state),
-            image_set_workflow_status: word_maybe(found.image_set_workflow_status),
-            created_at: moment_maybe(found.created_at)?,
-            updated_at: moment_maybe(found.updated_at)?,
-            image_set_arn: told_maybe(found.image_set_arn)?,
+            image_set_id: parse(found.image_set_id)?,
+            latest_version_id: parse(found.latest_version_id)?,
+            image_set_state: known_value(found.image_set_state),
+            image_set_workflow_status: known_value(found.image_set_workflow_status),
+            created_at: optional_timestamp(found.created_at)?,
+            updated_at: optional_timestamp(found.updated_at)?,
+            image_set_arn: parse_optional(found.image_set_arn)?,
         }
     }};
 }
 
 pub(crate) fn copied(output: CopyImageSetOutput) -> Result<CopyImageSetResponse> {
-    let source = part(output.source_image_set_properties, "sourceImageSetProperties")?;
+    let source = required(output.source_image_set_properties, "sourceImageSetProperties")?;
     let destination =
-        part(output.destination_image_set_properties, "destinationImageSetProperties")?;
+        required(output.destination_image_set_properties, "destinationImageSetProperties")?;
     Ok(CopyImageSetResponse {
-        datastore_id: told(output.datastore_id)?,
+        datastore_id: parse(output.datastore_id)?,
         source_image_set_properties: copied_side!(source),
         destination_image_set_properties: copied_side!(destination),
     })
@@ -172,9 +174,9 @@ pub(crate) fn copied(output: CopyImageSetOutput) -> Result<CopyImageSetResponse>
 
 pub(crate) fn deleted(output: DeleteImageSetOutput) -> Result<DeleteImageSetResponse> {
     Ok(DeleteImageSetResponse {
-        datastore_id: told(output.datastore_id)?,
-        image_set_id: told(output.image_set_id)?,
-        image_set_state: word(output.image_set_state.as_str())?,
-        image_set_workflow_status: word(output.image_set_workflow_status.as_str())?,
+        datastore_id: parse(output.datastore_id)?,
+        image_set_id: parse(output.image_set_id)?,
+        image_set_state: parse_value(output.image_set_state.as_str())?,
+        image_set_workflow_status: parse_value(output.image_set_workflow_status.as_str())?,
     })
 }

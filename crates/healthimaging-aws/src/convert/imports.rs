@@ -11,7 +11,7 @@ use healthimaging::model::{
     ListDicomImportJobsResponse, StartDicomImportJobResponse,
 };
 
-use super::{moment, moment_maybe, part, told, told_maybe, unbuilt, word};
+use super::{optional_timestamp, parse, parse_optional, parse_value, required, timestamp, unbuilt};
 
 pub(crate) fn configuration(asked: ImportConfiguration) -> Result<sdk::ImportConfiguration> {
     let mappings = asked
@@ -36,28 +36,28 @@ pub(crate) fn configuration(asked: ImportConfiguration) -> Result<sdk::ImportCon
 
 pub(crate) fn started(output: StartDicomImportJobOutput) -> Result<StartDicomImportJobResponse> {
     Ok(StartDicomImportJobResponse {
-        datastore_id: told(output.datastore_id)?,
-        job_id: told(output.job_id)?,
-        job_status: word(output.job_status.as_str())?,
-        submitted_at: moment(output.submitted_at)?,
+        datastore_id: parse(output.datastore_id)?,
+        job_id: parse(output.job_id)?,
+        job_status: parse_value(output.job_status.as_str())?,
+        submitted_at: timestamp(output.submitted_at)?,
     })
 }
 
 pub(crate) fn got(output: GetDicomImportJobOutput) -> Result<GetDicomImportJobResponse> {
-    let found = part(output.job_properties, "jobProperties")?;
+    let found = required(output.job_properties, "jobProperties")?;
     Ok(GetDicomImportJobResponse {
         job_properties: DicomImportJobProperties {
-            job_id: told(found.job_id)?,
+            job_id: parse(found.job_id)?,
             job_name: found.job_name,
-            job_status: word(found.job_status.as_str())?,
-            datastore_id: told(found.datastore_id)?,
-            data_access_role_arn: told_maybe(
+            job_status: parse_value(found.job_status.as_str())?,
+            datastore_id: parse(found.datastore_id)?,
+            data_access_role_arn: parse_optional(
                 Some(found.data_access_role_arn).filter(|arn| !arn.is_empty()),
             )?,
-            ended_at: moment_maybe(found.ended_at)?,
-            submitted_at: moment_maybe(found.submitted_at)?,
-            input_s3_uri: told(found.input_s3_uri)?,
-            output_s3_uri: told(found.output_s3_uri)?,
+            ended_at: optional_timestamp(found.ended_at)?,
+            submitted_at: optional_timestamp(found.submitted_at)?,
+            input_s3_uri: parse(found.input_s3_uri)?,
+            output_s3_uri: parse(found.output_s3_uri)?,
             message: found.message,
             import_configuration: found
                 .import_configuration
@@ -74,8 +74,8 @@ fn used_configuration(found: sdk::ImportConfiguration) -> Result<Option<ImportCo
     };
     let mappings = found.dicom_metadata_mappings.into_iter().map(|mapping| {
         Ok(DicomMetadataMapping {
-            study_instance_uid: told(mapping.study_instance_uid)?,
-            series_instance_uid: told_maybe(mapping.series_instance_uid)?,
+            study_instance_uid: parse(mapping.study_instance_uid)?,
+            series_instance_uid: parse_optional(mapping.series_instance_uid)?,
             metadata_file_path: mapping.metadata_file_path,
         })
     });
@@ -90,19 +90,19 @@ pub(crate) fn listed(output: ListDicomImportJobsOutput) -> Result<ListDicomImpor
     let found = output.job_summaries;
     Ok(ListDicomImportJobsResponse {
         job_summaries: found.into_iter().map(summary).collect::<Result<_>>()?,
-        next_token: told_maybe(output.next_token)?,
+        next_token: parse_optional(output.next_token)?,
     })
 }
 
 fn summary(found: sdk::DicomImportJobSummary) -> Result<DicomImportJobSummary> {
     Ok(DicomImportJobSummary {
-        job_id: told(found.job_id)?,
+        job_id: parse(found.job_id)?,
         job_name: found.job_name,
-        job_status: word(found.job_status.as_str())?,
-        datastore_id: told(found.datastore_id)?,
-        data_access_role_arn: told_maybe(found.data_access_role_arn)?,
-        ended_at: moment_maybe(found.ended_at)?,
-        submitted_at: moment_maybe(found.submitted_at)?,
+        job_status: parse_value(found.job_status.as_str())?,
+        datastore_id: parse(found.datastore_id)?,
+        data_access_role_arn: parse_optional(found.data_access_role_arn)?,
+        ended_at: optional_timestamp(found.ended_at)?,
+        submitted_at: optional_timestamp(found.submitted_at)?,
         message: found.message,
     })
 }

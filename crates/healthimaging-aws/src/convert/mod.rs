@@ -1,4 +1,4 @@
-//! The SDK's words to the contract's and back; one file a subject.
+//! Conversions between the types of the SDK and of the contract, one file for each kind of resource.
 
 use aws_sdk_medicalimaging::primitives::{ByteStream, DateTime};
 use aws_smithy_types::body::SdkBody;
@@ -12,86 +12,86 @@ pub(crate) mod image_sets;
 pub(crate) mod imports;
 pub(crate) mod search;
 
-/// An id, name or ARN that the service told.
-pub(crate) fn told<T: TryFrom<String, Error = Error>>(text: impl Into<String>) -> Result<T> {
+/// Parses an id, name or ARN.
+pub(crate) fn parse<T: TryFrom<String, Error = Error>>(text: impl Into<String>) -> Result<T> {
     T::try_from(text.into()).map_err(|cause| unexpected(cause.message()))
 }
 
-/// The same, where it may be missing.
-pub(crate) fn told_maybe<T: TryFrom<String, Error = Error>>(
+/// Parses an optional id, name or ARN.
+pub(crate) fn parse_optional<T: TryFrom<String, Error = Error>>(
     text: Option<String>,
 ) -> Result<Option<T>> {
-    text.map(told).transpose()
+    text.map(parse).transpose()
 }
 
-/// A state or the like, which has to be one that this program knows.
-pub(crate) fn word<T: std::str::FromStr<Err = Error>>(word: &str) -> Result<T> {
-    word.parse().map_err(|_| unexpected("a word that is not known"))
+/// Parses a state or another enumerated value, which must be known to this version.
+pub(crate) fn parse_value<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| unexpected("an unknown enumerated value"))
 }
 
-/// The same where it is an extra: one that is not known is left out, so that reading goes on.
-pub(crate) fn word_maybe<T: std::str::FromStr<Err = Error>>(
+/// Parses an optional enumerated value; an unknown one is omitted, so that the rest can be read.
+pub(crate) fn known_value<T: std::str::FromStr<Err = Error>>(
     found: Option<impl AsRef<str>>,
 ) -> Option<T> {
     let found = found?;
     let known = found.as_ref().parse().ok();
     if known.is_none() {
         tracing::warn!(
-            word = found.as_ref(),
-            "the service uses a word that this program does not know"
+            value = found.as_ref(),
+            "unknown enumerated value in a response of the service"
         );
     }
     known
 }
 
-/// A part that every answer of its kind has.
-pub(crate) fn part<T>(found: Option<T>, name: &str) -> Result<T> {
-    found.ok_or_else(|| unexpected(&format!("no {name}")))
+/// A member that every response of its kind has.
+pub(crate) fn required<T>(found: Option<T>, name: &str) -> Result<T> {
+    found.ok_or_else(|| unexpected(&format!("{name} is missing")))
 }
 
-/// A request that the SDK would not take.
+/// Error of a request that the SDK rejects.
 pub(crate) fn unbuilt(cause: aws_smithy_types::error::operation::BuildError) -> Error {
-    Error::internal("the request could not be put into the SDK's form", cause)
+    Error::internal("the request could not be converted for the SDK", cause)
 }
 
 fn unexpected(what: &str) -> Error {
     Error::new(
         ErrorKind::Service,
-        format!("AWS HealthImaging answered in a form that this version cannot read: {what}"),
+        format!("this version cannot read the response of AWS HealthImaging: {what}"),
     )
 }
 
-/// A moment of the SDK, to the millisecond.
-pub(crate) fn moment(at: DateTime) -> Result<Timestamp> {
-    // Rounded, since the wire has decimals that binary numbers miss by a hair.
+/// Converts a time of the SDK, with milliseconds.
+pub(crate) fn timestamp(at: DateTime) -> Result<Timestamp> {
+    // Rounded: the decimals of the response have no exact binary form.
     let nanos = i128::from(at.secs()) * 1_000_000_000 + i128::from(at.subsec_nanos());
     i64::try_from((nanos + 500_000).div_euclid(1_000_000))
         .ok()
         .and_then(Timestamp::from_timestamp_millis)
-        .ok_or_else(|| unexpected("a moment out of range"))
+        .ok_or_else(|| unexpected("a time out of range"))
 }
 
-/// The same, where it may be missing.
-pub(crate) fn moment_maybe(at: Option<DateTime>) -> Result<Option<Timestamp>> {
-    at.map(moment).transpose()
+/// Converts an optional time of the SDK.
+pub(crate) fn optional_timestamp(at: Option<DateTime>) -> Result<Option<Timestamp>> {
+    at.map(timestamp).transpose()
 }
 
-/// A moment for the SDK.
+/// Converts a time for the SDK.
 pub(crate) fn date_time(at: &Timestamp) -> DateTime {
     DateTime::from_millis(at.timestamp_millis())
 }
 
-/// The SDK counts pages in signed numbers.
+/// Page size as the signed number of the SDK.
 pub(crate) fn page_size(asked: Option<u32>) -> Option<i32> {
     asked.map(|size| i32::try_from(size).unwrap_or(i32::MAX))
 }
 
-/// A body that is still on its way.
+/// Body of a response that is being received.
 pub(crate) fn body(stream: ByteStream) -> Body {
     sdk_body(stream.into_inner())
 }
 
-/// The same, beneath the SDK.
+/// Body of a response below the SDK.
 pub(crate) fn sdk_body(body: SdkBody) -> Body {
     let length = body.content_length();
     let pieces = BodyDataStream::new(body).map(|piece: Result<Bytes, _>| {

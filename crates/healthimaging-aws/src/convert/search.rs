@@ -8,7 +8,7 @@ use healthimaging::model::{
     SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder,
 };
 
-use super::{date_time, moment_maybe, told, told_maybe, unbuilt, word_maybe};
+use super::{date_time, known_value, optional_timestamp, parse, parse_optional, unbuilt};
 
 pub(crate) fn criteria(asked: SearchCriteria) -> Result<sdk::SearchCriteria> {
     let filters = asked.filters.into_iter().map(filter).collect::<Result<Vec<_>>>()?;
@@ -70,33 +70,33 @@ fn sort(asked: Sort) -> Result<sdk::Sort> {
 pub(crate) fn found(output: SearchImageSetsOutput) -> Result<SearchImageSetsResponse> {
     let sort = output.sort.and_then(|sort| {
         Some(Sort {
-            sort_order: word_maybe(Some(sort.sort_order))?,
-            sort_field: word_maybe(Some(sort.sort_field))?,
+            sort_order: known_value(Some(sort.sort_order))?,
+            sort_field: known_value(Some(sort.sort_field))?,
         })
     });
     let summaries = output.image_sets_metadata_summaries;
     Ok(SearchImageSetsResponse {
         image_sets_metadata_summaries: summaries.into_iter().map(summary).collect::<Result<_>>()?,
         sort,
-        next_token: told_maybe(output.next_token)?,
+        next_token: parse_optional(output.next_token)?,
     })
 }
 
 fn summary(found: sdk::ImageSetsMetadataSummary) -> Result<ImageSetsMetadataSummary> {
     Ok(ImageSetsMetadataSummary {
-        image_set_id: told(found.image_set_id)?,
+        image_set_id: parse(found.image_set_id)?,
         version: found.version.and_then(|number| u32::try_from(number).ok()),
-        created_at: moment_maybe(found.created_at)?,
-        updated_at: moment_maybe(found.updated_at)?,
-        last_accessed_at: moment_maybe(found.last_accessed_at)?,
-        storage_tier: word_maybe(found.storage_tier),
+        created_at: optional_timestamp(found.created_at)?,
+        updated_at: optional_timestamp(found.updated_at)?,
+        last_accessed_at: optional_timestamp(found.last_accessed_at)?,
+        storage_tier: known_value(found.storage_tier),
         is_primary: found.is_primary,
         dicom_tags: found.dicom_tags.map(tags),
     })
 }
 
 fn tags(found: sdk::DicomTags) -> DicomTags {
-    // The SDK shows a missing count as 0; a study holds one at least.
+    // The SDK returns a missing count as 0, which no study has.
     let count = |number: i32| u32::try_from(number).ok().filter(|number| *number > 0);
     DicomTags {
         patient_id: found.dicom_patient_id,

@@ -16,7 +16,7 @@ use super::retrieve::{of_set, parameter, unreadable};
 /// The head of a part has a few lines.
 const MOST_HEAD: usize = 16 * 1024;
 
-pub(super) async fn frames(
+pub(crate) async fn frames(
     web: &Arc<Web>,
     request: RetrieveFramesRequest,
 ) -> Result<RetrieveFramesResponse> {
@@ -56,7 +56,7 @@ async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Resul
     Ok((uid, part.body))
 }
 
-pub(super) async fn bulkdata(
+pub(crate) async fn bulkdata(
     web: &Web,
     request: &RetrieveBulkdataRequest,
 ) -> Result<RetrieveBulkdataResponse> {

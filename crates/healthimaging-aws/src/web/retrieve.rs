@@ -17,7 +17,7 @@ use super::request::{Answer, Web};
 /// Metadata documents of a whole series; beyond what the service keeps.
 const MOST_METADATA: u64 = 512 * 1024 * 1024;
 
-pub(super) async fn instance(
+pub(crate) async fn instance(
     web: &Web,
     request: RetrieveInstanceRequest,
 ) -> Result<RetrieveInstanceResponse> {
@@ -65,7 +65,7 @@ pub(super) fn parameter(media: &str, name: &str) -> Option<String> {
     })
 }
 
-pub(super) async fn instance_metadata(
+pub(crate) async fn instance_metadata(
     web: &Web,
     request: &InstanceMetadataRequest,
 ) -> Result<Body> {
@@ -79,7 +79,7 @@ pub(super) async fn instance_metadata(
     metadata(web.get(&request.datastore_id, &path, JSON).await?).await
 }
 
-pub(super) async fn series_metadata(web: &Web, request: &SeriesMetadataRequest) -> Result<Body> {
+pub(crate) async fn series_metadata(web: &Web, request: &SeriesMetadataRequest) -> Result<Body> {
     let path = format!(
         "/studies/{}/series/{}/metadata{}",
         request.study_instance_uid.path_segment(),

@@ -6,7 +6,7 @@ use healthimaging::{Result, Uid};
 use super::request::{Web, encode};
 use super::retrieve::{JSON, data_sets};
 
-pub(super) async fn search(web: &Web, request: &SearchDicomRequest) -> Result<Vec<DicomJson>> {
+pub(crate) async fn search(web: &Web, request: &SearchDicomRequest) -> Result<Vec<DicomJson>> {
     let answer = web.get(&request.datastore_id, &path(request), JSON).await?;
     data_sets(answer).await
 }

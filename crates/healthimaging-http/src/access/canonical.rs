@@ -7,7 +7,6 @@ use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::claim::Claim;
 use crate::content::hex;
 
 /// Everything but the unreserved characters of RFC 3986.
@@ -22,8 +21,7 @@ pub(super) struct Canonical(String);
 
 impl Canonical {
     /// What is known before the body is read.
-    pub(super) fn of(head: &Parts, claim: &Claim) -> Self {
-        let signed_headers = claim.signed_headers();
+    pub(super) fn of(head: &Parts, signed_headers: &[String]) -> Self {
         let mut text = format!(
             "{}\n{}\n{}\n",
             head.method,

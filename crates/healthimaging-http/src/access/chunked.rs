@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::canonical::hex_digest;
 use super::claim::Claim;
 use super::keys::SigningKey;
-use super::mismatch;
+use super::refusal::mismatch;
 use crate::content::{hex, read_failure};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256-PAYLOAD";

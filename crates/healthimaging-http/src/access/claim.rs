@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::canonical::{hex_digest, parameters};
-use super::{incomplete, refused};
+use super::refusal::{incomplete, refused};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 

@@ -5,13 +5,14 @@ mod chunked;
 mod claim;
 mod keys;
 mod payload;
+mod refusal;
 mod unproved;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
-use healthimaging::{Error, ErrorKind, Result};
+use healthimaging::Result;
 use http::{Request, header};
 
 pub use keys::AccessKeys;
@@ -19,6 +20,7 @@ pub use keys::AccessKeys;
 use crate::token::Token;
 use claim::Claim;
 use payload::Payload;
+use refusal::refused;
 
 /// What a request must bring. Without keys and token, nothing.
 #[derive(Debug, Clone, Default)]
@@ -69,22 +71,4 @@ impl Access {
         }
         Err(refused("AccessDeniedException", "the bearer token is not valid here"))
     }
-}
-
-/// A request that may not come in.
-fn refused(code: &str, message: &str) -> Error {
-    Error::new(ErrorKind::AccessDenied, message).with_code(code)
-}
-
-fn mismatch() -> Error {
-    refused(
-        "InvalidSignatureException",
-        "the signature does not match the request: check the secret key, and that nothing on the way \
-         changed path, query, signed headers or body",
-    )
-}
-
-fn incomplete(what: &str) -> Error {
-    Error::new(ErrorKind::BadRequest, format!("the signature is incomplete: {what}"))
-        .with_code("IncompleteSignatureException")
 }

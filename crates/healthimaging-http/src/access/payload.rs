@@ -12,7 +12,7 @@ use super::canonical::Canonical;
 use super::chunked::{self, Chain};
 use super::claim::Claim;
 use super::keys::SigningKey;
-use super::mismatch;
+use super::refusal::mismatch;
 use super::unproved::proved;
 use crate::content::{hex, read_failure};
 use crate::token::digest;
@@ -74,7 +74,7 @@ impl Payload {
         key: SigningKey,
         head: &Parts,
     ) -> Result<Body> {
-        let written = Canonical::of(head, &claim);
+        let written = Canonical::of(head, claim.signed_headers());
         let check = |told: &str| {
             let text = claim.string_to_sign(&written.with(told));
             if key.signed(&text, &claim.signature) { Ok(()) } else { Err(mismatch()) }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
-use super::mismatch;
+use super::refusal::mismatch;
 use crate::content::{hex, read_failure};
 
 /// Bytes of a body that are in memory before its signature is proved; the rest waits on disk.

@@ -17,7 +17,8 @@ use serde_json::Value;
 use super::accept::{not_acceptable, ranges};
 use super::{JSON, multipart, wants_json};
 use crate::call::Call;
-use crate::content::{tagged, warning};
+use crate::content::warning;
+use crate::entity_tag::tagged;
 
 const DICOM: &str = "application/dicom";
 const POSSIBLE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=UID, or transfer-syntax=* \

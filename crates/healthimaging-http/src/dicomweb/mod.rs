@@ -66,5 +66,6 @@ async fn json(call: Call, data_sets: &impl serde::Serialize) -> Result<Response>
     let text = serde_json::to_vec(data_sets).map_err(|error| {
         healthimaging::Error::internal("the answer cannot be written as JSON", error)
     })?;
-    crate::content::tagged(&call.headers, call.base_url.complete_bulk_data(text.into()), JSON).await
+    crate::entity_tag::tagged(&call.headers, call.base_url.complete_bulk_data(text.into()), JSON)
+        .await
 }

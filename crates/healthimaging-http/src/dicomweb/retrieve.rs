@@ -16,7 +16,8 @@ use super::accept::{Range, any, not_acceptable, ranges};
 use super::{JSON, multipart, wants_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
-use crate::content::{streamed, tag, tagged, validated};
+use crate::content::streamed;
+use crate::entity_tag::{tag, tagged, validated};
 
 const DICOM: &str = "application/dicom";
 const BYTES: &str = "application/octet-stream";

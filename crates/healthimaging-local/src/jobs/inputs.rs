@@ -7,7 +7,7 @@ use std::sync::Arc;
 use healthimaging::model::ImportConfiguration;
 use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_dicom::GroupKey;
-use healthimaging_objects::{Entry, Listed, Place};
+use healthimaging_objects::{Entry, Listed, Location};
 
 use super::directories::{self, NamedFiles};
 use super::starts::Starts;
@@ -29,7 +29,7 @@ pub(super) struct Input {
 /// Everything that a job reads, sorted by key.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    places: Vec<Place>,
+    places: Vec<Location>,
     inputs: Vec<Input>,
     overrides: Arc<Overrides>,
     /// Files that a DICOMDIR names.
@@ -44,7 +44,7 @@ impl Inputs {
     /// Fails when a place cannot be listed, or when there is nothing at all.
     pub(super) async fn list(
         shared: &SharedStore,
-        places: Vec<Place>,
+        places: Vec<Location>,
         configuration: Option<&ImportConfiguration>,
         own_output: &str,
     ) -> Result<Self> {
@@ -187,7 +187,7 @@ impl Inputs {
         })
     }
 
-    fn entry(&self, number: usize) -> Result<(&Place, &Entry), Refusal> {
+    fn entry(&self, number: usize) -> Result<(&Location, &Entry), Refusal> {
         let missing = || Refusal::fault("the input is not listed");
         let input = self.inputs.get(number).ok_or_else(missing)?;
         let entry: &Entry = match &input.listed {
@@ -200,7 +200,7 @@ impl Inputs {
 
 /// The metadata files that a job names, relative to its input, and their keys.
 async fn read_overrides(
-    places: &[Place],
+    places: &[Location],
     configuration: Option<&ImportConfiguration>,
 ) -> Result<(Overrides, HashSet<String>)> {
     let mut overrides = Overrides::default();

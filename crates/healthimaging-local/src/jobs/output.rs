@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use healthimaging::{DatastoreId, ImageSetId, JobId, ObjectUri, Result};
-use healthimaging_objects::{Place, Writing};
+use healthimaging_objects::{Location, ObjectWriter};
 use serde::Serialize;
 
 use crate::error::StoreError;
@@ -36,14 +36,14 @@ pub(super) fn folder(uri: &ObjectUri, datastore: &DatastoreId, job: &JobId) -> R
 
 /// Shows that the output can be written, before the work begins. What an earlier run of the job left
 /// half-written goes.
-pub(super) async fn probe(to: &Place) -> Result<()> {
+pub(super) async fn probe(to: &Location) -> Result<()> {
     to.discard_drafts().await?;
     to.write(SUCCESS, Bytes::new()).await
 }
 
 /// Writes the output, page by page; the manifest last, since its presence says that the rest is there.
 pub(super) async fn write(
-    to: &Place,
+    to: &Location,
     about: &About<'_>,
     mut pages: BoxStream<'_, Result<Outcomes, StoreError>>,
 ) -> Result<(), StoreError> {
@@ -67,13 +67,13 @@ pub(super) type Outcomes = Vec<(String, Outcome)>;
 
 /// The three lists while they are written.
 struct Lists {
-    success: Writing,
-    failure: Writing,
-    warning: Writing,
+    success: ObjectWriter,
+    failure: ObjectWriter,
+    warning: ObjectWriter,
 }
 
 impl Lists {
-    async fn create(to: &Place) -> Result<Self> {
+    async fn create(to: &Location) -> Result<Self> {
         Ok(Self {
             success: to.create(SUCCESS).await?,
             failure: to.create(FAILURE).await?,

@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::{Error, ErrorKind, ObjectUri};
 use healthimaging_dicom::GroupKey;
 use healthimaging_jobs::Origin;
-use healthimaging_objects::{Objects, ObjectsConfig, Place, file_uri};
+use healthimaging_objects::{Location, Objects, ObjectsConfig, file_uri};
 use tokio::sync::Semaphore;
 
 use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
@@ -42,7 +42,7 @@ pub(super) struct Run {
     /// Whether this run has read any input: then it has access, and what is denied is so to everybody.
     has_access: AtomicBool,
     datastore: DatastoreRow,
-    output: Place,
+    output: Location,
     output_uri: ObjectUri,
     inputs: Arc<Inputs>,
     counters: Arc<Counters>,
@@ -105,7 +105,8 @@ impl Run {
             .await?;
         let objects = objects(shared, &job)?;
         let output_uri = output::folder(&asked_output(&job), &job.datastore, &job.id)?;
-        let place = |uri: &ObjectUri| objects.place(uri).map_err(|error| job.needs.refused(error));
+        let place =
+            |uri: &ObjectUri| objects.location(uri).map_err(|error| job.needs.refused(error));
         let output = place(&output_uri)?;
         let mut places = Vec::new();
         if job.request.local_paths.is_empty() {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use healthimaging::{ErrorKind, Result};
-use healthimaging_objects::{Entry, Place};
+use healthimaging_objects::{Entry, Location};
 
 use crate::config::Grouping;
 use crate::error::StoreError;
@@ -67,7 +67,7 @@ impl Starts {
     pub(super) async fn header(
         &self,
         number: usize,
-        (place, entry): (&Place, &Entry),
+        (place, entry): (&Location, &Entry),
         overrides: &Arc<Overrides>,
         grouping: Grouping,
     ) -> std::result::Result<Header, Refusal> {
@@ -95,7 +95,12 @@ impl Starts {
     }
 
     /// The content of an object, of which only that is fetched which was not before.
-    pub(super) async fn fetch(&self, number: usize, place: &Place, entry: &Entry) -> Result<File> {
+    pub(super) async fn fetch(
+        &self,
+        number: usize,
+        place: &Location,
+        entry: &Entry,
+    ) -> Result<File> {
         let kept = self.held().take(number);
         match kept {
             None => place.fetch(entry).await,
@@ -174,7 +179,7 @@ impl Held {
 
 impl Start {
     /// Fetches what is missing up to a length.
-    async fn extend(&mut self, place: &Place, entry: &Entry, length: u64) -> Result<()> {
+    async fn extend(&mut self, place: &Location, entry: &Entry, length: u64) -> Result<()> {
         let have = self.bytes.len() as u64;
         if length <= have {
             return Ok(());
@@ -188,7 +193,7 @@ impl Start {
 }
 
 /// The content of an object that begins so; all of it is fetched anew when it has changed.
-async fn fetch_rest(place: &Place, entry: &Entry, start: Start) -> Result<File> {
+async fn fetch_rest(place: &Location, entry: &Entry, start: Start) -> Result<File> {
     let Start { bytes, version } = start;
     // Without a version nobody knows whether what follows belongs to the start.
     if version.is_none() {

@@ -30,7 +30,7 @@ async fn objects_become_image_sets_and_the_outcome_objects() {
     let objects = Objects::new(ObjectsConfig { s3: s3.clone(), ..ObjectsConfig::default() });
     let uri =
         |path: &str| ObjectUri::try_from(format!("s3://healthimaging-local-test/{path}")).unwrap();
-    let input = objects.place(&uri("in")).unwrap();
+    let input = objects.location(&uri("in")).unwrap();
     let slice = |sop: &str| Phantom::ct().size(16, 16).sop_uid(sop).build();
     input.write("a/1", slice("2.25.5").into()).await.unwrap();
     input.write("a/2", slice("2.25.6").into()).await.unwrap();
@@ -65,7 +65,7 @@ async fn objects_become_image_sets_and_the_outcome_objects() {
         tokio::task::yield_now().await;
     };
     assert_eq!(ended.job_status, JobStatus::Completed, "{:?}", ended.message);
-    let output = objects.place(&ended.output_s3_uri).unwrap();
+    let output = objects.location(&ended.output_s3_uri).unwrap();
     let manifest = output.read("job-output-manifest.json", 100_000).await.unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let summary = &manifest["jobSummary"];

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
 use healthimaging::{Body, DicomWeb, ErrorKind, Result};
 use healthimaging_jobs::is_lack_of_access;
-use healthimaging_objects::{Place, Writing};
+use healthimaging_objects::{Location, ObjectWriter};
 
 use super::Export;
 use super::items::{Instance, Item};
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Writer<'a> {
     pub(super) export: &'a Export,
     pub(super) dicomweb: &'a dyn DicomWeb,
-    pub(super) output: &'a Place,
+    pub(super) output: &'a Location,
     pub(super) journal: &'a dyn Journal,
 }
 
@@ -150,7 +150,7 @@ impl Written {
 }
 
 /// Copies a body; its SHA-256 in hexadecimal, and its length.
-async fn copy(from: Body, to: &mut Writing) -> Result<(String, u64)> {
+async fn copy(from: Body, to: &mut ObjectWriter) -> Result<(String, u64)> {
     let mut pieces = from.into_stream();
     let (mut digest, mut length) = (Sha256::new(), 0);
     while let Some(piece) = pieces.try_next().await? {
@@ -164,7 +164,7 @@ async fn copy(from: Body, to: &mut Writing) -> Result<(String, u64)> {
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
+        // ObjectWriter to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

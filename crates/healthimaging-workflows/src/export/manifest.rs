@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{ImageSetId, JobId, ObjectUri, Result};
-use healthimaging_objects::{Objects, Place, Writing};
+use healthimaging_objects::{Location, ObjectWriter, Objects};
 
 use super::items::ENDING;
 use super::{Counts, Export, count};
@@ -23,7 +23,7 @@ const TOGETHER: usize = 256 << 10;
 pub(super) struct Folder<'a> {
     export: &'a Export,
     uri: ObjectUri,
-    place: Place,
+    place: Location,
 }
 
 /// What became of the files, all runs of the job together.
@@ -43,7 +43,7 @@ impl<'a> Folder<'a> {
         job_id: &JobId,
     ) -> Result<Self> {
         let uri = export.outcome_uri(job_id)?;
-        let place = objects.place(&uri)?.resumable(job_id.as_str());
+        let place = objects.location(&uri)?.resumable(job_id.as_str());
         place.write(SUCCESS, Bytes::new()).await?;
         Ok(Self { export, uri, place })
     }
@@ -52,7 +52,7 @@ impl<'a> Folder<'a> {
     /// is there.
     pub(super) async fn write(
         &self,
-        output: &Place,
+        output: &Location,
         journal: &dyn Journal,
         counts: &Counts,
     ) -> Result<Map<String, Value>> {
@@ -137,12 +137,12 @@ impl Totals {
 
 /// A file of lines of JSON.
 struct Lines {
-    writing: Writing,
+    writing: ObjectWriter,
     waiting: Vec<u8>,
 }
 
 impl Lines {
-    fn of(writing: Writing) -> Self {
+    fn of(writing: ObjectWriter) -> Self {
         Self { writing, waiting: Vec::new() }
     }
 

@@ -79,7 +79,7 @@ impl Export {
     /// store is not active.
     pub async fn check(&self, tools: &Tools) -> Result<()> {
         self.criteria.check()?;
-        tools.objects.allowing(&self.allowed_paths).place(&self.folder()?)?;
+        tools.objects.allowing(&self.allowed_paths).location(&self.folder()?)?;
         let request = GetDatastoreRequest { datastore_id: self.datastore_id.clone() };
         let datastore = tools.back_end.service.get_datastore(request).await?.datastore_properties;
         if let Some(syntax) = &self.transfer_syntax_uid {
@@ -153,7 +153,7 @@ pub(crate) async fn run(
         Some(folders) => tools.objects.confined_to(folders),
         None => tools.objects.allowing(&export.allowed_paths),
     };
-    let output = objects.place(&export.folder()?).map_err(|error| needs.refused(error))?;
+    let output = objects.location(&export.folder()?).map_err(|error| needs.refused(error))?;
     let output = output.resumable(journal.job_id().as_str());
     if journal.is_taken_over() {
         output.discard_own_drafts().await?;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use healthimaging::{Body, DatastoreId, Error, Result};
-use healthimaging_objects::{Entry, Listed, Objects, Place, file_uri};
+use healthimaging_objects::{Entry, Listed, Location, Objects, file_uri};
 
 use super::{Source, Stored, Watch, nothing_to_store, store};
 use crate::back_end::BackEnd;
@@ -36,7 +36,7 @@ pub async fn files(
 ) -> Result<Stored<String>> {
     let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
     for path in paths {
-        let place = objects.place(&file_uri(path)?)?;
+        let place = objects.location(&file_uri(path)?)?;
         for line in place.list().await? {
             match line {
                 Listed::Object(entry) => waiting.push((place.clone(), entry)),
@@ -69,7 +69,7 @@ struct Files {
 
 #[async_trait]
 impl Source for Files {
-    type Item = (Place, Entry);
+    type Item = (Location, Entry);
 
     async fn open(&self, (place, entry): &Self::Item) -> Result<Body> {
         let file = place.fetch(entry).await?;

@@ -11,8 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Item;
-use crate::config::Aws;
-use crate::web::request::Answer;
+use crate::web::request::{Answer, Web};
 
 /// Failure reason "processing failure" (`PS3.4 Table B.2-1`).
 pub(super) const PROCESSING_FAILURE: u16 = 0x0110;
@@ -29,26 +28,27 @@ const MOST: u64 = 16 * 1024 * 1024;
 
 /// Reads the outcomes; an answer without any is an error.
 pub(super) async fn read(
-    aws: &Aws,
+    service: &dyn HealthImaging,
+    web: &Web,
     datastore: &DatastoreId,
     items: &[Item],
     answer: Answer,
 ) -> Result<StoreInstancesResponse> {
     if !matches!(answer.status, 200 | 202 | 409) {
-        return Err(aws.web.refusal(answer).await);
+        return Err(web.refusal(answer).await);
     }
     let (status, headers) = (answer.status, answer.headers.clone());
     let body = answer.body.collect(MOST).await?;
     let Some(response) = response(&body) else {
         let answer = Answer { status, headers, body: body.into() };
         return Err(if status == 409 {
-            aws.web.refusal(answer).await
+            web.refusal(answer).await
         } else {
             Error::new(ErrorKind::Service, "AWS HealthImaging did not tell which files it stored")
         });
     };
     let mut places = Places(items.iter().collect());
-    let mut homes = Homes::new(aws, datastore);
+    let mut homes = Homes { service, datastore, known: BTreeMap::new() };
     let mut outcomes = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
     for item in sequence(&response, STORED) {
         let position = places.take(text(item, SOP_INSTANCE));
@@ -147,16 +147,12 @@ fn meaning(reason: u16) -> &'static str {
 
 /// Where stored instances are: their image sets, asked for once a series.
 struct Homes<'a> {
-    aws: &'a Aws,
+    service: &'a dyn HealthImaging,
     datastore: &'a DatastoreId,
     known: BTreeMap<String, Vec<ImageSetsMetadataSummary>>,
 }
 
-impl<'a> Homes<'a> {
-    fn new(aws: &'a Aws, datastore: &'a DatastoreId) -> Self {
-        Self { aws, datastore, known: BTreeMap::new() }
-    }
-
+impl Homes<'_> {
     async fn stored(&mut self, position: usize, item: &DicomJson) -> Result<StoredInstance> {
         let url = text(item, RETRIEVE_URL).unwrap_or_default();
         let series = after(url, "/series/");
@@ -199,7 +195,7 @@ impl<'a> Homes<'a> {
                 next_token: None,
                 max_results: None,
             };
-            let found = self.aws.search_image_sets(request).await?;
+            let found = self.service.search_image_sets(request).await?;
             let found = found.image_sets_metadata_summaries;
             self.known.insert(series.to_owned(), found);
         }

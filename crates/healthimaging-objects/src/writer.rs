@@ -1,17 +1,17 @@
-//! An object that is being written.
+//! Objects while they are written.
 
 use bytes::Bytes;
 use healthimaging::{Error, Result};
 
 use crate::bucket::Upload;
 use crate::folder::Draft;
-use crate::place::blocking;
+use crate::listing::blocking;
 
-/// An object that is being written; nobody sees it before it is finished, and then whole.
+/// Writer of an object, which becomes visible as a whole when it is finished.
 ///
-/// Pieces of a large one do not stay in memory. After an error it can only be abandoned.
+/// A large object is not held in memory. After an error, the writer can only be abandoned.
 #[derive(Debug)]
-pub struct Writing(Target);
+pub struct ObjectWriter(Target);
 
 #[derive(Debug)]
 enum Target {
@@ -19,7 +19,7 @@ enum Target {
     Upload(Upload),
 }
 
-impl Writing {
+impl ObjectWriter {
     pub(crate) fn draft(draft: Draft) -> Self {
         Self(Target::Draft(Some(draft)))
     }
@@ -28,7 +28,7 @@ impl Writing {
         Self(Target::Upload(upload))
     }
 
-    /// Adds a piece.
+    /// Appends a piece.
     pub async fn write(&mut self, piece: Bytes) -> Result<()> {
         match &mut self.0 {
             Target::Upload(upload) => upload.write(piece).await,
@@ -41,7 +41,7 @@ impl Writing {
         }
     }
 
-    /// Puts the object in its place; durable when this returns.
+    /// Makes the object visible. It is durable when this returns.
     pub async fn finish(self) -> Result<()> {
         match self.0 {
             Target::Upload(upload) => upload.finish().await,
@@ -52,7 +52,7 @@ impl Writing {
         }
     }
 
-    /// Leaves nothing behind. A draft that is only dropped does so too; an upload in parts does not.
+    /// Removes what was written. Dropping the writer does so for a file, not for an upload in parts.
     pub async fn abandon(self) -> Result<()> {
         match self.0 {
             Target::Upload(upload) => upload.abandon().await,
@@ -68,5 +68,5 @@ impl Writing {
 }
 
 fn broken() -> Error {
-    Error::internal("an object cannot be written on after an error", "broken")
+    Error::internal("an object cannot be written after an error", "broken")
 }

@@ -5,12 +5,11 @@ mod outcome;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::model::{FailedInstance, StoreInstancesRequest, StoreInstancesResponse};
-use healthimaging::{Body, DatastoreId, Error, Result};
+use healthimaging::{Body, DatastoreId, Error, HealthImaging, Result};
 
 use super::multipart::multipart;
 use super::part10::{self, HEAD, Meta};
-use super::request::Sent;
-use crate::config::Aws;
+use super::request::{Sent, Web};
 
 /// Files are put together up to this many bytes: few requests, and few versions of an image set.
 const TOGETHER: usize = 32 * 1024 * 1024;
@@ -41,15 +40,17 @@ enum Read {
     Endless,
 }
 
-pub(super) async fn store(
-    aws: &Aws,
+pub(crate) async fn store(
+    service: &dyn HealthImaging,
+    web: &Web,
     request: StoreInstancesRequest,
 ) -> Result<StoreInstancesResponse> {
     let path = request
         .study_instance_uid
         .map_or_else(|| "/studies".to_owned(), |uid| format!("/studies/{}", uid.path_segment()));
     let mut storing = Storing {
-        aws,
+        service,
+        web,
         datastore: request.datastore_id,
         path,
         sent: false,
@@ -127,7 +128,8 @@ fn too_long() -> String {
 
 /// A store under way.
 struct Storing<'a> {
-    aws: &'a Aws,
+    service: &'a dyn HealthImaging,
+    web: &'a Web,
     datastore: DatastoreId,
     path: String,
     /// Whether something has been sent, so that an error must not hide its outcomes.
@@ -173,9 +175,8 @@ impl Storing<'_> {
         content_type: &str,
         sent: Sent,
     ) -> Result<StoreInstancesResponse, Error> {
-        let web = &self.aws.web;
-        let answer = web.post(&self.datastore, &self.path, content_type, sent).await?;
-        outcome::read(self.aws, &self.datastore, items, answer).await
+        let answer = self.web.post(&self.datastore, &self.path, content_type, sent).await?;
+        outcome::read(self.service, self.web, &self.datastore, items, answer).await
     }
 
     fn fail(&mut self, position: usize, message: String) {
