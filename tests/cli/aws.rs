@@ -63,8 +63,8 @@ fn a_bucket_without_credentials_is_not_blamed() {
     assert_eq!(output.status.code(), Some(1));
     let found = stderr(&output);
     let error = found.lines().find(|line| line.starts_with("error: ")).unwrap_or(&found);
-    assert!(error.starts_with("error: no credentials found: run `aws configure`"), "{found}");
-    assert!(!found.contains("bucket was") && !found.contains('{') && found.len() < 600, "{found}");
+    assert!(error.contains("no credentials found: run `aws configure`"), "{found}");
+    assert!(!error.contains("bucket") && !found.contains('{'), "{found}");
 }
 
 #[test]

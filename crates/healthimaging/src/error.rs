@@ -188,20 +188,49 @@ impl fmt::Display for Error {
     }
 }
 
+/// For the log: one line with the messages of all causes, without the internals of libraries.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &self.0.message)
-            .field("code", &self.0.code)
-            .field("request_id", &self.0.request_id)
-            .field("source", &self.0.source)
-            .finish()
+        let Inner { kind, message, code, request_id, .. } = &*self.0;
+        let mut line = format!("{kind:?}: {message}");
+        for (name, value) in [("code", code), ("request id", request_id)] {
+            if let Some(value) = value {
+                line += &format!(" ({name} {value})");
+            }
+        }
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some libraries repeat the message of the cause in their own.
+            if !line.contains(&text) {
+                line += &format!("; cause: {text}");
+            }
+            cause = error.source();
+        }
+        f.write_str(&line)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_every_cause_once() {
+        let cause = Error::not_found("no such bucket").with_code("NoSuchBucket");
+        let middle = std::io::Error::other(Error::validation("listing: no such bucket"));
+        let error = Error::internal("the import failed", middle).with_request_id("1");
+        assert_eq!(
+            format!("{error:?}"),
+            "Internal: the import failed (request id 1); cause: listing: no such bucket"
+        );
+        let error = Error::internal("the import failed", cause);
+        assert_eq!(format!("{error:?}"), "Internal: the import failed; cause: no such bucket");
     }
 }
