@@ -149,8 +149,8 @@ function entriesOf([count, , bits], data) {
   const entries = inBytes ? data.subarray(0, data.length - (pad ? 1 : 0)) : typed(data, Uint16Array, data.length >> 1);
   let greatest = 0;
   for (const entry of entries) if (entry > greatest) greatest = entry;
-  const needed = 32 - Math.clz32(greatest), told = inBytes ? Math.min(bits || 8, 8) : bits || 16;
-  return { entries, bits: told >= needed ? told : Math.ceil(needed / 8) * 8, greatest };
+  const needed = 32 - Math.clz32(greatest), declared = inBytes ? Math.min(bits || 8, 8) : bits || 16;
+  return { entries, bits: declared >= needed ? declared : Math.ceil(needed / 8) * 8, greatest };
 }
 
 const firstOf = ([, first], signed) => signed && first > 32767 ? first - 65536 : first;
@@ -266,7 +266,7 @@ function voisOf(set, frameNumber, shape, modality, notes) {
   if (items(source, 'VOILUTSequence').length && !found.length) notes.push('The VOI LUT is not usable.');
   const centers = values(source, 'WindowCenter').map(toNumber), widths = values(source, 'WindowWidth').map(toNumber);
   const names = values(source, 'WindowCenterWidthExplanation');
-  const told = text(source, 'VOILUTFunction'), lut = ['LINEAR_EXACT', 'SIGMOID'].includes(told) ? told : 'LINEAR';
+  const term = text(source, 'VOILUTFunction'), lut = ['LINEAR_EXACT', 'SIGMOID'].includes(term) ? term : 'LINEAR';
   centers.forEach((center, at) => {
     const window = { name: names[at] || `Window ${at + 1}`, center, width: widths[at], shape: lut };
     if (isUsable(window)) found.push(window);

@@ -24,7 +24,7 @@ function showAttributes(set, wanted, place) {
   };
   walk(set, [], 0);
   place.replaceChildren(el('table', {}, el('tbody', {}, ...rows)),
-    el('p', { class: 'quiet' }, found > MOST_ROWS ? `${found - MOST_ROWS} more; search for what you need.` : `${found} attributes`));
+    el('p', { class: 'quiet' }, found > MOST_ROWS ? `${found - MOST_ROWS} more; search for what you need.` : `${found} attribute${found === 1 ? '' : 's'}`));
 }
 
 const meaning = (code) => code ? visible(text(code, 'CodeMeaning') || text(code, 'CodeValue')) : '';

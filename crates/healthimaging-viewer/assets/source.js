@@ -13,6 +13,9 @@ function answerOf(result) {
   return answer;
 }
 
+// Identifiers come from files and addresses: each is one segment of a path.
+const segment = encodeURIComponent;
+
 // One instance of a series: its attributes, and how its frames are named.
 const instanceOf = (place, set, more) => ({ ...place, set, uid: text(set, 'SOPInstanceUID'), ...more });
 
@@ -27,18 +30,22 @@ class HttpSource {
 
   async request(path, options = {}) {
     for (;;) {
-      const headers = { ...options.headers };
-      if (this.token) headers.Authorization = `Bearer ${this.token}`;
+      const headers = { ...options.headers }, { token } = this;
+      if (token) headers.Authorization = `Bearer ${token}`;
       const response = await fetch(this.base + path, { ...options, headers, cache: 'no-cache' });
       if (response.ok) return response;
-      if (response.status === 401 || (response.status === 403 && !this.token)) {
-        this.asking ??= askForToken(!!this.token).finally(() => { this.asking = null; });
-        this.token = await this.asking;
+      const isMissing = response.headers.get('x-amzn-errortype') === 'MissingAuthenticationTokenException';
+      if (response.status === 401 || (response.status === 403 && (token || isMissing))) {
+        // Another request may have asked in the meantime.
+        if (token === this.token) {
+          this.asking ??= askForToken(!!token).finally(() => { this.asking = null; });
+          this.token = await this.asking;
+        }
         continue;
       }
-      const said = await response.text();
+      const body = await response.text();
       let message = '';
-      try { const body = JSON.parse(said); message = body.message ?? body.Message; } catch { /* not JSON */ }
+      try { message = JSON.parse(body).message; } catch { /* not JSON */ }
       throw Object.assign(new Error(message || `the server answered ${response.status}`), { status: response.status });
     }
   }
@@ -55,10 +62,10 @@ class HttpSource {
     if (name) headers['Mcp-Name'] = name;
     const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {},
       'io.modelcontextprotocol/clientInfo': { name: 'healthimaging-viewer', version: '1' } };
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } });
-    const response = await this.request('mcp', { method: 'POST', headers, body });
-    const said = await response.text();
-    const messages = said.startsWith('{') ? [said] : said.split(/\r?\n\r?\n/).map((event) =>
+    const call = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } });
+    const response = await this.request('mcp', { method: 'POST', headers, body: call });
+    const body = await response.text();
+    const messages = body.startsWith('{') ? [body] : body.split(/\r?\n\r?\n/).map((event) =>
       event.split(/\r?\n/).filter((line) => line.startsWith('data:')).map((line) => line.slice(5)).join('\n'));
     const answer = messages.filter((message) => message.trim()).map((message) => JSON.parse(message)).find(({ id }) => id === 1);
     if (!answer || answer.error) throw new Error(answer?.error?.message ?? 'the server did not answer');
@@ -69,7 +76,7 @@ class HttpSource {
 
   async resource(uri) { return JSON.parse((await this.mcp('resources/read', { uri }, uri)).contents[0].text); }
 
-  path({ datastore, study, series }) { return `datastore/${datastore}/studies/${study}/series/${series}`; }
+  path({ datastore, study, series }) { return [`datastore/${segment(datastore)}/studies`, segment(study), 'series', segment(series)].join('/'); }
 
   async series(place) {
     const sets = await this.json(`${this.path(place)}/metadata`);
@@ -81,7 +88,7 @@ class HttpSource {
     const offset = Math.floor((count - 1) / 2);
     const [found] = await this.json(`${this.path(place)}/instances?limit=1&offset=${Math.max(0, offset)}`);
     if (!found) return null;
-    const [set] = await this.json(`${this.path(place)}/instances/${text(found, 'SOPInstanceUID')}/metadata`);
+    const [set] = await this.json(`${this.path(place)}/instances/${segment(text(found, 'SOPInstanceUID'))}/metadata`);
     return instanceOf(place, set);
   }
 
@@ -91,7 +98,7 @@ class HttpSource {
   }
 
   async frame({ instance, number: frameNumber }) {
-    const path = `${this.path(instance)}/instances/${instance.uid}/frames/${frameNumber}`;
+    const path = `${this.path(instance)}/instances/${segment(instance.uid)}/frames/${frameNumber}`;
     const isOdd = ![1, 8, 16, 32, 64].includes(number(instance.set, 'BitsAllocated'));
     const { bytes, syntax } = isOdd ? {} : await this.part(path);
     if (syntax === NATIVE) return { bytes };
@@ -270,21 +277,22 @@ class Frames {
       const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d');
       context.drawImage(bitmap, 0, 0);
       const colors = context.getImageData(0, 0, width, height).data;
-      const notes = ['The picture is compressed with loss.'];
+      const notes = ['The picture was compressed with loss.'];
       if (shape.samples > 1) return this.described({ colors, rows: height, columns: width, notes: [] }, shape, image, notes);
       const gray = Uint8Array.from({ length: width * height }, (_, at) => colors[4 * at]);
       const eight = { ...shape, rows: height, columns: width, allocated: 8, stored: 8, high: 7, signed: false };
       return this.described(decode(gray, eight, set), eight, image, notes);
     }
-    const told = { rows: 'rows', columns: 'columns', samples: 'samples_per_pixel', allocated: 'bits_allocated',
+    const members = { rows: 'rows', columns: 'columns', samples: 'samples_per_pixel', allocated: 'bits_allocated',
       stored: 'bits_stored', high: 'high_bit', photometric: 'photometric_interpretation' };
-    for (const [name, member] of Object.entries(told)) shape[name] = described[member] ?? shape[name];
+    for (const [name, member] of Object.entries(members)) shape[name] = described[member] ?? shape[name];
     if (described.planar_configuration !== undefined) shape.planar = described.planar_configuration === 1;
     return this.described(decode(bytes, shape, set), shape, image, []);
   }
 
   described(frame, shape, { instance, number: frameNumber }, notes) {
     if (frame.values) frame.display = displayOf(instance.set, frameNumber, shape, frame);
+    if (text(instance.set, 'LossyImageCompression') === '01' && !notes.length) notes.push('The picture was compressed with loss.');
     frame.notes.push(...notes, ...frame.display?.notes ?? []);
     frame.overlays = overlaysOf(instance.set, frameNumber, shape, frame);
     // Codes that have a color of their own are no part of the gray range.

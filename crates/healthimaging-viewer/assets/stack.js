@@ -14,7 +14,7 @@ function el(name, attributes = {}, ...children) {
   return node;
 }
 
-const say = (message) => { byId('status').textContent = message; };
+const announce = (message) => { byId('status').textContent = message; };
 const round = (value, digits = 1) => Number.isFinite(value) ? String(+value.toFixed(digits)) : '–';
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -277,7 +277,7 @@ class View {
   notice(message, isWaiting) {
     if (byId('notice').textContent !== message) byId('notice').textContent = message;
     byId('port').setAttribute('aria-busy', !!isWaiting);
-    if (message && !isWaiting) say(message);
+    if (message && !isWaiting) announce(message);
   }
 
   corners() {
@@ -290,7 +290,7 @@ class View {
       tl: join(person(text(set, 'PatientName')), visible(text(set, 'PatientID')), [day(text(set, 'PatientBirthDate')), visible(text(set, 'PatientSex'))].filter(Boolean).join(' ')),
       tr: join(visible(text(set, 'StudyDescription')), visible(text(set, 'SeriesDescription')), day(text(set, 'StudyDate'))),
       bl: join(...(frame?.notes ?? []), this.pointed(), [window, `Zoom ${round(this.zoom * 100, 0)} %`].filter(Boolean).join(' · ')),
-      br: join(spacing?.ratio !== undefined && spacing.ratio !== 1 ? 'Scaled to square pixels' : '', !spacing?.mm ? 'No Pixel Spacing' : '',
+      br: join('Not for diagnosis', spacing?.ratio !== undefined && spacing.ratio !== 1 ? 'Scaled to square pixels' : '', !spacing?.mm ? 'No Pixel Spacing' : '',
         frame ? `${frame.columns} × ${frame.rows}` : '', text(set, 'SliceLocation') ? `Location ${round(number(set, 'SliceLocation'))} mm` : '',
         number(set, 'NumberOfFrames', 1) > 1 ? `Frame ${image.number}` : '', `Image ${this.at + 1} of ${this.images.length}`),
       ...orientation(image),
@@ -321,8 +321,7 @@ class View {
       this.presetNames = key;
       select.replaceChildren(...names.map((name, at) => el('option', { value: at }, name)));
     }
-    const chosen = this.voi ? this.preset ?? names.length - 1 : file.length ? 0 : 0;
-    select.value = String(chosen);
+    select.value = String(this.voi ? this.preset ?? names.length - 1 : 0);
     for (const id of ['center', 'width']) {
       if (document.activeElement !== byId(id)) byId(id).value = voi?.[id] === undefined ? '' : round(voi[id], 2);
     }
@@ -468,7 +467,7 @@ class View {
     }
     this.marks.set(pending.key, [...this.marks.get(pending.key) ?? [], pending]);
     this.pending = null;
-    say(this.measured(pending).said);
+    announce(this.measured(pending).label);
     this.changed();
   }
 
@@ -491,29 +490,29 @@ class View {
     if (kind === 'length') {
       const length = Math.hypot(middle[0] - first[0], middle[1] - first[1]);
       const unit = spacing?.mm ? 'mm' : 'px', more = spacing?.mm ? spacing.note : 'no Pixel Spacing';
-      return { value: length, unit, said: `${round(length)} ${unit}${more ? ` (${more})` : ''}` };
+      return { value: length, unit, label: `${round(length)} ${unit}${more ? ` (${more})` : ''}` };
     }
-    if (!last) return { said: '' };
+    if (!last) return { label: '' };
     const arm = (end) => Math.atan2(end[1] - middle[1], end[0] - middle[0]);
     let angle = Math.abs(arm(first) - arm(last)) * 180 / Math.PI;
     if (angle > 180) angle = 360 - angle;
-    return { value: angle, unit: 'degrees', said: `${round(angle)}°` };
+    return { value: angle, unit: 'degrees', label: `${round(angle)}°` };
   }
 
   drawMarks() {
     const svg = byId('marks');
     if (!this.image || !this.scale) return svg.replaceChildren();
     const key = this.frames.key(this.image), all = [...this.marks.get(key) ?? [], ...this.pending ? [this.pending] : []];
-    const make = (name, attributes, said) => {
+    const make = (name, attributes, label) => {
       const node = document.createElementNS(SVG, name);
       for (const [attribute, value] of Object.entries(attributes)) node.setAttribute(attribute, value);
-      if (said) node.textContent = said;
+      if (label) node.textContent = label;
       return node;
     };
     svg.replaceChildren(...all.flatMap((mark) => {
       const points = mark.points.map((point) => this.toPort(point)), [x, y] = points[points.length - 1];
       return [make('polyline', { points: points.join(' ') }), ...points.map(([cx, cy]) => make('circle', { cx, cy, r: 3 })),
-        make('text', { x: x + 8, y: y - 6 }, this.measured(mark).said)];
+        make('text', { x: x + 8, y: y - 6 }, this.measured(mark).label)];
     }));
   }
 
@@ -557,10 +556,10 @@ function spacingOf(image, point) {
   const [x, y] = point ?? [];
   const region = regions.find((one) => x === undefined || (x >= number(one, 'RegionLocationMinX0') && x <= number(one, 'RegionLocationMaxX1')
     && y >= number(one, 'RegionLocationMinY0') && y <= number(one, 'RegionLocationMaxY1')));
-  const told = [['PixelSpacing', attributeOf(image, 'PixelMeasuresSequence', 'PixelSpacing'), ''],
+  const sources = [['PixelSpacing', attributeOf(image, 'PixelMeasuresSequence', 'PixelSpacing'), ''],
     ['ImagerPixelSpacing', numbers(set, 'ImagerPixelSpacing'), 'at the detector'],
     ['NominalScannedPixelSpacing', numbers(set, 'NominalScannedPixelSpacing'), 'of the scan']];
-  for (const [, [down, across], note] of told) {
+  for (const [, [down, across], note] of sources) {
     if (down > 0 && across > 0) {
       const ratio = down / across;
       return { mm: [down, across], note, ratio: ratio >= 0.01 && ratio <= 100 && Math.abs(ratio - 1) > 0.001 ? ratio : 1 };

@@ -34,7 +34,7 @@ async function start() {
   byId('search').elements.datastore.replaceChildren(...stores.filter((store) => store.datastore_status === 'ACTIVE')
     .map((store) => el('option', { value: store.datastore_id }, visible(store.datastore_name))));
   const details = await Promise.all(stores.map((store) => source.resource(`healthimaging://datastores/${store.datastore_id}`).catch(() => store)));
-  byId('datastores').replaceChildren(stores.length ? table(['Name', 'State', 'Image sets', 'Made', 'Id'], details.map((store) => {
+  byId('datastores').replaceChildren(stores.length ? table(['Name', 'Status', 'Image sets', 'Created', 'ID'], details.map((store) => {
     const { image_sets: all, image_sets_at_least: least } = store.counts ?? {};
     return el('tr', {}, ...cells(store.datastore_name, state(store.datastore_status), all ?? (least === undefined ? '–' : `≥ ${least}`),
       when(store.created_at), el('code', {}, store.datastore_id)));
@@ -56,8 +56,8 @@ async function jobs(stores) {
     ? el('span', {}, el('progress', { value: done + bad, max: all, 'aria-label': 'Progress' }), ` ${done} of ${all}${bad ? `, ${bad} failed` : ''}`)
     : done === undefined ? '' : `${done} done${bad ? `, ${bad} failed` : ''}`;
   const rows = [...recent.map((job) => [job, `Import ${job.job_name ?? ''}`]), ...own.map((job) => [job, job.tool])]
-    .map(([job, name]) => el('tr', {}, ...cells(name, state(job.job_status), when(job.submitted_at), job.message ?? '', progress(job))));
-  byId('jobs').replaceChildren(rows.length ? table(['Job', 'State', 'Begun', 'Message', 'Progress'], rows) : el('p', { class: 'quiet' }, 'No jobs yet.'));
+    .map(([job, name]) => el('tr', {}, ...cells(name, state(job.job_status), when(job.submitted_at), job.message ?? (job.output_s3_uri ? `Result of each file: ${job.output_s3_uri}` : ''), progress(job))));
+  byId('jobs').replaceChildren(rows.length ? table(['Job', 'Status', 'Submitted', 'Result', 'Progress'], rows) : el('p', { class: 'quiet' }, 'No jobs yet.'));
   clearTimeout(jobs.timer);
   if ([...recent, ...own].some(({ job_status }) => OPEN.includes(job_status))) jobs.timer = setTimeout(() => byId('start').hidden || jobs(stores), 2000);
 }
@@ -78,7 +78,8 @@ function connect(store) {
       try {
         await navigator.clipboard.writeText(line);
         target.textContent = 'Copied';
-        say('Copied');
+        target.setAttribute('aria-label', `Copied the lines for ${name}`);
+        announce('Copied');
       } catch { getSelection().selectAllChildren(target.previousSibling); }
     } }, 'Copy'))]));
 }
@@ -94,18 +95,18 @@ async function search(offset = 0) {
   query.set('includefield', 'StudyDescription');
   let found;
   try {
-    found = await source.json(`datastore/${datastore}/studies?${query}`);
+    found = await source.json(`datastore/${segment(datastore)}/studies?${query}`);
   } catch (error) { return byId('studies').replaceChildren(failed(error)); }
   const rows = found.slice(0, 25).map((set) => {
-    const href = `#${datastore}/${text(set, 'StudyInstanceUID')}`;
+    const href = `#${datastore}/${segment(text(set, 'StudyInstanceUID'))}`;
     return el('tr', { class: 'link', onclick: (event) => { if (!event.target.closest('a')) location.hash = href; } },
-      el('td', {}, el('a', { href }, el('bdi', {}, person(text(set, 'PatientName')) || 'No name'))), ...cells(text(set, 'PatientID'), day(text(set, 'StudyDate')),
+      el('td', {}, el('a', { href }, el('bdi', {}, person(text(set, 'PatientName')) || 'No name'))), ...cells(text(set, 'PatientID')), el('td', { class: 'day' }, day(text(set, 'StudyDate'))), ...cells(
         values(set, 'ModalitiesInStudy').join(' '), text(set, 'StudyDescription'), `${number(set, 'NumberOfStudyRelatedSeries', '–')} / ${number(set, 'NumberOfStudyRelatedInstances', '–')}`));
   });
   const turn = (label, to) => el('button', { type: 'button', onclick: () => search(to) }, label);
-  byId('studies').replaceChildren(rows.length ? table(['Patient', 'Id', 'Date', 'Modality', 'Description', 'Series / images'], rows)
-    : el('p', {}, 'No study matches.'), el('p', {}, offset ? turn('Earlier', offset - 25) : null, found.length > 25 ? turn('More', offset + 25) : null));
-  say(`${rows.length} studies`);
+  byId('studies').replaceChildren(rows.length ? table(['Patient', 'ID', 'Date', 'Modality', 'Description', 'Series / images'], rows)
+    : el('p', {}, 'No study matches.'), el('p', {}, offset ? turn('Previous', offset - 25) : null, found.length > 25 ? turn('Next', offset + 25) : null));
+  announce(`${rows.length} ${rows.length === 1 ? 'study' : 'studies'}`);
 }
 
 const entryOf = (place, set, count) => ({
@@ -116,14 +117,14 @@ const entryOf = (place, set, count) => ({
 
 // `#`, or `#datastore/study/series`.
 async function route() {
-  const [datastore, study, series] = location.hash.slice(1).split('/');
+  const [datastore, study, series] = location.hash.slice(1).split('/').map(decodeURIComponent);
   byId('start').hidden = !!study;
   byId('view').hidden = !study;
   byId('crumb').textContent = '';
   view.stop();
   if (!study) return start().catch((error) => byId('datastores').replaceChildren(failed(error)));
   try {
-    const found = await source.json(`datastore/${datastore}/studies/${study}/series?includefield=SeriesDescription`);
+    const found = await source.json(`datastore/${segment(datastore)}/studies/${segment(study)}/series?includefield=SeriesDescription`);
     found.sort((one, other) => number(one, 'SeriesNumber', 1e9) - number(other, 'SeriesNumber', 1e9));
     await view.open(found.map((set) => entryOf({ datastore, study, series: text(set, 'SeriesInstanceUID') }, set, number(set, 'NumberOfSeriesRelatedInstances', 1))), { series });
     const set = view.instance?.set ?? {};
@@ -132,9 +133,9 @@ async function route() {
 }
 
 // What the person looks at, for the assistant: ids and numbers, no text of files.
-function tellHost() {
-  clearTimeout(tellHost.timer);
-  tellHost.timer = setTimeout(() => {
+function updateModelContext() {
+  clearTimeout(updateModelContext.timer);
+  updateModelContext.timer = setTimeout(() => {
     if (!view.instance) return;
     const { datastore, imageSet, series, uid } = view.instance, voi = view.effective(view.frame);
     const marks = view.image ? (view.marks.get(view.frames.key(view.image)) ?? []).map((mark) => view.measured(mark)) : [];
@@ -142,8 +143,8 @@ function tellHost() {
       ...view.image && { slice: view.at + 1, slices: view.images.length, frame: view.image.number },
       ...voi?.center !== undefined && { window: { center: voi.center, width: voi.width } },
       measurements: marks.map(({ value, unit }) => ({ value: +value.toFixed(2), unit })) };
-    const said = `The viewer shows image ${view.at + 1} of ${view.images.length}: ${JSON.stringify(structuredContent)}`;
-    source.request('ui/update-model-context', { content: [{ type: 'text', text: said }], structuredContent }).catch(() => {});
+    const summary = `The viewer shows image ${view.at + 1} of ${view.images.length}: ${JSON.stringify(structuredContent)}`;
+    source.request('ui/update-model-context', { content: [{ type: 'text', text: summary }], structuredContent }).catch(() => {});
   }, 400);
 }
 
@@ -174,7 +175,7 @@ if (matchMedia('(prefers-color-scheme: dark)').matches) byId('theme').textConten
 if (app) {
   document.documentElement.classList.add('app');
   byId('view').hidden = false;
-  view.onchange = tellHost;
+  view.onchange = updateModelContext;
   const adopt = ({ theme }) => { if (theme) setTheme(theme); };
   Object.assign(source.handlers, {
     'ui/notifications/tool-result': showResult,

@@ -47,7 +47,7 @@ fn the_policy_names_each_inline_script_and_style() {
 }
 
 #[test]
-fn nothing_is_asked_of_other_sites_and_no_text_becomes_markup() {
+fn no_request_goes_to_other_sites_and_no_text_becomes_markup() {
     let script = script();
     for forbidden in [
         "innerHTML",
