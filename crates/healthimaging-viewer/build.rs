@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What is shown of other documents is a PDF, in the browser's own reader.
     let policy = format!(
         "default-src 'none'; script-src {} {}; style-src {}; img-src data:; connect-src 'self'; \
-         frame-src blob:; object-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         hash(LOADER),
         hash(&script),
         hash(&style)

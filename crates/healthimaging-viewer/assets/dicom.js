@@ -3,9 +3,8 @@
 // A data set maps a keyword, or eight hexadecimal digits where the table below has none, to an element:
 // { tag, vr, values, base64, uri, bytes }. Items of a sequence are data sets.
 
-'use strict';
-
-const KEYWORDS = new Map(), TAG_OF = new Map();
+const KEYWORDS = new Map(),
+  TAG_OF = new Map();
 let group = '';
 for (const word of `
 0008 5SpecificCharacterSet 8ImageType 12InstanceCreationDate 16SOPClassUID 18SOPInstanceUID 20StudyDate 21SeriesDate
@@ -63,16 +62,23 @@ for (const word of `
 2050 20PresentationLUTShape
 3004 2DoseUnits eDoseGridScaling
 5200 9229SharedFunctionalGroupsSequence 9230PerFrameFunctionalGroupsSequence
-7fe0 8FloatPixelData 9DoubleFloatPixelData 10PixelData`.trim().split(/\s+/)) {
+7fe0 8FloatPixelData 9DoubleFloatPixelData 10PixelData`
+  .trim()
+  .split(/\s+/)) {
   const [, digits, keyword] = /^([0-9a-f]+)(.*)$/.exec(word);
-  if (!keyword) { group = digits.toUpperCase(); continue; }
+  if (!keyword) {
+    group = digits.toUpperCase();
+    continue;
+  }
   const tag = group + digits.toUpperCase().padStart(4, '0');
   KEYWORDS.set(tag, keyword);
   TAG_OF.set(keyword, tag);
 }
 
-const personName = (value) => typeof value === 'object' && value
-  ? [value.Alphabetic, value.Ideographic, value.Phonetic].join('=').replace(/=+$/, '') : String(value ?? '');
+const personName = (value) =>
+  typeof value === 'object' && value
+    ? [value.Alphabetic, value.Ideographic, value.Phonetic].join('=').replace(/=+$/, '')
+    : String(value ?? '');
 
 function fromJson(json) {
   const found = {};
@@ -89,7 +95,7 @@ function fromDocument(level, vrs = {}) {
   for (const [key, value] of Object.entries(level ?? {})) {
     const list = Array.isArray(value) ? value : value === null ? [] : [value];
     const isSequence = list.some((one) => typeof one === 'object' && one);
-    const split = (one) => typeof one === 'string' && !isSequence ? one.split('\\') : [one ?? ''];
+    const split = (one) => (typeof one === 'string' && !isSequence ? one.split('\\') : [one ?? '']);
     found[key] = {
       tag: TAG_OF.get(key) ?? (/^[0-9A-F]{8}$/.test(key) ? key : ''),
       vr: isSequence ? 'SQ' : typeof vrs[key] === 'string' ? vrs[key] : '',
@@ -102,14 +108,15 @@ function fromDocument(level, vrs = {}) {
 
 const values = (set, key) => set?.[key]?.values ?? [];
 const text = (set, key) => String(values(set, key)[0] ?? '').trim();
-const toNumber = (value) => String(value).trim() === '' ? NaN : Number(value);
+const toNumber = (value) => (String(value).trim() === '' ? NaN : Number(value));
 const numbers = (set, key) => values(set, key).map(toNumber).filter(Number.isFinite);
 const number = (set, key, absent) => numbers(set, key)[0] ?? absent;
 const items = (set, key) => values(set, key).filter((item) => typeof item === 'object');
 const item = (set, key) => items(set, key)[0];
 
 function fromBase64(encoded) {
-  const binary = atob(encoded), bytes = new Uint8Array(binary.length);
+  const binary = atob(encoded),
+    bytes = new Uint8Array(binary.length);
   for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
   return bytes;
 }
@@ -131,21 +138,31 @@ function bytesOf(set, key) {
 
 // A functional group of a frame, its own or else the shared one (PS3.3 C.7.6.16).
 function functionalGroup(set, frame, name) {
-  return item(items(set, 'PerFrameFunctionalGroupsSequence')[frame - 1], name)
-    ?? item(item(set, 'SharedFunctionalGroupsSequence'), name);
+  return (
+    item(items(set, 'PerFrameFunctionalGroupsSequence')[frame - 1], name) ??
+    item(item(set, 'SharedFunctionalGroupsSequence'), name)
+  );
 }
 
 // The data set that has attributes of a frame: a functional group of it, or the instance.
 const groupOr = (set, frame, name) => functionalGroup(set, frame, name) ?? set;
 
 // Makes control characters and those that reorder or hide text visible.
-const INVISIBLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
-const visible = (value) => String(value ?? '')
-  .replace(INVISIBLE, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
+const INVISIBLE =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
+const visible = (value) => String(value ?? '').replace(INVISIBLE, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 
-const person = (name) => visible(name.split('=').filter(Boolean).map((group) => {
-  const [family = '', given = '', middle = ''] = group.split('^');
-  return [family, [given, middle].filter(Boolean).join(' ')].filter(Boolean).join(', ');
-}).join(' · '));
+const person = (name) =>
+  visible(
+    name
+      .split('=')
+      .filter(Boolean)
+      .map((group) => {
+        const [family = '', given = '', middle = ''] = group.split('^');
+        return [family, [given, middle].filter(Boolean).join(' ')].filter(Boolean).join(', ');
+      })
+      .join(' · '),
+  );
 
-const day = (date) => /^\d{8}/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6, 8)}` : visible(date);
+const day = (date) =>
+  /^\d{8}/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6, 8)}` : visible(date);

@@ -2,13 +2,19 @@
 //
 // Both have: tool, resource, series(place), frame(image), bulk(element), parallel, memory.
 
-const NATIVE = '1.2.840.10008.1.2.1', JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
+const NATIVE = '1.2.840.10008.1.2.1',
+  JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
 
 // The JSON of a tool's answer: structured content, or the first text.
 function answerOf(result) {
   const first = result.content?.find(({ type }) => type === 'text')?.text ?? '';
   let answer = result.structuredContent;
-  if (!answer) try { answer = JSON.parse(first); } catch { answer = { text: first }; }
+  if (!answer)
+    try {
+      answer = JSON.parse(first);
+    } catch {
+      answer = { text: first };
+    }
   if (result.isError) throw new Error(answer.message ?? first);
   return answer;
 }
@@ -25,12 +31,17 @@ class HttpSource {
     this.memory = 384e6;
     this.isApp = false;
     this.base = location.pathname.replace(/[^/]*$/, '');
-    try { this.token = sessionStorage.getItem('token'); } catch { this.token = null; }
+    try {
+      this.token = sessionStorage.getItem('token');
+    } catch {
+      this.token = null;
+    }
   }
 
   async request(path, options = {}) {
     for (;;) {
-      const headers = { ...options.headers }, { token } = this;
+      const headers = { ...options.headers },
+        { token } = this;
       if (token) headers.Authorization = `Bearer ${token}`;
       const response = await fetch(this.base + path, { ...options, headers, cache: 'no-cache' });
       if (response.ok) return response;
@@ -38,14 +49,20 @@ class HttpSource {
       if (response.status === 401 || (response.status === 403 && (token || isMissing))) {
         // Another request may have asked in the meantime.
         if (token === this.token) {
-          this.asking ??= askForToken(!!token).finally(() => { this.asking = null; });
+          this.asking ??= askForToken(!!token).finally(() => {
+            this.asking = null;
+          });
           this.token = await this.asking;
         }
         continue;
       }
       const body = await response.text();
       let message = '';
-      try { message = JSON.parse(body).message; } catch { /* not JSON */ }
+      try {
+        message = JSON.parse(body).message;
+      } catch {
+        /* not JSON */
+      }
       throw Object.assign(new Error(message || `the server answered ${response.status}`), { status: response.status });
     }
   }
@@ -57,26 +74,49 @@ class HttpSource {
 
   // A request of the protocol of 2026-07-28, which needs no session.
   async mcp(method, params = {}, name) {
-    const headers = { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream',
-      'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': method };
+    const headers = {
+      'Content-Type': 'application/json',
+      Accept: 'application/json, text/event-stream',
+      'MCP-Protocol-Version': '2026-07-28',
+      'Mcp-Method': method,
+    };
     if (name) headers['Mcp-Name'] = name;
-    const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {},
-      'io.modelcontextprotocol/clientInfo': { name: 'healthimaging-viewer', version: '1' } };
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+      'io.modelcontextprotocol/clientInfo': { name: 'healthimaging-viewer', version: '1' },
+    };
     const call = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } });
     const response = await this.request('mcp', { method: 'POST', headers, body: call });
     const body = await response.text();
-    const messages = body.startsWith('{') ? [body] : body.split(/\r?\n\r?\n/).map((event) =>
-      event.split(/\r?\n/).filter((line) => line.startsWith('data:')).map((line) => line.slice(5)).join('\n'));
-    const answer = messages.filter((message) => message.trim()).map((message) => JSON.parse(message)).find(({ id }) => id === 1);
+    const messages = body.startsWith('{')
+      ? [body]
+      : body.split(/\r?\n\r?\n/).map((event) =>
+          event
+            .split(/\r?\n/)
+            .filter((line) => line.startsWith('data:'))
+            .map((line) => line.slice(5))
+            .join('\n'),
+        );
+    const answer = messages
+      .filter((message) => message.trim())
+      .map((message) => JSON.parse(message))
+      .find(({ id }) => id === 1);
     if (!answer || answer.error) throw new Error(answer?.error?.message ?? 'the server did not answer');
     return answer.result;
   }
 
-  async tool(name, args) { return answerOf(await this.mcp('tools/call', { name, arguments: args }, name)); }
+  async tool(name, args) {
+    return answerOf(await this.mcp('tools/call', { name, arguments: args }, name));
+  }
 
-  async resource(uri) { return JSON.parse((await this.mcp('resources/read', { uri }, uri)).contents[0].text); }
+  async resource(uri) {
+    return JSON.parse((await this.mcp('resources/read', { uri }, uri)).contents[0].text);
+  }
 
-  path({ datastore, study, series }) { return [`datastore/${segment(datastore)}/studies`, segment(study), 'series', segment(series)].join('/'); }
+  path({ datastore, study, series }) {
+    return [`datastore/${segment(datastore)}/studies`, segment(study), 'series', segment(series)].join('/');
+  }
 
   async series(place) {
     const sets = await this.json(`${this.path(place)}/metadata`);
@@ -94,18 +134,24 @@ class HttpSource {
 
   async bulk(element) {
     const uri = element.uri.slice(element.uri.indexOf('/datastore/') + 1);
-    return new Uint8Array(await (await this.request(uri, { headers: { Accept: 'application/octet-stream' } })).arrayBuffer());
+    return new Uint8Array(
+      await (await this.request(uri, { headers: { Accept: 'application/octet-stream' } })).arrayBuffer(),
+    );
   }
 
   async frame({ instance, number: frameNumber }) {
     const path = `${this.path(instance)}/instances/${segment(instance.uid)}/frames/${frameNumber}`;
-    const isOdd = ![1, 8, 16, 32, 64].includes(number(instance.set, 'BitsAllocated'));
-    const { bytes, syntax } = isOdd ? {} : await this.part(path);
+    const isWhole = [1, 8, 16, 32, 64].includes(number(instance.set, 'BitsAllocated'));
+    const { bytes, syntax, error } = isWhole ? await this.part(path).catch((error) => ({ error })) : {};
     if (syntax === NATIVE) return { bytes };
     if (syntax === JPEG_BASELINE) return { picture: bytes };
-    // Other lossy frames need a decoder.
-    const response = await this.request(`${path}/rendered`, { headers: { Accept: 'image/png' } });
-    return { picture: new Uint8Array(await response.arrayBuffer()) };
+    // What the browser cannot decode, the server may.
+    try {
+      const response = await this.request(`${path}/rendered`, { headers: { Accept: 'image/png' } });
+      return { picture: new Uint8Array(await response.arrayBuffer()) };
+    } catch (other) {
+      throw error ?? other;
+    }
   }
 
   // The one part of a multipart/related: native pixels, or as they are stored where they have no native form.
@@ -114,11 +160,16 @@ class HttpSource {
     const response = await this.request(path, { headers: { Accept: `${media}=${NATIVE}, ${media}=*; q=0.5` } });
     const body = new Uint8Array(await response.arrayBuffer());
     const boundary = /boundary="?([^";]+)/.exec(response.headers.get('Content-Type'))[1].length;
-    const start = body.findIndex((_, at) => body[at] === 13 && body[at + 1] === 10 && body[at + 2] === 13 && body[at + 3] === 10);
+    const start = body.findIndex(
+      (_, at) => body[at] === 13 && body[at + 1] === 10 && body[at + 2] === 13 && body[at + 3] === 10,
+    );
     let end = body.length;
     while (body[end - 1] === 10 || body[end - 1] === 13) end--;
     const head = new TextDecoder().decode(body.subarray(0, start));
-    return { bytes: body.subarray(start + 4, end - boundary - 6), syntax: /transfer-syntax="?([\d.]+)/.exec(head)?.[1] };
+    return {
+      bytes: body.subarray(start + 4, end - boundary - 6),
+      syntax: /transfer-syntax="?([\d.]+)/.exec(head)?.[1],
+    };
   }
 }
 
@@ -139,7 +190,8 @@ class HostSource {
       if (data.method) return this.receive(data);
       const waiting = this.waiting.get(data.id);
       this.waiting.delete(data.id);
-      if (data.error) waiting?.reject(new Error(data.error.message)); else waiting?.resolve(data.result);
+      if (data.error) waiting?.reject(new Error(data.error.message));
+      else waiting?.resolve(data.result);
     });
   }
 
@@ -151,9 +203,13 @@ class HostSource {
     this.send(known ? { id, result: {} } : { id, error });
   }
 
-  send(message) { parent.postMessage({ jsonrpc: '2.0', ...message }, '*'); }
+  send(message) {
+    parent.postMessage({ jsonrpc: '2.0', ...message }, '*');
+  }
 
-  notify(method, params = {}) { this.send({ method, params }); }
+  notify(method, params = {}) {
+    this.send({ method, params });
+  }
 
   request(method, params) {
     const id = ++this.last;
@@ -165,16 +221,21 @@ class HostSource {
 
   async open() {
     this.host = await this.request('ui/initialize', {
-      appInfo: { name: 'healthimaging-viewer', version: '1' }, protocolVersion: '2026-01-26',
+      appInfo: { name: 'healthimaging-viewer', version: '1' },
+      protocolVersion: '2026-01-26',
       appCapabilities: { availableDisplayModes: ['inline', 'fullscreen'] },
     });
     this.notify('ui/notifications/initialized');
     return this.host;
   }
 
-  async tool(name, args) { return answerOf(await this.request('tools/call', { name, arguments: args })); }
+  async tool(name, args) {
+    return answerOf(await this.request('tools/call', { name, arguments: args }));
+  }
 
-  async resource(uri) { return JSON.parse((await this.request('resources/read', { uri })).contents[0].text); }
+  async resource(uri) {
+    return JSON.parse((await this.request('resources/read', { uri })).contents[0].text);
+  }
 
   // Instances of one series of an image set.
   async series(place) {
@@ -182,13 +243,21 @@ class HostSource {
     this.documents ??= new Map();
     if (!this.documents.has(at)) this.documents.set(at, this.resource(`${at}/metadata`));
     const { Patient, Study } = await this.documents.get(at);
-    const shared = { ...fromDocument(Patient?.DICOM, Patient?.DICOMVRs), ...fromDocument(Study?.DICOM, Study?.DICOMVRs) };
-    return Object.entries(Study?.Series ?? {}).filter(([uid]) => !place.series || uid === place.series)
+    const shared = {
+      ...fromDocument(Patient?.DICOM, Patient?.DICOMVRs),
+      ...fromDocument(Study?.DICOM, Study?.DICOMVRs),
+    };
+    return Object.entries(Study?.Series ?? {})
+      .filter(([uid]) => !place.series || uid === place.series)
       .flatMap(([series, { DICOM, DICOMVRs, Instances }]) => {
         const ofSeries = { ...shared, ...fromDocument(DICOM, DICOMVRs) };
-        return Object.values(Instances).map(({ DICOM: own, DICOMVRs: vrs, ImageFrames = [] }) => instanceOf(
-          { ...place, series }, { ...ofSeries, ...fromDocument(own, vrs) },
-          { frames: ImageFrames.map(({ ID }) => `${at}/frames/${ID}/pixels`) }));
+        return Object.values(Instances).map(({ DICOM: own, DICOMVRs: vrs, ImageFrames = [] }) =>
+          instanceOf(
+            { ...place, series },
+            { ...ofSeries, ...fromDocument(own, vrs) },
+            { frames: ImageFrames.map(({ ID }) => `${at}/frames/${ID}/pixels`) },
+          ),
+        );
       });
   }
 
@@ -202,103 +271,8 @@ class HostSource {
     if (!uri) throw new Error('the metadata names no such frame');
     const first = await this.resource(`${uri}?chunk=0`);
     const others = Array.from({ length: first.chunks - 1 }, (_, at) => this.resource(`${uri}?chunk=${at + 1}`));
-    const chunks = [first, ...await Promise.all(others)].map(({ data }) => fromBase64(data));
+    const chunks = [first, ...(await Promise.all(others))].map(({ data }) => fromBase64(data));
     const stream = new Blob(chunks).stream().pipeThrough(new DecompressionStream('deflate-raw'));
     return { bytes: new Uint8Array(await new Response(stream).arrayBuffer()), described: first };
-  }
-}
-
-// Fetches what a metadata answer only refers to, but that is needed to show an image.
-async function complete(source, set) {
-  const waiting = [];
-  for (const [key, element] of Object.entries(set)) {
-    if (/^(Modality|VOI)LUTSequence$/.test(key)) {
-      waiting.push(...items(set, key).map((one) => complete(source, one)));
-    } else if (source.bulk && element.uri && !element.bytes && /^LUTData|LookupTableData$|^60..3000$/.test(key)) {
-      waiting.push(source.bulk(element).then((bytes) => { element.bytes = bytes; }));
-    }
-  }
-  await Promise.all(waiting);
-}
-
-// The frames that were decoded, up to so many bytes, and those on their way.
-class Frames {
-  constructor(source, loaded) {
-    Object.assign(this, { source, loaded, cache: new Map(), loading: new Set(), wanted: [], size: 0 });
-  }
-
-  key({ instance, number: frameNumber }) { return `${instance.uid}/${frameNumber}`; }
-
-  get(image) {
-    const key = this.key(image), found = this.cache.get(key);
-    if (found) {
-      this.cache.delete(key);
-      this.cache.set(key, found);
-    }
-    return found;
-  }
-
-  // Loads these, in this order, unless others are wanted first.
-  want(images) {
-    this.wanted = images.slice();
-    this.next();
-  }
-
-  next() {
-    while (this.loading.size < this.source.parallel && this.wanted.length) {
-      const image = this.wanted.shift(), key = this.key(image);
-      if (this.cache.has(key) || this.loading.has(key)) continue;
-      this.loading.add(key);
-      this.load(image).catch((error) => ({ error, size: 0 })).then((frame) => {
-        this.loading.delete(key);
-        this.keep(key, frame);
-        this.loaded(image, frame);
-        this.next();
-      });
-    }
-  }
-
-  keep(key, frame) {
-    this.cache.set(key, frame);
-    this.size += frame.size;
-    for (const [oldest, { size }] of this.cache) {
-      if (this.size <= this.source.memory || this.cache.size < 4) break;
-      this.cache.delete(oldest);
-      this.size -= size;
-    }
-  }
-
-  async load(image) {
-    const { set } = image.instance;
-    const [{ bytes, picture, described = {} }] = await Promise.all([this.source.frame(image), complete(this.source, set)]);
-    const shape = describe(set);
-    if (picture) {
-      const bitmap = await createImageBitmap(new Blob([picture])), { width, height } = bitmap;
-      const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d');
-      context.drawImage(bitmap, 0, 0);
-      const colors = context.getImageData(0, 0, width, height).data;
-      const notes = ['The picture was compressed with loss.'];
-      if (shape.samples > 1) return this.described({ colors, rows: height, columns: width, notes: [] }, shape, image, notes);
-      const gray = Uint8Array.from({ length: width * height }, (_, at) => colors[4 * at]);
-      const eight = { ...shape, rows: height, columns: width, allocated: 8, stored: 8, high: 7, signed: false };
-      return this.described(decode(gray, eight, set), eight, image, notes);
-    }
-    const members = { rows: 'rows', columns: 'columns', samples: 'samples_per_pixel', allocated: 'bits_allocated',
-      stored: 'bits_stored', high: 'high_bit', photometric: 'photometric_interpretation' };
-    for (const [name, member] of Object.entries(members)) shape[name] = described[member] ?? shape[name];
-    if (described.planar_configuration !== undefined) shape.planar = described.planar_configuration === 1;
-    return this.described(decode(bytes, shape, set), shape, image, []);
-  }
-
-  described(frame, shape, { instance, number: frameNumber }, notes) {
-    if (frame.values) frame.display = displayOf(instance.set, frameNumber, shape, frame);
-    if (text(instance.set, 'LossyImageCompression') === '01' && !notes.length) notes.push('The picture was compressed with loss.');
-    frame.notes.push(...notes, ...frame.display?.notes ?? []);
-    frame.overlays = overlaysOf(instance.set, frameNumber, shape, frame);
-    // Codes that have a color of their own are no part of the gray range.
-    const { colors, isPalette } = frame.display ?? {};
-    if (colors && !isPalette) Object.assign(frame, range(frame.values, frame.signed, [colors.first, 65535]));
-    frame.size = 2 * frame.rows * frame.columns * (frame.colors ? 2 : 1);
-    return frame;
   }
 }

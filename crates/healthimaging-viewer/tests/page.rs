@@ -28,7 +28,7 @@ fn the_page_is_small_and_whole() {
     let mut unpacked = String::new();
     GzDecoder::new(PAGE_GZIP).read_to_string(&mut unpacked).unwrap();
     assert_eq!(unpacked, PAGE);
-    assert!(script().contains("class View"));
+    assert!(script().contains("class View extends Stack"));
 }
 
 #[test]
