@@ -172,20 +172,41 @@ impl Documents {
     /// Unpacks what was found when there is memory for it, and keeps it for the next time. Outside of
     /// transactions: it takes milliseconds. Blocks.
     pub(crate) fn open(&self, found: Found) -> Result<Arc<OpenDocument>> {
-        match found {
-            Found::Unpacked(document) => Ok(document),
-            Found::Stored(name, stored) => {
-                let shared = self.shared(&name);
-                let mut shared = locked(&shared);
-                if let Some(document) = shared.upgrade() {
-                    return Ok(document);
-                }
-                let document = Arc::new(unpack(&stored)?);
-                *shared = Arc::downgrade(&document);
-                self.insert(name, Arc::clone(&document));
-                Ok(document)
-            }
+        let (name, stored) = match found {
+            Found::Unpacked(document) => return Ok(document),
+            Found::Stored(name, stored) => (name, stored),
+        };
+        let shared = self.shared(&name);
+        self.open_shared(locked(&shared), name, || unpack(&stored))
+    }
+
+    /// As [`Self::open`] for a caller that holds a lease of a document already: waits neither for memory nor
+    /// for another reader of the document, who may be waiting for memory.
+    pub(crate) fn open_at_once(&self, found: Found) -> Result<Arc<OpenDocument>> {
+        let (name, stored) = match found {
+            Found::Unpacked(document) => return Ok(document),
+            Found::Stored(name, stored) => (name, stored),
+        };
+        let shared = self.shared(&name);
+        match shared.try_lock() {
+            Ok(shared) => self.open_shared(shared, name, || unpack_at_once(&stored)),
+            Err(_) => Ok(Arc::new(unpack_at_once(&stored)?)),
         }
+    }
+
+    fn open_shared(
+        &self,
+        mut shared: MutexGuard<'_, Weak<OpenDocument>>,
+        name: Name,
+        unpack: impl FnOnce() -> Result<OpenDocument>,
+    ) -> Result<Arc<OpenDocument>> {
+        if let Some(document) = shared.upgrade() {
+            return Ok(document);
+        }
+        let document = Arc::new(unpack()?);
+        *shared = Arc::downgrade(&document);
+        self.insert(name, Arc::clone(&document));
+        Ok(document)
     }
 
     fn shared(&self, name: &Name) -> Shared {
@@ -290,7 +311,8 @@ pub(crate) fn size_of_instance(instance: &Instance) -> usize {
     size_of_attributes(&instance.attributes) + frames + kept.sum::<usize>() + EACH
 }
 
-fn size_of_attributes(attributes: &Attributes) -> usize {
+/// Memory that attributes take, about.
+pub(crate) fn size_of_attributes(attributes: &Attributes) -> usize {
     let each = attributes.iter();
     each.map(|(key, value)| EACH + key.len() + size_of_value(value)).sum()
 }

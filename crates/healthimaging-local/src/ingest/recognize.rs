@@ -11,6 +11,19 @@ use super::outcome::Refusal;
 /// Bytes that are looked at.
 const START: u64 = 512;
 
+/// Ends of the paths of the lists that jobs write.
+const LISTS: [&str; 3] =
+    ["/SUCCESS/success.ndjson", "/FAILURE/failure.ndjson", "/WARNING/warning.ndjson"];
+
+/// How manifests and lists of import and export jobs begin, in lower case.
+const MANIFESTS: [&str; 5] = [
+    "{\"jobsummary\":",
+    "{\"inputfile\":",
+    "{\"outputfile\":",
+    "{\"imagesetid\":",
+    "{\"exportresponse\":",
+];
+
 /// What a file is that is not a DICOM instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -29,7 +42,7 @@ pub enum FileKind {
     Video,
     /// HTML or XML.
     Markup,
-    /// A list or manifest that an import job wrote.
+    /// A list or manifest that an import or export job wrote.
     Manifest,
     /// Text.
     Text,
@@ -77,6 +90,12 @@ impl FileKind {
         }
         let class = uids::MEDIA_STORAGE_DIRECTORY_STORAGE.as_bytes();
         start.windows(class.len()).any(|uid| uid == class).then_some(Self::Dicomdir)
+    }
+
+    /// The kind of an empty file: jobs write their lists at these paths, an empty one where nothing failed.
+    #[must_use]
+    pub fn of_empty(key: &str) -> Option<Self> {
+        LISTS.iter().any(|list| key.ends_with(list)).then_some(Self::Manifest)
     }
 
     /// The message of the refusal, which leads back to the kind: the output of a job has it alone.
@@ -179,8 +198,7 @@ impl FileKind {
         let first = text.trim_start().to_ascii_lowercase();
         let is_markup = ["<!doctype", "<?xml", "<html", "<head", "<!--", "<svg"];
         let is_markup = is_markup.iter().any(|tag| first.starts_with(tag));
-        let is_manifest = ["{\"jobsummary\":", "{\"inputfile\":"];
-        let is_manifest = is_manifest.iter().any(|start| first.starts_with(start));
+        let is_manifest = MANIFESTS.iter().any(|start| first.starts_with(start));
         Some(match (is_markup, is_manifest) {
             (true, _) => Self::Markup,
             (_, true) => Self::Manifest,
@@ -258,10 +276,20 @@ mod tests {
             (b"[autorun]\r\nopen=viewer.exe\r\n", FileKind::Text),
             (b"Krankenhaus M\xFCnchen, Stra\xDFe 5\r\n", FileKind::Text),
             (b"{\"jobSummary\":{}}\n", FileKind::Manifest),
+            (b"{\"outputFile\":\"/out/1.dcm\",\"exportResponse\":{}}\n", FileKind::Manifest),
+            (b"{\"imageSetId\":\"1\",\"exception\":{}}\n", FileKind::Manifest),
         ] {
             assert_eq!(FileKind::of_start(start), Some(kind), "{start:?}");
             assert_eq!(FileKind::of_message(&kind.message()), Some(kind));
         }
+    }
+
+    #[test]
+    fn only_lists_of_jobs_may_be_empty() {
+        let manifest = Some(FileKind::Manifest);
+        assert_eq!(FileKind::of_empty("/out/0-DicomExport-1/FAILURE/failure.ndjson"), manifest);
+        assert_eq!(FileKind::of_empty("/out/failure.ndjson"), None);
+        assert_eq!(FileKind::of_empty("/out/FAILURE/1.dcm"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use healthimaging_objects::{Entry, Listed, Location};
 use super::directories::{self, NamedFiles};
 use super::starts::Starts;
 use crate::config::Grouping;
-use crate::ingest::{self, Header, LargeHeaders, OpenFile, Overrides, Refusal};
+use crate::ingest::{self, FileKind, Header, LargeHeaders, OpenFile, Overrides, Refusal};
 use crate::quotas::{Quotas, within};
 use crate::shared::SharedStore;
 
@@ -153,12 +153,16 @@ impl Inputs {
     ) -> Result<OpenFile<File>, Refusal> {
         let file = self.fetch(number).await?;
         let read = ingest::open(file, Arc::clone(&self.overrides), large).await;
-        read.map_err(|refusal| self.named_or_not(number, refusal))
+        read.map_err(|refusal| self.refusal(number, refusal))
     }
 
-    /// The refusal of an input, which is another for one that a DICOMDIR names.
-    fn named_or_not(&self, number: usize, refusal: Refusal) -> Refusal {
-        if self.named.has(self.key(number)) { refusal.of_named_file() } else { refusal }
+    /// The refusal of an input: an empty list of a job is recognized by its key, and a file that a DICOMDIR
+    /// names has to be an instance.
+    fn refusal(&self, number: usize, refusal: Refusal) -> Refusal {
+        let key = self.key(number);
+        let list = if self.size(number) == 0 { FileKind::of_empty(key) } else { None };
+        let refusal = list.map_or(refusal, Refusal::recognized);
+        if self.named.has(key) { refusal.of_named_file() } else { refusal }
     }
 
     /// Reads the header of an input, up to its pixel data.
@@ -175,7 +179,7 @@ impl Inputs {
         } else {
             self.starts.header(number, (place, entry), overrides, grouping).await
         };
-        read.map_err(|refusal| self.named_or_not(number, refusal))
+        read.map_err(|refusal| self.refusal(number, refusal))
     }
 
     async fn fetch(&self, number: usize) -> Result<File, Refusal> {

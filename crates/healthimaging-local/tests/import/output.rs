@@ -1,7 +1,10 @@
 //! What a job leaves behind: manifest and lines.
 
+use std::collections::BTreeMap;
+
 use healthimaging::ErrorKind;
 use healthimaging::model::JobStatus;
+use healthimaging_local::FileKind;
 use healthimaging_phantoms::{Phantom, tags};
 use serde_json::json;
 
@@ -72,6 +75,22 @@ async fn each_file_has_one_outcome_and_the_manifest_counts_them() {
     let files = ["a/1.dcm", "a/2.dcm", "b/no class", "b/note.txt", "c/bad uid"];
     let bytes = files.map(|name| std::fs::metadata(key(name)).unwrap().len());
     assert_eq!(progress.bytes_done, bytes.iter().sum::<u64>());
+}
+
+/// A folder that an export wrote holds an empty list of failures, where nothing failed.
+#[tokio::test]
+async fn lists_of_jobs_are_skipped_even_if_empty_and_other_empty_files_fail() {
+    let fixture = Fixture::new().await;
+    let slice = Phantom::ct().size(16, 16);
+    fixture.put("1.dcm", &slice.build());
+    fixture.put("x-DicomExport-1/FAILURE/failure.ndjson", b"");
+    fixture.put("x-DicomExport-1/SUCCESS/success.ndjson", b"{\"outputFile\":\"1.dcm\"}\n");
+    fixture.put("x-DicomExport-1/job-output-manifest.json", b"{\"jobSummary\":{}}\n");
+    fixture.put("FAILURE/2.dcm", b"");
+    let summary = fixture.import(&fixture.input()).await;
+    assert_eq!(summary.refused.skipped_kinds, BTreeMap::from([(FileKind::Manifest, 3)]));
+    let failed: Vec<&str> = summary.refused.failed.iter().map(|file| &*file.message).collect();
+    assert_eq!(failed, ["the file is empty"]);
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ pub(super) fn add(
         let fits = of_level && !holds(&large, tag);
         fits && (everything || holds(&wanted, tag)) && !result.contains_key(tag)
     })?;
+    page.lease(&more);
     result.extend(more);
     Ok(())
 }

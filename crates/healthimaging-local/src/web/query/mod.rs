@@ -11,11 +11,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
-use healthimaging::{Error, QueryLevel, Uid};
+use healthimaging::{Error, MemoryBudget, MemoryLease, QueryLevel, Uid};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::documents::OpenDocument;
+use crate::documents::{OpenDocument, size_of_attributes};
 use crate::error::Result;
 use crate::index::predicate::Predicate;
 use crate::index::{datastores, image_sets};
@@ -48,6 +48,7 @@ pub(crate) async fn search(
                 limit,
                 shared: &shared,
                 last: RefCell::default(),
+                included: RefCell::default(),
             };
             match &request.level {
                 SearchLevel::Studies => page.studies(connection),
@@ -70,6 +71,8 @@ struct Page<'a> {
     shared: &'a Shared,
     /// The image set whose document was read last, and the document: results of one set follow each other.
     last: RefCell<Option<(i64, Arc<OpenDocument>)>>,
+    /// For the attributes out of documents that results hold.
+    included: RefCell<Option<MemoryLease>>,
 }
 
 impl Page<'_> {
@@ -141,9 +144,24 @@ impl Page<'_> {
         let version = image_sets::version(connection, set, row.latest_version.into())?;
         let documents = &self.shared.documents;
         let found = documents.find(connection, &row, &version)?;
-        let document = found.map(|found| documents.open(found)).transpose()?;
+        let is_leased = self.included.borrow().is_some();
+        let open = |found| match is_leased {
+            true => documents.open_at_once(found),
+            false => documents.open(found),
+        };
+        let document = found.map(open).transpose()?;
         *last = document.clone().map(|document| (set, document));
         Ok(document)
+    }
+
+    /// Leases memory for attributes that a result gets out of a document. It does not wait, since a document is
+    /// open: what comes later waits.
+    fn lease(&self, attributes: &DicomJson) {
+        let bytes = size_of_attributes(attributes) as u64;
+        match &mut *self.included.borrow_mut() {
+            Some(lease) => lease.resize(lease.bytes().saturating_add(bytes)),
+            none => *none = Some(MemoryBudget::process().document_at_once(bytes)),
+        }
     }
 
     fn matching(
