@@ -16,11 +16,11 @@ use crate::{rows, schema, scrub};
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
 const FORMAT: i64 = 1;
-/// How long to wait for another process that writes; write transactions are short.
+/// How long to wait for a write of another process; write transactions are short.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// What is deleted is overwritten, so that no patient data lingers; what is left in pages and in the log,
-/// [`JobsFile::clean`] removes.
+/// Deleted data is overwritten, since it may be patient data; [`JobsFile::clean`] removes what is left in pages
+/// and in the log.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
@@ -33,14 +33,14 @@ const SETTINGS: &str = "
 #[derive(Debug)]
 pub struct JobsFile {
     path: PathBuf,
-    /// `None` as long as there is no file, where none is made.
+    /// `None` until the file exists, for a reader, which does not make it.
     connection: Mutex<Option<Connection>>,
-    /// Whether there may be something left of what was deleted or changed.
-    is_soiled: AtomicBool,
+    /// Whether deleted or changed data may be left in the file.
+    is_dirty: AtomicBool,
 }
 
 impl JobsFile {
-    /// Opens the file in `folder`, making both when they are missing; they are for their owner alone.
+    /// Opens the file in `folder`, making both if they are missing; only their owner may read them.
     ///
     /// A file of a newer format is refused.
     pub fn open(folder: &Path) -> Result<Self> {
@@ -59,14 +59,14 @@ impl JobsFile {
         drop(made.map_err(unusable)?);
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unusable)?;
         let connection = Mutex::new(Some(prepare(connection)?));
-        // A process that was killed may have left something.
-        Ok(Self { path, connection, is_soiled: AtomicBool::new(true) })
+        // A process that was killed may have left such data.
+        Ok(Self { path, connection, is_dirty: AtomicBool::new(true) })
     }
 
-    /// Opens the file in `folder` to read it. Where there is none yet, there are no jobs.
+    /// Opens the file in `folder` to read it. Without a file there are no jobs.
     pub fn open_to_read(folder: &Path) -> Self {
         let (path, connection) = (folder.join("jobs.sqlite"), Mutex::new(None));
-        Self { path, connection, is_soiled: AtomicBool::new(false) }
+        Self { path, connection, is_dirty: AtomicBool::new(false) }
     }
 
     fn connection(&self) -> Result<MutexGuard<'_, Option<Connection>>> {
@@ -77,7 +77,7 @@ impl JobsFile {
         Ok(connection)
     }
 
-    /// On a file system that cannot be written to SQLite reads no file that may have a log.
+    /// On a read-only file system SQLite does not read a file that may have a log.
     fn connect_to_read(&self) -> Result<Connection> {
         let opened = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(unusable)?;
         let log = self.path.with_extension("sqlite-wal").metadata();
@@ -109,11 +109,11 @@ impl JobsFile {
         write(connection, work).map_err(unusable)
     }
 
-    /// Cleans the file, unless that was done since the last change. When a reader of another process keeps the
-    /// log, the next call does it.
+    /// Cleans the file, unless it is clean since the last change. While a reader of another process uses the
+    /// log, this is left to the next call.
     fn clean(&self, connection: &mut Connection) -> Result<()> {
-        if self.is_soiled.load(Ordering::SeqCst) {
-            self.is_soiled.store(clean(connection).map_err(unusable)?, Ordering::SeqCst);
+        if self.is_dirty.load(Ordering::SeqCst) {
+            self.is_dirty.store(clean(connection).map_err(unusable)?, Ordering::SeqCst);
         }
         Ok(())
     }
@@ -137,21 +137,21 @@ fn write<T>(
     Ok(value)
 }
 
-/// Overwrites what SQLite left of rows that were deleted or changed, and empties the log; whether a reader of
-/// another process keeps it.
+/// Overwrites copies of deleted or changed rows, and empties the log; returns whether a reader of another process
+/// prevented that.
 fn clean(connection: &mut Connection) -> rusqlite::Result<bool> {
     let mut first = read(connection, scrub::can_be_cleaned)?.then_some(1);
     if first.is_none() {
         connection.execute_batch("VACUUM")?;
     }
     while let Some(page) = first {
-        let (soiled, next) = read(connection, |connection| scrub::soiled(connection, page))?;
-        if !soiled.is_empty() {
-            write(connection, |transaction| scrub::clean(transaction, &soiled))?;
+        let (dirty, next) = read(connection, |connection| scrub::dirty(connection, page))?;
+        if !dirty.is_empty() {
+            write(connection, |transaction| scrub::clean(transaction, &dirty))?;
         }
         first = next;
     }
-    // A reader is not waited for.
+    // Does not wait for readers.
     connection.busy_timeout(Duration::ZERO)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     connection.busy_timeout(BUSY)?;
@@ -171,7 +171,7 @@ fn connect(path: impl AsRef<Path>, access: OpenFlags) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
-/// Makes the tables when they are missing.
+/// Makes the tables if they are missing.
 fn prepare(mut connection: Connection) -> Result<Connection> {
     connection.execute_batch(SETTINGS).map_err(unusable)?;
     let make = |connection: &mut Connection| -> rusqlite::Result<()> {
@@ -281,8 +281,8 @@ impl JobStore for JobsFile {
     fn end(&self, row: i64, end: &End) -> Result<()> {
         let mut connection = self.connection()?;
         let connection = connection.as_mut().ok_or_else(read_only)?;
-        self.is_soiled.fetch_or(end.request.is_some(), Ordering::SeqCst);
-        // Nobody in this process sees the end before the file is clean.
+        self.is_dirty.fetch_or(end.request.is_some(), Ordering::SeqCst);
+        // The end is not visible in this process before the file is clean.
         write(connection, |transaction| rows::end(transaction, row, end)).map_err(unusable)?;
         self.clean(connection)
     }

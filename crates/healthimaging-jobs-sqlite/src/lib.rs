@@ -1,7 +1,21 @@
-//! Jobs in SQLite: the schema, the statements within a transaction that the caller owns, and a file of jobs
-//! for who has no other database.
+//! Jobs in SQLite: the schema, statements within a transaction of the caller, and a file of jobs for back ends
+//! without a database.
 //!
-//! A migration calls [`CREATE`] and [`insert`]; it is the caller's, like the transaction.
+//! A migration runs [`CREATE`] and calls [`insert`]; it belongs to the caller, as the transaction does.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use healthimaging_jobs::{Job, JobStore};
+//! use healthimaging_jobs_sqlite::JobsFile;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let jobs = JobsFile::open(folder.path())?;
+//! let id = "0".repeat(32).parse()?;
+//! jobs.add(Job::new(id, "exports", "export", healthimaging::Timestamp::UNIX_EPOCH))?;
+//! assert_eq!(jobs.unfinished("exports")?.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod file;
 mod rows;

@@ -1,4 +1,4 @@
-//! A job and its items, as every store of jobs keeps them.
+//! A job and its items.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ use crate::needs::Needs;
 pub enum JobState {
     /// Accepted.
     Submitted,
-    /// Running, or waiting for a process that goes on with it.
+    /// Running, or waiting for a process that continues it.
     InProgress,
-    /// Ran to its end; each item has an outcome of its own.
+    /// Ran to its end; each item has its own outcome.
     Completed,
     /// Could not run to its end.
     Failed,
-    /// Was cancelled; what was done stays done.
+    /// Cancelled; what was done is not undone.
     Cancelled,
 }
 
@@ -30,12 +30,12 @@ impl JobState {
     const ALL: [Self; 5] =
         [Self::Submitted, Self::InProgress, Self::Completed, Self::Failed, Self::Cancelled];
 
-    /// Whether nothing changes any more.
+    /// Whether the job has ended.
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// The word for it, as in the API of AWS.
+    /// The word for it in the AWS API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Submitted => "SUBMITTED",
@@ -62,12 +62,12 @@ impl FromStr for JobState {
     }
 }
 
-/// How many items a job has.
+/// Numbers of items of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// All, once that is known.
     pub total: Option<u64>,
-    /// Those that have an outcome.
+    /// Those with an outcome.
     pub done: u64,
     /// Those of them that failed.
     pub failed: u64,
@@ -80,11 +80,11 @@ pub struct Job {
     pub row: i64,
     /// Its id, unique in the store.
     pub id: JobId,
-    /// Which jobs belong together: they are listed together, and share their client tokens.
+    /// Jobs of one scope are listed together, and share their client tokens.
     pub scope: String,
-    /// Which handler runs it.
+    /// The handler that runs it.
     pub kind: String,
-    /// Of which data store.
+    /// Its data store.
     pub datastore_id: Option<DatastoreId>,
     /// Its name.
     pub name: Option<String>,
@@ -94,7 +94,7 @@ pub struct Job {
     pub lease: String,
     /// What it needs of the process that runs it.
     pub needs: Needs,
-    /// What is to be done, JSON; of an ended job what may be kept of it.
+    /// The request, JSON; of an ended job the part that may be kept.
     pub request: String,
     /// Idempotency token of the request.
     pub token: Option<ClientToken>,
@@ -106,7 +106,7 @@ pub struct Job {
     pub submitted_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// How many items it has.
+    /// Numbers of its items.
     pub counts: Counts,
     /// Counters of its kind, JSON.
     pub progress: Option<String>,
@@ -117,7 +117,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job that is accepted now.
+    /// A new job.
     pub fn new(id: JobId, scope: &str, kind: &str, submitted_at: Timestamp) -> Self {
         Self {
             row: 0,
@@ -143,27 +143,27 @@ impl Job {
     }
 }
 
-/// How a job ends.
+/// The end of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// A state that has ended.
+    /// Its final state.
     pub state: JobState,
-    /// When.
+    /// Time of the end.
     pub at: Timestamp,
     /// Why it failed.
     pub message: Option<String>,
     /// What it reports, JSON.
     pub report: Option<String>,
-    /// What is kept of the request; `None` keeps all of it.
+    /// The part of the request that is kept; `None` keeps all of it.
     pub request: Option<String>,
 }
 
-/// What became of an item of a job.
+/// The outcome of an item of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Unique in its job.
     pub key: String,
-    /// What became of it, JSON.
+    /// Its outcome, JSON.
     pub outcome: String,
 }
 
@@ -176,7 +176,7 @@ pub struct Unfinished {
     pub lease: String,
 }
 
-/// Which jobs to list, newest first.
+/// Filters of a list of jobs, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
     /// Of this scope.
@@ -189,6 +189,6 @@ pub struct JobQuery {
     pub kind: Option<String>,
     /// Older than the job that was submitted at this moment (milliseconds since 1970) and has this row.
     pub after: Option<(i64, i64)>,
-    /// So many at most.
+    /// Maximum number of jobs.
     pub limit: u32,
 }

@@ -1,20 +1,29 @@
-//! Durable jobs of every kind: what they are, who may run them, and what becomes of them.
+//! Durable jobs of every kind: their data, the process that runs them, and their end.
 //!
 //! A job outlives the process that accepted it: another process, perhaps with other flags, takes it over.
-//! [`Needs`] is what a job carries for that, [`Runner`] is what a process offers. Who holds the lock that a
-//! job names runs it ([`engine`]), with the handler of its kind. [`InHand`] finds the input that kills every
-//! process that touches it.
+//! A job carries its [`Needs`] for that, a process offers a [`Runner`]. The process that holds the lock that a
+//! job names runs it ([`engine`]), with the handler of its kind. [`CrashLog`] finds inputs on which every
+//! process crashes.
 //!
-//! This crate knows no database, no back end and no kind of job.
+//! This crate depends on no database, no back end and no kind of job.
+//!
+//! ```
+//! use healthimaging_jobs::{Needs, Runner};
+//!
+//! let deletion = Needs { deletes: true, ..Needs::default() };
+//! let server = Runner { deletes: false, ..Runner::default() };
+//! assert_eq!(server.check(&deletion), Err("waiting for a server without --no-delete".to_owned()));
+//! assert_eq!(server.check(&Needs::default()), Ok(()));
+//! ```
 
+mod crash_log;
 pub mod engine;
-mod in_hand;
 mod job;
 mod needs;
 mod store;
 
+pub use crash_log::{CrashLog, MAX_CRASHES, Mark};
 pub use engine::{Engine, Handler, Host, Origin, Ran};
-pub use in_hand::{InHand, MOST_DEATHS, Mark};
 pub use job::{Counts, End, Item, Job, JobQuery, JobState, Unfinished};
 pub use needs::{Needs, Runner, is_lack_of_access};
 pub use store::{Added, JobStore};

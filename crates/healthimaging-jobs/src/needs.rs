@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use healthimaging::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
-/// What a job needs of the process that runs it. Recorded when the job is submitted, so that a process
-/// with other flags runs it as the submitter would have.
+/// What a job needs of the process that runs it. Recorded when the job is submitted, so that the flags of the
+/// process that runs it make no difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Needs {
-    /// The folders that the job may touch, links resolved: those that the job names and that its
-    /// submitter allowed. The flags of the process that runs it do not matter. Absent in jobs of
-    /// earlier releases, for which they do.
+    /// The folders that the job may access, links resolved: those that the job names and its submitter
+    /// allowed. Absent in jobs of earlier releases, for which the flags of the process apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folders: Option<Vec<PathBuf>>,
     /// Name of the credentials that the job needs, such as `profile research`; never a secret.
@@ -22,7 +21,7 @@ pub struct Needs {
     pub deletes: bool,
 }
 
-/// What a process offers to jobs, which follows from its flags and its environment.
+/// What a process offers to jobs, according to its flags and its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runner {
     /// Whether it begins deletions that another process accepted.
@@ -38,7 +37,7 @@ impl Default for Runner {
 }
 
 impl Runner {
-    /// Whether this process may take a job over from another one; `Err` is the reason why not, for the
+    /// Returns whether this process may take a job over from another one; `Err` is the reason why not, for the
     /// status of the job.
     pub fn check(&self, needs: &Needs) -> Result<(), String> {
         if needs.deletes && !self.deletes {
@@ -54,8 +53,8 @@ impl Runner {
 }
 
 impl Needs {
-    /// The error of a place that a job may not use. Where the job carries its folders, no other process may
-    /// either, so it is no lack of access of this one.
+    /// The error of a location that a job may not access. If the job carries its folders, no other process may
+    /// access it either, so that this process does not lack access.
     pub fn refused(&self, error: Error) -> Error {
         if self.folders.is_some() && error.kind() == ErrorKind::AccessDenied {
             return Error::validation(error.message().to_owned()).with_source(error);
@@ -64,7 +63,7 @@ impl Needs {
     }
 }
 
-/// Whether an error says that this process lacks access, which another process may have. A job that was
+/// Whether an error means that this process lacks access, which another process may have. A job that was
 /// taken over is left on such an error, and fails on every other one.
 pub const fn is_lack_of_access(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AccessDenied | ErrorKind::Credentials)

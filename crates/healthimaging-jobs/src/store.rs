@@ -6,7 +6,7 @@ use healthimaging::{JobId, Result, Timestamp};
 
 use crate::job::{End, Item, Job, JobQuery, Unfinished};
 
-/// A job that was to be added.
+/// Result of adding a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Added {
     /// It is in the store.
@@ -15,14 +15,13 @@ pub enum Added {
     Earlier(Job),
 }
 
-/// A store of jobs that processes share. What was written is durable when a method returns; all methods
-/// block, and fail with `Internal` when the store cannot be used.
+/// A store of jobs that processes share. Writes are durable when a method returns; all methods
+/// block, and fail with `Internal` if the store cannot be used.
 pub trait JobStore: Send + Sync + Debug {
     /// Adds a job, unless the scope has one of the same client token.
     fn add(&self, job: Job) -> Result<Added>;
 
-    /// Adds a job of another store with its items, in whatever state it is; one that is there already stays
-    /// as it is.
+    /// Adds a job of another store with its items, in any state; one that exists already is not changed.
     fn take_over(&self, job: &Job, items: Vec<Item>) -> Result<()>;
 
     /// The job of an id.
@@ -37,19 +36,19 @@ pub trait JobStore: Send + Sync + Debug {
     /// Marks a job as running.
     fn begin(&self, row: i64) -> Result<()>;
 
-    /// Notes why a job waits for another process.
+    /// Records why a job waits for another process.
     fn hold(&self, row: i64, reason: &str) -> Result<()>;
 
-    /// Marks a job as cancelled; whether it was not before and has not ended.
+    /// Marks a job as cancelled; returns whether it was not cancelled before and has not ended.
     fn cancel(&self, row: i64) -> Result<bool>;
 
-    /// Notes how many items a job has.
+    /// Records how many items a job has.
     fn expect(&self, row: i64, total: u64) -> Result<()>;
 
     /// Records outcomes of items, in their order, of which so many are failures.
     fn record(&self, row: i64, items: Vec<Item>, failed: u64) -> Result<()>;
 
-    /// What became of an item.
+    /// The outcome of an item.
     fn item(&self, row: i64, key: &str) -> Result<Option<Item>>;
 
     /// Items with their numbers from 1 on, in the order of recording, behind the number `after`.

@@ -22,7 +22,7 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// Milliseconds since 1970, as the catalogue keeps times.
+    /// Milliseconds since 1970, as the catalog keeps times.
     pub(crate) fn now(&self) -> Millis {
         Millis((self.0)().timestamp_millis())
     }
@@ -34,7 +34,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A moment as the catalogue keeps it: milliseconds since 1970.
+/// A moment as the catalog keeps it: milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(pub(crate) i64);
 
@@ -47,7 +47,7 @@ impl Millis {
 
 impl From<Millis> for Timestamp {
     fn from(at: Millis) -> Self {
-        // The catalogue holds only moments that came from a `Timestamp`.
+        // The catalog holds only moments that came from a `Timestamp`.
         DateTime::from_timestamp_millis(at.0).unwrap_or(Self::UNIX_EPOCH)
     }
 }
@@ -55,17 +55,5 @@ impl From<Millis> for Timestamp {
 impl From<Timestamp> for Millis {
     fn from(at: Timestamp) -> Self {
         Self(at.timestamp_millis())
-    }
-}
-
-impl rusqlite::ToSql for Millis {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        Ok(self.0.into())
-    }
-}
-
-impl rusqlite::types::FromSql for Millis {
-    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        value.as_i64().map(Self)
     }
 }

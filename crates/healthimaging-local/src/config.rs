@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use healthimaging::{DatastoreId, ImageSetId, Resource, ResourceArn};
 use healthimaging_jobs::Runner;
 use healthimaging_objects::S3Config;
+use healthimaging_packs::Files;
 use healthimaging_pixels::Decoder;
 
+use crate::catalog::MigrationWatch;
 use crate::clock::Clock;
-use crate::files::Files;
-use crate::index::MigrationWatch;
+use crate::error::Result;
 use crate::jobs::Probe;
 use crate::quotas::Quotas;
 
@@ -86,5 +88,44 @@ impl LocalConfig {
             clock: Clock::system(),
             files: Files::system(),
         }
+    }
+
+    /// ARN of a data store.
+    pub(crate) fn datastore_arn(&self, id: &DatastoreId) -> Result<ResourceArn> {
+        let Self { partition, region, account_id, .. } = self;
+        Ok(ResourceArn::try_from(format!(
+            "arn:{partition}:medical-imaging:{region}:{account_id}:datastore/{id}"
+        ))?)
+    }
+
+    /// ARN of an image set.
+    pub(crate) fn image_set_arn(
+        &self,
+        datastore: &DatastoreId,
+        id: &ImageSetId,
+    ) -> Result<ResourceArn> {
+        let datastore = self.datastore_arn(datastore)?;
+        Ok(ResourceArn::try_from(format!("{datastore}/imageset/{id}"))?)
+    }
+
+    /// The resource of an ARN, if it is an ARN of this store.
+    pub(crate) fn own_resource(&self, arn: &ResourceArn) -> Result<Option<Resource>> {
+        let resource = arn.resource();
+        let own = match &resource {
+            Some(Resource::Datastore(id)) => self.datastore_arn(id)?,
+            Some(Resource::ImageSet(datastore, id)) => self.image_set_arn(datastore, id)?,
+            None => return Ok(None),
+        };
+        Ok(resource.filter(|_| own == *arn))
+    }
+
+    /// Path of the lock `name`.
+    pub(crate) fn lock_path(&self, name: &str) -> PathBuf {
+        self.data_dir.join("locks").join(format!("{name}.lock"))
+    }
+
+    /// Path of the lock that a process holds while it uses the store.
+    pub(crate) fn process_lock(&self, process: &str) -> PathBuf {
+        self.lock_path(&format!("process-{process}"))
     }
 }

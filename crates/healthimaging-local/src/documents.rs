@@ -1,6 +1,6 @@
 //! Documents in memory, within the budget of the process; and those that were read lately: a frame that is
 //! asked for by its UIDs does not have one unpacked again. What is kept is bounded, and is looked at only
-//! after the catalogue has said that the version is there.
+//! after the catalog has said that the version is there.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,14 +12,14 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use healthimaging::{DatastoreId, ImageSetId, MemoryBudget, MemoryLease};
 use healthimaging_dicom::{Attributes, Document, Instance};
-use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::cache::Cache;
+use crate::catalog::Reader;
+use crate::catalog::content::{self, StoredContent};
+use crate::catalog::documents::{self as stored_content, served};
+use crate::catalog::image_sets::{ImageSetRow, VersionRow};
 use crate::error::Result;
-use crate::index::content::{self, StoredContent};
-use crate::index::image_sets::{ImageSetRow, VersionRow};
-use crate::ingest::content::{self as stored_content, served};
-use crate::lately::Lately;
 
 /// Memory that is kept, in bytes.
 const MOST: usize = 64 << 20;
@@ -123,19 +123,19 @@ type Shared = Arc<Mutex<Weak<OpenDocument>>>;
 /// Documents that were read lately.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    unpacked: Arc<Lately<Name, Arc<OpenDocument>>>,
+    unpacked: Arc<Cache<Name, Arc<OpenDocument>>>,
     /// Those that are read now: a large one is unpacked once for all who read it at the same time.
     in_use: Mutex<HashMap<Name, Shared>>,
     /// Those of earlier forms, as they are served.
-    converted: Lately<Name, Bytes>,
+    converted: Cache<Name, Bytes>,
 }
 
 impl Default for Documents {
     fn default() -> Self {
-        let unpacked = Arc::new(Lately::new(MOST));
-        let cache: Weak<Lately<_, _>> = Arc::downgrade(&unpacked);
+        let unpacked = Arc::new(Cache::new(MOST));
+        let cache: Weak<Cache<_, _>> = Arc::downgrade(&unpacked);
         MemoryBudget::process().add_cache(cache);
-        Self { unpacked, in_use: Mutex::default(), converted: Lately::new(MOST_CONVERTED) }
+        Self { unpacked, in_use: Mutex::default(), converted: Cache::new(MOST_CONVERTED) }
     }
 }
 
@@ -151,10 +151,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Documents {
-    /// Looks for the document of a version: here, then in the catalogue. `None` when it has none.
+    /// Looks for the document of a version: here, then in the catalog. `None` when it has none.
     pub(crate) fn find(
         &self,
-        connection: &Connection,
+        reader: &Reader,
         set: &ImageSetRow,
         version: &VersionRow,
     ) -> Result<Option<Found>> {
@@ -165,7 +165,7 @@ impl Documents {
         if let Some(document) = self.unpacked.get(&name) {
             return Ok(Some(Found::Unpacked(document)));
         }
-        let stored = content::stored(connection, set.row, version)?;
+        let stored = content::stored(reader, set.row, version)?;
         Ok(stored.map(|stored| Found::Stored(name, stored)))
     }
 
@@ -229,7 +229,7 @@ impl Documents {
             return Ok(known);
         }
         let served = Bytes::from(served(&*unpack(stored)?, datastore, &name.0)?);
-        self.converted.keep(name, served.clone(), served.len());
+        self.converted.insert(name, served.clone(), served.len());
         Ok(served)
     }
 
@@ -257,16 +257,16 @@ impl Documents {
     }
 
     fn insert(&self, name: Name, document: Arc<OpenDocument>) {
-        self.unpacked.forget(|known| known.0 == name.0 && known.1 <= name.1);
+        self.unpacked.remove_if(|known| known.0 == name.0 && known.1 <= name.1);
         let size = size(&document);
-        self.unpacked.keep(name, document, size);
+        self.unpacked.insert(name, document, size);
         MemoryBudget::process().shed();
     }
 
     /// Forgets what an image set held.
     pub(crate) fn forget(&self, id: &ImageSetId) {
-        self.unpacked.forget(|name| name.0 == *id);
-        self.converted.forget(|name| name.0 == *id);
+        self.unpacked.remove_if(|name| name.0 == *id);
+        self.converted.remove_if(|name| name.0 == *id);
     }
 }
 

@@ -1,33 +1,34 @@
-//! What can go wrong inside, and the one border where it becomes [`healthimaging::Error`].
+//! Errors inside the store, and the one place where they become a [`healthimaging::Error`].
 
 use std::io;
 use std::path::PathBuf;
 
 use healthimaging::Error;
-use rusqlite::ErrorCode;
+
+use crate::catalog::{self, Fault};
 
 /// The result of work inside the store.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What can go wrong inside.
+/// An error inside the store.
 ///
 /// Sources may name files of the store, never what they hold; messages for the caller name neither.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Already in words for the caller.
+    /// An error of the contract, with a message for the caller.
     #[error(transparent)]
-    Told(#[from] Error),
-    /// The catalogue failed.
-    #[error("the catalogue failed")]
-    Catalogue(#[from] rusqlite::Error),
+    Public(#[from] Error),
+    /// The catalog failed.
+    #[error("the catalog failed")]
+    Catalog(#[from] catalog::Error),
     /// A file of the store could not be used.
     #[error("cannot {action} {path}")]
     File {
-        /// What was tried, such as `open`.
+        /// The call, such as `open`.
         action: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Something that the store itself wrote cannot be understood.
@@ -58,19 +59,17 @@ pub(crate) enum StoreError {
     /// Work was lost because a thread failed.
     #[error("a background task failed")]
     Task(#[from] tokio::task::JoinError),
-    /// The system gave no random bytes.
-    #[error("no random bytes")]
+    /// The random number generator failed.
+    #[error("the random number generator failed")]
     Random(getrandom::Error),
 }
 
 impl StoreError {
-    /// What is damaged, when this says that something is.
+    /// Description of the damage, if this is an error of damaged data.
     pub(crate) fn damage(&self) -> Option<&str> {
         match self {
             Self::Damaged(what) => Some(what),
-            Self::Catalogue(error) => {
-                Some(catalogue_message(error)).filter(|message| *message == DAMAGED_CATALOGUE)
-            }
+            Self::Catalog(error) => (Fault::of(error) == Fault::Damaged).then_some(DAMAGED_CATALOG),
             _ => None,
         }
     }
@@ -79,15 +78,12 @@ impl StoreError {
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::File { source, .. } => is_full(source),
-            Self::Catalogue(error) => {
-                error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-                    || error.sqlite_error().is_some_and(|error| error.extended_code == SHM_SIZE)
-            }
+            Self::Catalog(error) => Fault::of(error) == Fault::Full,
             _ => false,
         }
     }
 
-    /// Whether the system does not let this process write there.
+    /// Whether this process lacks the permission to write there.
     pub(crate) fn is_forbidden(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         matches!(self, Self::File { source, .. }
@@ -104,18 +100,29 @@ impl StoreError {
     }
 }
 
+impl From<healthimaging_packs::Error> for StoreError {
+    fn from(error: healthimaging_packs::Error) -> Self {
+        match error {
+            healthimaging_packs::Error::Damaged(what) => Self::Damaged(what),
+            healthimaging_packs::Error::File { action, path, source } => {
+                Self::File { action, path, source }
+            }
+        }
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        let message = match &error {
-            StoreError::Told(_) => String::new(),
-            StoreError::Catalogue(error) => catalogue_message(error).to_owned(),
-            StoreError::Task(_) => "the local store failed; the log says why".to_owned(),
-            StoreError::File { source, .. } if is_full(source) => FULL.to_owned(),
-            StoreError::File { action, source, .. } => format!(
+        let message = match error {
+            StoreError::Public(error) => return error,
+            StoreError::Catalog(ref error) => catalog_message(error).to_owned(),
+            StoreError::Task(_) => "the local store failed; see the log".to_owned(),
+            StoreError::File { ref source, .. } if is_full(source) => FULL.to_owned(),
+            StoreError::File { action, ref source, .. } => format!(
                 "the local store could not {action} one of its files: {source}; check the disk, then try \
                  again"
             ),
-            StoreError::Damaged(what) => format!("{what}; run verify"),
+            StoreError::Damaged(ref what) => format!("{what}; run verify"),
             StoreError::NewerFormat { found, known } => format!(
                 "the local store has format {found}, but this program knows formats up to {known}; \
                  use the newer program that made it"
@@ -128,30 +135,17 @@ impl From<StoreError> for Error {
                 "the local store was migrated to format {found} while it was open here; this program knows \
                  formats up to {known}: restart it, and use the newer program"
             ),
-            StoreError::Random(_) => "the system gave no random bytes for an id".to_owned(),
+            StoreError::Random(_) => "the random number generator failed".to_owned(),
         };
-        match error {
-            StoreError::Told(told) => told,
-            StoreError::Catalogue(_)
-            | StoreError::File { .. }
-            | StoreError::Damaged(_)
-            | StoreError::NewerFormat { .. }
-            | StoreError::Migrated { .. }
-            | StoreError::ReadOnly
-            | StoreError::LostCatalog
-            | StoreError::Task(_)
-            | StoreError::Random(_) => Self::internal(message, error),
-        }
+        Self::internal(message, error)
     }
 }
 
-/// The index of the write-ahead log could not grow (<https://sqlite.org/rescode.html#ioerr_shmsize>).
-const SHM_SIZE: i32 = 4874;
 const READ_ONLY: &str = "the folder of the local store cannot be written to, so it is open for reading only; check its \
      permissions and the disk, then start this program again";
 const FULL: &str = "the disk of the local store is full; free space, then try again";
-/// What is told of a catalogue that cannot be understood: to SQLite a sector that cannot be read is such.
-pub(crate) const DAMAGED_CATALOGUE: &str = "the catalogue of the local store is damaged or cannot be read; check the disk, then try again or \
+/// Message for a damaged catalog.
+pub(crate) const DAMAGED_CATALOG: &str = "the catalog of the local store is damaged or cannot be read; check the disk, then try again or \
      restore it from a backup";
 
 fn is_full(error: &io::Error) -> bool {
@@ -159,31 +153,16 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-fn catalogue_message(error: &rusqlite::Error) -> &'static str {
-    use rusqlite::Error::{
-        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => FULL,
-        Some(ErrorCode::ReadOnly) => READ_ONLY,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "the local store is busy with another program's work; try again"
+fn catalog_message(error: &catalog::Error) -> &'static str {
+    match Fault::of(error) {
+        Fault::Full => FULL,
+        Fault::ReadOnly => READ_ONLY,
+        Fault::Busy => "the local store is busy with another program's work; try again",
+        Fault::Damaged => DAMAGED_CATALOG,
+        Fault::Unusable => {
+            "the local store could not use the file of its catalog; check the disk and its free space, \
+             then try again"
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED_CATALOGUE,
-        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
-            "the local store could not use the file of its catalogue; check the disk and its free \
-             space, then try again"
-        }
-        None if matches!(
-            error,
-            FromSqlConversionFailure(..)
-                | IntegralValueOutOfRange(..)
-                | InvalidColumnType(..)
-                | Utf8Error(..)
-        ) =>
-        {
-            DAMAGED_CATALOGUE
-        }
-        _ => "the local store failed; the log says why",
+        Fault::Other => "the local store failed; see the log",
     }
 }

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use healthimaging_packs::{Files, StoreFile};
+
 use crate::error::{Result, StoreError};
-use crate::files::{Files, StoreFile};
 
 /// An exclusive lock on a file, held until it is dropped or its process dies.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use healthimaging_packs::Files;
+
 use crate::error::{Result, StoreError};
-use crate::files::Files;
 
 /// Bytes that are kept: a deletion writes the pages of what it erases into the log of the catalog.
 const BYTES: u64 = 8 << 20;

@@ -1,4 +1,4 @@
-//! Running jobs: who may, what becomes of them, and taking over what dead processes left.
+//! Running jobs, recording their end, and taking over those of dead processes.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -14,59 +14,59 @@ use tokio_util::task::TaskTracker;
 use crate::job::{End, Job, JobState, Unfinished};
 use crate::needs::{Runner, is_lack_of_access};
 
-/// How long a job that this process lacks access for is left to others, before it is tried again.
+/// How long a job that this process lacks access for is left to other processes before it is tried again.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 
-/// Where a job that runs comes from.
+/// Origin of a job that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// This process accepted it.
     Accepted,
-    /// Another process did.
+    /// Another process accepted it.
     TakenOver,
-    /// Another process did, and it was cancelled here: it runs to clean up, whatever it needs.
+    /// Another process accepted it, and it was cancelled here: it runs to clean up, whatever it needs.
     Cancelled,
 }
 
 /// How a handler left its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ran {
-    /// It has ended so.
+    /// It has ended.
     Ended(End),
     /// The handler has recorded its end itself.
     Recorded,
-    /// It is to be gone on with later.
+    /// It is to be continued later.
     Left,
 }
 
-/// Runs a job of its kind. An error that says that a process which took the job over lacks access leaves the
-/// job to others; any other one fails it.
+/// Runs a job of its kind. If a process that took the job over lacks access, the job is left to other processes;
+/// any other error fails it.
 pub type Handler<H> = for<'a> fn(&'a Arc<H>, Job, Origin) -> BoxFuture<'a, Result<Ran>>;
 
-/// What this process knows of its jobs beside their rows.
+/// State of the jobs of this process that is not in their rows.
 #[derive(Debug, Default)]
 pub struct Engine(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     accepted: HashSet<JobId>,
-    /// Jobs that this process lacks access for, and until when it leaves them alone.
+    /// Jobs that this process lacks access for, and when to try them again.
     left: HashMap<JobId, Instant>,
 }
 
-/// Where jobs are kept and run: a store that is open in a process.
+/// A store of jobs that is open in a process.
 #[async_trait]
 pub trait Host: Send + Sync + Sized + 'static {
-    /// A lock on a file, given up when it is dropped or its process dies.
+    /// A lock on a file, released when it is dropped or its process dies.
     type Lease: Send + Sync + 'static;
 
-    /// What runs jobs of a kind; `None` for one that it does not know.
+    /// The handler of jobs of a kind; `None` for an unknown kind.
     fn handler(kind: &str) -> Option<Handler<Self>>;
 
-    /// What this process knows of its jobs.
+    /// State of the jobs of this process.
     fn engine(&self) -> &Engine;
 
-    /// What this process offers to the jobs of others.
+    /// What this process offers to jobs of other processes.
     fn runner(&self) -> &Runner;
 
     /// The tasks of this process.
@@ -78,16 +78,16 @@ pub trait Host: Send + Sync + Sized + 'static {
     /// The job of an id.
     async fn find(&self, id: &JobId) -> Result<Option<Job>>;
 
-    /// Notes why a job waits for another process.
+    /// Records why a job waits for another process.
     async fn hold(&self, job: &Job, reason: String) -> Result<()>;
 
     /// Records the end of a job.
     async fn end(&self, job: &Job, end: End) -> Result<()>;
 
-    /// Takes the lock of this name; `None` when another holds it.
+    /// Takes the lock of this name; `None` if it is held.
     fn lease(&self, name: &str) -> Result<Option<Self::Lease>>;
 
-    /// Gives up a lock that is needed no more, and removes its file.
+    /// Releases a lock that is not needed any more, and removes its file.
     fn release(&self, lease: Self::Lease) -> Result<()>;
 
     /// Now.
@@ -99,7 +99,7 @@ impl Engine {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a job that this process accepts.
+    /// Records that this process accepts a job.
     pub fn accept(&self, job: &JobId) {
         self.known().accepted.insert(job.clone());
     }
@@ -124,7 +124,7 @@ impl Engine {
     }
 }
 
-/// Runs a job to its end, unless somebody else does.
+/// Runs a job to its end, unless another task or process is running it.
 pub async fn run<H: Host>(host: &Arc<H>, id: &JobId) -> Result<()> {
     let Some(job) = host.find(id).await? else {
         return Ok(());
@@ -135,8 +135,7 @@ pub async fn run<H: Host>(host: &Arc<H>, id: &JobId) -> Result<()> {
     }
 }
 
-/// Runs jobs whose lock is held, one after the other, and gives it up. Where `origin` is given it is that of
-/// all of them.
+/// Runs jobs whose lock is held, one after the other, and releases it. An `origin` is that of all of them.
 pub async fn run_leased<H: Host>(
     host: &Arc<H>,
     lease: H::Lease,
@@ -150,22 +149,22 @@ pub async fn run_leased<H: Host>(
     if is_needed { Ok(()) } else { host.release(lease) }
 }
 
-/// Takes over what dead processes left, in tasks of its own.
+/// Takes over jobs of dead processes, in tasks of its own.
 pub async fn adopt<H: Host>(host: &Arc<H>) -> Result<()> {
     let mut left: Vec<(String, Vec<JobId>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     for Unfinished { id, lease } in host.unfinished().await? {
         if host.engine().is_left(&id) {
             continue;
         }
-        let place = *places.entry(lease.clone()).or_insert(left.len());
-        match left.get_mut(place) {
+        let position = *positions.entry(lease.clone()).or_insert(left.len());
+        match left.get_mut(position) {
             Some((_, ids)) => ids.push(id),
             None => left.push((lease, vec![id])),
         }
     }
     for (lease, ids) in left {
-        // It can be had when its process has died.
+        // It is free when its process has died.
         let Some(lease) = host.lease(&lease)? else {
             continue;
         };
@@ -173,14 +172,14 @@ pub async fn adopt<H: Host>(host: &Arc<H>) -> Result<()> {
         host.tasks().spawn(async move {
             let jobs = ids.len();
             if let Err(error) = run_leased(&of_task, lease, ids, None).await {
-                tracing::error!(jobs, %error, "a job was left as it stands; it is taken up again");
+                tracing::error!(jobs, %error, "a job was interrupted; it is resumed later");
             }
         });
     }
     Ok(())
 }
 
-/// Runs a job whose lock is held; whether it is done with.
+/// Runs a job whose lock is held; returns whether it has ended.
 pub async fn carry_out<H: Host>(host: &Arc<H>, id: &JobId, origin: Option<Origin>) -> Result<bool> {
     let engine = host.engine();
     let job = match host.find(id).await? {
@@ -204,7 +203,7 @@ pub async fn carry_out<H: Host>(host: &Arc<H>, id: &JobId, origin: Option<Origin
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(panicked())),
-        None => Err(Error::internal("this program does not know the kind of the job", kind)),
+        None => Err(Error::internal("unknown kind of job", kind)),
     };
     let end = match ran {
         Ok(Ran::Left) => return Ok(false),
@@ -239,9 +238,9 @@ pub async fn carry_out<H: Host>(host: &Arc<H>, id: &JobId, origin: Option<Origin
     Ok(true)
 }
 
-/// Shows in the job's status why it waits.
+/// Shows why a job waits in its status.
 async fn hold<H: Host>(host: &Arc<H>, job: &Job, reason: String) -> Result<()> {
-    // To write costs a sync of the disk, and this comes every few seconds.
+    // A write costs a sync of the disk, and this is called every few seconds.
     if job.message.as_deref() == Some(&*reason) {
         return Ok(());
     }
@@ -250,7 +249,7 @@ async fn hold<H: Host>(host: &Arc<H>, job: &Job, reason: String) -> Result<()> {
 
 fn panicked() -> Error {
     Error::internal(
-        "the job hit a fault of this program and stopped; what it did is in its outcomes",
+        "the job stopped because of a fault of this program; its outcomes show what was done",
         "panic",
     )
 }

@@ -8,6 +8,7 @@ use healthimaging::{MemoryBudget, MemoryLease};
 use healthimaging_dicom::{
     ApartElement, ApartValue, Document, GroupKey, Part10, SplitInstance, check_part10, read_part10,
 };
+use healthimaging_packs::{BlobKind, BlobLocation};
 use healthimaging_pixels::LosslessFormat;
 
 use super::checks;
@@ -19,7 +20,6 @@ use super::pixels::{self, PixelPlan};
 use super::recognize;
 use super::sink::Sink;
 use crate::config::Grouping;
-use crate::index::packs::{BlobKind, BlobPlace};
 
 /// A file whose header has been read.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct OpenFile<S> {
 #[derive(Debug)]
 pub(crate) struct StoredFile {
     pub(crate) split: SplitInstance,
-    pub(crate) blobs: Vec<BlobPlace>,
+    pub(crate) blobs: Vec<BlobLocation>,
     pub(crate) warnings: Vec<Warning>,
     /// Bytes of memory that it takes.
     pub(crate) memory: u64,

@@ -10,23 +10,22 @@ use std::time::Duration;
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_dicom::{Document, GroupKey};
-use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio::time::Instant;
 
-use super::content;
 use super::file::StoredFile;
 use super::joined::Joined;
 use super::memory::GroupMemory;
 use super::outcome::{Imported, Outcome, Refusal, Warning};
 use super::sink::{SealedPack, Sink};
+use crate::catalog::content::{self as rows, Content};
+use crate::catalog::datastores;
+use crate::catalog::documents::pack as content_of;
+use crate::catalog::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
+use crate::catalog::packs;
+use crate::catalog::{Reader, Tx};
 use crate::config::Grouping;
 use crate::documents::{self, Found};
 use crate::error::{Result, StoreError};
-use crate::index::attributes;
-use crate::index::content::{self as rows, Content};
-use crate::index::datastores;
-use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
-use crate::index::packs;
 use crate::new_id;
 use crate::shared::SharedStore;
 
@@ -35,8 +34,7 @@ const LOCKED_AT_MOST: Duration = Duration::from_mins(1);
 const LOCKED_RETRY: Duration = Duration::from_millis(50);
 
 /// Writes down the outcomes of files in the transaction that stores them.
-pub(crate) type Recorder =
-    Arc<dyn Fn(&Transaction<'_>, &[(usize, Outcome)]) -> Result<()> + Send + Sync>;
+pub(crate) type Recorder = Arc<dyn Fn(&Tx<'_>, &[(usize, Outcome)]) -> Result<()> + Send + Sync>;
 
 /// A file that is stored, under a number that means something to the caller.
 #[derive(Debug)]
@@ -59,9 +57,9 @@ pub(crate) struct Group {
     pub(crate) memory: Arc<Mutex<GroupMemory>>,
 }
 
-/// Where files of a group go, as the catalogue is now.
+/// Where files of a group go, as the catalog is now.
 #[derive(Debug)]
-enum Place {
+enum Destination {
     New(Hierarchy),
     Extend(ImageSetRow),
     /// A write to the set that they should join is under way.
@@ -70,7 +68,7 @@ enum Place {
 
 /// The content that files make, and what has to be still true when it is written.
 struct Prepared {
-    place: Place,
+    place: Destination,
     id: ImageSetId,
     content: Content,
     document: Arc<Document>,
@@ -98,12 +96,12 @@ impl Group {
         let deadline = Instant::now() + LOCKED_AT_MOST;
         while Instant::now() < deadline {
             let series = &group.key.series.series_instance_uid;
-            let turn = group.shared.turns.take(group.datastore_row, series).await;
+            let lock = group.shared.series_locks.lock(group.datastore_row, series).await;
             let attempt = Arc::clone(&group).attempt(&joined, sealed.as_ref(), &refused);
             if let Some(outcomes) = attempt.await? {
                 return Ok(outcomes);
             }
-            drop(turn);
+            drop(lock);
             tokio::time::sleep(LOCKED_RETRY).await;
         }
         let busy = Refusal::fault("the image set stayed LOCKED by another write; import it again");
@@ -128,21 +126,21 @@ impl Group {
         let group = Arc::clone(&self);
         let written = self
             .shared
-            .catalogue
-            .write(move |transaction| {
-                let Some((row, imported)) = group.commit(transaction, &prepared)? else {
+            .catalog
+            .write(move |tx| {
+                let Some((row, imported)) = group.commit(tx, &prepared)? else {
                     return Ok(None);
                 };
                 let version = imported.version;
                 if let Some(pack) = &pack {
-                    packs::adopt(transaction, pack, row, &files.blobs)?;
+                    packs::adopt(tx, pack, row, &files.blobs)?;
                 }
                 outcomes.extend(prepared.files.iter().map(|(number, warnings)| {
                     let warnings = warnings.clone();
                     let imported = Imported { warnings, ..imported.clone() };
                     (*number, Outcome::Imported(imported))
                 }));
-                (group.recorder)(transaction, &outcomes)?;
+                (group.recorder)(tx, &outcomes)?;
                 Ok(Some((outcomes, prepared, version)))
             })
             .await?;
@@ -151,20 +149,20 @@ impl Group {
         };
         if self.is_read_again {
             let Prepared { id, document, .. } = prepared;
-            self.shared.documents.keep((id, version), document);
+            self.shared.caches.documents.keep((id, version), document);
         }
         Ok(Some(outcomes))
     }
 
     /// Makes the content of the new version, outside of any write transaction. Blocks.
     fn prepare(&self, joined: &Joined) -> Result<Option<Prepared>> {
-        let catalogue = &self.shared.catalogue;
-        let (place, found) = catalogue.read_blocking(|connection| self.look_up(connection))?;
-        if matches!(place, Place::Locked) {
+        let catalog = &self.shared.catalog;
+        let (place, found) = catalog.read_blocking(|reader| self.look_up(reader))?;
+        if matches!(place, Destination::Locked) {
             return Ok(None);
         }
-        let cache = &self.shared.documents;
-        if let (Place::Extend(set), Some(found)) = (&place, found) {
+        let cache = &self.shared.caches.documents;
+        if let (Destination::Extend(set), Some(found)) = (&place, found) {
             let mut document = cache.take(found, &set.id)?;
             let size = documents::size(&document) as u64;
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).add_document(size);
@@ -180,7 +178,7 @@ impl Group {
             }
         }
         let place = match place {
-            Place::Extend(_) => Place::New(Hierarchy::Apart),
+            Destination::Extend(_) => Destination::New(Hierarchy::NonPrimary),
             place => place,
         };
         self.prepared(place, new_id::image_set_id()?, joined.document(), joined).map(Some)
@@ -188,14 +186,14 @@ impl Group {
 
     fn prepared(
         &self,
-        place: Place,
+        place: Destination,
         id: ImageSetId,
         document: Arc<Document>,
         joined: &Joined,
     ) -> Result<Prepared> {
         Ok(Prepared {
             place,
-            content: content::pack(&document, &self.datastore, &id, &self.shared.config.quotas)?,
+            content: content_of(&document, &self.datastore, &id, &self.shared.config.quotas)?,
             id,
             files: joined.warnings(&document),
             document,
@@ -203,81 +201,65 @@ impl Group {
     }
 
     /// Where the files go, and the document that is there.
-    fn look_up(&self, connection: &Connection) -> Result<(Place, Option<Found>)> {
-        let place = self.place(connection)?;
-        let Place::Extend(set) = &place else {
+    fn look_up(&self, reader: &Reader) -> Result<(Destination, Option<Found>)> {
+        let place = self.place(reader)?;
+        let Destination::Extend(set) = &place else {
             return Ok((place, None));
         };
-        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
-        let found = self.shared.documents.find(connection, set, &version)?;
+        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        let found = self.shared.caches.documents.find(reader, set, &version)?;
         let found =
             found.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
         Ok((place, Some(found)))
     }
 
     /// Where the files go, but for the attributes of the series, which only the document holds.
-    fn place(&self, connection: &Connection) -> Result<Place> {
+    fn place(&self, reader: &Reader) -> Result<Destination> {
         let GroupKey { study, series, .. } = &self.key;
         let of_study =
-            image_sets::primaries(connection, self.datastore_row, &study.study_instance_uid)?;
+            image_sets::primaries(reader, self.datastore_row, &study.study_instance_uid)?;
         if of_study.iter().any(|primary| primary.study != *study) {
-            return Ok(Place::New(Hierarchy::Apart));
+            return Ok(Destination::New(Hierarchy::NonPrimary));
         }
         let same_series = of_study
             .into_iter()
             .find(|primary| primary.series_instance_uid == series.series_instance_uid);
         let Some(found) = same_series else {
-            let elsewhere = self.is_series_of_another_study(connection)?;
-            let hierarchy = if elsewhere { Hierarchy::Apart } else { Hierarchy::Primary };
-            return Ok(Place::New(hierarchy));
+            // A primary set of the same series in another study disagrees in one of the seven.
+            let elsewhere = image_sets::has_primary_in_another_study(
+                reader,
+                self.datastore_row,
+                &study.study_instance_uid,
+                &series.series_instance_uid,
+            )?;
+            let hierarchy = if elsewhere { Hierarchy::NonPrimary } else { Hierarchy::Primary };
+            return Ok(Destination::New(hierarchy));
         };
         if found.set.state != ImageSetState::Active {
-            return Ok(Place::Locked);
+            return Ok(Destination::Locked);
         }
-        Ok(Place::Extend(found.set))
+        Ok(Destination::Extend(found.set))
     }
 
-    /// A primary set of the same series with another study disagrees in one of the seven.
-    fn is_series_of_another_study(&self, connection: &Connection) -> Result<bool> {
-        let GroupKey { study, series, .. } = &self.key;
-        let of_series = attributes::with_value("SeriesInstanceUID");
-        let found: Option<i64> = connection
-            .prepare_cached(&format!(
-                "SELECT 1 FROM {of_series} AND image_set.is_primary = 1
-                     AND image_set.study_instance_uid IS NOT ?3
-                 LIMIT 1"
-            ))?
-            .query_row(
-                (self.datastore_row, &series.series_instance_uid, &study.study_instance_uid),
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(found.is_some())
-    }
-
-    /// Writes the version, if the catalogue still is as it was when the content was made.
-    fn commit(
-        &self,
-        transaction: &Transaction<'_>,
-        prepared: &Prepared,
-    ) -> Result<Option<(i64, Imported)>> {
-        datastores::find_active(transaction, &self.datastore)?;
+    /// Writes the version, if the catalog still is as it was when the content was made.
+    fn commit(&self, tx: &Tx<'_>, prepared: &Prepared) -> Result<Option<(i64, Imported)>> {
+        datastores::find_active(tx, &self.datastore)?;
         let at = self.shared.now();
-        let (row, version, is_primary) = match (&prepared.place, self.place(transaction)?) {
-            (Place::Extend(was), Place::Extend(now))
+        let (row, version, is_primary) = match (&prepared.place, self.place(tx)?) {
+            (Destination::Extend(was), Destination::Extend(now))
                 if was.row == now.row && was.latest_version == now.latest_version =>
             {
                 let workflow = ImageSetWorkflowStatus::Imported;
                 let content = &prepared.content;
-                let version = rows::add_version(transaction, &now, workflow, content, at)?;
+                let version = rows::add_version(tx, &now, workflow, content, at)?;
                 (now.row, version, true)
             }
             // A set of the series that appeared meanwhile may want these files.
-            (Place::New(Hierarchy::Apart), now) if now_is_apart(&now) => {
-                (self.create(transaction, prepared, Hierarchy::Apart)?, 1, false)
+            (Destination::New(Hierarchy::NonPrimary), now) if now_is_apart(&now) => {
+                (self.create(tx, prepared, Hierarchy::NonPrimary)?, 1, false)
             }
-            (Place::New(Hierarchy::Primary), Place::New(Hierarchy::Primary)) => {
-                (self.create(transaction, prepared, Hierarchy::Primary)?, 1, true)
+            (Destination::New(Hierarchy::Primary), Destination::New(Hierarchy::Primary)) => {
+                (self.create(tx, prepared, Hierarchy::Primary)?, 1, true)
             }
             _ => return Ok(None),
         };
@@ -287,12 +269,7 @@ impl Group {
         )))
     }
 
-    fn create(
-        &self,
-        transaction: &Transaction<'_>,
-        prepared: &Prepared,
-        hierarchy: Hierarchy,
-    ) -> Result<i64> {
+    fn create(&self, tx: &Tx<'_>, prepared: &Prepared, hierarchy: Hierarchy) -> Result<i64> {
         let new = NewImageSet {
             id: &prepared.id,
             datastore: self.datastore_row,
@@ -301,16 +278,16 @@ impl Group {
             workflow: ImageSetWorkflowStatus::Created,
             force: Force::No,
         };
-        rows::create(transaction, &new, &prepared.content, self.shared.now())
+        rows::create(tx, &new, &prepared.content, self.shared.now())
     }
 
     /// Writes down outcomes alone.
     async fn record(&self, outcomes: Vec<(usize, Outcome)>) -> Result<Vec<(usize, Outcome)>> {
         let recorder = Arc::clone(&self.recorder);
         self.shared
-            .catalogue
-            .write(move |transaction| {
-                recorder(transaction, &outcomes)?;
+            .catalog
+            .write(move |tx| {
+                recorder(tx, &outcomes)?;
                 Ok(outcomes)
             })
             .await
@@ -318,8 +295,8 @@ impl Group {
 }
 
 /// A set that disagrees in the series' own attributes still does: they do not change in primary sets.
-fn now_is_apart(now: &Place) -> bool {
-    matches!(now, Place::New(Hierarchy::Apart) | Place::Extend(_))
+fn now_is_apart(now: &Destination) -> bool {
+    matches!(now, Destination::New(Hierarchy::NonPrimary) | Destination::Extend(_))
 }
 
 async fn blocking<T: Send + 'static>(

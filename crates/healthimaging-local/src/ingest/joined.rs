@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use healthimaging_dicom::{Document, SplitInstance};
+use healthimaging_packs::BlobLocation;
 
 use super::group::Arrival;
 use super::outcome::{Reason, Warning};
-use crate::index::packs::BlobPlace;
 
 /// Files of a group, joined.
 pub(super) struct Joined {
     /// Each without an instance that comes twice: one that replaces another begins the next.
     parts: Vec<Part>,
-    pub(super) blobs: Vec<BlobPlace>,
+    pub(super) blobs: Vec<BlobLocation>,
     files: Vec<JoinedFile>,
 }
 
@@ -36,7 +36,7 @@ struct JoinedFile {
 impl Joined {
     pub(super) fn of(arrivals: Vec<Arrival>) -> Self {
         let mut parts: Vec<(Document, Vec<(String, String)>)> = Vec::new();
-        let mut blobs: HashMap<String, Vec<BlobPlace>> = HashMap::new();
+        let mut blobs: HashMap<String, Vec<BlobLocation>> = HashMap::new();
         let mut files: Vec<JoinedFile> = Vec::with_capacity(arrivals.len());
         let mut latest: HashMap<(String, String), (usize, usize)> = HashMap::new();
         for Arrival { number, file } in arrivals {

@@ -1,7 +1,6 @@
 //! From DICOM files to image sets: read, group, encode, store. Knows nothing of jobs.
 
 mod checks;
-pub(crate) mod content;
 mod file;
 mod group;
 mod joined;

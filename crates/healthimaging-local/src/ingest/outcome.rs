@@ -118,7 +118,7 @@ impl From<Error> for Refusal {
 pub(crate) enum Failure {
     /// This file only.
     File(Refusal),
-    /// The store failed: disk full, catalogue unusable.
+    /// The store failed: disk full, catalog unusable.
     Store(StoreError),
 }
 

@@ -5,27 +5,27 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use healthimaging::{Error, ErrorKind};
+use healthimaging_packs::PackWriter;
+use healthimaging_packs::{BlobKind, BlobLocation, PackId};
 use healthimaging_pixels::Decoder;
 
 use crate::error::{Result, StoreError};
-use crate::index::packs::{BlobKind, BlobPlace, PackId};
 use crate::new_id;
-use crate::packs::PackWriter;
 use crate::shared::SharedStore;
 
 /// One pack, made when the first blob comes, written by all threads that read files of the set.
 #[derive(Debug)]
 pub(crate) struct Sink {
     shared: SharedStore,
-    pack: Mutex<State>,
+    pack: Mutex<SinkState>,
 }
 
 #[derive(Debug)]
-enum State {
+enum SinkState {
     Empty,
     Open(PackWriter),
-    /// Writing failed, for this reason: what was put before is lost too. Nothing else is told of a sink
-    /// that is sealed.
+    /// Writing failed, for this reason: what was put before is lost too. Also a sink that is sealed, without a
+    /// reason.
     Broken(String),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct SealedPack {
 
 impl Sink {
     pub(crate) fn new(shared: &SharedStore) -> Self {
-        Self { shared: Arc::clone(shared), pack: Mutex::new(State::Empty) }
+        Self { shared: Arc::clone(shared), pack: Mutex::new(SinkState::Empty) }
     }
 
     /// Decodes frames of the files.
@@ -52,7 +52,7 @@ impl Sink {
         kind: BlobKind,
         transfer_syntax: Option<&str>,
         bytes: &[u8],
-    ) -> Result<BlobPlace> {
+    ) -> Result<BlobLocation> {
         let id = new_id::image_frame_id()?;
         self.with_pack(|pack| pack.append(&id, kind, transfer_syntax, bytes))
     }
@@ -63,17 +63,20 @@ impl Sink {
         kind: BlobKind,
         transfer_syntax: Option<&str>,
         write: impl FnOnce(&mut dyn Write) -> std::result::Result<(), E>,
-    ) -> std::result::Result<BlobPlace, E> {
+    ) -> std::result::Result<BlobLocation, E> {
         let id = new_id::image_frame_id()?;
         self.with_pack(|pack| pack.append_from(&id, kind, transfer_syntax, write))?
     }
 
-    fn with_pack<T>(&self, append: impl FnOnce(&mut PackWriter) -> Result<T>) -> Result<T> {
+    fn with_pack<T>(
+        &self,
+        append: impl FnOnce(&mut PackWriter) -> healthimaging_packs::Result<T>,
+    ) -> Result<T> {
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = match mem::replace(&mut *pack, State::Broken(String::new())) {
-            State::Open(writer) => Ok(writer),
-            State::Empty => PackWriter::create(&self.shared),
-            State::Broken(why) => Err(broken(&why)),
+        let appended = match mem::replace(&mut *pack, SinkState::Broken(String::new())) {
+            SinkState::Open(writer) => Ok(writer),
+            SinkState::Empty => self.shared.blobs.create_pack(),
+            SinkState::Broken(why) => Err(broken(&why)),
         }
         .and_then(|mut writer| {
             let place = append(&mut writer)?;
@@ -81,12 +84,12 @@ impl Sink {
         });
         match appended {
             Ok((writer, place)) => {
-                *pack = State::Open(writer);
+                *pack = SinkState::Open(writer);
                 Ok(place)
             }
             Err(error) => {
                 let error = Error::from(error);
-                *pack = State::Broken(error.message().to_owned());
+                *pack = SinkState::Broken(error.message().to_owned());
                 Err(error.into())
             }
         }
@@ -95,11 +98,11 @@ impl Sink {
     /// Makes everything durable; `None` when nothing was put. Nothing can be put afterwards. Blocks.
     pub(crate) fn seal(&self) -> Result<Option<SealedPack>> {
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
-        match mem::replace(&mut *pack, State::Broken(String::new())) {
-            State::Empty => Ok(None),
-            State::Broken(why) => Err(broken(&why)),
-            State::Open(mut writer) => {
-                let id = writer.finish()?;
+        match mem::replace(&mut *pack, SinkState::Broken(String::new())) {
+            SinkState::Empty => Ok(None),
+            SinkState::Broken(why) => Err(broken(&why)),
+            SinkState::Open(mut writer) => {
+                let id = writer.finish(&self.shared.blobs.references)?;
                 Ok(Some(SealedPack { id, _writer: writer }))
             }
         }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
 use healthimaging::Body;
+use healthimaging_packs::StoreFile;
 
 use crate::error::{Result, StoreError};
-use crate::files::StoreFile;
 use crate::shared::Shared;
 
 /// The folder for bytes that are on their way into the store.

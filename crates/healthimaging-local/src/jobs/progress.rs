@@ -2,22 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How far an import job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ImportProgress {
-    /// Files found; absent while they are still being listed.
-    pub files_total: Option<u64>,
-    /// Files read to their end, well or badly.
-    pub files_done: u64,
-    /// Their bytes.
-    pub bytes_done: u64,
-    /// Image sets made or extended.
-    pub image_sets: u64,
-    /// Files refused.
-    pub refused: u64,
-    /// Files stored with a warning.
-    pub warned: u64,
-}
+use crate::catalog::ImportProgress;
 
 /// The counters of a job that runs here.
 #[derive(Debug, Default)]

@@ -13,13 +13,13 @@ use healthimaging_jobs::Origin;
 use healthimaging_objects::{Location, Objects, ObjectsConfig, file_uri};
 use tokio::sync::Semaphore;
 
+use super::crashes::{CrashGuard, Stage};
 use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
-use super::touch::{Stage, Touching};
+use crate::catalog::datastores::{self, DatastoreRow};
+use crate::catalog::imports::{self, ImportJob};
 use crate::error::{Result, StoreError};
-use crate::index::datastores::{self, DatastoreRow};
-use crate::index::import_jobs::{self, ImportJob};
 use crate::ingest::{
     self, Arrival, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome, Recorder, Refusal,
     Sink, StoredFile,
@@ -38,7 +38,7 @@ pub(super) struct Run {
     shared: SharedStore,
     job: ImportJob,
     origin: Origin,
-    touching: Touching,
+    crash_guard: CrashGuard,
     /// Whether this run has read any input: then it has access, and what is denied is so to everybody.
     has_access: AtomicBool,
     datastore: DatastoreRow,
@@ -50,7 +50,7 @@ pub(super) struct Run {
     open: Semaphore,
 }
 
-/// A group whose large values are in a pack, which is neither durable nor known to the catalogue.
+/// A group whose large values are in a pack, which is neither durable nor known to the catalog.
 struct EncodedGroup {
     key: GroupKey,
     sink: Arc<Sink>,
@@ -99,10 +99,8 @@ impl Run {
         origin: Origin,
     ) -> Result<Self> {
         let id = job.datastore.clone();
-        let datastore = shared
-            .catalogue
-            .read(move |connection| datastores::find_active(connection, &id))
-            .await?;
+        let datastore =
+            shared.catalog.read(move |reader| datastores::find_active(reader, &id)).await?;
         let objects = objects(shared, &job)?;
         let output_uri = output::folder(&asked_output(&job), &job.datastore, &job.id)?;
         let place =
@@ -126,13 +124,10 @@ impl Run {
         let counters = Counters::default();
         counters.files_total.store(inputs.len() as u64, Ordering::Relaxed);
         let (begun, uri) = (job.clone(), output_uri.clone());
-        shared
-            .catalogue
-            .write(move |transaction| import_jobs::begin(transaction, &begun, &uri))
-            .await?;
+        shared.catalog.write(move |tx| imports::begin(tx, &begun, &uri)).await?;
         Ok(Self {
             shared: Arc::clone(shared),
-            touching: Touching::take_over(shared, &job.id)?,
+            crash_guard: CrashGuard::take_over(shared, &job.id)?,
             job,
             origin,
             has_access: AtomicBool::new(false),
@@ -169,7 +164,7 @@ impl Run {
     }
 
     /// Writes what is known of a job that failed; the status matters more than this.
-    pub(super) async fn tell_failure(&self) {
+    pub(super) async fn write_failure(&self) {
         if let Err(error) = self.write_output().await {
             tracing::warn!(job = %self.job.id, %error, "the output of a failed job is not written");
         }
@@ -295,13 +290,13 @@ impl Run {
             let format = ingest::lossless_format(self.datastore.format);
             ingest::store(file, format, sink).await
         };
-        (number, self.touching.touch(self.inputs.key(number), Stage::Store, stored).await)
+        (number, self.crash_guard.process(self.inputs.key(number), Stage::Store, stored).await)
     }
 
     async fn header(&self, number: usize) -> Result<Header, Refusal> {
         let grouping = self.shared.config.grouping;
         let header = self.inputs.header(number, grouping);
-        self.touching.touch(self.inputs.key(number), Stage::Header, header).await
+        self.crash_guard.process(self.inputs.key(number), Stage::Header, header).await
     }
 
     /// Ends a run that was taken over and has had access to nothing: another process may have it.
@@ -315,12 +310,12 @@ impl Run {
     }
 
     /// Notes that the process ends well.
-    pub(super) fn put_down(&self) {
-        self.touching.put_down();
+    pub(super) fn stop(&self) {
+        self.crash_guard.stop();
     }
 
     fn check_open(&self) -> Result<(), Stop> {
-        if self.shared.closing.is_cancelled() {
+        if self.shared.lifecycle.closing.is_cancelled() {
             return Err(Stop::Closing);
         }
         Ok(())
@@ -328,10 +323,10 @@ impl Run {
 
     fn recorder(&self) -> Recorder {
         let (inputs, job) = (Arc::clone(&self.inputs), self.job.row);
-        Arc::new(move |transaction, outcomes| {
+        Arc::new(move |tx, outcomes| {
             let numbered = outcomes.iter().map(|(number, outcome)| (*number, outcome));
             let keyed = numbered.map(|(number, outcome)| (inputs.key(number), outcome));
-            import_jobs::record(transaction, job, keyed)
+            imports::record(tx, job, keyed)
         })
     }
 
@@ -343,7 +338,7 @@ impl Run {
             self.count_outcome(outcome);
         }
         let recorder = self.recorder();
-        self.shared.catalogue.write(move |transaction| recorder(transaction, &outcomes)).await
+        self.shared.catalog.write(move |tx| recorder(tx, &outcomes)).await
     }
 
     fn count_file(&self, number: usize) {
@@ -372,20 +367,15 @@ impl Run {
 
     async fn write_progress(&self) -> Result<()> {
         let (job, progress) = (self.job.row, self.counters.now());
-        self.shared
-            .catalogue
-            .write(move |transaction| import_jobs::write_progress(transaction, job, &progress))
-            .await
+        self.shared.catalog.write(move |tx| imports::write_progress(tx, job, &progress)).await
     }
 
     /// The files that are done, page by page, in the order of their keys.
     fn outcomes(&self) -> BoxStream<'_, Result<Outcomes>> {
-        let (job, catalogue) = (self.job.row, &self.shared.catalogue);
+        let (job, catalog) = (self.job.row, &self.shared.catalog);
         let pages = stream::try_unfold(String::new(), move |after: String| async move {
-            let page = catalogue
-                .read(move |connection| {
-                    import_jobs::outcomes(connection, job, &after, OUTCOMES_AT_ONCE)
-                })
+            let page = catalog
+                .read(move |reader| imports::outcomes(reader, job, &after, OUTCOMES_AT_ONCE))
                 .await?;
             let last = page.last().map(|(key, _)| key.clone());
             Ok(last.map(|last| (page, last)))

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthimaging::ImageFrameId;
 use healthimaging_dicom::Document;
-use rusqlite::Transaction;
+use healthimaging_packs::{BlobLocation, PackId};
+use healthimaging_packs::{PackGuard, PackWriter};
 
+use crate::catalog::Tx;
+use crate::catalog::packs;
 use crate::error::{Result, StoreError};
-use crate::index::packs::{self, BlobPlace, PackId};
-use crate::new_id;
-use crate::packs::{PackGuard, PackWriter};
 use crate::shared::SharedStore;
 
 /// Packs that are durable and that nobody owns yet; keep them until the copy does.
 #[derive(Debug, Default)]
 pub(crate) struct CopiedBlobs {
-    packs: BTreeMap<PackId, Vec<BlobPlace>>,
+    packs: BTreeMap<PackId, Vec<BlobLocation>>,
     // Both are kept for the locks that they hold.
     guards: Vec<PackGuard>,
     writer: Option<PackWriter>,
@@ -43,14 +43,14 @@ impl CopiedBlobs {
         source: i64,
         destination: i64,
     ) -> Result<Self> {
-        let (found, present) = shared.catalogue.read_blocking(|connection| {
-            Ok((packs::blobs(connection, source)?, packs::blobs(connection, destination)?))
+        let (found, present) = shared.catalog.read_blocking(|reader| {
+            Ok((packs::blobs(reader, source)?, packs::blobs(reader, destination)?))
         })?;
         let mut missing = wanted;
         for blob in present {
             missing.remove(&blob.id);
         }
-        let mut by_pack: BTreeMap<PackId, Vec<BlobPlace>> = BTreeMap::new();
+        let mut by_pack: BTreeMap<PackId, Vec<BlobLocation>> = BTreeMap::new();
         for blob in found {
             by_pack.entry(blob.pack.clone()).or_default().push(blob);
         }
@@ -74,34 +74,38 @@ impl CopiedBlobs {
     }
 
     /// Gives the packs to the copy.
-    pub(crate) fn adopt(&self, transaction: &Transaction<'_>, destination: i64) -> Result<()> {
+    pub(crate) fn adopt(&self, tx: &Tx<'_>, destination: i64) -> Result<()> {
         for (pack, blobs) in &self.packs {
-            packs::adopt(transaction, pack, destination, blobs)?;
+            packs::adopt(tx, pack, destination, blobs)?;
         }
         Ok(())
     }
 
-    fn link(&mut self, shared: &SharedStore, from: &PackId, blobs: Vec<BlobPlace>) -> Result<()> {
-        let to = PackId(new_id::random_hex()?);
-        let guard = shared.packs.link(shared, from, &to)?;
-        let blobs = blobs.into_iter().map(|blob| BlobPlace { pack: to.clone(), ..blob });
+    fn link(
+        &mut self,
+        shared: &SharedStore,
+        from: &PackId,
+        blobs: Vec<BlobLocation>,
+    ) -> Result<()> {
+        let (to, guard) = shared.blobs.link_pack(from)?;
+        let blobs = blobs.into_iter().map(|blob| BlobLocation { pack: to.clone(), ..blob });
         self.packs.insert(to.clone(), blobs.collect());
         self.guards.push(guard);
         Ok(())
     }
 
-    fn write(&mut self, shared: &SharedStore, blobs: &[BlobPlace]) -> Result<()> {
+    fn write(&mut self, shared: &SharedStore, blobs: &[BlobLocation]) -> Result<()> {
         if blobs.is_empty() {
             return Ok(());
         }
-        let mut writer = PackWriter::create(shared)?;
+        let mut writer = shared.blobs.create_pack()?;
         let mut places = Vec::with_capacity(blobs.len());
         for blob in blobs {
-            let bytes = shared.packs.read(blob)?;
+            let bytes = shared.blobs.read(blob)?;
             let syntax = blob.transfer_syntax.as_deref();
             places.push(writer.append(&blob.id, blob.kind, syntax, &bytes)?);
         }
-        self.packs.insert(writer.finish()?, places);
+        self.packs.insert(writer.finish(&shared.blobs.references)?, places);
         self.writer = Some(writer);
         Ok(())
     }

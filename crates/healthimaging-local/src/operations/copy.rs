@@ -6,54 +6,26 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, JobId};
 use healthimaging_dicom::{CopySelection, Document, LevelConflicts};
-use rusqlite::Transaction;
-use serde::{Deserialize, Serialize};
 
 use super::copied_blobs::CopiedBlobs;
+use super::deferred;
 use super::hierarchy;
-use super::pending::{self, Work};
+use crate::catalog::Tx;
+use crate::catalog::content::{self, Content, StoredContent};
+use crate::catalog::datastores;
+use crate::catalog::documents::pack;
+use crate::catalog::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
+use crate::catalog::writes::{self, CopyKind, CopyWork, Work};
 use crate::clock::Millis;
 use crate::config::Grouping;
 use crate::documents::{OpenDocument, unpack, unpack_at_once};
 use crate::error::{Result, StoreError};
-use crate::index::content::{self, Content, StoredContent};
-use crate::index::datastores;
-use crate::index::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
-use crate::ingest::content::pack;
 use crate::new_id;
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
 /// Characters of `copiableAttributes`, at most, as in the service model.
 const LONGEST_SELECTION: usize = 260_000;
-
-/// A copy that is still to be made, as the catalogue keeps it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct CopyWork {
-    source: i64,
-    source_version: u32,
-    /// What the source shows again afterwards.
-    source_workflow: ImageSetWorkflowStatus,
-    destination: i64,
-    destination_version: u32,
-    /// `copiableAttributes`; the whole set, when absent.
-    selection: Option<String>,
-    forced: bool,
-    kind: Kind,
-}
-
-/// Where a copy goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Kind {
-    /// Into a new image set.
-    New,
-    /// Into an image set that is there.
-    Merge,
-    /// Into a new image set of the primary hierarchy.
-    Promote,
-    /// Into the primary image set of its series, with which it agrees in what groups.
-    PromoteInto,
-}
 
 /// Checks what can be checked at once, and locks both sets; the copy itself follows.
 pub(crate) async fn copy(
@@ -80,14 +52,12 @@ pub(crate) async fn copy(
     let selection = selection.map(|copies| CopySelection::parse(&copies.copiable_attributes));
     check_selection(shared, &request, selection.transpose()?).await?;
     let at = shared.now();
-    let owner = shared.process.clone();
+    let owner = shared.lifecycle.process.clone();
     let datastore_id = request.datastore_id.clone();
     let grouping = shared.config.grouping;
-    let (begun, work) = shared
-        .catalogue
-        .write(move |transaction| begin(transaction, &request, grouping, &owner, at))
-        .await?;
-    pending::spawn(shared, Some(work));
+    let (begun, work) =
+        shared.catalog.write(move |tx| begin(tx, &request, grouping, &owner, at)).await?;
+    deferred::spawn(shared, Some(work));
     let Begun { source, destination } = begun;
     Ok(CopyImageSetResponse {
         source_image_set_properties: properties(
@@ -118,12 +88,12 @@ async fn check_selection(
     }
     let (datastore, source) = (&request.datastore_id, &request.source_image_set_id);
     let (datastore, source) = (datastore.clone(), source.clone());
-    let read = shared.catalogue.read(move |connection| {
-        let datastore = datastores::find_active(connection, &datastore)?;
-        let set = image_sets::find_live(connection, datastore.row, &source)?;
+    let read = shared.catalog.read(move |reader| {
+        let datastore = datastores::find_active(reader, &datastore)?;
+        let set = image_sets::find_live(reader, datastore.row, &source)?;
         set.check_unlocked()?;
-        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
-        let stored = content::stored(connection, set.row, &version)?;
+        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        let stored = content::stored(reader, set.row, &version)?;
         let Some(stored) = stored else {
             return Ok(());
         };
@@ -147,7 +117,7 @@ fn properties(
     workflow: ImageSetWorkflowStatus,
 ) -> Result<CopiedImageSetProperties> {
     Ok(CopiedImageSetProperties {
-        image_set_arn: Some(shared.image_set_arn(datastore, &set.id)?),
+        image_set_arn: Some(shared.config.image_set_arn(datastore, &set.id)?),
         image_set_id: set.id.clone(),
         latest_version_id: set.latest_version.into(),
         image_set_state: Some(ImageSetState::Locked),
@@ -163,25 +133,25 @@ struct Begun {
 }
 
 fn begin(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     request: &CopyImageSetRequest,
     grouping: Grouping,
     owner: &str,
     at: Millis,
 ) -> Result<(Begun, JobId)> {
     let information = &request.copy_image_set_information;
-    let datastore = datastores::find_active(transaction, &request.datastore_id)?;
-    let source = image_sets::find_live(transaction, datastore.row, &request.source_image_set_id)?;
+    let datastore = datastores::find_active(tx, &request.datastore_id)?;
+    let source = image_sets::find_live(tx, datastore.row, &request.source_image_set_id)?;
     source.check_unlocked()?;
     source.check_latest(&information.source_image_set.latest_version_id)?;
-    let version = image_sets::version(transaction, source.row, source.latest_version.into())?;
+    let version = image_sets::version(tx, source.row, source.latest_version.into())?;
     if version.content_version.is_none() {
         return Err(Error::conflict("the source image set has no content to copy").into());
     }
-    let (kind, destination) = destination(transaction, request, grouping, &source, at)?;
+    let (kind, destination) = destination(tx, request, grouping, &source, at)?;
     // The content of the source stays as it is, and so does the time of its last change.
     image_sets::set_state(
-        transaction,
+        tx,
         source.row,
         ImageSetState::Locked,
         ImageSetWorkflowStatus::CopyingWithReadOnlyAccess,
@@ -201,24 +171,24 @@ fn begin(
         forced: request.force,
         kind,
     });
-    let row = pending::insert(transaction, owner, &work, at)?;
+    let row = writes::insert(tx, owner, &work, at)?;
     let begun = Begun { source, destination };
     Ok((begun, row))
 }
 
 /// Finds or makes the destination, and locks it.
 fn destination(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     request: &CopyImageSetRequest,
     grouping: Grouping,
     source: &ImageSetRow,
     at: Millis,
-) -> Result<(Kind, ImageSetRow)> {
+) -> Result<(CopyKind, ImageSetRow)> {
     let force = if request.force { Force::Yes } else { Force::No };
     let named = &request.copy_image_set_information.destination_image_set;
     let existing = match named {
         Some(named) => {
-            let set = image_sets::find_live(transaction, source.datastore, &named.image_set_id)?;
+            let set = image_sets::find_live(tx, source.datastore, &named.image_set_id)?;
             if set.row == source.row {
                 return Err(Error::validation("source and destination are the same").into());
             }
@@ -226,21 +196,19 @@ fn destination(
             set.check_latest(&named.latest_version_id)?;
             Some(set)
         }
-        None if request.promote_to_primary => {
-            hierarchy::primary_place(transaction, source, grouping)?
-        }
+        None if request.promote_to_primary => hierarchy::primary_place(tx, source, grouping)?,
         None => None,
     };
     if let Some(set) = existing {
         let workflow = ImageSetWorkflowStatus::Copying;
-        content::begin_version(transaction, &set, workflow, force, at)?;
-        let kind = if request.promote_to_primary { Kind::PromoteInto } else { Kind::Merge };
-        return Ok((kind, image_sets::at(transaction, set.row)?));
+        content::begin_version(tx, &set, workflow, force, at)?;
+        let kind = if request.promote_to_primary { CopyKind::PromoteInto } else { CopyKind::Merge };
+        return Ok((kind, image_sets::at(tx, set.row)?));
     }
     let (kind, hierarchy) = if request.promote_to_primary {
-        (Kind::Promote, Hierarchy::Primary)
+        (CopyKind::Promote, Hierarchy::Primary)
     } else {
-        (Kind::New, Hierarchy::Apart)
+        (CopyKind::New, Hierarchy::NonPrimary)
     };
     let new = NewImageSet {
         id: &new_id::image_set_id()?,
@@ -250,8 +218,8 @@ fn destination(
         workflow: ImageSetWorkflowStatus::Copying,
         force,
     };
-    let row = image_sets::insert(transaction, &new, at)?;
-    Ok((kind, image_sets::at(transaction, row)?))
+    let row = image_sets::insert(tx, &new, at)?;
+    Ok((kind, image_sets::at(tx, row)?))
 }
 
 /// What a copy adds.
@@ -262,27 +230,27 @@ struct Copied {
 
 /// Makes the copy, and unlocks both sets.
 pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Result<()> {
-    let copied = prepare(shared, work).map_err(|error| pending::failure_message(row, error));
+    let copied = prepare(shared, work).map_err(|error| deferred::failure_message(row, error));
     let at = shared.now();
-    shared.catalogue.write_blocking(|transaction| {
-        if !pending::take(transaction, row)? {
+    shared.catalog.write_blocking(|tx| {
+        if !writes::take(tx, row)? {
             return Ok(());
         }
         let ended = match &copied {
-            Ok(copied) => end_well(transaction, work, copied, shared.config.grouping, at)?,
+            Ok(copied) => end_well(tx, work, copied, shared.config.grouping, at)?,
             Err(message) => Err(message.clone()),
         };
         if let Err(message) = ended {
             let workflow = ImageSetWorkflowStatus::CopyFailed;
             let (set, version) = (work.destination, work.destination_version);
-            content::fail(transaction, set, version, workflow, &message, at)?;
-            if work.kind == Kind::Promote {
-                image_sets::set_hierarchy(transaction, set, Hierarchy::Apart)?;
+            content::fail(tx, set, version, workflow, &message, at)?;
+            if work.kind == CopyKind::Promote {
+                image_sets::set_hierarchy(tx, set, Hierarchy::NonPrimary)?;
             }
         }
-        let source = image_sets::at(transaction, work.source)?;
+        let source = image_sets::at(tx, work.source)?;
         image_sets::set_state(
-            transaction,
+            tx,
             source.row,
             ImageSetState::Active,
             work.source_workflow,
@@ -293,27 +261,27 @@ pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Resu
 
 /// Gives the destination its content; `Err` holds the message of a copy that has become impossible.
 fn end_well(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     work: &CopyWork,
     copied: &Copied,
     grouping: Grouping,
     at: Millis,
 ) -> Result<Result<(), String>> {
-    if work.kind == Kind::Promote {
-        let source = image_sets::at(transaction, work.source)?;
-        match hierarchy::primary_place(transaction, &source, grouping) {
+    if work.kind == CopyKind::Promote {
+        let source = image_sets::at(tx, work.source)?;
+        match hierarchy::primary_place(tx, &source, grouping) {
             Ok(None) => {}
             Ok(Some(_)) => {
                 let message = "another primary image set of the series was made meanwhile";
                 return Ok(Err(message.to_owned()));
             }
-            Err(StoreError::Told(error)) => return Ok(Err(error.message().to_owned())),
+            Err(StoreError::Public(error)) => return Ok(Err(error.message().to_owned())),
             Err(other) => return Err(other),
         }
     }
-    copied.blobs.adopt(transaction, work.destination)?;
+    copied.blobs.adopt(tx, work.destination)?;
     content::complete(
-        transaction,
+        tx,
         work.destination,
         work.destination_version,
         ImageSetWorkflowStatus::Copied,
@@ -333,7 +301,7 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
     };
     let wanted = CopiedBlobs::wanted(&selected);
     let conflicts = match work.kind {
-        Kind::PromoteInto => LevelConflicts::KeepBoth,
+        CopyKind::PromoteInto => LevelConflicts::KeepBoth,
         _ if work.forced => LevelConflicts::KeepDestination,
         _ => LevelConflicts::Refuse,
     };
@@ -348,12 +316,12 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         alone.settle();
         alone
     };
-    let (datastore, set) = shared.catalogue.read_blocking(|connection| {
-        let set = image_sets::at(connection, work.destination)?;
-        Ok((datastores::at(connection, set.datastore)?, set))
+    let (datastore, set) = shared.catalog.read_blocking(|reader| {
+        let set = image_sets::at(reader, work.destination)?;
+        Ok((datastores::at(reader, set.datastore)?, set))
     })?;
     let blobs = CopiedBlobs::make(shared, wanted, work.source, work.destination)?;
-    shared.accesses.note(work.destination, shared.now());
+    shared.caches.accesses.note(work.destination, shared.now());
     Ok(Copied { content: pack(&joined, &datastore.id, &set.id, &shared.config.quotas)?, blobs })
 }
 
@@ -363,9 +331,9 @@ fn document(
     version: u32,
     unpack: fn(&StoredContent) -> Result<OpenDocument>,
 ) -> Result<Option<OpenDocument>> {
-    let stored = shared.catalogue.read_blocking(|connection| {
-        let version = image_sets::version(connection, set, version.into())?;
-        content::stored(connection, set, &version)
+    let stored = shared.catalog.read_blocking(|reader| {
+        let version = image_sets::version(reader, set, version.into())?;
+        content::stored(reader, set, &version)
     })?;
     stored.as_ref().map(unpack).transpose()
 }

@@ -6,16 +6,16 @@ use healthimaging::model::{
     GetDatastoreResponse, ListDatastoresRequest, ListDatastoresResponse, LosslessStorageFormat,
 };
 use healthimaging::{DatastoreId, DatastoreName, Error, JobId};
-use rusqlite::Transaction;
 use serde_json::json;
 
-use super::client_token::{self, Repeat};
-use super::paging::{self, Place};
-use super::pending::{self, Work};
-use super::tags;
+use super::deferred;
+use super::paging::{self, Position};
+use crate::catalog::client_tokens::{self, Repeat};
+use crate::catalog::datastores::{self, DatastoreRow, NewDatastore};
+use crate::catalog::writes::{self, Work};
+use crate::catalog::{Tx, tags};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::index::datastores::{self, DatastoreRow, NewDatastore};
 use crate::new_id;
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
@@ -26,13 +26,11 @@ pub(crate) async fn create(
     request: CreateDatastoreRequest,
 ) -> Result<CreateDatastoreResponse> {
     let at = shared.now();
-    let owner = shared.process.clone();
+    let owner = shared.lifecycle.process.clone();
     let quota = shared.config.quotas.datastores;
-    let (answer, work) = shared
-        .catalogue
-        .write(move |transaction| create_in(transaction, &request, quota, &owner, at))
-        .await?;
-    pending::spawn(shared, work);
+    let (answer, work) =
+        shared.catalog.write(move |tx| create_in(tx, &request, quota, &owner, at)).await?;
+    deferred::spawn(shared, work);
     Ok(answer)
 }
 
@@ -43,17 +41,17 @@ pub(crate) async fn find_or_create(
     name: DatastoreName,
 ) -> Result<DatastoreId> {
     let at = shared.now();
-    let owner = shared.process.clone();
+    let owner = shared.lifecycle.process.clone();
     let quota = shared.config.quotas.datastores;
     let (id, work) = shared
-        .catalogue
-        .write(move |transaction| match &datastores::named(transaction, name.as_str())?[..] {
+        .catalog
+        .write(move |tx| match &datastores::named(tx, name.as_str())?[..] {
             [] => {
                 let request = CreateDatastoreRequest {
                     datastore_name: Some(name),
                     ..CreateDatastoreRequest::default()
                 };
-                let (made, work) = create_in(transaction, &request, quota, &owner, at)?;
+                let (made, work) = create_in(tx, &request, quota, &owner, at)?;
                 Ok((made.datastore_id, work))
             }
             [only] => Ok((only.id.clone(), None)),
@@ -64,12 +62,12 @@ pub(crate) async fn find_or_create(
             .into()),
         })
         .await?;
-    pending::spawn(shared, work);
+    deferred::spawn(shared, work);
     Ok(id)
 }
 
 fn create_in(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     request: &CreateDatastoreRequest,
     quota: u64,
     owner: &str,
@@ -89,7 +87,7 @@ fn create_in(
             request.lossless_storage_format,
         ]),
     );
-    let id = match client_token::earlier(transaction, &repeat, at)? {
+    let id = match client_tokens::earlier(tx, &repeat, at)? {
         Some(earlier) => {
             return Ok((
                 CreateDatastoreResponse {
@@ -101,9 +99,9 @@ fn create_in(
         }
         None => new_id::datastore_id()?,
     };
-    within(quota, datastores::count(transaction)? + 1, "data stores")?;
+    within(quota, datastores::count(tx)? + 1, "data stores")?;
     let row = datastores::insert(
-        transaction,
+        tx,
         &NewDatastore {
             name: request
                 .datastore_name
@@ -116,9 +114,9 @@ fn create_in(
         },
         at,
     )?;
-    tags::write(transaction, &tags::datastore_key(&id), &request.tags)?;
-    client_token::remember(transaction, &repeat, id.as_str(), at)?;
-    let work = pending::insert(transaction, owner, &Work::CreateDatastore { row }, at)?;
+    tags::write(tx, &tags::datastore_key(&id), &request.tags)?;
+    client_tokens::remember(tx, &repeat, id.as_str(), at)?;
+    let work = writes::insert(tx, owner, &Work::CreateDatastore { row }, at)?;
     let answer =
         CreateDatastoreResponse { datastore_id: id, datastore_status: DatastoreStatus::Creating };
     Ok((answer, Some(work)))
@@ -130,10 +128,10 @@ pub(crate) async fn get(
     request: GetDatastoreRequest,
 ) -> Result<GetDatastoreResponse> {
     let id = request.datastore_id;
-    let found = shared.catalogue.read(move |connection| datastores::find(connection, &id)).await?;
+    let found = shared.catalog.read(move |reader| datastores::find(reader, &id)).await?;
     Ok(GetDatastoreResponse {
         datastore_properties: DatastoreProperties {
-            datastore_arn: Some(shared.datastore_arn(&found.id)?),
+            datastore_arn: Some(shared.config.datastore_arn(&found.id)?),
             datastore_id: found.id,
             datastore_name: found.name,
             datastore_status: found.status,
@@ -154,16 +152,18 @@ pub(crate) async fn list(
     let size = paging::page_size(request.max_results)?;
     let status = request.datastore_status;
     let query = ("ListDatastores", status);
-    let after: Option<Place<i64>> = paging::after(request.next_token.as_ref(), &query)?;
+    let after: Option<Position<i64>> = paging::after(request.next_token.as_ref(), &query)?;
     let mut rows = shared
-        .catalogue
-        .read(move |connection| {
+        .catalog
+        .read(move |reader| {
             let after = after.map(|place| (place.key, place.row));
-            datastores::page(connection, status, after, size + 1)
+            datastores::page(reader, status, after, size + 1)
         })
         .await?;
-    let next_token =
-        paging::cut(&mut rows, size, &query, |row| Place { key: row.created_at.0, row: row.row })?;
+    let next_token = paging::cut(&mut rows, size, &query, |row| Position {
+        key: row.created_at.0,
+        row: row.row,
+    })?;
     Ok(ListDatastoresResponse {
         datastore_summaries: rows
             .into_iter()
@@ -175,7 +175,7 @@ pub(crate) async fn list(
 
 fn summary(shared: &Shared, found: DatastoreRow) -> Result<DatastoreSummary> {
     Ok(DatastoreSummary {
-        datastore_arn: Some(shared.datastore_arn(&found.id)?),
+        datastore_arn: Some(shared.config.datastore_arn(&found.id)?),
         datastore_id: found.id,
         datastore_name: found.name,
         datastore_status: found.status,
@@ -190,12 +190,12 @@ pub(crate) async fn delete(
     request: DeleteDatastoreRequest,
 ) -> Result<DeleteDatastoreResponse> {
     let at = shared.now();
-    let owner = shared.process.clone();
+    let owner = shared.lifecycle.process.clone();
     let id = request.datastore_id.clone();
     let work = shared
-        .catalogue
-        .write(move |transaction| {
-            let found = datastores::find(transaction, &id)?;
+        .catalog
+        .write(move |tx| {
+            let found = datastores::find(tx, &id)?;
             if found.status != DatastoreStatus::Active {
                 return Err(Error::conflict(format!(
                     "the data store is {}; only an ACTIVE one can be deleted",
@@ -203,12 +203,12 @@ pub(crate) async fn delete(
                 ))
                 .into());
             }
-            datastores::check_empty(transaction, &found)?;
-            datastores::set_status(transaction, found.row, DatastoreStatus::Deleting, at)?;
-            pending::insert(transaction, &owner, &Work::DeleteDatastore { row: found.row }, at)
+            datastores::check_empty(tx, &found)?;
+            datastores::set_status(tx, found.row, DatastoreStatus::Deleting, at)?;
+            writes::insert(tx, &owner, &Work::DeleteDatastore { row: found.row }, at)
         })
         .await?;
-    pending::spawn(shared, Some(work));
+    deferred::spawn(shared, Some(work));
     Ok(DeleteDatastoreResponse {
         datastore_id: request.datastore_id,
         datastore_status: DatastoreStatus::Deleting,

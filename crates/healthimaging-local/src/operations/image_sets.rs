@@ -10,18 +10,18 @@ use healthimaging::model::{
     StorageTier,
 };
 use healthimaging::{Body, Error};
+use healthimaging_packs::{BlobKind, BlobLocation};
 use healthimaging_pixels::{jp2_header, jp2_header_length};
-use rusqlite::Connection;
 
-use super::paging::{self, Place};
+use super::paging::{self, Position};
+use crate::catalog::Reader;
+use crate::catalog::documents::{check, is_current};
+use crate::catalog::image_sets::{self, ImageSetRow, VersionRow};
+use crate::catalog::packs;
+use crate::catalog::{content, datastores};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::index::image_sets::{self, ImageSetRow, VersionRow};
-use crate::index::packs::{self, BlobKind};
-use crate::index::{content, datastores};
-use crate::ingest::content::{check, is_current};
 use crate::shared::{Shared, SharedStore};
-use crate::web::blob_body;
 
 /// A set that was not read for so long is in the archive tier, as in AWS.
 const UNTIL_ARCHIVE: TimeDelta = TimeDelta::days(30);
@@ -33,18 +33,18 @@ pub(crate) async fn get(
 ) -> Result<GetImageSetResponse> {
     let (datastore, id) = (request.datastore_id.clone(), request.image_set_id.clone());
     let (set, version) = shared
-        .catalogue
-        .read(move |connection| {
-            let datastore = datastores::find_active(connection, &datastore)?;
-            let set = image_sets::find(connection, datastore.row, &id)?;
+        .catalog
+        .read(move |reader| {
+            let datastore = datastores::find_active(reader, &datastore)?;
+            let set = image_sets::find(reader, datastore.row, &id)?;
             let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
-            let version = image_sets::version(connection, set.row, wanted)?;
+            let version = image_sets::version(reader, set.row, wanted)?;
             Ok((set, version))
         })
         .await?;
     let last_accessed = last_accessed(shared, &set);
     Ok(GetImageSetResponse {
-        image_set_arn: Some(shared.image_set_arn(&request.datastore_id, &set.id)?),
+        image_set_arn: Some(shared.config.image_set_arn(&request.datastore_id, &set.id)?),
         datastore_id: request.datastore_id,
         last_accessed_at: Some(last_accessed.into()),
         storage_tier: Some(storage_tier(shared, &set)),
@@ -54,7 +54,7 @@ pub(crate) async fn get(
 
 /// When an image set was last read, its making included.
 pub(crate) fn last_accessed(shared: &Shared, set: &ImageSetRow) -> Millis {
-    shared.accesses.last(set.row, set.last_accessed_at).unwrap_or(set.created_at)
+    shared.caches.accesses.last(set.row, set.last_accessed_at).unwrap_or(set.created_at)
 }
 
 /// The tier that AWS would keep an image set in.
@@ -97,19 +97,19 @@ pub(crate) async fn versions(
     let size = paging::page_size(request.max_results)?;
     let query =
         ("ListImageSetVersions", request.datastore_id.clone(), request.image_set_id.clone());
-    let after: Option<Place<()>> = paging::after(request.next_token.as_ref(), &query)?;
+    let after: Option<Position<()>> = paging::after(request.next_token.as_ref(), &query)?;
     let (set, mut rows) = shared
-        .catalogue
-        .read(move |connection| {
-            let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            let set = image_sets::find(connection, datastore.row, &request.image_set_id)?;
+        .catalog
+        .read(move |reader| {
+            let datastore = datastores::find_active(reader, &request.datastore_id)?;
+            let set = image_sets::find(reader, datastore.row, &request.image_set_id)?;
             let before = after.map(|place| place.row);
-            let rows = image_sets::versions(connection, set.row, before, size + 1)?;
+            let rows = image_sets::versions(reader, set.row, before, size + 1)?;
             Ok((set, rows))
         })
         .await?;
     let next_token =
-        paging::cut(&mut rows, size, &query, |row| Place { key: (), row: row.version.into() })?;
+        paging::cut(&mut rows, size, &query, |row| Position { key: (), row: row.version.into() })?;
     Ok(ListImageSetVersionsResponse {
         image_set_properties_list: rows.into_iter().map(|row| properties(&set, row)).collect(),
         next_token,
@@ -124,24 +124,24 @@ pub(crate) async fn metadata(
     let at = shared.now();
     let (datastore, id) = (request.datastore_id.clone(), request.image_set_id.clone());
     let (row, version, stored) = shared
-        .catalogue
-        .read(move |connection| {
-            let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
+        .catalog
+        .read(move |reader| {
+            let datastore = datastores::find_active(reader, &request.datastore_id)?;
+            let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
             let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
-            let version = image_sets::version(connection, set.row, wanted)?;
-            let stored = content::stored(connection, set.row, &version)?;
+            let version = image_sets::version(reader, set.row, wanted)?;
+            let stored = content::stored(reader, set.row, &version)?;
             let stored = stored.ok_or_else(|| nothing_yet(&set))?;
             check(&stored)?;
             Ok((set.row, version.content_version.unwrap_or(version.version), stored))
         })
         .await?;
-    shared.accesses.note(row, at);
+    shared.caches.accesses.note(row, at);
     let document = if is_current(&stored) {
         stored.document.into()
     } else {
         let shared = Arc::clone(shared);
-        let convert = move || shared.documents.served(&stored, &datastore, (id, version));
+        let convert = move || shared.caches.documents.served(&stored, &datastore, (id, version));
         tokio::task::spawn_blocking(convert).await??.into()
     };
     Ok(GetImageSetMetadataResponse {
@@ -170,16 +170,16 @@ pub(crate) async fn frame(
     let at = shared.now();
     let task = Arc::clone(shared);
     let (row, place, image_frame) = tokio::task::spawn_blocking(move || {
-        let found = task.catalogue.read_blocking(|connection| find_frame(connection, &request))?;
+        let found = task.catalog.read_blocking(|reader| find_frame(reader, &request))?;
         let body = as_served(&task, &found.1).or_else(|error| {
             // A deletion may have come between; then the frame is not there, rather than damaged.
-            let again = |connection: &Connection| find_frame(connection, &request);
-            task.catalogue.read_blocking(again).and(Err(error))
+            let again = |reader: &Reader| find_frame(reader, &request);
+            task.catalog.read_blocking(again).and(Err(error))
         })?;
         Result::<_>::Ok((found.0, found.1, body))
     })
     .await??;
-    shared.accesses.note(row, at);
+    shared.caches.accesses.note(row, at);
     let syntax = place.transfer_syntax.as_deref();
     Ok(GetImageFrameResponse {
         image_frame,
@@ -188,22 +188,19 @@ pub(crate) async fn frame(
 }
 
 /// The frame as AWS serves it: HTJ2K in a JP2 file. Blocks.
-fn as_served(shared: &Shared, place: &packs::BlobPlace) -> Result<Body> {
-    let length = place.transfer_syntax.as_deref().map_or(0, jp2_header_length);
+fn as_served(shared: &Shared, at: &BlobLocation) -> Result<Body> {
+    let length = at.transfer_syntax.as_deref().map_or(0, jp2_header_length);
     // Pixel data kept whole, as received, begins with an item and not with a codestream.
-    blob_body(shared, place, |start| {
+    shared.blobs.body(at, |start| {
         let header = if length > 0 { jp2_header(start) } else { None };
         header.unwrap_or_default()
     })
 }
 
-fn find_frame(
-    connection: &Connection,
-    request: &GetImageFrameRequest,
-) -> Result<(i64, packs::BlobPlace)> {
-    let datastore = datastores::find_active(connection, &request.datastore_id)?;
-    let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
-    packs::blob(connection, set.row, &request.image_frame_id)?
+fn find_frame(reader: &Reader, request: &GetImageFrameRequest) -> Result<(i64, BlobLocation)> {
+    let datastore = datastores::find_active(reader, &request.datastore_id)?;
+    let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
+    packs::blob(reader, set.row, &request.image_frame_id)?
         .filter(|blob| blob.kind == BlobKind::Frame)
         .map(|blob| (set.row, blob))
         .ok_or_else(|| Error::not_found("the image set has no frame with this imageFrameId").into())

@@ -1,7 +1,5 @@
 //! Import jobs: start, show, list.
 
-use std::path::PathBuf;
-
 use healthimaging::model::{
     DicomImportJobProperties, DicomImportJobSummary, GetDicomImportJobRequest,
     GetDicomImportJobResponse, ImportConfiguration, JobStatus, ListDicomImportJobsRequest,
@@ -10,20 +8,17 @@ use healthimaging::model::{
 use healthimaging::{Error, JobId, ObjectUri};
 use healthimaging_jobs::Needs;
 use healthimaging_jobs_sqlite as sql;
-use healthimaging_objects::{Objects, ObjectsConfig};
-use rusqlite::{Connection, Transaction};
 use serde_json::json;
 
-use super::client_token::{self, Repeat};
-use super::paging::{self, Place};
+use super::paging::{self, Position};
+use crate::catalog::client_tokens::{self, Repeat};
+use crate::catalog::imports::{self, ImportJob, ImportRequest};
+use crate::catalog::{Reader, Tx, datastores};
 use crate::clock::Millis;
-use crate::config::LocalConfig;
 use crate::error::Result;
-use crate::index::datastores;
-use crate::index::import_jobs::{self, ImportJob, ImportRequest};
 use crate::jobs;
 use crate::new_id;
-use crate::shared::{Shared, SharedStore};
+use crate::shared::SharedStore;
 
 /// Mappings of an import configuration, at most.
 const MOST_MAPPINGS: usize = 1000;
@@ -38,15 +33,13 @@ pub(crate) async fn start(
     check_configuration(request.import_configuration.as_ref())?;
     let output = match &request.output_s3_uri {
         Some(uri) => uri.clone(),
-        None => default_output(shared)?,
+        None => jobs::default_output(shared)?,
     };
     let at = shared.now();
     let datastore_id = request.datastore_id.clone();
-    let needs = needs(shared, &[], [&request.input_s3_uri, &output]);
-    let started = shared
-        .catalogue
-        .write(move |transaction| start_in(transaction, &request, &output, &needs, at))
-        .await?;
+    let needs = jobs::needs(shared, &[], [&request.input_s3_uri, &output]);
+    let started =
+        shared.catalog.write(move |tx| start_in(tx, &request, &output, &needs, at)).await?;
     let (job_id, submitted_at) = match started {
         Started::New(id) => {
             jobs::run(shared, id.clone());
@@ -69,13 +62,13 @@ enum Started {
 }
 
 fn start_in(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     request: &StartDicomImportJobRequest,
     output: &ObjectUri,
     needs: &Needs,
     at: Millis,
 ) -> Result<Started> {
-    let datastore = datastores::find_active(transaction, &request.datastore_id)?;
+    let datastore = datastores::find_active(tx, &request.datastore_id)?;
     let repeat = Repeat::new(
         "StartDICOMImportJob",
         request.datastore_id.as_str(),
@@ -89,9 +82,9 @@ fn start_in(
             request.import_configuration,
         ]),
     );
-    if let Some(earlier) = client_token::earlier(transaction, &repeat, at)? {
+    if let Some(earlier) = client_tokens::earlier(tx, &repeat, at)? {
         let id = JobId::try_from(earlier)?;
-        let job = import_jobs::find_of(transaction, &datastore.id, &id)?;
+        let job = imports::find_of(tx, &datastore.id, &id)?;
         return Ok(Started::Before(id, job.submitted_at));
     }
     let id = new_id::job_id()?;
@@ -103,9 +96,9 @@ fn start_in(
         configuration: request.import_configuration.clone(),
         local_paths: Vec::new(),
     };
-    let job = import_jobs::new(id.clone(), datastore.id, name, &asked, needs.clone(), at)?;
-    sql::insert(transaction, &job)?;
-    client_token::remember(transaction, &repeat, id.as_str(), at)?;
+    let job = imports::new(id.clone(), datastore.id, name, &asked, needs.clone(), at)?;
+    sql::insert(tx, &job)?;
+    client_tokens::remember(tx, &repeat, id.as_str(), at)?;
     Ok(Started::New(id))
 }
 
@@ -132,36 +125,6 @@ fn check_configuration(configuration: Option<&ImportConfiguration>) -> Result<()
     Ok(())
 }
 
-/// What a job over these places needs, with `paths` allowed beside the folders of the store.
-pub(crate) fn needs<'a>(
-    shared: &Shared,
-    paths: &[PathBuf],
-    places: impl IntoIterator<Item = &'a ObjectUri>,
-) -> Needs {
-    let places: Vec<&ObjectUri> = places.into_iter().collect();
-    let LocalConfig { allowed_paths, runner, .. } = &shared.config;
-    let allowed_paths = allowed_paths.clone();
-    let objects = Objects::new(ObjectsConfig { allowed_paths, ..ObjectsConfig::default() });
-    let mut folders = objects.resolved_folders(places.iter().copied());
-    folders.extend_from_slice(paths);
-    let signs = places.iter().any(|place| place.as_str().starts_with("s3://"));
-    Needs {
-        folders: Some(folders),
-        credentials: signs.then(|| runner.credentials.clone()),
-        deletes: false,
-    }
-}
-
-/// The folder of outcomes of jobs that name none.
-pub(crate) fn default_output(shared: &Shared) -> Result<ObjectUri> {
-    let folder = std::path::absolute(shared.config.data_dir.join("imports"))
-        .map_err(crate::error::StoreError::file("find", &shared.config.data_dir))?;
-    let uri = healthimaging_objects::file_uri(&folder)?;
-    ObjectUri::try_from(format!("{uri}/")).map_err(|_| {
-        Error::validation("the path of the data folder is too long; name an output_s3_uri").into()
-    })
-}
-
 /// All about an import job.
 pub(crate) async fn get(
     shared: &SharedStore,
@@ -169,10 +132,10 @@ pub(crate) async fn get(
 ) -> Result<GetDicomImportJobResponse> {
     let datastore_id = request.datastore_id.clone();
     let job = shared
-        .catalogue
-        .read(move |connection| {
-            let datastore = datastores::find_active(connection, &request.datastore_id)?;
-            import_jobs::find_of(connection, &datastore.id, &request.job_id)
+        .catalog
+        .read(move |reader| {
+            let datastore = datastores::find_active(reader, &request.datastore_id)?;
+            imports::find_of(reader, &datastore.id, &request.job_id)
         })
         .await?;
     Ok(GetDicomImportJobResponse {
@@ -201,16 +164,16 @@ pub(crate) async fn list(
     let datastore_id = request.datastore_id.clone();
     let status = request.job_status;
     let query = ("ListDICOMImportJobs", datastore_id.clone(), status);
-    let after: Option<Place<i64>> = paging::after(request.next_token.as_ref(), &query)?;
+    let after: Option<Position<i64>> = paging::after(request.next_token.as_ref(), &query)?;
     let mut rows = shared
-        .catalogue
-        .read(move |connection: &Connection| {
-            let datastore = datastores::find_active(connection, &request.datastore_id)?;
+        .catalog
+        .read(move |reader: &Reader| {
+            let datastore = datastores::find_active(reader, &request.datastore_id)?;
             let after = after.map(|place| (place.key, place.row));
-            import_jobs::page(connection, datastore.id, status, after, size + 1)
+            imports::page(reader, datastore.id, status, after, size + 1)
         })
         .await?;
-    let next_token = paging::cut(&mut rows, size, &query, |row| Place {
+    let next_token = paging::cut(&mut rows, size, &query, |row| Position {
         key: row.submitted_at.0,
         row: row.row,
     })?;

@@ -13,7 +13,7 @@ pub(crate) const PAGE_SIZE: u32 = 50;
 
 /// The place in a listing after which the next page starts: the key it is sorted by, and the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place<K> {
+pub(crate) struct Position<K> {
     pub(crate) key: K,
     pub(crate) row: i64,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Place<K> {
 struct Token<K> {
     /// Of the query, so that a token works with the listing it came from and no other.
     query: String,
-    after: Place<K>,
+    after: Position<K>,
 }
 
 /// The wanted page size; 400 unless it is 1 to 50.
@@ -41,7 +41,7 @@ pub(crate) fn page_size(wanted: Option<u32>) -> Result<u32> {
 pub(crate) fn after<K: for<'de> Deserialize<'de>>(
     token: Option<&NextToken>,
     query: &impl Serialize,
-) -> Result<Option<Place<K>>> {
+) -> Result<Option<Position<K>>> {
     let Some(token) = token else {
         return Ok(None);
     };
@@ -64,7 +64,7 @@ pub(crate) fn cut<R, K: Serialize>(
     rows: &mut Vec<R>,
     size: u32,
     query: &impl Serialize,
-    place: impl FnOnce(&R) -> Place<K>,
+    place: impl FnOnce(&R) -> Position<K>,
 ) -> Result<Option<NextToken>> {
     let size = size as usize;
     if rows.len() <= size {

@@ -7,14 +7,14 @@ use healthimaging::model::{
 };
 use healthimaging::{Attribute, DatastoreId, Error};
 use healthimaging_dicom::datetime;
-use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::image_sets::{last_accessed, storage_tier};
-use super::paging::{self, Place};
+use super::paging::{self, Position};
+use crate::catalog::SqlValue as Value;
+use crate::catalog::datastores;
+use crate::catalog::search::{self, Column, Condition, Found, PageQuery};
 use crate::error::Result;
-use crate::index::datastores;
-use crate::index::search::{self, Column, Condition, Found, PageQuery};
 use crate::shared::{Shared, SharedStore};
 
 /// Filters of one search, at most.
@@ -36,9 +36,9 @@ pub(crate) async fn count(
     shared: &SharedStore,
     datastore_id: DatastoreId,
 ) -> Result<Option<ImageSetCount>> {
-    let counted = shared.catalogue.read(move |connection| {
-        let datastore = datastores::find(connection, &datastore_id)?;
-        search::count(connection, datastore.row)
+    let counted = shared.catalog.read(move |reader| {
+        let datastore = datastores::find(reader, &datastore_id)?;
+        search::count(reader, datastore.row)
     });
     Ok(Some(counted.await?))
 }
@@ -55,9 +55,9 @@ pub(crate) async fn search(
     let after = place(paging::after(request.next_token.as_ref(), &query)?, sort)?;
     let datastore_id = request.datastore_id;
     let mut found = shared
-        .catalogue
-        .read(move |connection| {
-            let datastore = datastores::find_active(connection, &datastore_id)?;
+        .catalog
+        .read(move |reader| {
+            let datastore = datastores::find_active(reader, &datastore_id)?;
             let query = PageQuery {
                 datastore: datastore.row,
                 conditions: &conditions,
@@ -66,10 +66,10 @@ pub(crate) async fn search(
                 after,
                 limit: size + 1,
             };
-            search::page(connection, &query)
+            search::page(reader, &query)
         })
         .await?;
-    let next_token = paging::cut(&mut found, size, &query, |found| Place {
+    let next_token = paging::cut(&mut found, size, &query, |found| Position {
         key: match &found.sort_key {
             Value::Text(text) => SortKey::Text(text.clone()),
             Value::Integer(moment) => SortKey::Moment(*moment),
@@ -102,8 +102,8 @@ fn summary(shared: &Shared, found: Found) -> ImageSetsMetadataSummary {
 }
 
 /// The place that a token names, when it is of the kind that `sort` sorts by.
-fn place(place: Option<Place<SortKey>>, sort: Sort) -> Result<Option<(Value, i64)>> {
-    let Some(Place { key, row }) = place else {
+fn place(place: Option<Position<SortKey>>, sort: Sort) -> Result<Option<(Value, i64)>> {
+    let Some(Position { key, row }) = place else {
         return Ok(None);
     };
     let key = match (key, sort.sort_field) {

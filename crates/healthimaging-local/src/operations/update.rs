@@ -9,54 +9,22 @@ use healthimaging::model::{
 };
 use healthimaging::{Error, JobId};
 use healthimaging_dicom::{Document, UpdateDocuments, UpdateRules};
-use rusqlite::Transaction;
-use serde::{Deserialize, Serialize};
 
-use super::pending::{self, Work};
+use super::deferred;
+use crate::catalog::Tx;
+use crate::catalog::content::{self, Content};
+use crate::catalog::datastores;
+use crate::catalog::documents::pack;
+use crate::catalog::image_sets::{self, Force, ImageSetRow};
+use crate::catalog::writes::{self, Change, Scope, UpdateTarget, UpdateWork, Work};
 use crate::clock::Millis;
 use crate::documents::unpack;
 use crate::error::{Result, StoreError};
-use crate::index::content::{self, Content};
-use crate::index::datastores;
-use crate::index::image_sets::{self, Force, ImageSetRow};
-use crate::ingest::content::pack;
 use crate::quotas::{Quotas, within};
 use crate::shared::{Shared, SharedStore};
 
 /// Bytes of one update document, at most, as in the service model.
 const LONGEST_DOCUMENT: usize = 30_000;
-
-/// An update that is still to be made, as the catalogue keeps it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct UpdateWork {
-    targets: Vec<Target>,
-    change: Change,
-    forced: bool,
-    scope: Scope,
-}
-
-/// An image set to change, and the version that is being made.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Target {
-    set: i64,
-    version: u32,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum Change {
-    /// Update documents, as JSON text.
-    Documents { updatable: Option<String>, removable: Option<String> },
-    /// To the content of this version.
-    Revert { version: u32 },
-}
-
-/// Which image sets an update is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Scope {
-    ImageSet,
-    /// All primary sets of the study.
-    Study,
-}
 
 /// Checks what can be checked at once, and locks; the change itself follows.
 pub(crate) async fn update(
@@ -66,12 +34,10 @@ pub(crate) async fn update(
     let change = checked_change(&request, &shared.config.quotas)?;
     check_targets(shared, &request, &change).await?;
     let at = shared.now();
-    let owner = shared.process.clone();
-    let (answer, work) = shared
-        .catalogue
-        .write(move |transaction| begin(transaction, &request, change, &owner, at))
-        .await?;
-    pending::spawn(shared, Some(work));
+    let owner = shared.lifecycle.process.clone();
+    let (answer, work) =
+        shared.catalog.write(move |tx| begin(tx, &request, change, &owner, at)).await?;
+    deferred::spawn(shared, Some(work));
     Ok(answer)
 }
 
@@ -127,13 +93,13 @@ async fn check_targets(
         return Ok(());
     }
     let request = request.clone();
-    let read = shared.catalogue.read(move |connection| {
-        let datastore = datastores::find_active(connection, &request.datastore_id)?;
-        let set = image_sets::find_live(connection, datastore.row, &request.image_set_id)?;
+    let read = shared.catalog.read(move |reader| {
+        let datastore = datastores::find_active(reader, &request.datastore_id)?;
+        let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
         set.check_unlocked()?;
         set.check_latest(&request.latest_version_id)?;
-        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
-        if let Some(stored) = content::stored(connection, set.row, &version)? {
+        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        if let Some(stored) = content::stored(reader, set.row, &version)? {
             let document = unpack(&stored)?;
             documents.check_targets(&document)?;
         }
@@ -167,31 +133,31 @@ fn unknown_version() -> StoreError {
 }
 
 fn begin(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     request: &UpdateImageSetMetadataRequest,
     change: Change,
     owner: &str,
     at: Millis,
 ) -> Result<(UpdateImageSetMetadataResponse, JobId)> {
-    let datastore = datastores::find_active(transaction, &request.datastore_id)?;
-    let set = image_sets::find_live(transaction, datastore.row, &request.image_set_id)?;
+    let datastore = datastores::find_active(tx, &request.datastore_id)?;
+    let set = image_sets::find_live(tx, datastore.row, &request.image_set_id)?;
     set.check_unlocked()?;
     set.check_latest(&request.latest_version_id)?;
     if let Change::Revert { version } = change {
-        check_revert(transaction, &set, version)?;
+        check_revert(tx, &set, version)?;
     }
     let scope = if request.include_study_image_sets { Scope::Study } else { Scope::ImageSet };
     let force = if request.force { Force::Yes } else { Force::No };
-    let mut targets = vec![lock(transaction, &set, ImageSetWorkflowStatus::Updating, force, at)?];
+    let mut targets = vec![lock(tx, &set, ImageSetWorkflowStatus::Updating, force, at)?];
     if scope == Scope::Study {
-        for other in others_of_study(transaction, &set)? {
+        for other in others_of_study(tx, &set)? {
             other.check_unlocked()?;
             let workflow = ImageSetWorkflowStatus::UpdatingForStudyConsistency;
-            targets.push(lock(transaction, &other, workflow, force, at)?);
+            targets.push(lock(tx, &other, workflow, force, at)?);
         }
     }
     let work = Work::Update(UpdateWork { targets, change, forced: request.force, scope });
-    let row = pending::insert(transaction, owner, &work, at)?;
+    let row = writes::insert(tx, owner, &work, at)?;
     let answer = UpdateImageSetMetadataResponse {
         datastore_id: request.datastore_id.clone(),
         image_set_id: set.id.clone(),
@@ -206,44 +172,44 @@ fn begin(
 }
 
 fn lock(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     set: &ImageSetRow,
     workflow: ImageSetWorkflowStatus,
     force: Force,
     at: Millis,
-) -> Result<Target> {
-    let version = content::begin_version(transaction, set, workflow, force, at)?;
-    Ok(Target { set: set.row, version })
+) -> Result<UpdateTarget> {
+    let version = content::begin_version(tx, set, workflow, force, at)?;
+    Ok(UpdateTarget { set: set.row, version })
 }
 
-fn check_revert(transaction: &Transaction<'_>, set: &ImageSetRow, version: u32) -> Result<()> {
-    let found = image_sets::version(transaction, set.row, version.into());
+fn check_revert(tx: &Tx<'_>, set: &ImageSetRow, version: u32) -> Result<()> {
+    let found = image_sets::version(tx, set.row, version.into());
     match found {
         Ok(found) if found.content_version.is_some() => Ok(()),
         Ok(_) => Err(Error::validation("revertToVersionId names a version without content").into()),
-        Err(StoreError::Told(_)) => Err(unknown_version()),
+        Err(StoreError::Public(_)) => Err(unknown_version()),
         Err(other) => Err(other),
     }
 }
 
-fn others_of_study(transaction: &Transaction<'_>, set: &ImageSetRow) -> Result<Vec<ImageSetRow>> {
+fn others_of_study(tx: &Tx<'_>, set: &ImageSetRow) -> Result<Vec<ImageSetRow>> {
     if !set.is_primary {
         return Err(Error::validation(
             "includeStudyImageSets needs a primary image set; this one is not",
         )
         .into());
     }
-    let Some(study) = image_sets::study_of(transaction, set.row)? else {
+    let Some(study) = image_sets::study_of(tx, set.row)? else {
         return Ok(Vec::new());
     };
-    let primaries = image_sets::primaries(transaction, set.datastore, &study)?;
+    let primaries = image_sets::primaries(tx, set.datastore, &study)?;
     let others = primaries.into_iter().map(|primary| primary.set);
     Ok(others.filter(|other| other.row != set.row).collect())
 }
 
 /// The content of one target after the change.
 struct Changed {
-    target: Target,
+    target: UpdateTarget,
     content: Content,
     /// The version that holds this content already.
     older: Option<u32>,
@@ -253,50 +219,50 @@ struct Changed {
 pub(crate) fn carry_out(shared: &Shared, row: i64, work: &UpdateWork) -> Result<()> {
     let changed: Result<Vec<Changed>> =
         work.targets.iter().map(|target| change(shared, work, *target)).collect();
-    let changed = changed.map_err(|error| pending::failure_message(row, error));
+    let changed = changed.map_err(|error| deferred::failure_message(row, error));
     let at = shared.now();
-    shared.catalogue.write_blocking(|transaction| {
-        if !pending::take(transaction, row)? {
+    shared.catalog.write_blocking(|tx| {
+        if !writes::take(tx, row)? {
             return Ok(());
         }
         let message = match &changed {
-            Ok(changed) => return end_well(transaction, changed, at),
+            Ok(changed) => return end_well(tx, changed, at),
             Err(message) => message,
         };
         let workflow = ImageSetWorkflowStatus::UpdateFailed;
         for target in &work.targets {
-            content::fail(transaction, target.set, target.version, workflow, message, at)?;
+            content::fail(tx, target.set, target.version, workflow, message, at)?;
         }
         Ok(())
     })
 }
 
-fn end_well(transaction: &Transaction<'_>, changed: &[Changed], at: Millis) -> Result<()> {
+fn end_well(tx: &Tx<'_>, changed: &[Changed], at: Millis) -> Result<()> {
     let workflow = ImageSetWorkflowStatus::Updated;
-    for Changed { target: Target { set, version }, content, older } in changed {
+    for Changed { target: UpdateTarget { set, version }, content, older } in changed {
         match older {
             Some(older) => {
                 let older = (*older, content);
-                content::complete_with_older(transaction, *set, *version, workflow, older, at)?;
+                content::complete_with_older(tx, *set, *version, workflow, older, at)?;
             }
-            None => content::complete(transaction, *set, *version, workflow, content, at)?,
+            None => content::complete(tx, *set, *version, workflow, content, at)?,
         }
     }
     Ok(())
 }
 
-fn change(shared: &Shared, work: &UpdateWork, target: Target) -> Result<Changed> {
+fn change(shared: &Shared, work: &UpdateWork, target: UpdateTarget) -> Result<Changed> {
     let source = match work.change {
         Change::Documents { .. } => target.version,
         Change::Revert { version } => version,
     };
-    let (set, older, mut document, datastore) = shared.catalogue.read_blocking(|connection| {
-        let set = image_sets::at(connection, target.set)?;
-        let version = image_sets::version(connection, target.set, source.into())?;
-        let stored = content::stored(connection, target.set, &version)?.ok_or_else(|| {
+    let (set, older, mut document, datastore) = shared.catalog.read_blocking(|reader| {
+        let set = image_sets::at(reader, target.set)?;
+        let version = image_sets::version(reader, target.set, source.into())?;
+        let stored = content::stored(reader, target.set, &version)?.ok_or_else(|| {
             StoreError::Damaged("the image set has no metadata to change".to_owned())
         })?;
-        let datastore = datastores::at(connection, set.datastore)?;
+        let datastore = datastores::at(reader, set.datastore)?;
         Ok((set, version.content_version, unpack(&stored)?, datastore))
     })?;
     let older = match &work.change {

@@ -7,11 +7,10 @@ use healthimaging::model::{
     RetrieveInstanceRequest, SeriesMetadataRequest,
 };
 use healthimaging::{DatastoreId, Error, ImageSetId};
-use rusqlite::{Connection, OptionalExtension};
 
+use crate::catalog::{Reader, datastores, image_sets};
 use crate::documents::{Found, OpenDocument};
 use crate::error::{Result, StoreError};
-use crate::index::{attributes, datastores, image_sets};
 use crate::shared::Shared;
 
 /// Which series is wanted, and in which image set.
@@ -59,43 +58,33 @@ wanted_from!(
 impl Wanted {
     /// Finds the image set and reads its latest content. Blocks.
     pub(super) fn find(&self, shared: &Shared) -> Result<Held> {
-        let found =
-            shared.catalogue.read_blocking(|connection| self.look_up(shared, connection))?;
+        let found = shared.catalog.read_blocking(|reader| self.look_up(shared, reader))?;
         let (row, name, found) = found;
-        let document = shared.documents.open(found)?;
+        let document = shared.caches.documents.open(found)?;
         let study = document.study.get("StudyInstanceUID").and_then(|uid| uid.as_str());
         if study.map(str::trim) != Some(self.study.as_str())
             || !document.series.contains_key(&self.series)
         {
             return Err(no_series());
         }
-        shared.accesses.note(row, shared.now());
+        shared.caches.accesses.note(row, shared.now());
         Ok(Held { row, document, name })
     }
 
-    fn look_up(&self, shared: &Shared, connection: &Connection) -> Result<(i64, String, Found)> {
-        let datastore = datastores::find_active(connection, &self.datastore)?;
+    fn look_up(&self, shared: &Shared, reader: &Reader) -> Result<(i64, String, Found)> {
+        let datastore = datastores::find_active(reader, &self.datastore)?;
         let set = match &self.image_set {
-            Some(id) => image_sets::find_live(connection, datastore.row, id)?,
-            None => image_sets::at(connection, self.primary(connection, datastore.row)?)?,
+            Some(id) => image_sets::find_live(reader, datastore.row, id)?,
+            None => {
+                let (study, series) = (&self.study, &self.series);
+                let row = image_sets::primary_of_series(reader, datastore.row, study, series)?;
+                image_sets::at(reader, row.ok_or_else(no_series)?)?
+            }
         };
-        let version = image_sets::version(connection, set.row, set.latest_version.into())?;
-        let found = shared.documents.find(connection, &set, &version)?;
+        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        let found = shared.caches.documents.find(reader, &set, &version)?;
         let name = format!("{}/{}", set.id, set.latest_version);
         Ok((set.row, name, found.ok_or_else(no_series)?))
-    }
-
-    fn primary(&self, connection: &Connection, datastore: i64) -> Result<i64> {
-        let of_series = attributes::with_value("SeriesInstanceUID");
-        connection
-            .prepare_cached(&format!(
-                "SELECT image_set.row FROM {of_series} AND image_set.is_primary = 1
-                     AND image_set.study_instance_uid = ?3
-                 ORDER BY image_set.updated_at DESC LIMIT 1"
-            ))?
-            .query_row((datastore, &self.series, &self.study), |row| row.get(0))
-            .optional()?
-            .ok_or_else(no_series)
     }
 }
 

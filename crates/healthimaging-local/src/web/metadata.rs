@@ -10,7 +10,7 @@ use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::find::{Wanted, no_instance};
-use super::stream::body_of;
+use crate::body::body_of;
 use crate::documents::{OpenDocument, size_of_instance, size_of_levels};
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
@@ -169,8 +169,8 @@ impl Listing {
         Ok(())
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { datastore: &self.datastore, image_set: self.image_set.as_ref() }
+    fn place(&self) -> BulkDataUrls<'_> {
+        BulkDataUrls { datastore: &self.datastore, image_set: self.image_set.as_ref() }
     }
 }
 
@@ -184,13 +184,13 @@ struct Batch {
 
 /// Where large values are found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct BulkDataUrls<'a> {
     pub(super) datastore: &'a DatastoreId,
     /// The one that was asked for: values of one that is not primary are found in it alone.
     pub(super) image_set: Option<&'a ImageSetId>,
 }
 
-impl Place<'_> {
+impl BulkDataUrls<'_> {
     /// Writes the attributes of one instance; large values are named by their place.
     fn write(
         &self,

@@ -1,7 +1,7 @@
 //! One instance as a Part 10 file, out of the latest document and the stored frames.
 
-use std::io::{self, Cursor, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::io::{Cursor, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use healthimaging::model::{
@@ -13,52 +13,21 @@ use healthimaging_dicom::{
     write_part10,
 };
 use healthimaging_image::PixelDescription;
+use healthimaging_packs::BlobLocation;
 use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsulated};
 
 use super::find::{Held, Wanted, no_instance};
-use super::stream::body_of;
+use crate::blobs::IN_MEMORY;
+use crate::body::body_of;
+use crate::caches::Decoded;
+use crate::catalog::packs;
 use crate::error::{Result, StoreError};
-use crate::index::packs::{self, BlobPlace};
-use crate::lately::Lately;
-use crate::shared::{Shared, SharedStore};
+use crate::shared::SharedStore;
 
 const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
-/// Memory for decoded frames, in bytes.
-const DECODED: usize = 64 << 20;
-
-/// A larger blob is read piece by piece.
-const IN_MEMORY: u64 = 4 << 20;
-/// Bytes in which the main header of a codestream lies.
-const START: u64 = 64 << 10;
 /// A larger decoded frame has a lease until it is sent; smaller ones are kept for the next time.
 const LARGE_FRAME: u64 = 8 << 20;
-
-/// The pixels of a frame, and the photometric interpretation they are in.
-pub(super) type Decoded = (Bytes, String);
-
-/// What a decoded frame was decoded from.
-type FrameName = (ImageFrameId, FrameShape, String);
-
-/// Frames that were decoded lately, by what they were decoded from: viewers go back and forth.
-#[derive(Debug)]
-pub(crate) struct DecodedFrames(Arc<Lately<FrameName, (Decoded, Arc<MemoryLease>)>>);
-
-impl Default for DecodedFrames {
-    fn default() -> Self {
-        let frames = Arc::new(Lately::new(DECODED));
-        let cache: Weak<Lately<_, _>> = Arc::downgrade(&frames);
-        MemoryBudget::process().add_cache(cache);
-        Self(frames)
-    }
-}
-
-impl DecodedFrames {
-    /// Forgets them all, as after an erasure: it does not say which they were of.
-    pub(crate) fn forget(&self) {
-        self.0.forget(|_| true);
-    }
-}
 
 /// How the pixels go into the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,29 +205,29 @@ impl Retrieval {
 
     /// A stored blob, checked, in memory. Blocks.
     fn blob(&self, id: &ImageFrameId) -> Result<Bytes> {
-        self.shared.packs.read(&self.place(id)?)
+        self.shared.blobs.read(&self.location(id)?)
     }
 
     /// A stored blob, checked; a large one is read piece by piece. Blocks.
     fn stored(&self, id: &ImageFrameId) -> Result<StoredBytes<'static>> {
-        let place = self.place(id)?;
-        if place.length <= IN_MEMORY {
-            return Ok(stored_bytes(self.shared.packs.read(&place)?));
+        let at = self.location(id)?;
+        if at.length <= IN_MEMORY {
+            return Ok(stored_bytes(self.shared.blobs.read(&at)?));
         }
-        let bytes = Box::new(self.shared.packs.open_blob(&place)?);
-        Ok(StoredBytes { length: place.length, bytes })
+        let bytes = Box::new(self.shared.blobs.open(&at)?);
+        Ok(StoredBytes { length: at.length, bytes })
     }
 
     /// A stored blob, checked, as a body. Blocks.
     pub(super) fn body(&self, id: &ImageFrameId) -> Result<Body> {
-        blob_body(&self.shared, &self.place(id)?, |_| Vec::new())
+        self.shared.blobs.body(&self.location(id)?, |_| Vec::new())
     }
 
-    fn place(&self, id: &ImageFrameId) -> Result<BlobPlace> {
+    fn location(&self, id: &ImageFrameId) -> Result<BlobLocation> {
         let row = self.held.row;
-        let place = self.shared.catalogue.read_blocking(|at| packs::blob(at, row, id))?;
-        place.ok_or_else(|| {
-            StoreError::Damaged("the catalogue lacks a frame of the document".to_owned())
+        let found = self.shared.catalog.read_blocking(|reader| packs::blob(reader, row, id))?;
+        found.ok_or_else(|| {
+            StoreError::Damaged("the catalog lacks a frame of the document".to_owned())
         })
     }
 
@@ -266,9 +235,9 @@ impl Retrieval {
     pub(super) fn decoded(&self, pixels: &Pixels<'_>, id: &ImageFrameId) -> Result<Decoded> {
         // Read and checked each time: what is kept in memory only saves the decoding.
         let bytes = self.blob(id)?;
-        let frames = &self.shared.decoded.0;
+        let frames = &self.shared.caches.frames;
         let name = (id.clone(), pixels.shape, pixels.photometric.clone());
-        if let Some((known, _)) = frames.get(&name) {
+        if let Some(known) = frames.get(&name) {
             return Ok(known);
         }
         let proved = locked(&self.proved).take();
@@ -286,12 +255,8 @@ impl Retrieval {
             let pixels = Bytes::from_owner(LeasedFrame(decoded.pixels, lease));
             return Ok((pixels, decoded.photometric));
         }
-        let size = decoded.pixels.len();
         let decoded = (Bytes::from(decoded.pixels), decoded.photometric);
-        if let Some(lease) = MemoryBudget::process().spare(size as u64) {
-            frames.keep(name, (decoded.clone(), Arc::new(lease)), size);
-            MemoryBudget::process().shed();
-        }
+        frames.insert(name, &decoded);
         Ok(decoded)
     }
 
@@ -345,35 +310,6 @@ fn stored_bytes(bytes: Bytes) -> StoredBytes<'static> {
     StoredBytes { length: bytes.len() as u64, bytes: Box::new(Cursor::new(bytes)) }
 }
 
-/// A blob, checked, behind what `head` makes of its first bytes; a large one is read piece by piece.
-/// Blocks.
-pub(crate) fn blob_body(
-    shared: &Shared,
-    place: &BlobPlace,
-    head: impl FnOnce(&[u8]) -> Vec<u8>,
-) -> Result<Body> {
-    if place.length <= IN_MEMORY {
-        let blob = shared.packs.read(place)?;
-        let head = head(&blob);
-        return Ok(if head.is_empty() {
-            blob.into()
-        } else {
-            [&head[..], &blob[..]].concat().into()
-        });
-    }
-    let failed = |error| Error::internal("a stored frame could not be read", error);
-    let mut blob = shared.packs.open_blob(place)?;
-    let mut start = Vec::new();
-    blob.by_ref().take(START).read_to_end(&mut start).map_err(failed)?;
-    let head = head(&start);
-    let length = head.len() as u64 + place.length;
-    let write = move |out: &mut dyn Write| {
-        let begun = out.write_all(&head).and_then(|()| out.write_all(&start));
-        begun.and_then(|()| io::copy(&mut blob, out)).map(drop).map_err(failed)
-    };
-    Ok(body_of(Some(length), write))
-}
-
 /// Appends the first `bits` of `frame` behind the first `filled` bits of `joined`.
 fn append_bits(joined: &mut Vec<u8>, filled: &mut u64, frame: &[u8], bits: u64) {
     let shift = *filled % 8;
@@ -409,11 +345,6 @@ impl<'a> Pixels<'a> {
             stored: instance.stored_transfer_syntax.as_deref().unwrap_or_default(),
         })
     }
-}
-
-/// The shape of the frames that retrieval decodes, as the document tells it.
-pub(crate) fn shape_of(instance: &Instance) -> Option<FrameShape> {
-    Pixels::of(instance).ok().map(|pixels| pixels.shape)
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
 
 use super::received::{Received, Reception};
+use crate::catalog::datastores::{self, DatastoreRow};
 use crate::error::Result;
-use crate::index::datastores::{self, DatastoreRow};
 use crate::ingest::{
     self, Arrival, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome, Refusal, Reopen,
     Sink, StoredFile,
@@ -49,8 +49,7 @@ pub(crate) async fn store_instances(
     mut request: StoreInstancesRequest,
 ) -> Result<StoreInstancesResponse> {
     let id = request.datastore_id.clone();
-    let datastore =
-        shared.catalogue.read(move |connection| datastores::find_active(connection, &id)).await?;
+    let datastore = shared.catalog.read(move |reader| datastores::find_active(reader, &id)).await?;
     let keeping = Arc::new(Keeping {
         shared: Arc::clone(shared),
         format: ingest::lossless_format(datastore.format),

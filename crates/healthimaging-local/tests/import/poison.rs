@@ -172,7 +172,7 @@ async fn a_file_is_not_refused_for_kills_from_outside() {
         .write(true)
         .open(fixture.folder.path().join(format!("store/locks/hand-{id}")))
         .unwrap();
-    let hand = healthimaging_jobs::InHand::take_over(notes).unwrap();
+    let hand = healthimaging_jobs::CrashLog::take_over(notes).unwrap();
     for file in [&innocent, &poison] {
         let _killed = hand.take(&format!("Header {}", file.display())).unwrap();
         let _killed = hand.take(&format!("Store {}", file.display())).unwrap();

@@ -4,6 +4,7 @@ use std::io::{Read, Seek};
 
 use healthimaging_dicom::{ChecksumType, FrameChecksum, ImageFrame, Part10};
 use healthimaging_image::PixelDescription;
+use healthimaging_packs::BlobKind;
 use healthimaging_pixels::{
     CodecError, Decoder, EncodedFrame, FrameShape, LosslessFormat, SourceFrame, encode,
     jp2_header_length, lacks_end,
@@ -12,9 +13,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{LARGEST, Target, WITHOUT_END, whole};
-use crate::index::packs::BlobKind;
 use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
-use crate::web::shape_of;
 
 /// Frames of one file that are in memory together take at most so much, unless one alone takes more.
 const AT_ONCE: u64 = 64 << 20;
@@ -107,10 +106,12 @@ fn store_frames<S: Read + Seek>(
     target.describe(stored, ChecksumType::Decompressed);
     target.instance.details.frame_header = jp2_header_length(stored);
     if let Some(now) = photometric {
-        tell_photometric(description, now, target);
+        set_photometric(description, now, target);
     }
     // What is stored can be retrieved: the document describes the frames as they were encoded.
-    if shape_of(target.instance) != Some(FrameShape::from(description)) {
+    let retrieved = PixelDescription::of(&target.instance.attributes);
+    let retrieved = retrieved.ok().map(|description| FrameShape::from(&description));
+    if retrieved != Some(FrameShape::from(description)) {
         let message =
             "the attributes that describe the pixels have values that retrieval cannot use";
         return Err(Refusal::invalid(message).into());
@@ -120,7 +121,7 @@ fn store_frames<S: Read + Seek>(
 
 /// The document says what the stored samples are. `YBR_RCT` and `YBR_ICT` are left: they name a
 /// transform inside of the stream, which every decoder undoes, and not the samples.
-fn tell_photometric(description: &PixelDescription, now: String, target: &mut Target<'_>) {
+fn set_photometric(description: &PixelDescription, now: String, target: &mut Target<'_>) {
     let before = description.photometric.as_str();
     if now == before || matches!(before, "YBR_RCT" | "YBR_ICT") {
         return;

@@ -4,11 +4,11 @@ use std::io::{Read, Seek, Write};
 
 use healthimaging_dicom::{ChecksumType, Part10, PixelLayout};
 use healthimaging_image::{ByteOrder, PixelDescription};
+use healthimaging_packs::BlobKind;
 use healthimaging_pixels::CodecError;
 
 use super::encode::source_frame;
 use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST, Target};
-use crate::index::packs::BlobKind;
 use crate::ingest::outcome::{Failure, Reason, Refusal, Warning};
 
 /// Stores the pixel data as received.

@@ -5,13 +5,12 @@ use dicom_dictionary_std::StandardDataDictionary;
 use healthimaging::QueryLevel;
 use healthimaging::model::DicomJson;
 use healthimaging_dicom::{Attributes, Document};
-use rusqlite::Connection;
 
 use super::Page;
 use super::keys;
 use crate::documents::large_attributes;
 use crate::error::Result;
-use crate::web::metadata::Place;
+use crate::web::metadata::BulkDataUrls;
 
 /// A larger attribute is left out of results, in bytes of memory: in them it takes several times as much.
 const LARGEST: usize = 1 << 20;
@@ -21,7 +20,6 @@ const LARGEST: usize = 1 << 20;
 ///
 /// `at` names series and instance; the first ones, when absent.
 pub(super) fn add(
-    connection: &Connection,
     page: &Page<'_>,
     result: &mut DicomJson,
     set: i64,
@@ -35,7 +33,7 @@ pub(super) fn add(
     if !everything && !lacking {
         return Ok(());
     }
-    let Some(document) = page.document(connection, set)? else {
+    let Some(document) = page.document(set)? else {
         return Ok(());
     };
     let Some((series, sop)) = place(&document, at) else {
@@ -55,8 +53,8 @@ pub(super) fn add(
     Ok(())
 }
 
-pub(super) fn place_of<'a>(page: &'a Page<'_>) -> Place<'a> {
-    Place { datastore: &page.request.datastore_id, image_set: None }
+pub(super) fn place_of<'a>(page: &'a Page<'_>) -> BulkDataUrls<'a> {
+    BulkDataUrls { datastore: &page.request.datastore_id, image_set: None }
 }
 
 fn place(document: &Document, at: Option<(&str, &str)>) -> Option<(String, String)> {

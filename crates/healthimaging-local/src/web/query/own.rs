@@ -1,7 +1,6 @@
 //! What an instance has otherwise than its image set: its result shows its own.
 
 use healthimaging::model::DicomJson;
-use rusqlite::Connection;
 
 use super::Page;
 use super::include::{place_of, tag_of};
@@ -11,13 +10,12 @@ use crate::error::Result;
 ///
 /// Only instances with a warning can differ: others need not be looked at.
 pub(super) fn show(
-    connection: &Connection,
     page: &Page<'_>,
     result: &mut DicomJson,
     set: i64,
     (series, sop): (&str, &str),
 ) -> Result<()> {
-    let Some(document) = page.document(connection, set)? else {
+    let Some(document) = page.document(set)? else {
         return Ok(());
     };
     let differing = document.differing(series, sop).into_iter();

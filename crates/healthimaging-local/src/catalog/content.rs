@@ -1,0 +1,284 @@
+//! The content of a version: metadata document, what stands beside it, and what searches see of it.
+
+use std::collections::HashMap;
+
+use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
+use healthimaging_dicom::{IndexAttributes, InstanceIndex};
+
+use super::attributes;
+use super::db::{Reader, Tx};
+use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
+use crate::clock::Millis;
+use crate::error::{Result, StoreError};
+
+/// The content of a version, ready to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    /// The metadata document as it is served: JSON, gzip.
+    pub(crate) document: Vec<u8>,
+    /// What the document cannot hold, by SOP Instance UID: JSON, gzip.
+    pub(crate) details: Vec<u8>,
+    pub(crate) attributes: IndexAttributes,
+    pub(crate) series_count: u32,
+    pub(crate) instances: Vec<InstanceIndex>,
+}
+
+/// The stored bytes of a version's content.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredContent {
+    /// The metadata document: JSON, gzip.
+    pub(crate) document: Vec<u8>,
+    /// What the document cannot hold: JSON, gzip.
+    pub(crate) details: Vec<u8>,
+    /// Whether both were compared with checksums; else, from a store of format 1, unpacking them has to
+    /// show that they are sound.
+    pub(crate) checked: bool,
+}
+
+/// Adds a new image set whose version 1 is `content`, and returns its row.
+pub(crate) fn create(
+    tx: &Tx<'_>,
+    new: &NewImageSet<'_>,
+    content: &Content,
+    at: Millis,
+) -> Result<i64> {
+    let row = image_sets::insert(tx, new, at)?;
+    complete(tx, row, 1, new.workflow, content, at)?;
+    Ok(row)
+}
+
+/// Adds a version with `content` to an image set, and returns its number.
+///
+/// `set` must have been read in the same transaction and must not be locked.
+pub(crate) fn add_version(
+    tx: &Tx<'_>,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+    content: &Content,
+    at: Millis,
+) -> Result<u32> {
+    let version = begin_version(tx, set, workflow, Force::No, at)?;
+    complete(tx, set.row, version, workflow, content, at)?;
+    Ok(version)
+}
+
+/// Begins a write: adds a version that still shows the content of the one before, and locks the set.
+pub(crate) fn begin_version(
+    tx: &Tx<'_>,
+    set: &ImageSetRow,
+    workflow: ImageSetWorkflowStatus,
+    force: Force,
+    at: Millis,
+) -> Result<u32> {
+    let version = set.next_version()?;
+    let before = image_sets::version(tx, set.row, set.latest_version.into())?;
+    image_sets::push_version(
+        tx,
+        set.row,
+        &VersionRow {
+            version,
+            state: ImageSetState::Locked,
+            workflow,
+            updated_at: at,
+            message: None,
+            forced: force == Force::Yes,
+            content_version: before.content_version,
+        },
+    )?;
+    Ok(version)
+}
+
+/// Ends a write well: `version` gets its content, and the set is `ACTIVE`.
+pub(crate) fn complete(
+    tx: &Tx<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    content: &Content,
+    at: Millis,
+) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE image_set_version
+             SET document = ?3, details = ?4, document_crc32 = ?5, details_crc32 = ?6
+             WHERE image_set = ?1 AND version = ?2",
+    )?
+    .execute((
+        set,
+        version,
+        &content.document,
+        &content.details,
+        crc32fast::hash(&content.document),
+        crc32fast::hash(&content.details),
+    ))?;
+    end(tx, set, version, workflow, Some(version), at)?;
+    write_attributes(tx, set, content)?;
+    write_instances(tx, set, &content.instances)
+}
+
+/// Ends a write well whose content is that of an older version: nothing is stored twice.
+pub(crate) fn complete_with_older(
+    tx: &Tx<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    (older, content): (u32, &Content),
+    at: Millis,
+) -> Result<()> {
+    end(tx, set, version, workflow, Some(older), at)?;
+    write_attributes(tx, set, content)?;
+    write_instances(tx, set, &content.instances)
+}
+
+fn end(
+    tx: &Tx<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    content_version: Option<u32>,
+    at: Millis,
+) -> Result<()> {
+    let ended = VersionRow {
+        version,
+        state: ImageSetState::Active,
+        workflow,
+        updated_at: at,
+        message: None,
+        forced: false,
+        content_version,
+    };
+    image_sets::end_version(tx, set, &ended)
+}
+
+/// Ends a write badly: `message` says why, and the content is that of the version before.
+pub(crate) fn fail(
+    tx: &Tx<'_>,
+    set: i64,
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    message: &str,
+    at: Millis,
+) -> Result<()> {
+    let mut ended = image_sets::version(tx, set, version.into())?;
+    ended.state = ImageSetState::Active;
+    ended.workflow = workflow;
+    ended.updated_at = at;
+    ended.message = Some(message.to_owned());
+    image_sets::end_version(tx, set, &ended)
+}
+
+/// The content of a version, as stored, compared with its checksums; `None` when it has none.
+pub(crate) fn stored(
+    reader: &Reader,
+    set: i64,
+    version: &VersionRow,
+) -> Result<Option<StoredContent>> {
+    let Some(holder) = version.content_version else {
+        return Ok(None);
+    };
+    let content = reader
+        .prepare_cached(
+            "SELECT document, details, document_crc32, details_crc32
+             FROM image_set_version WHERE image_set = ?1 AND version = ?2",
+        )?
+        .query_row((set, holder), |row| {
+            let content = row.get::<_, Option<Vec<u8>>>(0)?.zip(row.get::<_, Option<Vec<u8>>>(1)?);
+            let checksums: (Option<u32>, Option<u32>) = (row.get(2)?, row.get(3)?);
+            Ok(content.map(|(document, details)| (document, details, checksums)))
+        })?;
+    let (document, details, checksums) = content
+        .ok_or_else(|| StoreError::Damaged("the metadata of a version is missing".to_owned()))?;
+    let agrees = |bytes: &[u8], checksum: Option<u32>| {
+        checksum.is_none_or(|checksum| checksum == crc32fast::hash(bytes))
+    };
+    if !agrees(&document, checksums.0) || !agrees(&details, checksums.1) {
+        return Err(damaged());
+    }
+    Ok(Some(StoredContent {
+        document,
+        details,
+        checked: checksums.0.is_some() && checksums.1.is_some(),
+    }))
+}
+
+/// For metadata that is not as it was written.
+pub(crate) fn damaged() -> StoreError {
+    StoreError::Damaged("the metadata of a version is damaged".to_owned())
+}
+
+fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
+    let index = &content.attributes;
+    tx.prepare_cached(
+        "UPDATE image_set SET summary = ?2, study_instance_uid = ?3, study_datetime = ?4,
+                 series_number = ?5, series_count = ?6, instance_count = ?7, frame_count = ?8
+             WHERE row = ?1",
+    )?
+    .execute((
+        set,
+        attributes::summary_column(index)?,
+        index.study_instance_uid(),
+        index.study_datetime(),
+        index.series_number(),
+        content.series_count,
+        index.instance_count,
+        index.frame_count,
+    ))?;
+    attributes::write(tx, set, &index.values)
+}
+
+/// Writes the rows that differ from those that are there.
+fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result<()> {
+    let mut written = instances_of(tx, set)?;
+    let mut replace = tx.prepare_cached(
+        "INSERT OR REPLACE INTO instance (image_set, series_instance_uid, sop_instance_uid,
+             sop_class_uid, instance_number, rows, columns, bits_allocated, number_of_frames,
+             warning_reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for instance in instances {
+        if written.remove(&instance.sop_instance_uid).as_ref() == Some(instance) {
+            continue;
+        }
+        replace.execute((
+            set,
+            &instance.series_instance_uid,
+            &instance.sop_instance_uid,
+            &instance.sop_class_uid,
+            instance.instance_number,
+            instance.rows,
+            instance.columns,
+            instance.bits_allocated,
+            instance.number_of_frames,
+            instance.warning_reason,
+        ))?;
+    }
+    let mut delete =
+        tx.prepare_cached("DELETE FROM instance WHERE image_set = ?1 AND sop_instance_uid = ?2")?;
+    for gone in written.keys() {
+        delete.execute((set, gone))?;
+    }
+    Ok(())
+}
+
+fn instances_of(tx: &Tx<'_>, set: i64) -> Result<HashMap<String, InstanceIndex>> {
+    tx.prepare_cached(
+        "SELECT series_instance_uid, sop_instance_uid, sop_class_uid, instance_number, rows,
+                 columns, bits_allocated, number_of_frames, warning_reason
+             FROM instance WHERE image_set = ?1",
+    )?
+    .query_and_then([set], |row| {
+        let sop_instance_uid: String = row.get(1)?;
+        let instance = InstanceIndex {
+            series_instance_uid: row.get(0)?,
+            sop_instance_uid: sop_instance_uid.clone(),
+            sop_class_uid: row.get(2)?,
+            instance_number: row.get(3)?,
+            rows: row.get(4)?,
+            columns: row.get(5)?,
+            bits_allocated: row.get(6)?,
+            number_of_frames: row.get(7)?,
+            warning_reason: row.get(8)?,
+        };
+        Ok((sop_instance_uid, instance))
+    })?
+    .collect()
+}

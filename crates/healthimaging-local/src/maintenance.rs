@@ -1,0 +1,69 @@
+//! The background loop of a process: it writes times of reads, takes over jobs of dead processes, and, if it
+//! holds the lease of the store, removes unused packs and expired rows.
+
+use std::time::{Duration, Instant};
+
+use healthimaging_jobs::engine;
+
+use crate::catalog::image_sets;
+use crate::error::Result;
+use crate::file_lock::FileLock;
+use crate::operations;
+use crate::shared::SharedStore;
+
+/// Interval between attempts to get the lease, and between rounds of its holder.
+const ROUND: Duration = Duration::from_secs(2);
+/// Interval between writes of times of reads: each costs a sync of the disk.
+const ACCESSES: Duration = Duration::from_mins(1);
+
+/// Runs until the store is closed.
+pub(crate) async fn run(shared: SharedStore) {
+    if shared.lifecycle.is_read_only {
+        return;
+    }
+    let mut lease = None;
+    let mut written = Instant::now();
+    loop {
+        if shared.config.run_jobs
+            && let Err(error) = round(&shared, &mut lease).await
+        {
+            tracing::warn!(%error, "maintenance of the local store failed; it is tried again");
+        }
+        tokio::select! {
+            () = shared.lifecycle.closing.cancelled() => break,
+            () = tokio::time::sleep(ROUND) => {}
+        }
+        if written.elapsed() >= ACCESSES {
+            written = Instant::now();
+            if let Err(error) = write_accesses(&shared).await {
+                tracing::warn!(%error, "the times of reads of image sets could not be written");
+            }
+        }
+    }
+}
+
+/// One round: takes over jobs of dead processes; with the lease of the store, cleans up.
+///
+/// Every process takes jobs over, since the one with the lease may lack what a job needs.
+async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
+    engine::adopt(shared).await?;
+    if lease.is_none() {
+        let path = shared.config.lock_path("store");
+        *lease = FileLock::try_acquire(&shared.config.files, &path)?;
+        if lease.is_none() {
+            return Ok(());
+        }
+    }
+    shared.blobs.reserve.set_aside();
+    operations::expiry::expire(shared).await?;
+    shared.blobs.sweep().await
+}
+
+/// Writes the times of reads of image sets.
+pub(crate) async fn write_accesses(shared: &SharedStore) -> Result<()> {
+    let accesses = shared.caches.accesses.take();
+    if accesses.is_empty() || shared.lifecycle.is_read_only {
+        return Ok(());
+    }
+    shared.catalog.write(move |tx| image_sets::write_accesses(tx, &accesses)).await
+}
