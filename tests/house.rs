@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging", &[]),
     ("healthimaging-image", &[]),
     ("healthimaging-dicom", &["healthimaging", "healthimaging-image"]),
+    ("healthimaging-deidentify", &["healthimaging", "healthimaging-dicom", "healthimaging-image"]),
     ("healthimaging-pixels", &["healthimaging", "healthimaging-image"]),
     ("healthimaging-render", &["healthimaging", "healthimaging-image", "healthimaging-pixels"]),
     ("healthimaging-sandbox", &["healthimaging-pixels"]),
