@@ -22,13 +22,9 @@ use healthimaging::{Body, DatastoreId, DicomWeb, HealthImaging, Limits, Pace, Pa
 use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Archive;
+use healthimaging_testing::{Between, Gate};
 use healthimaging_workflows::find::{self, Criteria};
 use healthimaging_workflows::{document, hierarchy};
-
-#[path = "../tests/shared/between.rs"]
-mod between;
-
-use between::{Between, Gate};
 
 const LATENCY: Duration = Duration::from_millis(30);
 const SETS: usize = 500;
@@ -59,17 +55,17 @@ async fn main() {
 
     let start = Instant::now();
     let found = all(&*far, &datastore).await;
-    told("searching them (10 pages, each needs the one before)", start, None);
+    report("searching them (10 pages, each needs the one before)", start, None);
     assert_eq!(found.len(), SETS);
 
     let start = Instant::now();
     one_after_another(&*far, &datastore).await;
     let slow = start.elapsed();
-    told("series of a patient, one call after another", start, None);
+    report("series of a patient, one call after another", start, None);
 
     let start = Instant::now();
     as_we_do(&*far, &datastore).await;
-    told("series of a patient, as get_patient_series reads them", start, Some(slow));
+    report("series of a patient, as get_patient_series reads them", start, Some(slow));
 
     let limits = rates_of_aws().await;
     for factor in [10.0, 1.0] {
@@ -79,16 +75,16 @@ async fn main() {
         as_we_do(&paced, &datastore).await;
         let name =
             format!("the same within {factor} x the rates of AWS (50 reads a second, burst 100)");
-        told(&name, start, Some(slow));
+        report(&name, start, Some(slow));
     }
 
     let start = Instant::now();
     let studies = hierarchy::studies(&all(&*far, &datastore).await);
     assert_eq!(studies.len(), 50);
-    told("studies of a patient, as get_patient_studies reads them", start, Some(slow));
+    report("studies of a patient, as get_patient_studies reads them", start, Some(slow));
 }
 
-fn told(what: &str, start: Instant, slow: Option<Duration>) {
+fn report(what: &str, start: Instant, slow: Option<Duration>) {
     let took = start.elapsed();
     let part = slow.map(|slow| format!(", 1/{:.1}", slow.as_secs_f64() / took.as_secs_f64()));
     println!("{what}: {:.2} s{}", took.as_secs_f64(), part.unwrap_or_default());

@@ -51,6 +51,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-viewer", &[]),
     ("healthimaging-http", &["healthimaging"]),
     (
+        "healthimaging-testing",
+        &[
+            "healthimaging",
+            "healthimaging-aws",
+            "healthimaging-http",
+            "healthimaging-jobs-sqlite",
+            "healthimaging-local",
+            "healthimaging-objects",
+            "healthimaging-phantoms",
+            "healthimaging-tools",
+            "healthimaging-workflows",
+        ],
+    ),
+    (
         "healthimaging-mcp-server",
         &[
             "healthimaging",

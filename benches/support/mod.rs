@@ -77,13 +77,13 @@ impl Drop for Server {
     }
 }
 
-/// A figure of a process's memory, as Linux tells it.
+/// A figure of a process's memory, as Linux reports it.
 pub(crate) fn memory_mib(process: u32, figure: &str) -> Outcome<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure));
     let kib: f64 = line
         .and_then(|line| line.split_whitespace().next())
-        .ok_or("the system does not tell the memory of a process")?
+        .ok_or("the system does not report the memory of a process")?
         .parse()?;
     Ok(kib / 1024.0)
 }

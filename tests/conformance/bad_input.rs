@@ -13,9 +13,9 @@ use healthimaging_phantoms::{Phantom, PrimitiveValue, Tag, TransferSyntax, VR, t
 use serde_json::json;
 
 use crate::picture::GREY;
-use crate::rig::Rig;
-use crate::rig::image_sets::frame_id;
-use crate::rig::import::{Outcome, line_of, write_files};
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::frame_id;
+use healthimaging_testing::rig::import::{Outcome, line_of, write_files};
 
 const SECRET: &str = "SECRETNAME";
 

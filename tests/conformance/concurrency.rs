@@ -5,10 +5,10 @@ use healthimaging::ErrorKind;
 use healthimaging::model::{CreateDatastoreRequest, DeleteImageSetRequest};
 use serde_json::json;
 
-use crate::rig::Rig;
-use crate::rig::image_sets::instances;
-use crate::rig::import::write_files;
 use crate::update::{slice, study};
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::instances;
+use healthimaging_testing::rig::import::write_files;
 
 pub(crate) async fn jobs_that_extend_one_series_at_once_all_arrive(rig: &Rig) {
     let store = rig.datastore().await;

@@ -7,9 +7,9 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, ErrorKind, ImageSetId};
 use serde_json::{Value, json};
 
-use crate::rig::image_sets::{frame_id, instances, only_instance};
-use crate::rig::{Rig, refused};
 use crate::update::slice;
+use healthimaging_testing::rig::image_sets::{frame_id, instances, only_instance};
+use healthimaging_testing::rig::{Rig, refused};
 
 /// A request to copy a whole image set to a new one.
 pub(crate) fn whole(store: &DatastoreId, set: &ImageSetId, version: u32) -> CopyImageSetRequest {

@@ -9,7 +9,7 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, Error, ErrorKind, NextToken, Page, sweep};
 use healthimaging_phantoms::Phantom;
 
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 fn named(name: &str) -> CreateDatastoreRequest {
     CreateDatastoreRequest {
@@ -266,6 +266,6 @@ pub(crate) async fn data_stores_do_not_see_each_other(rig: &Rig) {
     refused(rig.try_image_set(&other, &set, None).await, ErrorKind::NotFound);
     refused(rig.try_document(&other, &set, None).await, ErrorKind::NotFound);
     let instance = rig.only_instance(&store, &set).await;
-    let frame = crate::rig::image_sets::frame_id(&instance, 0);
+    let frame = healthimaging_testing::rig::image_sets::frame_id(&instance, 0);
     refused(rig.try_frame(&other, &set, frame).await, ErrorKind::NotFound);
 }

@@ -7,8 +7,8 @@ use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId};
 use healthimaging_phantoms::Phantom;
 use serde_json::json;
 
-use crate::rig::image_sets::frame_id;
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::image_sets::frame_id;
+use healthimaging_testing::rig::{Rig, refused};
 
 async fn delete(
     rig: &Rig,

@@ -6,7 +6,7 @@ use healthimaging::model::{
 use healthimaging::{Body, DatastoreId, Error, ImageSetId, Uid};
 use healthimaging_phantoms::{Phantom, Tag, tags};
 
-use crate::rig::{Rig, all_bytes};
+use healthimaging_testing::rig::{Rig, all_bytes};
 
 pub(crate) const STUDY: &str = "2.25.21";
 pub(crate) const SERIES: &str = "2.25.21.1";

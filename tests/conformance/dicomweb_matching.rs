@@ -5,7 +5,7 @@ use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use healthimaging_testing::rig::Rig;
 
 async fn find(
     rig: &Rig,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::dicomweb::{HTJ2K, SERIES, STUDY, data_sets, known, metadata, uid};
 use crate::picture::GREY;
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 pub(crate) async fn metadata_are_dicom_json(rig: &Rig) {
     let store = rig.datastore().await;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::dicomweb::{EXPLICIT, HTJ2K, known, metadata, request, retrieve, uid};
 use crate::picture::{GREY, JPEG, Picture, Sign, jpeg_phantom};
-use crate::rig::image_sets::frame_id;
-use crate::rig::{Rig, all_bytes, refused};
+use healthimaging_testing::rig::image_sets::frame_id;
+use healthimaging_testing::rig::{Rig, all_bytes, refused};
 
 pub(crate) async fn pixels_come_back_as_they_were(rig: &Rig) {
     let shapes = [

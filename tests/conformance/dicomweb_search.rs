@@ -5,7 +5,7 @@ use healthimaging::{DatastoreId, Error, ErrorKind};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 fn find(store: &DatastoreId, level: SearchLevel, filters: &[(&str, &str)]) -> SearchDicomRequest {
     SearchDicomRequest {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::dicomweb::{EXPLICIT, SERIES, STUDY, known, request, retrieve, uid};
 use crate::picture::GREY;
-use crate::rig::Rig;
+use healthimaging_testing::rig::Rig;
 
 async fn store_all(
     rig: &Rig,

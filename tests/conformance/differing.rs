@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::copy::whole;
 use crate::dicomweb::{EXPLICIT, SERIES, known, metadata, request, retrieve};
 use crate::picture::GREY;
-use crate::rig::Rig;
-use crate::rig::image_sets::{instances, only_series};
-use crate::rig::import::line_of;
 use crate::update::study;
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::{instances, only_series};
+use healthimaging_testing::rig::import::line_of;
 
 /// What a file has of each attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

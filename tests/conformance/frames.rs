@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::codestream::Codestream;
 use crate::picture::{GREY, JPEG, Picture, Sign, jpeg_phantom, run_length};
-use crate::rig::image_sets::frame_id;
-use crate::rig::import::line_of;
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::image_sets::frame_id;
+use healthimaging_testing::rig::import::line_of;
+use healthimaging_testing::rig::{Rig, refused};
 
 /// The shapes that lossless storage must hold exactly.
 const SHAPES: [Picture; 7] = [

@@ -5,9 +5,9 @@ use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::json;
 
-use crate::rig::Rig;
-use crate::rig::image_sets::instances;
-use crate::rig::import::line_of;
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::instances;
+use healthimaging_testing::rig::import::line_of;
 
 fn slice(number: u32) -> Phantom {
     Phantom::ct().size(16, 16).sop_uid(&format!("2.25.100.{number}")).instance_number(number)

@@ -11,8 +11,8 @@ use healthimaging::{DatastoreId, ErrorKind, JobId, NextToken, Page, sweep};
 use healthimaging_phantoms::{Phantom, tags};
 use serde_json::{Value, json};
 
-use crate::rig::import::{file_uri, line_of, local_path, write_files};
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::import::{file_uri, line_of, local_path, write_files};
+use healthimaging_testing::rig::{Rig, refused};
 
 fn slice(seed: u64) -> Vec<u8> {
     Phantom::ct().seed(seed).size(16, 16).build()

@@ -16,7 +16,7 @@ use healthimaging_phantoms::Phantom;
 use healthimaging_pixels::codestream_of;
 use serde_json::{Value, json};
 
-use crate::rig::{Backend, Rig, until};
+use healthimaging_testing::rig::{Backend, Rig, until};
 
 /// UIDs that nobody else has.
 struct Names {

@@ -1,6 +1,6 @@
 //! The conformance suite: how AWS HealthImaging behaves, checked through the traits alone.
 //!
-//! Every case is a plain function over a [`rig::Rig`]; [`cases!`] lists each once. A back end joins by
+//! Every case is a plain function over a [`Rig`](healthimaging_testing::rig::Rig); [`cases!`] lists each once. A back end joins by
 //! a function that opens it and one more line at the end of this file. Expected values come from the
 //! documentation of AWS, from the DICOM standard, or are worked out here from the pixels given.
 
@@ -36,15 +36,11 @@ mod live;
 mod metadata;
 mod metadata_values;
 mod picture;
-#[expect(dead_code, reason = "the tests of the embedded store use the rest")]
-mod rig;
 mod search;
 mod tags;
 mod update;
 mod update_rules;
 mod versions;
-#[path = "../shared/wire.rs"]
-mod wire;
 
 /// One test a case, on a back end: its name, and how it is opened.
 macro_rules! cases {
@@ -382,7 +378,7 @@ macro_rules! cases {
             $(mod $subject {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let rig = crate::rig::Rig::new($open).await;
+                    let rig = healthimaging_testing::rig::Rig::new($open).await;
                     crate::$subject::$case(&rig).await;
                 })+
             })+
@@ -397,7 +393,7 @@ mod local_store {
     use healthimaging_local::{LocalConfig, LocalStore};
     use std::sync::Arc;
 
-    use crate::rig::{Backend, Opening};
+    use healthimaging_testing::rig::{Backend, Opening};
 
     pub(crate) async fn store(opening: Opening) -> Arc<LocalStore> {
         let config = LocalConfig {
@@ -423,8 +419,9 @@ mod aws_over_http {
     use futures::future::BoxFuture;
     use std::sync::Arc;
 
-    use crate::rig::{Backend, Opening};
-    use crate::{local_store, wire};
+    use crate::local_store;
+    use healthimaging_testing::rig::{Backend, Opening};
+    use healthimaging_testing::wire;
 
     pub(crate) fn open(opening: Opening) -> BoxFuture<'static, Backend> {
         async move {
@@ -452,7 +449,7 @@ async fn live_account() {
     let aws = aws.unwrap();
     let pace =
         Arc::new(healthimaging::Pace::new(&healthimaging::HealthImaging::limits(&*aws), 1.0));
-    let back_end = rig::Backend {
+    let back_end = healthimaging_testing::rig::Backend {
         service: Arc::new(healthimaging::Paced::new(Arc::clone(&aws), Arc::clone(&pace))),
         web: Arc::new(healthimaging::Paced::new(aws, pace)),
     };

@@ -12,8 +12,8 @@ use healthimaging_phantoms::{Phantom, PrimitiveValue, Tag, TransferSyntax, VR, t
 use serde_json::{Value, json};
 
 use crate::levels::{PATIENT, SERIES, STUDY};
-use crate::rig::image_sets::{only_instance, only_series};
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::image_sets::{only_instance, only_series};
+use healthimaging_testing::rig::{Rig, refused};
 
 pub(crate) fn slice() -> Phantom {
     Phantom::ct().size(16, 16)

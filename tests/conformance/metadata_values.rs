@@ -4,8 +4,8 @@ use healthimaging_phantoms::{InMemDicomObject, PrimitiveValue, Tag, TransferSynt
 use serde_json::{Value, json};
 
 use crate::metadata::{attributes, slice};
-use crate::rig::Rig;
-use crate::rig::image_sets::{only_instance, only_series};
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::{only_instance, only_series};
 
 pub(crate) async fn integers_and_floats_are_numbers(rig: &Rig) {
     let phantom = slice()

@@ -5,7 +5,7 @@ use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, NextToken};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 /// A series of its own: study, series and patient follow the number.
 fn series(number: u32) -> Phantom {

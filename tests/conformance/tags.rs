@@ -9,7 +9,7 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, Error, ErrorKind, ResourceArn, TagKey, TagValue};
 use healthimaging_phantoms::Phantom;
 
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 type Tags = BTreeMap<TagKey, TagValue>;
 

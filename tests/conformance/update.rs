@@ -9,8 +9,8 @@ use healthimaging::{DatastoreId, ErrorKind, ImageSetId};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
-use crate::rig::image_sets::{frame_id, instances};
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::image_sets::{frame_id, instances};
+use healthimaging_testing::rig::{Rig, refused};
 
 const SERIES: &str = "2.25.11";
 
@@ -281,7 +281,12 @@ pub(crate) async fn a_locked_image_set_can_be_read_but_not_written(rig: &Rig) {
     assert_eq!(found.image_set_workflow_status, Some(ImageSetWorkflowStatus::Updating));
     assert_eq!(found.version_id.as_str(), "2");
     assert_eq!(held.document(&store, &set).await, before);
-    held.frame(&store, &set, frame_id(crate::rig::image_sets::only_instance(&before), 0)).await;
+    held.frame(
+        &store,
+        &set,
+        frame_id(healthimaging_testing::rig::image_sets::only_instance(&before), 0),
+    )
+    .await;
     assert_eq!(held.found(&store, json!({})).await, [set.clone()]);
     for version in [1, 2] {
         let again = held.update_request(&store, &set, version, &change);
@@ -337,7 +342,7 @@ pub(crate) async fn force_allows_what_is_refused_without_it(rig: &Rig) {
         updated(&found, version + 1);
     }
     let document = rig.document(&store, &set).await;
-    let found = crate::rig::image_sets::only_instance(&document);
+    let found = healthimaging_testing::rig::image_sets::only_instance(&document);
     assert_eq!(found["DICOM"]["001910F9"], "97");
     assert_eq!(found["DICOMVRs"]["001910F9"], "DS");
     assert_eq!(found["DICOM"]["00091001"], "new");

@@ -8,8 +8,8 @@ use healthimaging::{DatastoreId, ErrorKind, ImageSetId};
 use healthimaging_phantoms::Phantom;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, refused};
 use crate::update::{instance, patient, removal, series, slice, study, updated};
+use healthimaging_testing::rig::{Rig, refused};
 
 /// The latest version, as a number.
 async fn version(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> u32 {

@@ -9,7 +9,7 @@ use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, NextToken, Page, 
 use healthimaging_phantoms::Phantom;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, refused};
+use healthimaging_testing::rig::{Rig, refused};
 
 fn change(text: &str) -> Value {
     json!({"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": text}}})

@@ -3,17 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
-#[path = "../shared/assistant.rs"]
 mod assistant;
-#[path = "../shared/between.rs"]
-mod between;
 mod flags;
 mod kill;
 mod line;
 mod stages;
 mod stop;
-#[path = "../shared/wire.rs"]
-mod wire;
 mod wire_faults;
 
 use std::time::{Duration, Instant};

@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::between::{Between, Gate};
+use healthimaging_testing::{Between, Gate};
 
 /// Longer than a job takes.
 const PATIENCE: Duration = Duration::from_mins(1);

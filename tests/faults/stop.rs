@@ -26,8 +26,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
 use crate::assistant::{program, stop};
-use crate::wire;
 use crate::{datastore, until};
+use healthimaging_testing::wire;
 
 /// A server on a free port.
 struct Served {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use healthimaging::ErrorKind;
 use healthimaging_local::{LocalConfig, LocalStore};
 
-use crate::rig::image_sets::{frame_id, instances};
-use crate::rig::{Rig, refused};
 use crate::{rig, slice};
+use healthimaging_testing::rig::image_sets::{frame_id, instances};
+use healthimaging_testing::rig::{Rig, refused};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

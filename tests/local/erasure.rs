@@ -9,9 +9,9 @@ use memchr::memmem;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::rig::image_sets::{frame_id, only_instance};
-use crate::rig::{Rig, all_bytes, until};
 use crate::{rig, slice, study};
+use healthimaging_testing::rig::image_sets::{frame_id, only_instance};
+use healthimaging_testing::rig::{Rig, all_bytes, until};
 
 /// Files below a folder that hold these bytes.
 fn holders(folder: &Path, needle: &[u8]) -> Vec<String> {

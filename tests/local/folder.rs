@@ -6,8 +6,8 @@ use healthimaging::model::JobStatus;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
 
-use crate::rig::import::{file_uri, local_path, write_files};
 use crate::{rig, slice};
+use healthimaging_testing::rig::import::{file_uri, local_path, write_files};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_newer_format_is_refused() {

@@ -166,7 +166,8 @@ async fn a_folder_whose_job_an_earlier_release_runs_stays_until_that_ends() {
     assert_eq!(old.folders(), [running]);
     assert_eq!(listed(&ledger).await.len(), 6);
     drop(lease);
-    crate::rig::until(async || (listed(&ledger).await.len() == 7).then_some(())).await;
+    healthimaging_testing::rig::until(async || (listed(&ledger).await.len() == 7).then_some(()))
+        .await;
     ledger.close().await;
     store.close().await;
 }

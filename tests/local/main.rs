@@ -6,10 +6,6 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
-#[path = "../conformance/rig/mod.rs"]
-#[expect(dead_code, reason = "the conformance suite uses the rest")]
-mod rig;
-
 mod damage;
 mod erasure;
 mod folder;
@@ -27,7 +23,7 @@ use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::rig::{Backend, Opening, Rig};
+use healthimaging_testing::rig::{Backend, Opening, Rig};
 
 /// The settings of the usual store.
 fn config(opening: Opening) -> LocalConfig {

@@ -14,9 +14,9 @@ use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::json;
 
-use crate::rig::import::write_files;
-use crate::rig::{Backend, Opening, Rig, refused};
 use crate::{config, slice, study};
+use healthimaging_testing::rig::import::write_files;
+use healthimaging_testing::rig::{Backend, Opening, Rig, refused};
 
 const SMALL: Quotas = Quotas {
     datastores: 2,

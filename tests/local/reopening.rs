@@ -3,10 +3,10 @@
 use healthimaging::model::{ImageSetWorkflowStatus, JobStatus};
 use serde_json::json;
 
-use crate::rig::Rig;
-use crate::rig::image_sets::{frame_id, instances};
-use crate::rig::import::write_files;
 use crate::{live_and_die, rig, slice, study};
+use healthimaging_testing::rig::Rig;
+use healthimaging_testing::rig::image_sets::{frame_id, instances};
+use healthimaging_testing::rig::import::write_files;
 
 #[test]
 fn what_was_acknowledged_is_there_after_reopening() {

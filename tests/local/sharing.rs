@@ -5,10 +5,10 @@ use healthimaging::ErrorKind;
 use healthimaging::model::DeleteImageSetRequest;
 use serde_json::json;
 
-use crate::rig::image_sets::{frame_id, instances, only_instance};
-use crate::rig::import::write_files;
-use crate::rig::{Rig, refused};
 use crate::{rig, slice, study};
+use healthimaging_testing::rig::image_sets::{frame_id, instances, only_instance};
+use healthimaging_testing::rig::import::write_files;
+use healthimaging_testing::rig::{Rig, refused};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_sees_what_the_other_does() {

@@ -11,8 +11,8 @@ use healthimaging::model::{
 use healthimaging::{ErrorKind, HealthImaging};
 use healthimaging_local::{Clock, LocalConfig, LocalStore};
 
-use crate::rig::{refused, until};
 use crate::{live_and_die, rig, slice};
+use healthimaging_testing::rig::{refused, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_token_ends_after_a_day() {

@@ -21,8 +21,6 @@ mod pictures;
 mod rig;
 mod search;
 mod update;
-#[path = "../shared/wire.rs"]
-mod wire;
 
 use std::sync::Arc;
 mod store;
@@ -31,6 +29,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use healthimaging::{HealthImaging as _, Pace, Paced};
 use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_testing::wire;
 use healthimaging_workflows::BackEnd;
 
 use rig::Opening;

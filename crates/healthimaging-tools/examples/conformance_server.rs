@@ -2,19 +2,16 @@
 //!
 //! `conformance_server PORT` serves at `/mcp` until it is killed. The back end is one in memory.
 
-#[path = "../tests/suite/fake/mod.rs"]
-#[expect(clippy::unwrap_used, reason = "made for tests")]
-mod fake;
-
 use axum::Router;
 use axum::body::Body;
 use healthimaging::model::DatastoreStatus;
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Confirm, HttpOptions, Offer, conformance_service};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::args().nth(1).ok_or("usage: conformance_server PORT")?.parse()?;
-    let fake = fake::Fake::default();
+    let fake = Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     fake.add_image_set(&store, "s", 3);
     let server = fake.server(Offer::All, Confirm::Auto);

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{LATE, SETS, Scene, all_are, in_turn};
 use crate::line::Fault;
-use crate::wire;
+use healthimaging_testing::wire;
 
 /// What every kind of reading meets.
 const READS: &[Fault] = &[

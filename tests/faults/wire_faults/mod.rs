@@ -26,7 +26,7 @@ use healthimaging_workflows::{
 use tempfile::TempDir;
 
 use crate::line::{Fault, Script, bad_line};
-use crate::wire;
+use healthimaging_testing::wire;
 
 /// Longer than any job takes.
 const PATIENCE: Duration = Duration::from_mins(2);

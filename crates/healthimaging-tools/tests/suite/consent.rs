@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::fake::Fake;
 use async_trait::async_trait;
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState};
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Arguments, Ask, Confirm, Consent, Offer, Server, UserReply};
 use serde_json::{Value, json};
 

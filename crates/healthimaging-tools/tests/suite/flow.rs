@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
 
-use crate::fake::Fake;
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Confirm, Offer, serve};
 
 /// Bytes that a pipe holds.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::consent::Person;
-use crate::fake::Fake;
 use crate::protocol::{Era, TestClient, User, connect, json_text, request};
 use healthimaging::ErrorKind;
 use healthimaging::model::{
     DatastoreStatus, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
 };
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Answer, Ask, Confirm, Consent, Offer, UserReply};
 use serde_json::{Value, json};
 

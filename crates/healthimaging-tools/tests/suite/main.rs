@@ -2,7 +2,6 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
 
 mod consent;
-mod fake;
 mod flow;
 mod glossary;
 mod judged;

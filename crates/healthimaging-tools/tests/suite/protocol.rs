@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::fake::{Fake, id};
 use healthimaging::model::{DatastoreStatus, ImageSetState};
+use healthimaging_testing::{Fake, id};
 use healthimaging_tools::{Confirm, Offer, ResultForm, Server, serve};
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::fake::{Fake, id};
 use crate::protocol::{Era, TestClient, User, connect, request};
 use healthimaging::model::DatastoreStatus;
+use healthimaging_testing::{Fake, id};
 use healthimaging_tools::{Arguments, Confirm, Consent, Offer};
 use rmcp::model::{ContentBlock, ReadResourceRequestParams, ResourceContents};
 use serde_json::{Map, Value, json};

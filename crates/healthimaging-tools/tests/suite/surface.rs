@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fake::Fake;
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Confirm, Effect, Offer, ToolEntry};
 use serde_json::{Value, json};
 

@@ -1,10 +1,10 @@
 //! What the tools do, called without a protocol over a back end in memory.
 
-use crate::fake::{Fake, id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthimaging::ErrorKind;
 use healthimaging::model::{DatastoreStatus, ImageSetState, MetadataUpdates};
+use healthimaging_testing::{Fake, id};
 use healthimaging_tools::{
     Answer, Arguments, Confirm, Consent, FrameFormat, Offer, ServerOptions, error_document,
 };

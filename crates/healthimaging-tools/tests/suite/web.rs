@@ -9,8 +9,8 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tower_service::Service;
 
-use crate::fake::Fake;
 use healthimaging::model::DatastoreStatus;
+use healthimaging_testing::Fake;
 use healthimaging_tools::{Confirm, HttpOptions, Offer, http_service};
 
 fn service() -> impl Service<

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// Serves a store for as long as the test runs; where.
-pub(crate) async fn serve(store: Arc<LocalStore>) -> SocketAddr {
+/// Serves a store for as long as the test runs, and returns the address.
+pub async fn serve(store: Arc<LocalStore>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let key = format!("{ID}:{SECRET}");
@@ -26,8 +26,8 @@ pub(crate) async fn serve(store: Arc<LocalStore>) -> SocketAddr {
     address
 }
 
-/// The AWS back end on what is served there.
-pub(crate) async fn open_at(address: SocketAddr) -> Arc<Aws> {
+/// Opens the AWS back end on a served store.
+pub async fn open_at(address: SocketAddr) -> Arc<Aws> {
     let config = AwsConfig {
         region: Some("us-east-1".to_owned()),
         endpoint_url: Some(format!("http://{address}")),
@@ -42,6 +42,6 @@ pub(crate) async fn open_at(address: SocketAddr) -> Arc<Aws> {
 }
 
 /// Serves a store for as long as the test runs, and opens the AWS back end on it.
-pub(crate) async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
+pub async fn over_the_wire(store: Arc<LocalStore>) -> Arc<Aws> {
     open_at(serve(store).await).await
 }

@@ -19,16 +19,12 @@ const LIMIT: u64 = 1 << 30;
 
 impl Rig {
     /// The state of the latest version.
-    pub(crate) async fn image_set(
-        &self,
-        store: &DatastoreId,
-        set: &ImageSetId,
-    ) -> GetImageSetResponse {
+    pub async fn image_set(&self, store: &DatastoreId, set: &ImageSetId) -> GetImageSetResponse {
         self.try_image_set(store, set, None).await.unwrap()
     }
 
     /// The state of a version, or why not.
-    pub(crate) async fn try_image_set(
+    pub async fn try_image_set(
         &self,
         store: &DatastoreId,
         set: &ImageSetId,
@@ -43,11 +39,7 @@ impl Rig {
     }
 
     /// Waits until a set is no longer locked.
-    pub(crate) async fn wait_active(
-        &self,
-        store: &DatastoreId,
-        set: &ImageSetId,
-    ) -> GetImageSetResponse {
+    pub async fn wait_active(&self, store: &DatastoreId, set: &ImageSetId) -> GetImageSetResponse {
         until(async || {
             let found = self.image_set(store, set).await;
             (found.properties.image_set_state != ImageSetState::Locked).then_some(found)
@@ -56,12 +48,12 @@ impl Rig {
     }
 
     /// The metadata document of the latest version.
-    pub(crate) async fn document(&self, store: &DatastoreId, set: &ImageSetId) -> Value {
+    pub async fn document(&self, store: &DatastoreId, set: &ImageSetId) -> Value {
         self.try_document(store, set, None).await.unwrap()
     }
 
     /// The metadata document of a version, or why not.
-    pub(crate) async fn try_document(
+    pub async fn try_document(
         &self,
         store: &DatastoreId,
         set: &ImageSetId,
@@ -82,12 +74,12 @@ impl Rig {
     }
 
     /// The one instance of a document.
-    pub(crate) async fn only_instance(&self, store: &DatastoreId, set: &ImageSetId) -> Value {
+    pub async fn only_instance(&self, store: &DatastoreId, set: &ImageSetId) -> Value {
         only_instance(&self.document(store, set).await).clone()
     }
 
     /// A stored frame and its content type.
-    pub(crate) async fn frame(
+    pub async fn frame(
         &self,
         store: &DatastoreId,
         set: &ImageSetId,
@@ -97,7 +89,7 @@ impl Rig {
     }
 
     /// A stored frame and its content type, or why not.
-    pub(crate) async fn try_frame(
+    pub async fn try_frame(
         &self,
         store: &DatastoreId,
         set: &ImageSetId,
@@ -113,7 +105,7 @@ impl Rig {
     }
 
     /// Everything in a data store that matches, page by page.
-    pub(crate) async fn search(
+    pub async fn search(
         &self,
         store: &DatastoreId,
         criteria: Value,
@@ -140,14 +132,14 @@ impl Rig {
     }
 
     /// Ids of what matches.
-    pub(crate) async fn found(&self, store: &DatastoreId, criteria: Value) -> Vec<ImageSetId> {
+    pub async fn found(&self, store: &DatastoreId, criteria: Value) -> Vec<ImageSetId> {
         let found = self.search(store, criteria).await;
         found.into_iter().map(|set| set.image_set_id).collect()
     }
 
     /// A request to set attributes, to be changed by the case.
     #[expect(clippy::unused_self, reason = "reads like the other requests of the rig")]
-    pub(crate) fn update_request(
+    pub fn update_request(
         &self,
         store: &DatastoreId,
         set: &ImageSetId,
@@ -168,7 +160,7 @@ impl Rig {
     }
 
     /// Asks for an update.
-    pub(crate) async fn ask_update(
+    pub async fn ask_update(
         &self,
         request: UpdateImageSetMetadataRequest,
     ) -> Result<UpdateImageSetMetadataResponse, Error> {
@@ -176,10 +168,7 @@ impl Rig {
     }
 
     /// Carries an update out to its end, good or bad.
-    pub(crate) async fn update(
-        &self,
-        request: UpdateImageSetMetadataRequest,
-    ) -> GetImageSetResponse {
+    pub async fn update(&self, request: UpdateImageSetMetadataRequest) -> GetImageSetResponse {
         let (store, set) = (request.datastore_id.clone(), request.image_set_id.clone());
         self.ask_update(request).await.unwrap();
         self.wait_active(&store, &set).await
@@ -187,25 +176,25 @@ impl Rig {
 }
 
 /// The only series of a document.
-pub(crate) fn only_series(document: &Value) -> &Value {
+pub fn only_series(document: &Value) -> &Value {
     let series = document["Study"]["Series"].as_object().unwrap();
     assert_eq!(series.len(), 1);
     series.values().next().unwrap()
 }
 
 /// The instances of the only series of a document, by SOP Instance UID.
-pub(crate) fn instances(document: &Value) -> &serde_json::Map<String, Value> {
+pub fn instances(document: &Value) -> &serde_json::Map<String, Value> {
     only_series(document)["Instances"].as_object().unwrap()
 }
 
 /// The only instance of a document.
-pub(crate) fn only_instance(document: &Value) -> &Value {
+pub fn only_instance(document: &Value) -> &Value {
     let instances = instances(document);
     assert_eq!(instances.len(), 1);
     instances.values().next().unwrap()
 }
 
 /// The id of a frame of an instance, counted from 0.
-pub(crate) fn frame_id(instance: &Value, index: usize) -> &str {
+pub fn frame_id(instance: &Value, index: usize) -> &str {
     instance["ImageFrames"][index]["ID"].as_str().unwrap()
 }

@@ -15,18 +15,19 @@ use super::{Rig, until};
 
 /// How an import ended, with its output files parsed.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) job: DicomImportJobProperties,
+#[expect(missing_docs, reason = "each is the output file of that name")]
+pub struct Outcome {
+    pub job: DicomImportJobProperties,
     /// The `jobSummary` of the manifest.
-    pub(crate) summary: Value,
-    pub(crate) success: Vec<Value>,
-    pub(crate) failure: Vec<Value>,
-    pub(crate) warning: Vec<Value>,
+    pub summary: Value,
+    pub success: Vec<Value>,
+    pub failure: Vec<Value>,
+    pub warning: Vec<Value>,
 }
 
 impl Rig {
     /// A new empty folder that may be imported.
-    pub(crate) fn new_folder(&self) -> PathBuf {
+    pub fn new_folder(&self) -> PathBuf {
         let number = self.imports.fetch_add(1, Ordering::Relaxed);
         let path = self.objects().join(format!("input-{number}"));
         fs::create_dir(&path).unwrap();
@@ -34,11 +35,7 @@ impl Rig {
     }
 
     /// A request to import a folder, to be changed by the case.
-    pub(crate) fn import_request(
-        &self,
-        store: &DatastoreId,
-        input: &Path,
-    ) -> StartDicomImportJobRequest {
+    pub fn import_request(&self, store: &DatastoreId, input: &Path) -> StartDicomImportJobRequest {
         StartDicomImportJobRequest {
             job_name: None,
             datastore_id: store.clone(),
@@ -52,7 +49,7 @@ impl Rig {
     }
 
     /// Imports files of these names; all of the outcome.
-    pub(crate) async fn import<N: AsRef<Path>>(
+    pub async fn import<N: AsRef<Path>>(
         &self,
         store: &DatastoreId,
         files: impl IntoIterator<Item = (N, Vec<u8>)>,
@@ -63,12 +60,12 @@ impl Rig {
     }
 
     /// Imports a folder; all of the outcome.
-    pub(crate) async fn import_folder(&self, store: &DatastoreId, folder: &Path) -> Outcome {
+    pub async fn import_folder(&self, store: &DatastoreId, folder: &Path) -> Outcome {
         self.run(self.import_request(store, folder)).await
     }
 
     /// Runs an import to its COMPLETED end; all of the outcome.
-    pub(crate) async fn run(&self, request: StartDicomImportJobRequest) -> Outcome {
+    pub async fn run(&self, request: StartDicomImportJobRequest) -> Outcome {
         let store = request.datastore_id.clone();
         let started = self.service.start_dicom_import_job(request).await.unwrap();
         let job = self.wait_job(&store, &started.job_id).await;
@@ -77,11 +74,7 @@ impl Rig {
     }
 
     /// Waits until a job has ended, well or not.
-    pub(crate) async fn wait_job(
-        &self,
-        store: &DatastoreId,
-        job: &JobId,
-    ) -> DicomImportJobProperties {
+    pub async fn wait_job(&self, store: &DatastoreId, job: &JobId) -> DicomImportJobProperties {
         until(async || {
             let found = self.job(store, job).await;
             let ended = matches!(found.job_status, JobStatus::Completed | JobStatus::Failed);
@@ -91,28 +84,28 @@ impl Rig {
     }
 
     /// How a job stands.
-    pub(crate) async fn job(&self, store: &DatastoreId, job: &JobId) -> DicomImportJobProperties {
+    pub async fn job(&self, store: &DatastoreId, job: &JobId) -> DicomImportJobProperties {
         let request = GetDicomImportJobRequest { datastore_id: store.clone(), job_id: job.clone() };
         let found = self.service.get_dicom_import_job(request).await.unwrap();
         found.job_properties
     }
 
     /// A data store with one file in it, and the image set that it gave.
-    pub(crate) async fn holding(&self, phantom: Phantom) -> (DatastoreId, ImageSetId) {
+    pub async fn holding(&self, phantom: Phantom) -> (DatastoreId, ImageSetId) {
         let store = self.datastore().await;
         let set = self.put(&store, phantom).await;
         (store, set)
     }
 
     /// Imports one file, which must go in without remark; the image set it is in.
-    pub(crate) async fn put(&self, store: &DatastoreId, phantom: Phantom) -> ImageSetId {
+    pub async fn put(&self, store: &DatastoreId, phantom: Phantom) -> ImageSetId {
         let outcome = self.import(store, [("file.dcm", phantom.build())]).await;
         assert_eq!(outcome.warning, Vec::<Value>::new());
         outcome.only_set()
     }
 
     /// A data store in which a conflicting copy of the file is a set that is not primary.
-    pub(crate) async fn holding_non_primary(&self, phantom: Phantom) -> (DatastoreId, ImageSetId) {
+    pub async fn holding_non_primary(&self, phantom: Phantom) -> (DatastoreId, ImageSetId) {
         let (store, _) = self.holding(phantom.clone().accession_number("PRIMARY")).await;
         let set = self.put(&store, phantom.accession_number("DEVIANT")).await;
         let found = self.image_set(&store, &set).await;
@@ -140,26 +133,26 @@ impl Outcome {
     }
 
     /// The one image set of an import in which every file went in.
-    pub(crate) fn only_set(&self) -> ImageSetId {
+    pub fn only_set(&self) -> ImageSetId {
         let sets = self.sets();
         assert_eq!(sets.len(), 1, "{:?}", self.summary);
         sets[0].clone()
     }
 
     /// The image sets of an import in which every file went in.
-    pub(crate) fn sets(&self) -> Vec<ImageSetId> {
+    pub fn sets(&self) -> Vec<ImageSetId> {
         assert_eq!(self.failure, Vec::<Value>::new());
         let sets = self.summary["imageSetsSummary"].as_array().unwrap();
         sets.iter().map(|set| id(&set["imageSetId"])).collect()
     }
 
     /// The image set that a file went into.
-    pub(crate) fn set_of(&self, name: &str) -> ImageSetId {
+    pub fn set_of(&self, name: &str) -> ImageSetId {
         id(&line_of(&self.success, name)["importResponse"]["imageSetId"])
     }
 
     /// Why the only file was refused.
-    pub(crate) fn only_refusal(&self) -> &str {
+    pub fn only_refusal(&self) -> &str {
         assert_eq!(self.success, Vec::<Value>::new());
         assert_eq!(self.failure.len(), 1, "{:?}", self.failure);
         let exception = &self.failure[0]["exception"];
@@ -169,7 +162,7 @@ impl Outcome {
 }
 
 /// The line that speaks of a file.
-pub(crate) fn line_of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
+pub fn line_of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
     let speaks = |line: &&Value| {
         let key = line["inputFile"].as_str().unwrap();
         key == name || key.ends_with(&format!("/{name}"))
@@ -181,10 +174,7 @@ pub(crate) fn line_of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
 }
 
 /// Writes files below a folder, making folders as needed.
-pub(crate) fn write_files<N: AsRef<Path>>(
-    folder: &Path,
-    files: impl IntoIterator<Item = (N, Vec<u8>)>,
-) {
+pub fn write_files<N: AsRef<Path>>(folder: &Path, files: impl IntoIterator<Item = (N, Vec<u8>)>) {
     for (name, bytes) in files {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -193,13 +183,13 @@ pub(crate) fn write_files<N: AsRef<Path>>(
 }
 
 /// The `file://` URI of a folder.
-pub(crate) fn file_uri(path: &Path) -> ObjectUri {
+pub fn file_uri(path: &Path) -> ObjectUri {
     let text = path.to_str().unwrap();
     ObjectUri::try_from(format!("file://{text}")).unwrap()
 }
 
 /// The folder that a `file://` URI names.
-pub(crate) fn local_path(uri: &ObjectUri) -> PathBuf {
+pub fn local_path(uri: &ObjectUri) -> PathBuf {
     PathBuf::from(uri.as_str().strip_prefix("file://").unwrap())
 }
 

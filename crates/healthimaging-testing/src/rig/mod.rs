@@ -1,7 +1,7 @@
 //! A fresh store for one case, and the few steps that most cases begin with.
 
-pub(crate) mod image_sets;
-pub(crate) mod import;
+pub mod image_sets;
+pub mod import;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,28 +17,35 @@ use healthimaging::{DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging};
 use tempfile::TempDir;
 
 /// The two faces of one opened store.
-pub(crate) struct Backend {
-    pub(crate) service: Arc<dyn HealthImaging>,
-    pub(crate) web: Arc<dyn DicomWeb>,
+#[derive(Debug)]
+pub struct Backend {
+    /// The 18 operations.
+    pub service: Arc<dyn HealthImaging>,
+    /// DICOMweb.
+    pub web: Arc<dyn DicomWeb>,
 }
 
 /// What a back end is opened with.
-pub(crate) struct Opening {
+#[derive(Debug)]
+pub struct Opening {
     /// Where it keeps its data; the same folder is opened several times by some cases.
-    pub(crate) data_dir: PathBuf,
+    pub data_dir: PathBuf,
     /// The folder that imports may read and write.
-    pub(crate) allowed: PathBuf,
+    pub allowed: PathBuf,
     /// How long an image set stays locked when it is written.
-    pub(crate) write_delay: Duration,
+    pub write_delay: Duration,
 }
 
 /// How a rig opens its store.
-pub(crate) type Open = fn(Opening) -> BoxFuture<'static, Backend>;
+pub type Open = fn(Opening) -> BoxFuture<'static, Backend>;
 
 /// A store of its own for one case.
-pub(crate) struct Rig {
-    pub(crate) service: Arc<dyn HealthImaging>,
-    pub(crate) web: Arc<dyn DicomWeb>,
+#[derive(Debug)]
+pub struct Rig {
+    /// The 18 operations.
+    pub service: Arc<dyn HealthImaging>,
+    /// DICOMweb.
+    pub web: Arc<dyn DicomWeb>,
     open: Open,
     folder: Arc<TempDir>,
     imports: Arc<AtomicU32>,
@@ -51,7 +58,7 @@ const FOR_EVER: Duration = Duration::from_hours(1);
 
 impl Rig {
     /// A rig with an empty store.
-    pub(crate) async fn new(open: Open) -> Self {
+    pub async fn new(open: Open) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path().join("objects")).unwrap();
         let backend = open(opening(folder.path(), Duration::ZERO)).await;
@@ -59,7 +66,7 @@ impl Rig {
     }
 
     /// A rig on the folder that another one left.
-    pub(crate) async fn again(open: Open, folder: TempDir) -> Self {
+    pub async fn again(open: Open, folder: TempDir) -> Self {
         let backend = open(opening(folder.path(), Duration::ZERO)).await;
         Self {
             service: backend.service,
@@ -71,17 +78,17 @@ impl Rig {
     }
 
     /// Leaves the store as it is, for another rig.
-    pub(crate) fn leave(self) -> TempDir {
+    pub fn leave(self) -> TempDir {
         Arc::into_inner(self.folder).unwrap()
     }
 
     /// A second back end on the same data.
-    pub(crate) async fn beside(&self) -> Self {
+    pub async fn beside(&self) -> Self {
         self.opened(Duration::ZERO).await
     }
 
     /// The same data, opened so that the writes it accepts stay under way.
-    pub(crate) async fn held(&self) -> Self {
+    pub async fn held(&self) -> Self {
         self.opened(FOR_EVER).await
     }
 
@@ -97,22 +104,22 @@ impl Rig {
     }
 
     /// Where the store keeps its data.
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// The folder that may be read and written.
-    pub(crate) fn objects(&self) -> PathBuf {
+    pub fn objects(&self) -> PathBuf {
         self.folder.path().join("objects")
     }
 
     /// An ACTIVE data store.
-    pub(crate) async fn datastore(&self) -> DatastoreId {
+    pub async fn datastore(&self) -> DatastoreId {
         self.datastore_as(CreateDatastoreRequest::default()).await
     }
 
     /// An ACTIVE data store, made as asked.
-    pub(crate) async fn datastore_as(&self, request: CreateDatastoreRequest) -> DatastoreId {
+    pub async fn datastore_as(&self, request: CreateDatastoreRequest) -> DatastoreId {
         let made = self.service.create_datastore(request).await.unwrap();
         let store = made.datastore_id;
         self.wait_datastore(&store, DatastoreStatus::Active).await;
@@ -120,7 +127,7 @@ impl Rig {
     }
 
     /// Waits until a data store is in this state.
-    pub(crate) async fn wait_datastore(&self, store: &DatastoreId, wanted: DatastoreStatus) {
+    pub async fn wait_datastore(&self, store: &DatastoreId, wanted: DatastoreStatus) {
         until(async || {
             let request = GetDatastoreRequest { datastore_id: store.clone() };
             let found = self.service.get_datastore(request).await.unwrap();
@@ -135,7 +142,7 @@ fn opening(folder: &Path, write_delay: Duration) -> Opening {
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -148,7 +155,7 @@ pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// Checks that an operation was refused for this reason; the words of the refusal.
 #[track_caller]
-pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorKind) -> String {
+pub fn refused<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorKind) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(!error.message().is_empty());
@@ -156,7 +163,7 @@ pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorK
 }
 
 /// The bytes of a stream that must not fail.
-pub(crate) async fn all_bytes(body: healthimaging::Body) -> Vec<u8> {
+pub async fn all_bytes(body: healthimaging::Body) -> Vec<u8> {
     let pieces: Vec<Bytes> = body.into_stream().map(Result::unwrap).collect().await;
     pieces.concat()
 }

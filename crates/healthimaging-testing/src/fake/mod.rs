@@ -1,13 +1,11 @@
-//! A back end in memory: it keeps to the contract where the tests look, and forgets the rest.
+//! A back end in memory: it keeps the contract as far as tests look.
 
 mod contract;
+#[cfg(feature = "server")]
+mod server;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-
-use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use healthimaging::model::{
     DatastoreProperties, DatastoreStatus, DicomImportJobProperties, ImageSetProperties,
@@ -16,81 +14,59 @@ use healthimaging::model::{
 use healthimaging::{
     DatastoreId, Error, ImageSetId, NextToken, ResourceArn, Result, TagKey, TagValue, VersionId,
 };
-use healthimaging_jobs_sqlite::JobsFile;
-use healthimaging_objects::{Objects, ObjectsConfig};
-use healthimaging_tools::{Confirm, Offer, ResultForm, Server, ServerOptions};
-use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// What the fake holds.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) datastores: Vec<DatastoreProperties>,
-    pub(crate) image_sets: Vec<FakeImageSet>,
-    pub(crate) jobs: Vec<DicomImportJobProperties>,
-    pub(crate) tags: BTreeMap<ResourceArn, BTreeMap<TagKey, TagValue>>,
+#[expect(missing_docs, reason = "named as in the contract")]
+pub struct State {
+    pub datastores: Vec<DatastoreProperties>,
+    pub image_sets: Vec<FakeImageSet>,
+    pub jobs: Vec<DicomImportJobProperties>,
+    pub tags: BTreeMap<ResourceArn, BTreeMap<TagKey, TagValue>>,
     /// The last update, as it came.
-    pub(crate) updates: Option<MetadataUpdates>,
+    pub updates: Option<MetadataUpdates>,
     /// Sizes of the pages that were asked for.
-    pub(crate) pages_asked: Vec<u32>,
+    pub pages_asked: Vec<u32>,
 }
 
+/// An image set of the fake.
 #[derive(Debug)]
-pub(crate) struct FakeImageSet {
-    pub(crate) datastore_id: DatastoreId,
-    pub(crate) properties: ImageSetProperties,
-    pub(crate) document: Value,
-    pub(crate) frame: Vec<u8>,
-    pub(crate) modality: &'static str,
-    pub(crate) study_date: &'static str,
-    pub(crate) patient_id: &'static str,
-    pub(crate) study_instance_uid: String,
-    pub(crate) study_description: String,
+#[expect(missing_docs, reason = "named as in the contract")]
+pub struct FakeImageSet {
+    pub datastore_id: DatastoreId,
+    pub properties: ImageSetProperties,
+    pub document: Value,
+    pub frame: Vec<u8>,
+    pub modality: &'static str,
+    pub study_date: &'static str,
+    pub patient_id: &'static str,
+    pub study_instance_uid: String,
+    pub study_description: String,
     /// Why its next update fails.
-    pub(crate) fails_with: Option<&'static str>,
+    pub fails_with: Option<&'static str>,
     /// Looks until a lock is seen open.
-    pub(crate) locked_for: u32,
+    pub locked_for: u32,
 }
 
+/// A back end in memory; clones share what they hold.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Fake(Arc<Mutex<State>>, Arc<OnceLock<TempDir>>);
+pub struct Fake(Arc<Mutex<State>>, Arc<OnceLock<TempDir>>);
 
 /// An id of 32 characters out of a short one.
-pub(crate) fn id(text: &str) -> String {
+pub fn id(text: &str) -> String {
     format!("{text:0>32}")
 }
 
 impl Fake {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    /// Returns what it holds, to change it.
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
-    /// Where its jobs are kept.
-    fn folder(&self) -> PathBuf {
-        let folder = self.1.get_or_init(|| tempfile::tempdir().unwrap());
-        folder.path().to_path_buf()
-    }
-
-    pub(crate) fn server(&self, offer: Offer, confirm: Confirm) -> Server {
-        self.server_with(offer, confirm, ResultForm::Both)
-    }
-
-    pub(crate) fn server_with(&self, offer: Offer, confirm: Confirm, result: ResultForm) -> Server {
-        self.server_of(ServerOptions { offer, confirm, result, ..ServerOptions::default() })
-    }
-
-    pub(crate) fn server_of(&self, options: ServerOptions) -> Server {
-        let options = ServerOptions { backend: "A fake, for tests.".to_owned(), ..options };
-        let back_end =
-            BackEnd { service: Arc::new(self.clone()), dicomweb: Arc::new(self.clone()) };
-        let jobs = Arc::new(JobsFile::open(&self.folder()).unwrap());
-        let config = LedgerConfig::new(self.folder(), "fake");
-        let objects = Objects::new(ObjectsConfig::default());
-        let ledger = Ledger::open(config, jobs, Tools { back_end, objects }).unwrap();
-        Server::new(ledger, options).unwrap()
-    }
-
     /// Adds a data store and returns its id.
-    pub(crate) fn add_datastore(&self, short: &str, status: DatastoreStatus) -> String {
+    pub fn add_datastore(&self, short: &str, status: DatastoreStatus) -> String {
         let datastore_id = DatastoreId::try_from(id(short)).unwrap();
         self.state().datastores.push(DatastoreProperties {
             datastore_name: format!("store-{short}"),
@@ -107,7 +83,7 @@ impl Fake {
     }
 
     /// Adds an image set of one CT series with `instances` instances, and returns its id.
-    pub(crate) fn add_image_set(&self, datastore: &str, short: &str, instances: usize) -> String {
+    pub fn add_image_set(&self, datastore: &str, short: &str, instances: usize) -> String {
         let instances: serde_json::Map<String, Value> = (1..=instances)
             .map(|number| {
                 let instance = json!({

@@ -8,7 +8,7 @@ use healthimaging::{Call, HealthImaging, Layer, Result};
 
 /// What stands before the back end.
 #[async_trait]
-pub(crate) trait Gate: Send + Sync + 'static {
+pub trait Gate: Send + Sync + 'static {
     /// Before a call reaches the back end.
     async fn before(&self);
     /// Before its answer reaches the caller.
@@ -16,9 +16,11 @@ pub(crate) trait Gate: Send + Sync + 'static {
 }
 
 /// A back end whose calls go through the gate.
-pub(crate) struct Between<G> {
-    pub(crate) inner: Arc<dyn HealthImaging>,
-    pub(crate) gate: Arc<G>,
+pub struct Between<G> {
+    /// The back end.
+    pub inner: Arc<dyn HealthImaging>,
+    /// What stands before it.
+    pub gate: Arc<G>,
 }
 
 impl<G> fmt::Debug for Between<G> {
