@@ -84,20 +84,20 @@ impl PixelDescription {
     /// When Rows, Columns or Bits Allocated is absent or out of range.
     pub fn of(attributes: &impl ImageAttributes) -> Result<Self, DescriptionError> {
         let bits_allocated = required(attributes, BITS_ALLOCATED, 64)?;
-        let told_bits = optional(attributes, BITS_STORED, 1, bits_allocated);
-        let bits_stored = told_bits.unwrap_or(bits_allocated);
-        let told_high_bit = optional(attributes, HIGH_BIT, bits_stored - 1, bits_allocated - 1);
-        let told_sign = attributes.integer(REPRESENTATION);
-        let is_float = matches!(bits_allocated, 32 | 64)
-            && (told_bits, told_high_bit, told_sign) == (None, None, None);
-        let told_photometric = attributes.text(PHOTOMETRIC).and_then(|text| {
+        let stored = optional(attributes, BITS_STORED, 1, bits_allocated);
+        let bits_stored = stored.unwrap_or(bits_allocated);
+        let high_bit = optional(attributes, HIGH_BIT, bits_stored - 1, bits_allocated - 1);
+        let sign = attributes.integer(REPRESENTATION);
+        let is_float =
+            matches!(bits_allocated, 32 | 64) && (stored, high_bit, sign) == (None, None, None);
+        let declared = attributes.text(PHOTOMETRIC).and_then(|text| {
             let first = text.split('\\').next()?.trim();
             (!first.is_empty()).then_some(first)
         });
         let samples_per_pixel = optional(attributes, SAMPLES_PER_PIXEL, 1, u16::MAX)
-            .or_else(|| samples_of(told_photometric?))
+            .or_else(|| samples_of(declared?))
             .unwrap_or(1);
-        let photometric = told_photometric.unwrap_or_else(|| match samples_per_pixel {
+        let photometric = declared.unwrap_or_else(|| match samples_per_pixel {
             3 => "RGB",
             _ if attributes.integer(RED_PALETTE).is_some() => "PALETTE COLOR",
             _ => "MONOCHROME2",
@@ -108,8 +108,8 @@ impl PixelDescription {
             samples_per_pixel,
             bits_allocated,
             bits_stored,
-            high_bit: told_high_bit.unwrap_or(bits_stored - 1),
-            representation: match told_sign {
+            high_bit: high_bit.unwrap_or(bits_stored - 1),
+            representation: match sign {
                 Some(1) => PixelRepresentation::Signed,
                 _ => PixelRepresentation::Unsigned,
             },

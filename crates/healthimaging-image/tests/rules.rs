@@ -88,7 +88,7 @@ fn attributes_out_of_range_count_as_absent() {
 
 #[test]
 fn numbers_of_frames_that_cannot_be_are_none() {
-    let frames = |told: Value| described(json!({ "NumberOfFrames": told })).number_of_frames;
+    let frames = |value: Value| described(json!({ "NumberOfFrames": value })).number_of_frames;
     assert_eq!((frames(Value::Null), frames(json!("0")), frames(json!("-3"))), (1, 0, 0));
     assert_eq!(frames(json!("99999999999")), 0);
 }

@@ -31,7 +31,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes everything in this process: for tests, and for frames that nobody else made.
+    /// Decodes everything in this process: for tests, and for frames of our own making.
     #[must_use]
     pub fn in_process() -> Self {
         Self::default()

@@ -13,7 +13,7 @@ pub struct FrameFacts {
     pub max: i64,
 }
 
-/// The checksum that the metadata document tells: CRC-32, zlib polynomial.
+/// Checksum of the metadata document: CRC-32, zlib polynomial.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)

@@ -13,7 +13,7 @@ use crate::transfer_syntax::byte_order;
 pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     let length = source.shape.checked_length()?;
     match source.photometric {
-        // Some writers declare subsampling and store full colour; the length tells.
+        // Some writers declare subsampling and store full color; the length shows it.
         "YBR_FULL_422" if !fits(source.data, length) => subsampled(source, length, "YBR_FULL"),
         "YBR_FULL_422" => full(source, length, "YBR_FULL"),
         "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => {
@@ -41,7 +41,7 @@ fn full(
 /// Horizontally halved chrominance, `Y Y Cb Cr` for two pixels (PS3.3 §C.7.6.3.1.2).
 ///
 /// The last pixel of a row of odd Columns has a pair of its own, whose second luminance belongs to no
-/// pixel; some writers let the pairs run on over the ends of rows, and the length tells.
+/// pixel; some writers let the pairs run on over the ends of rows, which the length shows.
 fn subsampled(
     source: &SourceFrame<'_>,
     length: usize,

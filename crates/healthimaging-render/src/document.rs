@@ -97,7 +97,7 @@ impl FrameLocation {
         if stored == 0 {
             return Err(RenderError::Request(
                 "the instance has no frames: it holds no pixels, or they are kept whole because \
-                 they could not be told apart; DICOMweb and exports return the whole instance"
+                 they could not be separated; DICOMweb and exports return the whole instance"
                     .to_owned(),
             ));
         }
@@ -162,8 +162,7 @@ impl FrameLocation {
     ) -> Result<Cow<'a, [u8]>, RenderError> {
         let inseparable = || {
             RenderError::Unsupported(
-                "the frames of its instance are stored together and cannot be told apart"
-                    .to_owned(),
+                "the frames of its instance are stored together and cannot be separated".to_owned(),
             )
         };
         if is_encapsulated(self.instance.stored_syntax()) {

@@ -43,7 +43,7 @@ impl Descriptor {
         let pad = data.len() == self.entries + 1 && self.entries % 2 == 1;
         let is_short = self.bits.is_some_and(|bits| bits <= 8) && data.len() < 2 * self.entries;
         let in_bytes = self.entries > 1 && (data.len() == self.entries || pad || is_short);
-        let (entries, told): (Vec<u16>, u16) = if in_bytes {
+        let (entries, declared): (Vec<u16>, u16) = if in_bytes {
             let count = data.len() - usize::from(pad);
             let of_bytes = data.iter().take(count.min(MOST_ENTRIES)).map(|&entry| entry.into());
             (of_bytes.collect(), self.bits.map_or(8, |bits| bits.min(8)))
@@ -53,7 +53,7 @@ impl Descriptor {
         let greatest = entries.iter().copied().max().unwrap_or(0);
         let needed = u16::try_from(u16::BITS - greatest.leading_zeros()).unwrap_or(16);
         // Entries of 8 bits may fill up words, in the upper byte as well.
-        let bits = if told >= needed { told } else { needed.next_multiple_of(8) };
+        let bits = if declared >= needed { declared } else { needed.next_multiple_of(8) };
         (entries, bits)
     }
 }

@@ -4,7 +4,7 @@ use crate::attributes::{Attributes, Object, numbers};
 
 /// Ratios beyond this are taken for an error of the writer.
 const GREATEST: f64 = 100.0;
-/// A difference of sides that nobody sees.
+/// An invisible difference of sides.
 const SQUARE: f64 = 0.001;
 
 /// Height of a pixel divided by its width, where that is not 1, and what it was taken from.

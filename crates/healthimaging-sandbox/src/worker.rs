@@ -79,7 +79,7 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        // Where the system's loader finds the codecs, on machines that need to be told.
+        // Where the system's loader finds the codecs, on machines that need it.
         for name in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
             child.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -160,8 +160,8 @@ impl Drop for Worker {
     }
 }
 
-/// Sends the frame and takes the answer, which is not trusted: whoever made the frame may have taken
-/// over the child.
+/// Sends the frame and takes the answer, which is not trusted: a malicious frame may have taken over the
+/// child.
 fn exchange(
     to: &mut ChildStdin,
     from: &mut ChildStdout,

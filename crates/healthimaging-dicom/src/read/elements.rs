@@ -22,7 +22,7 @@ use super::stream::Stream;
 use super::values::{self, Fidelity};
 use super::{ReadError, ReadWarning, ambiguous};
 
-/// More would tell nobody anything.
+/// More would not help.
 const MOST_WARNINGS: usize = 100;
 
 /// The tag of an item in little endian.

@@ -98,7 +98,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// What to tell the user: what is wrong and where, without patient data.
+    /// Returns the message for users: what is wrong and where, without patient data.
     pub fn message(&self) -> String {
         self.to_string()
     }

@@ -187,8 +187,8 @@ fn native(
     let declared = declared_frames(data_set);
     let whole = (found * 8).checked_div(frame_bits).unwrap_or(0);
     let mismatch = FrameError::CountMismatch { declared, found: whole };
-    let told = u32::try_from(declared).ok().filter(|&frames| frames > 0);
-    let needed = told.map(|frames| {
+    let positive = u32::try_from(declared).ok().filter(|&frames| frames > 0);
+    let needed = positive.map(|frames| {
         let bits = u128::from(frame_bits) * u128::from(frames);
         u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
     });
@@ -196,7 +196,7 @@ fn native(
     let fits = needed.is_some_and(|needed| {
         found >= needed && (found - needed).saturating_mul(8) < frame_bits.max(16)
     });
-    let (frames, mismatch) = match (told, needed) {
+    let (frames, mismatch) = match (positive, needed) {
         (Some(frames), _) if fits => (u64::from(frames), None),
         (Some(1), Some(needed)) if found < needed => {
             return Err(FrameError::Short { needed, found });

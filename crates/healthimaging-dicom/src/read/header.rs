@@ -120,7 +120,7 @@ pub(super) fn read_header<S: Read + Seek>(
     Ok(Header { tag, vr, length, start, encoding, is_odd: false })
 }
 
-/// Tells from its first element whether a data set is in explicit or implicit VR; `None` if unclear.
+/// Returns whether a data set is in explicit VR, by its first element; `None` if unclear.
 pub(super) fn sniff(head: [u8; 8]) -> Option<Encoding> {
     let known = VR::from_binary([head[4], head[5]]).is_some();
     let tag = tag_of(head, ByteOrder::Little);

@@ -169,7 +169,7 @@ impl<S: Read + Seek> Part10<S> {
         self.pixels.as_ref()
     }
 
-    /// What the pixels are; an error when attributes that tell it are absent or make no sense.
+    /// Returns the description of the pixels; an error if attributes of it are absent or invalid.
     pub fn description(&self) -> Result<PixelDescription, ReadError> {
         Ok(PixelDescription::of(&self.data_set)?)
     }
@@ -322,7 +322,7 @@ fn require(data_set: &DataSet) -> Result<(), ReadError> {
     }
 }
 
-/// Takes the extended offset table out: it tells of the file's encoding, not of the instance.
+/// Takes the extended offset table out: it describes the encoding of the file, not the instance.
 fn take_extended_offsets(data_set: &mut DataSet) -> Option<ExtendedOffsets> {
     let mut take = |tag| match data_set.elements.remove(&tag)?.value {
         Value::Bytes(bytes) => Some(numbers(&bytes, ByteOrder::Little, u64::from_le_bytes)),

@@ -51,7 +51,7 @@ pub(super) fn write<'a, W: Write + 'a>(
         PixelSource::Native { length, frames } => native(tag, vr, length, frames, to),
         PixelSource::Frames(frames) => fragments(tag, instance, frames, to),
         PixelSource::Blob { length, value } => {
-            // A syntax that nobody knows may be native or encapsulated: the value shows it.
+            // An unknown syntax may be native or encapsulated: the value shows it.
             let (start, value) = peek(value)?;
             if encoding == Encoding::Encapsulated && start == ITEM {
                 to.header(tag, VR::OB, Length::UNDEFINED)?;
@@ -102,8 +102,8 @@ fn fragments<'a, W: Write + 'a>(
     for frame in frames {
         let frame = frame?;
         let length = frame.length;
-        let told = sizes.next();
-        if !offsets.is_empty() && told != Some(length) {
+        let expected = sizes.next();
+        if !offsets.is_empty() && expected != Some(length) {
             return Err(Error::internal("a frame is not as long as the document says", "length"));
         }
         to.item_header(native_length(length)?)?;

@@ -81,7 +81,7 @@ fn check(document: &Document, expected: &BTreeMap<String, &Sent>) {
         let split = document.split_instance(SERIES, sop_uid).unwrap();
         assert_eq!(split, file.split());
     }
-    // No level shows what no instance has: nobody's value would be found by searches.
+    // No level shows what no instance has: searches would find it.
     let levels = [&document.patient, &document.study, &document.series[SERIES].attributes];
     for key in levels.into_iter().flat_map(|level| level.keys()) {
         let follows = |uid: &&String| !document.differing(SERIES, uid).contains(&key.as_str());

@@ -169,7 +169,7 @@ fn native_frames_lie_one_after_another() {
     // An odd length is padded, once, at the end.
     let file = write(&document(&[SOP]), EXPLICIT, native(3, vec![vec![1, 2, 3]])).unwrap();
     assert!(file.ends_with(&[4, 0, 0, 0, 1, 2, 3, 0]));
-    // A frame more or less than told must not go unseen.
+    // A frame more or less than declared is an error.
     assert!(write(&document(&[SOP]), EXPLICIT, native(5, frames.clone())).is_err());
     assert!(write(&document(&[SOP]), EXPLICIT, native(7, frames)).is_err());
 }

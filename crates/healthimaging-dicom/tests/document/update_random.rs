@@ -1,4 +1,4 @@
-//! Updates that nobody would send.
+//! Random updates.
 
 use healthimaging_dicom::{Document, UpdateRules};
 use proptest::prelude::*;
