@@ -1,7 +1,5 @@
 //! Bodies, on their way in and out.
 
-use std::fmt::Write;
-
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -105,23 +103,6 @@ pub(crate) async fn collected(body: HttpBody, limit: usize) -> Result<Bytes> {
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
-}
-
-/// 16 random bytes in hexadecimal.
-pub(crate) fn random_hex() -> Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::internal("the machine gives no random numbers", error))?;
-    Ok(hex(&bytes))
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

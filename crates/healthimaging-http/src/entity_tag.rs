@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use crate::byte_range::ranged;
-use crate::content::{hex, streamed};
+use crate::content::streamed;
 
 /// Longest answer that gets an entity tag, in bytes: it is in memory until its end is known.
 const LONGEST_TAGGED: usize = 1 << 20;
@@ -36,7 +36,7 @@ pub(crate) fn tag(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hash = hex(&hash.finalize());
+    let hash = hex::encode(hash.finalize());
     format!("W/\"{}\"", hash.get(..32).unwrap_or(&hash))
 }
 

@@ -12,12 +12,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use healthimaging::random_hex;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_http::request_id::{MakeRequestId, RequestId};
-
-use crate::content::random_hex;
 
 /// Names the request for the SDKs of AWS.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
-use healthimaging::{Body, Error};
+use healthimaging::{Body, Error, random_hex};
 use healthimaging_packs::{
     BlobLocation, BlobReader, PackFolder, PackGuard, PackId, PackStore, PackWriter, References,
 };
@@ -14,7 +14,6 @@ use crate::catalog::{Catalog, packs};
 use crate::clock::Clock;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
-use crate::new_id;
 use crate::reserve::Reserve;
 
 /// A larger blob is read piece by piece.
@@ -70,14 +69,14 @@ impl Blobs {
 
     /// Begins a new pack. Blocks.
     pub(crate) fn create_pack(&self) -> Result<PackWriter> {
-        Ok(self.packs.create(PackId(new_id::random_hex()?))?)
+        Ok(self.packs.create(PackId(random_hex()?))?)
     }
 
     /// Makes a new pack with the same bytes as `from`. Blocks.
     ///
     /// Hold the guard until the pack belongs to an image set.
     pub(crate) fn link_pack(&self, from: &PackId) -> Result<(PackId, PackGuard)> {
-        let to = PackId(new_id::random_hex()?);
+        let to = PackId(random_hex()?);
         let guard = self.packs.link(&self.references, from, &to)?;
         Ok((to, guard))
     }

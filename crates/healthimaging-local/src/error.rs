@@ -59,9 +59,6 @@ pub(crate) enum StoreError {
     /// Work was lost because a thread failed.
     #[error("a background task failed")]
     Task(#[from] tokio::task::JoinError),
-    /// The random number generator failed.
-    #[error("the random number generator failed")]
-    Random(getrandom::Error),
 }
 
 impl StoreError {
@@ -135,7 +132,6 @@ impl From<StoreError> for Error {
                 "the local store was migrated to format {found} while it was open here; this program knows \
                  formats up to {known}: restart it, and use the newer program"
             ),
-            StoreError::Random(_) => "the random number generator failed".to_owned(),
         };
         Self::internal(message, error)
     }

@@ -21,7 +21,6 @@ mod ingest;
 mod jobs;
 mod lifecycle;
 mod maintenance;
-mod new_id;
 mod operations;
 mod quotas;
 mod reserve;

@@ -1,5 +1,6 @@
 //! What all parts of an open store share.
 
+use healthimaging::random_hex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::lifecycle::Lifecycle;
-use crate::new_id;
 use crate::reserve::Reserve;
 use crate::series_locks::SeriesLocks;
 
@@ -32,7 +32,7 @@ pub(crate) type SharedStore = Arc<Shared>;
 impl Shared {
     /// Opens the folder, making what is missing; one that cannot be written to is opened to be read.
     pub(crate) fn open(config: LocalConfig) -> Result<Self> {
-        let process = new_id::random_hex()?;
+        let process = random_hex()?;
         let reserve = Reserve::of(&config.files, &config.data_dir);
         let (lock, catalog) = match prepare(&config, &process) {
             Err(error) if error.is_forbidden() && config.data_dir.exists() => {

@@ -13,10 +13,10 @@ use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-use healthimaging::{Error, ErrorKind, Result};
+use healthimaging::{Error, ErrorKind, Result, fingerprint};
 
 use crate::tool::{Answer, Arguments};
-use healthimaging_workflows::{Plan, fingerprint};
+use healthimaging_workflows::Plan;
 
 /// How long a person may think about a plan.
 const LIFE: Duration = Duration::from_mins(10);

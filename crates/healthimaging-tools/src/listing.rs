@@ -2,10 +2,9 @@
 
 use std::future::Future;
 
-use healthimaging::{Error, ErrorKind, NextToken, Page, Result};
-use healthimaging_workflows::{counted, fingerprint};
+use healthimaging::{Error, ErrorKind, Listing, NextToken, Page, Result};
+use healthimaging_workflows::counted;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::arguments::MaxResults;
 use crate::size::{LONGEST_PART, fitting, size_of};
@@ -81,56 +80,21 @@ fn fitting_of_page<T: Serialize>(
     Ok(items.len())
 }
 
-/// What a listing is of that this server makes itself: its tool and arguments, so that the token of one is
-/// not taken for that of another.
-#[derive(Debug)]
-pub(crate) struct Listing(String);
-
-/// Characters of a fingerprint that tell listings apart.
-const MARK: usize = 16;
-
-impl Listing {
-    pub(crate) fn of(what: &Value) -> Self {
-        let mut mark = fingerprint(what);
-        mark.truncate(MARK);
-        Self(mark)
+/// The items of a listing that this server makes itself, from a token on, that an answer holds.
+pub(crate) fn page_of<T: Serialize>(
+    listing: &Listing,
+    mut items: Vec<T>,
+    token: Option<&NextToken>,
+) -> Result<Page<T>> {
+    let start = listing.after(token)?.unwrap_or(0);
+    if start > 0 && start >= items.len() {
+        return Err(Listing::foreign_token());
     }
-
-    /// Where a token goes on: 0 without one.
-    pub(crate) fn start(&self, token: Option<&NextToken>) -> Result<usize> {
-        let Some(token) = token else { return Ok(0) };
-        let start = token.as_str().split_once('-').filter(|(mark, _)| *mark == self.0);
-        start.and_then(|(_, at)| at.parse().ok()).filter(|at| *at > 0).ok_or_else(not_ours)
-    }
-
-    /// The token that goes on there.
-    pub(crate) fn token(&self, at: usize) -> Result<NextToken> {
-        NextToken::try_from(format!("{}-{at}", self.0))
-    }
-
-    /// The items from a token on that an answer holds.
-    pub(crate) fn page<T: Serialize>(
-        &self,
-        mut items: Vec<T>,
-        token: Option<&NextToken>,
-    ) -> Result<Page<T>> {
-        let start = self.start(token)?;
-        if start > 0 && start >= items.len() {
-            return Err(not_ours());
-        }
-        let mut rest = items.split_off(start);
-        let fits = fitting(&rest, LONGEST_PART)?.max(1);
-        let next_token = if fits < rest.len() { Some(self.token(start + fits)?) } else { None };
-        rest.truncate(fits);
-        Ok(Page { items: rest, next_token })
-    }
-}
-
-pub(crate) fn not_ours() -> Error {
-    Error::validation(
-        "next_token is not one of this listing; leave it out to begin again, or pass the other \
-         arguments as before",
-    )
+    let mut rest = items.split_off(start);
+    let fits = fitting(&rest, LONGEST_PART)?.max(1);
+    let next_token = if fits < rest.len() { Some(listing.token(&(start + fits))?) } else { None };
+    rest.truncate(fits);
+    Ok(Page { items: rest, next_token })
 }
 
 /// A summary of a listing: how many there are, and whether there are more.

@@ -22,7 +22,5 @@ mod work;
 pub use back_end::BackEnd;
 pub use healthimaging_jobs::JobState;
 pub use ledger::{Job, JobFilter, Ledger, LedgerConfig, NewJob};
-pub use plan::{
-    Plan, PlannedChange, PlannedImageSet, PlannedPart, PlannedStudy, counted, fingerprint,
-};
+pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedPart, PlannedStudy, counted};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

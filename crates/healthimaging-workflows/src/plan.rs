@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
-use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId};
+use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId, fingerprint};
 
 use crate::change::Change;
 use crate::document::Contents;
@@ -346,72 +345,4 @@ fn quoted(text: &str) -> String {
 fn plain(text: &str) -> String {
     const LONGEST: usize = 64;
     text.chars().filter(|c| !c.is_control() && *c != '"').take(LONGEST).collect()
-}
-
-/// SHA-256 of a value, whatever the order of its keys; lower-case hexadecimal.
-pub fn fingerprint(value: &Value) -> String {
-    let mut digest = Sha256::new();
-    write_sorted(value, &mut digest);
-    hexadecimal(&digest.finalize())
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn write_sorted(value: &Value, digest: &mut Sha256) {
-    match value {
-        Value::Object(object) => {
-            digest.update(b"{");
-            let mut entries: Vec<_> = object.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            for (key, inner) in entries {
-                digest.update(Value::from(key.as_str()).to_string());
-                digest.update(b":");
-                write_sorted(inner, digest);
-                digest.update(b",");
-            }
-            digest.update(b"}");
-        }
-        Value::Array(items) => {
-            digest.update(b"[");
-            for inner in items {
-                write_sorted(inner, digest);
-                digest.update(b",");
-            }
-            digest.update(b"]");
-        }
-        scalar => digest.update(scalar.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nouns_agree_with_their_count() {
-        let counts = [(1, "instance"), (2, "instance"), (1, "series"), (0, "series"), (3, "study")];
-        let words = counts.map(|(count, noun)| counted(count, noun));
-        assert_eq!(words, ["1 instance", "2 instances", "1 series", "0 series", "3 studies"]);
-    }
-
-    #[test]
-    fn the_question_of_a_removal_names_the_instance() {
-        let datastore = DatastoreId::try_from("0123456789abcdef0123456789abcdef").unwrap();
-        let mut plan = Plan::new("remove an instance from an image set", datastore);
-        plan.removes = Some(PlannedPart {
-            series_instance_uid: Some("1.2.3".to_owned()),
-            sop_instance_uid: Some("1.2.3.4".to_owned()),
-            modality: Some("CT".to_owned()),
-            series_description: Some("Thorax\n\"x\"".to_owned()),
-        });
-        let line = "Removed: instance 1.2.3.4 of series 1.2.3 (CT, \"Thoraxx\")";
-        assert!(plan.question().lines().any(|one| one == line), "{}", plan.question());
-    }
 }

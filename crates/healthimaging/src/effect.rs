@@ -1,4 +1,4 @@
-//! What a call does to the data. Some calls tell only by what they ask for.
+//! What a call does to the data; of an update that follows from the request.
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Declares a checked string: its rule, its words for a bad value, and its JSON schema.
+/// Declares a checked string: its rule, its error, and its JSON schema.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:expr, $length:expr, $check:expr) => {
         $(#[$doc])*
@@ -92,7 +92,7 @@ macro_rules! checked_text {
     };
 }
 
-/// Names the rule that was broken. The value itself may be patient data, so only its shape is told.
+/// Makes the error for a value that breaks a rule. The value may be patient data, so only its length is shown.
 fn refusal(
     what: &str,
     text: &str,
@@ -206,6 +206,26 @@ checked_text!(
     /// Place of objects: `s3://bucket/prefix`, or `file:///folder` where the back end can read folders.
     ObjectUri, "S3 URI", "(s3://[a-z0-9][.a-z0-9-]{1,61}[a-z0-9](/.*)?|file:///.*)", 1..=1024, is_object_uri
 );
+
+/// Returns 32 random hexadecimal digits, the form of new ids.
+pub fn random_hex() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::internal("the random number generator failed", error))?;
+    Ok(hex::encode(bytes))
+}
+
+macro_rules! random {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Makes a new id.
+            pub fn random() -> Result<Self> {
+                random_hex().map(Self)
+            }
+        })*
+    };
+}
+random!(DatastoreId, ImageSetId, ImageFrameId, JobId);
 
 /// Text as one segment of a path or URL: everything but letters, digits, `-`, `_`, `.` and `~` is
 /// percent-encoded in UTF-8 (RFC 3986 §2.1), and so are the dots of `.` and `..`.

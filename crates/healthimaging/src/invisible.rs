@@ -1,4 +1,4 @@
-//! Characters that nobody sees, which steer a terminal, hide words, or make a text look like another one.
+//! Invisible characters, which steer a terminal, hide words, or make a text look like another one.
 
 /// Whether a character is not seen: the controls (C0, C1), line and paragraph separators, interlinear annotation, and
 /// `Default_Ignorable_Code_Point` of Unicode (`DerivedCoreProperties.txt`), which has the bidirectional controls.

@@ -31,16 +31,18 @@ pub fn read_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> Result<T> {
 }
 
 /// What serde says is expected or missing; what it says is there instead is left out.
-fn without_values(told: &str) -> String {
-    let told = told.rsplit_once(" at line ").map_or(told, |(told, _)| told);
-    match told.rsplit_once(", expected ") {
+fn without_values(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    match message.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("unknown field") => {
             format!("unknown member, expected {expected}")
         }
         Some((_, expected)) => format!("expected {expected}"),
-        None if told.starts_with("unknown field") => "unknown member; none is expected".to_owned(),
+        None if message.starts_with("unknown field") => {
+            "unknown member; none is expected".to_owned()
+        }
         // Our own words about an id or a value, or the name of a member that is missing.
-        None => told.to_owned(),
+        None => message.to_owned(),
     }
 }
 
@@ -141,9 +143,9 @@ mod tests {
             r#"{"number": 1}DOE"#,
             r#"{"number": "a, expected DOE, expected "}"#,
         ] {
-            let told = refused(wrong);
-            assert!(told.starts_with("invalid request body: "), "{told}");
-            assert!(!told.contains("DOE"), "{told}");
+            let message = refused(wrong);
+            assert!(message.starts_with("invalid request body: "), "{message}");
+            assert!(!message.contains("DOE"), "{message}");
         }
         assert_eq!(
             refused(r#"{"number": "1"}"#),

@@ -1,7 +1,7 @@
 //! The contract of AWS HealthImaging: its operations as a trait, its words as types, its errors.
 //!
 //! A *back end* implements [`HealthImaging`] (the 18 operations of the AWS API) and [`DicomWeb`]
-//! (what those lack); a *face* shows them to somebody. This crate does no I/O and knows no protocol.
+//! (what those lack); a *face* offers them to clients. This crate does no I/O and knows no protocol.
 
 mod attributes;
 mod body;
@@ -12,6 +12,7 @@ mod id;
 mod invisible;
 mod json;
 mod layer;
+mod listing;
 mod memory;
 mod names;
 mod no_delete;
@@ -32,11 +33,12 @@ pub use error::{Error, ErrorKind, PublicType, Result, Source};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
-    Uid, VersionId, check_region, path_segment,
+    Uid, VersionId, check_region, path_segment, random_hex,
 };
 pub use invisible::is_invisible;
 pub use json::read_json;
 pub use layer::{AnyOperation, Call, Layer};
+pub use listing::{Listing, fingerprint};
 pub use memory::{MemoryBudget, MemoryLease, Sheds};
 pub use names::{datastore_named, is_datastore_name};
 pub use no_delete::NoDelete;
@@ -47,5 +49,5 @@ pub use page::{Page, sweep};
 pub use read_only::ReadOnly;
 pub use service::HealthImaging;
 
-/// A moment, to the millisecond, as the service tells it.
+/// A point in time, in the milliseconds that the service returns.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,10 +1,10 @@
 //! Memory of large work: one budget for the whole process, counted in bytes.
 //!
 //! Work that takes much memory asks for a lease before it begins, and waits until there is room; it
-//! never fails for lack of it. What alone takes more than there is runs alone. So that nobody waits for
-//! whom it keeps waiting, there are two kinds of leases, in this order: that of a document, which is
-//! held while more is done, and that of work, which ends without waiting for memory. Whoever has a
-//! lease of a kind does not wait for another one of the same kind.
+//! never fails for lack of it. Work that needs more than the whole budget runs alone. Two
+//! kinds of leases in a fixed order rule out deadlocks: a document's lease is held while work is done
+//! with it, and work ends without waiting for memory. The owner of a lease does not wait for another
+//! one of the same kind.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -151,7 +151,7 @@ impl MemoryBudget {
         (is_room && !state.is_short()).then(|| state.grant(self, Kind::Spare, bytes))
     }
 
-    /// Whether somebody waits for memory.
+    /// Whether work waits for memory.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.state().is_short()
@@ -164,7 +164,7 @@ impl MemoryBudget {
         caches.push(cache);
     }
 
-    /// Lets caches shed while somebody waits for memory.
+    /// Lets caches shed while work waits for memory.
     pub fn shed(&self) {
         let caches: Vec<_> = self.caches().iter().filter_map(Weak::upgrade).collect();
         for cache in caches {

@@ -1,4 +1,4 @@
-//! Turns: a bucket of tokens for each operation, slower after throttling answers, and who hears of the wait.
+//! Rate limits: a token bucket per operation, slower after throttling errors, and notice of waits.
 
 use std::fmt;
 use std::future::Future;
@@ -75,7 +75,7 @@ impl Pace {
     }
 }
 
-/// Hears of the turns of calls.
+/// Is notified of the turns of calls.
 pub trait TurnWatch: Send + Sync {
     /// A call waits for its turn, about so long; it has not been sent.
     fn waits(&self, about: Duration);
@@ -87,9 +87,9 @@ tokio::task_local! {
     static WATCH: Arc<dyn TurnWatch>;
 }
 
-/// Does work in which every paced call tells `watch` of its turns, and who watches around it too.
+/// Runs work in which every paced call notifies `watch` of its turns, and the watches around it.
 ///
-/// Calls that the work makes in other tasks are not heard.
+/// Calls that the work makes in other tasks notify nothing.
 pub async fn watch_turns<F: Future>(watch: Arc<dyn TurnWatch>, work: F) -> F::Output {
     let both = match watching() {
         Some(outer) => Arc::new(Both(watch, outer)) as Arc<dyn TurnWatch>,
@@ -113,7 +113,7 @@ impl TurnWatch for Both {
     }
 }
 
-/// Who watches the calls of this task; nobody has to.
+/// The watch of the calls of this task, if any.
 fn watching() -> Option<Arc<dyn TurnWatch>> {
     WATCH.try_with(Arc::clone).ok()
 }

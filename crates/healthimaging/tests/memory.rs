@@ -1,4 +1,4 @@
-//! The budget of memory: who gets it, who waits, and that nobody waits for ever.
+//! The memory budget: what gets a lease, what waits, and that no wait is endless.
 
 use std::future::Future;
 use std::pin::pin;

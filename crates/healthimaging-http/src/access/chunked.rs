@@ -10,7 +10,7 @@ use super::canonical::hex_digest;
 use super::claim::Claim;
 use super::keys::SigningKey;
 use super::refusal::mismatch;
-use crate::content::{hex, read_failure};
+use crate::content::read_failure;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 
@@ -168,7 +168,7 @@ impl Chunks {
             None => Ok(()),
             Some(chain) => {
                 let signature = self.signature.take().ok_or_else(mismatch)?;
-                chain.check(&hex(&hash.finalize()), signature)
+                chain.check(&hex::encode(hash.finalize()), signature)
             }
         }
     }

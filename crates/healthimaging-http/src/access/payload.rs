@@ -14,7 +14,7 @@ use super::claim::Claim;
 use super::keys::SigningKey;
 use super::refusal::mismatch;
 use super::unproved::proved;
-use crate::content::{hex, read_failure};
+use crate::content::read_failure;
 use crate::token::digest;
 
 const HASH: &str = "x-amz-content-sha256";
@@ -118,7 +118,7 @@ fn hashed(body: Body, is_right: impl FnOnce(&str) -> bool + Send + 'static) -> B
                 hashing.hash.update(&piece);
                 return Ok(Some((piece, Some(hashing))));
             }
-            if (hashing.is_right)(&hex(&hashing.hash.finalize())) {
+            if (hashing.is_right)(&hex::encode(hashing.hash.finalize())) {
                 Ok(Some((Bytes::new(), None)))
             } else {
                 Err(mismatch())

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
 use super::refusal::mismatch;
-use crate::content::{hex, read_failure};
+use crate::content::read_failure;
 
 /// Bytes of a body that are in memory before its signature is proved; the rest waits on disk.
 const IN_MEMORY: usize = 64 << 10;
@@ -28,8 +28,9 @@ static ON_DISK: Semaphore = Semaphore::const_new(32);
 pub(super) async fn proved(body: Body, is_right: impl FnOnce(&str) -> bool) -> Result<Body> {
     let mut pieces = body.into_data_stream();
     let (mut hash, mut held) = (Sha256::new(), BytesMut::new());
-    let check =
-        |hash: Sha256| if is_right(&hex(&hash.finalize())) { Ok(()) } else { Err(mismatch()) };
+    let check = |hash: Sha256| {
+        if is_right(&hex::encode(hash.finalize())) { Ok(()) } else { Err(mismatch()) }
+    };
     while held.len() <= IN_MEMORY {
         let Some(piece) = pieces.try_next().await.map_err(read_failure)? else {
             return check(hash).map(|()| Body::from(held.freeze()));
@@ -85,7 +86,7 @@ mod tests {
     /// A body of so many bytes in pieces.
     fn body(length: usize) -> (Body, String) {
         let whole: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
-        let hash = hex(&Sha256::digest(&whole));
+        let hash = hex::encode(Sha256::digest(&whole));
         let pieces: Vec<_> = whole
             .chunks(10_000)
             .map(|piece| Ok::<_, Error>(Bytes::copy_from_slice(piece)))
@@ -99,7 +100,7 @@ mod tests {
             let (sent, right) = body(length);
             let proved = proved(sent, |found| found == right).await.unwrap();
             let bytes = axum::body::to_bytes(proved, usize::MAX).await.unwrap();
-            assert_eq!(hex(&Sha256::digest(&bytes)), right, "{length}");
+            assert_eq!(hex::encode(Sha256::digest(&bytes)), right, "{length}");
         }
     }
 

@@ -10,13 +10,13 @@ use axum::body::BodyDataStream;
 use axum::response::Response;
 use bytes::{Buf, Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use healthimaging::{Body, Error, ErrorKind, Result};
+use healthimaging::{Body, Error, ErrorKind, Result, random_hex};
 use http::HeaderMap;
 use memchr::memmem::{Finder, find};
 use tokio::sync::Mutex;
 
 use crate::byte_range::ranged;
-use crate::content::{random_hex, read_failure, streamed};
+use crate::content::{read_failure, streamed};
 
 /// Longest headers of a part in bytes.
 const LONGEST_HEAD: usize = 16 << 10;

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::db::Tx;
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
-use crate::new_id;
 
 /// Scope of writes.
 pub(crate) const WRITE: &str = "write";
@@ -131,7 +130,7 @@ impl Work {
 
 /// Adds a write in the transaction that acknowledges it, and returns its id.
 pub(crate) fn insert(tx: &Tx<'_>, owner: &str, work: &Work, at: Millis) -> Result<JobId> {
-    let id = new_id::job_id()?;
+    let id = JobId::random()?;
     let job = Job {
         lease: format!("process-{owner}"),
         needs: work.needs(),

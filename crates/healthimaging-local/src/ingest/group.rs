@@ -26,7 +26,6 @@ use crate::catalog::{Reader, Tx};
 use crate::config::Grouping;
 use crate::documents::{self, Found};
 use crate::error::{Result, StoreError};
-use crate::new_id;
 use crate::shared::SharedStore;
 
 /// How long to wait for another write to the same image set.
@@ -181,7 +180,7 @@ impl Group {
             Destination::Extend(_) => Destination::New(Hierarchy::NonPrimary),
             place => place,
         };
-        self.prepared(place, new_id::image_set_id()?, joined.document(), joined).map(Some)
+        self.prepared(place, ImageSetId::random()?, joined.document(), joined).map(Some)
     }
 
     fn prepared(

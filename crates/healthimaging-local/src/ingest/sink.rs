@@ -4,13 +4,12 @@ use std::io::Write;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use healthimaging::{Error, ErrorKind};
+use healthimaging::{Error, ErrorKind, ImageFrameId};
 use healthimaging_packs::PackWriter;
 use healthimaging_packs::{BlobKind, BlobLocation, PackId};
 use healthimaging_pixels::Decoder;
 
 use crate::error::{Result, StoreError};
-use crate::new_id;
 use crate::shared::SharedStore;
 
 /// One pack, made when the first blob comes, written by all threads that read files of the set.
@@ -53,7 +52,7 @@ impl Sink {
         transfer_syntax: Option<&str>,
         bytes: &[u8],
     ) -> Result<BlobLocation> {
-        let id = new_id::image_frame_id()?;
+        let id = ImageFrameId::random()?;
         self.with_pack(|pack| pack.append(&id, kind, transfer_syntax, bytes))
     }
 
@@ -64,7 +63,7 @@ impl Sink {
         transfer_syntax: Option<&str>,
         write: impl FnOnce(&mut dyn Write) -> std::result::Result<(), E>,
     ) -> std::result::Result<BlobLocation, E> {
-        let id = new_id::image_frame_id()?;
+        let id = ImageFrameId::random().map_err(StoreError::from)?;
         self.with_pack(|pack| pack.append_from(&id, kind, transfer_syntax, write))?
     }
 

@@ -4,7 +4,7 @@ use healthimaging::model::{
     CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, ImageSetState,
     ImageSetWorkflowStatus,
 };
-use healthimaging::{DatastoreId, Error, JobId};
+use healthimaging::{DatastoreId, Error, ImageSetId, JobId};
 use healthimaging_dicom::{CopySelection, Document, LevelConflicts};
 
 use super::copied_blobs::CopiedBlobs;
@@ -20,7 +20,6 @@ use crate::clock::Millis;
 use crate::config::Grouping;
 use crate::documents::{OpenDocument, unpack, unpack_at_once};
 use crate::error::{Result, StoreError};
-use crate::new_id;
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
@@ -211,7 +210,7 @@ fn destination(
         (CopyKind::New, Hierarchy::NonPrimary)
     };
     let new = NewImageSet {
-        id: &new_id::image_set_id()?,
+        id: &ImageSetId::random()?,
         datastore: source.datastore,
         hierarchy,
         state: ImageSetState::Locked,

@@ -16,7 +16,6 @@ use crate::catalog::writes::{self, Work};
 use crate::catalog::{Tx, tags};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::new_id;
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
@@ -97,7 +96,7 @@ fn create_in(
                 None,
             ));
         }
-        None => new_id::datastore_id()?,
+        None => DatastoreId::random()?,
     };
     within(quota, datastores::count(tx)? + 1, "data stores")?;
     let row = datastores::insert(

@@ -17,7 +17,6 @@ use crate::catalog::{Reader, Tx, datastores};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::jobs;
-use crate::new_id;
 use crate::shared::SharedStore;
 
 /// Mappings of an import configuration, at most.
@@ -87,7 +86,7 @@ fn start_in(
         let job = imports::find_of(tx, &datastore.id, &id)?;
         return Ok(Started::Before(id, job.submitted_at));
     }
-    let id = new_id::job_id()?;
+    let id = JobId::random()?;
     let name = request.job_name.as_ref().map_or(id.as_str(), |name| name.as_str());
     let asked = ImportRequest {
         role: request.data_access_role_arn.clone(),

@@ -5,7 +5,7 @@ use healthimaging::model::{
     SearchImageSetsRequest, SearchImageSetsResponse, SearchValue, Sort, SortField, SortOrder,
     StudyDateAndTime,
 };
-use healthimaging::{Attribute, DatastoreId, Error};
+use healthimaging::{Attribute, DatastoreId, Error, Listing};
 use healthimaging_dicom::datetime;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ fn place(place: Option<Position<SortKey>>, sort: Sort) -> Result<Option<(Value, 
         (SortKey::Moment(at), SortField::CreatedAt | SortField::UpdatedAt) => Value::Integer(at),
         (SortKey::Moment(_), SortField::StudyDateAndTime)
         | (SortKey::Text(_), SortField::CreatedAt | SortField::UpdatedAt) => {
-            return Err(Error::validation("next_token does not belong to this listing").into());
+            return Err(Listing::foreign_token().into());
         }
     };
     Ok(Some((key, row)))

@@ -20,7 +20,6 @@ use crate::catalog::imports::{self, ImportJob, ImportRequest};
 use crate::error::StoreError;
 use crate::ingest::FileKind;
 use crate::jobs;
-use crate::new_id;
 
 /// How often the caller hears of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -199,7 +198,7 @@ impl LocalStore {
         request: &ImportRequest,
         needs: Needs,
     ) -> Result<JobId> {
-        let id = new_id::job_id()?;
+        let id = JobId::random()?;
         let (datastore, at) = (datastore.clone(), self.shared.now());
         let job = imports::new(id.clone(), datastore.clone(), JOB_NAME, request, needs, at)?;
         self.shared.lifecycle.engine.accept(&id);

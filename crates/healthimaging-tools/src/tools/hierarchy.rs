@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use healthimaging::model::ImageSetsMetadataSummary;
-use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
+use healthimaging::{DatastoreId, Error, Listing, NextToken, Page, Result, Uid};
 use healthimaging_workflows::counted;
 use healthimaging_workflows::find::{self, Criteria, Found, MOST_EXAMINED, Text, is_primary};
 use healthimaging_workflows::hierarchy::{self, Series, Study};
 
 use crate::context::Context;
-use crate::listing::Listing;
+use crate::listing::page_of;
 use crate::tool::{Effect, Reply, Tool};
 
 /// All that match; nothing is an error that says what there is none of.
@@ -42,9 +42,9 @@ fn paged<T: Serialize>(
     token: Option<&NextToken>,
 ) -> Result<(Page<T>, usize, String)> {
     let total = items.len();
-    let listing = Listing::of(listing);
-    let start = listing.start(token)?;
-    let page = listing.page(items, token)?;
+    let listing = Listing::of(listing)?;
+    let start = listing.after(token)?.unwrap_or(0);
+    let page = page_of(&listing, items, token)?;
     let left_out = total - start - page.items.len();
     let text = if page.next_token.is_none() && start == 0 {
         format!("{}.", counted(total, noun))

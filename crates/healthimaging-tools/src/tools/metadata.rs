@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use healthimaging::model::GetImageSetMetadataRequest;
-use healthimaging::{DatastoreId, ImageSetId, NextToken, Result, Uid, VersionId};
+use healthimaging::{DatastoreId, ImageSetId, Listing, NextToken, Result, Uid, VersionId};
 
 use healthimaging_workflows::counted;
 use healthimaging_workflows::document::{
@@ -16,7 +16,6 @@ use healthimaging_workflows::document::{
 
 use crate::arguments::MaxBytes;
 use crate::context::Context;
-use crate::listing::{Listing, not_ours};
 use crate::resources;
 use crate::size::{self, LONGEST_ANSWER};
 use crate::tool::{Effect, Link, Reply, Tool};
@@ -95,7 +94,7 @@ impl Tool for GetImageSetMetadata {
             series_instance_uid: self.series_instance_uid,
             sop_instance_uid: self.sop_instance_uid,
         };
-        let asked = asked.in_document(&datastore_id, &document);
+        let asked = asked.in_document(&datastore_id, &document)?;
         let mut output = Metadata {
             image_set_id: self.image_set_id,
             version_id: self.version_id,
@@ -110,10 +109,11 @@ impl Tool for GetImageSetMetadata {
         let room = room_of_whole.saturating_sub(size::size_of(&asked.next(0)?)?).max(longest / 2);
         let token = self.next_token.as_ref();
         let text = if let Some(token) = token {
-            let from = asked.listing.start(Some(token))? - 1;
+            let from = asked.listing.after(Some(token))?.unwrap_or_default();
             let cut = document.cut(part).await?;
             output.size_bytes = cut.size;
-            let page = page(cut.object, from, room, &size::size).ok_or_else(not_ours)?;
+            let page =
+                page(cut.object, from, room, &size::size).ok_or_else(Listing::foreign_token)?;
             let is_last = page.next.is_none();
             output.metadata = Some(page.object);
             output.left_out = page.left_out;
@@ -210,19 +210,19 @@ impl Asked {
     }
 
     /// Pages are those of one document: a write between two of them ends the listing.
-    fn in_document(self, datastore_id: &DatastoreId, document: &Document) -> AskedOf {
+    fn in_document(self, datastore_id: &DatastoreId, document: &Document) -> Result<AskedOf> {
         let mut arguments = Map::new();
         arguments.insert("datastore_id".to_owned(), json!(datastore_id));
         arguments.extend(self.arguments);
-        let listing = Listing::of(&json!([arguments, document.digest()]));
-        AskedOf { arguments, listing }
+        let listing = Listing::of(&json!([arguments, document.digest()]))?;
+        Ok(AskedOf { arguments, listing })
     }
 }
 
 impl AskedOf {
     fn next(&self, at: usize) -> Result<Map<String, Value>> {
         let mut arguments = self.arguments.clone();
-        arguments.insert("next_token".to_owned(), json!(self.listing.token(at + 1)?));
+        arguments.insert("next_token".to_owned(), json!(self.listing.token(&at)?));
         Ok(arguments)
     }
 }

@@ -18,8 +18,6 @@ use tokio::sync::Semaphore;
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
 use healthimaging::{Error, ErrorKind, HealthImaging, MemoryBudget, Result};
 
-use crate::plan;
-
 pub use attribute::Attribute;
 pub(crate) use attribute::tag;
 pub use contents::{Contents, InstanceContents, Outline, SeriesContents};
@@ -91,7 +89,7 @@ impl Document {
 
     /// SHA-256 of its text; lower-case hexadecimal.
     pub fn digest(&self) -> String {
-        plan::hexadecimal(&Sha256::digest(&self.text))
+        hex::encode(Sha256::digest(&self.text))
     }
 
     /// What it holds.

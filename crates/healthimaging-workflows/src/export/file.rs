@@ -158,14 +158,5 @@ async fn copy(from: Body, to: &mut ObjectWriter) -> Result<(String, u64)> {
         length += Bytes::len(&piece) as u64;
         to.write(piece).await?;
     }
-    Ok((hex(&digest.finalize()), length))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // ObjectWriter to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok((hex::encode(digest.finalize()), length))
 }

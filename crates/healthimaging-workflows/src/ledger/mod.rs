@@ -10,7 +10,6 @@ mod journal;
 mod run;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use healthimaging::{Error, JobId, NextToken, Page, Result, Timestamp};
+use healthimaging::{Error, JobId, Listing, NextToken, Page, Result, Timestamp, fingerprint};
 use healthimaging_jobs::{
     self as jobs, Added, End, Engine, Host, JobQuery, JobState, JobStore, Needs, Origin, Runner,
     engine,
@@ -28,7 +27,6 @@ use healthimaging_jobs::{
 
 pub use job::{Job, JobFilter, NewJob};
 
-use crate::plan::fingerprint;
 use crate::work::{ItemOutcome, Tools, Work};
 use files::Lease;
 use run::Running;
@@ -153,7 +151,7 @@ impl Ledger {
 
     fn new_job(&self, new: NewJob) -> Result<jobs::Job> {
         let asked = || serde_json::json!({ "tool": new.tool, "work": new.work });
-        let mut job = jobs::Job::new(new_id()?, &self.0.config.back_end, new.tool, now());
+        let mut job = jobs::Job::new(JobId::random()?, &self.0.config.back_end, new.tool, now());
         job.fingerprint = new.client_token.as_ref().map(|_| fingerprint(&asked()));
         job.token = new.client_token;
         job.name = new.job_name.map(Into::into);
@@ -221,13 +219,13 @@ impl Ledger {
         count: u32,
     ) -> Result<Page<Job>> {
         let scope = self.0.config.back_end.clone();
-        let listing = listing_of(&scope, filter)?;
+        let listing = Listing::of(&(filter, &scope))?;
         let query = JobQuery {
             scope,
             datastore_id: filter.datastore_id.clone(),
             state: filter.job_status,
             kind: filter.tool.clone(),
-            after: start.map(|token| place(&token, &listing)).transpose()?,
+            after: listing.after(start.as_ref())?,
             limit: count.saturating_add(1),
         };
         let store = Arc::clone(&self.0.store);
@@ -236,8 +234,7 @@ impl Ledger {
         found.truncate(count as usize);
         let next_token = match found.last() {
             Some(last) if more => {
-                let millis = last.submitted_at.timestamp_millis();
-                Some(NextToken::try_from(format!("{listing}.{millis}.{}", last.row))?)
+                Some(listing.token(&(last.submitted_at.timestamp_millis(), last.row))?)
             }
             _ => None,
         };
@@ -253,14 +250,15 @@ impl Ledger {
         count: u32,
     ) -> Result<Page<ItemOutcome>> {
         let job = self.find(job_id).await?;
-        let after = start.map_or(Ok(0), |token| number(&token, &job))?;
+        let listing = Listing::of(&("outcomes", job_id))?;
+        let after = listing.after(start.as_ref())?.unwrap_or(0);
         let store = Arc::clone(&self.0.store);
         let mut found =
             blocking(move || store.items(job.row, after, count.saturating_add(1))).await?;
         let more = found.len() > count as usize;
         found.truncate(count as usize);
         let next_token = match found.last() {
-            Some((last, _)) if more => Some(NextToken::try_from(format!("{job_id}.{last}"))?),
+            Some((last, _)) if more => Some(listing.token(last)?),
             _ => None,
         };
         let items =
@@ -364,41 +362,6 @@ impl Ledger {
     }
 }
 
-/// A short name of what is listed, so that a token works with its own listing alone.
-fn listing_of(scope: &str, filter: &JobFilter) -> Result<String> {
-    let filter = serde_json::to_value((filter, scope))
-        .map_err(|cause| Error::internal("the filter could not be written as JSON", cause))?;
-    Ok(fingerprint(&filter).chars().take(24).collect())
-}
-
-/// Where a token says to go on with a listing.
-fn place(token: &NextToken, listing: &str) -> Result<(i64, i64)> {
-    let parts: Vec<&str> = token.as_str().split('.').collect();
-    if let [found, millis, row] = parts[..]
-        && found == listing
-        && let (Ok(millis), Ok(row)) = (millis.parse(), row.parse())
-    {
-        return Ok((millis, row));
-    }
-    Err(Error::validation(
-        "next_token does not belong to this listing; take it from the page before, with the same \
-         arguments",
-    ))
-}
-
-/// Behind which outcome of a job a token says to go on.
-fn number(token: &NextToken, job: &jobs::Job) -> Result<u64> {
-    let parts = token.as_str().split_once('.');
-    let of_job = parts.filter(|(found, _)| *found == job.id.as_str());
-    let number = of_job.and_then(|(_, number)| number.parse().ok());
-    number.filter(|number| (1..=job.counts.done).contains(number)).ok_or_else(|| {
-        Error::validation(
-            "next_token does not belong to this job; take it from the page before, with the same \
-             job_id",
-        )
-    })
-}
-
 /// Runs what waits for the disk where it holds up nobody.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -412,16 +375,4 @@ async fn blocking<T: Send + 'static>(
 fn now() -> Timestamp {
     let now = chrono::Utc::now();
     Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
-}
-
-fn new_id() -> Result<JobId> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|cause| Error::internal("the system gives no random numbers", cause))?;
-    let mut text = String::with_capacity(32);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    JobId::try_from(text)
 }
