@@ -1,23 +1,8 @@
 //! Lengths and forms of values that the service checks.
 
-use super::{Attributes, SplitInstance, index};
+use healthimaging::{ATTRIBUTES, Attribute};
 
-/// Longest values, in characters (the developer guide of AWS HealthImaging, "DICOM element
-/// constraints").
-const LONGEST: [(&str, usize); 12] = [
-    ("PatientName", 256),
-    ("PatientID", 256),
-    ("PatientBirthDate", 18),
-    ("PatientSex", 16),
-    ("StudyInstanceUID", 256),
-    ("StudyID", 256),
-    ("StudyDescription", 256),
-    ("AccessionNumber", 256),
-    ("StudyDate", 18),
-    ("StudyTime", 28),
-    ("SOPInstanceUID", 256),
-    ("SeriesInstanceUID", 256),
-];
+use super::{Attributes, SplitInstance, index};
 
 /// The UIDs by which instances are found.
 pub(crate) const IDENTIFIERS: [&str; 3] =
@@ -25,7 +10,7 @@ pub(crate) const IDENTIFIERS: [&str; 3] =
 
 /// The most characters that the service takes for an attribute; `None` where only its VR limits it.
 pub(crate) fn longest(keyword: &str) -> Option<usize> {
-    LONGEST.iter().find(|(known, _)| *known == keyword).map(|(_, longest)| *longest)
+    Attribute::named(keyword)?.longest
 }
 
 /// Whether a UID has the form of `PS3.5 §9.1`, leading zeros let through: stored data has them.
@@ -39,11 +24,11 @@ impl SplitInstance {
     /// reason for the warning `INVALID_DICOM_VALUE_LENGTH` (B202).
     #[must_use]
     pub fn over_long_attributes(&self) -> Vec<(&'static str, usize)> {
-        let over_long = |(keyword, longest): &&(&str, usize)| {
-            let text = self.text(keyword);
-            text.is_some_and(|text| text.chars().count() > *longest)
+        let limited = ATTRIBUTES.iter().filter_map(|one| Some((one.keyword, one.longest?)));
+        let over_long = |(keyword, longest): &(&str, usize)| {
+            self.text(keyword).is_some_and(|text| text.chars().count() > *longest)
         };
-        LONGEST.iter().filter(over_long).copied().collect()
+        limited.filter(over_long).collect()
     }
 
     /// Keywords of UIDs that are not well formed: a reason for the warning `INVALID_UID_FORMAT`

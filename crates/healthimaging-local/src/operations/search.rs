@@ -201,29 +201,23 @@ enum Operand<'a> {
 }
 
 fn operand(value: &SearchValue) -> Result<Operand<'_>> {
-    let (keyword, text) = match value {
-        SearchValue::PatientId(text) => ("PatientID", text),
-        SearchValue::AccessionNumber(text) => ("AccessionNumber", text),
-        SearchValue::StudyId(text) => ("StudyID", text),
-        SearchValue::StudyInstanceUid(text) => ("StudyInstanceUID", text),
-        SearchValue::SeriesInstanceUid(text) => ("SeriesInstanceUID", text),
-        SearchValue::CreatedAt(at) => {
-            return Ok(Operand::Column(Column::CreatedAt, at.timestamp_millis().into()));
-        }
-        SearchValue::UpdatedAt(at) => {
-            return Ok(Operand::Column(Column::UpdatedAt, at.timestamp_millis().into()));
-        }
+    if let Some((attribute, text)) = value.attribute() {
+        return Ok(Operand::Attribute(attribute, text));
+    }
+    let (column, value) = match value {
+        SearchValue::CreatedAt(at) => (Column::CreatedAt, at.timestamp_millis().into()),
+        SearchValue::UpdatedAt(at) => (Column::UpdatedAt, at.timestamp_millis().into()),
         SearchValue::StudyDateAndTime(value) => {
-            let moment = Value::Text(date_and_time(value)?);
-            return Ok(Operand::Column(Column::StudyDateTime, moment));
+            (Column::StudyDateTime, Value::Text(date_and_time(value)?))
         }
-        SearchValue::IsPrimary(value) => {
-            return Ok(Operand::Column(Column::IsPrimary, (*value).into()));
+        SearchValue::IsPrimary(value) => (Column::IsPrimary, (*value).into()),
+        _ => {
+            return Err(
+                Error::not_supported("a filter compares what cannot be searched for").into()
+            );
         }
     };
-    let attribute = Attribute::named(keyword)
-        .ok_or_else(|| Error::not_supported(format!("{keyword} cannot be searched for")))?;
-    Ok(Operand::Attribute(attribute, text))
+    Ok(Operand::Column(column, value))
 }
 
 fn date_and_time(value: &StudyDateAndTime) -> Result<String> {

@@ -57,6 +57,9 @@ pub struct Attribute {
     pub is_key: bool,
     /// Whether results of QIDO-RS have it unasked (`PS3.18 Tables 10.6.3-3` to `-5`).
     pub is_returned: bool,
+    /// Maximum number of characters that the service takes; `None` if only the VR limits it (developer guide
+    /// of AWS HealthImaging, "DICOM element constraints").
+    pub longest: Option<usize>,
 }
 
 impl Attribute {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::image_set::StorageTier;
 use super::words;
 use crate::Timestamp;
+use crate::attributes::Attribute;
 use crate::id::{DatastoreId, ImageSetId, NextToken};
 
 words! {
@@ -128,6 +129,26 @@ pub enum SearchValue {
     /// Whether the image set belongs to the primary hierarchy.
     #[serde(rename = "isPrimary")]
     IsPrimary(bool),
+}
+
+impl SearchValue {
+    /// Returns the attribute that the value is compared with, and the text; `None` for values that are no
+    /// single attribute.
+    #[must_use]
+    pub fn attribute(&self) -> Option<(&'static Attribute, &str)> {
+        let (name, text) = match self {
+            Self::PatientId(text) => ("PatientID", text),
+            Self::AccessionNumber(text) => ("AccessionNumber", text),
+            Self::StudyId(text) => ("StudyID", text),
+            Self::StudyInstanceUid(text) => ("StudyInstanceUID", text),
+            Self::SeriesInstanceUid(text) => ("SeriesInstanceUID", text),
+            Self::CreatedAt(_)
+            | Self::UpdatedAt(_)
+            | Self::StudyDateAndTime(_)
+            | Self::IsPrimary(_) => return None,
+        };
+        Some((Attribute::named(name)?, text))
+    }
 }
 
 /// Date and time of a study.
