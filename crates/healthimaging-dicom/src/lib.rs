@@ -12,6 +12,20 @@
 //! * Out: [`write_part10`] makes a file again, [`InstanceJson`] the metadata for DICOMweb.
 //!
 //! It opens no file, names no codec and keeps no state.
+//!
+//! ```
+//! use std::io::Cursor;
+//!
+//! use healthimaging_dicom::{Document, ReadLimits, read_part10};
+//! use healthimaging_phantoms::Phantom;
+//!
+//! let file = Phantom::ct().patient("DOE^JANE", "MRN-1").build();
+//! let part10 = read_part10(Cursor::new(file), &ReadLimits::default())?;
+//! let mut document = Document::default();
+//! document.add(Document::new_instance(&part10.meta, part10.data_set));
+//! assert_eq!(document.patient["PatientName"], "DOE^JANE");
+//! # Ok::<(), healthimaging_dicom::ReadError>(())
+//! ```
 
 mod charset;
 mod data_set;

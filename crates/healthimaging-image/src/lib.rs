@@ -3,6 +3,17 @@
 //! [`PixelDescription`] is read by one set of rules, whether the attributes come from a data set (at
 //! import) or from an image set metadata document (retrieval, export, pictures). It holds no pixels,
 //! names no codec and parses no file.
+//!
+//! ```
+//! use healthimaging_image::PixelDescription;
+//! use serde_json::json;
+//!
+//! let attributes = json!({ "Rows": 512, "Columns": 256, "BitsAllocated": 16, "BitsStored": "12" });
+//! let description = PixelDescription::of(attributes.as_object().unwrap())?;
+//! assert_eq!((description.columns, description.bits_stored, description.high_bit), (256, 12, 11));
+//! assert_eq!(description.photometric, "MONOCHROME2");
+//! # Ok::<(), healthimaging_image::DescriptionError>(())
+//! ```
 
 mod attributes;
 mod description;

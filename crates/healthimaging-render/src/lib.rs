@@ -8,6 +8,21 @@
 //! * [`render_pixels`] is the same for pixels that are decoded and attributes that are read already.
 //!
 //! It fetches nothing, knows no protocol, and names no codec but those that write pictures.
+//!
+//! ```
+//! use healthimaging_image::PixelDescription;
+//! use healthimaging_pixels::DecodedFrame;
+//! use healthimaging_render::{Display, PictureFormat, render_pixels};
+//! use serde_json::json;
+//!
+//! let attributes = json!({ "Rows": 1, "Columns": 2, "BitsAllocated": 8 });
+//! let description = PixelDescription::of(attributes.as_object().unwrap()).unwrap();
+//! let frame = DecodedFrame { pixels: vec![0, 255], photometric: "MONOCHROME2".to_owned() };
+//! let mut notes = Vec::new();
+//! let (picture, _) = render_pixels(&frame, &description, &Display::default(), &mut notes)?;
+//! assert!(picture.encode(PictureFormat::Png, 90)?.starts_with(b"\x89PNG"));
+//! # Ok::<(), healthimaging_render::RenderError>(())
+//! ```
 
 mod attributes;
 mod color;

@@ -1,13 +1,26 @@
-//! Decoders apart: compressed frames from outside are decoded in child processes of our own binary.
+//! Decoders in child processes: compressed frames from outside are decoded by children of this binary.
 //!
 //! * [`Children`] is the pool, for the process that serves.
-//! * [`serve`] is the life of a child, for a hidden command of the same binary.
+//! * [`serve`] runs a child, for a hidden command of the same binary.
 //!
-//! Codecs are C, C++ and large libraries, and a frame is whatever its author wants it to be. A child has
-//! no files but its two pipes, no environment, and may take so much memory and time as the frame's
-//! shape warrants. When it crashes or is stopped, one frame is lost, another child takes its place,
-//! and nothing else notices. A child that cannot start, or makes a system call that the sandbox refuses,
-//! is a fault of this program and reported as one.
+//! Codecs are C, C++ and large libraries, and a frame may be malicious. A child has no files but its two
+//! pipes, no environment, and limits of memory and time that follow from the frame's shape. A crashed or
+//! stopped child loses one frame, and another child replaces it. A child that cannot start, or makes a
+//! system call that the sandbox rejects, is a fault of this program and reported as one.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use healthimaging_pixels::Decoder;
+//! use healthimaging_sandbox::{Children, serve, this_binary};
+//!
+//! // In `main`, before anything else: this process may be a child.
+//! if std::env::args().nth(1).as_deref() == Some("decode-frames") {
+//!     return serve();
+//! }
+//! let decoder = Decoder::apart(Arc::new(Children::new(this_binary()?, "decode-frames")));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod allowance;
 mod child;

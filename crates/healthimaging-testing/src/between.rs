@@ -16,6 +16,34 @@ pub trait Gate: Send + Sync + 'static {
 }
 
 /// A back end whose calls go through the gate.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use healthimaging::HealthImaging;
+/// use healthimaging::model::ListDatastoresRequest;
+/// use healthimaging_testing::{Between, Fake, Gate};
+///
+/// #[derive(Default)]
+/// struct Counter(AtomicU32);
+///
+/// #[async_trait::async_trait]
+/// impl Gate for Counter {
+///     async fn before(&self) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+///
+///     async fn after(&self) {}
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let counter = Arc::new(Counter::default());
+/// let counted = Between { inner: Arc::new(Fake::default()), gate: Arc::clone(&counter) };
+/// counted.list_datastores(ListDatastoresRequest::default()).await.unwrap();
+/// assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+/// # });
+/// ```
 pub struct Between<G> {
     /// The back end.
     pub inner: Arc<dyn HealthImaging>,
