@@ -1,4 +1,4 @@
-//! Bodies that can be large: one stream of bytes for metadata documents, frames and Part 10 files.
+//! Bodies that can be large: a stream of bytes for metadata documents, frames and Part 10 files.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 
-/// A stream of bytes, with its length where that is known.
+/// A stream of bytes, and its length if that is known.
 pub struct Body {
     stream: BoxStream<'static, Result<Bytes>>,
     length: Option<u64>,
 }
 
 impl Body {
-    /// A body that arrives piece by piece; `length` in bytes, when it is known.
+    /// Makes a body from a stream; `length` in bytes, if it is known.
     pub fn from_stream(stream: BoxStream<'static, Result<Bytes>>, length: Option<u64>) -> Self {
         Self { stream, length }
     }
 
-    /// The length in bytes, where it is known before reading.
+    /// Returns the length in bytes, if it is known before reading.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// The pieces.
+    /// Returns the stream.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
         self.stream
     }
 
-    /// The whole body, refused with a `validation` error when it is longer than `limit` bytes.
+    /// Reads the whole body; `Validation` if it is longer than `limit` bytes.
     pub async fn collect(mut self, limit: u64) -> Result<Bytes> {
         let too_long =
             || Error::validation(format!("the content is longer than the limit of {limit} bytes"));

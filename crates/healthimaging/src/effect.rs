@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::error::{Error, Result};
 use crate::model::{MetadataUpdates, UpdateImageSetMetadataRequest};
 
-/// What a call does to the data; annotations, gates and confirmation follow from it.
+/// What a call does to the data; annotations, layers and confirmation follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// Changes nothing.
@@ -20,7 +20,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The word for people.
+    /// Returns the word for messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,18 +32,18 @@ impl Effect {
 }
 
 impl UpdateImageSetMetadataRequest {
-    /// The effect of this update; as [`MetadataUpdates::effect`].
+    /// Returns the effect of this update, as [`MetadataUpdates::effect`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`MetadataUpdates::effect`].
     pub fn effect(&self) -> Result<Effect> {
         self.updates.effect()
     }
 }
 
 impl MetadataUpdates {
-    /// The effect of an update: [`Effect::Destroys`] if it removes instances or series, or reverts to an
+    /// Returns the effect of an update: [`Effect::Destroys`] if it removes instances or series, or reverts to an
     /// older version; [`Effect::Writes`] if it only sets or removes attributes.
     ///
     /// Every member of the documents counts, also where a key is repeated, because back ends may differ in

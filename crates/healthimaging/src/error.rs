@@ -1,4 +1,4 @@
-//! The one error: what went wrong, in words for the caller, and apart from them the cause for the log.
+//! The error type: a message for the caller, and the cause for the log.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 /// The result of every operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A cause that only the log sees.
+/// A cause, which only the log shows.
 pub type Source = Box<dyn StdError + Send + Sync>;
 
 /// What a caller can do about an error; mirrors the exceptions of the service, plus [`ErrorKind::NotSupported`].
@@ -16,21 +16,21 @@ pub enum ErrorKind {
     Validation,
     /// The request is malformed (`BadRequestException`).
     BadRequest,
-    /// The content cannot be had in the form asked for (`NotAcceptableException`).
+    /// The content is not available in the requested form (`NotAcceptableException`).
     NotAcceptable,
-    /// This back end cannot do that at all.
+    /// This back end does not support the call.
     NotSupported,
     /// The data store, job, image set, version, frame or instance does not exist (`ResourceNotFoundException`).
     NotFound,
-    /// The caller is known and may not do that (`AccessDeniedException`).
+    /// The caller lacks the permission (`AccessDeniedException`).
     AccessDenied,
-    /// No usable credentials were found, or they were refused.
+    /// No usable credentials were found, or they were rejected.
     Credentials,
     /// The resource's state does not allow it now: locked, stale version, not empty (`ConflictException`).
     Conflict,
-    /// The rate limit was passed; try again later (`ThrottlingException`).
+    /// The rate limit was exceeded; retry later (`ThrottlingException`).
     Throttled,
-    /// A quota would be passed (`ServiceQuotaExceededException`).
+    /// A quota would be exceeded (`ServiceQuotaExceededException`).
     QuotaExceeded,
     /// A fault of the service (`InternalServerException`).
     Service,
@@ -38,23 +38,23 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// The five types that an assistant sees.
+/// The five error types of the tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PublicType {
     /// The input has to change.
     ValidationError,
-    /// The thing asked for does not exist.
+    /// The resource does not exist.
     NotFound,
     /// Credentials or permissions are missing.
     AuthError,
-    /// The service refused or failed; often worth another try.
+    /// The service rejected the call or failed; a retry may help.
     ServiceError,
     /// This server failed.
     ServerError,
 }
 
 impl PublicType {
-    /// The word on the wire, such as `validation_error`.
+    /// Returns the word on the wire, such as `validation_error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl PublicType {
 }
 
 impl ErrorKind {
-    /// The public type that this kind is shown as.
+    /// Returns the type that tools show for this kind.
     #[must_use]
     pub const fn public_type(self) -> PublicType {
         match self {
@@ -87,7 +87,7 @@ impl ErrorKind {
 
 /// An error of any operation.
 ///
-/// Rely on [`Error::kind`], not on the words. `message` is for the caller: it says what is wrong and
+/// Rely on [`Error::kind`], not on the text. The message is for the caller: what is wrong and
 /// what to do, and holds no patient data. The source is for the log.
 pub struct Error(Box<Inner>);
 
@@ -100,7 +100,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`; `message` says what is wrong and what to do.
+    /// Makes an error; `message` is what is wrong and what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -111,27 +111,27 @@ impl Error {
         }))
     }
 
-    /// The input does not meet a constraint.
+    /// Makes an error of kind `Validation`.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Validation, message)
     }
 
-    /// The thing asked for does not exist.
+    /// The resource does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)
     }
 
-    /// The resource's state does not allow it now.
+    /// Makes an error of kind `Conflict`.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, message)
     }
 
-    /// This back end cannot do that.
+    /// Makes an error of kind `NotSupported`.
     pub fn not_supported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotSupported, message)
     }
 
-    /// This program or its machine failed; `source` is for the log.
+    /// Makes an error of kind `Internal`; `source` is for the log.
     pub fn internal(message: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::new(ErrorKind::Internal, message).with_source(source)
     }
@@ -143,39 +143,39 @@ impl Error {
         self
     }
 
-    /// Adds the service's own name of the error, such as `ConflictException`.
+    /// Adds the service's name of the error, such as `ConflictException`.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
-    /// Adds the id under which the service knows the request.
+    /// Adds the request ID of the service.
     #[must_use]
     pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
         self.0.request_id = Some(request_id.into());
         self
     }
 
-    /// What the caller can do about it.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What is wrong and what to do, in words for the caller.
+    /// Returns the message: what is wrong and what to do.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The service's own name of the error, where it gave one.
+    /// Returns the service's name of the error, if it gave one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The id under which the service knows the request, where it gave one.
+    /// Returns the request ID of the service, if it gave one.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()

@@ -1,4 +1,4 @@
-//! Checked identifiers: to have one is to know that it is well formed.
+//! Checked identifiers: a value of such a type is well formed.
 //!
 //! Constraints are those of the service model `medical-imaging/2023-07-19`.
 
@@ -21,7 +21,7 @@ macro_rules! checked_text {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -180,7 +180,7 @@ checked_text!(
     AccountId, "input_owner_account_id", "[0-9]{12}", 12..=12, |t| all(t, |c| c.is_ascii_digit())
 );
 checked_text!(
-    /// Where the next page starts; opaque.
+    /// Token of the next page; opaque.
     NextToken, "next_token", "[ -~]{1,8192}", 1..=8192, |t| all(t, |c| c.is_ascii_graphic() || c == ' ')
 );
 checked_text!(
@@ -196,14 +196,14 @@ checked_text!(
     /// A DICOM unique identifier, as a file holds it: up to 256 characters, none of them a control, and
     /// not `.` or `..`.
     ///
-    /// The standard allows 64 digits and dots (`PS3.5 §9`). Stored files break that, and are to be
-    /// found, retrieved and exported all the same, so nothing may take it for the name of a file or a part
-    /// of a URL: [`path_segment`] makes it one.
+    /// The standard allows 64 digits and dots (`PS3.5 §9`). Stored files break that, and must be
+    /// found, retrieved and exported, so a UID is not safe as the name of a file or a part
+    /// of a URL: use [`path_segment`].
     Uid, "UID", r"[^\x00-\x1F\x7F]{1,256}", 1..=256,
     |t| !matches!(t.trim(), "" | "." | "..") && all(t, |c| !c.is_control())
 );
 checked_text!(
-    /// Place of objects: `s3://bucket/prefix`, or `file:///folder` where the back end can read folders.
+    /// Location of objects: `s3://bucket/prefix`, or `file:///folder` if the back end can read folders.
     ObjectUri, "S3 URI", "(s3://[a-z0-9][.a-z0-9-]{1,61}[a-z0-9](/.*)?|file:///.*)", 1..=1024, is_object_uri
 );
 
@@ -227,7 +227,7 @@ macro_rules! random {
 }
 random!(DatastoreId, ImageSetId, ImageFrameId, JobId);
 
-/// Text as one segment of a path or URL: everything but letters, digits, `-`, `_`, `.` and `~` is
+/// Returns text as one segment of a path or URL: all but letters, digits, `-`, `_`, `.` and `~` is
 /// percent-encoded in UTF-8 (RFC 3986 §2.1), and so are the dots of `.` and `..`.
 ///
 /// ```
@@ -249,7 +249,7 @@ pub fn path_segment(text: &str) -> Cow<'_, str> {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Uid {
-    /// The UID as one segment of a path or URL.
+    /// Returns the UID as one segment of a path or URL.
     #[must_use]
     pub fn path_segment(&self) -> Cow<'_, str> {
         path_segment(&self.0)
@@ -257,7 +257,7 @@ impl Uid {
 }
 
 impl VersionId {
-    /// The version as a number.
+    /// Returns the version as a number.
     #[must_use]
     pub fn number(&self) -> u64 {
         // Ten digits always fit.
@@ -271,7 +271,7 @@ impl From<u32> for VersionId {
     }
 }
 
-/// What a [`ResourceArn`] points at.
+/// The resource of a [`ResourceArn`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     /// A data store.
@@ -281,7 +281,7 @@ pub enum Resource {
 }
 
 impl ResourceArn {
-    /// What the ARN points at; `None` only for an ARN that could not have been made.
+    /// Returns the resource; `None` only for an ARN that cannot exist.
     #[must_use]
     pub fn resource(&self) -> Option<Resource> {
         parse_resource_arn(&self.0)

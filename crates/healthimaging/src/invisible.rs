@@ -1,6 +1,6 @@
 //! Invisible characters, which steer a terminal, hide words, or make a text look like another one.
 
-/// Whether a character is not seen: the controls (C0, C1), line and paragraph separators, interlinear annotation, and
+/// Whether a character is invisible: the controls (C0, C1), line and paragraph separators, interlinear annotation, and
 /// `Default_Ignorable_Code_Point` of Unicode (`DerivedCoreProperties.txt`), which has the bidirectional controls.
 #[must_use]
 pub const fn is_invisible(c: char) -> bool {

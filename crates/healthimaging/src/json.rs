@@ -1,4 +1,4 @@
-//! JSON that every reader reads alike: each member once, nothing behind it, and errors that repeat nothing of it.
+//! Unambiguous JSON: each member once, nothing after it, and errors that repeat nothing of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAcces
 
 use crate::error::{Error, Result};
 
-/// Reads a value of which no object has two members of one name: readers differ in which one they take.
+/// Reads a value whose objects have no two members of one name, of which readers would use different ones.
 ///
 /// `what` names the text in errors: "request body".
 ///
@@ -30,7 +30,7 @@ pub fn read_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> Result<T> {
     })
 }
 
-/// What serde says is expected or missing; what it says is there instead is left out.
+/// Returns what serde expected or missed, without the value that it found.
 fn without_values(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once(", expected ") {

@@ -1,7 +1,7 @@
-//! The contract of AWS HealthImaging: its operations as a trait, its words as types, its errors.
+//! The contract of AWS HealthImaging: its operations as traits, its data types, its errors.
 //!
 //! A *back end* implements [`HealthImaging`] (the 18 operations of the AWS API) and [`DicomWeb`]
-//! (what those lack); a *face* offers them to clients. This crate does no I/O and knows no protocol.
+//! (DICOMweb); a *face* offers them to clients. This crate does no I/O and depends on no protocol.
 
 mod attributes;
 mod body;

@@ -22,8 +22,8 @@ const WORTH_RETURNING: u64 = 16 << 20;
 #[derive(Clone)]
 pub struct MemoryBudget(Arc<Shared>);
 
-/// A right to so many bytes, which ends when it is dropped: after what it is for, so it is declared before
-/// that, or is the last field of a struct.
+/// A right to a number of bytes. It ends when it is dropped, which must be after its data: declare it before
+/// that, or as the last field of a struct.
 #[derive(Debug)]
 pub struct MemoryLease {
     budget: MemoryBudget,
@@ -31,9 +31,9 @@ pub struct MemoryLease {
     bytes: u64,
 }
 
-/// What keeps things in memory that can be made again.
+/// A cache that can drop entries.
 pub trait Sheds: Send + Sync {
-    /// Drops something, if there is something to drop.
+    /// Drops an entry, if there is one.
     fn shed(&self) -> bool;
 }
 
@@ -81,7 +81,7 @@ impl fmt::Debug for MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of so many bytes.
+    /// Makes a budget of a number of bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Shared {
@@ -92,31 +92,31 @@ impl MemoryBudget {
         }))
     }
 
-    /// The budget of this process: 256 MiB unless [`Self::set_limit`] changes it.
+    /// Returns the budget of this process: 256 MiB unless [`Self::set_limit`] changes it.
     pub fn process() -> &'static Self {
         static PROCESS: OnceLock<MemoryBudget> = OnceLock::new();
         PROCESS.get_or_init(|| Self::new(DEFAULT_LIMIT))
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.0.limit.load(Ordering::Relaxed)
     }
 
-    /// Sets the limit in bytes, for leases that are asked for from now on.
+    /// Sets the limit in bytes, for leases that are requested from now on.
     pub fn set_limit(&self, bytes: u64) {
         self.0.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// Sets how freed memory is returned to the system, which is done whenever much was leased and nothing
-    /// is any more. Only the first function that is set counts.
+    /// Sets how freed memory is returned to the system, when much was leased and nothing
+    /// is leased any more. Only the first function that is set counts.
     pub fn on_idle(&self, returns: fn()) {
         let _ = self.0.returns.set(returns);
     }
 
-    /// A lease for a document, or whatever else is held while work is done with it. All of them together
-    /// get half of the limit, unless one alone takes more.
+    /// Leases memory for a document, or other data that is held while work is done with it. All of them together
+    /// get half of the limit, unless a single one needs more.
     pub async fn document(&self, bytes: u64) -> MemoryLease {
         self.lease(Kind::Document, bytes).await
     }
@@ -126,12 +126,12 @@ impl MemoryBudget {
         self.lease_blocking(Kind::Document, bytes)
     }
 
-    /// As [`Self::document`] without waiting, where one must not: what comes later waits instead.
+    /// As [`Self::document`] without waiting, for callers that must not: later leases wait instead.
     pub fn document_at_once(&self, bytes: u64) -> MemoryLease {
         self.state().grant(self, Kind::Document, bytes)
     }
 
-    /// A lease for work that ends without waiting for memory.
+    /// Leases memory for work that ends without waiting for memory.
     pub async fn work(&self, bytes: u64) -> MemoryLease {
         self.lease(Kind::Work, bytes).await
     }
@@ -141,10 +141,10 @@ impl MemoryBudget {
         self.lease_blocking(Kind::Work, bytes)
     }
 
-    /// A lease for what need not be in memory; `None` where there is no room to spare.
+    /// Leases memory for a cache; `None` if there is none to spare.
     ///
-    /// A cache that keeps what may be wanted again is made known by [`Self::add_cache`], and sheds when
-    /// [`Self::is_short`] after the thing was put in.
+    /// Register the cache with [`Self::add_cache`]; it sheds when
+    /// [`Self::is_short`] after the entry was added.
     pub fn spare(&self, bytes: u64) -> Option<MemoryLease> {
         let mut state = self.state();
         let is_room = state.used().saturating_add(bytes) <= self.limit() / 2;
@@ -157,7 +157,7 @@ impl MemoryBudget {
         self.state().is_short()
     }
 
-    /// Makes a cache known, which sheds when memory is short.
+    /// Registers a cache, which sheds when memory is short.
     pub fn add_cache(&self, cache: Weak<dyn Sheds>) {
         let mut caches = self.caches();
         caches.retain(|cache| cache.strong_count() > 0);
@@ -190,7 +190,7 @@ impl MemoryBudget {
         }
     }
 
-    /// A lease, or what is to be waited for.
+    /// Grants a lease, or returns what to wait for.
     fn ask(&self, kind: Kind, bytes: u64) -> Result<MemoryLease, oneshot::Receiver<MemoryLease>> {
         let waiting = {
             let mut state = self.state();
@@ -205,7 +205,7 @@ impl MemoryBudget {
         Err(waiting)
     }
 
-    /// Grants what has become possible.
+    /// Grants the leases that have become possible.
     fn serve(&self) {
         loop {
             let (waiter, lease) = {
@@ -262,7 +262,7 @@ impl State {
         !(self.documents.waiting.is_empty() && self.work.waiting.is_empty())
     }
 
-    /// Whether documents have room for another, whatever work is done.
+    /// Whether documents have room for another one.
     fn has_share(&self, bytes: u64, limit: u64) -> bool {
         let documents = &self.documents;
         documents.leases == 0 || documents.bytes.saturating_add(bytes) <= limit / 2
@@ -280,7 +280,7 @@ impl State {
         is_alone || (fits && !gives_way)
     }
 
-    /// The next waiter for whom there is room.
+    /// The next waiter whose lease fits.
     fn next(&mut self, limit: u64) -> Option<(Kind, Waiter)> {
         for kind in [Kind::Document, Kind::Work] {
             while let Some(first) = self.share(kind).waiting.front() {
@@ -311,13 +311,13 @@ impl State {
 }
 
 impl MemoryLease {
-    /// Bytes that it is for.
+    /// Returns its number of bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Makes it one for so many bytes, without waiting: what comes later waits longer, or less long.
+    /// Changes its number of bytes, without waiting: later leases wait longer or less long.
     pub fn resize(&mut self, bytes: u64) {
         {
             let mut state = self.budget.state();

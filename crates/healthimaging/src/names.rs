@@ -1,4 +1,4 @@
-//! Data stores by name, where the API takes the id of one.
+//! Data stores by name, where the API takes an ID.
 
 use futures::TryStreamExt;
 
@@ -8,13 +8,13 @@ use crate::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use crate::page::{Page, sweep};
 use crate::service::HealthImaging;
 
-/// More data stores than this are not searched for a name.
+/// Maximum number of data stores that are searched for a name.
 const MOST_DATASTORES: usize = 10_000;
 
 /// Names that an error lists.
 const NAMES_IN_ERROR: usize = 10;
 
-/// Whether a text can be the name of a data store where an id is expected: no id, and nothing that is nearly one.
+/// Whether a text can be the name of a data store where an ID is expected: neither an ID nor nearly one.
 #[must_use]
 pub fn is_datastore_name(given: &str) -> bool {
     // 32 hexadecimal digits are an id, whatever their case.
@@ -24,11 +24,11 @@ pub fn is_datastore_name(given: &str) -> bool {
     is_name && !is_hex && DatastoreId::try_from(given).is_err()
 }
 
-/// The id of the data store that has a name.
+/// Returns the ID of the data store with a name.
 ///
 /// # Errors
 ///
-/// `Validation` if no data store has the name, with the names that there are, or if several have it, with their ids.
+/// `Validation` if no data store has the name (lists the names), or if several have it (lists their IDs).
 pub async fn datastore_named(service: &dyn HealthImaging, name: &str) -> Result<DatastoreId> {
     let page_size = service.limits().page_size;
     let pages = sweep(MOST_DATASTORES, async |next_token| {
@@ -65,7 +65,7 @@ pub async fn datastore_named(service: &dyn HealthImaging, name: &str) -> Result<
     }
 }
 
-/// What there is, for a caller who named something else.
+/// Lists the existing names for an error.
 fn listed(all: &[DatastoreSummary]) -> String {
     if all.is_empty() {
         return "there is none; create one with create_datastore".to_owned();

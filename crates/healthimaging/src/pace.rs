@@ -11,20 +11,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layer::{AnyOperation, Call};
 use crate::operation::{Limits, Operation, Rate, WebOperation};
 
-/// A call that is throttled is made this often at most.
+/// Maximum number of attempts of a throttled call.
 const TRIES: u32 = 6;
-/// The pause after the first throttling answer; doubled after each more.
+/// Pause after the first throttling error; doubled after each further one.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The rate is never slowed down to less than this part of itself.
+/// Smallest part to which the rate is slowed down.
 const SLOWEST: f64 = 1.0 / 16.0;
-/// What a call that is not throttled gives back of a rate that was slowed down.
+/// Part of the rate that a call without throttling restores.
 const RECOVERY: f64 = 1.0 / 32.0;
-/// Less than a token by so little is a token: sums of fractions are never exact.
+/// Nearly a token counts as a token: sums of fractions are not exact.
 const NEARLY: f64 = 1.0 - 1e-6;
 
-/// The rates that are left at this moment, for one account.
+/// The remaining rates of one account.
 ///
-/// A process has one for all that it calls, so that nothing is counted twice or not at all.
+/// A process has one for all its calls, so that each is counted once.
 #[derive(Debug)]
 pub struct Pace {
     operations: [Option<Bucket>; Operation::ALL.len()],
@@ -32,7 +32,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Full buckets; `factor` times the rates that are allowed, such as 0.5 to leave half to others.
+    /// Starts with full buckets, at `factor` times the allowed rates, such as 0.5 to leave half to others.
     #[must_use]
     pub fn new(limits: &Limits, factor: f64) -> Self {
         let bucket = |rate: Option<Rate>| rate.map(|rate| Bucket::new(rate, factor));
@@ -77,7 +77,7 @@ impl Pace {
 
 /// Is notified of the turns of calls.
 pub trait TurnWatch: Send + Sync {
-    /// A call waits for its turn, about so long; it has not been sent.
+    /// A call waits for its turn, for about this long; it has not been sent.
     fn waits(&self, about: Duration);
     /// Its turn has come, and it is sent.
     fn goes(&self);
@@ -98,7 +98,7 @@ pub async fn watch_turns<F: Future>(watch: Arc<dyn TurnWatch>, work: F) -> F::Ou
     WATCH.scope(both, work).await
 }
 
-/// Two that watch the same calls.
+/// Two watches of the same calls.
 struct Both(Arc<dyn TurnWatch>, Arc<dyn TurnWatch>);
 
 impl TurnWatch for Both {
@@ -118,7 +118,7 @@ fn watching() -> Option<Arc<dyn TurnWatch>> {
     WATCH.try_with(Arc::clone).ok()
 }
 
-/// One call, when its turn has come.
+/// Sends one call when its turn has come.
 async fn once<R>(bucket: Option<&Bucket>, call: impl Future<Output = Result<R>>) -> Result<R> {
     let Some(bucket) = bucket else {
         return call.await;
@@ -132,11 +132,11 @@ async fn once<R>(bucket: Option<&Bucket>, call: impl Future<Output = Result<R>>)
     answer
 }
 
-/// Tokens that come at a rate; each call takes one.
+/// A token bucket; each call takes a token.
 struct Bucket {
     per_second: f64,
     burst: f64,
-    /// Who waits for a token holds it; its order is that of arrival.
+    /// Held while waiting for a token, in the order of arrival.
     turnstile: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -146,7 +146,7 @@ struct State {
     filled: Instant,
     /// The part of the rate that is used, 1 unless calls were throttled.
     part: f64,
-    /// Calls that stand before the turnstile or in it.
+    /// Calls that wait for a token.
     queue: u32,
 }
 
@@ -165,7 +165,7 @@ impl Bucket {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a token, behind those who came before.
+    /// Waits for a token, in the order of arrival.
     async fn take(&self) {
         let queued = Queued::at(self);
         if let (Some(about), Some(watch)) = (self.wait_of_last(), watching()) {
@@ -179,7 +179,7 @@ impl Bucket {
         drop(queued);
     }
 
-    /// How long the call that came last will wait; nothing when it will not.
+    /// Returns how long the last call will wait; `None` if it will not.
     fn wait_of_last(&self) -> Option<Duration> {
         let mut state = self.state();
         self.fill(&mut state);
@@ -187,7 +187,7 @@ impl Bucket {
         (missing > 1.0 - NEARLY).then(|| self.time_for(missing, state.part))
     }
 
-    /// Takes a token; where there is none, how long it takes to come.
+    /// Takes a token; if there is none, returns the time until there is one.
     fn try_take(&self) -> Option<Duration> {
         let mut state = self.state();
         self.fill(&mut state);
@@ -209,7 +209,7 @@ impl Bucket {
         state.filled = now;
     }
 
-    /// Slows down after a throttling answer, and recovers with every other one.
+    /// Slows down after a throttling error, and recovers with other outcomes.
     fn learn(&self, error: Option<&Error>) {
         let throttled = error.is_some_and(|error| error.kind() == ErrorKind::Throttled);
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! Pages, walked in one place.
+//! Walking the pages of a listing.
 
 use std::future::Future;
 
@@ -16,10 +16,10 @@ pub struct Page<T> {
     pub next_token: Option<NextToken>,
 }
 
-/// All pages of a listing as one stream of items.
+/// Returns all pages of a listing as one stream of items.
 ///
 /// `fetch` is called with no token first, then with each page's token. More than `ceiling` items are
-/// an error: nothing is cut in silence. A token that comes twice in a row is an error too.
+/// an error: nothing is cut silently. A token that is returned twice in a row is an error too.
 pub fn sweep<'a, T, F, Fut>(ceiling: usize, fetch: F) -> impl Stream<Item = Result<T>> + 'a
 where
     T: 'a,

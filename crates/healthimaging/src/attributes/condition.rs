@@ -1,24 +1,24 @@
-//! What a match key asks of the values of an attribute.
+//! Conditions on the values of an attribute.
 
-/// What the values of an attribute have to be, in the form in which values are compared
-/// ([`Matching::stored`](super::Matching::stored)); one of them is enough.
+/// A condition on the values of an attribute, in the form in which values are compared
+/// ([`Matching::stored`](super::Matching::stored)); one matching value is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// Anything, even absent (universal matching, `PS3.4 §C.2.2.2.3`).
     Any,
     /// This value.
     Equal(String),
-    /// A value that looks like this, in which `*` stands for any characters and `?` for one
+    /// A value that matches a pattern, in which `*` stands for any characters and `?` for one
     /// (`PS3.4 §C.2.2.2.4`).
     Pattern(String),
     /// A value from the first on and below the second, in the order of their characters
     /// (`PS3.4 §C.2.2.2.5`).
     Range(String, String),
-    /// A name of which each of these begins a word (fuzzy matching, `PS3.18 §8.3.4.2`).
+    /// A name with words that begin with each of these (fuzzy matching, `PS3.18 §8.3.4.2`).
     Words(Vec<String>),
-    /// A value for any of these.
+    /// Any of these conditions.
     AnyOf(Vec<Condition>),
-    /// A value for each of these.
+    /// All of these conditions.
     AllOf(Vec<Condition>),
 }
 

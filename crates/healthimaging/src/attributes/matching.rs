@@ -1,4 +1,4 @@
-//! How values are compared (`PS3.4 §C.2.2.2`, `PS3.18 §8.3.4`): both sides are brought into one form, and
+//! How values are compared (`PS3.4 §C.2.2.2`, `PS3.18 §8.3.4`): both sides are normalized, and
 //! the forms are compared.
 
 use super::Condition;
@@ -7,9 +7,9 @@ use crate::{Error, Result};
 /// How the values of an attribute are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Matching {
-    /// As they are, but for the spaces around them; with wildcards.
+    /// As they are, without the spaces around them; with wildcards.
     Text,
-    /// Whatever the case, without empty components at the end, by each component group; with wildcards.
+    /// Case-insensitively, without empty components at the end, by component group; with wildcards.
     PersonName,
     /// As they are, one or one of a list.
     Uid,
@@ -25,7 +25,7 @@ pub enum Matching {
 const BEHIND_DIGITS: char = ':';
 
 impl Matching {
-    /// The forms in which a value is compared, none for an empty one: those of each value of several
+    /// Returns the forms in which a value is compared, none for an empty one: those of each of several values
     /// (`A\B`), and of each component group of a name.
     ///
     /// ```
@@ -55,7 +55,7 @@ impl Matching {
         forms
     }
 
-    /// What a value has to be to equal this one, in which no character stands for others.
+    /// Returns the condition of equality with a value, in which no character is a wildcard.
     #[must_use]
     pub fn exactly(self, value: &str) -> Condition {
         match &self.stored(value)[..] {
@@ -65,9 +65,9 @@ impl Matching {
         }
     }
 
-    /// What a match key of QIDO-RS asks for.
+    /// Returns the condition of a match key of QIDO-RS.
     ///
-    /// Fails with `Validation` where the key is not of the form that this comparison takes.
+    /// `Validation` if the key does not have the form of this comparison.
     pub fn condition(self, key: &str, fuzzy: bool) -> Result<Condition> {
         let key = trimmed(key);
         if key.is_empty() || key == "*" {
@@ -94,7 +94,7 @@ impl Matching {
     }
 }
 
-/// Without the spaces and zeros that pad it.
+/// Trims spaces and zeros.
 fn trimmed(value: &str) -> &str {
     value.trim_matches([' ', '\0'])
 }
@@ -115,7 +115,7 @@ fn component_group(group: &str) -> String {
     components.join("^").trim_end_matches('^').to_lowercase()
 }
 
-/// One component group that a key asks for, in any group of the name.
+/// The condition of one component group of a key, on any group of the name.
 fn name(group: &str) -> Condition {
     let group = component_group(group);
     if group.is_empty() || group == "*" {
@@ -169,7 +169,7 @@ fn time(value: &str) -> Option<String> {
     }
 }
 
-/// What is missing of a time is zero.
+/// Fills the missing parts of a time with zeros.
 fn whole_time(time: String) -> String {
     match time.len() {
         2 | 4 => format!("{time:0<6}"),
@@ -177,7 +177,7 @@ fn whole_time(time: String) -> String {
     }
 }
 
-/// A number without what does not change it.
+/// Normalizes a number.
 fn number(value: &str) -> Option<String> {
     let value = trimmed(value);
     let is_decimal = value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.'));

@@ -1,4 +1,4 @@
-//! The DICOM attributes that image sets are found by and summarized with.
+//! The DICOM attributes by which image sets are found and summarized.
 //!
 //! [`ATTRIBUTES`] is the one list of them: a back end's index, the filters of `SearchImageSets`, the match
 //! keys of QIDO-RS and the summaries that both return follow from it. [`Matching`] compares values.
@@ -36,7 +36,7 @@ pub enum QueryLevel {
     Instance,
 }
 
-/// An attribute that image sets are found by or summarized with.
+/// An attribute by which image sets are found or summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute {
     /// Keyword (`PS3.6 §6`), which is its key in the metadata document.
@@ -45,17 +45,17 @@ pub struct Attribute {
     pub tag: u32,
     /// Value representation.
     pub vr: &'static str,
-    /// Where the metadata document has it.
+    /// Level of the metadata document that has it.
     pub level: AttributeLevel,
-    /// Whose results have it in QIDO-RS.
+    /// Level of QIDO-RS results that have it.
     pub query_level: QueryLevel,
     /// How its values are compared.
     pub matching: Matching,
-    /// Its name in the filters and summaries of `SearchImageSets`, where it has one.
+    /// Name in the filters and summaries of `SearchImageSets`, if it has one.
     pub wire_name: Option<&'static str>,
-    /// Whether image sets are looked up by it: few have the same value.
+    /// Whether image sets are looked up by it, because few have the same value.
     pub is_key: bool,
-    /// Whether results of QIDO-RS have it unasked (`PS3.18 Tables 10.6.3-3` to `-5`).
+    /// Whether results of QIDO-RS have it by default (`PS3.18 Tables 10.6.3-3` to `-5`).
     pub is_returned: bool,
     /// Maximum number of characters that the service takes; `None` if only the VR limits it (developer guide
     /// of AWS HealthImaging, "DICOM element constraints").
@@ -63,7 +63,7 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// The attribute of this keyword, or of this tag in eight hexadecimal digits.
+    /// Returns the attribute of a keyword, or of a tag in eight hexadecimal digits.
     ///
     /// ```
     /// use healthimaging::Attribute;
@@ -76,7 +76,7 @@ impl Attribute {
         ATTRIBUTES.iter().find(|one| one.keyword == name || Some(one.tag) == tag)
     }
 
-    /// Whether the summary of an image set holds it: it is a member of `DICOMTags`, or results of QIDO-RS
+    /// Whether the summary of an image set has it: it is a member of `DICOMTags`, or results of QIDO-RS
     /// for studies and series have it.
     pub const fn is_summarized(&self) -> bool {
         self.wire_name.is_some()

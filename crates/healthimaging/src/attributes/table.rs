@@ -33,7 +33,7 @@ impl Attribute {
         Self { is_key: true, ..self }
     }
 
-    /// Results of QIDO-RS have it unasked.
+    /// Results of QIDO-RS have it by default.
     const fn returned(self) -> Self {
         Self { is_returned: true, ..self }
     }
@@ -54,7 +54,7 @@ impl Attribute {
     }
 }
 
-/// Every attribute that image sets, studies, series and instances are found by or summarized with, in the
+/// Every attribute by which image sets, studies, series and instances are found or summarized, in the
 /// order of the tags.
 pub const ATTRIBUTES: [Attribute; 30] = [
     new((0x0008_0016, "SOPClassUID", "UI"), Instance, Uid).returned(),

@@ -58,7 +58,7 @@ pub struct CreateDatastoreRequest {
 /// Output of `CreateDatastore`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CreateDatastoreResponse {
-    /// Its id.
+    /// ID.
     pub datastore_id: DatastoreId,
     /// `CREATING`.
     pub datastore_status: DatastoreStatus,
@@ -67,26 +67,26 @@ pub struct CreateDatastoreResponse {
 /// Input of `GetDatastore`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetDatastoreRequest {
-    /// Which one.
+    /// Its ID.
     pub datastore_id: DatastoreId,
 }
 
 /// Output of `GetDatastore`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GetDatastoreResponse {
-    /// All about it.
+    /// Properties.
     pub datastore_properties: DatastoreProperties,
 }
 
-/// All about a data store.
+/// Properties of a data store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct DatastoreProperties {
-    /// Its id.
+    /// ID.
     pub datastore_id: DatastoreId,
-    /// Its name.
+    /// Name.
     pub datastore_name: String,
-    /// Its state.
+    /// State.
     pub datastore_status: DatastoreStatus,
     /// Key that encrypts it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,13 +97,13 @@ pub struct DatastoreProperties {
     /// Stored format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lossless_storage_format: Option<LosslessStorageFormat>,
-    /// Its ARN.
+    /// ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datastore_arn: Option<ResourceArn>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
 }
@@ -111,9 +111,9 @@ pub struct DatastoreProperties {
 /// Input of `ListDatastores`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListDatastoresRequest {
-    /// Only those in this state.
+    /// Returns only those in this state.
     pub datastore_status: Option<DatastoreStatus>,
-    /// Where to go on.
+    /// Token of the page before; the first page if absent.
     pub next_token: Option<NextToken>,
     /// Page size, 1 to 50.
     pub max_results: Option<u32>,
@@ -122,30 +122,30 @@ pub struct ListDatastoresRequest {
 /// Output of `ListDatastores`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListDatastoresResponse {
-    /// The data stores, newest first.
+    /// Data stores, newest first.
     pub datastore_summaries: Vec<DatastoreSummary>,
-    /// Where the next page starts.
+    /// Token of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
 }
 
-/// A data store in brief.
+/// Summary of a data store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct DatastoreSummary {
-    /// Its id.
+    /// ID.
     pub datastore_id: DatastoreId,
-    /// Its name.
+    /// Name.
     pub datastore_name: String,
-    /// Its state.
+    /// State.
     pub datastore_status: DatastoreStatus,
-    /// Its ARN.
+    /// ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datastore_arn: Option<ResourceArn>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
 }
@@ -153,14 +153,14 @@ pub struct DatastoreSummary {
 /// Input of `DeleteDatastore`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteDatastoreRequest {
-    /// Which one.
+    /// Its ID.
     pub datastore_id: DatastoreId,
 }
 
 /// Output of `DeleteDatastore`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeleteDatastoreResponse {
-    /// Which one.
+    /// Its ID.
     pub datastore_id: DatastoreId,
     /// `DELETING`.
     pub datastore_status: DatastoreStatus,

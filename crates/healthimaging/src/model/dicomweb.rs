@@ -18,29 +18,29 @@ pub type SeriesMetadataResponse = Body;
 /// Output of `search`.
 pub type SearchDicomResponse = Vec<DicomJson>;
 
-/// In which transfer syntax to retrieve.
+/// Transfer syntax to retrieve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferSyntaxChoice {
     /// As it is stored: `transfer-syntax=*`.
     Stored,
-    /// In this one.
+    /// A named one.
     Uid(Uid),
 }
 
 /// Input of `retrieve_instance`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrieveInstanceRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Of which study.
+    /// Study Instance UID.
     pub study_instance_uid: Uid,
-    /// Of which series.
+    /// Series Instance UID.
     pub series_instance_uid: Uid,
-    /// Which instance.
+    /// SOP Instance UID.
     pub sop_instance_uid: Uid,
-    /// In this image set, primary or not; in the primary one, when absent.
+    /// ID of the image set, primary or not; the primary one if absent.
     pub image_set_id: Option<ImageSetId>,
-    /// In which transfer syntax.
+    /// Transfer syntax to return.
     pub transfer_syntax: TransferSyntaxChoice,
 }
 
@@ -51,26 +51,26 @@ pub struct RetrieveInstanceResponse {
     pub transfer_syntax_uid: String,
     /// The Part 10 file.
     pub instance: Body,
-    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    /// Name of the content: responses to the same request with the same name have the same content. Absent if the back end has none.
     pub content_name: Option<String>,
 }
 
 /// Input of `retrieve_frames`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrieveFramesRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Of which study.
+    /// Study Instance UID.
     pub study_instance_uid: Uid,
-    /// Of which series.
+    /// Series Instance UID.
     pub series_instance_uid: Uid,
-    /// Of which instance.
+    /// SOP Instance UID.
     pub sop_instance_uid: Uid,
-    /// In this image set, primary or not; in the primary one, when absent.
+    /// ID of the image set, primary or not; the primary one if absent.
     pub image_set_id: Option<ImageSetId>,
     /// Numbers of the frames, from 1, in any order, each once.
     pub frames: Vec<u32>,
-    /// In which transfer syntax.
+    /// Transfer syntax to return.
     pub transfer_syntax: TransferSyntaxChoice,
 }
 
@@ -78,9 +78,9 @@ pub struct RetrieveFramesRequest {
 pub struct RetrieveFramesResponse {
     /// The transfer syntax of the frames.
     pub transfer_syntax_uid: String,
-    /// The frames, in the order asked for.
+    /// Frames, in the order of the request.
     pub frames: BoxStream<'static, Result<Body>>,
-    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    /// Name of the content: responses to the same request with the same name have the same content. Absent if the back end has none.
     pub content_name: Option<String>,
 }
 
@@ -95,15 +95,15 @@ impl fmt::Debug for RetrieveFramesResponse {
 /// Input of `retrieve_bulkdata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrieveBulkdataRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Of which study.
+    /// Study Instance UID.
     pub study_instance_uid: Uid,
-    /// Of which series.
+    /// Series Instance UID.
     pub series_instance_uid: Uid,
-    /// Of which instance.
+    /// SOP Instance UID.
     pub sop_instance_uid: Uid,
-    /// In this image set, primary or not; in the primary one, when absent.
+    /// ID of the image set, primary or not; the primary one if absent.
     pub image_set_id: Option<ImageSetId>,
     /// The last part of a `BulkDataURI` in the metadata.
     pub bulkdata_id: String,
@@ -112,41 +112,41 @@ pub struct RetrieveBulkdataRequest {
 /// Output of `retrieve_bulkdata`.
 #[derive(Debug)]
 pub struct RetrieveBulkdataResponse {
-    /// The value as it is in a file of Explicit VR Little Endian.
+    /// Value as in a file of Explicit VR Little Endian.
     pub bulkdata: Body,
-    /// Names the content: to the same request, the same name is the same content. Absent where the back end has none.
+    /// Name of the content: responses to the same request with the same name have the same content. Absent if the back end has none.
     pub content_name: Option<String>,
 }
 
 /// Input of `instance_metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceMetadataRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Of which study.
+    /// Study Instance UID.
     pub study_instance_uid: Uid,
-    /// Of which series.
+    /// Series Instance UID.
     pub series_instance_uid: Uid,
-    /// Which instance.
+    /// SOP Instance UID.
     pub sop_instance_uid: Uid,
-    /// In this image set, primary or not; in the primary one, when absent.
+    /// ID of the image set, primary or not; the primary one if absent.
     pub image_set_id: Option<ImageSetId>,
 }
 
 /// Input of `series_metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesMetadataRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Of which study.
+    /// Study Instance UID.
     pub study_instance_uid: Uid,
-    /// Which series.
+    /// Series Instance UID.
     pub series_instance_uid: Uid,
-    /// In this image set, primary or not; in the primary one, when absent.
+    /// ID of the image set, primary or not; the primary one if absent.
     pub image_set_id: Option<ImageSetId>,
 }
 
-/// What to search for, and under what.
+/// Level to search for, and its parents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchLevel {
     /// Studies.
@@ -160,29 +160,29 @@ pub enum SearchLevel {
 /// Input of `search`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchDicomRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// What to search for.
+    /// Level to search for.
     pub level: SearchLevel,
     /// Match keys (keyword or eight hexadecimal digits) and their values, as in a query string.
     pub filters: Vec<(String, String)>,
-    /// Attributes to return beside the usual ones: keyword, eight hexadecimal digits, or `all`.
+    /// Attributes to return in addition to the default ones: keyword, eight hexadecimal digits, or `all`.
     pub include_fields: Vec<String>,
-    /// Matches names by the beginnings of their words, whatever the case.
+    /// Matches names by prefixes of their words, case-insensitively.
     pub fuzzy_matching: bool,
-    /// Most results, 1 to 1000; 1000, when absent.
+    /// Maximum number of results, 1 to 1000; 1000 if absent.
     pub limit: Option<u32>,
-    /// How many results to skip.
+    /// Number of results to skip.
     pub offset: u32,
 }
 
 /// Input of `store_instances`.
 pub struct StoreInstancesRequest {
-    /// Into which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// Refuses instances of other studies, when given.
     pub study_instance_uid: Option<Uid>,
-    /// The Part 10 files, one after the other.
+    /// Part 10 files, one after another.
     pub instances: BoxStream<'static, Result<Body>>,
 }
 
@@ -198,16 +198,16 @@ impl fmt::Debug for StoreInstancesRequest {
 /// Output of `store_instances`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInstancesResponse {
-    /// What is stored.
+    /// Stored instances.
     pub stored: Vec<StoredInstance>,
-    /// What is not.
+    /// Instances that were not stored.
     pub failed: Vec<FailedInstance>,
 }
 
 /// An instance that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredInstance {
-    /// Place in the request, from 0.
+    /// Index in the request, from 0.
     pub position: usize,
     /// SOP Class UID.
     pub sop_class_uid: String,
@@ -217,7 +217,7 @@ pub struct StoredInstance {
     pub study_instance_uid: String,
     /// Series Instance UID.
     pub series_instance_uid: String,
-    /// Where it is.
+    /// Location.
     pub image_set_id: ImageSetId,
     /// Whether it is in the primary hierarchy.
     pub is_primary: bool,
@@ -228,7 +228,7 @@ pub struct StoredInstance {
 /// An instance that is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedInstance {
-    /// Place in the request, from 0.
+    /// Index in the request, from 0.
     pub position: usize,
     /// SOP Class UID, where it could be read.
     pub sop_class_uid: Option<String>,
@@ -236,6 +236,6 @@ pub struct FailedInstance {
     pub sop_instance_uid: Option<String>,
     /// Failure reason (0008,1197) of `PS3.18 Annex I.2.2`, such as `0xC000`.
     pub failure_reason: u16,
-    /// What is wrong, in words without patient data.
+    /// Description of the failure, without patient data.
     pub message: String,
 }

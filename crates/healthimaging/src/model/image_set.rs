@@ -22,7 +22,7 @@ words! {
 }
 
 words! {
-    /// What was last done to an image set.
+    /// Status of the last write to an image set.
     #[expect(missing_docs, reason = "the words say it")]
     ImageSetWorkflowStatus {
         Created = "CREATED",
@@ -63,26 +63,26 @@ pub struct Overrides {
 /// Input of `GetImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetImageSetRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
-    /// Which version; the latest, when absent.
+    /// Version; the latest if absent.
     pub version_id: Option<VersionId>,
 }
 
 /// Output of `GetImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GetImageSetResponse {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// Its properties.
     #[serde(flatten)]
     pub properties: ImageSetProperties,
-    /// Its ARN.
+    /// ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_arn: Option<ResourceArn>,
-    /// When its metadata or a frame was last read.
+    /// Time of the last read of its metadata or a frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_accessed_at: Option<Timestamp>,
     /// Storage tier.
@@ -94,25 +94,25 @@ pub struct GetImageSetResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ImageSetProperties {
-    /// Which image set.
+    /// ID of the image set.
     pub image_set_id: ImageSetId,
-    /// Which version.
+    /// Version.
     pub version_id: VersionId,
-    /// Its state.
+    /// State.
     pub image_set_state: ImageSetState,
-    /// What was last done to it.
+    /// Status of the last write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_workflow_status: Option<ImageSetWorkflowStatus>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// When it was deleted.
+    /// Deletion time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// Why the write that made this version failed.
+    /// Reason why the write that made this version failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// What was overridden.
@@ -126,11 +126,11 @@ pub struct ImageSetProperties {
 /// Input of `ListImageSetVersions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListImageSetVersionsRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
-    /// Where to go on.
+    /// Token of the page before; the first page if absent.
     pub next_token: Option<NextToken>,
     /// Page size, 1 to 50.
     pub max_results: Option<u32>,
@@ -139,9 +139,9 @@ pub struct ListImageSetVersionsRequest {
 /// Output of `ListImageSetVersions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListImageSetVersionsResponse {
-    /// The versions, newest first.
+    /// Versions, newest first.
     pub image_set_properties_list: Vec<ImageSetProperties>,
-    /// Where the next page starts.
+    /// Token of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
 }
@@ -149,11 +149,11 @@ pub struct ListImageSetVersionsResponse {
 /// Input of `GetImageSetMetadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetImageSetMetadataRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
-    /// Which version; the latest, when absent.
+    /// Version; the latest if absent.
     pub version_id: Option<VersionId>,
 }
 
@@ -171,11 +171,11 @@ pub struct GetImageSetMetadataResponse {
 /// Input of `GetImageFrame`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetImageFrameRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// In which image set.
+    /// ID of the image set.
     pub image_set_id: ImageSetId,
-    /// Which frame.
+    /// ID of the frame.
     pub image_frame_id: ImageFrameId,
 }
 
@@ -191,21 +191,21 @@ pub struct GetImageFrameResponse {
 /// Input of `UpdateImageSetMetadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateImageSetMetadataRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
-    /// The version that the caller knows as the latest; any other is a `Conflict`.
+    /// Latest version as the caller has read it; another one is a `Conflict`.
     pub latest_version_id: VersionId,
     /// Allows UIDs, sequences, private elements and the like on sets that are not primary.
     pub force: bool,
     /// Applies the update to all primary sets of the study, all or none.
     pub include_study_image_sets: bool,
-    /// What to change.
+    /// Changes.
     pub updates: MetadataUpdates,
 }
 
-/// What to change.
+/// Changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataUpdates {
     /// Documents in the form of the metadata document, UTF-8 JSON of 1 to 30,000 bytes each; one at least.
@@ -222,24 +222,24 @@ pub enum MetadataUpdates {
 /// Output of `UpdateImageSetMetadata`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdateImageSetMetadataResponse {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
-    /// The version that is being made.
+    /// Version that is being made.
     pub latest_version_id: VersionId,
     /// `LOCKED`.
     pub image_set_state: ImageSetState,
     /// `UPDATING`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_workflow_status: Option<ImageSetWorkflowStatus>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// What to know about it.
+    /// Information about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -247,11 +247,11 @@ pub struct UpdateImageSetMetadataResponse {
 /// Input of `CopyImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyImageSetRequest {
-    /// In which data store, source and destination.
+    /// ID of the data store of source and destination.
     pub datastore_id: DatastoreId,
-    /// What to copy.
+    /// Parts to copy.
     pub source_image_set_id: ImageSetId,
-    /// Which version, what of it, and where to.
+    /// Version, part of it, and destination.
     pub copy_image_set_information: CopyImageSetInformation,
     /// Copies even where patient, study or series metadata disagree; the destination's values stay.
     pub force: bool,
@@ -259,7 +259,7 @@ pub struct CopyImageSetRequest {
     pub promote_to_primary: bool,
 }
 
-/// Which version to copy, what of it, and where to, as the API spells it.
+/// Version to copy, part of it, and destination, as the API spells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(inline)]
@@ -276,7 +276,7 @@ pub struct CopyImageSetInformation {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CopySource {
-    /// The version that the caller knows as the latest; any other is a `Conflict`.
+    /// Latest version as the caller has read it; another one is a `Conflict`.
     pub latest_version_id: VersionId,
     /// A part of the set; the whole of it, when absent.
     #[serde(rename = "DICOMCopies", default, skip_serializing_if = "Option::is_none")]
@@ -297,16 +297,16 @@ pub struct DicomCopies {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CopyDestination {
-    /// Which image set.
+    /// ID of the image set.
     pub image_set_id: ImageSetId,
-    /// The version that the caller knows as the latest; any other is a `Conflict`.
+    /// Latest version as the caller has read it; another one is a `Conflict`.
     pub latest_version_id: VersionId,
 }
 
 /// Output of `CopyImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CopyImageSetResponse {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// The source.
     pub source_image_set_properties: CopiedImageSetProperties,
@@ -318,23 +318,23 @@ pub struct CopyImageSetResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct CopiedImageSetProperties {
-    /// Which image set.
+    /// ID of the image set.
     pub image_set_id: ImageSetId,
     /// Its latest version.
     pub latest_version_id: VersionId,
-    /// Its state.
+    /// State.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_state: Option<ImageSetState>,
-    /// What is being done to it.
+    /// Status of the write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_workflow_status: Option<ImageSetWorkflowStatus>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// Its ARN.
+    /// ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_set_arn: Option<ResourceArn>,
 }
@@ -342,18 +342,18 @@ pub struct CopiedImageSetProperties {
 /// Input of `DeleteImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteImageSetRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one, with all its versions.
+    /// ID of the image set; all its versions are deleted.
     pub image_set_id: ImageSetId,
 }
 
 /// Output of `DeleteImageSet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeleteImageSetResponse {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which one.
+    /// Its ID.
     pub image_set_id: ImageSetId,
     /// `LOCKED`; `DELETED` when it already was.
     pub image_set_state: ImageSetState,

@@ -16,9 +16,9 @@ words! {
         Submitted = "SUBMITTED",
         /// Running.
         InProgress = "IN_PROGRESS",
-        /// Ran to its end; each file has an outcome of its own.
+        /// Completed; each file has an outcome.
         Completed = "COMPLETED",
-        /// Could not run to its end.
+        /// Failed.
         Failed = "FAILED",
     }
 }
@@ -28,7 +28,7 @@ words! {
 pub struct StartDicomImportJobRequest {
     /// Name of the job.
     pub job_name: Option<JobName>,
-    /// Into which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// Role that reads the input and writes the output; AWS needs it, the local store does not.
     pub data_access_role_arn: Option<RoleArn>,
@@ -38,7 +38,7 @@ pub struct StartDicomImportJobRequest {
     pub input_s3_uri: ObjectUri,
     /// Where to write the outcome; AWS needs it, the local store has a folder of its own.
     pub output_s3_uri: Option<ObjectUri>,
-    /// Owner of the input bucket, if another account.
+    /// Account that owns the input bucket, if it is another one.
     pub input_owner_account_id: Option<AccountId>,
     /// Overrides of header values.
     pub import_configuration: Option<ImportConfiguration>,
@@ -81,58 +81,58 @@ pub struct DicomMetadataMapping {
 /// Output of `StartDICOMImportJob`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StartDicomImportJobResponse {
-    /// Into which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// Id of the job.
     pub job_id: JobId,
     /// `SUBMITTED`.
     pub job_status: JobStatus,
-    /// When it was accepted.
+    /// Submission time.
     pub submitted_at: Timestamp,
 }
 
 /// Input of `GetDICOMImportJob`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetDicomImportJobRequest {
-    /// Of which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Which job.
+    /// ID of the job.
     pub job_id: JobId,
 }
 
 /// Output of `GetDICOMImportJob`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GetDicomImportJobResponse {
-    /// All about it.
+    /// Properties.
     pub job_properties: DicomImportJobProperties,
 }
 
-/// All about an import job.
+/// Properties of an import job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct DicomImportJobProperties {
-    /// Its id.
+    /// ID.
     pub job_id: JobId,
-    /// Its name.
+    /// Name.
     pub job_name: String,
-    /// Its state.
+    /// State.
     pub job_status: JobStatus,
-    /// Into which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Role of the job.
+    /// ARN of the IAM role of the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_access_role_arn: Option<RoleArn>,
-    /// When it ended.
+    /// End time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// When it was accepted.
+    /// Submission time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
     /// Prefix of the input.
     pub input_s3_uri: ObjectUri,
     /// Folder of the output; once the job runs, with the job's own folder and a `/` at its end.
     pub output_s3_uri: ObjectUri,
-    /// Why it failed.
+    /// Reason of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Overrides of header values.
@@ -143,11 +143,11 @@ pub struct DicomImportJobProperties {
 /// Input of `ListDICOMImportJobs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListDicomImportJobsRequest {
-    /// Of which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Only those in this state.
+    /// Returns only those in this state.
     pub job_status: Option<JobStatus>,
-    /// Where to go on.
+    /// Token of the page before; the first page if absent.
     pub next_token: Option<NextToken>,
     /// Page size, 1 to 50.
     pub max_results: Option<u32>,
@@ -156,35 +156,35 @@ pub struct ListDicomImportJobsRequest {
 /// Output of `ListDICOMImportJobs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListDicomImportJobsResponse {
-    /// The jobs, newest first.
+    /// Jobs, newest first.
     pub job_summaries: Vec<DicomImportJobSummary>,
-    /// Where the next page starts.
+    /// Token of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
 }
 
-/// An import job in brief.
+/// Summary of an import job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct DicomImportJobSummary {
-    /// Its id.
+    /// ID.
     pub job_id: JobId,
-    /// Its name.
+    /// Name.
     pub job_name: String,
-    /// Its state.
+    /// State.
     pub job_status: JobStatus,
-    /// Into which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
-    /// Role of the job.
+    /// ARN of the IAM role of the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_access_role_arn: Option<RoleArn>,
-    /// When it ended.
+    /// End time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// When it was accepted.
+    /// Submission time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Reason of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -33,7 +33,7 @@ words! {
 }
 
 words! {
-    /// Which way results are sorted.
+    /// Direction of sorting.
     SortOrder {
         /// Smallest first.
         Asc = "ASC",
@@ -45,11 +45,11 @@ words! {
 /// Input of `SearchImageSets`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchImageSetsRequest {
-    /// In which data store.
+    /// ID of the data store.
     pub datastore_id: DatastoreId,
     /// What to find; everything, when empty.
     pub search_criteria: SearchCriteria,
-    /// Where to go on.
+    /// Token of the page before; the first page if absent.
     pub next_token: Option<NextToken>,
     /// Page size, 1 to 50.
     pub max_results: Option<u32>,
@@ -84,7 +84,7 @@ pub struct SearchFilter {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Sort {
-    /// Which way.
+    /// Direction.
     pub sort_order: SortOrder,
     /// By what.
     pub sort_field: SortField,
@@ -167,17 +167,17 @@ pub struct StudyDateAndTime {
 /// Output of `SearchImageSets`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SearchImageSetsResponse {
-    /// What was found.
+    /// Matches.
     pub image_sets_metadata_summaries: Vec<ImageSetsMetadataSummary>,
     /// The order that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
-    /// Where the next page starts.
+    /// Token of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
 }
 
-/// How many image sets a data store holds; those being written count, deleted ones do not.
+/// Number of image sets of a data store; those being written count, deleted ones do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ImageSetCount {
     /// All of them.
@@ -186,22 +186,22 @@ pub struct ImageSetCount {
     pub primary_image_sets: u64,
 }
 
-/// An image set in brief.
+/// Summary of an image set.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ImageSetsMetadataSummary {
-    /// Its id.
+    /// ID.
     pub image_set_id: ImageSetId,
     /// Its latest version: a number here, a string everywhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// When it was made.
+    /// Creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// When its metadata or a frame was last read.
+    /// Time of the last read of its metadata or a frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_accessed_at: Option<Timestamp>,
     /// Storage tier.

@@ -10,33 +10,33 @@ use crate::id::{ResourceArn, TagKey, TagValue};
 /// Input of `TagResource`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagResourceRequest {
-    /// Which resource.
+    /// ARN of the resource.
     pub resource_arn: ResourceArn,
     /// Tags to set.
     pub tags: BTreeMap<TagKey, TagValue>,
 }
 
-/// Output of `TagResource`: nothing but that it is done.
+/// Output of `TagResource`: empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagResourceResponse {}
 
 /// Input of `UntagResource`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UntagResourceRequest {
-    /// Which resource.
+    /// ARN of the resource.
     pub resource_arn: ResourceArn,
     /// Keys to remove, at most 200.
     pub tag_keys: Vec<TagKey>,
 }
 
-/// Output of `UntagResource`: nothing but that it is done.
+/// Output of `UntagResource`: empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UntagResourceResponse {}
 
 /// Input of `ListTagsForResource`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListTagsForResourceRequest {
-    /// Which resource.
+    /// ARN of the resource.
     pub resource_arn: ResourceArn,
 }
 
