@@ -48,9 +48,9 @@ async fn main() -> Outcome<()> {
         percentile(&mut times, 50),
         percentile(&mut last, 50)
     );
-    let catalogue = data.path().join("catalogue.sqlite");
+    let catalog = data.path().join("catalogue.sqlite");
     store.close().await;
     drop(store);
-    println!("catalogue: {} MB", std::fs::metadata(catalogue)?.len() / 1_000_000);
+    println!("catalog: {} MB", std::fs::metadata(catalog)?.len() / 1_000_000);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Searches over a million image sets, deletions from them, and what the store costs a server that starts on it.
 //!
 //! It stands for the archive of a hospital: 100,000 patients of two studies of five series, the ten sets
-//! of a patient scattered over the catalogue. The rows are written into the catalogue directly.
+//! of a patient scattered over the catalogue. The rows are written into the catalog directly.
 //! `MILLION_SETS` sets another number of image sets, a multiple of ten.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
@@ -200,7 +200,7 @@ async fn pages(store: &LocalStore, datastore: &DatastoreId) -> Outcome<()> {
 
 /// Deletions, one after the other: to the answer, and to the moment when the last trace is overwritten.
 async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> Outcome<()> {
-    let catalogue = Connection::open(data.join("catalogue.sqlite"))?;
+    let catalog = Connection::open(data.join("catalogue.sqlite"))?;
     let page = store.search_image_sets(request(datastore, SearchCriteria::default(), None)).await?;
     let (mut answers, mut ends) = (Vec::new(), Vec::new());
     for set in page.image_sets_metadata_summaries.iter().take(DELETIONS) {
@@ -222,7 +222,7 @@ async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> 
     }
     let size = std::fs::metadata(data.join("catalogue.sqlite"))?.len();
     println!(
-        "deletion of an image set: answered after {:.1} ms, its last trace gone from the {} MB of the catalogue after \
+        "deletion of an image set: answered after {:.1} ms, its last trace gone from the {} MB of the catalog after \
          {:.0} ms (medians of {DELETIONS})",
         percentile(&mut answers, 50),
         size / 1_000_000,

@@ -56,9 +56,9 @@ impl CharacterSets {
         matches!(self, Self::Whole(encoding) if *encoding == UTF_8)
     }
 
-    /// Reads the value of Specific Character Set; also says whether a term was unknown.
+    /// Reads the value of Specific Character Set; also returns whether a term was unknown.
     ///
-    /// Only the first term says how text begins; the others announce escape sequences, all of which
+    /// Only the first term defines how text begins; the others announce escape sequences, all of which
     /// are understood anyhow.
     pub(crate) fn parse(terms: &str) -> (Self, bool) {
         let mut unknown = false;

@@ -16,7 +16,7 @@ use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, P
 use crate::document::split::decimal;
 use crate::document::{ApartValue, Document, Instance, dictionary};
 
-/// Names the URI of a value that is stored apart.
+/// Returns the URI of a value that is stored as bulk data.
 type Bulk<'a> = dyn Fn(&ApartValue) -> String + 'a;
 
 /// Metadata of an instance: tag as eight hexadecimal digits → `{"vr": …, "Value": …}`, in the order of
@@ -63,7 +63,7 @@ impl<'a> InstanceJson<'a> {
         Ok(Self { data_set, of })
     }
 
-    /// Leaves out the attributes that are not wanted, by their tags in eight hexadecimal digits.
+    /// Leaves out the attributes that are not requested, by their tags in eight hexadecimal digits.
     pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
         self.data_set.retain(|tag| is_wanted(&dictionary::hex(tag)));
     }

@@ -3,7 +3,7 @@
 //! * In: [`read_part10`] reads a file up to its pixels; [`Document::new_instance`] parts what it read
 //!   into the levels of the document, and [`Document::add`] puts it there. A [`MetadataOverride`]
 //!   of the import job replaces values before that.
-//! * Kept: [`Document::to_json`] is the document as the service sends it. What that form cannot say,
+//! * Kept: [`Document::to_json`] is the document as the service sends it. What that form cannot express,
 //!   [`Document::details`] holds for [`Document::from_json`].
 //! * Asked: [`SplitInstance::group_key`], [`Document::index_attributes`] and
 //!   [`Document::instance_index`] are what grouping and searching look at.

@@ -1,4 +1,4 @@
-//! Metadata that an import job puts in place of what the files say: the DICOM JSON Model
+//! Metadata with which an import job overrides that of the files: the DICOM JSON Model
 //! (`PS3.18 Annex F`), read.
 
 use base64::Engine as _;
@@ -46,7 +46,7 @@ impl MetadataOverride {
         Ok(Self { data_sets })
     }
 
-    /// Replaces what the file says, in the order of the data sets. One that names a SOP Instance UID is for
+    /// Replaces the values of the file, in the order of the data sets. One that names a SOP Instance UID is for
     /// that instance alone. `Validation` when it would change a UID of study, series, class or instance.
     pub fn apply(&self, instance: &mut DataSet) -> Result<()> {
         for values in &self.data_sets {

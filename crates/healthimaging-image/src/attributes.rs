@@ -11,7 +11,7 @@ pub struct Attribute {
     pub tag: (u16, u16),
 }
 
-/// The attributes of an image, whatever holds them.
+/// Access to the attributes of an image.
 ///
 /// Both functions return the first of several values. The value representation does not matter:
 /// writers often use another one than the standard's.

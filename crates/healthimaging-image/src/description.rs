@@ -23,7 +23,7 @@ attributes! {
     RED_PALETTE = "RedPaletteColorLookupTableDescriptor", 0x0028, 0x1101;
 }
 
-/// What a sample is.
+/// Kind of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SampleFormat {
     /// An integer, as Bits Stored and Pixel Representation describe it.
@@ -32,7 +32,7 @@ pub enum SampleFormat {
     Float,
 }
 
-/// What the pixels of an instance are.
+/// Description of the pixels of an instance.
 ///
 /// Values of any representation are read, the first of several. Only Rows, Columns and Bits Allocated
 /// are required; every other attribute has a rule for its absence, and one that is out of range counts
@@ -73,7 +73,7 @@ pub struct PixelDescription {
 pub struct DescriptionError {
     /// Keyword of the attribute.
     pub keyword: &'static str,
-    /// What is wrong with it, such as `does not exist`.
+    /// The problem, such as `does not exist`.
     pub problem: String,
 }
 

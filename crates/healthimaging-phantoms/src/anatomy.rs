@@ -50,13 +50,13 @@ impl Anatomy {
     }
 
     /// The picture as red, green and blue: an echo gets a Doppler cloud, anything else a warm tint.
-    pub(crate) fn colour(self, grey: &Plane, z: f32) -> [Plane; 3] {
+    pub(crate) fn color(self, gray: &Plane, z: f32) -> [Plane; 3] {
         if self == Self::Echo {
-            return doppler(grey, z);
+            return doppler(gray, z);
         }
         let (low, _) = self.range();
         [1.0, 0.9, 0.75].map(|share| {
-            let mut plane = grey.clone();
+            let mut plane = gray.clone();
             for value in &mut plane.values {
                 *value = low + (*value - low) * share;
             }
@@ -146,8 +146,8 @@ fn echo(rows: usize, columns: usize, phase: f32, seed: u64) -> Plane {
     fan
 }
 
-fn doppler(grey: &Plane, phase: f32) -> [Plane; 3] {
-    let mut channels = [grey.clone(), grey.clone(), grey.clone()];
+fn doppler(gray: &Plane, phase: f32) -> [Plane; 3] {
+    let mut channels = [gray.clone(), gray.clone(), gray.clone()];
     let flow = (phase * TAU).cos();
     let strength = 120.0 + 120.0 * flow.abs();
     let [red, green, blue] = &mut channels;

@@ -18,10 +18,10 @@ pub struct PhantomFile {
     pub bytes: Vec<u8>,
 }
 
-/// Writes files below `directory`, making folders as needed; says how many bytes there were.
+/// Writes files below `directory`, creating folders as needed; returns the number of bytes.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn write_to(directory: &Path, files: impl IntoIterator<Item = PhantomFile>) -> io::Result<u64> {
     let mut total = 0;
     for file in files {
@@ -70,7 +70,7 @@ impl Default for Archive {
 }
 
 impl Archive {
-    /// The files, series by series, each made when it is asked for.
+    /// Returns the files, series by series, each made on demand.
     pub fn files(&self) -> impl Iterator<Item = PhantomFile> + use<> {
         let archive = *self;
         (0..archive.patients).flat_map(move |patient| {
@@ -157,7 +157,7 @@ impl CtStack {
         self
     }
 
-    /// Makes slice `instance`; slices must be asked for in order.
+    /// Makes slice `instance`; slices must be made in order.
     pub(crate) fn slice(&mut self, instance: u32) -> PhantomFile {
         let mut plane = self.between_keys(instance);
         for noise in &self.noise {

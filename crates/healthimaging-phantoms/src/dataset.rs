@@ -1,4 +1,4 @@
-//! What each kind of object says about itself, besides its pixels.
+//! Attributes of each kind of object, besides its pixels.
 
 use dicom_core::value::DataSetSequence;
 use std::borrow::Cow;

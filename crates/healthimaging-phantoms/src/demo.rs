@@ -11,8 +11,8 @@ const SEED: u64 = 2024;
 /// The Study Description of the demonstration's CT, misspelt so that there is something to correct.
 pub const DEMO_CT_STUDY_DESCRIPTION: &str = "CHEST W/O CONTARST";
 
-/// Two patients and three studies: a CT of 40 slices; a radiograph and a colour ultrasound loop of
-/// 12 frames; an MR of 20 slices. 62 files, 33 MB, each made when it is asked for.
+/// Two patients and three studies: a CT of 40 slices; a radiograph and a color ultrasound loop of
+/// 12 frames; an MR of 20 slices. 62 files, 33 MB, each made on demand.
 pub fn demo_archive() -> impl Iterator<Item = PhantomFile> {
     ct_slices().chain(chest_work_up()).chain(mr_slices())
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here comes from a patient. Everything is derived from a seed, so that the same call gives
 //! the same bytes on every machine. Pictures look like anatomy and carry spatially correlated noise,
-//! because compression ratios of flat pictures say nothing.
+//! because compression ratios of flat pictures mean nothing.
 //!
 //! * [`Phantom`] builds one Part 10 file, plain or deliberately odd.
 //! * [`demo_archive`] is the small archive of the demonstration.

@@ -10,7 +10,7 @@ use crate::seed::Generator;
 
 /// A field of noise with mean 0 and deviation 1 that wraps at its edges.
 ///
-/// Neighbouring values are correlated as after filtered back projection: a band-pass, here the
+/// Neighboring values are correlated as after filtered back projection: a band-pass, here the
 /// difference of two Gaussian blurs (0.75 and 1.5 pixels), with a little white noise left in.
 #[derive(Debug)]
 pub(crate) struct Noise {
@@ -55,7 +55,7 @@ impl Noise {
     }
 }
 
-/// `values` convolved along both axes with a symmetric kernel, given from its centre outwards.
+/// `values` convolved along both axes with a symmetric kernel, given from its center outwards.
 fn blurred(values: &[f32], rows: usize, columns: usize, kernel: &[f32]) -> Vec<f32> {
     let across: Vec<f32> = values
         .chunks(columns.max(1))

@@ -1,4 +1,4 @@
-//! A grey picture under construction.
+//! A gray picture under construction.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -71,7 +71,7 @@ impl Plane {
         }
     }
 
-    /// Averages each value with its four neighbours, as a detector's blur does; edges wrap.
+    /// Averages each value with its four neighbors, as a detector's blur does; edges wrap.
     pub(crate) fn blur(&mut self) {
         let (rows, columns) = (self.rows, self.columns);
         let old = self.values.clone();
@@ -91,10 +91,10 @@ fn coordinate(index: usize, count: usize) -> f32 {
     (index as f32 + 0.5) / count as f32 * 2.0 - 1.0
 }
 
-/// The pixels of `count` whose centres lie within `half` of `centre`.
-fn span(centre: f32, half: f32, count: usize) -> std::ops::Range<usize> {
+/// The pixels of `count` whose centers lie within `half` of `center`.
+fn span(center: f32, half: f32, count: usize) -> std::ops::Range<usize> {
     // A float too low or too high to be a pixel number becomes 0 or the last one.
     let pixel = |c: f32| ((c.midpoint(1.0) * count as f32 - 0.5).ceil() as usize).min(count);
-    let (low, high) = (pixel(centre - half), pixel(centre + half));
+    let (low, high) = (pixel(center - half), pixel(center + half));
     low..high.max(low)
 }

@@ -12,14 +12,14 @@ pub(crate) enum Sign {
     Signed,
 }
 
-/// Whether the samples of a colour pixel stand together or apart, PS3.3 §C.7.6.3.1.3.
+/// Planar Configuration (PS3.3 §C.7.6.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Planar {
     Interleaved,
     Planes,
 }
 
-/// The attributes that say how pixels are stored.
+/// The attributes that define how pixels are stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) rows: u16,

@@ -177,7 +177,7 @@ bool same_any(const healthimaging_frame &frame, const ojph::si32 *decoded, const
     return same_line<uint16_t>(decoded, pixels, frame.components, frame.columns);
 }
 
-void encode(const healthimaging_frame &frame, uint32_t levels, bool colour_transform,
+void encode(const healthimaging_frame &frame, uint32_t levels, bool color_transform,
             const uint8_t *pixels, ojph::outfile_base &file)
 {
     ojph::codestream stream;
@@ -191,7 +191,7 @@ void encode(const healthimaging_frame &frame, uint32_t levels, bool colour_trans
     cod.set_num_decomposition(levels);
     cod.set_block_dims(64, 64);
     cod.set_progression_order("RPCL");
-    cod.set_color_transform(colour_transform);
+    cod.set_color_transform(color_transform);
     cod.set_reversible(true);
     stream.set_planar(false);
     stream.set_tilepart_divisions(true, false);
@@ -258,13 +258,13 @@ extern "C" void healthimaging_return_freed_memory()
 }
 
 extern "C" int healthimaging_htj2k_encode(const healthimaging_frame *frame, uint32_t levels,
-                                          uint32_t colour_transform, const uint8_t *pixels,
+                                          uint32_t color_transform, const uint8_t *pixels,
                                           healthimaging_sink sink, void *context)
 {
     prepare();
     try {
         sink_file file(sink, context);
-        encode(*frame, levels, colour_transform != 0, pixels, file);
+        encode(*frame, levels, color_transform != 0, pixels, file);
         return HEALTHIMAGING_DONE;
     } catch (...) {
         return HEALTHIMAGING_FAILED;

@@ -34,7 +34,7 @@ pub(crate) fn agree(data: &[u8], shape: &FrameShape) -> Result<(), CodecError> {
     Ok(())
 }
 
-/// What the SIZ marker segment says (T.800 §A.5.1).
+/// The SIZ marker segment (T.800 §A.5.1).
 pub(crate) struct Size {
     pub(crate) columns: u64,
     pub(crate) rows: u64,

@@ -1,4 +1,4 @@
-//! One stored frame to pixels: which decoder a transfer syntax needs, and what comes out.
+//! A stored frame to pixels: the decoder of each transfer syntax, and its result.
 
 use healthimaging_image::PlanarConfiguration;
 
@@ -8,12 +8,12 @@ use crate::jp2::codestream_of;
 use crate::shape::FrameShape;
 use crate::{jpeg, jpeg_ls, jpeg_xl, native, openjpeg, openjph, rle, transfer_syntax as uid};
 
-/// One frame as it lies in a DICOM file.
+/// A frame as in a DICOM file.
 #[derive(Clone, Copy)]
 pub struct SourceFrame<'a> {
     /// UID of the transfer syntax.
     pub transfer_syntax: &'a str,
-    /// What the image attributes say.
+    /// Shape by the image attributes.
     pub shape: FrameShape,
     /// Photometric Interpretation (0028,0004), without padding.
     pub photometric: &'a str,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for SourceFrame<'_> {
 pub struct DecodedFrame {
     /// Little endian, interleaved by pixel, as [`FrameShape`] says.
     pub pixels: Vec<u8>,
-    /// Photometric Interpretation of `pixels`: `YBR_RCT`, `YBR_ICT` and the colour of lossy JPEG
+    /// Photometric Interpretation of `pixels`: `YBR_RCT`, `YBR_ICT` and the color of lossy JPEG
     /// become `RGB`; native `YBR_FULL_422` becomes `YBR_FULL`; all others stay.
     pub photometric: String,
 }
@@ -59,7 +59,7 @@ impl std::fmt::Debug for DecodedFrame {
     }
 }
 
-/// Decodes a frame from anywhere.
+/// Decodes a frame from any source.
 ///
 /// The stream's own header is compared with `source.shape` before a sample is decoded. Native
 /// samples keep all their bits; decoded ones are cut to the stream's precision and extended as
@@ -125,8 +125,8 @@ pub fn decode_stored(
     })
 }
 
-/// What a decoder makes of the colours. JPEG XL decodes to red, green and blue whatever it works in;
-/// so does a JPEG 2000 stream with a component transform, whatever label it has.
+/// Returns the photometric interpretation of decoded pixels. JPEG XL always decodes to red, green and blue;
+/// so does a JPEG 2000 stream with a component transform, independent of its label.
 fn decoded_photometric<'a>(source: &SourceFrame<'a>) -> &'a str {
     match source.transfer_syntax {
         uid::JPEG_XL | uid::JPEG_XL_LOSSLESS | uid::JPEG_XL_RECOMPRESSED
@@ -147,7 +147,7 @@ fn decoded_photometric<'a>(source: &SourceFrame<'a>) -> &'a str {
     }
 }
 
-/// Whether the COD segment asks for the multiple component transform (T.800 §A.6.1).
+/// Whether the COD segment has the multiple component transform (T.800 §A.6.1).
 fn has_component_transform(data: &[u8]) -> bool {
     const COD: [u8; 2] = [0xFF, 0x52];
     const SOT: [u8; 2] = [0xFF, 0x90];

@@ -9,7 +9,7 @@ use crate::error::CodecError;
 use crate::show::{self, ShownFrame};
 use crate::transfer_syntax::{RLE, is_encapsulated};
 
-/// Decodes compressed frames in a place of its own, as [`decode`] does in this process.
+/// Decodes compressed frames in another process, as [`decode`] does in this one.
 pub trait DecodeApart: Debug + Send + Sync {
     /// Decodes a frame. Blocks.
     ///
@@ -19,11 +19,11 @@ pub trait DecodeApart: Debug + Send + Sync {
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError>;
 }
 
-/// Decodes frames from anywhere; clones are the same decoder.
+/// Decodes frames from any source; clones share the decoder.
 ///
 /// Native frames and RLE are decoded in this process: that code is ours, without `unsafe`, and its
 /// time and memory are bounded by the frame. Every other codec is a library, some of them C and C++,
-/// whose time and memory the frame's author decides about; their frames go apart, where there is such
+/// whose time and memory depend on the frame; those frames go to a separate place, if there is such
 /// a place.
 #[derive(Debug, Clone, Default)]
 pub struct Decoder {
@@ -31,7 +31,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes everything in this process: for tests, and for frames of our own making.
+    /// Decodes all frames in this process: for tests, and for frames of our own making.
     #[must_use]
     pub fn in_process() -> Self {
         Self::default()
@@ -65,7 +65,7 @@ impl Decoder {
     }
 }
 
-/// As [`decode`]; a codec that panics costs an error, which does not blame the frame.
+/// As [`decode`]; a panic of a codec becomes an error that does not blame the frame.
 ///
 /// # Errors
 /// As [`decode`].

@@ -1,4 +1,4 @@
-//! Pixels to one stored frame, checked by decoding it again.
+//! Pixels to a stored frame, verified by decoding it again.
 
 use crate::error::CodecError;
 use crate::facts::{FrameFacts, stored_range};
@@ -6,7 +6,7 @@ use crate::shape::FrameShape;
 use crate::transfer_syntax::LosslessFormat;
 use crate::{openjpeg, openjph};
 
-/// Components that one frame may have: the most that DICOM's photometric interpretations use.
+/// Maximum number of components of a frame: the most of DICOM's photometric interpretations.
 const MOST_SAMPLES_PER_PIXEL: u16 = 4;
 
 /// A frame ready to be stored.
@@ -14,7 +14,7 @@ const MOST_SAMPLES_PER_PIXEL: u16 = 4;
 pub struct EncodedFrame {
     /// A raw codestream, without file boxes.
     pub bytes: Vec<u8>,
-    /// What the metadata document says about the frame.
+    /// Facts for the metadata document.
     pub facts: FrameFacts,
 }
 
@@ -30,14 +30,14 @@ impl std::fmt::Debug for EncodedFrame {
 
 /// Whether the codestream decorrelates its first three components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ColourTransform {
+pub(crate) enum ColorTransform {
     None,
     /// RCT (T.800 §G.2), which every decoder undoes by itself.
     Reversible,
 }
 
-impl ColourTransform {
-    /// RCT is defined on RGB; other colour is stored component by component (PS3.5 §8.2.4).
+impl ColorTransform {
+    /// RCT is defined on RGB; other color is stored component by component (PS3.5 §8.2.4).
     fn suited_to(shape: &FrameShape, photometric: &str) -> Self {
         if shape.samples_per_pixel == 3 && photometric == "RGB" {
             Self::Reversible
@@ -52,7 +52,7 @@ impl ColourTransform {
 /// The codestream's bit depth is Bits Stored when every sample fits, otherwise Bits Allocated, so
 /// that bits above Bits Stored survive; in JPEG 2000 also where noise of few bits leaves the encoder
 /// no room. With 16 bits allocated it is at least 9, because decoders return one byte a sample for
-/// up to 8: what they return has the length, and the checksum, that Bits Allocated promises. RGB gets the reversible colour transform; whatever the photometric interpretation, the
+/// up to 8: what they return has the length, and the checksum, that Bits Allocated promises. RGB gets the reversible color transform; whatever the photometric interpretation, the
 /// stream decodes to the samples that came in.
 ///
 /// # Errors
@@ -80,15 +80,15 @@ pub fn encode(
     }
 
     let (bit_depth, facts) = survey(shape, pixels);
-    let colour = ColourTransform::suited_to(shape, photometric);
+    let color = ColorTransform::suited_to(shape, photometric);
     let bytes = match format {
         LosslessFormat::Htj2k => {
-            let bytes = openjph::encode(shape, bit_depth, colour, pixels)?;
+            let bytes = openjph::encode(shape, bit_depth, color, pixels)?;
             openjph::verify_own(shape, &bytes, pixels)?;
             bytes
         }
         LosslessFormat::Jpeg2000 => {
-            let bytes = openjpeg::encode(shape, bit_depth, colour, pixels)?;
+            let bytes = openjpeg::encode(shape, bit_depth, color, pixels)?;
             if openjpeg::decode(shape, &bytes)? != pixels {
                 return Err(CodecError::NotLossless);
             }

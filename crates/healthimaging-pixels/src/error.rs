@@ -1,4 +1,4 @@
-//! What can go wrong with one frame, in words that hold no patient data.
+//! Errors of one frame; their messages hold no patient data.
 
 use healthimaging::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -10,42 +10,42 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The product has no exact way to do this; keep the frame as it was received.
+    /// Not supported exactly; keep the frame as received.
     #[error("{0} is not supported; the frame can only be kept as it was received")]
     Unsupported(String),
     /// The attributes of the frame contradict each other or are out of range.
     #[error("the image attributes are not usable: {0}")]
     Shape(String),
-    /// The frame's own header says something else than the image attributes.
+    /// The header of the frame contradicts the image attributes.
     #[error("the frame does not fit the image attributes: {0}")]
     Disagreement(String),
-    /// The bytes are not what the transfer syntax promises.
+    /// The bytes are not a valid stream of the transfer syntax.
     #[error("the frame is damaged: {0}")]
     Malformed(String),
-    /// What was encoded did not decode to the same pixels; nothing may be stored.
+    /// The encoded frame did not decode to the same pixels; it must not be stored.
     #[error("the encoded frame did not decode to the same pixels; it must not be stored")]
     NotLossless,
-    /// There is not enough memory, or decoding needs more than a frame of so many bytes may take.
+    /// There is not enough memory, or decoding needs more than a frame of this many bytes may take.
     #[error("this server could not decode the frame (not enough memory for {0} bytes of pixels)")]
     OutOfMemory(u64),
     /// Decoding was stopped.
     #[error("this server could not decode the frame (it took more than {0} seconds)")]
     TookTooLong(u64),
-    /// The decoder ended in the middle of the frame, each time that it was tried.
+    /// The decoder ended in the middle of the frame, in both attempts.
     #[error(
         "this server could not decode the frame (the decoder crashed, or needed too much memory)"
     )]
     Crashed,
-    /// There is nothing to decode with just now; the frame is not to blame.
+    /// No decoder is available; no fault of the frame.
     #[error("this server could not decode the frame (no decoder could be started: {0})")]
     NoDecoder(String),
-    /// The decoder needs what its sandbox refuses; the frame is not to blame.
+    /// The decoder needs what its sandbox rejects; no fault of the frame.
     #[error("this server could not decode the frame (its sandbox refused a system call)")]
     ForbiddenCall,
 }
 
 impl CodecError {
-    /// Whether the frame has no part in it: another time it may be decoded.
+    /// Whether the error is no fault of the frame, which may be decoded another time.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::NoDecoder(_) | Self::ForbiddenCall)
@@ -61,7 +61,7 @@ impl CodecError {
 }
 
 impl From<CodecError> for Error {
-    /// The words stay; the kind says what a caller can do about it.
+    /// Keeps the message, and maps to the kind.
     fn from(error: CodecError) -> Self {
         let kind = match &error {
             CodecError::Unsupported(_) => ErrorKind::NotSupported,

@@ -2,7 +2,7 @@
 
 use crate::shape::FrameShape;
 
-/// What the metadata document says about one frame's pixels.
+/// Facts about the pixels of a frame, for the metadata document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FrameFacts {
     /// CRC-32 of the decoded pixel bytes, zlib polynomial.

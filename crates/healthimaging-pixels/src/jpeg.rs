@@ -12,7 +12,7 @@ use crate::samples::widen;
 use crate::shape::FrameShape;
 use crate::turbojpeg;
 
-/// Decodes; color of the lossy processes becomes RGB, lossless samples stay what they are.
+/// Decodes; color of the lossy processes becomes RGB, lossless samples are unchanged.
 pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     source.shape.checked_length()?;
     let header = JpegHeader::read(source.data)?;
@@ -29,7 +29,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErro
     Ok(DecodedFrame { pixels, photometric: photometric.to_owned() })
 }
 
-/// Refuses what DICOM has no use for, or the library no exact way to decode.
+/// Rejects what DICOM does not use, or the library does not decode exactly.
 fn refuse_unsupported(header: &JpegHeader) -> Result<(), CodecError> {
     let unsupported = |what: String| Err(CodecError::unsupported(what));
     match (header.process, header.precision) {
@@ -67,7 +67,7 @@ fn restarts_whole_rows(header: &JpegHeader) -> bool {
 
 /// The color transform that the lossy stream was coded with.
 ///
-/// A stream says so itself: in an Adobe segment, by being JFIF, which is YCbCr always (JFIF 1.02), or
+/// The stream defines it: by an Adobe segment, by being JFIF, which is always YCbCr (JFIF 1.02), or
 /// by the names of its components. Else Photometric Interpretation RGB means that there was none
 /// (PS3.5 §8.2.1).
 fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
@@ -79,11 +79,11 @@ fn transform(header: &JpegHeader, source: &SourceFrame<'_>) -> ColorTransform {
     }
 }
 
-/// Prepares this thread to decode, while it may still open files: on some machines `libjpeg-turbo`
+/// Prepares this thread to decode, while it may still open files: on some systems `libjpeg-turbo`
 /// reads the system's description of the processor before its first frame.
 pub fn warm_up() {
     let table = |kind: u8| [&[0xFF, 0xC4, 0, 20, kind, 1][..], &[0; 15], &[0]].concat();
-    // One block of gray: every quantizer is 1, and the one code of each table says "nothing".
+    // One block of gray: every quantizer is 1, and the only code of each table means "nothing".
     let stream = [
         &[0xFF, SOI, 0xFF, 0xDB, 0, 67, 0][..],
         &[1; 64],

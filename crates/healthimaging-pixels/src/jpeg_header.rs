@@ -24,7 +24,7 @@ pub(crate) const SOF_PROGRESSIVE: u8 = 0xC2;
 /// Start of a lossless Huffman frame.
 pub(crate) const SOF_LOSSLESS: u8 = 0xC3;
 
-/// What the headers up to the first scan say.
+/// The headers up to the first scan.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JpegHeader {
     /// Second byte of the SOF marker: the coding process.
@@ -117,7 +117,7 @@ impl JpegHeader {
         })
     }
 
-    /// Refuses a stream that says something else than the image attributes.
+    /// Rejects a stream that contradicts the image attributes.
     pub(crate) fn agree(&self, shape: &FrameShape) -> Result<(), CodecError> {
         shape.agree(&StreamShape {
             rows: self.rows.into(),

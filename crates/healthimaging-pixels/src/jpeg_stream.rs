@@ -1,4 +1,4 @@
-//! JPEG streams made ready for `libjpeg-turbo`: it is given the segments that pixels depend on, the
+//! JPEG streams prepared for `libjpeg-turbo`: it gets the segments that pixels depend on, the
 //! color transform that this crate has settled, and an end.
 
 use crate::jpeg_header::{
@@ -30,7 +30,7 @@ pub(crate) enum ColorTransform {
 ///   damage.
 /// * A stream that stops after its last scan gets its EOI marker, and nothing follows it.
 ///
-/// What cannot be followed is handed over as it is, for the decoder to refuse.
+/// Invalid streams are passed on as they are, for the decoder to reject.
 pub(crate) fn prepared(
     data: &[u8],
     header: &JpegHeader,

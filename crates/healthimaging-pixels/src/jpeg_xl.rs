@@ -10,11 +10,11 @@ use crate::error::CodecError;
 use crate::samples::widen;
 use crate::shape::{FrameShape, StreamShape};
 
-/// What the decoder may take for each pixel; lossy pictures in gray took 24 of it, for they are decoded in colour.
+/// Memory of the decoder per pixel; lossy gray pictures took 24 bytes, since they are decoded in color.
 const BYTES_A_PIXEL: u64 = 48;
-/// What it may take for tables, and for the last groups of pixels, which are larger than the picture.
+/// Memory for tables, and for the last groups of pixels, which extend beyond the picture.
 const BYTES_BESIDE: u64 = 64 << 20;
-/// More bits than a 32-bit float holds exactly are not asked for.
+/// Number of bits that a 32-bit float holds exactly.
 const MOST_BITS: u32 = 16;
 
 /// Decodes to interleaved little-endian samples.
@@ -47,14 +47,14 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
 /// Compares the stream's header with the attributes; the bits of a sample of the stream.
 fn agree(image: &JxlImage, shape: &FrameShape) -> Result<u32, CodecError> {
     let metadata = &image.image_header().metadata;
-    let colours = if image.pixel_format().is_grayscale() { 1 } else { 3 };
+    let colors = if image.pixel_format().is_grayscale() { 1 } else { 3 };
     let BitDepth::IntegerSample { bits_per_sample } = metadata.bit_depth else {
         return Err(CodecError::unsupported("JPEG XL of floating point samples"));
     };
     shape.agree(&StreamShape {
         rows: image.height().into(),
         columns: image.width().into(),
-        components: colours + metadata.ec_info.len(),
+        components: colors + metadata.ec_info.len(),
         depth: bits_per_sample,
     })?;
     if bits_per_sample > MOST_BITS {
@@ -73,7 +73,7 @@ fn to_integer(part: f32, top: f32) -> u16 {
     part.clamp(0.0, 1.0).mul_add(top, 0.5) as u16
 }
 
-/// What is wrong: the stream, or that the decoder may not take the memory that it wants.
+/// Returns the error: damage of the stream, or memory that the decoder may not take.
 fn refusal(shape: &FrameShape, error: &dyn Error) -> CodecError {
     let words = error.to_string();
     if words.contains("failed to allocate") {

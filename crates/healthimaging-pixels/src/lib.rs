@@ -7,7 +7,7 @@
 //!   decoding it again.
 //! * [`decode_stored`] reads back what was stored.
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
-//! * [`disposition`], [`content_type`] and their neighbours say what AWS HealthImaging does with
+//! * [`disposition`], [`content_type`] and the functions beside them return how AWS HealthImaging treats
 //!   a transfer syntax.
 //! * [`prepare`] is called once by a program that handles many frames, [`return_freed_memory`] after large work, [`warm_up`] by a thread that
 //!   decodes and is about to lose its rights.
@@ -15,7 +15,7 @@
 //! Without the feature `codecs` there are no codecs in C and C++, and frames that need one are unsupported.
 //!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
-//! `turbojpeg`, and the only one that names codecs. It opens no file, knows no data set and keeps
+//! `turbojpeg`, and the only one that names codecs. It opens no file, reads no data set and keeps
 //! no state.
 #![cfg_attr(not(feature = "codecs"), allow(dead_code, reason = "the codecs use the rest of it"))]
 

@@ -8,7 +8,7 @@ use openjpeg_sys as opj;
 
 use crate::error::CodecError;
 
-/// What `OpenJPEG` calls the end of the stream, and a failure to skip.
+/// Value of `OpenJPEG` for the end of the stream, and for a failure to skip.
 const END: usize = usize::MAX;
 const FAILED: i64 = -1;
 /// Size of the buffer between the library and the callbacks.

@@ -1,4 +1,4 @@
-//! Native (uncompressed) frames: byte order, planes and subsampled colour put right.
+//! Native (uncompressed) frames: byte order, planes and subsampled color put right.
 
 use std::borrow::Cow;
 

@@ -6,7 +6,7 @@ use std::ptr;
 use openjpeg_sys as opj;
 
 use crate::codestream::{agree, decompositions, without_tile_part_lengths};
-use crate::encode::ColourTransform;
+use crate::encode::ColorTransform;
 use crate::error::CodecError;
 use crate::jp2::codestream_of;
 use crate::memory_stream::{Reader, Stream, Writer};
@@ -117,7 +117,7 @@ fn run_ended(data: &[u8]) -> Option<Image> {
     [data, unpadded].iter().find_map(|data| run_decoder(&[data, &END[..]].concat()).ok())
 }
 
-/// Sets its context, a flag, when the library says that memory is short: that is no damage.
+/// Sets its context, a flag, if the library reports that memory is short: that is no damage.
 #[expect(unsafe_code, reason = "called from C with a text and a context of ours")]
 unsafe extern "C" fn note_memory(message: *const c_char, context: *mut c_void) {
     // SAFETY: the library passes a text that ends with a zero, and `run_noting` a flag that lives as
@@ -165,30 +165,30 @@ fn run_noting(data: &[u8], lacks_memory: &mut bool) -> Result<Image, CodecError>
 /// Encodes to a raw JPEG 2000 Part 1 codestream, reversible.
 ///
 /// `OpenJPEG` 2.5.3 has room for 1.4 times the bits of the image. Noise of few bits needs more, for
-/// the colour and wavelet transforms widen every sample by a bit or two; then the stream declares
-/// Bits Allocated, for which there is room enough, and the samples stay what they are.
+/// the color and wavelet transforms widen every sample by a bit or two; then the stream declares
+/// Bits Allocated, for which there is room enough, and the samples do not change.
 pub(crate) fn encode(
     shape: &FrameShape,
     bit_depth: u16,
-    colour: ColourTransform,
+    color: ColorTransform,
     pixels: &[u8],
 ) -> Result<Vec<u8>, CodecError> {
-    if let Some(bytes) = encode_in_depth(shape, bit_depth, colour, pixels)? {
+    if let Some(bytes) = encode_in_depth(shape, bit_depth, color, pixels)? {
         return Ok(bytes);
     }
-    encode_in_depth(shape, shape.bits_allocated, colour, pixels)?
+    encode_in_depth(shape, shape.bits_allocated, color, pixels)?
         .ok_or_else(|| CodecError::unsupported("this shape of frame in JPEG 2000"))
 }
 
 fn encode_in_depth(
     shape: &FrameShape,
     bit_depth: u16,
-    colour: ColourTransform,
+    color: ColorTransform,
     pixels: &[u8],
 ) -> Result<Option<Vec<u8>>, CodecError> {
     let image = image_of(shape, bit_depth, pixels)?;
     let mut writer = Writer::with_capacity(pixels.len() / 2);
-    let whole = run_encoder(&image, decompositions(shape), colour, &mut writer)?;
+    let whole = run_encoder(&image, decompositions(shape), color, &mut writer)?;
     Ok(whole.then(|| writer.into_bytes()))
 }
 
@@ -196,7 +196,7 @@ fn encode_in_depth(
 fn run_encoder(
     image: &Image,
     levels: u32,
-    colour: ColourTransform,
+    color: ColorTransform,
     writer: &mut Writer,
 ) -> Result<bool, CodecError> {
     let stream = Stream::writing(writer)?;
@@ -211,7 +211,7 @@ fn run_encoder(
         parameters.irreversible = 0;
         parameters.prog_order = opj::PROG_ORDER::OPJ_RPCL;
         parameters.numresolution = i32::try_from(levels).unwrap_or_default() + 1;
-        parameters.tcp_mct = (colour == ColourTransform::Reversible).into();
+        parameters.tcp_mct = (color == ColorTransform::Reversible).into();
         let codec = codec.0.as_ptr();
         Ok(opj::opj_setup_encoder(codec, &raw mut parameters, image.0.as_ptr()) == TRUE
             && opj::opj_start_compress(codec, image.0.as_ptr(), stream.as_ptr()) == TRUE

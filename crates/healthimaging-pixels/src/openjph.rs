@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 
 use crate::codestream::decompositions;
-use crate::encode::ColourTransform;
+use crate::encode::ColorTransform;
 use crate::error::CodecError;
 use crate::shape::{FrameShape, zeroed};
 
@@ -30,7 +30,7 @@ unsafe extern "C" {
     fn healthimaging_htj2k_encode(
         frame: *const Frame,
         levels: u32,
-        colour_transform: u32,
+        color_transform: u32,
         pixels: *const u8,
         sink: Sink,
         context: *mut c_void,
@@ -56,7 +56,7 @@ const OTHER_SHAPE: c_int = 2;
 const DIFFERENT: c_int = 3;
 
 impl Frame {
-    /// The one place that says which shapes the shim takes.
+    /// Rejects shapes that the shim does not support.
     fn new(shape: &FrameShape, bit_depth: u16) -> Result<Self, CodecError> {
         if !matches!(shape.bits_allocated, 8 | 16) {
             return Err(CodecError::unsupported(format!(
@@ -83,7 +83,7 @@ pub fn prepare() {
     healthimaging_prepare();
 }
 
-/// Returns freed memory to the system. It takes milliseconds, so it is for after large work.
+/// Returns freed memory to the system. It takes milliseconds: call it after large work.
 pub fn return_freed_memory() {
     healthimaging_return_freed_memory();
 }
@@ -109,7 +109,7 @@ const FEWEST_DECOMPOSITIONS: u32 = 1;
 pub(crate) fn encode(
     shape: &FrameShape,
     bit_depth: u16,
-    colour: ColourTransform,
+    color: ColorTransform,
     pixels: &[u8],
 ) -> Result<Vec<u8>, CodecError> {
     let length = described_length(shape, pixels)?;
@@ -122,7 +122,7 @@ pub(crate) fn encode(
         healthimaging_htj2k_encode(
             &raw const frame,
             decompositions(shape).max(FEWEST_DECOMPOSITIONS),
-            (colour == ColourTransform::Reversible).into(),
+            (color == ColorTransform::Reversible).into(),
             pixels.as_ptr(),
             append,
             (&raw mut encoded).cast(),
@@ -166,7 +166,7 @@ pub(crate) fn verify_own(
     checked(outcome)
 }
 
-/// What the shim said about a codestream.
+/// Result of the shim for a codestream.
 fn checked(outcome: c_int) -> Result<(), CodecError> {
     match outcome {
         DONE => Ok(()),
@@ -219,7 +219,7 @@ mod tests {
                 };
                 let length = shape.checked_length().unwrap();
                 let mut pixels: Vec<u8> = (0..=250).cycle().take(length).collect();
-                let encoded = encode(&shape, bits, ColourTransform::None, &pixels).unwrap();
+                let encoded = encode(&shape, bits, ColorTransform::None, &pixels).unwrap();
                 assert_eq!(verify_own(&shape, &encoded, &pixels), Ok(()));
                 for at in 0..length {
                     pixels[at] ^= 1 << (at % 8);

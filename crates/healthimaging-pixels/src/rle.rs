@@ -42,7 +42,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     Ok(pixels)
 }
 
-/// As [`decode`], as far as the segments go; what is missing is 0.
+/// As [`decode`], as far as the segments go; missing samples are 0.
 pub(crate) fn decode_partly(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     let shape = &source.shape;
     let length = shape.checked_length()?;

@@ -39,7 +39,7 @@ impl From<&PixelDescription> for FrameShape {
     }
 }
 
-/// What the header of a compressed stream says.
+/// Shape in the header of a compressed stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamShape {
     pub(crate) rows: u64,
@@ -97,7 +97,7 @@ impl FrameShape {
             })
     }
 
-    /// Refuses a stream whose header says something else than the image attributes.
+    /// Rejects a stream whose header contradicts the image attributes.
     pub(crate) fn agree(&self, stream: &StreamShape) -> Result<(), CodecError> {
         let same = stream.rows == u64::from(self.rows)
             && stream.columns == u64::from(self.columns)

@@ -48,7 +48,7 @@ pub(crate) const HTJ2K_LOSSLESS: &str = "1.2.840.10008.1.2.4.201";
 pub(crate) const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
 /// High-Throughput JPEG 2000.
 pub(crate) const HTJ2K: &str = "1.2.840.10008.1.2.4.203";
-/// What every standard video syntax starts with, and the numbers that follow.
+/// Prefix of all standard video syntaxes, and the numbers that follow.
 const ENCAPSULATED_ROOT: &str = "1.2.840.10008.1.2.4.";
 
 /// The format in which a data store keeps frames (`losslessStorageFormat` of the AWS API).
@@ -84,7 +84,7 @@ pub enum Disposition {
     Unsupported,
 }
 
-/// What an import does with a transfer syntax (AWS HealthImaging's list of supported syntaxes).
+/// Returns what an import does with a transfer syntax (AWS HealthImaging's list of supported syntaxes).
 ///
 /// `bits_allocated` matters for Explicit VR Little Endian only: binary segmentations (1 bit) are
 /// kept as received.
@@ -112,7 +112,7 @@ pub fn disposition(transfer_syntax: &str, bits_allocated: u16) -> Disposition {
 
 /// Whether pixel data of this syntax is encapsulated in fragments (PS3.5 §A.4).
 ///
-/// A UID that the product does not know counts as encapsulated.
+/// An unknown UID counts as encapsulated.
 #[must_use]
 pub fn is_encapsulated(transfer_syntax: &str) -> bool {
     !matches!(transfer_syntax, IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG)

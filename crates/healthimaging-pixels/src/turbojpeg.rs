@@ -76,7 +76,7 @@ fn bytes_of<T: Copy>(values: &[T], bytes: impl Fn(T) -> [u8; 2]) -> Result<Vec<u
 struct Failure {
     /// In the library's words.
     message: String,
-    /// Whether it could go on.
+    /// Whether it could continue.
     is_warning: bool,
 }
 
@@ -118,7 +118,7 @@ fn is_padding_before_the_end(failure: &Failure, stream: &[u8]) -> bool {
         .is_some_and(|extra| extra.iter().all(|byte| *byte == 0))
 }
 
-/// What the library's words mean.
+/// Maps the messages of the library.
 fn error(shape: &FrameShape, failure: &Failure) -> CodecError {
     let words = failure.message.as_str();
     let any = |parts: &[&str]| parts.iter().any(|part| words.contains(part));

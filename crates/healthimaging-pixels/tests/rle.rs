@@ -84,6 +84,6 @@ fn damaged_frames_are_refused() {
     }
     let huge = decode(&frame(RLE, shape(60_000, 60_000, 1, 8, 8), "MONOCHROME2", &whole));
     assert!(matches!(huge, Err(CodecError::Malformed(_))), "{huge:?}");
-    let colour = decode(&frame(RLE, shape(4, 6, 3, 8, 8), "RGB", &whole));
-    assert!(matches!(colour, Err(CodecError::Disagreement(_))), "{colour:?}");
+    let color = decode(&frame(RLE, shape(4, 6, 3, 8, 8), "RGB", &whole));
+    assert!(matches!(color, Err(CodecError::Disagreement(_))), "{color:?}");
 }

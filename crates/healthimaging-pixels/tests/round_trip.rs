@@ -197,7 +197,7 @@ fn noise_of_few_bits_comes_back() {
 }
 
 #[test]
-fn colour_that_is_not_rgb_comes_back_as_it_is() {
+fn color_that_is_not_rgb_comes_back_as_it_is() {
     let shape = shape(33, 47, 3, 8, 8);
     let pixels = paint(&shape, Picture::Noise, 8, 5);
     for format in [LosslessFormat::Htj2k, LosslessFormat::Jpeg2000] {

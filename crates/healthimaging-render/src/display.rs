@@ -1,4 +1,4 @@
-//! What the attributes of an image say about how it is shown.
+//! How an image is displayed, by its attributes.
 
 use healthimaging_image::{PixelDescription, PixelRepresentation, SampleFormat};
 

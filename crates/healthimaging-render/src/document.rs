@@ -1,4 +1,4 @@
-//! Which frame is meant: its instance in a metadata document, and its place there.
+//! Selecting a frame: its instance in a metadata document, and its place there.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::attributes::{Attributes, Object, object};
 use crate::encapsulated;
 use crate::error::RenderError;
 
-/// HTJ2K Lossless RPCL: what frames are stored in where the metadata does not say it.
+/// HTJ2K Lossless RPCL: the encoding of stored frames if the metadata does not name one.
 const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
 
 /// JPEG 2000 Lossless Only: the other lossless format of data stores.
@@ -21,7 +21,7 @@ const JPEG_2000_LOSSLESS: &str = "1.2.840.10008.1.2.4.90";
 /// An attribute of the series level.
 const PADDING: &str = "PixelPaddingValue";
 
-/// Which frame is meant.
+/// Selects a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameSelector {
     /// The frame of this id.
@@ -30,7 +30,7 @@ pub enum FrameSelector {
     Number(Uid, u32),
 }
 
-/// A frame that was found in a metadata document.
+/// Location of a frame in a metadata document.
 #[derive(Debug)]
 pub struct FrameLocation {
     pub(crate) instance: Instance,
@@ -38,9 +38,9 @@ pub struct FrameLocation {
     pub sop_instance_uid: String,
     /// Id of the stored frame; several frames share one where all are stored together.
     pub image_frame_id: ImageFrameId,
-    /// Which frame of the instance, from 0.
+    /// Index of the frame in the instance, from 0.
     pub index: usize,
-    /// How many frames the instance has.
+    /// Number of frames of the instance.
     pub count: usize,
     /// Its place among the stored frames; differs from `index` where all are stored together.
     pub(crate) entry: usize,

@@ -37,7 +37,7 @@ pub struct RenderedFrame {
     pub original_columns: u32,
     /// The window that gray values were seen through; `None` for color and VOI LUTs.
     pub window: Option<Window>,
-    /// What a viewer should know: what was scaled, drawn, or could not be applied. Holds no values of
+    /// Notes for the viewer: what was scaled, drawn, or could not be applied. Holds no values of
     /// patient attributes.
     pub notes: Vec<String>,
 }
@@ -209,7 +209,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind of decoded pixels. Where Samples per Pixel says something else, it is believed, since
+    /// The kind of decoded pixels. If Samples per Pixel contradicts it, that is used, since
     /// the frame was decoded by it.
     fn of(
         photometric: &str,

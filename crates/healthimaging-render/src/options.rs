@@ -25,7 +25,7 @@ impl PictureFormat {
 /// Which values become black and white.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Contrast {
-    /// As the file says; [`Contrast::Auto`] where it says nothing usable.
+    /// As the file defines; [`Contrast::Auto`] if it defines nothing usable.
     File,
     /// From the lowest to the highest value of the frame, padding left out.
     Auto,

@@ -2,7 +2,7 @@
 
 use crate::attributes::{Attributes, Object, numbers};
 
-/// Ratios beyond this are taken for an error of the writer.
+/// Ratios beyond this are errors of the writer.
 const GREATEST: f64 = 100.0;
 /// An invisible difference of sides.
 const SQUARE: f64 = 0.001;

@@ -1,4 +1,4 @@
-//! Where the value of a sample lies.
+//! Location of the value of a sample.
 
 use healthimaging_image::{PixelDescription, PixelRepresentation, SampleFormat};
 

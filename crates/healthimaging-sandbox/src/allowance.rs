@@ -1,10 +1,10 @@
-//! What decoding a frame may take: generous for honest ones, and no more.
+//! Limits of memory and time for decoding a frame, generous for regular ones.
 
 use std::time::Duration;
 
 use healthimaging_pixels::FrameShape;
 
-/// Memory that a child takes before it has seen a frame, with room for a codec's tables.
+/// Memory of a child before its first frame, with room for the tables of a codec.
 const BASE_MEMORY: u64 = 256 << 20;
 
 /// Bytes a sample: codecs hold whole numbers of 4 bytes, often twice, and the pixels come to that.
@@ -16,10 +16,10 @@ const MEMORY_PER_BYTE: u64 = 4;
 /// Samples a second, some ten times fewer than the slowest codec takes on a slow machine.
 const SAMPLES_PER_SECOND: u64 = 1 << 20;
 
-/// Above so much memory a child ends after the frame, so that the memory goes back.
+/// Memory above which a child ends after the frame, to return it.
 const LARGE: u64 = 512 << 20;
 
-/// What decoding a frame may take.
+/// Limits for decoding a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowance {
     /// Bytes of memory of the whole child.
@@ -29,7 +29,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// For a frame of this shape that has so many bytes as received.
+    /// Returns the limits for a frame of a shape and a number of bytes as received.
     pub(crate) fn of(shape: &FrameShape, data_length: u64) -> Self {
         let samples = u64::from(shape.rows)
             .saturating_mul(u64::from(shape.columns))

@@ -8,10 +8,10 @@ use crate::allowance::Allowance;
 use crate::limits::Limits;
 use crate::message::{Pixels, READY, Request, Response, read_bytes, read_header, write};
 
-/// Decodes frames that come on stdin until it ends. First gives up whatever decoding does not need.
+/// Decodes frames from stdin until it ends. First gives up all rights that decoding does not need.
 ///
 /// # Errors
-/// What is wrong with the pipes, and what the system would not give up.
+/// Failures of the pipes, and rights that the system could not remove.
 pub fn serve() -> io::Result<()> {
     serve_with(decode_guarded)
 }

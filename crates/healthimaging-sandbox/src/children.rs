@@ -11,13 +11,13 @@ use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, SourceFrame};
 use crate::allowance::Allowance;
 use crate::worker::{Lost, Unready, Worker, was_refused_a_system_call};
 
-/// Time for a frame, whatever its size: machines stall.
+/// Time for a frame of any size: machines stall.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pool of child processes that decode, started when they are needed.
 ///
-/// As many as there are cores wait for the next frame; twice as many may be at work, so that an import
-/// does not keep others from looking at a picture.
+/// As many as there are cores stay idle; twice as many may be busy, so that an import
+/// does not delay pictures.
 #[derive(Debug)]
 pub struct Children {
     program: PathBuf,
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl Children {
-    /// A pool of none yet; `command` is the argument that makes `program` call [`serve`](crate::serve).
+    /// Makes an empty pool; `command` is the argument with which `program` calls [`serve`](crate::serve).
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, command: impl Into<OsString>) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Children {
         }
     }
 
-    /// How long a child may take to start, and for a small frame; large ones get more. 30 seconds unless
+    /// Sets the timeout for the start of a child, and for a small frame; large ones get more. 30 seconds unless
     /// set.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
@@ -59,7 +59,7 @@ impl Children {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A child that waits, when there is one; waits itself when too many are at work.
+    /// Takes an idle child, if there is one; waits while too many are busy.
     fn take(&self) -> Turn<'_> {
         let state = self.state();
         let most = 2 * self.cores;
@@ -73,7 +73,7 @@ impl Children {
 }
 
 impl Children {
-    /// A new child. One that is killed while it starts is given a second chance.
+    /// Starts a child; tries again if it is killed while it starts.
     fn start(&self) -> Result<Worker, CodecError> {
         let start = || Worker::start(&self.program, &self.command, self.patience);
         let started = match start() {
@@ -114,7 +114,7 @@ impl DecodeApart for Children {
                         tracing::error!("a decoder made a system call that its sandbox refuses");
                         return Err(CodecError::ForbiddenCall);
                     }
-                    // What it did before, or the system, may have been too much; a new one decides.
+                    // An earlier frame, or the system, may be the cause: try a new child.
                     tracing::warn!(%error, ?status, last_try, "a decoder was lost");
                 }
             }
@@ -123,7 +123,7 @@ impl DecodeApart for Children {
     }
 }
 
-/// The right to have a child at work; ends with the value.
+/// The right to use a child; ends on drop.
 struct Turn<'a> {
     pool: &'a Children,
     worker: Option<Worker>,

@@ -1,4 +1,4 @@
-//! What a child gives up before it sees a frame, and what it may take for each.
+//! What a child gives up before its first frame, and its limits for each frame.
 
 use std::io;
 
@@ -25,7 +25,7 @@ impl Limits {
         // The two pipes and stderr are open already.
         none(Resource::Nofile, 3)?;
         none(Resource::Nproc, 0)?;
-        // The first use of the clock asks the system where it is.
+        // The first use of the clock looks up its address in the system.
         processor_seconds();
         // Some kernels and containers have no filters; the limits hold without.
         #[cfg(target_os = "linux")]
@@ -33,7 +33,7 @@ impl Limits {
         Ok(Self(()))
     }
 
-    /// Lets decoding take so much and no more. The server stops a child that takes too long by itself;
+    /// Limits the memory of decoding. The server stops a child that takes too long;
     /// the limit of processor time is for a child whose server is gone.
     #[expect(clippy::unused_self, reason = "only a process that entered may be limited so")]
     pub(crate) fn allow(&self, allowance: &Allowance) -> io::Result<()> {
@@ -59,7 +59,7 @@ fn processor_seconds() -> u64 {
 
 #[cfg(not(unix))]
 impl Limits {
-    /// There is nothing to give up here but what the server withheld.
+    /// On this system the server has withheld all there is to give up.
     pub(crate) fn enter() -> io::Result<Self> {
         Ok(Self(()))
     }

@@ -1,4 +1,4 @@
-//! What goes between a server and its children over two pipes: a length, a header in JSON, bytes.
+//! Messages between a server and its children over two pipes: a length, a header in JSON, bytes.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use healthimaging_pixels::{CodecError, FrameShape, PlanarConfiguration, SourceFr
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What a child writes as soon as it can decode; one that ends before did not start.
+/// Written by a child as soon as it can decode; one that ends before did not start.
 pub(crate) const READY: &[u8] = b"decoder ready\n";
 
 /// The longest header.
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What came of it; the pixels follow where there are some.
+/// The outcome; the pixels follow, if there are any.
 pub(crate) type Response = Result<Pixels, CodecError>;
 
 /// Pixels that follow.

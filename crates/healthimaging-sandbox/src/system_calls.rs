@@ -32,7 +32,7 @@ const NEEDED: &[c_long] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
     libc::SYS_sigaltstack,
-    // The C library's sort asks how much memory there is.
+    // The C library's sort reads the amount of memory.
     libc::SYS_sysinfo,
     libc::SYS_write,
     libc::SYS_writev,
@@ -41,8 +41,8 @@ const NEEDED: &[c_long] = &[
 /// The signal that a refused system call ends a process with.
 pub(crate) const REFUSED: i32 = libc::SIGSYS;
 
-/// Gives up all other system calls for good. One that is made all the same ends the process with
-/// [`REFUSED`], so that a codec which needs more is noticed, and not a frame blamed for it.
+/// Gives up all other system calls for good. Making one of them ends the process with
+/// [`REFUSED`], so that a codec that needs more is noticed and the frame is not blamed.
 ///
 /// # Errors
 /// The kernel may have no filters, or this machine may be of another kind.

@@ -1,4 +1,4 @@
-//! One child, as its server sees it.
+//! A child process, on the side of its server.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::message::{READY, Request, Response, read_bytes, read_header, write};
 /// Longest Photometric Interpretation: a code string (PS3.5 §6.2).
 const LONGEST_PHOTOMETRIC: usize = 16;
 
-/// A child that runs; dropped, it is ended.
+/// A running child; ended on drop.
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
@@ -24,19 +24,19 @@ pub(crate) struct Worker {
     stdout: ChildStdout,
 }
 
-/// Why a child gave no answer.
+/// Why a child did not answer.
 #[derive(Debug)]
 pub(crate) enum Lost {
-    /// It was stopped.
+    /// It exceeded its time and was stopped.
     TookTooLong,
-    /// It ended, or said what no child says.
+    /// It ended, or sent an invalid message.
     Ended(io::Error),
 }
 
 /// Why a child did not start.
 #[derive(Debug)]
 pub(crate) enum Unready {
-    /// Another process, or the system, ended it: the next may start.
+    /// Another process or the system killed it: the next one may start.
     Killed(ExitStatus),
     /// It cannot start on this machine.
     Failed(io::Error),
@@ -86,7 +86,7 @@ impl Worker {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt;
-            // A key that interrupts the server is not for its children, who are needed to the end.
+            // A keyboard interrupt must not end the children, which the server needs until it ends.
             child.process_group(0).current_dir("/");
         }
         let mut child = child.spawn()?;
@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// Has a frame decoded. A child that was lost must not be asked again.
+    /// Decodes a frame in the child. A lost child must not be used again.
     pub(crate) fn decode(
         &mut self,
         source: &SourceFrame<'_>,
@@ -105,7 +105,7 @@ impl Worker {
         self.within(time, |stdin, stdout| exchange(stdin, stdout, source))
     }
 
-    /// Talks with the child, which is killed when that takes longer than `time`.
+    /// Exchanges messages with the child, which is killed if that takes longer than `time`.
     fn within<T>(
         &mut self,
         time: Duration,
@@ -132,14 +132,14 @@ impl Worker {
         outcome.map_err(Lost::Ended)
     }
 
-    /// How the child ended.
+    /// Ends the child and returns its exit status.
     pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
         let _ = self.child.kill();
         self.child.wait()
     }
 }
 
-/// Whether a child ended because it made a system call that its sandbox refuses.
+/// Whether a child ended because of a system call that its sandbox rejects.
 pub(crate) fn was_refused_a_system_call(status: &io::Result<ExitStatus>) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -183,12 +183,12 @@ fn exchange(
     }))
 }
 
-/// The file that this process runs.
+/// Returns the file of this process.
 ///
 /// # Errors
-/// Systems other than Linux may not know it.
+/// The path may be unknown on systems other than Linux.
 pub fn this_binary() -> io::Result<PathBuf> {
-    // The path may lead to another version by now, when the program was updated while it runs.
+    // The path may lead to another version, if the program was updated while it runs.
     if cfg!(target_os = "linux") {
         return Ok(PathBuf::from("/proc/self/exe"));
     }

@@ -1,4 +1,4 @@
-//! Elements that are US or SS by Pixel Representation (PS3.5 §A.1), where the file does not say.
+//! Elements that are US or SS by Pixel Representation (PS3.5 §A.1), if the file does not define it.
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::{Tag, VR};

@@ -63,7 +63,7 @@ pub(super) struct Place {
     pub(super) encoding: Encoding,
     /// No element may go past this byte.
     pub(super) end: u64,
-    /// Whether that is what a length says, and not the end of the file.
+    /// Whether a length defines it, and not the end of the file.
     pub(super) has_length: bool,
     /// What ends the data set.
     pub(super) close: Close,

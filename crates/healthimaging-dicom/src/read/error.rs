@@ -128,7 +128,7 @@ impl From<ReadError> for Error {
     }
 }
 
-/// Why frames cannot be had one by one.
+/// Why frames cannot be read one by one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -141,7 +141,7 @@ pub enum FrameError {
     /// `NumberOfFrames` does not agree with the pixel data.
     #[error("NumberOfFrames is {declared} but the pixel data holds {found} frames")]
     CountMismatch {
-        /// What the attribute says.
+        /// The value of the attribute.
         declared: i64,
         /// Frames or fragments that there are.
         found: u64,
@@ -149,7 +149,7 @@ pub enum FrameError {
     /// The basic or extended offset table does not point at fragments.
     #[error("the offset table of the pixel data is wrong: {0}")]
     OffsetTable(&'static str),
-    /// Several fragments a frame, and nothing says which.
+    /// Several fragments per frame, without a table that assigns them.
     #[error("{fragments} fragments cannot be assigned to {frames} frames")]
     Inseparable {
         /// Fragments that there are.
@@ -157,7 +157,7 @@ pub enum FrameError {
         /// Frames declared.
         frames: usize,
     },
-    /// Pixel data with fewer bytes than the attributes, or the lengths in it, ask for.
+    /// Pixel data with fewer bytes than the attributes, or the lengths in it, require.
     #[error("pixel data is too short: {needed} bytes are described and {found} are there")]
     Short {
         /// Bytes that rows, columns, samples, bits and frames make.
@@ -168,7 +168,7 @@ pub enum FrameError {
     /// No frame has that index.
     #[error("there is no frame with index {index}, only {frames} frames")]
     NoSuchFrame {
-        /// Index asked for, from 0.
+        /// Requested index, from 0.
         index: usize,
         /// How many there are.
         frames: usize,

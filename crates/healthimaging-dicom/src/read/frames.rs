@@ -12,7 +12,7 @@ use super::pixel_data::{Encapsulation, ExtendedOffsets, Fragment, PixelData, Pix
 use super::stream::Stream;
 use super::{FrameError, PixelDescription, ReadError};
 
-/// Where each frame lies.
+/// Location of each frame.
 #[derive(Debug)]
 pub(super) enum FrameTable {
     /// One after another, each of so many bits.
@@ -165,14 +165,14 @@ impl FrameTable {
     }
 }
 
-/// Where a frame lies.
+/// Location of a frame.
 enum Located<'a> {
     /// Bits of the value.
     Native(&'a PixelData, Range<u64>, ByteSequence),
     Fragments(&'a Encapsulation, Span),
 }
 
-/// Most frames that are taken for such without being declared: wrong Rows and Columns make many.
+/// Maximum number of frames that are accepted without being declared: wrong Rows and Columns make many.
 const MOST_UNDECLARED: u64 = 1 << 16;
 
 fn native(

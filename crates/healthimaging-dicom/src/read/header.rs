@@ -79,7 +79,7 @@ pub(super) struct Header {
     pub(super) start: u64,
     /// How the element is encoded: mostly as those around it.
     pub(super) encoding: Encoding,
-    /// Whether the header is not encoded as the standard says.
+    /// Whether the header violates the standard.
     pub(super) is_odd: bool,
 }
 

@@ -112,7 +112,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Gives memory back that a value does not take after all.
+    /// Returns memory that a value does not take after all.
     pub(super) fn give_back(&mut self, count: u64) {
         self.bytes = self.bytes.saturating_add(count).min(self.limits.header_bytes);
     }

@@ -15,7 +15,7 @@ use super::limits::Budget;
 use super::stream::Stream;
 use super::{ReadError, ReadLimits, ReadWarning};
 
-/// What stands before the data set.
+/// The part before the data set.
 #[derive(Debug, Default)]
 pub(super) struct Meta {
     /// Group 0002.

@@ -4,8 +4,8 @@
 //! readers of dicom-rs believe declared lengths, end quietly where a file is cut, and cannot change
 //! to implicit VR inside an element of VR UN and undefined length (PS3.5 §6.2.2).
 //!
-//! What dcmtk or pydicom reads although it is not as PS3.5 says is read too, and a [`ReadWarning`]
-//! says what was odd.
+//! What dcmtk or pydicom reads although it violates PS3.5 is read too, and a [`ReadWarning`]
+//! reports it.
 
 mod ambiguous;
 mod binary;

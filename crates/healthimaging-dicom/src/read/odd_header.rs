@@ -1,8 +1,8 @@
-//! Element headers that are not encoded as the standard says, read as dcmtk and pydicom read them.
+//! Element headers that violate the standard, read as dcmtk and pydicom read them.
 //!
 //! What is not a value representation may be one that was written wrongly (blanks, NULs, `??`, lower
 //! case), or the element is in implicit VR although those around it are not. Each way to read the
-//! header says where the next one begins; the way that leads to a header is taken.
+//! header defines where the next one begins; the choice that leads to a header is used.
 
 use std::io::{Read, Seek};
 

@@ -1,4 +1,4 @@
-//! A DICOM Part 10 file, opened: its elements in memory, its pixel data where they lie.
+//! An open DICOM Part 10 file: its elements in memory, its pixel data in the source.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
@@ -32,7 +32,7 @@ pub struct Part10<S> {
     /// Transfer Syntax UID (0002,0010), without padding.
     pub transfer_syntax: String,
     /// UID of the transfer syntax that the frames are in: mostly that of the file; another where pixel
-    /// data is native or encapsulated although the file says otherwise.
+    /// data is native or encapsulated although the file declares the opposite.
     pub pixel_syntax: String,
     /// Group 0002.
     pub meta: DataSet,
@@ -117,7 +117,7 @@ pub fn read_header<S: Read + Seek>(
     Ok(Part10Header { meta, data_set })
 }
 
-/// A file whose elements have been read, whatever they are.
+/// A file whose elements have been read, without further checks.
 pub(super) struct Opened<S> {
     pub(super) stream: Stream<S>,
     pub(super) meta: DataSet,
@@ -190,7 +190,7 @@ impl<S: Read + Seek> Part10<S> {
         declared_frames(&self.data_set)
     }
 
-    /// Why frames cannot be had one by one; `None` also without pixel data.
+    /// Returns why frames cannot be read one by one; `None` also without pixel data.
     pub fn frame_problem(&self) -> Option<FrameError> {
         match &self.frames {
             Err(FrameError::NoPixelData) | Ok(_) => None,

@@ -1,4 +1,4 @@
-//! Where the pixel data of an instance lie.
+//! Location of the pixel data of an instance.
 
 use dicom_core::{Tag, VR};
 
@@ -16,7 +16,7 @@ pub struct PixelData {
     pub length: u64,
     /// Bytes that are declared and not there, because the file is cut.
     pub missing: u64,
-    /// How frames lie in it.
+    /// Layout of the frames in it.
     pub layout: PixelLayout,
 }
 

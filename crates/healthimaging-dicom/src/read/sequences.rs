@@ -12,7 +12,7 @@ use super::pixel_data::{PixelData, PixelLayout};
 use super::values::{self, Shape};
 use super::{ReadError, ReadWarning, fragments};
 
-/// Whether each item is asked which encoding it is in.
+/// Whether the encoding of each item is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sniff {
     Yes,
@@ -22,7 +22,7 @@ pub(super) enum Sniff {
 /// How a sequence ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Where its length says.
+    /// At the end that its length defines.
     Length,
     /// With a delimiter.
     Delimiter,
@@ -183,7 +183,7 @@ impl<S: Read + Seek> Walk<'_, S> {
         Ok(Element { vr: VR::SQ, value: Value::Items(items) })
     }
 
-    /// Whether the sequence has not ended for want of bytes. At the end of the file a delimiter is
+    /// Whether the sequence has not ended for lack of bytes. At the end of the file a delimiter is
     /// needed, since files are cut.
     fn has_items(&mut self, place: &Place, ends: End) -> bool {
         let position = self.stream.position();

@@ -1,4 +1,4 @@
-//! Where the root of a file ends, and what lies behind its pixel data.
+//! The end of the root data set of a file, and what follows its pixel data.
 
 use std::io::{Read, Seek};
 

@@ -70,7 +70,7 @@ pub(super) fn has_character_set(vr: VR) -> bool {
     matches!(vr, VR::LT | VR::ST | VR::UC | VR::UT)
 }
 
-/// Whether the bytes said what they should.
+/// Whether the bytes had the expected value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fidelity {
     Exact,

@@ -25,26 +25,26 @@ pub enum ReadWarning {
     /// There is no preamble with `DICM`: the file begins with elements.
     #[error("the file has no preamble with a DICM prefix")]
     NoPreamble,
-    /// The File Meta Information is in implicit VR (PS3.10 §7.1 wants explicit).
+    /// The File Meta Information is in implicit VR (PS3.10 §7.1 requires explicit).
     #[error("the file meta information is in implicit VR")]
     ImplicitMeta,
-    /// The transfer syntax asks for a deflated data set, and it is not deflated.
+    /// The transfer syntax requires a deflated data set, and it is not deflated.
     #[error("the data set is not deflated, unlike its transfer syntax says")]
     NotDeflated,
-    /// The deflated data set has the header of zlib (PS3.5 §A.5 wants none).
+    /// The deflated data set has the header of zlib (PS3.5 §A.5 has none).
     #[error("the deflated data set has the header of zlib")]
     Zlib,
-    /// The header of an element is not encoded as the standard says; VR and length are those that
+    /// The header of an element violates the standard; VR and length are those that
     /// lead to the next element.
     #[error("the header of {0} is malformed; its value representation was concluded")]
     Header(Tag),
-    /// The pixel data is not encoded as the transfer syntax of the file says.
+    /// The pixel data is not encoded in the transfer syntax of the file.
     #[error("the pixel data is in transfer syntax {found}, unlike the file says")]
     PixelSyntax {
         /// UID of the transfer syntax that the pixels are read in.
         found: String,
     },
-    /// A delimiter that is missing, stands alone, or is one of the wrong kind.
+    /// A delimiter that is missing, unexpected, or of the wrong kind.
     #[error("a delimiter is missing or out of place at byte {position}")]
     Delimiter {
         /// Where.

@@ -47,7 +47,7 @@ pub(super) struct InstanceNode {
     pub(super) extent: Extent,
 }
 
-/// What a node stands for.
+/// Meaning of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Extent {
     /// `{}`: the whole series or instance.

@@ -39,7 +39,7 @@ impl Encoding {
         }
     }
 
-    /// Runs `write` with a sink for the data set, compressed where the syntax asks for it.
+    /// Runs `write` with a sink for the data set, compressed if the syntax requires it.
     pub(super) fn run(
         self,
         out: &mut dyn Write,

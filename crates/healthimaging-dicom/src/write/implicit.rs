@@ -1,4 +1,4 @@
-//! What implicit VR cannot say (`PS3.5 §A.1`).
+//! What implicit VR cannot express (`PS3.5 §A.1`).
 
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};

@@ -23,7 +23,7 @@ use encoding::Encoding;
 
 /// Stored bytes, which are read piece by piece.
 pub struct StoredBytes<'a> {
-    /// Their number.
+    /// Number of bytes.
     pub length: u64,
     /// The bytes.
     pub bytes: Box<dyn Read + 'a>,
@@ -41,16 +41,16 @@ impl std::fmt::Debug for StoredBytes<'_> {
     }
 }
 
-/// Fetches the bytes of a value that is stored apart.
+/// Reads the bytes of a value that is stored as bulk data.
 pub type ApartReader<'a> = dyn FnMut(&ImageFrameId) -> Result<StoredBytes<'a>> + 'a;
 
 /// Frames one after another.
 pub type FrameIterator<'a> = Box<dyn Iterator<Item = Result<StoredBytes<'a>>> + 'a>;
 
-/// Which instance to write, and how.
+/// Instance to write, and in which form.
 #[derive(Debug, Clone)]
 pub struct InstanceToWrite<'a> {
-    /// Where its metadata is.
+    /// Document with its metadata.
     pub document: &'a Document,
     /// `SeriesInstanceUID`.
     pub series_uid: &'a str,
@@ -58,11 +58,11 @@ pub struct InstanceToWrite<'a> {
     pub sop_uid: &'a str,
     /// The transfer syntax of the file; the pixels must already be in it.
     pub transfer_syntax: &'a str,
-    /// What the pixels are, where that is no longer what the document says.
+    /// Attributes of the pixels that differ from those of the document.
     pub overrides: PixelOverrides,
 }
 
-/// What decoding and encoding changed about the pixels; absent attributes stay as they are.
+/// Attributes of the pixels that decoding and encoding changed; absent ones stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PixelOverrides {
     /// `PhotometricInterpretation`, such as `RGB` where the frames were `YBR_FULL_422`.
@@ -107,7 +107,7 @@ impl std::fmt::Debug for PixelSource<'_> {
 
 /// Writes an instance as a DICOM Part 10 file.
 ///
-/// Text that is not ASCII is written in UTF-8 and `SpecificCharacterSet` says so; otherwise that
+/// Text that is not ASCII is written in UTF-8 and `SpecificCharacterSet` names it; otherwise that
 /// attribute stays. Sequences have undefined length. Memory holds no frame and no value that is stored
 /// apart, but as they come.
 ///
@@ -194,7 +194,7 @@ fn is_of_meta(tag: Tag) -> bool {
     tag.group() == 0x0002 || matches!(tag, tags::SOP_CLASS_UID | tags::SOP_INSTANCE_UID)
 }
 
-/// Sets what the file says otherwise than the document; returns whether all texts are ASCII.
+/// Sets the values in which the file differs from the document; returns whether all texts are ASCII.
 fn prepare(
     data_set: &mut LazyDataSet<'_>,
     overrides: &PixelOverrides,

@@ -21,7 +21,7 @@ pub(super) fn tag(instance: &Instance) -> Tag {
     keyword.and_then(dictionary::tag).unwrap_or(tags::PIXEL_DATA)
 }
 
-/// Whether the pixels can be written in the encoding at all; nothing is written for those that cannot.
+/// Checks that the pixels can be written in the encoding, before anything is written.
 pub(super) fn check(pixels: &PixelSource<'_>, encoding: Encoding) -> Result<()> {
     let is_encapsulated = encoding == Encoding::Encapsulated;
     match pixels {

@@ -8,7 +8,7 @@ use dicom_object::{DefaultDicomObject, from_reader};
 use healthimaging::{Error, ErrorKind, ImageFrameId, Result};
 use healthimaging_dicom::{
     ApartValue, DataSet, Document, ImageFrame, InstanceToWrite, PixelOverrides, PixelSource,
-    ReadLimits, Value, read_part10, write_part10,
+    ReadLimits, Value, check_part10, read_part10, write_part10,
 };
 use healthimaging_phantoms::{Phantom, TransferSyntax, tags};
 
@@ -281,6 +281,24 @@ fn text_beyond_ascii_is_written_in_utf_8() {
     let file = write(&document, EXPLICIT, PixelSource::None).unwrap();
     let read = data_set_of(&file);
     assert_eq!(read.elements[&tags::SPECIFIC_CHARACTER_SET].value, text("ISO_IR 100"));
+}
+
+/// The length of a value has 32 bits, of which `FFFFFFFF` is the undefined length (PS3.5 §7.1.1).
+#[test]
+fn a_value_that_no_file_can_hold_is_noticed_before_it_is_stored() {
+    let value = Value::Apart { offset: 7, length: 8 };
+    let document = document_with(0x0019_1002, VR::OB, value);
+    let mut split = document.split_instance(SERIES, SOP).unwrap();
+    let id = ImageFrameId::try_from("c".repeat(32)).unwrap();
+    let mut with_length = |length| {
+        let apart = ApartValue { blob_id: id.clone(), length, vr: "OB".to_owned() };
+        split.instance.details.apart.insert("00191002".to_owned(), apart);
+        check_part10(&split)
+    };
+    with_length(8).unwrap();
+    for length in [0xFFFF_FFFF, 0x1_0000_0000] {
+        assert_eq!(with_length(length).unwrap_err().kind(), ErrorKind::NotSupported);
+    }
 }
 
 #[test]

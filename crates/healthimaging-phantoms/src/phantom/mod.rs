@@ -15,7 +15,7 @@ use crate::dataset::{Kind, fresh, identify, sequence};
 use crate::plane::Plane;
 use crate::stored::{Shape, Sign};
 use crate::write::{TransferSyntax, part10};
-use picture::{describe, grey};
+use picture::{describe, gray};
 
 /// One DICOM file in the making.
 ///
@@ -58,27 +58,27 @@ impl Phantom {
     /// A CT slice of a thorax: 512×512, 16 bits signed, Hounsfield units.
     #[must_use]
     pub fn ct() -> Self {
-        let shape = Shape { sign: Sign::Signed, ..grey(512, 512, 16) };
+        let shape = Shape { sign: Sign::Signed, ..gray(512, 512, 16) };
         Self::start(Kind::Ct, Some((Anatomy::Thorax, shape)))
     }
 
     /// An MR slice of a head: 256×256, 16 bits unsigned.
     #[must_use]
     pub fn mr() -> Self {
-        Self::start(Kind::Mr, Some((Anatomy::Head, grey(256, 256, 16))))
+        Self::start(Kind::Mr, Some((Anatomy::Head, gray(256, 256, 16))))
     }
 
-    /// A colour ultrasound loop: 12 frames of 240×320, RGB of 8 bits.
+    /// A color ultrasound loop: 12 frames of 240×320, RGB of 8 bits.
     #[must_use]
     pub fn ultrasound() -> Self {
-        let shape = Shape { frames: 12, bits_allocated: 8, ..grey(240, 320, 8) };
+        let shape = Shape { frames: 12, bits_allocated: 8, ..gray(240, 320, 8) };
         Self::start(Kind::Ultrasound, Some((Anatomy::Echo, shape))).rgb()
     }
 
     /// A chest radiograph: 1500 rows of 1200, 12 bits stored in 16, MONOCHROME1.
     #[must_use]
     pub fn radiograph() -> Self {
-        let shape = grey(1500, 1200, 12);
+        let shape = gray(1500, 1200, 12);
         Self::start(Kind::Radiograph, Some((Anatomy::Radiograph, shape))).photometric("MONOCHROME1")
     }
 
@@ -216,7 +216,7 @@ impl Phantom {
         self
     }
 
-    /// What the file meta information says, whatever the encoding is.
+    /// The file meta information, in any encoding.
     #[must_use]
     pub fn claimed_transfer_syntax(mut self, uid: &str) -> Self {
         self.claimed = Some(uid.to_owned());

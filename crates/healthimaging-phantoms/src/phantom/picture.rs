@@ -66,7 +66,7 @@ impl Phantom {
         self.shape(|s| s.planar = Planar::Planes)
     }
 
-    /// Photometric Interpretation; says so only, does not convert.
+    /// Sets Photometric Interpretation, without converting pixels.
     #[must_use]
     pub fn photometric(self, term: &str) -> Self {
         self.shape(|s| term.clone_into(&mut s.photometric))
@@ -79,7 +79,7 @@ impl Phantom {
         self
     }
 
-    /// How far through the body the first frame lies, 0 to 1; else the seed says.
+    /// Position of the first frame in the body, 0 to 1; by default from the seed.
     #[must_use]
     pub fn depth(mut self, share: f32) -> Self {
         self.depth = Some(share);
@@ -93,7 +93,7 @@ impl Phantom {
         self
     }
 
-    /// This grey picture, noise included.
+    /// This gray picture, noise included.
     pub(crate) fn drawn(mut self, plane: Plane) -> Self {
         self.content = Content::Given(plane);
         self
@@ -159,13 +159,13 @@ impl Phantom {
                 let mut plane = anatomy.draw(rows, columns, z, self.seed);
                 let (down, right) = (generator.below(rows), generator.below(columns));
                 noise.add_to(&mut plane, down, right, deviation);
-                if shape.samples == 1 { vec![plane] } else { anatomy.colour(&plane, z).into() }
+                if shape.samples == 1 { vec![plane] } else { anatomy.color(&plane, z).into() }
             })
             .collect()
     }
 }
 
-pub(super) fn grey(rows: u16, columns: u16, bits_stored: u16) -> Shape {
+pub(super) fn gray(rows: u16, columns: u16, bits_stored: u16) -> Shape {
     Shape {
         rows,
         columns,

@@ -1,6 +1,6 @@
 //! Requests, responses and what they are made of: the shapes of the AWS API under their own names.
 //!
-//! Responses serialise in snake case. The documents that a caller writes (search criteria, copy
+//! Responses serialize in snake case. The documents that a caller writes (search criteria, copy
 //! information) have the API's spelling, on every face.
 
 mod datastore;
