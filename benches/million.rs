@@ -1,7 +1,7 @@
 //! Searches over a million image sets, deletions from them, and what the store costs a server that starts on it.
 //!
 //! It stands for the archive of a hospital: 100,000 patients of two studies of five series, the ten sets
-//! of a patient scattered over the catalogue. The rows are written into the catalog directly.
+//! of a patient scattered over the catalog. The rows are written into the catalog directly.
 //! `MILLION_SETS` sets another number of image sets, a multiple of ten.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
@@ -211,7 +211,7 @@ async fn deletions(store: &LocalStore, datastore: &DatastoreId, data: &Path) -> 
         let began = Instant::now();
         store.delete_image_set(request).await?;
         answers.push(began.elapsed());
-        while catalogue.query_row(
+        while catalog.query_row(
             "SELECT EXISTS (SELECT 1 FROM job WHERE scope = 'write')",
             [],
             |row| row.get(0),

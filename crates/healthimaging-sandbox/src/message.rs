@@ -91,3 +91,52 @@ pub(crate) fn read_bytes(from: &mut impl Read, length: u64) -> io::Result<Vec<u8
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use healthimaging_pixels::PixelRepresentation;
+
+    fn source(data: &[u8]) -> SourceFrame<'_> {
+        SourceFrame {
+            transfer_syntax: "1.2.840.10008.1.2.4.90",
+            shape: FrameShape {
+                rows: 2,
+                columns: 3,
+                samples_per_pixel: 1,
+                bits_allocated: 16,
+                bits_stored: 12,
+                representation: PixelRepresentation::Signed,
+            },
+            photometric: "MONOCHROME2",
+            planar: PlanarConfiguration::Interleaved,
+            data,
+        }
+    }
+
+    #[test]
+    fn a_frame_arrives_as_it_was_sent() {
+        let mut pipe = Vec::new();
+        write(&mut pipe, &Request::of(&source(&[1, 2, 3])), &[1, 2, 3]).unwrap();
+        let mut pipe = &pipe[..];
+        let request = read_header::<Request<'_>>(&mut pipe).unwrap().unwrap();
+        let data = read_bytes(&mut pipe, request.length).unwrap();
+        let (sent, received) = (source(&[1, 2, 3]), request.source(&data));
+        assert_eq!(format!("{received:?}"), format!("{sent:?}"));
+        assert_eq!(received.data, sent.data);
+        assert!(read_header::<Request<'_>>(&mut pipe).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_cut_short_or_announced_too_long_is_an_error() {
+        let kind = |mut pipe: &[u8]| read_header::<Response>(&mut pipe).unwrap_err().kind();
+        assert_eq!(kind(&[1, 0]), io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind(&[4, 0, 0, 0, b'{']), io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind(&[0xff; 4]), io::ErrorKind::InvalidData);
+        assert_eq!(read_bytes(&mut &[1][..], 2).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            read_bytes(&mut &[1][..], u64::MAX).unwrap_err().kind(),
+            io::ErrorKind::OutOfMemory
+        );
+    }
+}
