@@ -1,8 +1,9 @@
 //! What all parts of an open store share.
 
-use healthimaging::random_hex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use healthimaging::random_hex;
 
 use crate::blobs::Blobs;
 use crate::caches::Caches;
