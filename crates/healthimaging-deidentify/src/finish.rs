@@ -52,9 +52,10 @@ fn methods(data_set: &DataSet) -> String {
 }
 
 /// The codes of earlier de-identifications, then those of the profile and its options (CID 7050).
-fn codes(data_set: &DataSet, profile: &Profile) -> Vec<DataSet> {
-    let mut items = match data_set.value(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE) {
-        Some(Value::Items(items)) => items.clone(),
+fn codes(data_set: &mut DataSet, profile: &Profile) -> Vec<DataSet> {
+    let earlier = data_set.elements.remove(&tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE);
+    let mut items = match earlier.map(|element| element.value) {
+        Some(Value::Items(items)) => items,
         _ => Vec::new(),
     };
     let options = profile.options().map(ProfileOption::code);

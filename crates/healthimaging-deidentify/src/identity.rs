@@ -123,13 +123,13 @@ impl Found {
             matches!(action, None | Some(Action::Keep | Action::Clean))
         };
         let is_label = matches!(element.vr, VR::LO | VR::SH | VR::AE | VR::UC);
-        if !is_name && (!is_label || is_retained()) {
+        let of_patient = is_name || OF_PATIENT.contains(&tag);
+        if !of_patient && (!is_label || is_retained()) {
             return;
         }
-        let of_patient = is_name || OF_PATIENT.contains(&tag);
         for value in text.split('\\') {
             self.add(value, of_patient);
-            if is_name || of_patient {
+            if of_patient {
                 for part in parts_of_name(value) {
                     self.add(part, of_patient);
                 }

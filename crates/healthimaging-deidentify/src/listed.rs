@@ -34,17 +34,24 @@ impl Walk<'_> {
             Action::Keep | Action::Clean if place.is_dummy => row.basic,
             action => action,
         };
-        match action {
-            Action::Keep => match self.keep(tag, &element, place) {
-                Some(kept) => Some(kept),
-                None => self.replace(tag, element, row.basic, place),
-            },
-            Action::Clean => match self.clean(tag, &element, place) {
-                Some(cleaned) => Some(cleaned),
-                None => self.replace(tag, element, row.basic, place),
-            },
-            action => self.replace(tag, element, action, place),
-        }
+        // Items are moved, not copied: sequences within sequences would be copied at each level.
+        let element = match (action, element) {
+            (Action::Keep | Action::Clean, Element { vr: VR::SQ, value: Value::Items(items) })
+                if dummy::vr_of(tag, VR::SQ) == VR::SQ =>
+            {
+                let value = self.items(items, place)?;
+                let is_kept = action == Action::Keep;
+                self.report.note(tag, if is_kept { Outcome::Kept } else { Outcome::Cleaned });
+                return Some(Element { vr: VR::SQ, value });
+            }
+            (_, element) => element,
+        };
+        let retained = match action {
+            Action::Keep => self.keep(tag, &element),
+            Action::Clean => self.clean(tag, &element, place),
+            action => return self.replace(tag, element, action, place),
+        };
+        retained.or_else(|| self.replace(tag, element, row.basic, place))
     }
 
     fn replace(
@@ -117,14 +124,19 @@ impl Walk<'_> {
         Element { vr, value }
     }
 
-    /// Keeps a value, or the processed items of a sequence; `None` when its form hides what it holds.
-    fn keep(&mut self, tag: Tag, element: &Element, place: Place<'_>) -> Option<Element> {
+    /// Keeps a value; `None` when its form hides what it holds.
+    fn keep(&mut self, tag: Tag, element: &Element) -> Option<Element> {
         if dummy::vr_of(tag, element.vr) != element.vr {
             return None;
         }
         let value = match &element.value {
-            Value::Items(items) => self.items(items.clone(), place)?,
-            Value::Apart { .. } => return None,
+            Value::Items(_) | Value::Apart { .. } => return None,
+            // Codes and numbers cannot be masked.
+            Value::Text(text) if is_label(element.vr) => {
+                // An institution, or a device, that is named like the patient.
+                Value::Text(self.identity.scrub(text).into_owned())
+            }
+            Value::Text(text) if self.identity.is_in(text.as_bytes()) => return None,
             Value::Text(text) if element.vr == VR::UI && !uids::are_uids(text) => return None,
             value => value.clone(),
         };
@@ -154,11 +166,6 @@ impl Walk<'_> {
                 Value::Text(text),
                 VR::AE | VR::CS | VR::LO | VR::SH | VR::ST | VR::LT | VR::UC | VR::UT,
             ) => self.clean_text(tag, vr, text),
-            (Value::Items(items), VR::SQ) => {
-                let value = self.items(items.clone(), place)?;
-                self.report.note(tag, Outcome::Cleaned);
-                Some(Element { vr, value })
-            }
             (Value::Empty, _) => Some(element.clone()),
             _ => None,
         }
@@ -178,6 +185,11 @@ impl Walk<'_> {
         self.report.note(tag, Outcome::DateShifted);
         Some(dummy::text(vr, &shifted))
     }
+}
+
+/// VRs of short and long text.
+fn is_label(vr: VR) -> bool {
+    matches!(vr, VR::LO | VR::SH | VR::ST | VR::LT | VR::UC | VR::UT)
 }
 
 /// The value of zero length of a VR.

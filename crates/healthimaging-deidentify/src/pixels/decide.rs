@@ -106,6 +106,9 @@ const REPORTS: [&str; 8] = [
     "snapshot",
 ];
 
+/// Every pixel of every frame is compared with every region.
+const MOST_REGIONS: usize = 64;
+
 /// Decides about the pixels of an original instance; `rectangles` are those that a person asked for.
 pub(crate) fn decide(
     data_set: &DataSet,
@@ -224,6 +227,9 @@ fn regions(data_set: &DataSet) -> Option<Vec<Rectangle>> {
     let Some(Value::Items(items)) = data_set.value(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) else {
         return None;
     };
+    if items.len() > MOST_REGIONS {
+        return None;
+    }
     let description = PixelDescription::of(data_set).ok()?;
     let (columns, rows) = (description.columns, description.rows);
     let regions = items.iter().map(|item| {

@@ -110,6 +110,16 @@ fn overlays_curves_icons_and_nested_pixels() {
 }
 
 #[test]
+fn retained_attributes_that_name_the_patient() {
+    gone([
+        (tags::INSTITUTION_NAME, text(VR::LO, "Planted Clinic")),
+        (tags::STATION_NAME, text(VR::SH, "PLANTED")),
+        (tags::SMOKING_STATUS, text(VR::CS, "PLANTED")),
+        (tags::DEVICE_SERIAL_NUMBER, text(VR::LO, "Planted-1")),
+    ]);
+}
+
+#[test]
 fn documents() {
     let made = |mime: &str| {
         instance([

@@ -122,3 +122,20 @@ fn references_of_the_report_follow_the_new_uids() {
     assert_eq!(found, done.text(tags::SOP_INSTANCE_UID));
     assert_eq!(evidence[0].text(tags::REFERENCED_SOP_CLASS_UID), Some(uids::CT_IMAGE_STORAGE));
 }
+
+#[test]
+fn deep_trees_are_cleaned_to_the_end() {
+    let text_item = |words: &str| {
+        item(code("121071", "Finding"), "TEXT", (tags::TEXT_VALUE, text(VR::UT, words)))
+    };
+    let mut tree = vec![text_item("deepest of Planted")];
+    for _ in 0..120 {
+        let mut parent = text_item("of Planted");
+        parent.elements.extend([(tags::CONTENT_SEQUENCE, items(tree))]);
+        tree = vec![parent];
+    }
+    let made = instance([(tags::CONTENT_SEQUENCE, items(tree))]);
+    let done = format!("{:?}", run(made, &["clean-structured-content"]).data_set);
+    assert_eq!(done.matches("of ***").count(), 121);
+    assert!(done.contains("deepest of ***") && !done.contains("Planted"));
+}

@@ -43,12 +43,12 @@ fn planted(vr: VR) -> Value {
         VR::OB | VR::OW | VR::UN => Value::Bytes(b"PLANTED!".to_vec()),
         VR::SQ => Value::Items(vec![{
             let mut item = DataSet::default();
-            let value = Value::Text("Planted text".to_owned());
+            let value = Value::Text("Secret text".to_owned());
             item.elements.insert(tags::CODE_MEANING, Element { vr: VR::LO, value });
             item
         }]),
-        VR::CS => text("PLANTED"),
-        _ => text("Planted text"),
+        VR::CS => text("SECRET"),
+        _ => text("Secret text"),
     }
 }
 
