@@ -15,7 +15,7 @@ pub(crate) const COMMAND: &str = "decode-frames";
 /// Returns a decoder that decodes compressed frames in child processes.
 pub(crate) fn decoder() -> Result<Decoder> {
     let program = this_binary().context("the path of this program is unknown")?;
-    Ok(Decoder::apart(Arc::new(Children::new(program, COMMAND))))
+    Ok(Decoder::isolated(Arc::new(Children::new(program, COMMAND))))
 }
 
 /// Whether this process was started as a decoder.

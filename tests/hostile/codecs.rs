@@ -4,8 +4,8 @@
 use charls::{CharLS, FrameInfo};
 use healthimaging_phantoms::LosslessJpeg;
 use healthimaging_pixels::{
-    DecodeApart, FrameShape, LosslessFormat, PixelRepresentation, PlanarConfiguration, SourceFrame,
-    encode,
+    FrameShape, IsolatedDecoder, LosslessFormat, PixelRepresentation, PlanarConfiguration,
+    SourceFrame, encode,
 };
 use healthimaging_sandbox::Children;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use healthimaging_pixels::{DecodeApart, decode};
+use healthimaging_pixels::{IsolatedDecoder, decode};
 use healthimaging_sandbox::Children;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -10,7 +10,7 @@ use crate::show::{self, ShownFrame};
 use crate::transfer_syntax::{RLE, is_encapsulated};
 
 /// Decodes compressed frames in another process, as [`decode`] does in this one.
-pub trait DecodeApart: Debug + Send + Sync {
+pub trait IsolatedDecoder: Debug + Send + Sync {
     /// Decodes a frame. Blocks.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ pub trait DecodeApart: Debug + Send + Sync {
 /// a place.
 #[derive(Debug, Clone, Default)]
 pub struct Decoder {
-    apart: Option<Arc<dyn DecodeApart>>,
+    isolated: Option<Arc<dyn IsolatedDecoder>>,
 }
 
 impl Decoder {
@@ -39,17 +39,17 @@ impl Decoder {
 
     /// Decodes compressed frames in `place`.
     #[must_use]
-    pub fn apart(place: Arc<dyn DecodeApart>) -> Self {
-        Self { apart: Some(place) }
+    pub fn isolated(place: Arc<dyn IsolatedDecoder>) -> Self {
+        Self { isolated: Some(place) }
     }
 
     /// Decodes a frame. Blocks.
     ///
     /// # Errors
-    /// As [`DecodeApart::decode`].
+    /// As [`IsolatedDecoder::decode`].
     pub fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
-        match &self.apart {
-            Some(place) if goes_apart(source.transfer_syntax) => place.decode(source),
+        match &self.isolated {
+            Some(place) if is_isolated(source.transfer_syntax) => place.decode(source),
             _ => decode_guarded(source),
         }
     }
@@ -59,7 +59,7 @@ impl Decoder {
     /// short. Blocks.
     ///
     /// # Errors
-    /// As [`DecodeApart::decode`].
+    /// As [`IsolatedDecoder::decode`].
     pub fn decode_to_show(&self, source: &SourceFrame<'_>) -> Result<ShownFrame, CodecError> {
         show::decode(self, source)
     }
@@ -74,6 +74,6 @@ pub fn decode_guarded(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecErr
 }
 
 /// Whether frames of a transfer syntax are decoded by a library.
-fn goes_apart(transfer_syntax: &str) -> bool {
+fn is_isolated(transfer_syntax: &str) -> bool {
     is_encapsulated(transfer_syntax) && transfer_syntax != RLE
 }

@@ -52,7 +52,7 @@ mod turbojpeg;
 #[cfg(not(feature = "codecs"))]
 use absent::{jpeg_ls, openjpeg, openjph, turbojpeg};
 pub use decode::{DecodedFrame, SourceFrame, decode, decode_stored};
-pub use decoder::{DecodeApart, Decoder, decode_guarded};
+pub use decoder::{Decoder, IsolatedDecoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;
 pub use facts::{FrameFacts, checksum, facts};

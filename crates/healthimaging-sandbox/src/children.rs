@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, SourceFrame};
+use healthimaging_pixels::{CodecError, DecodedFrame, IsolatedDecoder, SourceFrame};
 
 use crate::allowance::Allowance;
 use crate::worker::{Lost, Unready, Worker, was_refused_a_system_call};
@@ -87,7 +87,7 @@ impl Children {
     }
 }
 
-impl DecodeApart for Children {
+impl IsolatedDecoder for Children {
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         let allowance = Allowance::of(&source.shape, source.data.len() as u64);
         let time = self.patience + allowance.time();

@@ -18,7 +18,7 @@
 //! if std::env::args().nth(1).as_deref() == Some("decode-frames") {
 //!     return serve();
 //! }
-//! let decoder = Decoder::apart(Arc::new(Children::new(this_binary()?, "decode-frames")));
+//! let decoder = Decoder::isolated(Arc::new(Children::new(this_binary()?, "decode-frames")));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 

@@ -7,8 +7,8 @@ use std::process::{ExitCode, abort, exit};
 use std::time::Duration;
 
 use healthimaging_pixels::{
-    CodecError, DecodeApart, DecodedFrame, FrameShape, PixelRepresentation, PlanarConfiguration,
-    SourceFrame,
+    CodecError, DecodedFrame, FrameShape, IsolatedDecoder, PixelRepresentation,
+    PlanarConfiguration, SourceFrame,
 };
 use healthimaging_sandbox::{Children, serve_with, this_binary};
 

@@ -8,7 +8,7 @@ use healthimaging::model::{CreateDatastoreRequest, JobStatus};
 use healthimaging::{DatastoreId, HealthImaging};
 use healthimaging_local::{ImportSummary, LocalConfig, LocalStore, Probe};
 use healthimaging_phantoms::Phantom;
-use healthimaging_pixels::{CodecError, DecodeApart, DecodedFrame, Decoder, SourceFrame};
+use healthimaging_pixels::{CodecError, DecodedFrame, Decoder, IsolatedDecoder, SourceFrame};
 
 use crate::fixture::Fixture;
 
@@ -27,7 +27,7 @@ const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 #[derive(Debug)]
 struct Fatal;
 
-impl DecodeApart for Fatal {
+impl IsolatedDecoder for Fatal {
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
         if source.shape.columns == u32::from(POISON) {
             std::process::abort();
@@ -38,7 +38,7 @@ impl DecodeApart for Fatal {
 
 /// A store whose codec has the fault.
 fn faulty(folder: impl Into<PathBuf>) -> LocalConfig {
-    LocalConfig { decoder: Decoder::apart(Arc::new(Fatal)), ..LocalConfig::new(folder) }
+    LocalConfig { decoder: Decoder::isolated(Arc::new(Fatal)), ..LocalConfig::new(folder) }
 }
 
 /// Not a test of its own: the process that dies.
