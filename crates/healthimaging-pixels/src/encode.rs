@@ -74,7 +74,7 @@ pub fn encode(
     }
     if pixels.len() != length {
         return Err(CodecError::Shape(format!(
-            "the image attributes ask for {length} bytes, the frame has {}",
+            "the image attributes require {length} bytes, the frame has {}",
             pixels.len()
         )));
     }

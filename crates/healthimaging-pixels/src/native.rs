@@ -87,7 +87,7 @@ fn fits(data: &[u8], length: usize) -> bool {
 fn take(data: &[u8], length: usize) -> Result<&[u8], CodecError> {
     if !fits(data, length) {
         return Err(CodecError::Disagreement(format!(
-            "the image attributes ask for {length} bytes, the frame has {}",
+            "the image attributes require {length} bytes, the frame has {}",
             data.len()
         )));
     }

@@ -23,7 +23,7 @@ pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<Vec<u8>, CodecError> {
     let segments = segments(source.data)?;
     if segments.len() != pixel {
         return Err(CodecError::Disagreement(format!(
-            "the image attributes ask for {pixel} RLE segments, the frame has {}",
+            "the image attributes require {pixel} RLE segments, the frame has {}",
             segments.len()
         )));
     }

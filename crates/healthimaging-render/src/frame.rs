@@ -160,7 +160,7 @@ pub fn render_pixels(
     let whole = usize::try_from(length).ok().and_then(|length| frame.pixels.get(..length));
     let pixels = whole.ok_or_else(|| {
         RenderError::Frame(CodecError::Disagreement(format!(
-            "the image attributes ask for {length} bytes, {} were decoded",
+            "the image attributes require {length} bytes, {} were decoded",
             frame.pixels.len()
         )))
     })?;

@@ -39,7 +39,7 @@ where
         let missing = u32::try_from(wanted.saturating_sub(items.len())).unwrap_or(u32::MAX);
         let mut page = fetch(at.clone(), missing.min(page_size)).await?;
         if page.next_token.is_some() && page.next_token == at {
-            let message = "the listing repeats one page for ever";
+            let message = "the listing returns one page again and again";
             return Err(Error::new(ErrorKind::Service, message));
         }
         let fits = fitting_of_page(&page.items, &keep, &mut room)?;

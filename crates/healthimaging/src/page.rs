@@ -46,7 +46,10 @@ where
             )));
         }
         if page.next_token.is_some() && page.next_token == walk.at {
-            return Err(Error::new(ErrorKind::Service, "the listing repeats one page for ever"));
+            return Err(Error::new(
+                ErrorKind::Service,
+                "the listing returns one page again and again",
+            ));
         }
         walk.done = page.next_token.is_none();
         walk.at = page.next_token;

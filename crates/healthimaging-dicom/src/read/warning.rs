@@ -17,7 +17,7 @@ pub enum ReadWarning {
         are_zero: bool,
     },
     /// The encoding is not the one that the transfer syntax names.
-    #[error("the data set is in {found} VR, unlike its transfer syntax says")]
+    #[error("the data set is in {found} VR, not as its transfer syntax requires")]
     Encoding {
         /// `explicit` or `implicit`.
         found: &'static str,
@@ -29,7 +29,7 @@ pub enum ReadWarning {
     #[error("the file meta information is in implicit VR")]
     ImplicitMeta,
     /// The transfer syntax requires a deflated data set, and it is not deflated.
-    #[error("the data set is not deflated, unlike its transfer syntax says")]
+    #[error("the data set is not deflated, although its transfer syntax requires it")]
     NotDeflated,
     /// The deflated data set has the header of zlib (PS3.5 §A.5 has none).
     #[error("the deflated data set has the header of zlib")]
@@ -39,7 +39,7 @@ pub enum ReadWarning {
     #[error("the header of {0} is malformed; its value representation was concluded")]
     Header(Tag),
     /// The pixel data is not encoded in the transfer syntax of the file.
-    #[error("the pixel data is in transfer syntax {found}, unlike the file says")]
+    #[error("the pixel data is in transfer syntax {found}, not in that of the file")]
     PixelSyntax {
         /// UID of the transfer syntax that the pixels are read in.
         found: String,

@@ -72,7 +72,7 @@ impl Order {
             Self::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.encoder_for(),
         };
         encoder.ok_or_else(|| {
-            Error::not_supported("this transfer syntax cannot be written; ask for another one")
+            Error::not_supported("this transfer syntax cannot be written; request another one")
         })
     }
 

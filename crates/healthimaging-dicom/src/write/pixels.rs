@@ -104,7 +104,10 @@ fn fragments<'a, W: Write + 'a>(
         let length = frame.length;
         let expected = sizes.next();
         if !offsets.is_empty() && expected != Some(length) {
-            return Err(Error::internal("a frame is not as long as the document says", "length"));
+            return Err(Error::internal(
+                "the length of a frame differs from the document",
+                "length",
+            ));
         }
         to.item_header(native_length(length)?)?;
         copy(frame.bytes, length, to)?;
@@ -185,6 +188,6 @@ fn copy<'a, W: Write + 'a>(
 
 fn unacceptable() -> Error {
     let message =
-        "the stored pixels cannot be given in this transfer syntax; ask for the stored one";
+        "the stored pixels are not available in this transfer syntax; request the stored one";
     Error::new(ErrorKind::NotAcceptable, message)
 }
