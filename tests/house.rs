@@ -14,7 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-dicom", &["healthimaging", "healthimaging-image"]),
     ("healthimaging-deidentify", &["healthimaging", "healthimaging-dicom", "healthimaging-image"]),
     ("healthimaging-pixels", &["healthimaging", "healthimaging-image"]),
-    ("healthimaging-render", &["healthimaging", "healthimaging-image", "healthimaging-pixels"]),
+    (
+        "healthimaging-render",
+        &["healthimaging", "healthimaging-dicom", "healthimaging-image", "healthimaging-pixels"],
+    ),
     ("healthimaging-sandbox", &["healthimaging-pixels"]),
     ("healthimaging-objects", &["healthimaging"]),
     ("healthimaging-packs", &["healthimaging"]),

@@ -231,7 +231,7 @@ fn try_every_death(case: &Case) {
 }
 
 fn instances(seen: &Seen) -> Vec<String> {
-    let series = seen.contents.series().values();
+    let series = seen.contents.series.values();
     series.flat_map(|series| series.instances.keys().cloned()).collect()
 }
 
@@ -302,7 +302,7 @@ fn a_study_is_updated_in_one_version() {
         check: |_, after, outcomes| {
             for set in after {
                 assert_eq!(set.summary.version, Some(2));
-                assert_eq!(set.contents.patient()["PatientName"], "NEW^NAME");
+                assert_eq!(set.contents.patient["PatientName"], "NEW^NAME");
             }
             assert_eq!(outcomes.len(), 2);
             let made = |outcome: &ItemOutcome| outcome.result == ItemResult::Updated;

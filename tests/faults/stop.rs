@@ -172,7 +172,7 @@ async fn no_acknowledged_write_is_lost_when_a_server_is_stopped() {
         version_id: Some(u32::try_from(version).unwrap().into()),
     };
     let found = document::contents(&*served.aws, request).await;
-    assert_eq!(found.unwrap().study()["StudyDescription"], description);
+    assert_eq!(found.unwrap().study["StudyDescription"], description);
     served.stop().await;
 }
 

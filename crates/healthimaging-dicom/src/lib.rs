@@ -5,6 +5,7 @@
 //!   of the import job replaces values before that.
 //! * Kept: [`Document::to_json`] is the document as the service sends it. What that form cannot express,
 //!   [`Document::details`] holds for [`Document::from_json`].
+//! * Read in part: [`DocumentText`] finds an instance by its UID and parses it alone.
 //! * Asked: [`SplitInstance::group_key`], [`Document::index_attributes`] and
 //!   [`Document::instance_index`] are what grouping and searching look at.
 //! * Changed: [`UpdateDocuments`] carries out `UpdateImageSetMetadata`; [`CopySelection`] and
@@ -38,9 +39,10 @@ mod write;
 
 pub use data_set::{DataSet, Element, Value};
 pub use document::{
-    ApartElement, ApartValue, Attributes, ChecksumType, Document, FrameChecksum, GroupKey,
-    ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails, InstanceIndex, Series,
-    SeriesKey, SplitInstance, StudyKey, Summary, datetime,
+    ApartElement, ApartValue, Attributes, ChecksumType, Document, DocumentText, FrameChecksum,
+    GroupKey, ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails, InstanceIndex,
+    InstanceSummary, InstanceText, Level, Series, SeriesKey, SplitInstance, StudyKey, Summary,
+    allows_several_values, datetime,
 };
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;

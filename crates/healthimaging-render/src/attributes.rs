@@ -1,7 +1,5 @@
 //! The attributes of an instance in a metadata document, and values read out of them.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthimaging_image::{Attribute, ImageAttributes};
@@ -18,7 +16,7 @@ pub(crate) type Object = Map<String, Value>;
 pub(crate) struct Attributes {
     pub(crate) own: Object,
     /// From the nearest level up: series, study, patient.
-    pub(crate) above: Arc<[Object]>,
+    pub(crate) above: [Object; 3],
 }
 
 impl Attributes {

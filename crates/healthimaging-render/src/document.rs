@@ -1,9 +1,9 @@
 //! Selecting a frame: its instance in a metadata document, and its place there.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use healthimaging::{ImageFrameId, Uid};
+use healthimaging_dicom::DocumentText;
 use healthimaging_image::{PixelDescription, number_of_frames};
 use healthimaging_pixels::{Disposition, FrameShape, disposition, is_encapsulated};
 use serde_json::Value;
@@ -46,45 +46,41 @@ pub struct FrameLocation {
     pub(crate) entry: usize,
 }
 
-/// Finds a frame in an image set metadata document.
+/// Finds a frame in an image set metadata document; of its instances, only that of the frame is parsed.
 ///
 /// # Errors
 /// [`RenderError::NotFound`] when the document does not hold it, [`RenderError::Request`] when the
 /// instance has no such frame.
 pub fn find_frame(
-    document: Object,
+    document: &DocumentText,
     selector: &FrameSelector,
 ) -> Result<FrameLocation, RenderError> {
-    let mut instances = instances(document);
-    match selector {
-        FrameSelector::Id(id) => {
-            let found = instances.find_map(|(uid, instance)| {
-                let entry = instance.frame_ids().position(|one| one == id.as_str())?;
-                Some((uid, instance, entry))
-            });
-            let (uid, instance, entry) = found.ok_or(RenderError::NotFound(
+    let levels = document.levels();
+    let mut instances = levels.series.values().flat_map(|series| {
+        series.instances.iter().map(move |(uid, instance)| (series, uid, instance))
+    });
+    let (series, uid, text, index) = match selector {
+        FrameSelector::Id(id) => instances
+            .find_map(|(series, uid, text)| {
+                let ids = text.holds(id.as_str()).then(|| text.frame_ids().ok())??;
+                let entry = ids.iter().position(|one| one.as_deref() == Some(id.as_str()))?;
+                Some((series, uid, text, entry))
+            })
+            .ok_or(RenderError::NotFound(
                 "the latest version of the image set has no frame of that id; ImageFrames in its \
                  metadata lists the ids",
-            ))?;
-            FrameLocation::new(uid, instance, entry)
-        }
-        FrameSelector::Number(wanted, number) => {
-            let found = instances.find(|(uid, _)| uid == wanted.as_str());
-            let (uid, instance) = found.ok_or(RenderError::NotFound(
+            ))?,
+        FrameSelector::Number(wanted, number) => instances
+            .find(|(_, uid, _)| *uid == wanted.as_str())
+            .map(|(series, uid, text)| (series, uid, text, (*number as usize).saturating_sub(1)))
+            .ok_or(RenderError::NotFound(
                 "the image set holds no instance of that sop_instance_uid",
-            ))?;
-            FrameLocation::new(uid, instance, (*number as usize).saturating_sub(1))
-        }
-    }
-}
-
-/// Ids of all frames of an image set metadata document.
-#[must_use]
-pub fn frame_ids(document: Object) -> Vec<String> {
-    let ids = |(_, instance): (String, Instance)| {
-        instance.frame_ids().map(str::to_owned).collect::<Vec<_>>()
+            ))?,
     };
-    instances(document).flat_map(ids).collect()
+    let unreadable = |_| RenderError::NotFound("the metadata of the instance cannot be read");
+    let above = [&series.attributes, &levels.study, &levels.patient].map(Clone::clone);
+    let instance = Instance::new(text.parse().map_err(unreadable)?, above);
+    FrameLocation::new(uid.clone(), instance, index)
 }
 
 impl FrameLocation {
@@ -205,7 +201,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// An instance of a document, and the attributes of the levels above it.
-    fn new(mut instance: Object, above: Arc<[Object]>) -> Self {
+    fn new(mut instance: Object, above: [Object; 3]) -> Self {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         Self {
             stored_syntax: text(instance.get("StoredTransferSyntaxUID")),
@@ -220,10 +216,6 @@ impl Instance {
 
     fn frame_id(&self, entry: usize) -> Option<&str> {
         self.frames.get(entry)?.get("ID")?.as_str()
-    }
-
-    fn frame_ids(&self) -> impl Iterator<Item = &str> {
-        (0..self.frames.len()).filter_map(|entry| self.frame_id(entry))
     }
 
     /// Transfer syntax of the stored frames.
@@ -256,23 +248,6 @@ impl Instance {
             && is_encapsulated(syntax)
             && disposition(syntax, 8) != Disposition::Keep
     }
-}
-
-/// The instances of a document, each with its UID.
-fn instances(mut document: Object) -> impl Iterator<Item = (String, Instance)> {
-    let patient = object(object(document.remove("Patient")).remove("DICOM"));
-    let mut study = object(document.remove("Study"));
-    let study_attributes = object(study.remove("DICOM"));
-    let series = object(study.remove("Series"));
-    series.into_iter().flat_map(move |(_, one)| {
-        let mut one = object(Some(one));
-        let above = [object(one.remove("DICOM")), study_attributes.clone(), patient.clone()];
-        let above: Arc<[Object]> = Arc::from(above);
-        let instances = object(one.remove("Instances"));
-        instances.into_iter().map(move |(uid, instance)| {
-            (uid, Instance::new(object(Some(instance)), Arc::clone(&above)))
-        })
-    })
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ mod samples;
 mod window;
 
 pub use display::{Display, Modality, Voi};
-pub use document::{FrameLocation, FrameSelector, find_frame, frame_ids};
+pub use document::{FrameLocation, FrameSelector, find_frame};
 pub use error::RenderError;
 pub use frame::{RenderedFrame, render, render_pixels};
 pub use lookup_table::LookupTable;

@@ -2,16 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use healthimaging::Uid;
+use healthimaging_dicom::DocumentText;
 use healthimaging_pixels::Decoder;
 use healthimaging_render::{
     Contrast, FrameSelector, RenderOptions, RenderedFrame, Window, find_frame, render,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const SOP: &str = "2.25.1";
 
 /// A document of one frame, kept as received: 2 rows and 3 columns of 8 bits, with these attributes.
-fn document(changes: &Value) -> Map<String, Value> {
+fn document(changes: &Value) -> DocumentText {
     let mut attributes = json!({
         "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "Rows": 2, "Columns": 3,
         "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0,
@@ -31,12 +32,12 @@ fn document(changes: &Value) -> Map<String, Value> {
             } },
         } } },
     });
-    whole.as_object().unwrap().clone()
+    DocumentText::read(whole.to_string().into()).unwrap()
 }
 
 fn rendered(changes: &Value, pixels: &[u8], options: &RenderOptions) -> RenderedFrame {
     let selector = FrameSelector::Number(Uid::try_from(SOP).unwrap(), 1);
-    let location = find_frame(document(changes), &selector).unwrap();
+    let location = find_frame(&document(changes), &selector).unwrap();
     render(&Decoder::in_process(), &location, pixels, options).unwrap()
 }
 

@@ -1,6 +1,7 @@
 //! Pictures of frames: fetches what a picture is made of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use healthimaging::ErrorKind::{AccessDenied, NotFound, NotSupported};
@@ -14,11 +15,10 @@ use healthimaging::{
 use healthimaging_pixels::{Decoder, content_type, is_video};
 use healthimaging_render::{
     Contrast, FrameLocation, FrameSelector, RenderError, RenderOptions, RenderedFrame, Window,
-    WindowFunction, render,
+    WindowFunction, find_frame, render,
 };
-use healthimaging_workflows::document;
+use healthimaging_workflows::document::{self, DocumentText};
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
 
 /// Longest frame that is returned, in bytes as stored.
 const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
@@ -86,8 +86,9 @@ pub(crate) async fn locate(
     image_set_id: &ImageSetId,
     selector: &FrameSelector,
 ) -> Result<FrameLocation> {
-    let find = |document| healthimaging_render::find_frame(document, selector);
-    Ok(in_latest(service, datastore_id, image_set_id, find).await??)
+    let document = latest(service, datastore_id, image_set_id).await?;
+    let _lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
+    Ok(find_frame(&document, selector)?)
 }
 
 /// Ids of all frames in the latest metadata.
@@ -96,24 +97,26 @@ pub(crate) async fn frame_ids(
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
 ) -> Result<Vec<String>> {
-    in_latest(service, datastore_id, image_set_id, healthimaging_render::frame_ids).await
+    let document = latest(service, datastore_id, image_set_id).await?;
+    let mut ids = Vec::new();
+    for instance in document.levels().instances() {
+        ids.extend(instance.frame_ids()?.into_iter().flatten());
+    }
+    Ok(ids)
 }
 
-/// Finds something in the latest metadata, when there is memory to parse it.
-async fn in_latest<T>(
+/// The latest metadata.
+async fn latest(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
-    find: impl FnOnce(Map<String, Value>) -> T,
-) -> Result<T> {
+) -> Result<Arc<DocumentText>> {
     let request = GetImageSetMetadataRequest {
         datastore_id: datastore_id.clone(),
         image_set_id: image_set_id.clone(),
         version_id: None,
     };
-    let document = document::fetch(service, request).await?;
-    let _lease = MemoryBudget::process().work(document.parsed_size()).await;
-    Ok(find(document.object().await?))
+    document::fetch(service, request).await
 }
 
 /// Fetches a frame and its metadata, and renders it.

@@ -8,7 +8,6 @@
 
 mod back_end;
 pub mod change;
-mod content;
 pub mod document;
 pub mod export;
 pub mod find;

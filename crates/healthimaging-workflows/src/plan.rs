@@ -132,8 +132,8 @@ impl PlannedStudy {
         let text = |level: &Map<String, Value>, keyword: &str| {
             level.get(keyword).and_then(Value::as_str).map(|text| text.trim().to_owned())
         };
-        let (patient, study) = (contents.patient(), contents.study());
-        let modalities = contents.series().values().filter_map(|series| series.text("Modality"));
+        let (patient, study) = (&contents.patient, &contents.study);
+        let modalities = contents.series.values().filter_map(|series| series.text("Modality"));
         Self {
             study_instance_uid: text(study, "StudyInstanceUID"),
             patient_id: text(patient, "PatientID"),
@@ -142,7 +142,7 @@ impl PlannedStudy {
             study_description: text(study, "StudyDescription"),
             modalities: modalities.map(str::to_owned).collect(),
             image_sets: 1,
-            instances: Some(contents.instances()),
+            instances: Some(contents.instances().count()),
         }
     }
 

@@ -116,7 +116,7 @@ async fn instances(scene: &Scene, set: &ImageSetId) -> Vec<String> {
         version_id: None,
     };
     let contents = document::contents(&*scene.store, request).await.unwrap();
-    let series = contents.series().values();
+    let series = contents.series.values();
     series.flat_map(|series| series.instances.keys().cloned()).collect()
 }
 

@@ -52,6 +52,12 @@ pub(crate) fn is_multi_valued(tag: Tag) -> bool {
     MULTI_VALUED.binary_search(&number).is_ok()
 }
 
+/// Whether the dictionary allows the attribute of this keyword more than one value (`PS3.6 §6`).
+#[must_use]
+pub fn allows_several_values(keyword: &str) -> bool {
+    tag(keyword).is_some_and(is_multi_valued)
+}
+
 /// Whether a tag is private (`PS3.5 §7.8`).
 pub(crate) fn is_private(tag: Tag) -> bool {
     tag.group() % 2 == 1

@@ -58,11 +58,6 @@ impl Document {
     pub fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
         self.series.values_mut().flat_map(|series| series.instances.values_mut())
     }
-
-    /// All instances, series by series.
-    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
-        self.series.values().flat_map(Series::instances)
-    }
 }
 
 impl Instance {

@@ -11,10 +11,14 @@ use Level::{Patient, Series, Study};
 
 /// A level of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub enum Level {
+    /// `Patient`.
     Patient,
+    /// `Study`.
     Study,
+    /// A series.
     Series,
+    /// An instance.
     Instance,
 }
 
@@ -30,7 +34,8 @@ impl Level {
     }
 
     /// The level of a key of the document.
-    pub(crate) fn of_key(key: &str) -> Self {
+    #[must_use]
+    pub fn of_key(key: &str) -> Self {
         static KEYS: LazyLock<HashMap<&str, Level>> = LazyLock::new(|| {
             let known = LEVELS.iter().filter_map(|(number, level)| {
                 let tag = Tag((number >> 16) as u16, (number & 0xFFFF) as u16);
@@ -42,7 +47,8 @@ impl Level {
     }
 
     /// The name for messages.
-    pub(crate) const fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Patient => "Patient",
             Study => "Study",

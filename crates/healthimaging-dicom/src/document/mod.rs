@@ -1,4 +1,6 @@
 //! The image set metadata document: one patient, one study, its series and their instances.
+//!
+//! [`Document`] is its one form; what is read of each instance is its parameter.
 
 pub(crate) mod dictionary;
 pub(crate) mod implied;
@@ -14,6 +16,7 @@ pub(crate) mod texts;
 mod details;
 mod multi_valued;
 mod search;
+mod text;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -23,29 +26,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use details::{ApartValue, InstanceDetails};
+pub use dictionary::allows_several_values;
+pub use levels::Level;
 pub use search::{IndexValues, Summary, datetime};
+pub use text::{DocumentText, InstanceSummary, InstanceText};
 
 /// Attributes of one level: keyword, or eight upper-case hexadecimal digits where there is none → value.
 pub type Attributes = Map<String, Value>;
 
-/// The metadata of an image set, as `GetImageSetMetadata` shows it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Document {
+/// The metadata of an image set, as `GetImageSetMetadata` shows it, and of each instance an `I`: the whole
+/// [`Instance`], its [`InstanceText`], an [`InstanceSummary`], or [`serde::de::IgnoredAny`] for its UID alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document<I = Instance> {
     /// Patient level.
     pub patient: Attributes,
     /// Study level.
     pub study: Attributes,
     /// The series, by `SeriesInstanceUID`; normally one.
-    pub series: BTreeMap<String, Series>,
+    pub series: BTreeMap<String, Series<I>>,
 }
 
 /// A series of a [`Document`].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Series {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, bound = "I: Deserialize<'de>")]
+pub struct Series<I = Instance> {
     /// Series level.
+    #[serde(rename = "DICOM")]
     pub attributes: Attributes,
     /// The instances, by `SOPInstanceUID`.
-    pub instances: BTreeMap<String, Instance>,
+    #[serde(rename = "Instances")]
+    pub instances: BTreeMap<String, I>,
 }
 
 /// An instance of a [`Series`].

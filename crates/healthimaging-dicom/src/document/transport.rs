@@ -5,7 +5,7 @@ use std::io::Write;
 
 use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     Attributes, ChecksumType, Document, FrameChecksum, ImageFrame, Instance, InstanceDetails,
@@ -49,19 +49,13 @@ impl Document {
     pub fn from_json(json: &[u8], mut details: BTreeMap<String, InstanceDetails>) -> Result<Self> {
         let mut source = serde_json::Deserializer::from_slice(json);
         source.disable_recursion_limit();
-        let read = DocumentIn::deserialize(&mut source)
+        let mut document = Self::deserialize(&mut source)
             .and_then(|document| source.end().map(|()| document))
             .map_err(|error| Error::internal("the stored metadata document is damaged", error))?;
-        let mut document =
-            Self { patient: read.patient.dicom, study: read.study.dicom, series: BTreeMap::new() };
-        for (series_uid, series) in read.study.series {
-            let mut instances = BTreeMap::new();
-            for (sop_uid, instance) in series.instances {
-                let details = details.remove(&sop_uid).unwrap_or_default();
-                instances.insert(sop_uid, instance.with(details));
+        for series in document.series.values_mut() {
+            for (sop_uid, instance) in &mut series.instances {
+                instance.details = details.remove(sop_uid).unwrap_or_default();
             }
-            let attributes = series.dicom;
-            document.series.insert(series_uid, Series { attributes, instances });
         }
         Ok(document)
     }
@@ -174,38 +168,6 @@ impl Serialize for Sorted<'_> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default, rename_all = "PascalCase")]
-struct DocumentIn {
-    patient: PatientIn,
-    study: StudyIn,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct PatientIn {
-    #[serde(rename = "DICOM")]
-    dicom: Attributes,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct StudyIn {
-    #[serde(rename = "DICOM")]
-    dicom: Attributes,
-    #[serde(rename = "Series")]
-    series: BTreeMap<String, SeriesIn>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct SeriesIn {
-    #[serde(rename = "DICOM")]
-    dicom: Attributes,
-    #[serde(rename = "Instances")]
-    instances: BTreeMap<String, InstanceIn>,
-}
-
-#[derive(Deserialize, Default)]
 #[serde(default)]
 struct InstanceIn {
     #[serde(rename = "DICOM")]
@@ -220,16 +182,17 @@ struct InstanceIn {
     frames: Vec<FrameJson>,
 }
 
-impl InstanceIn {
-    fn with(self, details: InstanceDetails) -> Instance {
-        Instance {
-            attributes: self.dicom,
-            vrs: self.vrs,
-            stored_transfer_syntax: self.stored_transfer_syntax,
-            checksum_type: self.checksum_type,
-            frames: self.frames.into_iter().map(ImageFrame::from).collect(),
-            details,
-        }
+impl<'de> Deserialize<'de> for Instance {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = InstanceIn::deserialize(from)?;
+        Ok(Self {
+            attributes: read.dicom,
+            vrs: read.vrs,
+            stored_transfer_syntax: read.stored_transfer_syntax,
+            checksum_type: read.checksum_type,
+            frames: read.frames.into_iter().map(ImageFrame::from).collect(),
+            details: InstanceDetails::default(),
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl CopySelection {
     /// The part of a document that is to be copied, with the levels of the whole, which are what has to
     /// agree with a destination; one that stands alone [settles](Document::settle) them. A `Validation`
     /// error when it does not hold what is named.
-    pub fn select(&self, document: &Document) -> Result<Document> {
+    pub fn select<I: Clone>(&self, document: &Document<I>) -> Result<Document<I>> {
         self.tree.check_targets(document)?;
         let mut selected = Document {
             patient: document.patient.clone(),

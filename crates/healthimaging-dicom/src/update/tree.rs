@@ -241,7 +241,7 @@ pub(super) fn shown(key: &str) -> &str {
 }
 
 impl Tree {
-    pub(super) fn check_targets(&self, document: &Document) -> Result<()> {
+    pub(super) fn check_targets<I>(&self, document: &Document<I>) -> Result<()> {
         for (series_uid, node) in &self.series {
             let Some(series) = document.series.get(series_uid) else {
                 return Err(Error::validation(NO_SERIES));

@@ -357,7 +357,7 @@ pub(crate) async fn add_image_set(
     match document::contents(context.service(), request).await {
         Ok(contents) => {
             plan.add_studies([PlannedStudy::of(&contents)]);
-            instances = Some(contents.instances());
+            instances = Some(contents.instances().count());
         }
         // What cannot be read must still be deletable.
         Err(_) => plan.notes.push(format!("The metadata of {image_set_id} cannot be read.")),

@@ -11,7 +11,7 @@ use healthimaging::{DatastoreId, ImageSetId, Listing, NextToken, Result, Uid, Ve
 
 use healthimaging_workflows::counted;
 use healthimaging_workflows::document::{
-    self, Attribute, Contents, Document, LEFT_OUT_LISTED, LeftOut, Level, Outline, Part, page,
+    self, Attribute, DocumentText, LEFT_OUT_LISTED, LeftOut, Level, Outline, Part, page,
 };
 
 use crate::arguments::MaxBytes;
@@ -110,7 +110,7 @@ impl Tool for GetImageSetMetadata {
         let token = self.next_token.as_ref();
         let text = if let Some(token) = token {
             let from = asked.listing.after(Some(token))?.unwrap_or_default();
-            let cut = document.cut(part).await?;
+            let cut = document::cut(&document, part).await?;
             output.size_bytes = cut.size;
             let page =
                 page(cut.object, from, room, &size::size).ok_or_else(Listing::foreign_token)?;
@@ -122,18 +122,17 @@ impl Tool for GetImageSetMetadata {
             format!("A page of the metadata; {rest}.")
         } else {
             let shown = Shown::of(&document, part, room_of_whole).await?;
-            let contents = &*shown.contents;
             let counts = format!(
                 "{} series, {}",
-                contents.series().len(),
-                counted(contents.instances(), "instance")
+                document.levels().series.len(),
+                counted(document.levels().instances().count(), "instance")
             );
             output.size_bytes = shown.size;
             output.metadata = shown.metadata;
             if output.metadata.is_some() {
                 format!("Metadata of an image set of {counts}.")
             } else {
-                let mut outline = Outline::from(contents);
+                let mut outline = document::outline(&document).await?;
                 output.left_out = outline.shorten(room, &size::size);
                 output.outline = Some(outline);
                 output.next = Some(asked.next(0)?);
@@ -210,11 +209,11 @@ impl Asked {
     }
 
     /// Pages are those of one document: a write between two of them ends the listing.
-    fn in_document(self, datastore_id: &DatastoreId, document: &Document) -> Result<AskedOf> {
+    fn in_document(self, datastore_id: &DatastoreId, document: &DocumentText) -> Result<AskedOf> {
         let mut arguments = Map::new();
         arguments.insert("datastore_id".to_owned(), json!(datastore_id));
         arguments.extend(self.arguments);
-        let listing = Listing::of(&json!([arguments, document.digest()]))?;
+        let listing = Listing::of(&json!([arguments, document::digest(document)]))?;
         Ok(AskedOf { arguments, listing })
     }
 }
@@ -229,7 +228,6 @@ impl AskedOf {
 
 /// What is shown of a document.
 struct Shown {
-    contents: Arc<Contents>,
     /// Of the part that is asked for, in bytes of JSON.
     size: usize,
     /// The same as an answer shows it: invisible characters are longer. Of the whole document, at least.
@@ -239,20 +237,19 @@ struct Shown {
 }
 
 impl Shown {
-    async fn of(document: &Arc<Document>, part: Part, longest: usize) -> Result<Self> {
+    async fn of(document: &Arc<DocumentText>, part: Part, longest: usize) -> Result<Self> {
         let size = document.text().len();
         if part.is_whole() && size > longest {
             // An outline needs little of it.
-            let contents = document.contents().await?;
-            return Ok(Self { contents, size, length: size, metadata: None });
+            return Ok(Self { size, length: size, metadata: None });
         }
-        let cut = document.cut(part).await?;
+        let cut = document::cut(document, part).await?;
         let metadata = Value::Object(cut.object);
         let length = if cut.size > longest { cut.size } else { size::size(&metadata) };
         let metadata = match metadata {
             Value::Object(metadata) if length <= longest => Some(metadata),
             _ => None,
         };
-        Ok(Self { contents: cut.contents, size: cut.size, length, metadata })
+        Ok(Self { size: cut.size, length, metadata })
     }
 }

@@ -4,135 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use healthimaging::{Error, Result};
+use healthimaging_dicom::{InstanceSummary, Level, allows_several_values};
 
 use super::Object;
 use super::forms::{self, Strictness};
-use crate::document::{Contents, InstanceContents};
+use crate::document::Contents;
 use crate::plan::PlannedChange;
-
-/// The attributes of the Patient level (developer guide of AWS HealthImaging, "Metadata normalization").
-const PATIENT: [&str; 46] = [
-    "BreedRegistrationSequence",
-    "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
-    "ClinicalTrialProtocolEthicsCommitteeName",
-    "ClinicalTrialProtocolID",
-    "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSubjectReadingID",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "EthnicGroup",
-    "GeneticModificationsSequence",
-    "GroupOfPatientsIdentificationSequence",
-    "IssuerOfPatientID",
-    "IssuerOfPatientIDQualifiersSequence",
-    "OtherPatientIDsSequence",
-    "OtherPatientNames",
-    "PatientAlternativeCalendar",
-    "PatientBirthDate",
-    "PatientBirthDateInAlternativeCalendar",
-    "PatientBirthTime",
-    "PatientBreedCodeSequence",
-    "PatientBreedDescription",
-    "PatientComments",
-    "PatientDeathDateInAlternativeCalendar",
-    "PatientID",
-    "PatientIdentityRemoved",
-    "PatientName",
-    "PatientSex",
-    "PatientSpeciesCodeSequence",
-    "PatientSpeciesDescription",
-    "QualityControlSubject",
-    "ReferencedPatientPhotoSequence",
-    "ReferencedPatientSequence",
-    "ResponsibleOrganization",
-    "ResponsiblePerson",
-    "ResponsiblePersonRole",
-    "SourcePatientGroupIdentificationSequence",
-    "StrainAdditionalInformation",
-    "StrainCodeSequence",
-    "StrainDescription",
-    "StrainNomenclature",
-    "StrainStockSequence",
-    "TypeOfPatientID",
-];
-
-/// The attributes of the Study level (the same page).
-const STUDY: [&str; 50] = [
-    "AccessionNumber",
-    "AdditionalPatientHistory",
-    "AdmissionID",
-    "AdmittingDiagnosesCodeSequence",
-    "AdmittingDiagnosesDescription",
-    "Allergies",
-    "ClinicalTrialTimePointDescription",
-    "ClinicalTrialTimePointID",
-    "ConsentForClinicalTrialUseSequence",
-    "ConsultingPhysicianIdentificationSequence",
-    "ConsultingPhysicianName",
-    "IssuerOfAccessionNumberSequence",
-    "IssuerOfAdmissionIDSequence",
-    "IssuerOfServiceEpisodeIDSequence",
-    "LastMenstrualDate",
-    "LongitudinalTemporalEventType",
-    "LongitudinalTemporalOffsetFromEvent",
-    "MeasuredAPDimension",
-    "MeasuredLateralDimension",
-    "MedicalAlerts",
-    "NameOfPhysiciansReadingStudy",
-    "Occupation",
-    "PatientAge",
-    "PatientBodyMassIndex",
-    "PatientSexNeutered",
-    "PatientSize",
-    "PatientSizeCodeSequence",
-    "PatientState",
-    "PatientWeight",
-    "PhysiciansOfRecord",
-    "PhysiciansOfRecordIdentificationSequence",
-    "PhysiciansReadingStudyIdentificationSequence",
-    "PregnancyStatus",
-    "ProcedureCodeSequence",
-    "ReasonForPerformedProcedureCodeSequence",
-    "ReasonForVisit",
-    "ReasonForVisitCodeSequence",
-    "ReferencedStudySequence",
-    "ReferringPhysicianIdentificationSequence",
-    "ReferringPhysicianName",
-    "RequestingService",
-    "RequestingServiceCodeSequence",
-    "ServiceEpisodeDescription",
-    "ServiceEpisodeID",
-    "SmokingStatus",
-    "StudyDate",
-    "StudyDescription",
-    "StudyID",
-    "StudyInstanceUID",
-    "StudyTime",
-];
-
-/// A keyword of the Patient or the Study level as it stands in the lists; `None` for others.
-pub(crate) fn keyword_of_patient_or_study(keyword: &str) -> Option<&'static str> {
-    let of = |list: &'static [&'static str]| {
-        list.binary_search(&keyword).ok().and_then(|at| list.get(at)).copied()
-    };
-    of(&PATIENT).or_else(|| of(&STUDY))
-}
-
-/// Those with several values, which the service takes with `force` only (DICOM `PS3.6 §6`).
-const MULTI_VALUED: [&str; 8] = [
-    "AdmittingDiagnosesDescription",
-    "Allergies",
-    "ConsultingPhysicianName",
-    "DeidentificationMethod",
-    "MedicalAlerts",
-    "NameOfPhysiciansReadingStudy",
-    "OtherPatientNames",
-    "PhysiciansOfRecord",
-];
 
 /// Bytes of an update document, at most (`medical-imaging/2023-07-19`).
 const LONGEST_DOCUMENT: usize = 30_000;
@@ -152,13 +29,11 @@ impl Values {
     /// Errors, all `Validation`: nothing to set, a keyword of another level or of none, a value that
     /// no attribute can have, too much for one update.
     pub fn of_levels(patient: Object, study: Object) -> Result<Self> {
-        for (level, own, other, keywords) in [
-            ("Patient", &PATIENT[..], &STUDY[..], &patient),
-            ("Study", &STUDY[..], &PATIENT[..], &study),
-        ] {
-            for keyword in keywords.keys() {
-                check_level(level, keyword, own, other)?;
-            }
+        for keyword in patient.keys() {
+            check_level(keyword, Level::Patient)?;
+        }
+        for keyword in study.keys() {
+            check_level(keyword, Level::Study)?;
         }
         Self { patient, study }.checked()
     }
@@ -167,13 +42,11 @@ impl Values {
     pub fn of_keywords(values: Object) -> Result<Self> {
         let mut sorted = Self::default();
         for (keyword, value) in values {
-            if PATIENT.contains(&keyword.as_str()) {
-                sorted.patient.insert(keyword, value);
-            } else if STUDY.contains(&keyword.as_str()) {
-                sorted.study.insert(keyword, value);
-            } else {
-                return Err(unknown(&keyword, "Patient or Study"));
-            }
+            match Level::of_key(&keyword) {
+                Level::Patient => sorted.patient.insert(keyword, value),
+                Level::Study => sorted.study.insert(keyword, value),
+                _ => return Err(unknown(&keyword, "Patient or Study")),
+            };
         }
         sorted.checked()
     }
@@ -232,7 +105,7 @@ impl Values {
     /// Whether the service takes them with `force` only: Study ID, sequences, several values.
     pub(super) fn need_force(&self) -> bool {
         self.keywords().any(|keyword| {
-            keyword == "StudyID" || keyword.ends_with("Sequence") || MULTI_VALUED.contains(&keyword)
+            keyword == "StudyID" || keyword.ends_with("Sequence") || allows_several_values(keyword)
         })
     }
 
@@ -241,7 +114,7 @@ impl Values {
         if self.instances_with_own(contents) > 0 {
             return false;
         }
-        let levels = [(&self.patient, contents.patient()), (&self.study, contents.study())];
+        let levels = [(&self.patient, &contents.patient), (&self.study, &contents.study)];
         levels.into_iter().all(|(wanted, found)| {
             wanted.iter().all(|(keyword, value)| same(found.get(keyword), value))
         })
@@ -249,11 +122,10 @@ impl Values {
 
     /// How many instances have another value of one of them than their image set.
     pub(super) fn instances_with_own(&self, contents: &Contents) -> usize {
-        let instances = contents.series().values().flat_map(|series| series.instances.values());
-        let has_own = |instance: &&InstanceContents| {
+        let has_own = |instance: &&InstanceSummary| {
             self.keywords().any(|keyword| instance.own(keyword).is_some())
         };
-        instances.filter(has_own).count()
+        contents.instances().filter(has_own).count()
     }
 
     /// What they replace in these image sets; attributes that have the value already are left out.
@@ -285,9 +157,8 @@ impl Values {
 /// The values of an attribute in an image set: that of its level, and those that instances have of their
 /// own.
 fn found<'a>(contents: &'a Contents, keyword: &'a str) -> impl Iterator<Item = &'a Value> {
-    let level = contents.patient().get(keyword).or_else(|| contents.study().get(keyword));
-    let instances = contents.series().values().flat_map(|series| series.instances.values());
-    let own = instances.filter_map(move |instance| instance.own(keyword));
+    let level = contents.patient.get(keyword).or_else(|| contents.study.get(keyword));
+    let own = contents.instances().filter_map(move |instance| instance.own(keyword));
     std::iter::once(level.unwrap_or(&Value::Null)).chain(own)
 }
 
@@ -322,17 +193,19 @@ fn same(found: Option<&Value>, wanted: &Value) -> bool {
     }
 }
 
-fn check_level(level: &str, keyword: &str, own: &[&str], other: &[&str]) -> Result<()> {
-    if own.contains(&keyword) {
-        return Ok(());
+fn check_level(keyword: &str, level: Level) -> Result<()> {
+    let (other, right) = match level {
+        Level::Study => (Level::Patient, "patient_updates"),
+        _ => (Level::Study, "study_updates"),
+    };
+    match Level::of_key(keyword) {
+        found if found == level => Ok(()),
+        found if found == other => Err(Error::validation(format!(
+            "{keyword} is not an attribute of the {} level; give it in {right}",
+            level.name()
+        ))),
+        _ => Err(unknown(keyword, level.name())),
     }
-    if other.contains(&keyword) {
-        let right = if level == "Study" { "patient_updates" } else { "study_updates" };
-        return Err(Error::validation(format!(
-            "{keyword} is not an attribute of the {level} level; give it in {right}"
-        )));
-    }
-    Err(unknown(keyword, level))
 }
 
 /// A keyword is the caller's own text: it is repeated only where it looks like one.
@@ -350,24 +223,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_are_found_in_the_lists() {
-        for keyword in PATIENT.iter().chain(&STUDY) {
-            assert_eq!(keyword_of_patient_or_study(keyword), Some(*keyword));
-        }
-        assert_eq!(keyword_of_patient_or_study("Laterality"), None);
-    }
-
-    #[test]
     fn an_instance_with_a_value_of_its_own_has_to_be_updated() {
         let contents = |own: Value| -> Contents {
-            serde_json::from_value(json!({
+            let document = json!({
                 "Patient": {"DICOM": {"PatientSex": "F"}},
                 "Study": {"DICOM": {}, "Series": {"1.2": {"Instances": {
                     "1.2.3": {"DICOM": own, "ImageFrames": []},
                     "1.2.4": {"DICOM": {"Rows": 1}},
                 }}}},
-            }))
-            .unwrap()
+            });
+            Contents::parse(document.to_string().as_bytes()).unwrap()
         };
         let sex = json!({"PatientSex": "F"}).as_object().unwrap().clone();
         let values = Values::of_keywords(sex).unwrap();

@@ -24,7 +24,6 @@ use healthimaging::{DatastoreId, ImageSetId, VersionId};
 use crate::find::Criteria;
 
 pub use attributes::Values;
-pub(crate) use attributes::keyword_of_patient_or_study;
 pub use part::Part;
 pub(crate) use run::run;
 

@@ -40,7 +40,7 @@ pub async fn plan(
     plan.image_sets.push(PlannedImageSet {
         image_set_id: request.image_set_id.clone(),
         version_id: seen.version_id,
-        instances: Some(seen.contents.instances()),
+        instances: Some(seen.contents.instances().count()),
         action: None,
     });
     if request.include_study_image_sets {
@@ -128,7 +128,7 @@ fn updating(
     let action = if removed.instances == 0 {
         format!("change the metadata of image set {id}")
     } else {
-        let left = seen.contents.instances() - removed.instances;
+        let left = seen.contents.instances().count() - removed.instances;
         format!(
             "remove {} of {} series from image set {id}, which leaves {left}",
             counted(removed.instances, "instance"),
@@ -137,8 +137,7 @@ fn updating(
     };
     let mut plan = Plan::new(action, request.datastore_id.clone());
     for (document, is_set) in [(updatable, true), (removable, false)] {
-        for (level, held) in
-            [("Patient", seen.contents.patient()), ("Study", seen.contents.study())]
+        for (level, held) in [("Patient", &seen.contents.patient), ("Study", &seen.contents.study)]
         {
             let attributes = document.get(level).and_then(|level| level.get("DICOM"));
             for (keyword, value) in attributes.and_then(Value::as_object).into_iter().flatten() {
@@ -164,7 +163,7 @@ impl Removed {
         let mut removed = Self { series: 0, instances: 0 };
         let series = removable.get("Study").and_then(|study| study.get("Series"));
         for (uid, node) in series.and_then(Value::as_object).into_iter().flatten() {
-            let held = contents.series().get(uid).ok_or_else(|| missing("series"))?;
+            let held = contents.series.get(uid).ok_or_else(|| missing("series"))?;
             let node = node.as_object().filter(|node| !node.is_empty());
             let named = node.map(|node| node.get("Instances").and_then(Value::as_object));
             let instances = match named {
@@ -208,7 +207,7 @@ async fn reverting(
     let (now, id) = (&seen.contents, &request.image_set_id);
     let action = format!("take image set {id} back to version {version}, as a new version");
     let mut plan = Plan::new(action, request.datastore_id.clone());
-    for (level, old) in [(now.patient(), then.patient()), (now.study(), then.study())] {
+    for (level, old) in [(&now.patient, &then.patient), (&now.study, &then.study)] {
         let keywords: BTreeSet<&String> = level.keys().chain(old.keys()).collect();
         for keyword in
             keywords.into_iter().filter(|keyword| level.get(*keyword) != old.get(*keyword))
@@ -221,7 +220,7 @@ async fn reverting(
         }
     }
     let uids = |contents: &Contents| -> BTreeSet<String> {
-        let series = contents.series().values();
+        let series = contents.series.values();
         series.flat_map(|series| series.instances.keys().cloned()).collect()
     };
     let (now, then) = (uids(now), uids(&then));

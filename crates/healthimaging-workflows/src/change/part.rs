@@ -52,7 +52,7 @@ impl Part {
     pub(super) fn taken_from(&self, contents: &Contents) -> Without {
         let (mut removed, mut rest) = (Object::new(), Object::new());
         let (mut whole_series, mut instances) = (0, 0);
-        for (series_uid, series) in contents.series() {
+        for (series_uid, series) in &contents.series {
             let (mut out, mut left) = (Object::new(), Object::new());
             for sop_uid in series.instances.keys() {
                 let side = if self.holds(series_uid, sop_uid) { &mut out } else { &mut left };
@@ -102,7 +102,7 @@ impl Part {
                 (series_instance_uid.as_ref(), Some(sop_instance_uid.to_string()))
             }
         };
-        let holder = contents.series().iter().find(|(uid, series)| {
+        let holder = contents.series.iter().find(|(uid, series)| {
             let holds = |sop_uid: &String| self.holds(uid, sop_uid);
             series.instances.keys().any(holds)
         });
@@ -129,7 +129,7 @@ impl Part {
 /// The document that names every instance, in the form of `copiableAttributes`.
 pub(super) fn everything(contents: &Contents) -> Value {
     let mut named = Object::new();
-    for (series_uid, series) in contents.series() {
+    for (series_uid, series) in &contents.series {
         let each = series.instances.keys().map(|uid| (uid.clone(), json!({})));
         let each: Object = each.collect();
         named.insert(series_uid.clone(), json!({ "Instances": each }));
@@ -139,7 +139,7 @@ pub(super) fn everything(contents: &Contents) -> Value {
 
 /// The instances, each in its series.
 pub(super) fn instances_of(contents: &Contents) -> BTreeSet<(&str, &str)> {
-    let series = contents.series().iter();
+    let series = contents.series.iter();
     series
         .flat_map(|(uid, series)| {
             let instances = series.instances.keys();

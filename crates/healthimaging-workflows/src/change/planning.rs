@@ -386,8 +386,8 @@ impl Seen {
             is_primary,
             of: PlannedStudy::of(contents),
             study: contents.study_instance_uid().unwrap_or_default().to_owned(),
-            series: Some(contents.series().len()),
-            instances: Some(contents.instances()),
+            series: Some(contents.series.len()),
+            instances: Some(contents.instances().count()),
         }
     }
 }

@@ -1,194 +1,110 @@
-//! The metadata document of an image set: fetched whole, then shown whole, in part, or in outline.
+//! Fetches the metadata documents of image sets, and shows them whole, in part, or in outline.
 
 mod attribute;
-mod contents;
-mod lately;
+mod cache;
+mod outline;
 mod page;
 mod part;
 
-use std::io::Read as _;
-use std::sync::{Arc, OnceLock};
+use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataResponse};
 use healthimaging::{Error, ErrorKind, HealthImaging, MemoryBudget, Result};
+use healthimaging_dicom::{Document, InstanceSummary};
 
 pub use attribute::Attribute;
 pub(crate) use attribute::tag;
-pub use contents::{Contents, InstanceContents, Outline, SeriesContents};
+pub use healthimaging_dicom::DocumentText;
+pub use outline::Outline;
 pub use page::{LEFT_OUT_LISTED, LeftOut, Page, page};
 pub use part::{Level, Part};
 
-/// Longest document that is read, in bytes of JSON; a larger one is refused. In memory a document
-/// is several times its length.
-const LONGEST: u64 = 64 * 1024 * 1024;
+/// Maximum length of a document that is read as text, in bytes of JSON. Parsed it takes several times as much memory.
+const LONGEST: u64 = 64 << 20;
+
+/// Maximum length of a document of which only UIDs are read, in bytes as sent and in bytes of JSON.
+const LONGEST_STREAMED: u64 = 256 << 20;
+const LONGEST_STREAMED_JSON: u64 = 16 << 30;
 
 /// Documents that are fetched at once.
 pub(crate) const FETCHED_AT_ONCE: usize = 48;
 
-/// What is worth another thread, in bytes of JSON: with less, waking it takes as long as the work.
+/// Work on more JSON than this, in bytes, is done on another thread; for less, waking one takes as long as the work.
 const QUICK: usize = 1 << 20;
 
-/// How many times smaller a document is while it is packed, at least.
-const PACKED: usize = 8;
+/// Minimum ratio of the length of a document to its length as sent, for most.
+const COMPRESSION: usize = 8;
 
-/// How many times larger a document is when parsed, for most.
+/// Ratio of the memory of parsed JSON to its length, for most.
 const PARSED: u64 = 8;
 
 /// A JSON object.
 type Object = Map<String, Value>;
 
-/// Fetches a document, and unpacks it unless it is as it was when it was last read.
-pub async fn fetch(
-    service: &dyn HealthImaging,
-    request: GetImageSetMetadataRequest,
-) -> Result<Arc<Document>> {
-    let packed = Packed::fetch(service, request).await?;
-    if let Some(known) = lately::known(&packed.bytes) {
-        return Ok(known);
-    }
-    let (bytes, size) = (packed.bytes.clone(), packed.bytes.len() * PACKED);
-    let document = Document {
-        packed: bytes,
-        text: beside_others(size, move || packed.unpacked()).await?,
-        contents: OnceLock::new(),
-    };
-    Ok(lately::keep(document))
-}
-
-/// A document that was fetched.
-#[derive(Debug)]
-pub struct Document {
-    /// As it travelled.
-    packed: Bytes,
-    text: Bytes,
-    contents: OnceLock<Arc<Contents>>,
-}
+/// What an image set holds, with its instances in brief.
+pub type Contents = Document<InstanceSummary>;
 
 /// A part of a document.
 #[derive(Debug)]
 pub struct Cut {
-    /// What the whole document holds.
-    pub contents: Arc<Contents>,
     /// The part.
     pub object: Object,
-    /// Of the part, in bytes of JSON.
+    /// Its length, in bytes of JSON.
     pub size: usize,
 }
 
-impl Document {
-    /// The whole of it: JSON text.
-    pub fn text(&self) -> &[u8] {
-        &self.text
+/// Fetches a document, and unpacks it unless it is in the cache.
+pub async fn fetch(
+    service: &dyn HealthImaging,
+    request: GetImageSetMetadataRequest,
+) -> Result<Arc<DocumentText>> {
+    let packed = Packed::fetch(service, request, LONGEST).await?;
+    let key = packed.bytes.clone();
+    if let Some(known) = cache::get(&key) {
+        return Ok(known);
     }
-
-    /// SHA-256 of its text; lower-case hexadecimal.
-    pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(&self.text))
-    }
-
-    /// What it holds.
-    pub async fn contents(self: &Arc<Self>) -> Result<Arc<Contents>> {
-        if let Some(known) = self.contents.get() {
-            return Ok(Arc::clone(known));
-        }
-        let text = self.text.clone();
-        let contents = beside_others(text.len(), move || Contents::read(&text)).await?;
-        let contents = Arc::new(contents);
-        Ok(Arc::clone(self.contents.get_or_init(|| contents)))
-    }
-
-    /// Bytes of memory that it takes when parsed, about.
-    pub fn parsed_size(&self) -> u64 {
-        parsed_size(&self.text)
-    }
-
-    /// The whole of it, parsed; who calls has a lease for [`Self::parsed_size`].
-    pub async fn object(&self) -> Result<Object> {
-        let text = self.text.clone();
-        beside_others(text.len(), move || read(&text)).await
-    }
-
-    /// A part of it.
-    pub async fn cut(self: &Arc<Self>, part: Part) -> Result<Cut> {
-        let document = Arc::clone(self);
-        let lease = MemoryBudget::process().work(self.parsed_size()).await;
-        beside_others(self.text.len(), move || {
-            let _lease = lease;
-            let mut object = read(&document.text)?;
-            let contents = match document.contents.get() {
-                Some(known) => Arc::clone(known),
-                None => Arc::new(Contents::of(&object)?),
-            };
-            part.cut(&mut object)?;
-            let text = serde_json::to_string(&object)
-                .map_err(|error| Error::internal("the metadata could not be written", error))?;
-            Ok(Cut {
-                contents: Arc::clone(document.contents.get_or_init(|| contents)),
-                object,
-                size: text.len(),
-            })
-        })
-        .await
-    }
+    let size = key.len() * COMPRESSION;
+    let document = beside_others(size, move || DocumentText::read(packed.unpacked()?)).await?;
+    Ok(cache::insert(key, document))
 }
 
-/// A document as it travels.
-struct Packed {
-    bytes: Bytes,
-    is_gzip: bool,
+/// SHA-256 of the text of a document; lower-case hexadecimal.
+pub fn digest(document: &DocumentText) -> String {
+    hex::encode(Sha256::digest(document.text()))
 }
 
-impl Packed {
-    async fn fetch(
-        service: &dyn HealthImaging,
-        request: GetImageSetMetadataRequest,
-    ) -> Result<Self> {
-        let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } =
-            service.get_image_set_metadata(request).await?;
-        Ok(Self {
-            bytes: image_set_metadata.collect(LONGEST).await?,
-            is_gzip: content_encoding == "gzip",
-        })
-    }
-
-    fn unpacked(self) -> Result<Bytes> {
-        if self.is_gzip { unpack(&self.bytes) } else { Ok(self.bytes) }
-    }
+/// Memory that a parsed document takes, in bytes.
+pub fn parsed_size(document: &DocumentText) -> u64 {
+    PARSED * document.text().len() as u64
 }
 
-/// Does work on so many bytes of JSON; much of it would hold up other calls, and is done beside them.
-async fn beside_others<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    if bytes <= QUICK {
-        return work();
-    }
-    apart(work).await
+/// Takes a part of a document.
+pub async fn cut(document: &Arc<DocumentText>, part: Part) -> Result<Cut> {
+    let document = Arc::clone(document);
+    let size = part.text_length(&document);
+    let lease = MemoryBudget::process().work(PARSED * size as u64).await;
+    beside_others(size, move || {
+        let _lease = lease;
+        let object = part.cut(&document)?;
+        let text = serde_json::to_string(&object)
+            .map_err(|error| Error::internal("the metadata could not be written", error))?;
+        Ok(Cut { object, size: text.len() })
+    })
+    .await
 }
 
-/// Does work on another thread.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::internal("reading the metadata failed", error))?
-}
-
-fn unpack(packed: &[u8]) -> Result<Bytes> {
-    let mut text = Vec::new();
-    GzDecoder::new(packed).take(LONGEST + 1).read_to_end(&mut text).map_err(|error| {
-        Error::new(ErrorKind::Service, "the metadata is not a whole gzip stream").with_source(error)
-    })?;
-    if text.len() as u64 > LONGEST {
-        return Err(Error::validation("the metadata is too large to be read by a tool"));
-    }
-    Ok(text.into())
+/// Makes the outline of a document.
+pub async fn outline(document: &Arc<DocumentText>) -> Result<Outline> {
+    let document = Arc::clone(document);
+    beside_others(document.text().len(), move || Outline::of(&document)).await
 }
 
 /// Fetches a document and reads what the image set holds.
@@ -198,20 +114,81 @@ pub async fn contents(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Contents> {
-    static ROOM: Semaphore = Semaphore::const_new(8);
-    let packed = Packed::fetch(service, request).await?;
+    static UNPACKED_AT_ONCE: Semaphore = Semaphore::const_new(8);
+    let packed = Packed::fetch(service, request, LONGEST).await?;
     // It is never closed.
-    let _room = ROOM.acquire().await;
-    apart(move || Contents::read(&packed.unpacked()?)).await
+    let _permit = UNPACKED_AT_ONCE.acquire().await;
+    on_another_thread(move || Document::parse(&packed.unpacked()?)).await
 }
 
-/// Bytes of memory that JSON text takes when parsed, about.
-fn parsed_size(text: &[u8]) -> u64 {
-    PARSED * text.len() as u64
-}
-
-fn read(text: &[u8]) -> Result<Object> {
-    serde_json::from_slice(text).map_err(|error| {
-        Error::new(ErrorKind::Service, "the metadata is not a JSON object").with_source(error)
+/// Fetches a document of any length and reads the UIDs of what the image set holds.
+pub(crate) async fn uids(
+    service: &dyn HealthImaging,
+    request: GetImageSetMetadataRequest,
+) -> Result<Document<IgnoredAny>> {
+    let packed = Packed::fetch(service, request, LONGEST_STREAMED).await?;
+    on_another_thread(move || {
+        let text = packed.reader().take(LONGEST_STREAMED_JSON);
+        Document::read(BufReader::new(text))
     })
+    .await
+}
+
+/// A document as it is sent.
+struct Packed {
+    bytes: Bytes,
+    is_gzip: bool,
+}
+
+impl Packed {
+    async fn fetch(
+        service: &dyn HealthImaging,
+        request: GetImageSetMetadataRequest,
+        longest: u64,
+    ) -> Result<Self> {
+        let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } =
+            service.get_image_set_metadata(request).await?;
+        Ok(Self {
+            bytes: image_set_metadata.collect(longest).await?,
+            is_gzip: content_encoding == "gzip",
+        })
+    }
+
+    fn reader(&self) -> Box<dyn Read + '_> {
+        if self.is_gzip { Box::new(GzDecoder::new(&*self.bytes)) } else { Box::new(&*self.bytes) }
+    }
+
+    fn unpacked(self) -> Result<Bytes> {
+        if !self.is_gzip {
+            return Ok(self.bytes);
+        }
+        let mut text = Vec::new();
+        self.reader().take(LONGEST + 1).read_to_end(&mut text).map_err(|error| {
+            Error::new(ErrorKind::Service, "the metadata is not a whole gzip stream")
+                .with_source(error)
+        })?;
+        if text.len() as u64 > LONGEST {
+            return Err(Error::validation("the metadata is too large to be read by a tool"));
+        }
+        Ok(text.into())
+    }
+}
+
+/// Does work on so many bytes of JSON, on another thread where it would delay other calls.
+async fn beside_others<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if bytes <= QUICK {
+        return work();
+    }
+    on_another_thread(work).await
+}
+
+async fn on_another_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("reading the metadata failed", error))?
 }

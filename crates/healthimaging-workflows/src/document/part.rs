@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use healthimaging::{Error, Result, Uid};
+use healthimaging_dicom::{Document, DocumentText, InstanceText, Series};
 
 use super::Object;
 use super::attribute::Attribute;
@@ -45,85 +46,103 @@ impl Part {
             && self.sop_instance_uid.is_none()
     }
 
-    /// Cuts a document down; a series or instance that is not there is `NotFound`.
-    pub fn cut(&self, document: &mut Object) -> Result<()> {
-        if let Some(wanted) = &self.series_instance_uid {
-            keep_only(all_series(document), wanted, "the image set holds no series of that UID")?;
+    /// Takes the part out of a document; a series or instance that is not there is `NotFound`.
+    pub(super) fn cut(&self, document: &DocumentText) -> Result<Object> {
+        let levels = document.levels();
+        let chosen = self.chosen(levels)?;
+        let level = self.deepest();
+        let mut cut = document.identity().clone();
+        cut.insert("Patient".to_owned(), json!({ "DICOM": self.kept(&levels.patient) }));
+        if level == Level::Patient {
+            return Ok(cut);
         }
-        if let Some(wanted) = &self.sop_instance_uid {
-            let missing = "the image set holds no instance of that UID";
-            let series = all_series(document).ok_or_else(|| Error::not_found(missing))?;
-            series.retain(|_, one| {
-                instances(one).is_some_and(|all| all.contains_key(wanted.as_str()))
-            });
-            if series.is_empty() {
-                return Err(Error::not_found(missing));
+        let mut study = json!({ "DICOM": self.kept(&levels.study) });
+        if level >= Level::Series {
+            let mut all = Object::new();
+            for (uid, series, instances) in chosen {
+                let mut one = json!({ "DICOM": self.kept(&series.attributes) });
+                if level == Level::Instance {
+                    let parsed = instances.into_iter().map(|(uid, text)| {
+                        Ok((uid.clone(), Value::Object(self.kept_of_instance(text.parse()?))))
+                    });
+                    one["Instances"] = Value::Object(parsed.collect::<Result<_>>()?);
+                }
+                all.insert(uid.clone(), one);
             }
-            for one in series.values_mut() {
-                keep_only(instances(one), wanted, missing)?;
-            }
+            study["Series"] = Value::Object(all);
         }
-        self.cut_levels(document);
-        if !self.attributes.is_empty() {
-            self.cut_attributes(document);
-        }
-        Ok(())
+        cut.insert("Study".to_owned(), study);
+        Ok(cut)
     }
 
-    fn cut_levels(&self, document: &mut Object) {
-        let level = self.level.unwrap_or(Level::Instance);
-        if level < Level::Study {
-            document.remove("Study");
-        } else if level < Level::Series
-            && let Some(Value::Object(study)) = document.get_mut("Study")
-        {
-            study.remove("Series");
-        } else if level < Level::Instance
-            && let Some(series) = all_series(document)
-        {
-            for one in series.values_mut() {
-                if let Value::Object(one) = one {
-                    one.remove("Instances");
-                }
+    /// Length of the text that [`Self::cut`] parses, in bytes.
+    pub(super) fn text_length(&self, document: &DocumentText) -> usize {
+        if self.deepest() < Level::Instance {
+            return 0;
+        }
+        let chosen = self.chosen(document.levels()).into_iter().flatten();
+        let instances = chosen.flat_map(|(_, _, instances)| instances);
+        instances.map(|(_, text)| text.text().len()).sum()
+    }
+
+    fn deepest(&self) -> Level {
+        self.level.unwrap_or(Level::Instance)
+    }
+
+    /// The series to keep, each with its instances to keep, in the order of the document.
+    fn chosen<'a>(&self, levels: &'a Document<InstanceText>) -> Result<Vec<Chosen<'a>>> {
+        let is = |wanted: &Option<Uid>, uid: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.as_str() == uid)
+        };
+        let series = levels.series.iter().filter(|(uid, _)| is(&self.series_instance_uid, uid));
+        let mut chosen: Vec<Chosen<'_>> = series
+            .map(|(uid, series)| {
+                let instances = series.instances.iter();
+                let instances = instances.filter(|(uid, _)| is(&self.sop_instance_uid, uid));
+                let mut instances: Vec<_> = instances.collect();
+                instances.sort_by_key(|(_, text)| text.text().as_ptr().addr());
+                (uid, series, instances)
+            })
+            .collect();
+        let missing = |what| Error::not_found(format!("the image set holds no {what} of that UID"));
+        if chosen.is_empty() && self.series_instance_uid.is_some() {
+            return Err(missing("series"));
+        }
+        if self.sop_instance_uid.is_some() {
+            chosen.retain(|(_, _, instances)| !instances.is_empty());
+            if chosen.is_empty() {
+                return Err(missing("instance"));
             }
         }
+        Ok(chosen)
     }
 
     fn is_wanted(&self, key: &str) -> bool {
-        self.attributes.iter().any(|wanted| wanted.is_named(key))
+        self.attributes.is_empty() || self.attributes.iter().any(|wanted| wanted.is_named(key))
     }
 
-    fn cut_attributes(&self, document: &mut Object) {
-        for (name, inner) in document.iter_mut() {
-            let Value::Object(inner) = inner else {
-                continue;
-            };
-            if name == "DICOM" || name == "DICOMVRs" {
-                inner.retain(|key, _| self.is_wanted(key));
-            } else {
-                self.cut_attributes(inner);
+    fn kept(&self, attributes: &Object) -> Object {
+        let kept = attributes.iter().filter(|(key, _)| self.is_wanted(key));
+        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    fn kept_of_instance(&self, mut instance: Object) -> Object {
+        if self.attributes.is_empty() {
+            return instance;
+        }
+        for name in ["DICOM", "DICOMVRs"] {
+            if let Some(Value::Object(attributes)) = instance.get_mut(name) {
+                attributes.retain(|key, _| self.is_wanted(key));
             }
         }
-        if !self.is_wanted("ImageFrames") {
-            document.remove("ImageFrames");
-        }
-        if document.get("DICOMVRs").is_some_and(|vrs| vrs.as_object().is_some_and(Object::is_empty))
-        {
-            document.remove("DICOMVRs");
-        }
+        instance.retain(|name, value| match name.as_str() {
+            "ImageFrames" => self.is_wanted(name),
+            "DICOMVRs" => value.as_object().is_none_or(|vrs| !vrs.is_empty()),
+            _ => true,
+        });
+        instance
     }
 }
 
-fn keep_only(all: Option<&mut Object>, wanted: &Uid, missing: &'static str) -> Result<()> {
-    let all = all.ok_or_else(|| Error::not_found(missing))?;
-    all.retain(|uid, _| uid == wanted.as_str());
-    if all.is_empty() { Err(Error::not_found(missing)) } else { Ok(()) }
-}
-
-fn all_series(document: &mut Object) -> Option<&mut Object> {
-    document.get_mut("Study")?.get_mut("Series")?.as_object_mut()
-}
-
-fn instances(series: &mut Value) -> Option<&mut Object> {
-    series.get_mut("Instances")?.as_object_mut()
-}
+/// A series, and instances of it.
+type Chosen<'a> = (&'a String, &'a Series<InstanceText>, Vec<(&'a String, &'a InstanceText)>);

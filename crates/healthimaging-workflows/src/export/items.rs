@@ -9,13 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use futures::future;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 
-use healthimaging::model::{ImageSetsMetadataSummary, SearchDicomRequest, SearchLevel};
+use healthimaging::model::{
+    GetImageSetMetadataRequest, ImageSetsMetadataSummary, SearchDicomRequest, SearchLevel,
+};
 use healthimaging::{Error, ImageSetId, Result, Uid};
+use healthimaging_dicom::Document;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use super::{Counts, Export};
 use crate::back_end::BackEnd;
-use crate::content::{self, Content};
+use crate::document;
 use crate::find::{self, Criteria};
 use crate::work::Journal;
 
@@ -122,7 +126,12 @@ impl<'a> Walk<'a> {
             .map_ok(move |candidate| async move {
                 let service = &*self.back_end.service;
                 let datastore = &self.export.datastore_id;
-                let read = content::read(service, datastore, &candidate.image_set_id).await;
+                let request = GetImageSetMetadataRequest {
+                    datastore_id: datastore.clone(),
+                    image_set_id: candidate.image_set_id.clone(),
+                    version_id: None,
+                };
+                let read = document::uids(service, request).await;
                 Ok((candidate, read))
             })
             .try_buffered(READ_AHEAD);
@@ -197,7 +206,7 @@ impl<'a> Walk<'a> {
         wanted.then_some(Candidate { image_set_id: summary.image_set_id, is_primary })
     }
 
-    fn items_of(&self, candidate: &Candidate, read: Result<Content>) -> Vec<Item> {
+    fn items_of(&self, candidate: &Candidate, read: Result<Document<IgnoredAny>>) -> Vec<Item> {
         let Candidate { image_set_id, is_primary } = candidate;
         let item = |name, instance| Item {
             name,
@@ -209,17 +218,19 @@ impl<'a> Walk<'a> {
             Ok(content) => content,
             Err(error) => return vec![item(image_set_id.to_string(), Err(error))],
         };
+        let study = content.study_instance_uid().unwrap_or_default();
         let series = content.series.iter().filter(|(uid, _)| {
             let wanted = self.export.criteria.series_instance_uid.as_ref();
-            wanted.is_none_or(|wanted| wanted.as_str() == uid)
+            wanted.is_none_or(|wanted| wanted.as_str() == *uid)
         });
-        let instances = series.flat_map(|(series, sops)| sops.iter().map(move |sop| (series, sop)));
+        let instances =
+            series.flat_map(|(uid, series)| series.instances.keys().map(move |sop| (uid, sop)));
         let instances = instances.filter(|(_, sop)| {
             let wanted = self.export.sop_instance_uid.as_ref();
             wanted.is_none_or(|wanted| wanted.as_str() == *sop)
         });
         let items = instances.enumerate().map(|(number, (series, sop))| {
-            match Instance::of(&content.study_instance_uid, series, sop) {
+            match Instance::of(study, series, sop) {
                 Ok(instance) => item(self.name(candidate, &instance), Ok(instance)),
                 Err(error) => item(format!("{image_set_id}/{number}"), Err(error)),
             }

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use healthimaging::model::{GetImageSetMetadataRequest, ImageSetsMetadataSummary};
 use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageSetId, Result};
+use healthimaging_dicom::{InstanceSummary, Series as SeriesContents};
 
-use crate::document::{self, Contents, InstanceContents, SeriesContents};
+use crate::document::{self, Contents};
 use crate::find::is_primary;
 
 /// A series.
@@ -60,7 +61,7 @@ pub async fn series(
     for (set, contents) in read {
         let Some(contents) = contents else { continue };
         let study = contents.study_instance_uid().unwrap_or_default();
-        for (uid, held) in contents.series() {
+        for (uid, held) in &contents.series {
             let found = Series::of(study, uid, held, set);
             match all.get_mut(&(study.to_owned(), uid.clone())) {
                 Some(known) => known.join(found),
@@ -97,7 +98,12 @@ async fn contents(
 
 impl Series {
     /// A series as one image set holds it.
-    fn of(study: &str, uid: &str, held: &SeriesContents, set: &ImageSetsMetadataSummary) -> Self {
+    fn of(
+        study: &str,
+        uid: &str,
+        held: &SeriesContents<InstanceSummary>,
+        set: &ImageSetsMetadataSummary,
+    ) -> Self {
         let text = |keyword| held.text(keyword).map(str::to_owned);
         let id = set.image_set_id.clone();
         let (primary, others) =
@@ -110,7 +116,7 @@ impl Series {
             series_description: text("SeriesDescription"),
             body_part: text("BodyPartExamined"),
             instances: held.instances.len(),
-            frames: held.instances.values().map(InstanceContents::frames).sum(),
+            frames: held.instances.values().map(InstanceSummary::frame_count).sum(),
             primary_image_set_id: primary,
             other_image_set_ids: others,
         }

@@ -1,20 +1,19 @@
 //! From one data store into another: the service's copy stays within one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Deserialize;
 
 use healthimaging::model::{
-    GetImageSetRequest, ImageSetProperties, ImageSetState, RetrieveInstanceRequest,
-    TransferSyntaxChoice,
+    GetImageSetMetadataRequest, GetImageSetRequest, ImageSetProperties, ImageSetState,
+    RetrieveInstanceRequest, TransferSyntaxChoice,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb, Error, ImageSetId, Result, Uid, VersionId};
+use healthimaging_dicom::CopySelection;
 
 use super::{Source, Stored, Watch, nothing_to_store, store};
 use crate::back_end::BackEnd;
-use crate::content::{self, Content};
+use crate::document;
 
 /// An image set that is to be copied into another data store: retrieved there, stored here.
 #[derive(Debug)]
@@ -39,21 +38,31 @@ impl Across {
         watch: Watch,
     ) -> Result<(ImageSetProperties, Stored<String>)> {
         let selection = self.copiable_attributes.as_deref();
-        let selection = selection.map(Copiable::parse).transpose()?;
+        let selection = selection.map(CopySelection::parse).transpose()?;
         let source = self.source(back_end).await?;
-        let content = content::read(&*back_end.service, &self.from, &self.image_set_id).await?;
-        let chosen = match selection {
-            None => everything(&content),
-            Some(selection) => selection.choose(&content)?,
+        let request = GetImageSetMetadataRequest {
+            datastore_id: self.from.clone(),
+            image_set_id: self.image_set_id.clone(),
+            version_id: None,
         };
-        if chosen.is_empty() {
+        let mut held = document::uids(&*back_end.service, request).await?;
+        if let Some(selection) = selection {
+            held = selection.select(&held).map_err(|_| {
+                Error::validation(
+                    "copiableAttributes names a series or an instance that the source does not hold",
+                )
+            })?;
+        }
+        let mut items = Vec::new();
+        for (series, instances) in &held.series {
+            for sop in instances.instances.keys() {
+                items.push((Uid::try_from(series.clone())?, Uid::try_from(sop.clone())?));
+            }
+        }
+        if items.is_empty() {
             return Err(nothing_to_store());
         }
-        let study = Uid::try_from(content.study_instance_uid)?;
-        let mut items = Vec::with_capacity(chosen.len());
-        for (series, sop) in chosen {
-            items.push((Uid::try_from(series)?, Uid::try_from(sop)?));
-        }
+        let study = Uid::try_from(held.study_instance_uid().unwrap_or_default().to_owned())?;
         let instances = Instances {
             dicomweb: Arc::clone(&back_end.dicomweb),
             datastore_id: self.from.clone(),
@@ -97,79 +106,6 @@ impl Across {
         }
         Ok(source)
     }
-}
-
-fn everything(content: &Content) -> Vec<(String, String)> {
-    let series = content.series.iter();
-    series.flat_map(|(series, sops)| sops.iter().map(|sop| (series.clone(), sop.clone()))).collect()
-}
-
-/// `copiableAttributes`: the metadata document, with series and instances that are each `{}`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Copiable {
-    #[serde(rename = "SchemaVersion")]
-    _schema_version: Option<String>,
-    #[serde(rename = "Study")]
-    study: CopiableStudy,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CopiableStudy {
-    #[serde(rename = "Series")]
-    series: BTreeMap<String, CopiableSeries>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CopiableSeries {
-    /// All, when absent.
-    #[serde(rename = "Instances")]
-    #[expect(clippy::zero_sized_map_values, reason = "in JSON it is a map")]
-    instances: Option<BTreeMap<String, Nothing>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-impl Copiable {
-    fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|error| {
-            Error::validation(
-                "copiableAttributes must be JSON that names series and instances, each {}, and no \
-                 attributes: {\"SchemaVersion\":\"1.1\",\"Study\":{\"Series\":{UID:{\"Instances\":{UID:{}}}}}}",
-            )
-            .with_source(error)
-        })
-    }
-
-    fn choose(&self, content: &Content) -> Result<Vec<(String, String)>> {
-        let mut chosen = Vec::new();
-        for (uid, wanted) in &self.study.series {
-            let held = content.series.iter().find(|(held, _)| held == uid);
-            let (_, held) = held.ok_or_else(missing)?;
-            match &wanted.instances {
-                None => chosen.extend(held.iter().map(|sop| (uid.clone(), sop.clone()))),
-                Some(wanted) => {
-                    for sop in wanted.keys() {
-                        if !held.contains(sop) {
-                            return Err(missing());
-                        }
-                        chosen.push((uid.clone(), sop.clone()));
-                    }
-                }
-            }
-        }
-        Ok(chosen)
-    }
-}
-
-fn missing() -> Error {
-    Error::validation(
-        "copiableAttributes names a series or an instance that the source does not hold",
-    )
 }
 
 /// The instances of an image set.

@@ -1,0 +1,47 @@
+//! Cache of unpacked documents, by the bytes that were sent: a document is fetched for each call, and unpacked only if it
+//! changed. A conversation asks for an outline, then for parts, then for pictures of its frames.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use healthimaging_dicom::DocumentText;
+
+/// Capacity, in bytes of JSON.
+const CAPACITY: usize = 16 << 20;
+
+type Entry = (Bytes, Arc<DocumentText>);
+
+/// The least recently used first.
+static CACHE: Mutex<VecDeque<Entry>> = Mutex::new(VecDeque::new());
+
+fn cache() -> MutexGuard<'static, VecDeque<Entry>> {
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The document that was sent as these bytes.
+pub(super) fn get(packed: &Bytes) -> Option<Arc<DocumentText>> {
+    let mut cache = cache();
+    let place = cache.iter().position(|(key, _)| key == packed)?;
+    let entry = cache.remove(place)?;
+    let found = Arc::clone(&entry.1);
+    cache.push_back(entry);
+    Some(found)
+}
+
+/// Keeps a document in place of those that were used least recently.
+pub(super) fn insert(packed: Bytes, document: DocumentText) -> Arc<DocumentText> {
+    let document = Arc::new(document);
+    let size = document.text().len();
+    if size <= CAPACITY {
+        let mut cache = cache();
+        let mut used: usize = cache.iter().map(|(_, one)| one.text().len()).sum();
+        while used + size > CAPACITY
+            && let Some((_, oldest)) = cache.pop_front()
+        {
+            used -= oldest.text().len();
+        }
+        cache.push_back((packed, Arc::clone(&document)));
+    }
+    document
+}
