@@ -362,7 +362,20 @@ def basic(example, folder, files, out, results):
         for text in (str(original.get("PatientName", "")), str(original.get("PatientID", ""))):
             if len(text) >= 6 and text in report:
                 fail(f"{path}: the report holds a value")
-    shaped = set(re.findall(rb"[0-9]+(?:\.[0-9]+){3,}", b"\n".join(blobs)))
+    everything = b"\n".join(blobs)
+    free = "\n".join(
+        text for original in files.read.values() for _, element, covered in elements(original) if not covered
+        for text in texts(element)
+    )
+    people = {
+        text for original in files.read.values() for _, element, covered in elements(original)
+        if covered and (element.VR == "PN" or element.keyword in ("PatientID", "OtherPatientIDs"))
+        for text in texts(element) if len(text) >= 6
+    }
+    for text in people:
+        if text.encode() in everything and text not in free and not is_stated(text):
+            fail("a name or identifier is left in some file")
+    shaped = set(re.findall(rb"[0-9]+(?:\.[0-9]+){3,}", everything))
     left = {uid for uid in files.uids if uid.encode() in shaped}
     for uid in left:
         fail("an original UID is left in some file")
@@ -370,8 +383,8 @@ def basic(example, folder, files, out, results):
     for path, result in written.items():
         if f"{out}/{result['written']}" in unreadable and not dcmdump([path]):
             fail(f"{path}: dcmdump cannot read the result")
-    print(f"basic: {len(written)} files, {values} values and {len(files.uids)} UIDs looked for, {references} references, "
-          f"{pixels} pixel data compared")
+    print(f"basic: {len(written)} files, {values} values, {len(people)} names and {len(files.uids)} UIDs looked for, "
+          f"{references} references, {pixels} pixel data compared")
     if values < 5 * len(written) or len(written) > 400 and references < 100:
         fail("too little was compared")
     return written

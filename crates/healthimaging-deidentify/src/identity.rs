@@ -129,8 +129,10 @@ impl Found {
         }
         for value in text.split('\\') {
             self.add(value, of_patient);
+            // The words of an identifier are often those of a project or an organ.
+            let is_part = |part: &&str| is_name || part.bytes().any(|byte| byte.is_ascii_digit());
             if of_patient {
-                for part in parts_of_name(value) {
+                for part in parts_of_name(value).filter(is_part) {
                     self.add(part, of_patient);
                 }
             }
@@ -295,6 +297,16 @@ mod tests {
         for text in ["T1 TSE 0.5 mm", "3.0 x 3.0 x 5.0", "MR 1.5T", "10 20 30", "may enhance"] {
             assert_eq!(clean(text), text);
         }
+    }
+
+    #[test]
+    fn words_of_an_identifier_are_no_names() {
+        let mut data_set = DataSet::default();
+        let value = Value::Text("STUDY-PROSTATE-01-0001234".to_owned());
+        data_set.elements.insert(tags::PATIENT_ID, Element { vr: VR::LO, value });
+        let identity = Identity::of(&data_set, &Profile::default());
+        assert_eq!(identity.scrub("PROSTATE"), "PROSTATE");
+        assert_eq!(identity.scrub("no 0001234, study-prostate-01-0001234"), "no ***, ***");
     }
 
     #[test]

@@ -51,6 +51,8 @@ fn is_controlled(tag: Tag) -> bool {
             | tags::CODING_SCHEME_DESIGNATOR
             | tags::CODING_SCHEME_VERSION
             | tags::MODALITY
+            | tags::IMAGE_TYPE
+            | tags::FRAME_TYPE
             | tags::MANUFACTURER
             | tags::MANUFACTURER_MODEL_NAME
             | tags::SOFTWARE_VERSIONS
