@@ -84,7 +84,7 @@ impl Scene {
         until(async || self.recorded(id).1.then_some(())).await;
     }
 
-    /// Starts a job that nobody waits for; its id.
+    /// Starts a job without waiting for it; returns its id.
     async fn begin(&self, assistant: &mut Assistant, tool: &str, mut asked: Value) -> String {
         asked["datastore_id"] = json!(self.datastore);
         asked["wait_seconds"] = json!(0);
@@ -175,7 +175,7 @@ async fn an_export_is_whole_whatever_is_killed() {
     let (found, deaths) = scene.finish_killing("start_dicom_export_job", asked, 6).await;
     assert!(deaths > 3, "{deaths}");
     check_outcomes(&found, SETS, "written");
-    let told: BTreeMap<String, String> = found["outcomes"]
+    let reported: BTreeMap<String, String> = found["outcomes"]
         .as_array()
         .unwrap()
         .iter()
@@ -198,7 +198,7 @@ async fn an_export_is_whole_whatever_is_killed() {
             others.push(name.to_owned());
         }
     }
-    assert_eq!(seen, told);
+    assert_eq!(seen, reported);
     // Of a killed program's half-written file nothing is left beside the outcome folder.
     let outcome = format!("{}-DicomExport-", scene.datastore);
     assert!(others.iter().all(|name| name.starts_with(&outcome)), "{others:?}");

@@ -49,7 +49,7 @@ impl Served {
                 break rest.trim_end_matches("/mcp").parse().unwrap();
             }
         };
-        // Whoever says more has to be heard, or cannot go on.
+        // More output has to be read, or the process cannot go on.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { child, aws: wire::open_at(address).await }
     }

@@ -27,8 +27,8 @@ fn holders(folder: &Path, needle: &[u8]) -> Vec<String> {
     found
 }
 
-/// Waits until no file below a folder holds these bytes: the log of the catalogue is emptied soon
-/// after a deletion is told.
+/// Waits until no file below a folder holds these bytes: the log of the catalog is emptied soon
+/// after a deletion is reported.
 async fn gone(folder: &Path, needle: &[u8]) {
     until(async || holders(folder, needle).is_empty().then_some(())).await;
 }
@@ -135,11 +135,11 @@ fn leftovers(database: &Path) -> Vec<u8> {
 }
 
 /// Waits until nothing is noted any more that is still to be carried out.
-async fn clean_ups_ended(catalogue: &Path) {
-    let catalogue = Connection::open(catalogue).unwrap();
+async fn clean_ups_ended(catalog: &Path) {
+    let catalog = Connection::open(catalog).unwrap();
     let ended = "SELECT NOT EXISTS (SELECT 1 FROM job WHERE scope = 'write')";
     until(async || {
-        let ended: bool = catalogue.query_row(ended, [], |row| row.get(0)).unwrap();
+        let ended: bool = catalog.query_row(ended, [], |row| row.get(0)).unwrap();
         ended.then_some(())
     })
     .await;
@@ -164,9 +164,9 @@ async fn no_copies_are_left_of_rows_that_moved() {
     for set in sets.iter().skip(40) {
         delete(&rig, &store, set).await;
     }
-    let catalogue = rig.data().join("catalogue.sqlite");
+    let catalog = rig.data().join("catalogue.sqlite");
     // A clean-up that ends while another is under way leaves the place of its row, which the next one overwrites.
-    clean_ups_ended(&catalogue).await;
+    clean_ups_ended(&catalog).await;
     delete(&rig, &store, &last[0]).await;
-    until(async || leftovers(&catalogue).is_empty().then_some(())).await;
+    until(async || leftovers(&catalog).is_empty().then_some(())).await;
 }

@@ -15,17 +15,17 @@ async fn a_store_of_a_newer_format_is_refused() {
     let store = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap();
     store.close().await;
     drop(store);
-    let catalogue = folder.path().join("catalogue.sqlite");
-    let mut bytes = fs::read(&catalogue).unwrap();
+    let catalog = folder.path().join("catalogue.sqlite");
+    let mut bytes = fs::read(&catalog).unwrap();
     // Where SQLite keeps `user_version`, big endian: https://sqlite.org/fileformat.html §1.3.
     bytes[60..64].copy_from_slice(&1_000_000_u32.to_be_bytes());
-    fs::write(&catalogue, bytes).unwrap();
+    fs::write(&catalog, bytes).unwrap();
     let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert!(error.message().contains("newer"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_catalogue_that_is_none_is_refused() {
+async fn a_catalog_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("catalogue.sqlite"), "not a database ".repeat(100)).unwrap();
     let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();

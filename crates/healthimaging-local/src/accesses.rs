@@ -1,9 +1,10 @@
 //! Times of the last reads of image sets: kept in memory and written from time to time, so that a read costs no write.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::clock::Millis;
+use crate::sync::locked;
 
 /// Reads of image sets that are not in the catalog yet, by row.
 #[derive(Debug, Default)]
@@ -11,7 +12,7 @@ pub(crate) struct Accesses(Mutex<HashMap<i64, Millis>>);
 
 impl Accesses {
     fn map(&self) -> MutexGuard<'_, HashMap<i64, Millis>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     /// Notes that the image set in `row` was read.

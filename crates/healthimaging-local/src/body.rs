@@ -1,4 +1,4 @@
-//! Bytes that a blocking writer makes, as a body that is read at the reader's pace.
+//! Bodies of responses that a blocking writer makes, at the pace of the reader.
 
 use std::io::{self, BufWriter, Write};
 
@@ -23,7 +23,9 @@ where
         let mut out = BufWriter::with_capacity(PIECE, Pieces(sender.clone()));
         let written = write(&mut out).and_then(|()| {
             let flushed = out.flush();
-            flushed.map_err(|error| healthimaging::Error::internal("the reader is gone", error))
+            flushed.map_err(|error| {
+                healthimaging::Error::internal("the reader closed the connection", error)
+            })
         });
         if let Err(error) = written {
             // A reader that has gone needs no error.

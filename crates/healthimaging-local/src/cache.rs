@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use healthimaging::Sheds;
+
+use crate::sync::locked;
 
 /// A cache by name, of which the least recently used entries are removed when all take too much.
 pub(crate) struct Cache<N, T> {
@@ -90,13 +92,13 @@ impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries<N, T>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.entries)
     }
 }
 
 impl<N: Eq + Hash + Send, T: Send> Sheds for Cache<N, T> {
     fn shed(&self) -> bool {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = locked(&self.entries);
         let oldest = entries.order.pop_first();
         oldest.is_some_and(|(_, name)| entries.take(&name).is_some())
     }

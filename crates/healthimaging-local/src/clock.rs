@@ -1,4 +1,4 @@
-//! Where the time comes from: passed in, so that tests can move it.
+//! The source of the current time, which tests can replace.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl Clock {
         Self::from_fn(Utc::now)
     }
 
-    /// A clock that answers as `now` does.
+    /// A clock that returns what `now` does.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

@@ -1,4 +1,4 @@
-//! What a local store is opened with.
+//! Settings of a local store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::error::Result;
 use crate::jobs::Probe;
 use crate::quotas::Quotas;
 
-/// What decides which files of a series share an image set.
+/// How the files of a series are grouped into image sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Grouping {
     /// The seven attributes of AWS HealthImaging. An instance that differs in another attribute of the
     /// patient, study or series level keeps its own value, with warning B000.
     #[default]
     Service,
-    /// Every attribute of these levels: what differs in one becomes an image set that is not primary.
+    /// Every attribute of these levels: instances that differ in one are a non-primary image set.
     Strict,
 }
 
-/// What a local store is opened with.
+/// Settings of a local store.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// The one folder that holds everything; made when it is missing.
+    /// The folder that holds everything; made if it is missing.
     pub data_dir: PathBuf,
     /// Partition in ARNs, such as `aws`.
     pub partition: String,
@@ -39,35 +39,35 @@ pub struct LocalConfig {
     pub account_id: String,
     /// Folders that `file://` may touch from requests; none by default.
     pub allowed_paths: Vec<PathBuf>,
-    /// How long a resource stays in its in-between state (`LOCKED`, `CREATING`) at least.
+    /// Minimum time that a resource stays in a transitional state (`LOCKED`, `CREATING`).
     pub write_delay: Duration,
-    /// Whether this process takes over the work of dead ones and sweeps; off in read-only servers.
+    /// Whether this process takes over jobs of dead processes and cleans up; off in read-only servers.
     pub run_jobs: bool,
-    /// What decides which files of a series share an image set.
+    /// How the files of a series are grouped into image sets.
     pub grouping: Grouping,
-    /// What this process offers to the jobs of others.
+    /// What this process offers to jobs of other processes.
     pub runner: Runner,
-    /// How `s3://` is reached; refused without credentials.
+    /// Access to `s3://`; refused without credentials.
     pub s3: S3Config,
-    /// How much the store takes; everything by default.
+    /// Quotas; none by default.
     pub quotas: Quotas,
     /// Where compressed frames of files are decoded.
     pub decoder: Decoder,
     /// Whether a store of an earlier format is migrated; it is refused otherwise.
     pub migrate: bool,
-    /// Who is shown how a migration of the store goes; nobody by default.
+    /// Receives the progress of a migration of the store; ignored by default.
     pub migration: MigrationWatch,
-    /// How a file that a process died over is tried in a process of its own. Without it, a file is refused
-    /// after two deaths, though the processes may have been killed from outside.
+    /// Tries a file on which a process crashed in a process of its own. Without it, a file is refused after two
+    /// crashes, though the processes may have been killed for another reason.
     pub probe: Option<Probe>,
-    /// Where the time comes from.
+    /// Source of the current time.
     pub clock: Clock,
-    /// How files are reached: by the system, but for tests of what goes wrong.
+    /// Calls of the file system, which tests can make fail.
     pub files: Files,
 }
 
 impl LocalConfig {
-    /// The usual settings, with everything in `data_dir`.
+    /// The default settings, with everything in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),

@@ -1,12 +1,12 @@
-//! Documents in memory, within the budget of the process; and those that were read lately: a frame that is
-//! asked for by its UIDs does not have one unpacked again. What is kept is bounded, and is looked at only
-//! after the catalog has said that the version is there.
+//! Documents in memory, within the budget of the process. Recently read ones are cached, so that frames
+//! are found by their UIDs without unpacking a document again. The cache is bounded, and is read only
+//! after the catalog has shown that the version exists.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -20,12 +20,13 @@ use crate::catalog::content::{self, StoredContent};
 use crate::catalog::documents::{self as stored_content, served};
 use crate::catalog::image_sets::{ImageSetRow, VersionRow};
 use crate::error::Result;
+use crate::sync::locked;
 
-/// Memory that is kept, in bytes.
-const MOST: usize = 64 << 20;
-/// Memory for documents of earlier forms that are kept as they are served, in bytes.
-const MOST_CONVERTED: usize = 16 << 20;
-/// What a value or a key takes beside its text, about.
+/// Memory of cached documents, in bytes.
+const CACHED: usize = 64 << 20;
+/// Memory of cached documents of earlier forms, as they are served, in bytes.
+const CACHED_CONVERTED: usize = 16 << 20;
+/// Approximate memory of a value or key beside its text.
 const EACH: usize = 100;
 /// How many times larger a document is in memory than as JSON, for most.
 const UNPACKED: u64 = 8;
@@ -77,8 +78,8 @@ impl OpenDocument {
     }
 }
 
-/// Unpacks a document when there is memory for it. Blocks; whoever has a document open already, or is in a
-/// write transaction, calls [`unpack_at_once`].
+/// Unpacks a document when there is memory for it. Blocks; with a document open already, or in a write
+/// transaction, call [`unpack_at_once`].
 pub(crate) fn unpack(stored: &StoredContent) -> Result<OpenDocument> {
     let lease = MemoryBudget::process().document_blocking(about(stored));
     OpenDocument::unpacked(stored, lease)
@@ -117,10 +118,10 @@ fn about(stored: &StoredContent) -> u64 {
 /// holds the content.
 type Name = (ImageSetId, u32);
 
-/// A document that somebody reads; the lock is held while it is unpacked.
+/// A document that is being read; the lock is held while it is unpacked.
 type Shared = Arc<Mutex<Weak<OpenDocument>>>;
 
-/// Documents that were read lately.
+/// Recently read documents.
 #[derive(Debug)]
 pub(crate) struct Documents {
     unpacked: Arc<Cache<Name, Arc<OpenDocument>>>,
@@ -132,10 +133,10 @@ pub(crate) struct Documents {
 
 impl Default for Documents {
     fn default() -> Self {
-        let unpacked = Arc::new(Cache::new(MOST));
+        let unpacked = Arc::new(Cache::new(CACHED));
         let cache: Weak<Cache<_, _>> = Arc::downgrade(&unpacked);
         MemoryBudget::process().add_cache(cache);
-        Self { unpacked, in_use: Mutex::default(), converted: Cache::new(MOST_CONVERTED) }
+        Self { unpacked, in_use: Mutex::default(), converted: Cache::new(CACHED_CONVERTED) }
     }
 }
 
@@ -144,10 +145,6 @@ impl Default for Documents {
 pub(crate) enum Found {
     Unpacked(Arc<OpenDocument>),
     Stored(Name, StoredContent),
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Documents {
@@ -212,7 +209,7 @@ impl Documents {
     fn shared(&self, name: &Name) -> Shared {
         let mut in_use = locked(&self.in_use);
         in_use.retain(|_, shared| {
-            // Whoever has it else may be unpacking.
+            // Another reader of it may be unpacking.
             Arc::strong_count(shared) > 1 || locked(shared).strong_count() > 0
         });
         Arc::clone(in_use.entry(name.clone()).or_default())
@@ -247,8 +244,8 @@ impl Documents {
         }
     }
 
-    /// Keeps a document for the next time, in place of older versions, which are hardly asked for again,
-    /// if there is memory to spare.
+    /// Caches a document in place of older versions, which are rarely read again, if there is memory to
+    /// spare.
     pub(crate) fn keep(&self, name: Name, document: Arc<Document>) {
         let lease = MemoryBudget::process().spare(size(&document) as u64);
         if let Some(lease) = lease {
@@ -263,7 +260,7 @@ impl Documents {
         MemoryBudget::process().shed();
     }
 
-    /// Forgets what an image set held.
+    /// Removes the documents of an image set from the caches.
     pub(crate) fn forget(&self, id: &ImageSetId) {
         self.unpacked.remove_if(|name| name.0 == *id);
         self.converted.remove_if(|name| name.0 == *id);
@@ -323,5 +320,29 @@ fn size_of_value(value: &Value) -> usize {
         Value::Array(values) => EACH + values.iter().map(size_of_value).sum::<usize>(),
         Value::Object(attributes) => EACH + OBJECT + size_of_attributes(attributes),
         Value::Null | Value::Bool(_) | Value::Number(_) => EACH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::quotas::Quotas;
+
+    #[test]
+    fn a_reader_that_holds_a_lease_does_not_wait_for_another_reader() {
+        let json = br#"{"Patient":{"DICOM":{"PatientID":"P"}},"Study":{"DICOM":{},"Series":{}}}"#;
+        let document = Document::from_json(json, BTreeMap::new()).unwrap();
+        let (datastore, set) = ("0".repeat(32).parse().unwrap(), "1".repeat(32).parse().unwrap());
+        let content = stored_content::pack(&document, &datastore, &set, &Quotas::NONE).unwrap();
+        let stored =
+            StoredContent { document: content.document, details: content.details, checked: true };
+        let (documents, name) = (Documents::default(), (set, 1));
+        // Another reader unpacks it, and may be waiting for memory.
+        let shared = documents.shared(&name);
+        let _unpacking = locked(&shared);
+        let open = documents.open_at_once(Found::Stored(name, stored)).unwrap();
+        assert_eq!(open.patient["PatientID"], "P");
     }
 }

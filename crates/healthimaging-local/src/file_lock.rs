@@ -1,4 +1,4 @@
-//! Locks that die with their process: how processes that share a store know of one another.
+//! Locks on files, which end with their process: they show which processes use a store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,27 +16,27 @@ pub(crate) struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock; `None` when somebody else holds it.
+    /// Takes the lock; `None` if it is held.
     pub(crate) fn try_acquire(files: &Files, path: &Path) -> Result<Option<Self>> {
         let file = files.make_or_open_to_lock(path).map_err(StoreError::file("open", path))?;
         let locked = file.try_lock().map_err(StoreError::file("lock", path))?;
         Ok(locked.then(|| Self { file, files: files.clone(), path: path.to_owned() }))
     }
 
-    /// Takes the lock, waiting for whoever holds it.
+    /// Takes the lock, waiting for its holder.
     pub(crate) fn acquire(files: &Files, path: &Path) -> Result<Self> {
         let file = files.make_or_open_to_lock(path).map_err(StoreError::file("open", path))?;
         file.lock().map_err(StoreError::file("lock", path))?;
         Ok(Self { file, files: files.clone(), path: path.to_owned() })
     }
 
-    /// Writes the id of this process into the file, so that others can name who holds the lock.
+    /// Writes the id of this process into the file, so that other processes can name the holder.
     pub(crate) fn write_pid(&mut self) -> Result<()> {
         let written = writeln!(self.file, "{}", std::process::id());
         written.map_err(StoreError::file("write", &self.path))
     }
 
-    /// Gives the lock up and removes its file: for locks whose name is never used again.
+    /// Releases the lock and removes its file: for locks whose name is never used again.
     pub(crate) fn remove(self) -> Result<()> {
         let removed = self.files.remove(&self.path);
         removed.map_err(StoreError::file("remove", &self.path))

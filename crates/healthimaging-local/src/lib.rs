@@ -4,6 +4,23 @@
 //! jobs, the search index), `packs/` (frames and other large values in append-only files), `imports/`
 //! (outcomes of import jobs) and `locks/`. Several processes may share it. Acknowledged writes are
 //! durable; deleted data is overwritten on the disk.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use healthimaging::HealthImaging;
+//! use healthimaging::model::ListDatastoresRequest;
+//! use healthimaging_local::{LocalConfig, LocalStore};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = LocalStore::open(LocalConfig::new(folder.path())).await?;
+//! let main = store.find_or_create_datastore("main".parse()?).await?;
+//! let listed = store.list_datastores(ListDatastoresRequest::default()).await?;
+//! assert_eq!(listed.datastore_summaries[0].datastore_id, main);
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accesses;
 mod blobs;
@@ -27,6 +44,7 @@ mod reserve;
 mod series_locks;
 mod shared;
 mod store;
+mod sync;
 mod web;
 
 pub use catalog::{ImportProgress, MigrationProgress, MigrationWatch};

@@ -54,7 +54,7 @@ async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()>
             return Ok(());
         }
     }
-    shared.blobs.reserve.set_aside();
+    shared.blobs.reserve.reserve();
     operations::expiry::expire(shared).await?;
     shared.blobs.sweep().await
 }

@@ -2,7 +2,7 @@
 
 use healthimaging::{Error, ErrorKind, Result};
 
-/// How much a store takes; beyond it is `ServiceQuotaExceededException`, or a job that fails.
+/// Quotas of a store; exceeding one is a `ServiceQuotaExceededException`, or fails a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
     /// Data stores that are there at a time.

@@ -1,4 +1,4 @@
-//! Space that is kept for deletions: a file that is given up when the disk is full.
+//! Space that is reserved for deletions: a file that is removed when the disk is full.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use healthimaging_packs::Files;
 
 use crate::error::{Result, StoreError};
 
-/// Bytes that are kept: a deletion writes the pages of what it erases into the log of the catalog.
+/// Reserved bytes: a deletion writes the pages of what it erases into the log of the catalog.
 const BYTES: u64 = 8 << 20;
 
-/// Space of the disk that nothing is written to.
+/// Reserved space of the disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Reserve {
     files: Files,
@@ -22,8 +22,8 @@ impl Reserve {
         Self { files: files.clone(), path: folder.join("reserve") }
     }
 
-    /// Sets space aside, where there is more than enough. A store works without.
-    pub(crate) fn set_aside(&self) {
+    /// Reserves space if there is more than enough. A store works without.
+    pub(crate) fn reserve(&self) {
         if self.path.exists() {
             return;
         }
@@ -31,18 +31,18 @@ impl Reserve {
         if free.is_none_or(|free| free < 4 * BYTES) {
             return;
         }
-        // Another process may have been quicker; some file systems set nothing aside.
+        // Another process may have reserved it first; some file systems cannot.
         if let Err(error) = self.files.allocate(&self.path, BYTES) {
-            tracing::debug!(%error, "no space is set aside for deletions");
+            tracing::debug!(%error, "no space is reserved for deletions");
         }
     }
 
-    /// Gives the space up; whether there was any.
+    /// Releases the space; returns whether there was any.
     pub(crate) fn release(&self) -> Result<bool> {
         let was_there = self.path.exists();
         self.files.remove(&self.path).map_err(StoreError::file("remove", &self.path))?;
         if was_there {
-            tracing::warn!("the disk is full: the space kept for deletions is given up");
+            tracing::warn!("the disk is full: the space reserved for deletions is released");
         }
         Ok(was_there)
     }

@@ -57,7 +57,7 @@ impl Shared {
         let blobs = Blobs::new(&config, &catalog, reserve);
         if lock.is_some() {
             blobs.packs.make_folders()?;
-            blobs.reserve.set_aside();
+            blobs.reserve.reserve();
         }
         Ok(Self {
             catalog,

@@ -186,7 +186,7 @@ async fn of_two_clients_that_update_one_image_set_one_wins() {
         assert_eq!(now.version_id.number(), u64::from(version) + 1);
         let found = scene.sets().await;
         let found = found.iter().find(|found| found.image_set_id == set).unwrap();
-        let told = found.dicom_tags.as_ref().unwrap().study_description.clone();
-        assert_eq!(told, Some(format!("{winner} {version}")));
+        let description = found.dicom_tags.as_ref().unwrap().study_description.clone();
+        assert_eq!(description, Some(format!("{winner} {version}")));
     }
 }

@@ -1,4 +1,4 @@
-//! Exports: a file is whole, or it is told and not there.
+//! Exports: a file is complete, or it is reported as failed and absent.
 
 use std::path::PathBuf;
 use std::sync::Arc;

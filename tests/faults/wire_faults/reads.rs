@@ -136,5 +136,5 @@ async fn a_throttled_call_is_sent_once_by_the_sdk() {
     .await;
     let error = scene.aws.list_datastores(ListDatastoresRequest::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
-    assert_eq!(*asked.lock().unwrap(), 1, "whoever paces the calls tries again");
+    assert_eq!(*asked.lock().unwrap(), 1, "the layer that paces the calls retries");
 }

@@ -1,4 +1,4 @@
-//! Idempotency tokens: a repeated request gets the first answer.
+//! Idempotency tokens: a repeated request gets the first response.
 
 use chrono::TimeDelta;
 use healthimaging::{ClientToken, Error};
@@ -8,7 +8,7 @@ use super::db::{OptionalExtension, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
 
-/// How long a token is remembered. AWS does not say how long it does.
+/// How long a token is kept. AWS does not document its time.
 pub(crate) const LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// A request that may be a repetition.
@@ -60,8 +60,8 @@ pub(crate) fn earlier(tx: &Tx<'_>, repeat: &Repeat, at: Millis) -> Result<Option
     }
 }
 
-/// Remembers the result of a request.
-pub(crate) fn remember(tx: &Tx<'_>, repeat: &Repeat, result: &str, at: Millis) -> Result<()> {
+/// Records the result of a request.
+pub(crate) fn record(tx: &Tx<'_>, repeat: &Repeat, result: &str, at: Millis) -> Result<()> {
     if let Some(token) = &repeat.token {
         tx.execute(
             "INSERT OR REPLACE INTO client_token

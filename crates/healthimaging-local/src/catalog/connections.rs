@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use healthimaging_jobs_sqlite::scrub;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -13,8 +13,9 @@ use super::opening::{Access, CatalogFile};
 use super::schema;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
+use crate::sync::locked;
 
-/// Reads at once; more wait without holding a thread.
+/// Maximum number of concurrent reads; others wait without holding a thread.
 const READERS: usize = 8;
 
 /// The catalog, from any thread.
@@ -24,13 +25,14 @@ pub(crate) struct Catalog(Arc<Connections>);
 struct Connections {
     file: CatalogFile,
     identity: Option<(u64, u64)>,
+    /// Usable after a panic: its transaction was rolled back when it unwound.
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     /// Callers wait here rather than in blocking threads.
     write_turn: Semaphore,
     read_turns: Semaphore,
     scrubs_asked: AtomicU64,
-    /// How many of those who asked have been answered.
+    /// How many of these calls have been answered.
     scrubbed: AsyncMutex<u64>,
 }
 
@@ -38,11 +40,6 @@ impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalog").finish_non_exhaustive()
     }
-}
-
-/// The connection stays usable after a panic: its transaction was rolled back when it unwound.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Catalog {
@@ -129,7 +126,7 @@ impl Catalog {
         Ok(value)
     }
 
-    /// Fails unless the file of the catalog is where it was, can be opened and can be read.
+    /// Fails unless the file of the catalog is the one that was opened, and can be opened and read again.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.file.identity()? != self.0.identity {
             return Err(StoreError::Damaged(
@@ -143,9 +140,9 @@ impl Catalog {
         Ok(())
     }
 
-    /// Overwrites what SQLite left of rows that were erased before this is called.
+    /// Overwrites copies of rows that were erased before this call.
     ///
-    /// It reads the whole catalog, once for all who ask meanwhile.
+    /// It reads the whole catalog, once for all calls that wait for it.
     pub(crate) async fn scrub(&self) -> Result<()> {
         let asked = self.0.scrubs_asked.fetch_add(1, Ordering::SeqCst);
         let mut scrubbed = self.0.scrubbed.lock().await;
@@ -169,7 +166,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes the whole catalog anew.
+    /// Rewrites the whole catalog.
     async fn rebuild(&self) -> Result<()> {
         let catalog = self.clone();
         let _turn = self.0.write_turn.acquire().await.ok();
@@ -179,7 +176,7 @@ impl Catalog {
 
     /// Moves the write-ahead log into the catalog and empties it, so that erased data is in neither.
     ///
-    /// `false` when a reader of another process kept it from finishing: try again later.
+    /// `false` if a reader of another process prevented that: try again later.
     pub(crate) async fn empty_log(&self) -> Result<bool> {
         let catalog = self.clone();
         let _turn = self.0.write_turn.acquire().await.ok();
@@ -193,7 +190,7 @@ impl Catalog {
     }
 }
 
-/// Fails when another program has migrated the catalog meanwhile.
+/// Fails if another program has migrated the catalog since it was opened.
 fn check_format(catalog: &Connection) -> Result<()> {
     match migration::user_version(catalog)? {
         schema::FORMAT => Ok(()),

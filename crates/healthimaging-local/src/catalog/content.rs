@@ -6,7 +6,7 @@ use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging_dicom::{IndexAttributes, InstanceIndex};
 
 use super::attributes;
-use super::db::{Reader, Tx};
+use super::db::{self, Reader, Tx};
 use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -71,7 +71,7 @@ pub(crate) fn begin_version(
     at: Millis,
 ) -> Result<u32> {
     let version = set.next_version()?;
-    let before = image_sets::version(tx, set.row, set.latest_version.into())?;
+    let before = image_sets::latest_version(tx, set)?;
     image_sets::push_version(
         tx,
         set.row,
@@ -200,6 +200,11 @@ pub(crate) fn stored(
     }))
 }
 
+/// The content of the latest version of an image set, as stored; `None` when it has none.
+pub(crate) fn latest(reader: &Reader, set: &ImageSetRow) -> Result<Option<StoredContent>> {
+    stored(reader, set.row, &image_sets::latest_version(reader, set)?)
+}
+
 /// For metadata that is not as it was written.
 pub(crate) fn damaged() -> StoreError {
     StoreError::Damaged("the metadata of a version is damaged".to_owned())
@@ -227,7 +232,7 @@ fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
 
 /// Writes the rows that differ from those that are there.
 fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result<()> {
-    let mut written = instances_of(tx, set)?;
+    let mut written = self::instances(tx, set)?;
     let mut replace = tx.prepare_cached(
         "INSERT OR REPLACE INTO instance (image_set, series_instance_uid, sop_instance_uid,
              sop_class_uid, instance_number, rows, columns, bits_allocated, number_of_frames,
@@ -259,26 +264,22 @@ fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result
     Ok(())
 }
 
-fn instances_of(tx: &Tx<'_>, set: i64) -> Result<HashMap<String, InstanceIndex>> {
-    tx.prepare_cached(
-        "SELECT series_instance_uid, sop_instance_uid, sop_class_uid, instance_number, rows,
-                 columns, bits_allocated, number_of_frames, warning_reason
-             FROM instance WHERE image_set = ?1",
-    )?
-    .query_and_then([set], |row| {
-        let sop_instance_uid: String = row.get(1)?;
+/// The rows of instances of an image set, by SOP Instance UID.
+pub(super) fn instances(reader: &Reader, set: i64) -> Result<HashMap<String, InstanceIndex>> {
+    let mut statement = reader.prepare_cached("SELECT * FROM instance WHERE image_set = ?1")?;
+    let found = statement.query_map([set], |row| {
         let instance = InstanceIndex {
-            series_instance_uid: row.get(0)?,
-            sop_instance_uid: sop_instance_uid.clone(),
-            sop_class_uid: row.get(2)?,
-            instance_number: row.get(3)?,
-            rows: row.get(4)?,
-            columns: row.get(5)?,
-            bits_allocated: row.get(6)?,
-            number_of_frames: row.get(7)?,
-            warning_reason: row.get(8)?,
+            series_instance_uid: row.get("series_instance_uid")?,
+            sop_instance_uid: row.get("sop_instance_uid")?,
+            sop_class_uid: row.get("sop_class_uid")?,
+            instance_number: row.get("instance_number")?,
+            rows: row.get("rows")?,
+            columns: row.get("columns")?,
+            bits_allocated: row.get("bits_allocated")?,
+            number_of_frames: row.get("number_of_frames")?,
+            warning_reason: row.get("warning_reason")?,
         };
-        Ok((sop_instance_uid, instance))
-    })?
-    .collect()
+        Ok((instance.sop_instance_uid.clone(), instance))
+    })?;
+    Ok(found.collect::<db::Result<_>>()?)
 }

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Read, Write};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use healthimaging::{DatastoreId, ImageSetId};
+use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
 use healthimaging_dicom::{ChecksumType, Document, Instance, InstanceDetails};
 use healthimaging_pixels::jp2_header_length;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,15 @@ pub(crate) fn pack(
         attributes: document.index_attributes(),
         series_count: u32::try_from(document.series.len()).unwrap_or(u32::MAX),
         instances: document.instance_index().collect(),
+    })
+}
+
+/// Every blob that a document refers to: frames, bulk data, pixel data as received.
+pub(crate) fn blob_ids(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
+    document.instances().flat_map(|instance| {
+        let frames = instance.frames.iter().map(|frame| &frame.id);
+        let bulk_data = instance.details.apart.values().map(|value| &value.blob_id);
+        frames.chain(bulk_data).chain(&instance.details.pixel_blob)
     })
 }
 

@@ -10,16 +10,16 @@ use super::imports::IMPORT;
 use crate::clock::Millis;
 use crate::error::Result;
 
-/// How long a deleted data store or image set is still told of. AWS does not say how long it does.
+/// How long a deleted data store or image set is shown. AWS does not document its time.
 const TOMBSTONE: TimeDelta = TimeDelta::hours(24);
 /// How long an ended import job is listed, as in AWS.
 const JOB: TimeDelta = TimeDelta::days(90);
-/// Data stores whose tombstones have outlived their time.
+/// Data stores whose tombstones have expired.
 const DATASTORE: &str = "FROM datastore WHERE status = 'DELETED' AND updated_at < ?1
     AND NOT EXISTS (SELECT 1 FROM image_set
         WHERE image_set.state = 'DELETED' AND image_set.datastore = datastore.row)";
 
-/// Rows that have outlived their time, as `(what is asked, what removes them)`.
+/// Expired rows, as the end of a `SELECT` or `DELETE`, and their time.
 const EXPIRED: [(&str, TimeDelta); 3] = [
     ("FROM image_set WHERE state = 'DELETED' AND deleted_at < ?1", TOMBSTONE),
     (DATASTORE, TOMBSTONE),

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
-use healthimaging::{Error, ImageSetId, VersionId};
+use healthimaging::{DatastoreId, Error, ImageSetId, VersionId};
 use healthimaging_dicom::StudyKey;
 
-use super::attributes;
 use super::columns::{checked, word};
 use super::db::{OptionalExtension, Reader, Row, Tx};
+use super::{attributes, datastores};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 
@@ -119,6 +119,15 @@ pub(crate) fn find_live(reader: &Reader, datastore: i64, id: &ImageSetId) -> Res
     Ok(set)
 }
 
+/// The image set `id` of an active data store, unless it is deleted.
+pub(crate) fn find_in(
+    reader: &Reader,
+    datastore: &DatastoreId,
+    id: &ImageSetId,
+) -> Result<ImageSetRow> {
+    find_live(reader, datastores::find_active(reader, datastore)?.row, id)
+}
+
 fn not_there() -> StoreError {
     Error::not_found("there is no image set with this image_set_id in the data store").into()
 }
@@ -178,6 +187,11 @@ pub(crate) fn version(reader: &Reader, set: i64, version: u64) -> Result<Version
         .unwrap_or_else(|| {
             Err(Error::not_found("the image set has no version with this version_id").into())
         })
+}
+
+/// The latest version of an image set.
+pub(crate) fn latest_version(reader: &Reader, set: &ImageSetRow) -> Result<VersionRow> {
+    version(reader, set.row, set.latest_version.into())
 }
 
 /// One page of versions, newest first, older than `before`.

@@ -1,4 +1,4 @@
-//! How the file of a catalog is opened: to read and write it, or to read it where nothing can be written.
+//! Opening the file of a catalog: to read and write it, or to read it where nothing can be written.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 
-/// How long to wait for another process that writes; write transactions are short.
+/// How long to wait for a write of another process; write transactions are short.
 const BUSY: Duration = Duration::from_secs(30);
 
 /// What a process may do with a catalog.
@@ -25,7 +25,7 @@ pub(crate) enum Access {
     ReadWrite,
     /// Read it, while another process that may write has it open.
     ReadOnly,
-    /// Read it; nobody has it open, and nothing of it is in a write-ahead log.
+    /// Read it; no process has it open, and the write-ahead log is empty.
     Immutable,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct CatalogFile {
 }
 
 impl CatalogFile {
-    /// Makes the catalog of a folder when it is missing, and migrates one of an earlier format.
+    /// Makes the catalog of a folder if it is missing, and migrates one of an earlier format.
     pub(super) fn to_write(config: &LocalConfig) -> Result<(Self, Connection)> {
         let path = migration::catalog_of(&config.data_dir);
         wait_for_migration(config)?;
@@ -69,8 +69,8 @@ impl CatalogFile {
 
     /// Opens the catalog of a folder that cannot be written to.
     ///
-    /// Fails where the write-ahead log holds something and no process that may write has it open: only
-    /// such a one can bring it into the catalog.
+    /// Fails if the write-ahead log is not empty and no process that may write has the catalog open: only such a
+    /// process can move the log into the catalog.
     pub(super) fn to_read(config: &LocalConfig) -> Result<(Self, Connection)> {
         let path = migration::catalog_of(&config.data_dir);
         let log =
@@ -124,7 +124,7 @@ impl CatalogFile {
         Ok(connection)
     }
 
-    /// What tells this file from another one that takes its place.
+    /// Identity of the file, which differs from that of a file that replaces it.
     pub(super) fn identity(&self) -> Result<Option<(u64, u64)>> {
         let data = fs::metadata(&self.path).map_err(StoreError::file("read", &self.path))?;
         Ok(identity(&data))
@@ -158,7 +158,7 @@ fn wait_for_migration(config: &LocalConfig) -> Result<()> {
     Ok(())
 }
 
-/// Makes the file of a catalog, readable by its owner alone; SQLite makes those beside it like it.
+/// Makes the file of a catalog, readable by its owner only; SQLite gives the files beside it the same permissions.
 fn make(path: &Path, config: &LocalConfig) -> Result<()> {
     if !path.exists() {
         check_not_lost(config)?;
@@ -170,7 +170,7 @@ fn make(path: &Path, config: &LocalConfig) -> Result<()> {
     Ok(())
 }
 
-/// Fails where there are packs of a catalog that is gone: an empty one would make garbage of them.
+/// Fails if there are packs of a catalog that is missing: with an empty one they would be removed as unused.
 fn check_not_lost(config: &LocalConfig) -> Result<()> {
     let packs = config.data_dir.join("packs");
     let folders = config.files.list(&packs).map_err(StoreError::file("list", &packs))?;

@@ -1,4 +1,4 @@
-//! Packs and the blobs in them, as the catalog knows them.
+//! Rows of packs and of the blobs in them.
 
 use healthimaging::ImageFrameId;
 use healthimaging_packs::{BlobKind, BlobLocation, PackId};
@@ -7,15 +7,15 @@ use super::db::{OptionalExtension, Reader, Row, Tx};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 
-/// Announces a pack that nobody owns yet: before its file gets its place, so that a sweep finds it.
+/// Adds a pack without an owner, before its file is moved to its place, so that a sweep finds it.
 pub(crate) fn announce(tx: &Tx<'_>, id: &PackId, at: Millis) -> Result<()> {
     tx.prepare_cached("INSERT INTO pack (id, created_at) VALUES (?1, ?2)")?.execute((&id.0, at))?;
     Ok(())
 }
 
-/// Gives a finished pack and its blobs to an image set.
+/// Makes an image set the owner of a finished pack and its blobs.
 ///
-/// Fails when a sweep has taken the pack away.
+/// Fails if a sweep has removed the pack.
 pub(crate) fn adopt(
     tx: &Tx<'_>,
     id: &PackId,
@@ -29,7 +29,7 @@ pub(crate) fn adopt(
         .query_row((&id.0, image_set), |row| row.get(0))
         .optional()?;
     let pack =
-        pack.ok_or_else(|| StoreError::Damaged("a pack vanished before its use".to_owned()))?;
+        pack.ok_or_else(|| StoreError::Damaged("a pack was removed before its use".to_owned()))?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO blob (image_set, id, pack, offset, length, crc32, kind, transfer_syntax)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -66,6 +66,16 @@ pub(crate) fn blob(
         .transpose()
 }
 
+/// Where a blob is to which a document of an image set refers.
+pub(crate) fn referenced(
+    reader: &Reader,
+    image_set: i64,
+    id: &ImageFrameId,
+) -> Result<BlobLocation> {
+    blob(reader, image_set, id)?
+        .ok_or_else(|| StoreError::Damaged("the catalog lacks a frame of the document".to_owned()))
+}
+
 /// All blobs of an image set, of all its versions, pack by pack.
 pub(crate) fn blobs(reader: &Reader, image_set: i64) -> Result<Vec<BlobLocation>> {
     reader
@@ -84,7 +94,7 @@ pub(crate) fn owned(reader: &Reader, image_set: i64) -> Result<Vec<PackId>> {
         .collect()
 }
 
-/// Takes everything from an image set; its packs become garbage, which [`ownerless`] lists.
+/// Removes all blobs of an image set; its packs lose their owner, and [`ownerless`] lists them.
 pub(crate) fn disown(tx: &Tx<'_>, image_set: i64) -> Result<()> {
     tx.prepare_cached("DELETE FROM blob WHERE image_set = ?1")?.execute([image_set])?;
     tx.prepare_cached("UPDATE pack SET image_set = NULL WHERE image_set = ?1")?
@@ -92,7 +102,7 @@ pub(crate) fn disown(tx: &Tx<'_>, image_set: i64) -> Result<()> {
     Ok(())
 }
 
-/// Packs without an owner: being written by somebody who holds the pack's lock, or garbage.
+/// Packs without an owner: those that are being written, whose writers hold their locks, and garbage.
 pub(crate) fn ownerless(reader: &Reader) -> Result<Vec<PackId>> {
     reader
         .prepare_cached("SELECT id FROM pack WHERE image_set IS NULL")?
@@ -107,7 +117,7 @@ pub(crate) fn is_ownerless(reader: &Reader, id: &PackId) -> Result<bool> {
         .exists([&id.0])?)
 }
 
-/// Forgets a pack whose file is gone; one that got an owner meanwhile is left alone.
+/// Removes a pack whose file is gone, unless it has an owner by now.
 pub(crate) fn forget(tx: &Tx<'_>, id: &PackId) -> Result<()> {
     tx.prepare_cached("DELETE FROM pack WHERE id = ?1 AND image_set IS NULL")?.execute([&id.0])?;
     Ok(())

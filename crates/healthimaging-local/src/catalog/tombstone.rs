@@ -1,4 +1,4 @@
-//! What stays of an image set that is erased: nothing of its content.
+//! Tombstones of erased image sets, which keep nothing of the content.
 
 use healthimaging::ImageSetId;
 
@@ -9,8 +9,8 @@ use crate::error::Result;
 
 /// Erases an image set but for a tombstone.
 ///
-/// The row goes, and with it the rows of all tables that belong to it; then a row is made anew of what a
-/// tombstone may tell. So no column keeps what was erased, whichever columns there are.
+/// The row is deleted, and with it the rows of all tables that belong to it; then a row is inserted with what a
+/// tombstone may hold. So no column keeps erased data, whatever columns there are.
 pub(crate) fn erase(tx: &Tx<'_>, set: i64, at: Millis) -> Result<ImageSetId> {
     let was = image_sets::at(tx, set)?;
     let mut versions = Vec::new();

@@ -1,20 +1,23 @@
 //! Checks of the catalog: its structure, and whether search columns agree with documents.
 
-use healthimaging_dicom::{Document, IndexAttributes, InstanceIndex};
+use std::collections::HashMap;
 
-use super::attributes;
+use healthimaging_dicom::{Document, IndexAttributes};
+
 use super::db::{self, Reader};
 use super::image_sets::{self, ImageSetRow};
+use super::{attributes, content};
 use crate::error::{DAMAGED_CATALOG, Result};
 
 /// Whether the columns, attributes and instances of an image set are those of its latest document.
 pub(crate) fn agrees(reader: &Reader, set: i64, document: &Document) -> Result<bool> {
     let expected = document.index_attributes();
-    let mut instances: Vec<_> = document.instance_index().collect();
-    instances.sort_by(|a, b| a.sop_instance_uid.cmp(&b.sop_instance_uid));
+    let instances = document.instance_index();
+    let instances: HashMap<_, _> =
+        instances.map(|instance| (instance.sop_instance_uid.clone(), instance)).collect();
     Ok(columns_agree(reader, set, &expected)?
         && attributes::read(reader, set)? == expected.values
-        && self::instances(reader, set)? == instances)
+        && content::instances(reader, set)? == instances)
 }
 
 fn columns_agree(reader: &Reader, set: i64, expected: &IndexAttributes) -> Result<bool> {
@@ -31,26 +34,6 @@ fn columns_agree(reader: &Reader, set: i64, expected: &IndexAttributes) -> Resul
         })?
         .next()
         .unwrap_or(Ok(false))
-}
-
-/// In the order of their UIDs.
-fn instances(reader: &Reader, set: i64) -> Result<Vec<InstanceIndex>> {
-    let mut statement = reader
-        .prepare_cached("SELECT * FROM instance WHERE image_set = ?1 ORDER BY sop_instance_uid")?;
-    let found = statement.query_map([set], |row| {
-        Ok(InstanceIndex {
-            series_instance_uid: row.get("series_instance_uid")?,
-            sop_instance_uid: row.get("sop_instance_uid")?,
-            sop_class_uid: row.get("sop_class_uid")?,
-            instance_number: row.get("instance_number")?,
-            rows: row.get("rows")?,
-            columns: row.get("columns")?,
-            bits_allocated: row.get("bits_allocated")?,
-            number_of_frames: row.get("number_of_frames")?,
-            warning_reason: row.get("warning_reason")?,
-        })
-    })?;
-    Ok(found.collect::<db::Result<_>>()?)
 }
 
 /// The number of image sets, and the faults that SQLite finds in the catalog.

@@ -1,10 +1,10 @@
-//! Which image set files join, and the one transaction that makes it so.
+//! The image set that files join, and the one transaction that adds them.
 //!
 //! Seven attributes group (AWS HealthImaging developer guide, "Understanding image sets"). What agrees
 //! with the primary sets of its study becomes or extends the primary set of its series; what does not
 //! becomes a new non-primary set.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
@@ -27,15 +27,16 @@ use crate::config::Grouping;
 use crate::documents::{self, Found};
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
 /// How long to wait for another write to the same image set.
 const LOCKED_AT_MOST: Duration = Duration::from_mins(1);
 const LOCKED_RETRY: Duration = Duration::from_millis(50);
 
-/// Writes down the outcomes of files in the transaction that stores them.
+/// Records the outcomes of files in the transaction that stores them.
 pub(crate) type Recorder = Arc<dyn Fn(&Tx<'_>, &[(usize, Outcome)]) -> Result<()> + Send + Sync>;
 
-/// A file that is stored, under a number that means something to the caller.
+/// A stored file, with the number that the caller gave it.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) number: usize,
@@ -50,13 +51,13 @@ pub(crate) struct Group {
     pub(crate) datastore_row: i64,
     pub(crate) key: GroupKey,
     pub(crate) recorder: Recorder,
-    /// Whether the document will be wanted again soon, and is worth keeping unpacked.
+    /// Whether the document will be needed again soon, and is worth caching.
     pub(crate) is_read_again: bool,
     /// Of the files, and the document that they join.
     pub(crate) memory: Arc<Mutex<GroupMemory>>,
 }
 
-/// Where files of a group go, as the catalog is now.
+/// Where files of a group go, according to the catalog.
 #[derive(Debug)]
 enum Destination {
     New(Hierarchy),
@@ -65,7 +66,7 @@ enum Destination {
     Locked,
 }
 
-/// The content that files make, and what has to be still true when it is written.
+/// The content that files make, and its destination when it was made.
 struct Prepared {
     place: Destination,
     id: ImageSetId,
@@ -109,7 +110,7 @@ impl Group {
         group.record(outcomes).await
     }
 
-    /// Tries once; `None` when the set is locked, or was written to meanwhile.
+    /// Tries once; `None` if the set is locked, or was written to since it was read.
     async fn attempt(
         self: Arc<Self>,
         joined: &Arc<Joined>,
@@ -164,7 +165,7 @@ impl Group {
         if let (Destination::Extend(set), Some(found)) = (&place, found) {
             let mut document = cache.take(found, &set.id)?;
             let size = documents::size(&document) as u64;
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).add_document(size);
+            locked(&self.memory).add_document(size);
             let series = &self.key.series.series_instance_uid;
             let held = match self.shared.config.grouping {
                 Grouping::Service => document.group_key(series),
@@ -205,7 +206,7 @@ impl Group {
         let Destination::Extend(set) = &place else {
             return Ok((place, None));
         };
-        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        let version = image_sets::latest_version(reader, set)?;
         let found = self.shared.caches.documents.find(reader, set, &version)?;
         let found =
             found.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
@@ -253,7 +254,7 @@ impl Group {
                 let version = rows::add_version(tx, &now, workflow, content, at)?;
                 (now.row, version, true)
             }
-            // A set of the series that appeared meanwhile may want these files.
+            // The files may belong to a set of the series that was made since.
             (Destination::New(Hierarchy::NonPrimary), now) if now_is_apart(&now) => {
                 (self.create(tx, prepared, Hierarchy::NonPrimary)?, 1, false)
             }

@@ -1,4 +1,4 @@
-//! What imports ask of the memory budget of the process.
+//! Leases of imports on the memory budget of the process.
 
 use healthimaging::{MemoryBudget, MemoryLease};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};

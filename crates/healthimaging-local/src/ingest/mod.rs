@@ -1,4 +1,4 @@
-//! From DICOM files to image sets: read, group, encode, store. Knows nothing of jobs.
+//! From DICOM files to image sets: read, group, encode, store. Does not depend on jobs.
 
 mod checks;
 mod file;

@@ -1,4 +1,4 @@
-//! What became of a file, in the words of the service's import output.
+//! The outcome of a file, in the words of the import output of the service.
 
 use healthimaging::{Error, ErrorKind, ImageSetId};
 use healthimaging_dicom::{FrameError, ReadError, ReadWarning};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::recognize::FileKind;
 use crate::error::StoreError;
 
-/// What became of a file.
+/// The outcome of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// It is in an image set.

@@ -1,4 +1,4 @@
-//! Files that are positively something else than DICOM instances: what lies on a medium beside them.
+//! Recognizing files that are not DICOM instances, such as those beside them on a medium.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

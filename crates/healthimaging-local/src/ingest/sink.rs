@@ -1,8 +1,8 @@
-//! Where the blobs of an image set go while its files are read.
+//! The pack of an image set while its files are read.
 
 use std::io::Write;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use healthimaging::{Error, ErrorKind, ImageFrameId};
 use healthimaging_packs::PackWriter;
@@ -11,6 +11,7 @@ use healthimaging_pixels::Decoder;
 
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
 /// One pack, made when the first blob comes, written by all threads that read files of the set.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Sink {
         &self,
         append: impl FnOnce(&mut PackWriter) -> healthimaging_packs::Result<T>,
     ) -> Result<T> {
-        let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pack = locked(&self.pack);
         let appended = match mem::replace(&mut *pack, SinkState::Broken(String::new())) {
             SinkState::Open(writer) => Ok(writer),
             SinkState::Empty => self.shared.blobs.create_pack(),
@@ -96,7 +97,7 @@ impl Sink {
 
     /// Makes everything durable; `None` when nothing was put. Nothing can be put afterwards. Blocks.
     pub(crate) fn seal(&self) -> Result<Option<SealedPack>> {
-        let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pack = locked(&self.pack);
         match mem::replace(&mut *pack, SinkState::Broken(String::new())) {
             SinkState::Empty => Ok(None),
             SinkState::Broken(why) => Err(broken(&why)),

@@ -1,9 +1,9 @@
-//! Instances that arrive as streams wait on disk, in one file without a name: nothing is left of them
-//! when the process dies.
+//! Instances that arrive as streams are spooled to disk, in one file without a name, so that nothing is left
+//! of them when the process dies.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
 use healthimaging::Body;
@@ -11,6 +11,7 @@ use healthimaging_packs::StoreFile;
 
 use crate::error::{Result, StoreError};
 use crate::shared::Shared;
+use crate::sync::locked;
 
 /// The folder for bytes that are on their way into the store.
 pub(crate) fn folder(shared: &Shared) -> Result<PathBuf> {
@@ -76,10 +77,6 @@ impl Spool {
             position: 0,
         }))
     }
-}
-
-fn locked(file: &Mutex<StoreFile>) -> MutexGuard<'_, StoreFile> {
-    file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A part of a spool, read as a file of its own.

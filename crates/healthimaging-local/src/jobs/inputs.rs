@@ -1,4 +1,4 @@
-//! What a job reads: its listing, and what the headers say.
+//! The inputs of a job: their listing, and their headers.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

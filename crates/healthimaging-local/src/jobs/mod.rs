@@ -2,8 +2,8 @@
 //!
 //! A job is run by the process that accepted it, which holds the lease `locks/job-<id>.lock`. When that
 //! process dies, another one that offers what the job needs takes it over: files that have an outcome in
-//! the catalog are done, the rest is done again. A file that a process died over is handled alone, and
-//! refused when a second process dies of it.
+//! the catalog are done, the rest is done again. A file on which a process crashed is processed alone, and
+//! refused when a second process crashes on it.
 
 mod crashes;
 mod directories;

@@ -1,4 +1,4 @@
-//! What a job writes at its end: a manifest, and one line a file, as the service does.
+//! The output of a job: a manifest, and one line per file, as the service writes them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::ingest::{Imported, Outcome};
 
-/// Which job, for the manifest.
+/// The job, for the manifest.
 #[derive(Debug)]
 pub(super) struct About<'a> {
     pub(super) job: &'a JobId,
@@ -34,14 +34,14 @@ pub(super) fn folder(uri: &ObjectUri, datastore: &DatastoreId, job: &JobId) -> R
     ObjectUri::try_from(format!("{uri}/{datastore}-DicomImport-{job}/"))
 }
 
-/// Shows that the output can be written, before the work begins. What an earlier run of the job left
-/// half-written goes.
+/// Checks that the output can be written, before the work begins. Partial files of an earlier run of the job are
+/// removed.
 pub(super) async fn probe(to: &Location) -> Result<()> {
     to.discard_drafts().await?;
     to.write(SUCCESS, Bytes::new()).await
 }
 
-/// Writes the output, page by page; the manifest last, since its presence says that the rest is there.
+/// Writes the output, page by page; the manifest last, since its presence means that the output is complete.
 pub(super) async fn write(
     to: &Location,
     about: &About<'_>,
@@ -62,7 +62,7 @@ pub(super) async fn write(
     Ok(to.write(MANIFEST, line(&manifest).into()).await?)
 }
 
-/// Files and what became of them.
+/// Files and their outcomes.
 pub(super) type Outcomes = Vec<(String, Outcome)>;
 
 /// The three lists while they are written.
@@ -123,8 +123,8 @@ impl Lines {
                         message: &warning.message,
                     });
                     let with_warnings = Some(warnings.collect());
-                    let told = SuccessLine::of(key, imported, with_warnings);
-                    self.warning.extend(line(&told));
+                    let warned = SuccessLine::of(key, imported, with_warnings);
+                    self.warning.extend(line(&warned));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Trying a file that a process died over, in a process of its own: a kill from outside is no fault of a file.
+//! Trying a file on which a process crashed in a process of its own: the file may not be the cause.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 use crate::shared::Shared;
 
-/// A process that takes longer lives.
+/// A process that takes longer is considered not to crash.
 const LONGEST: Duration = Duration::from_mins(10);
 /// Begins the names of the folders of such processes.
 const PREFIX: &str = "probe-";
@@ -19,7 +19,7 @@ const LOCK: &str = "waiting.lock";
 
 type Make = dyn Fn(&Path, &Path) -> Command + Send + Sync;
 
-/// Makes the command that imports a file into a store of its own, as a process that may die of it.
+/// Makes the command of a process that imports a file into a store of its own, and may crash.
 #[derive(Clone)]
 pub struct Probe(Arc<Make>);
 
@@ -35,7 +35,7 @@ impl Probe {
         Self(Arc::new(command))
     }
 
-    /// Whether a process that imports the file dies of a signal.
+    /// Whether a process that imports the file is killed by a signal.
     pub(super) async fn is_fatal(&self, shared: &Shared, file: &Path) -> Result<bool> {
         let incoming = crate::ingest::spool::folder(shared)?;
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&incoming);
@@ -53,7 +53,7 @@ impl Probe {
     }
 }
 
-/// Removes the folders of such processes that nobody waits for.
+/// Removes the folders of such processes for which no process waits.
 pub(crate) fn sweep(shared: &Shared) -> Result<()> {
     let files = &shared.config.files;
     let incoming = crate::ingest::spool::folder(shared)?;

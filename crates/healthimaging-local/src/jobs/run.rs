@@ -26,11 +26,11 @@ use crate::ingest::{
 };
 use crate::shared::SharedStore;
 
-/// How often counters are written down.
+/// How often counters are written.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Outcomes that are read back together.
 const OUTCOMES_AT_ONCE: u32 = 1000;
-/// Refused files that are written down together while headers are read.
+/// Refused files that are recorded together while headers are read.
 const REFUSED_AT_ONCE: usize = 200;
 
 /// A job that runs.
@@ -39,7 +39,7 @@ pub(super) struct Run {
     job: ImportJob,
     origin: Origin,
     crash_guard: CrashGuard,
-    /// Whether this run has read any input: then it has access, and what is denied is so to everybody.
+    /// Whether this run has read any input: then it has access, and other processes are denied the rest too.
     has_access: AtomicBool,
     datastore: DatastoreRow,
     output: Location,
@@ -92,7 +92,7 @@ fn files_at_once() -> usize {
 }
 
 impl Run {
-    /// Finds out what there is to read, and that the outcome can be written.
+    /// Lists the inputs, and checks that the output can be written.
     pub(super) async fn prepare(
         shared: &SharedStore,
         job: ImportJob,
@@ -163,7 +163,7 @@ impl Run {
         Ok(Ended::Completed)
     }
 
-    /// Writes what is known of a job that failed; the status matters more than this.
+    /// Writes the output of a job that failed, as far as possible: its status matters more.
     pub(super) async fn write_failure(&self) {
         if let Err(error) = self.write_output().await {
             tracing::warn!(job = %self.job.id, %error, "the output of a failed job is not written");
@@ -309,7 +309,7 @@ impl Run {
         Ok(())
     }
 
-    /// Notes that the process ends well.
+    /// Records that the process stops normally.
     pub(super) fn stop(&self) {
         self.crash_guard.stop();
     }

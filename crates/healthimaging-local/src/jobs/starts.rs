@@ -1,10 +1,10 @@
-//! Objects in a bucket are read twice: for their headers, and to be stored. What the first reading fetched is
-//! kept on disk for the second, so that each byte is fetched once.
+//! Objects in a bucket are read twice: for their headers, and to be stored. The bytes that the first pass fetched
+//! are kept on disk for the second, so that each byte is fetched once.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 use healthimaging::{ErrorKind, Result};
@@ -16,8 +16,9 @@ use crate::ingest::{
     self, Header, NotFetched, Overrides, Refusal, Reopen, Section, Spool, Unopened,
 };
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
-/// How much is fetched for a header, in bytes: ever more, until it is enough.
+/// Bytes that are fetched for a header, one length after the other until it is enough.
 const FETCHED: [u64; 3] = [16 << 10, 256 << 10, 4 << 20];
 /// Smaller objects are fetched whole.
 const SMALL: u64 = 64 << 10;
@@ -158,7 +159,7 @@ impl Starts {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.held)
     }
 }
 
@@ -195,7 +196,7 @@ impl Start {
 /// The content of an object that begins so; all of it is fetched anew when it has changed.
 async fn fetch_rest(place: &Location, entry: &Entry, start: Start) -> Result<File> {
     let Start { bytes, version } = start;
-    // Without a version nobody knows whether what follows belongs to the start.
+    // Without a version the rest may belong to another content than the start.
     if version.is_none() {
         return place.fetch(entry).await;
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthimaging::ImageFrameId;
-use healthimaging_dicom::Document;
 use healthimaging_packs::{BlobLocation, PackId};
 use healthimaging_packs::{PackGuard, PackWriter};
 
@@ -13,26 +12,16 @@ use crate::catalog::packs;
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
-/// Packs that are durable and that nobody owns yet; keep them until the copy does.
+/// Durable packs without an owner; keep them until the copy owns them.
 #[derive(Debug, Default)]
 pub(crate) struct CopiedBlobs {
     packs: BTreeMap<PackId, Vec<BlobLocation>>,
-    // Both are kept for the locks that they hold.
+    // Both hold locks.
     guards: Vec<PackGuard>,
     writer: Option<PackWriter>,
 }
 
 impl CopiedBlobs {
-    /// Everything that a document refers to: frames, pixel data as received, values apart.
-    pub(crate) fn wanted(document: &Document) -> BTreeSet<ImageFrameId> {
-        let ids = document.instances().flat_map(|instance| {
-            let frames = instance.frames.iter().map(|frame| &frame.id);
-            let apart = instance.details.apart.values().map(|value| &value.blob_id);
-            frames.chain(apart).chain(&instance.details.pixel_blob)
-        });
-        ids.cloned().collect()
-    }
-
     /// Copies `wanted` from `source` to new packs for `destination`, but for what the
     /// destination has already. Blocks.
     ///

@@ -13,7 +13,7 @@ use super::hierarchy;
 use crate::catalog::Tx;
 use crate::catalog::content::{self, Content, StoredContent};
 use crate::catalog::datastores;
-use crate::catalog::documents::pack;
+use crate::catalog::documents::{blob_ids, pack};
 use crate::catalog::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
 use crate::catalog::writes::{self, CopyKind, CopyWork, Work};
 use crate::clock::Millis;
@@ -75,7 +75,7 @@ pub(crate) async fn copy(
     })
 }
 
-/// Refuses at once a selection of what the source does not hold, and more frames than the quota.
+/// Refuses a selection that the source does not hold, and more frames than the quota.
 async fn check_selection(
     shared: &SharedStore,
     request: &CopyImageSetRequest,
@@ -88,12 +88,9 @@ async fn check_selection(
     let (datastore, source) = (&request.datastore_id, &request.source_image_set_id);
     let (datastore, source) = (datastore.clone(), source.clone());
     let read = shared.catalog.read(move |reader| {
-        let datastore = datastores::find_active(reader, &datastore)?;
-        let set = image_sets::find_live(reader, datastore.row, &source)?;
+        let set = image_sets::find_in(reader, &datastore, &source)?;
         set.check_unlocked()?;
-        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
-        let stored = content::stored(reader, set.row, &version)?;
-        let Some(stored) = stored else {
+        let Some(stored) = content::latest(reader, &set)? else {
             return Ok(());
         };
         let document = unpack(&stored)?;
@@ -139,11 +136,10 @@ fn begin(
     at: Millis,
 ) -> Result<(Begun, JobId)> {
     let information = &request.copy_image_set_information;
-    let datastore = datastores::find_active(tx, &request.datastore_id)?;
-    let source = image_sets::find_live(tx, datastore.row, &request.source_image_set_id)?;
+    let source = image_sets::find_in(tx, &request.datastore_id, &request.source_image_set_id)?;
     source.check_unlocked()?;
     source.check_latest(&information.source_image_set.latest_version_id)?;
-    let version = image_sets::version(tx, source.row, source.latest_version.into())?;
+    let version = image_sets::latest_version(tx, &source)?;
     if version.content_version.is_none() {
         return Err(Error::conflict("the source image set has no content to copy").into());
     }
@@ -271,7 +267,7 @@ fn end_well(
         match hierarchy::primary_place(tx, &source, grouping) {
             Ok(None) => {}
             Ok(Some(_)) => {
-                let message = "another primary image set of the series was made meanwhile";
+                let message = "another primary image set of the series was made in the meantime";
                 return Ok(Err(message.to_owned()));
             }
             Err(StoreError::Public(error)) => return Ok(Err(error.message().to_owned())),
@@ -298,7 +294,7 @@ fn prepare(shared: &SharedStore, work: &CopyWork) -> Result<Copied> {
         Some(selection) => CopySelection::parse(selection)?.select(&source)?,
         None => source,
     };
-    let wanted = CopiedBlobs::wanted(&selected);
+    let wanted = blob_ids(&selected).cloned().collect();
     let conflicts = match work.kind {
         CopyKind::PromoteInto => LevelConflicts::KeepBoth,
         _ if work.forced => LevelConflicts::KeepDestination,

@@ -114,7 +114,7 @@ fn create_in(
         at,
     )?;
     tags::write(tx, &tags::datastore_key(&id), &request.tags)?;
-    client_tokens::remember(tx, &repeat, id.as_str(), at)?;
+    client_tokens::record(tx, &repeat, id.as_str(), at)?;
     let work = writes::insert(tx, owner, &Work::CreateDatastore { row }, at)?;
     let answer =
         CreateDatastoreResponse { datastore_id: id, datastore_status: DatastoreStatus::Creating };

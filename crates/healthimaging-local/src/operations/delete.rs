@@ -1,4 +1,4 @@
-//! Deleting an image set: rows, documents and frames go for good; a tombstone without patient data stays.
+//! Deleting an image set: rows, documents and frames are erased; a tombstone without patient data stays.
 
 use healthimaging::ImageSetId;
 use healthimaging::model::{
@@ -50,8 +50,8 @@ pub(crate) async fn delete(
     })
 }
 
-/// Erases the rows of an image set but for its tombstone, and orphans its packs. What is left to do,
-/// by whichever process, is [`clean_up`].
+/// Erases the rows of an image set except for its tombstone, and disowns its packs. The rest is left to
+/// [`clean_up`], in any process.
 pub(crate) fn carry_out(shared: &Shared, row: i64, set: i64) -> Result<()> {
     let at = shared.now();
     let erasing = Work::DeleteImageSet { row: set };
@@ -75,17 +75,17 @@ fn erase(tx: &Tx<'_>, set: i64, at: Millis) -> Result<ImageSetId> {
     tombstone::erase(tx, set, at)
 }
 
-/// Makes room on a full disk for a deletion that was acknowledged: gives up the space that is kept for that,
-/// and removes the packs of the image set before its rows. Nobody can stop the deletion any more.
+/// Makes room on a full disk for a deletion that was acknowledged: releases the space that is kept for that,
+/// and removes the packs of the image set before its rows. The deletion cannot be undone any more.
 pub(crate) async fn make_room(shared: &SharedStore, set: i64) -> Result<()> {
     shared.blobs.reserve.release()?;
     shared.catalog.write(move |tx| packs::disown(tx, set)).await?;
     shared.blobs.sweep().await
 }
 
-/// Removes the packs that a deletion left, and what the catalog and its log may still hold of them.
+/// Removes the packs that a deletion left, and traces of it in the catalog and its log.
 ///
-/// `false` when a reader of some process keeps the log: try again later.
+/// `false` if a reader uses the log: try again later.
 pub(crate) async fn clean_up(shared: &SharedStore, row: i64) -> Result<bool> {
     shared.blobs.sweep().await?;
     shared.catalog.scrub().await?;

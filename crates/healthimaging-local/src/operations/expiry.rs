@@ -1,4 +1,4 @@
-//! What has outlived its time: tombstones, client tokens, ended jobs.
+//! Removing what has expired: rows, and files of ended jobs and processes.
 
 use std::fs::DirEntry;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::shared::{Shared, SharedStore};
 /// A lock file of a process that died without work left is removed when it is this old.
 const LOCK_FILE: Duration = Duration::from_hours(24);
 
-/// Removes what has outlived its time. Called by the holder of the store's lease.
+/// Removes what has expired. Called by the holder of the lease of the store.
 pub(crate) async fn expire(shared: &SharedStore) -> Result<()> {
     let at = shared.now();
     let due = shared.catalog.read(move |reader| expiry::is_due(reader, at)).await?;

@@ -64,8 +64,7 @@ pub(crate) fn primary_place(
 }
 
 fn document_of(reader: &Reader, set: &ImageSetRow) -> Result<OpenDocument> {
-    let version = image_sets::version(reader, set.row, set.latest_version.into())?;
-    let stored = content::stored(reader, set.row, &version)?
+    let stored = content::latest(reader, set)?
         .ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
     unpack_at_once(&stored)
 }

@@ -23,7 +23,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::shared::{Shared, SharedStore};
 
-/// A set that was not read for so long is in the archive tier, as in AWS.
+/// A set that has not been read for this time is in the archive tier, as in AWS.
 const UNTIL_ARCHIVE: TimeDelta = TimeDelta::days(30);
 
 /// The state of an image set; of a deleted one too, while its tombstone stands.
@@ -52,7 +52,7 @@ pub(crate) async fn get(
     })
 }
 
-/// When an image set was last read, its making included.
+/// When an image set was last read or, if it never was, made.
 pub(crate) fn last_accessed(shared: &Shared, set: &ImageSetRow) -> Millis {
     shared.caches.accesses.last(set.row, set.last_accessed_at).unwrap_or(set.created_at)
 }
@@ -66,7 +66,7 @@ pub(crate) fn storage_tier(shared: &Shared, set: &ImageSetRow) -> StorageTier {
     }
 }
 
-/// What is told of a version. The latest one is in the state of the set itself: locked while the
+/// The properties of a version. The latest one has the state of the set itself: locked while the
 /// set is copied from or deleted, without a new version.
 fn properties(set: &ImageSetRow, version: VersionRow) -> ImageSetProperties {
     let latest = version.version == set.latest_version;
@@ -126,8 +126,7 @@ pub(crate) async fn metadata(
     let (row, version, stored) = shared
         .catalog
         .read(move |reader| {
-            let datastore = datastores::find_active(reader, &request.datastore_id)?;
-            let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
+            let set = image_sets::find_in(reader, &request.datastore_id, &request.image_set_id)?;
             let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
             let version = image_sets::version(reader, set.row, wanted)?;
             let stored = content::stored(reader, set.row, &version)?;
@@ -198,8 +197,7 @@ fn as_served(shared: &Shared, at: &BlobLocation) -> Result<Body> {
 }
 
 fn find_frame(reader: &Reader, request: &GetImageFrameRequest) -> Result<(i64, BlobLocation)> {
-    let datastore = datastores::find_active(reader, &request.datastore_id)?;
-    let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
+    let set = image_sets::find_in(reader, &request.datastore_id, &request.image_set_id)?;
     packs::blob(reader, set.row, &request.image_frame_id)?
         .filter(|blob| blob.kind == BlobKind::Frame)
         .map(|blob| (set.row, blob))

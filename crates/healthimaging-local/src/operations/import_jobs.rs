@@ -97,7 +97,7 @@ fn start_in(
     };
     let job = imports::new(id.clone(), datastore.id, name, &asked, needs.clone(), at)?;
     sql::insert(tx, &job)?;
-    client_tokens::remember(tx, &repeat, id.as_str(), at)?;
+    client_tokens::record(tx, &repeat, id.as_str(), at)?;
     Ok(Started::New(id))
 }
 

@@ -78,8 +78,7 @@ fn existing(reader: &Reader, resource: Option<&Resource>) -> Result<String> {
             Ok(tags::datastore_key(id))
         }
         Some(Resource::ImageSet(datastore, id)) => {
-            let datastore = datastores::find_active(reader, datastore)?;
-            image_sets::find_live(reader, datastore.row, id)?;
+            image_sets::find_in(reader, datastore, id)?;
             Ok(tags::image_set_key(id))
         }
     }

@@ -94,12 +94,10 @@ async fn check_targets(
     }
     let request = request.clone();
     let read = shared.catalog.read(move |reader| {
-        let datastore = datastores::find_active(reader, &request.datastore_id)?;
-        let set = image_sets::find_live(reader, datastore.row, &request.image_set_id)?;
+        let set = image_sets::find_in(reader, &request.datastore_id, &request.image_set_id)?;
         set.check_unlocked()?;
         set.check_latest(&request.latest_version_id)?;
-        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
-        if let Some(stored) = content::stored(reader, set.row, &version)? {
+        if let Some(stored) = content::latest(reader, &set)? {
             let document = unpack(&stored)?;
             documents.check_targets(&document)?;
         }
@@ -139,8 +137,7 @@ fn begin(
     owner: &str,
     at: Millis,
 ) -> Result<(UpdateImageSetMetadataResponse, JobId)> {
-    let datastore = datastores::find_active(tx, &request.datastore_id)?;
-    let set = image_sets::find_live(tx, datastore.row, &request.image_set_id)?;
+    let set = image_sets::find_in(tx, &request.datastore_id, &request.image_set_id)?;
     set.check_unlocked()?;
     set.check_latest(&request.latest_version_id)?;
     if let Change::Revert { version } = change {

@@ -21,19 +21,19 @@ use crate::error::StoreError;
 use crate::ingest::FileKind;
 use crate::jobs;
 
-/// How often the caller hears of progress.
+/// How often progress is reported to the caller.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// Name of such jobs.
 const JOB_NAME: &str = "import";
 /// Files of a list that a summary names.
 const LISTED_AT_MOST: usize = 100;
 
-/// What an import job did.
+/// Result of an import job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportSummary {
     /// The job.
     pub job_id: JobId,
-    /// `COMPLETED` or `FAILED`; still running when the store was closed meanwhile.
+    /// `COMPLETED` or `FAILED`; still running if the store was closed before its end.
     pub status: JobStatus,
     /// Why it failed.
     pub message: Option<String>,
@@ -50,7 +50,7 @@ pub struct ImportSummary {
 pub struct RefusedFiles {
     /// Files that should have been imported.
     pub failed: Vec<RefusedFile>,
-    /// Files that are positively no DICOM instances.
+    /// Files that are known not to be DICOM instances.
     pub skipped: Vec<RefusedFile>,
     /// How many of each kind were skipped.
     pub skipped_kinds: BTreeMap<FileKind, u64>,
@@ -97,8 +97,8 @@ impl RefusedFiles {
 impl LocalStore {
     /// Imports files and folders, as a job that reads these paths and nothing else.
     ///
-    /// Returns when the job has ended; `progress` is called now and then until it does. The job goes on
-    /// in the store when the caller stops waiting. `Validation` for a path that is not there.
+    /// Returns when the job has ended; `progress` is called repeatedly until then. The job continues
+    /// if the caller stops waiting. `Validation` for a path that does not exist.
     pub async fn import_paths(
         &self,
         datastore: &DatastoreId,
@@ -142,7 +142,7 @@ impl LocalStore {
             if ended || self.shared.lifecycle.closing.is_cancelled() {
                 return self.summary(now).await;
             }
-            // Somebody else has taken the job up first; should they die, it is tried here again.
+            // Another process runs the job; if it dies, the job is tried here again.
             tokio::select! {
                 () = self.shared.lifecycle.closing.cancelled() => {}
                 () = tokio::time::sleep(PROGRESS_EVERY) => {}
@@ -150,7 +150,7 @@ impl LocalStore {
         }
     }
 
-    /// Runs the job to its end, unless somebody else does.
+    /// Runs the job to its end, unless another process does.
     async fn carry_out_or_watch(
         &self,
         job: &JobId,

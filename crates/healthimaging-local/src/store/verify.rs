@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{ImageFrameId, ImageSetId, Result as PublicResult};
-use healthimaging_dicom::Document;
 use healthimaging_packs::{BlobLocation, PackId, PackStore};
 
 use super::LocalStore;
 use crate::catalog::content::{self, StoredContent};
+use crate::catalog::documents::blob_ids;
 use crate::catalog::image_sets::{self, ImageSetRow, VersionRow};
 use crate::catalog::{Reader, packs, verification};
 use crate::documents::unpack;
@@ -21,7 +21,7 @@ const PAGE: u32 = 500;
 /// Versions looked up at once.
 const VERSIONS: u32 = 100;
 
-/// How far `verify` is.
+/// Progress of `verify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VerifyProgress {
     /// Image sets in the store when it began.
@@ -32,7 +32,7 @@ pub struct VerifyProgress {
     pub bytes_done: u64,
 }
 
-/// What `verify` found.
+/// Result of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifyReport {
     /// Image sets reread.
@@ -43,7 +43,7 @@ pub struct VerifyReport {
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// What is wrong; empty when all is well.
+    /// Damage; empty if there is none.
     pub damaged: Vec<Damage>,
 }
 
@@ -65,7 +65,7 @@ impl LocalStore {
     /// what searches see of it, each pack from its first byte to its last, and whether each frame that a
     /// document names is there.
     ///
-    /// Damage is told in the report; an error means that the store could not be reread at all.
+    /// The report lists damage; an error means that the store could not be reread at all.
     pub async fn verify(
         &self,
         progress: impl Fn(VerifyProgress) + Send,
@@ -114,7 +114,7 @@ fn of_catalog(message: String) -> Damage {
     Damage { image_set_id: None, version: None, blob: None, message }
 }
 
-/// Rereads one image set; nothing is wrong with one that is deleted meanwhile.
+/// Rereads one image set; one that is deleted while it is read is not damaged.
 fn check_set(shared: &Shared, set: &ImageSetRow) -> Result<VerifyReport> {
     let mut check = Check { set: &set.id, report: VerifyReport::default() };
     match check.all(shared, set.row) {
@@ -145,7 +145,7 @@ fn versions(reader: &Reader, set: i64) -> Result<Vec<VersionRow>> {
     }
 }
 
-/// Whether an image set is deleted, or is being: what several looks found says nothing then.
+/// Whether an image set is deleted, or is being deleted: several reads of it need not agree then.
 fn is_going(shared: &Shared, row: i64) -> Result<bool> {
     let now = shared.catalog.read_blocking(|reader| image_sets::at(reader, row));
     match now {
@@ -196,12 +196,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// What searches see has to be what the latest document says; a damaged document is told already.
+    /// Compares the search columns with the latest document; a damaged document is reported already.
     fn columns(&mut self, shared: &Shared, set: i64) -> Result<()> {
         let agrees = shared.catalog.read_blocking(|reader| {
-            let latest = image_sets::at(reader, set)?.latest_version;
-            let version = image_sets::version(reader, set, latest.into())?;
-            let stored = content::stored(reader, set, &version)?;
+            let stored = content::latest(reader, &image_sets::at(reader, set)?)?;
             match stored.as_ref().map(unpack).transpose() {
                 Ok(Some(document)) => verification::agrees(reader, set, &document),
                 Ok(None) | Err(_) => Ok(true),
@@ -228,7 +226,7 @@ impl Check<'_> {
         match document {
             Ok(document) => {
                 self.report.documents += 1;
-                for id in named(&document).filter(|id| !present.contains(id)) {
+                for id in blob_ids(&document).filter(|id| !present.contains(id)) {
                     let message = "a value that the metadata names is missing".to_owned();
                     self.damage(Some(version), Some(id), message);
                 }
@@ -250,13 +248,4 @@ impl Check<'_> {
             message,
         });
     }
-}
-
-/// Every stored value that a document names.
-fn named(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
-    document.instances().flat_map(|instance| {
-        let frames = instance.frames.iter().map(|frame| &frame.id);
-        let apart = instance.details.apart.values().map(|value| &value.blob_id);
-        frames.chain(apart).chain(&instance.details.pixel_blob)
-    })
 }

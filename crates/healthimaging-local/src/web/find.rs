@@ -81,7 +81,7 @@ impl Wanted {
                 image_sets::at(reader, row.ok_or_else(no_series)?)?
             }
         };
-        let version = image_sets::version(reader, set.row, set.latest_version.into())?;
+        let version = image_sets::latest_version(reader, &set)?;
         let found = shared.caches.documents.find(reader, &set, &version)?;
         let name = format!("{}/{}", set.id, set.latest_version);
         Ok((set.row, name, found.ok_or_else(no_series)?))

@@ -14,6 +14,7 @@ use healthimaging_dicom::Instance;
 
 use super::find::{Wanted, no_instance};
 use super::retrieve::{Form, Pixels, Retrieval, choose};
+use crate::catalog::packs;
 use crate::error::Result;
 use crate::shared::SharedStore;
 
@@ -91,16 +92,14 @@ fn frames_of(instance: &Instance) -> Result<Vec<ImageFrameId>> {
         None if instance.frames.is_empty() => {
             Err(Error::not_found("the instance has no pixel data, so it has no frames").into())
         }
-        None => Ok(instance
-            .frames
-            .iter()
-            .map(|frame| frame.id.clone())
-            .collect()),
-        Some(blob) if details.warning_reason.is_some_and(|warning| KEPT_WHOLE.contains(&warning)) => {
+        None => Ok(instance.frames.iter().map(|frame| frame.id.clone()).collect()),
+        Some(blob)
+            if details.warning_reason.is_some_and(|warning| KEPT_WHOLE.contains(&warning)) =>
+        {
             Ok(vec![blob.clone()])
         }
         Some(_) => Err(Error::not_found(
-            "the frames of this instance could not be told apart when it was imported; retrieve the \
+            "the frames of this instance could not be separated when it was imported; retrieve the \
              whole instance with transfer syntax *",
         )
         .into()),
@@ -118,7 +117,7 @@ impl Retrieval {
     }
 }
 
-/// A value that the document keeps apart.
+/// Bulk data of an instance.
 pub(crate) async fn retrieve_bulkdata(
     shared: &SharedStore,
     request: RetrieveBulkdataRequest,
@@ -129,26 +128,17 @@ pub(crate) async fn retrieve_bulkdata(
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
         let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
-        let apart = instance.details.apart.values();
-        let mut ids = apart.map(|value| value.blob_id.clone());
+        let mut ids = instance.details.apart.values().map(|value| &value.blob_id);
         let id = ids.find(|id| id.as_str() == request.bulkdata_id);
         let id = id.ok_or_else(|| {
             Error::not_found(
                 "the instance has no such bulk data; take the BulkDataURI of its metadata",
             )
         })?;
-        let retrieval = Retrieval {
-            shared,
-            held,
-            series,
-            sop,
-            syntax: String::new(),
-            form: Form::None,
-            proved: Mutex::default(),
-        };
-        let bulkdata = retrieval.body(&id)?;
-        let content_name = Some(retrieval.held.name.clone());
-        Ok(RetrieveBulkdataResponse { bulkdata, content_name })
+        let location =
+            shared.catalog.read_blocking(|reader| packs::referenced(reader, held.row, id))?;
+        let bulkdata = shared.blobs.body(&location, |_| Vec::new())?;
+        Ok(RetrieveBulkdataResponse { bulkdata, content_name: Some(held.name.clone()) })
     })
     .await?
 }

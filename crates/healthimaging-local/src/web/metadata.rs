@@ -98,7 +98,7 @@ impl Listing {
     }
 
     fn write(&self, first: Batch, out: &mut dyn Write) -> Result<()> {
-        let unwritable = |error| Error::internal("the reader is gone", error);
+        let unwritable = |error| Error::internal("the reader closed the connection", error);
         out.write_all(b"[").map_err(unwritable)?;
         let mut batch = first;
         loop {
@@ -162,7 +162,7 @@ impl Listing {
         for (number, sop) in some.iter().enumerate() {
             if number > 0 {
                 out.write_all(b",")
-                    .map_err(|error| Error::internal("the reader is gone", error))?;
+                    .map_err(|error| Error::internal("the reader closed the connection", error))?;
             }
             self.place().write(&self.document, &self.series, sop, out)?;
         }
@@ -238,7 +238,7 @@ impl BulkDataUrls<'_> {
         let shown = InstanceJson::of(document, series, sop, &bulk)?;
         show(shown).map_err(|error| {
             if error.is_io() {
-                return Error::internal("the reader is gone", error).into();
+                return Error::internal("the reader closed the connection", error).into();
             }
             StoreError::Damaged(format!("the metadata could not be written: {error}"))
         })

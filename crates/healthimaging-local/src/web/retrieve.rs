@@ -1,7 +1,7 @@
 //! One instance as a Part 10 file, out of the latest document and the stored frames.
 
 use std::io::{Cursor, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use healthimaging::model::{
@@ -21,8 +21,9 @@ use crate::blobs::IN_MEMORY;
 use crate::body::body_of;
 use crate::caches::Decoded;
 use crate::catalog::packs;
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
 const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
@@ -133,10 +134,6 @@ impl AsRef<[u8]> for LeasedFrame {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Retrieval {
     /// Decodes the first frame, so that pixels that cannot be had are an error and not half a body. It
     /// stays in memory for the body.
@@ -225,10 +222,7 @@ impl Retrieval {
 
     fn location(&self, id: &ImageFrameId) -> Result<BlobLocation> {
         let row = self.held.row;
-        let found = self.shared.catalog.read_blocking(|reader| packs::blob(reader, row, id))?;
-        found.ok_or_else(|| {
-            StoreError::Damaged("the catalog lacks a frame of the document".to_owned())
-        })
+        self.shared.catalog.read_blocking(|reader| packs::referenced(reader, row, id))
     }
 
     /// A frame's pixels, and the photometric interpretation they are in. Blocks.

@@ -1,7 +1,7 @@
 //! Storing instances (STOW-RS, `PS3.18 §10.5`): the same rules as an import, at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -21,6 +21,7 @@ use crate::ingest::{
     Sink, StoredFile,
 };
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
 /// The instance cannot be understood (`PS3.18 §I.2.2`).
 const CANNOT_UNDERSTAND: u16 = 0xC000;
@@ -31,16 +32,16 @@ const UIDS: u64 = 8 << 20;
 /// A fault of this program or its machine.
 const PROCESSING_FAILURE: u16 = 0x0110;
 
-/// A file of a request that could be read, in the pack of its image set or with the reason why not.
+/// A readable file of a request, in the pack of its image set or with the reason why it is not.
 struct Kept {
     header: Header,
     stored: Result<StoredFile, Failure>,
 }
 
-/// What came of the file at a position of the request.
+/// The outcome of the file at a position of the request.
 type Came = (usize, Result<Kept, Box<FailedInstance>>);
 
-/// Stores each instance of a request, or says why not. What is said to be stored is durable.
+/// Stores each instance of a request; a failed one is reported with its reason. Stored ones are durable.
 ///
 /// Frames are encoded while later instances arrive; nothing becomes visible before the request has been
 /// read to its end.
@@ -73,7 +74,7 @@ pub(crate) async fn store_instances(
 struct Keeping {
     shared: SharedStore,
     format: LosslessFormat,
-    /// Of which all of them must be.
+    /// The study of all instances.
     study: Option<Uid>,
     /// A pack for each image set.
     sinks: Mutex<HashMap<GroupKey, Arc<Sink>>>,
@@ -125,8 +126,8 @@ impl Keeping {
         let header = file.header(grouping);
         let of_study = &header.group.study.study_instance_uid;
         if self.study.as_ref().is_some_and(|study| study.as_str() != of_study) {
-            let told = "the instance is of another study than the request names";
-            let mut failed = failure(position, Some(&header), &Refusal::invalid(told));
+            let message = "the instance is of another study than the request names";
+            let mut failed = failure(position, Some(&header), &Refusal::invalid(message));
             failed.failure_reason = DOES_NOT_MATCH;
             return (position, Err(Box::new(failed)));
         }
@@ -137,13 +138,13 @@ impl Keeping {
     }
 
     fn sink(&self, key: &GroupKey) -> Arc<Sink> {
-        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = locked(&self.sinks);
         let sink = sinks.entry(key.clone());
         Arc::clone(sink.or_insert_with(|| Arc::new(Sink::new(&self.shared))))
     }
 
     fn memory(&self) -> MutexGuard<'_, GroupMemory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.memory)
     }
 
     /// Makes what was kept part of its image sets.
@@ -179,7 +180,7 @@ impl Keeping {
         Ok(response)
     }
 
-    /// Stores the instances of one image set; what goes wrong is told of each of them.
+    /// Stores the instances of one image set; an error is reported for each of them.
     async fn store_group(
         &self,
         datastore: &DatastoreRow,

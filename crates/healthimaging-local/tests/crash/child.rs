@@ -1,4 +1,4 @@
-//! The process that is killed: this test binary once more, which carries out what it is told.
+//! The process that is killed: this test binary again, which carries out requests.
 
 use std::io::{BufRead, Write};
 use std::path::Path;

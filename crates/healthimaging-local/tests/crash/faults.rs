@@ -140,7 +140,7 @@ async fn trial(
     trap.has_sprung()
 }
 
-/// After the fault: what is there, what is told, and that everything works again. There is no answer
+/// After the fault: what is there, what is reported, and that everything works again. There is no answer
 /// of a process that died.
 pub(crate) async fn prove(
     template: &Template,
@@ -157,9 +157,9 @@ pub(crate) async fn prove(
     }
     let store = LocalStore::open(config(folder)).await.unwrap();
     let look = Look { store: &store, datastore: &template.datastore };
-    let mut told = look.settle().await;
-    told.extend(look.failures().await);
-    for message in &told {
+    let mut reported = look.settle().await;
+    reported.extend(look.failures().await);
+    for message in &reported {
         assert_clear(message, case);
     }
     look.verify().await;
@@ -168,7 +168,7 @@ pub(crate) async fn prove(
     let open: Vec<&Effect> = parts.iter().collect();
     let whole: Vec<&Effect> = step.effects.iter().collect();
     let done = agrees(&found, before, &whole, &[]);
-    let untouched = !matches!(answer, Some(Ok(()))) || !told.is_empty();
+    let untouched = !matches!(answer, Some(Ok(()))) || !reported.is_empty();
     let failed = after_failure(before, step);
     // What is stored over DICOMweb is answered file by file: of a set some may have failed.
     let file_by_file = matches!(step.request, Request::Store { .. });
@@ -177,7 +177,7 @@ pub(crate) async fn prove(
             && (file_by_file
                 || agrees(&found, before, &[], &open)
                 || agrees(&found, &failed, &[], &[])),
-        "{case}: {answer:?} {told:?}\nbefore {before:#?}\nnow {found:#?}"
+        "{case}: {answer:?} {reported:?}\nbefore {before:#?}\nnow {found:#?}"
     );
     if !done {
         let again = deed.step(&found, &folder.join("inputs"), chance);

@@ -36,8 +36,8 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn what_was_acknowledged_outlives_any_kill_and_nothing_is_half_visible() {
-    if let Ok(told) = std::env::var(CHILD) {
-        let (datastore, folder) = told.split_once(' ').unwrap();
+    if let Ok(arguments) = std::env::var(CHILD) {
+        let (datastore, folder) = arguments.split_once(' ').unwrap();
         let datastore = DatastoreId::try_from(datastore).unwrap();
         return runtime().block_on(child::serve(Path::new(folder), datastore));
     }
@@ -94,7 +94,7 @@ enum Since {
     Answer,
 }
 
-/// A request of a round, and whether its answer was heard.
+/// A request of a round, and whether its response was received.
 struct Asked {
     patient: u32,
     step: Step,
@@ -179,7 +179,7 @@ impl Trial {
     fn ask_and_kill(&mut self, asked: &mut [Asked]) {
         let mut child = self.spawn();
         for one in asked.iter() {
-            child.tell(&serde_json::to_string(&one.step.request).unwrap());
+            child.send(&serde_json::to_string(&one.step.request).unwrap());
         }
         let awaited = self.chance.below(asked.len() as u64 + 1);
         let mut answers = Vec::new();
@@ -191,7 +191,7 @@ impl Trial {
             _ => Since::Answer,
         });
         child.kill();
-        // What it wrote before it died was heard.
+        // What it wrote before it died was received.
         answers.extend(child.answers.iter());
         for answer in answers {
             let (number, error) = answer.split_once(' ').unwrap_or((&answer, ""));
@@ -212,11 +212,11 @@ impl Trial {
     }
 
     fn spawn(&self) -> Victim {
-        let told = format!("{} {}", self.datastore, self.folder.path().display());
+        let arguments = format!("{} {}", self.datastore, self.folder.path().display());
         let name = "kills::what_was_acknowledged_outlives_any_kill_and_nothing_is_half_visible";
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
-            .env(CHILD, told)
+            .env(CHILD, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -347,7 +347,7 @@ struct Victim {
 }
 
 impl Victim {
-    fn tell(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().unwrap();
         writeln!(input, "{line}").unwrap();
     }

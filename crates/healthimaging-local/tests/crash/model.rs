@@ -1,4 +1,4 @@
-//! What has to be in the store, as far as answers told of it.
+//! What has to be in the store, according to the responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,7 @@ use crate::chance::Chance;
 use crate::model::{Effect, Set, Sets, Version};
 use crate::source::Instance;
 
-/// A request, as it is told to the child.
+/// A request, as it is sent to the child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Request {
     Import {

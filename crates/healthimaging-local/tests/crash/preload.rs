@@ -35,8 +35,8 @@ struct Fault<'a> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_of_the_process_on_its_files_may_fail_or_be_the_last() {
-    if let Ok(told) = std::env::var(CHILD) {
-        return serve(&told).await;
+    if let Ok(arguments) = std::env::var(CHILD) {
+        return serve(&arguments).await;
     }
     let Ok(library) = std::env::var("FAULTS_LIBRARY") else {
         return;
@@ -153,8 +153,8 @@ fn answer(answer: Result<(), Error>) {
 }
 
 /// Opens the store, carries the request out, answers, closes.
-async fn serve(told: &str) {
-    let (datastore, folder) = told.split_once(' ').unwrap();
+async fn serve(arguments: &str) {
+    let (datastore, folder) = arguments.split_once(' ').unwrap();
     let datastore = DatastoreId::try_from(datastore).unwrap();
     let request = serde_json::from_str(&std::env::var(REQUEST).unwrap()).unwrap();
     let store = match LocalStore::open(idle(Path::new(folder))).await {

@@ -148,7 +148,7 @@ impl Look<'_> {
 
     /// A few bytes of each stored document and frame of a set, as they lie on the disk.
     ///
-    /// The documents of these tests are smaller than a page of the catalogue, so they are not cut there.
+    /// The documents of these tests are smaller than a page of the catalog, so they are not cut there.
     pub(crate) async fn traces(&self, id: &ImageSetId, latest: u32) -> Vec<Vec<u8>> {
         let mut traces = Vec::new();
         for number in 1..=latest {
@@ -217,7 +217,7 @@ impl Look<'_> {
         failed
     }
 
-    /// What is told of the last write of each set that failed.
+    /// Messages of the last failed write of each set.
     pub(crate) async fn failures(&self) -> Vec<String> {
         let mut messages = Vec::new();
         for set in self.sets().await {
@@ -230,7 +230,7 @@ impl Look<'_> {
         messages
     }
 
-    /// Waits until jobs have ended, unless nobody can run them, or even tell of them.
+    /// Waits until jobs have ended, unless they cannot be run or listed.
     pub(crate) async fn wait_for_jobs(&self) {
         for _ in 0..100 {
             let request = ListDicomImportJobsRequest {
@@ -292,7 +292,7 @@ fn local_path(uri: &str) -> PathBuf {
     PathBuf::from(uri.strip_prefix("file://").unwrap())
 }
 
-/// Asks again and again; what still was wrong is told when patience ends.
+/// Repeats a check until it passes or time is up; then reports the last failure.
 pub(crate) async fn until(mut ask: impl AsyncFnMut() -> Result<(), String>) {
     let start = Instant::now();
     while let Err(wrong) = ask().await {
@@ -318,9 +318,9 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether no work is noted, and no file of the store is there without a use.
 pub(crate) fn tidy(store: &Path) -> Result<(), String> {
-    let catalogue = rusqlite::Connection::open(store.join("catalogue.sqlite")).unwrap();
+    let catalog = rusqlite::Connection::open(store.join("catalogue.sqlite")).unwrap();
     let ask = |sql: &str| -> Vec<String> {
-        let mut statement = catalogue.prepare(sql).unwrap();
+        let mut statement = catalog.prepare(sql).unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
         rows.map(Result::unwrap).collect()
     };

@@ -157,7 +157,7 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
     assert_eq!(warnings[0]["warning_reason_code"], 45329);
     assert_eq!(instance["ImageFrames"], json!([]));
 
-    // Native frames can be told apart whatever Number of Frames says, and are served.
+    // Native frames can be separated whatever Number of Frames is, and are served.
     let two = Phantom::mr().size(8, 8).bits(8, 8).unsigned().pixels(vec![5; 128]);
     let two = two.with(tags::NUMBER_OF_FRAMES, healthimaging_phantoms::VR::IS, "0");
     let (.., instance, warnings) = only(two.build()).await;
@@ -172,7 +172,7 @@ async fn short_and_empty_pixel_data_go_in_as_received() {
     assert_eq!(warnings[0]["warning_reason_code"], 45328);
     let message = warnings[0]["message"].as_str().unwrap();
     assert!(message.contains("128 bytes") && message.contains("100"), "{message}");
-    // The only frame is what is there of it; of several, nobody knows which are.
+    // The only frame is what is left of it; of several frames it is unknown which are there.
     assert_eq!(instance["ImageFrames"][0]["FrameSizeInBytes"], 100);
     assert_eq!(instance["ChecksumType"], "COMPRESSED");
     let several = Phantom::mr().size(8, 8).bits(16, 12).frames(3).pixels(vec![0; 300]).build();

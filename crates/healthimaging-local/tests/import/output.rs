@@ -103,7 +103,7 @@ async fn a_job_with_only_bad_files_completes() {
 }
 
 #[tokio::test]
-async fn nothing_to_import_is_told() {
+async fn nothing_to_import_fails_the_job() {
     let fixture = Fixture::new().await;
     std::fs::create_dir(fixture.input()).unwrap();
     let paths = [fixture.input()];

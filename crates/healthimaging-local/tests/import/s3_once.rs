@@ -168,11 +168,11 @@ fn object(
     let last = last.parse::<usize>().unwrap().min(content.len() - 1);
     let part = &content[first..=last];
     bucket.sent += part.len() as u64;
-    let told = format!("{common}Content-Range: bytes {first}-{last}/{}\r\n", content.len());
-    answer("206 Partial Content", &told, part)
+    let headers = format!("{common}Content-Range: bytes {first}-{last}/{}\r\n", content.len());
+    answer("206 Partial Content", &headers, part)
 }
 
-/// Tells contents from one another.
+/// An entity tag for a content.
 fn crc(content: &[u8]) -> u64 {
     content.iter().fold(7, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }

@@ -91,9 +91,9 @@ async fn a_store_of_a_newer_format_is_refused() {
     let store = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap();
     store.close().await;
     drop(store);
-    let catalogue = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
-    catalogue.pragma_update(None, "user_version", 5).unwrap();
-    drop(catalogue);
+    let catalog = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
+    catalog.pragma_update(None, "user_version", 5).unwrap();
+    drop(catalog);
     let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.message().contains("format 5"), "{}", error.message());
@@ -116,7 +116,7 @@ async fn an_acknowledged_write_outlives_its_process() {
         .output()
         .unwrap();
     assert_eq!(child.status.code(), Some(77), "{child:?}");
-    // Opened for the second process of the fixture's folder: whoever has the lease takes over.
+    // Opened for the second process of the fixture's folder: the holder of the lease takes over.
     let ended = fixture.settled(&id).await.properties;
     assert_eq!(ended.version_id.as_str(), "2");
     let metadata = fixture.metadata(&id, None).await;

@@ -79,9 +79,8 @@ fn read(catalog: &Reader, after: i64) -> Result<Vec<Old>> {
         .prepare_cached("SELECT * FROM image_set WHERE row > ?1 ORDER BY row LIMIT ?2")?
         .query_and_then((after, BATCH), |row| {
             let set = image_sets::image_set(row)?;
-            let version = image_sets::version(catalog, set.row, set.latest_version.into())?;
-            let stored = match content::stored(catalog, set.row, &version) {
-                // `verify` tells of it.
+            let stored = match content::latest(catalog, &set) {
+                // `verify` reports it.
                 Err(error) if error.damage().is_some() => None,
                 stored => stored?,
             };

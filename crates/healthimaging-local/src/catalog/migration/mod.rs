@@ -25,18 +25,18 @@ use super::schema;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
 
-/// How long to wait for a program that looks into the catalog for a moment.
+/// How long to wait for a program that reads the catalog.
 const BUSY: Duration = Duration::from_secs(2);
 
 /// Free space that is left beside what the steps need, in bytes.
 const MARGIN: u64 = 16 << 20;
 
-/// How far a migration is.
+/// Progress of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrationProgress {
-    /// Format that the store had.
+    /// Format before the migration.
     pub from: i64,
-    /// Format that it gets.
+    /// Format after it.
     pub to: i64,
     /// Rows done, of all steps.
     pub rows_done: u64,
@@ -67,7 +67,7 @@ impl fmt::Debug for MigrationWatch {
     }
 }
 
-/// What a catalog is.
+/// State of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// It has no tables yet.
@@ -78,7 +78,7 @@ pub(super) enum Found {
     Older,
 }
 
-/// Tells what a catalog is; a newer format is refused.
+/// Determines the state of a catalog; a newer format is refused.
 pub(super) fn found(catalog: &Connection) -> Result<Found> {
     let format = user_version(catalog)?;
     match format {
@@ -271,7 +271,7 @@ fn total(catalog: &Connection, mark: Mark) -> u64 {
     total
 }
 
-/// Who is shown the progress.
+/// The receiver of the progress.
 struct Shown<'a> {
     watch: &'a MigrationWatch,
     first: i64,

@@ -1,4 +1,4 @@
-//! What an import does with pixel data: encode without loss, keep as received, or keep whole.
+//! Storing pixel data: encoded without loss, as received, or as one blob.
 
 mod encode;
 mod plan;

@@ -74,7 +74,7 @@ impl PixelPlan {
         Ok(Self::Whole { description, warning })
     }
 
-    /// The plan for pixel data whose frames can be told apart.
+    /// The plan for pixel data whose frames can be separated.
     fn of_frames<S: Read + Seek>(
         part10: &Part10<S>,
         description: PixelDescription,

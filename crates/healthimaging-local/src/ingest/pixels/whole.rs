@@ -1,4 +1,4 @@
-//! Pixel data as one blob: frames that cannot be told apart, decoded, or held by a lossless format.
+//! Pixel data as one blob: frames that cannot be separated, decoded, or stored in a lossless format.
 
 use std::io::{Read, Seek, Write};
 
@@ -87,7 +87,7 @@ pub(super) fn store_plain<S: Read + Seek>(
 }
 
 /// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`), or is
-/// one native frame, if a short one; not when nobody knows where its frames are.
+/// one native frame, possibly a short one; not if the positions of its frames are unknown.
 fn put(
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
     transfer_syntax: &str,

@@ -115,7 +115,7 @@ impl Page<'_> {
         // The lease of one document must not be held while waiting for that of another.
         *last = None;
         let row = image_sets::at(self.reader, set)?;
-        let version = image_sets::version(self.reader, set, row.latest_version.into())?;
+        let version = image_sets::latest_version(self.reader, &row)?;
         let documents = &self.shared.caches.documents;
         let found = documents.find(self.reader, &row, &version)?;
         let is_leased = self.included.borrow().is_some();

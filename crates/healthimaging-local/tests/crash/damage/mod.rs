@@ -1,6 +1,6 @@
 //! Bytes on the disk change: that is found by every read and by `verify`, and never served.
 
-mod catalogue;
+mod catalog;
 mod packs;
 
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl One {
         packs[0].clone()
     }
 
-    fn catalogue(&self) -> Connection {
+    fn catalog(&self) -> Connection {
         Connection::open(self.folder.path().join("store/catalogue.sqlite")).unwrap()
     }
 
@@ -98,7 +98,7 @@ impl One {
                     assert!(served == *bytes, "damaged bytes are served");
                     sound += 1;
                 }
-                Err(error) => assert_told(&error),
+                Err(error) => assert_reports_damage(&error),
             }
         }
         sound
@@ -120,11 +120,11 @@ impl One {
     }
 }
 
-fn assert_told(error: &Error) {
+fn assert_reports_damage(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Internal, "{error:?}");
     let message = error.message();
-    let told = ["damaged", "missing", "verify"].map(|word| message.contains(word));
-    assert!(told.contains(&true), "{message}");
+    let named = ["damaged", "missing", "verify"].map(|word| message.contains(word));
+    assert!(named.contains(&true), "{message}");
 }
 
 fn document(packed: &[u8]) -> Value {

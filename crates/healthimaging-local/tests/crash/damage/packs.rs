@@ -10,7 +10,7 @@ use healthimaging::{Body, DicomWeb, Error};
 use healthimaging_local::LocalStore;
 use healthimaging_phantoms::VR;
 
-use super::{LIMIT, One, assert_told, instance, uid};
+use super::{LIMIT, One, assert_reports_damage, instance, uid};
 use crate::chance::Chance;
 use crate::child::carry_out;
 use crate::deeds::{Template, idle, new_folder};
@@ -109,7 +109,7 @@ async fn swapped_packs_are_found() {
 
 /// Whether nothing damaged was served, in plain words, at once or at the end of the body.
 fn is_refused(answer: Result<(), Error>) -> bool {
-    answer.inspect_err(assert_told).is_err()
+    answer.inspect_err(assert_reports_damage).is_err()
 }
 
 async fn read(body: Body) -> Result<(), Error> {
@@ -186,7 +186,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
 
 fn bulkdata_id(one: &One) -> String {
     let kind = "SELECT id FROM blob WHERE kind = 'bulk'";
-    one.catalogue().query_row(kind, [], |row| row.get(0)).unwrap()
+    one.catalog().query_row(kind, [], |row| row.get(0)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

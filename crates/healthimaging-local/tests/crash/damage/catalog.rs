@@ -1,4 +1,4 @@
-//! Bytes of the catalogue: documents, what searches see, and the pages of the file.
+//! Bytes of the catalog: documents, what searches see, and the pages of the file.
 
 use healthimaging::model::{
     DicomTags, InstanceMetadataRequest, SearchCriteria, SearchImageSetsRequest,
@@ -6,7 +6,7 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId};
 use healthimaging_local::LocalStore;
 
-use super::{One, assert_told, document, instance, uid};
+use super::{One, assert_reports_damage, document, instance, uid};
 use crate::chance::Chance;
 use crate::deeds::{copy_folder, idle, new_folder};
 use crate::source::study_uid;
@@ -14,11 +14,11 @@ use crate::source::study_uid;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_byte_of_a_document_is_guarded() {
     let one = One::new().await;
-    let catalogue = one.catalogue();
+    let catalog = one.catalog();
     let sound = one.metadata().await.unwrap();
     let get = |column: &str| -> Vec<u8> {
         let sql = format!("SELECT {column} FROM image_set_version");
-        catalogue.query_row(&sql, [], |row| row.get(0)).unwrap()
+        catalog.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
     for column in ["document", "details"] {
         let stored = get(column);
@@ -26,8 +26,8 @@ async fn every_byte_of_a_document_is_guarded() {
         for at in 0..stored.len() {
             let mut bytes = stored.clone();
             bytes[at] ^= 1 << (at % 8);
-            catalogue.execute(&sql, [&bytes]).unwrap();
-            assert_told(&one.metadata().await.unwrap_err());
+            catalog.execute(&sql, [&bytes]).unwrap();
+            assert_reports_damage(&one.metadata().await.unwrap_err());
             let request = InstanceMetadataRequest {
                 datastore_id: one.datastore.clone(),
                 study_instance_uid: uid(&study_uid(1)),
@@ -35,26 +35,26 @@ async fn every_byte_of_a_document_is_guarded() {
                 sop_instance_uid: uid(&instance(1).sop_uid()),
                 image_set_id: None,
             };
-            assert_told(&one.store.instance_metadata(request).await.unwrap_err());
+            assert_reports_damage(&one.store.instance_metadata(request).await.unwrap_err());
             if at % 50 == 0 {
                 assert_ne!(one.damages().await, 0, "{column}, byte {at}");
             }
         }
-        catalogue.execute(&sql, [&stored]).unwrap();
+        catalog.execute(&sql, [&stored]).unwrap();
     }
     // As a store of format 1 has it: the checksum within gzip guards what is in it.
     let checksums = "UPDATE image_set_version SET document_crc32 = NULL, details_crc32 = NULL";
-    catalogue.execute(checksums, []).unwrap();
+    catalog.execute(checksums, []).unwrap();
     assert_eq!((one.metadata().await.unwrap(), one.damages().await), (sound.clone(), 0));
     for at in 0..sound.len() {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << (at % 8);
         let sql = "UPDATE image_set_version SET document = ?1";
-        catalogue.execute(sql, [&bytes]).unwrap();
+        catalog.execute(sql, [&bytes]).unwrap();
         match one.metadata().await {
             // The time or the system in the head of gzip: nothing that is read.
             Ok(served) => assert_eq!(document(&served), document(&sound), "byte {at}"),
-            Err(error) => assert_told(&error),
+            Err(error) => assert_reports_damage(&error),
         }
     }
 }
@@ -62,7 +62,7 @@ async fn every_byte_of_a_document_is_guarded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_searches_see_is_compared_with_the_documents() {
     let one = One::new().await;
-    let catalogue = one.catalogue();
+    let catalog = one.catalog();
     for (spoil, mend) in [
         (
             "UPDATE image_set SET summary = replace(summary, '^NAME', '^NAMF')",
@@ -80,9 +80,9 @@ async fn what_searches_see_is_compared_with_the_documents() {
         ("UPDATE blob SET crc32 = crc32 + 1", "UPDATE blob SET crc32 = crc32 - 1"),
         ("UPDATE blob SET offset = offset + 1", "UPDATE blob SET offset = offset - 1"),
     ] {
-        catalogue.execute(spoil, []).unwrap();
+        catalog.execute(spoil, []).unwrap();
         assert_ne!(one.damages().await, 0, "{spoil}");
-        catalogue.execute(mend, []).unwrap();
+        catalog.execute(mend, []).unwrap();
         assert_eq!(one.damages().await, 0, "{mend}");
     }
 }
@@ -106,21 +106,21 @@ async fn shown(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_in_the_pages_of_the_catalogue_is_told() {
+async fn damage_in_the_pages_of_the_catalog_is_reported() {
     let one = One::new().await;
     let sound = one.metadata().await.unwrap();
     let expected = shown(&one.store, &one.datastore).await.unwrap();
     one.store.close().await;
     drop(one.store);
     let store = one.folder.path().join("store");
-    let catalogue = std::fs::read(store.join("catalogue.sqlite")).unwrap();
+    let catalog = std::fs::read(store.join("catalogue.sqlite")).unwrap();
     let mut chance = Chance::new(11);
     let mut found = 0;
     for trial in 0..100 {
         let folder = new_folder();
         let copy = folder.path().join("store");
         copy_folder(&store, &copy);
-        let mut bytes = catalogue.clone();
+        let mut bytes = catalog.clone();
         let at = usize::try_from(chance.below(bytes.len() as u64)).unwrap();
         let bit = 1 << chance.below(8);
         bytes[at] ^= bit;
@@ -137,10 +137,10 @@ async fn damage_in_the_pages_of_the_catalogue_is_told() {
                 };
                 let same = is_same(&one, &sound, &expected).await;
                 let report = one.store.verify(|_| {}).await;
-                let told = report.map_or(true, |report| !report.damaged.is_empty());
-                assert!(same || told, "trial {trial}: bit {bit} of byte {at}");
+                let is_reported = report.map_or(true, |report| !report.damaged.is_empty());
+                assert!(same || is_reported, "trial {trial}: bit {bit} of byte {at}");
                 one.store.close().await;
-                told
+                is_reported
             }
         };
         found += usize::from(damaged);
