@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthimaging-aws", &["healthimaging", "healthimaging-objects"]),
+    ("healthimaging-client", &["healthimaging"]),
     (
         "healthimaging-workflows",
         &["healthimaging", "healthimaging-dicom", "healthimaging-jobs", "healthimaging-objects"],
@@ -72,6 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "healthimaging",
             "healthimaging-aws",
+            "healthimaging-client",
             "healthimaging-http",
             "healthimaging-jobs",
             "healthimaging-jobs-sqlite",
@@ -88,7 +90,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Library → who may name it, tests apart: one crate, but for what wraps system calls.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("rmcp", &["healthimaging-tools"]),
+    ("rmcp", &["healthimaging-client", "healthimaging-tools"]),
     ("axum", &["healthimaging-http"]),
     ("rusqlite", &["healthimaging-jobs-sqlite", "healthimaging-local"]),
     ("object_store", &["healthimaging-objects"]),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use healthimaging_tools::{Client, ToolAnswer};
+use healthimaging_client::{Client, ToolAnswer};
 use serde_json::{Map, Value, json};
 
 use crate::rig::{Rig, stderr, stdout};

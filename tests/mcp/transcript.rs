@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use healthimaging_client::Client;
 use healthimaging_phantoms::{Archive, Phantom, write_to};
-use healthimaging_tools::{Client, Offer};
+use healthimaging_tools::Offer;
 use serde_json::{Map, Value, json};
 
 use crate::held::HeldS3;

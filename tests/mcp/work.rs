@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use healthimaging_client::{Client, ToolAnswer};
 use healthimaging_phantoms::{Archive, write_to};
-use healthimaging_tools::{Client, ToolAnswer};
 use serde_json::{Value, json};
 
 use crate::program;

@@ -3,20 +3,22 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use healthimaging::{Error, Result};
 
 use crate::schema;
-use crate::tool::Arguments;
+
+/// The arguments of a call.
+pub type Arguments = Map<String, Value>;
 
 /// Reads the arguments of a tool; an error names the argument and what is allowed, and does not repeat
 /// the value.
 pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> Result<T> {
     // Serde takes a list for an object whose fields come in order, which nobody means.
-    if let Some(path) = schema::list_for_object::<T>(&arguments) {
+    if let Some(path) = list_for_object::<T>(&arguments) {
         return Err(Error::validation(format!(
             "`{}`: invalid type, expected an object, not a list",
             brief(&path)
@@ -38,6 +40,48 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
             Error::validation(format!("`{path}`: {words}"))
         }
     })
+}
+
+/// Returns the path of the first list in the place of another type.
+fn list_for_object<T: JsonSchema>(arguments: &Arguments) -> Option<String> {
+    // Most calls have no list, and need no schema.
+    if !arguments.values().any(has_list) {
+        return None;
+    }
+    let schema = schema::whole_input_schema::<T>();
+    let mut members = arguments.iter();
+    members.find_map(|(name, value)| misplaced_list(schema::member(&schema, name)?, value, name))
+}
+
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(object) => object.values().any(has_list),
+        _ => false,
+    }
+}
+
+fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(_) if !takes_list(schema) => Some(path.to_owned()),
+        Value::Array(items) => {
+            let of_items = schema.get("items")?;
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| misplaced_list(of_items, item, &format!("{path}[{at}]")))
+        }
+        Value::Object(object) => object.iter().find_map(|(name, inner)| {
+            misplaced_list(schema::member(schema, name)?, inner, &format!("{path}.{name}"))
+        }),
+        _ => None,
+    }
+}
+
+fn takes_list(schema: &Value) -> bool {
+    match (schema.get("type"), schema.get("anyOf")) {
+        (Some(name), _) => name == "array",
+        (None, Some(Value::Array(branches))) => branches.iter().any(takes_list),
+        _ => true,
+    }
 }
 
 /// Longest name of the caller's own that an error repeats.
@@ -71,7 +115,7 @@ fn without_value(words: &str) -> String {
 }
 
 /// An integer from `MIN` to `MAX`; the error for another one names the range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64")]
 pub(crate) struct Within<const MIN: u32, const MAX: u32>(u32);
 

@@ -2,14 +2,16 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{DatastoreId, Error, Result};
 use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work, counted};
 
+use crate::answer::{Reply, to_object};
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::tool::{Reply, to_object};
+use crate::tool::{Effect, PlannedTool};
 
 /// Outcomes that come with an answer; `get_job` has all of them.
 const MOST_OUTCOMES: u32 = 50;
@@ -36,37 +38,66 @@ pub(crate) struct Changed {
     report: Option<Map<String, Value>>,
 }
 
-/// Starts the job that carries a plan out, and waits for it.
-///
-/// `asked` is what the caller named: it is told in the answer, and kept nowhere.
-pub(crate) async fn carry_out(
-    tool: &'static str,
-    plan: Plan,
-    context: &Context,
-    wait: Option<WaitSeconds>,
-    asked: Value,
-) -> Result<Reply<Changed>> {
-    let change =
-        plan.change.ok_or_else(|| Error::internal("the plan says not what to do", tool))?;
-    let new = NewJob {
-        tool,
-        job_name: None,
-        client_token: None,
-        datastore_id: plan.datastore_id,
-        work: Work::Change(change),
-    };
-    let job = context.run_job(new, wait).await?;
-    let outcomes = context.ledger().outcomes(&job.job_id, None, MOST_OUTCOMES);
-    let outcomes = outcomes.await?.items;
-    let text = brief(&job);
-    Ok(Reply::new(answer(job, &outcomes, plan.notes, &asked)?, text))
+/// A planned tool whose plan a job carries out.
+pub(crate) trait ChangeTool:
+    Serialize + DeserializeOwned + JsonSchema + Send + Sync
+{
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// Name for people.
+    const TITLE: &'static str;
+    /// Arguments of a typical call, in JSON.
+    const EXAMPLE: &'static str;
+    /// What it does to the data.
+    const EFFECT: Effect;
+
+    /// How long to wait for the end of the job.
+    fn wait_seconds(&self) -> Option<WaitSeconds>;
+
+    /// Plans the change, by reading only.
+    fn plan(&self, context: &Context) -> impl Future<Output = Result<Plan>> + Send;
+}
+
+impl<T: ChangeTool> PlannedTool for T {
+    const NAME: &'static str = T::NAME;
+    const TITLE: &'static str = T::TITLE;
+    const EXAMPLE: &'static str = T::EXAMPLE;
+    const EFFECT: Effect = T::EFFECT;
+    type Output = Changed;
+
+    fn plan(&self, context: &Context) -> impl Future<Output = Result<Plan>> + Send {
+        ChangeTool::plan(self, context)
+    }
+
+    /// Starts the job that carries the plan out, and waits for it.
+    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Changed>> {
+        let change =
+            plan.change.ok_or_else(|| Error::internal("the plan has no change", T::NAME))?;
+        let new = NewJob {
+            tool: T::NAME,
+            job_name: None,
+            client_token: None,
+            datastore_id: plan.datastore_id,
+            work: Work::Change(change),
+        };
+        let job = context.run_job(new, self.wait_seconds()).await?;
+        let outcomes = context.ledger().outcomes(&job.job_id, None, MOST_OUTCOMES);
+        let outcomes = outcomes.await?.items;
+        let text = brief(&job);
+        // The answer repeats what the caller selected; it is stored nowhere.
+        let mut asked = to_object(&self)?;
+        asked.retain(|name, value| {
+            !["datastore_id", "wait_seconds"].contains(&name.as_str()) && !value.is_null()
+        });
+        Ok(Reply::new(answer(job, &outcomes, plan.notes, &asked)?, text))
+    }
 }
 
 fn answer(
     job: Job,
     outcomes: &[ItemOutcome],
     mut notes: Vec<String>,
-    asked: &Value,
+    asked: &Map<String, Value>,
 ) -> Result<Changed> {
     let more = job.items_done.saturating_sub(outcomes.len() as u64);
     if more > 0 {

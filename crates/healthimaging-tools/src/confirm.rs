@@ -15,8 +15,10 @@ use serde_json::Value;
 
 use healthimaging::{Error, ErrorKind, Result, fingerprint};
 
-use crate::tool::{Answer, Arguments};
 use healthimaging_workflows::Plan;
+
+use crate::answer::Answer;
+use crate::arguments::{self, Arguments};
 
 /// How long a person may think about a plan.
 const LIFE: Duration = Duration::from_mins(10);
@@ -127,7 +129,7 @@ impl Asked {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), arguments.shift_remove(name)?)))
             .collect();
-        crate::arguments::read(own)
+        arguments::read(own)
     }
 }
 

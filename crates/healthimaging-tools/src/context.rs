@@ -15,7 +15,7 @@ use healthimaging_pixels::Decoder;
 use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 
 use crate::arguments::WaitSeconds;
-use crate::server::{FrameFormat, ServerOptions};
+use crate::options::{FrameFormat, ServerOptions};
 
 /// How long a call waits for the job that it started, when the caller does not say.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,7 +6,8 @@ use healthimaging::{
 };
 use serde_json::Value;
 
-use crate::tool::{Arguments, ToolEntry};
+use crate::arguments::Arguments;
+use crate::tool::ToolEntry;
 
 /// Arguments that name a data store.
 const NAMING: [&str; 2] = ["datastore_id", "source_datastore_id"];

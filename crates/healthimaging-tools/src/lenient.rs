@@ -3,12 +3,12 @@
 //!
 //! A value changes its JSON type and nothing else, so a call never affects more than what was meant.
 
-use healthimaging::read_json;
-use schemars::JsonSchema;
+use healthimaging::{VersionId, read_json};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Number, Value};
 
+use crate::arguments::Arguments;
 use crate::schema;
-use crate::tool::Arguments;
 
 /// Arguments that choose how an answer looks or how long a call waits. In any other argument `""` is a
 /// value, which is refused where it makes no sense: it may choose what a call affects.
@@ -62,7 +62,6 @@ fn normalize_members(schema: &Value, object: &mut Map<String, Value>) {
 }
 
 fn normalize_value(schema: &Value, value: &mut Value) {
-    let schema = schema::only_branch(schema);
     if let Some(fitting) = fitting(schema, value) {
         *value = fitting;
     }
@@ -81,7 +80,7 @@ fn normalize_value(schema: &Value, value: &mut Value) {
 
 /// The value as the only type that the schema allows; `None` where it is that already, or cannot be.
 fn fitting(schema: &Value, value: &Value) -> Option<Value> {
-    match (schema::only_type(schema)?, value) {
+    match (schema.get("type")?.as_str()?, value) {
         ("object" | "array", Value::String(text)) => {
             let parsed: Value = read_json("argument", text.as_bytes()).ok()?;
             (parsed.is_object() || parsed.is_array()).then_some(parsed)
@@ -97,7 +96,7 @@ fn fitting(schema: &Value, value: &Value) -> Option<Value> {
         }
         ("boolean", Value::String(text)) => text.trim().parse::<bool>().ok().map(Value::Bool),
         // Our own answers show versions as integers where the service does.
-        ("string", Value::Number(number)) if schema::is_version_id(schema) => {
+        ("string", Value::Number(number)) if is_version_id(schema) => {
             let integral = number.as_u64().or_else(|| {
                 let number =
                     number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..EXACT).contains(n))?;
@@ -114,6 +113,11 @@ fn fitting(schema: &Value, value: &Value) -> Option<Value> {
     }
 }
 
+fn is_version_id(schema: &Value) -> bool {
+    let of_versions = VersionId::json_schema(&mut SchemaGenerator::default());
+    schema.get("pattern").is_some_and(|pattern| Some(pattern) == of_versions.get("pattern"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -128,7 +132,7 @@ mod tests {
         max_results: Option<u32>,
         window_center: Option<f64>,
         primary_only: Option<bool>,
-        version_id: Option<healthimaging::VersionId>,
+        version_id: Option<VersionId>,
         patient_id: Option<String>,
         anything: Option<Value>,
     }

@@ -3,10 +3,10 @@
 //! A [`Server`] offers the tools over any back end; [`serve`] and [`http_service`] put it behind
 //! the protocol, [`Server::call`] calls a tool without one. This crate alone knows the protocol.
 
+mod answer;
 mod arguments;
 mod base64_text;
 mod changed;
-mod client;
 mod confirm;
 mod context;
 mod datastore_names;
@@ -17,6 +17,7 @@ mod lenient;
 mod lines;
 mod listing;
 mod message;
+mod options;
 mod picture;
 mod protocol;
 mod resources;
@@ -32,12 +33,15 @@ mod visible;
 mod wait;
 mod web;
 
-pub use client::{Client, ServerIntroduction, ToolAnswer};
+pub use answer::{Answer, Image, Link};
+pub use arguments::Arguments;
 pub use confirm::{Ask, Confirm, Consent, Round, UserReply};
 pub use context::Progress;
 pub use failure::error_document;
-pub use server::{FrameFormat, Offer, ResultForm, Server, ServerOptions};
-pub use tool::{Answer, Arguments, Definition, Effect, Image, Link, SUMMARY, Subject, ToolEntry};
+pub use options::{FrameFormat, Offer, ResultForm, ServerOptions};
+pub use schema::{Definition, SUMMARY};
+pub use server::Server;
+pub use tool::{Effect, Subject, ToolEntry};
 #[cfg(feature = "conformance-fixtures")]
 pub use transport::conformance_service;
 pub use transport::{HttpOptions, http_service, serve};

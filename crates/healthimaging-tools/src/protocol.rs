@@ -23,13 +23,16 @@ use tokio::time::timeout;
 
 use healthimaging::{Error, Result};
 
+use crate::answer::Answer;
+use crate::arguments::Arguments;
 use crate::base64_text;
 use crate::confirm::{Ask, Consent, Round, UserReply};
 use crate::context::{Caller, PATIENCE, Progress};
 use crate::failure::error_document;
+use crate::options::ResultForm;
 use crate::resources;
-use crate::server::{Outcome, ResultForm, Server};
-use crate::tool::{Answer, Arguments, Effect, ToolEntry};
+use crate::server::{Outcome, Server};
+use crate::tool::{Effect, ToolEntry};
 
 /// Name of the one question in a round.
 const AGREEMENT: &str = "agreement";

@@ -6,83 +6,25 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
-use healthimaging_pixels::Decoder;
 use healthimaging_workflows::{Ledger, Plan};
 
-use crate::confirm::{self, Asked, Confirm, Consent, Decision, Seals, UserReply};
+use crate::answer::Answer;
+use crate::arguments::Arguments;
+use crate::confirm::{self, Asked, Consent, Decision, Seals, UserReply};
 use crate::context::{Caller, Context, PATIENCE, Progress};
 use crate::datastore_names;
 use crate::failure;
-use crate::tool::{Answer, Arguments, CarryOut, Effect, MakePlan, Run, ToolEntry};
+use crate::options::{Offer, ServerOptions};
+use crate::tool::{CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
 use crate::turns;
 use crate::visible;
 
-/// Which tools a server offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Offer {
-    /// All.
-    #[default]
-    All,
-    /// All but those that destroy.
-    NoDelete,
-    /// Only those that read.
-    ReadOnly,
-}
-
 impl Offer {
-    /// The tools that it leaves, by name.
+    /// The tools that it includes, by name.
     pub fn tools(self) -> impl Iterator<Item = &'static ToolEntry> {
         TOOLS.iter().filter(move |tool| self.includes(tool.effect))
     }
-
-    fn includes(self, effect: Effect) -> bool {
-        match self {
-            Self::All => true,
-            Self::NoDelete => effect != Effect::Destroys,
-            Self::ReadOnly => effect == Effect::Reads,
-        }
-    }
-}
-
-/// Where the data of an answer goes. Some clients give the model the text content only, some the
-/// structured content only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ResultForm {
-    /// JSON as text, and the same as structured content.
-    #[default]
-    Both,
-    /// JSON as text; tools have no output schema.
-    Text,
-    /// Structured content, with a sentence as text.
-    Structured,
-}
-
-/// What `get_image_frame` answers with unless it is asked for a format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FrameFormat {
-    /// A PNG, which a model can look at.
-    #[default]
-    Png,
-    /// The bytes as they are stored, in base64, for programs.
-    Stored,
-}
-
-/// How a server behaves.
-#[derive(Debug, Clone, Default)]
-pub struct ServerOptions {
-    /// Which tools it offers.
-    pub offer: Offer,
-    /// When it acts on a plan.
-    pub confirm: Confirm,
-    /// Where the data of an answer goes.
-    pub result: ResultForm,
-    /// Which back end it works on and why, in a sentence for the model; no secrets.
-    pub backend: String,
-    /// Where frames are decoded for pictures.
-    pub decoder: Decoder,
-    /// The format of frames when none is asked for.
-    pub frame_format: FrameFormat,
 }
 
 /// A server over one back end; clones are the same server.

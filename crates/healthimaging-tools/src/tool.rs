@@ -5,27 +5,22 @@
 use std::fmt;
 use std::future::Future;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 pub use healthimaging::Effect;
-use healthimaging::{Error, Result};
+use healthimaging::Result;
 
-use crate::arguments;
+use healthimaging_workflows::Plan;
+
+use crate::answer::{Answer, Reply};
+use crate::arguments::{self, Arguments};
 use crate::confirm;
 use crate::context::Context;
 use crate::lenient;
-use crate::schema;
-use crate::size;
-use crate::visible;
-use healthimaging_workflows::Plan;
-
-/// The arguments of a call.
-pub type Arguments = Map<String, Value>;
+use crate::schema::{self, Definition};
 
 /// What a tool is about; the documentation lists the tools by it, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,132 +127,6 @@ pub(crate) struct Judged {
     pub(crate) effect: Effect,
     /// Whether a person has to agree first.
     pub(crate) asks: bool,
-}
-
-/// What a tool answers with: data, and a sentence that sums it up.
-#[derive(Debug)]
-pub(crate) struct Reply<T> {
-    output: T,
-    summary: String,
-    links: Vec<Link>,
-    images: Vec<Image>,
-    longest: usize,
-}
-
-impl<T> Reply<T> {
-    /// `summary` is brief: counts and ids, never text from a DICOM file.
-    pub(crate) fn new(output: T, summary: impl Into<String>) -> Self {
-        Self {
-            output,
-            summary: summary.into(),
-            links: Vec::new(),
-            images: Vec::new(),
-            longest: size::LONGEST_ANSWER,
-        }
-    }
-
-    /// The caller asked for so many bytes of JSON.
-    pub(crate) fn up_to(mut self, longest: usize) -> Self {
-        self.longest = longest;
-        self
-    }
-
-    /// Adds where more can be read.
-    pub(crate) fn with_link(mut self, link: Link) -> Self {
-        self.links.push(link);
-        self
-    }
-
-    /// Adds a picture to look at.
-    pub(crate) fn with_image(mut self, image: Image) -> Self {
-        self.images.push(image);
-        self
-    }
-}
-
-/// A resource of this server that holds more than the answer does.
-#[derive(Debug, Clone)]
-pub struct Link {
-    /// Its URI.
-    pub uri: String,
-    /// What it is.
-    pub name: String,
-    /// Its media type.
-    pub media_type: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its content, where that is at hand; it is not sent.
-    pub data: Option<Bytes>,
-}
-
-/// A picture, as the bytes of a file.
-#[derive(Clone)]
-pub struct Image {
-    /// The file.
-    pub data: Vec<u8>,
-    /// Its media type.
-    pub media_type: String,
-}
-
-impl fmt::Debug for Image {
-    /// Leaves the picture out: it is patient data.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Image")
-            .field("media_type", &self.media_type)
-            .field("bytes", &self.data.len())
-            .finish()
-    }
-}
-
-/// Member of every answer that sums it up in a sentence.
-pub const SUMMARY: &str = "summary";
-
-/// The answer of any tool.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The data, as the tool's output schema says; [`SUMMARY`] is its first member.
-    pub structured: Map<String, Value>,
-    /// Where more can be read.
-    pub links: Vec<Link>,
-    /// Pictures to look at.
-    pub images: Vec<Image>,
-    /// How long its JSON may be, in bytes.
-    pub(crate) longest: usize,
-}
-
-impl Answer {
-    /// An answer of data alone, with its summary put first.
-    pub(crate) fn new(mut structured: Map<String, Value>, summary: String) -> Self {
-        structured.shift_insert(0, SUMMARY.to_owned(), Value::String(summary));
-        let longest = size::LONGEST_ANSWER;
-        Self { structured, links: Vec::new(), images: Vec::new(), longest }
-    }
-
-    /// As it leaves: with nothing in it that cannot be seen, and no longer than clients take.
-    pub(crate) fn shown(mut self) -> Self {
-        self.structured.values_mut().for_each(visible::show);
-        if size::cut(&mut self.structured, self.longest) {
-            let summary = format!("{} Lists and texts are cut to fit an answer.", self.summary());
-            self.structured.insert(SUMMARY.to_owned(), Value::String(summary));
-        }
-        self
-    }
-
-    /// The sentence that sums it up.
-    pub fn summary(&self) -> &str {
-        self.structured.get(SUMMARY).and_then(Value::as_str).unwrap_or_default()
-    }
-}
-
-/// What a client is told about a tool.
-#[derive(Debug, Clone)]
-pub struct Definition {
-    /// What the model reads.
-    pub description: String,
-    /// JSON schema of the arguments.
-    pub input_schema: Map<String, Value>,
-    /// JSON schema of the structured answer.
-    pub output_schema: Map<String, Value>,
 }
 
 type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
@@ -384,14 +253,14 @@ impl fmt::Debug for ToolEntry {
 fn call<T: Tool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Result<Answer>> {
     Box::pin(async move {
         let tool: T = arguments::parse(arguments)?;
-        erase(tool.call(context).await?, context)
+        tool.call(context).await?.into_answer(context.chosen_datastore())
     })
 }
 
 fn act<T: JudgedTool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Result<Answer>> {
     Box::pin(async move {
         let tool: T = arguments::parse(arguments)?;
-        erase(tool.act(context).await?, context)
+        tool.act(context).await?.into_answer(context.chosen_datastore())
     })
 }
 
@@ -412,29 +281,6 @@ fn carry_out<T: PlannedTool>(
 ) -> BoxFuture<'_, Result<Answer>> {
     Box::pin(async move {
         let tool: T = arguments::parse(arguments)?;
-        erase(tool.carry_out(plan, context).await?, context)
+        tool.carry_out(plan, context).await?.into_answer(context.chosen_datastore())
     })
-}
-
-/// Names the data store where the caller left it out, so that the answer says what it is about.
-fn erase<T: Serialize>(reply: Reply<T>, context: &Context) -> Result<Answer> {
-    let mut structured = to_object(&reply.output)?;
-    let mut summary = reply.summary;
-    if let Some(chosen) = context.chosen_datastore() {
-        structured.entry("datastore_id").or_insert_with(|| Value::from(chosen.as_str()));
-        summary = format!("{summary} Data store {chosen} was used, the only one that is active.");
-    }
-    let mut answer = Answer::new(structured, summary);
-    (answer.links, answer.images) = (reply.links, reply.images);
-    answer.longest = reply.longest;
-    Ok(answer)
-}
-
-/// A value that is an object in JSON.
-pub(crate) fn to_object<T: Serialize>(value: &T) -> Result<Map<String, Value>> {
-    match serde_json::to_value(value) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::internal("the answer is not an object", "not an object")),
-        Err(error) => Err(Error::internal("the answer could not be written as JSON", error)),
-    }
 }

@@ -9,9 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use healthimaging::is_invisible;
-use serde_json::Value;
-
-use crate::tool::Arguments;
+use serde_json::{Map, Value};
 
 /// What begins an escape.
 const BEGIN: &str = "\\u{";
@@ -80,7 +78,7 @@ pub(crate) fn show(value: &mut Value) {
 }
 
 /// Reads every text of arguments back.
-pub(crate) fn read_arguments(arguments: &mut Arguments) {
+pub(crate) fn read_arguments(arguments: &mut Map<String, Value>) {
     arguments.values_mut().for_each(|value| change(value, read_back));
 }
 

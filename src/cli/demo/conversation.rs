@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use healthimaging_client::Client;
 use healthimaging_phantoms::DEMO_CT_STUDY_DESCRIPTION;
 use healthimaging_pixels::codestream_of;
-use healthimaging_tools::Client;
 use serde_json::{Map, Value, json};
 
 use super::script::Script;

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use healthimaging::model::JobStatus;
+use healthimaging_client::Client;
 use healthimaging_phantoms::{demo_archive, write_to};
-use healthimaging_tools::Client;
 use serde_json::Value;
 use tokio::process::Command;
 

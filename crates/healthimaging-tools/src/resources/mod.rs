@@ -21,11 +21,11 @@ use healthimaging::{Error, ErrorKind, HealthImaging, NextToken, Page, Result, sw
 use healthimaging_render::FrameSelector;
 use healthimaging_workflows::document;
 
+use crate::answer::to_object;
 use crate::base64_text;
 use crate::failure::error_document;
 use crate::picture;
 use crate::server::Server;
-use crate::tool::to_object;
 use crate::visible;
 
 pub(crate) use complete::complete;

@@ -22,9 +22,10 @@ use healthimaging_workflows::change::{forms, one_update};
 use healthimaging_workflows::document;
 use healthimaging_workflows::{Plan, PlannedImageSet, PlannedStudy};
 
+use crate::answer::Reply;
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::tool::{Effect, Judged, JudgedTool, PlannedTool, Reply};
+use crate::tool::{Effect, Judged, JudgedTool, PlannedTool};
 use crate::wait;
 
 /// Change the metadata of an image set, giving a new version. Documents look like the metadata:

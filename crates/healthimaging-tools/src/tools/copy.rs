@@ -12,9 +12,10 @@ use healthimaging_workflows::store::Across;
 
 use super::changes::{check_made, settle};
 use super::store::{self, StoreReport};
+use crate::answer::Reply;
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Copy an image set, whole or in part, to a new one or into another one of the data store.
 #[derive(Debug, Deserialize, JsonSchema)]

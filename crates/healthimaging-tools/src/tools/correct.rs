@@ -1,8 +1,8 @@
 //! Correcting the data of a patient or a study in all image sets that have it.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, Result, Uid};
 use healthimaging_workflows::Plan;
@@ -10,17 +10,18 @@ use healthimaging_workflows::change::Values;
 use healthimaging_workflows::change::planning::Planner;
 use healthimaging_workflows::find::{Criteria, Text};
 
+use crate::answer::Reply;
 use crate::arguments::WaitSeconds;
-use crate::changed::{self, Changed};
+use crate::changed::ChangeTool;
 use crate::context::Context;
-use crate::tool::{Effect, Judged, JudgedTool, PlannedTool, Reply};
+use crate::tool::{Effect, Judged, JudgedTool, PlannedTool};
 
 /// Attributes by keyword.
 type Attributes = Map<String, Value>;
 
 /// Set Patient and Study level attributes, by keyword, in every image set of a study: all primary ones
 /// at once, so that the study stays of one piece. Another PatientID is confirmed first.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
     /// ID, name or ARN
@@ -37,12 +38,15 @@ pub(crate) struct UpdatePatientStudyMetadata {
     wait_seconds: Option<WaitSeconds>,
 }
 
-impl PlannedTool for UpdatePatientStudyMetadata {
+impl ChangeTool for UpdatePatientStudyMetadata {
     const NAME: &'static str = "update_patient_study_metadata";
     const TITLE: &'static str = "Update patient and study metadata";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "patient_updates": {"PatientName": "DOE^JANE"}, "study_updates": {"StudyDescription": "CT CHEST"}}"#;
     const EFFECT: Effect = Effect::Writes;
-    type Output = Changed;
+
+    fn wait_seconds(&self) -> Option<WaitSeconds> {
+        self.wait_seconds
+    }
 
     async fn plan(&self, context: &Context) -> Result<Plan> {
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
@@ -50,11 +54,6 @@ impl PlannedTool for UpdatePatientStudyMetadata {
         let mut plan = self.steps(planner).await?;
         planner.add_old_values(&mut plan).await?;
         Ok(plan)
-    }
-
-    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
-        let asked = json!({ "study_instance_uid": self.study_instance_uid });
-        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
     }
 }
 
@@ -93,7 +92,7 @@ impl JudgedTool for UpdatePatientStudyMetadata {
 }
 
 /// Set Patient and Study level attributes, by keyword, in every image set of a patient, study by study.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {
     /// ID, name or ARN
@@ -106,12 +105,15 @@ pub(crate) struct BulkUpdatePatientMetadata {
     wait_seconds: Option<WaitSeconds>,
 }
 
-impl PlannedTool for BulkUpdatePatientMetadata {
+impl ChangeTool for BulkUpdatePatientMetadata {
     const NAME: &'static str = "bulk_update_patient_metadata";
     const TITLE: &'static str = "Update a patient's metadata";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123", "metadata_updates": {"PatientName": "DOE^JANE"}}"#;
     const EFFECT: Effect = Effect::Writes;
-    type Output = Changed;
+
+    fn wait_seconds(&self) -> Option<WaitSeconds> {
+        self.wait_seconds
+    }
 
     async fn plan(&self, context: &Context) -> Result<Plan> {
         let values = Values::of_keywords(self.metadata_updates.clone())?;
@@ -127,10 +129,5 @@ impl PlannedTool for BulkUpdatePatientMetadata {
             .await?;
         planner.add_old_values(&mut plan).await?;
         Ok(plan)
-    }
-
-    async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Self::Output>> {
-        let asked = json!({ "patient_id": self.patient_id });
-        changed::carry_out(Self::NAME, plan, context, self.wait_seconds, asked).await
     }
 }

@@ -18,9 +18,10 @@ use healthimaging::{
 use crate::arguments::{MaxResults, WaitSeconds};
 use healthimaging_workflows::Plan;
 
+use crate::answer::Reply;
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, PlannedTool, Reply, Tool};
+use crate::tool::{Effect, PlannedTool, Tool};
 use crate::wait;
 
 /// Create a data store, a place for image sets. It is ready once ACTIVE.

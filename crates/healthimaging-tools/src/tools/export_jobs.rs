@@ -13,10 +13,11 @@ use healthimaging_workflows::export::{self, Export};
 use healthimaging_workflows::find::{Criteria, Moment, Span};
 use healthimaging_workflows::{Job, JobFilter, JobState, NewJob, Work};
 
+use crate::answer::Reply;
 use crate::arguments::{MaxResults, WaitSeconds};
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Jobs that the ledger is asked for at once.
 const PAGE_SIZE: u32 = 50;

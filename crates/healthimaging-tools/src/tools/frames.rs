@@ -8,13 +8,14 @@ use healthimaging_render::{
     FrameLocation, FrameSelector, PictureFormat, RenderOptions, RenderedFrame,
 };
 
+use crate::answer::{Image, Link, Reply};
 use crate::arguments::{FrameNumber, PictureSize};
 use crate::base64_text;
 use crate::context::Context;
+use crate::options::FrameFormat;
 use crate::picture;
 use crate::resources;
-use crate::server::FrameFormat;
-use crate::tool::{Effect, Image, Link, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Longest stored frame in an answer, in bytes; a longer one is a resource.
 const LONGEST_STORED: usize = 1 << 20;

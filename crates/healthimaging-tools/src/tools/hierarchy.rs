@@ -10,9 +10,10 @@ use healthimaging_workflows::counted;
 use healthimaging_workflows::find::{self, Criteria, Found, MOST_EXAMINED, Text, is_primary};
 use healthimaging_workflows::hierarchy::{self, Series, Study};
 
+use crate::answer::Reply;
 use crate::context::Context;
 use crate::listing::page_of;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// All that match; nothing is an error that says what there is none of.
 async fn found(

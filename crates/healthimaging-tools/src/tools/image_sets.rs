@@ -9,10 +9,11 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, ImageSetId, NextToken, Page, Result, VersionId};
 
+use crate::answer::Reply;
 use crate::arguments::MaxResults;
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Get the state of an image set: version, status, whether it is primary.
 #[derive(Debug, Deserialize, JsonSchema)]

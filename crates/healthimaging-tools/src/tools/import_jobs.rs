@@ -12,10 +12,11 @@ use healthimaging::{
     RoleArn, Timestamp,
 };
 
+use crate::answer::Reply;
 use crate::arguments::{MaxResults, WaitSeconds};
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 use crate::wait;
 
 /// Import every DICOM file under an S3 prefix, or on the local store a `file:///` folder, as a job.

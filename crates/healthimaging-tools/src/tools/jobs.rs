@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use healthimaging::{DatastoreId, JobId, NextToken, Result};
 use healthimaging_workflows::{Job, JobFilter, JobState};
 
+use crate::answer::{Reply, to_object};
 use crate::arguments::MaxResults;
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, Reply, Tool, to_object};
+use crate::tool::{Effect, Tool};
 
 /// What the ledger is asked for at once.
 const PAGE_SIZE: u32 = 50;

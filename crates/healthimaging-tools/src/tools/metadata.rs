@@ -14,11 +14,12 @@ use healthimaging_workflows::document::{
     self, Attribute, DocumentText, LEFT_OUT_LISTED, LeftOut, Level, Outline, Part, page,
 };
 
+use crate::answer::{Link, Reply};
 use crate::arguments::MaxBytes;
 use crate::context::Context;
 use crate::resources;
 use crate::size::{self, LONGEST_ANSWER};
-use crate::tool::{Effect, Link, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Bytes of an answer beside the metadata and the arguments in `next`: ids, counts and the summary, at most.
 const BESIDE: usize = 1_500;

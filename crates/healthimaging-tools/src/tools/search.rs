@@ -13,10 +13,11 @@ use healthimaging::model::{
 use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
 use healthimaging_workflows::find::{Criteria, StudyDate, Text};
 
+use crate::answer::Reply;
 use crate::arguments::MaxResults;
 use crate::context::Context;
 use crate::listing;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Image sets that were found.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -93,208 +94,114 @@ fn check_days(criteria: &SearchCriteria) -> Result<()> {
     Ok(())
 }
 
-/// Find image sets by patient, study, series, accession number, dates or primary flag; all of them
-/// without criteria. EQUAL takes one value, BETWEEN two. This server filters by modality, body part,
-/// study dates and primary_only.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchImageSets {
-    /// ID, name or ARN
-    datastore_id: Option<DatastoreId>,
+/// Declares a search: the argument that it searches by, and what of it the service and this server compare.
+macro_rules! search_tool {
+    (
+        $(#[$about:meta])*
+        $tool:ident($name:literal, $title:literal, $example:literal)
+        $(#[$of_field:meta])* $field:ident: $type:ty => $criteria:expr
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $tool {
+            /// ID, name or ARN
+            datastore_id: Option<DatastoreId>,
+            $(#[$of_field])*
+            $field: $type,
+            /// Such as CT, or CT,MR
+            modality: Option<Text>,
+            /// Such as CHEST
+            body_part: Option<Text>,
+            /// First day, YYYYMMDD
+            study_date_from: Option<StudyDate>,
+            /// Last day, YYYYMMDD
+            study_date_to: Option<StudyDate>,
+            /// Primary image sets only
+            primary_only: Option<bool>,
+            /// 1 to 100; default 50
+            max_results: Option<MaxResults>,
+            /// From the previous answer
+            next_token: Option<NextToken>,
+        }
+
+        impl Tool for $tool {
+            const NAME: &'static str = $name;
+            const TITLE: &'static str = $title;
+            const EXAMPLE: &'static str = $example;
+            const EFFECT: Effect = Effect::Reads;
+            type Output = FoundImageSets;
+
+            async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+                let (criteria, selected) = $criteria(self.$field);
+                let sieve = Criteria {
+                    modality: self.modality,
+                    body_part: self.body_part,
+                    study_date_from: self.study_date_from,
+                    study_date_to: self.study_date_to,
+                    is_primary: (self.primary_only == Some(true)).then_some(true),
+                    ..selected
+                };
+                let (max_results, next_token) = (self.max_results, self.next_token);
+                // What the service can compare, it does.
+                let criteria = criteria.unwrap_or_else(|| SearchCriteria {
+                    filters: sieve.filters(),
+                    sort: None,
+                });
+                let datastore_id = self.datastore_id;
+                let search = Search { datastore_id, criteria, sieve, max_results, next_token };
+                search.run(context).await
+            }
+        }
+    };
+}
+
+search_tool! {
+    /// Find image sets by patient, study, series, accession number, dates or primary flag; all of them
+    /// without criteria. EQUAL takes one value, BETWEEN two. This server filters by modality, body part,
+    /// study dates and primary_only.
+    SearchImageSets(
+        "search_image_sets",
+        "Search image sets",
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "search_criteria": {"filters": [{"values": [{"DICOMPatientId": "MRN-0042"}], "operator": "EQUAL"}]}, "modality": "CT"}"#
+    )
     /// Values are objects of one key: DICOMPatientId, DICOMAccessionNumber, DICOMStudyId,
     /// DICOMStudyInstanceUID, DICOMSeriesInstanceUID, createdAt, updatedAt (ISO 8601), isPrimary,
     /// DICOMStudyDateAndTime {DICOMStudyDate, DICOMStudyTime}.
-    search_criteria: Option<SearchCriteria>,
-    /// Such as CT, or CT,MR
-    modality: Option<Text>,
-    /// Such as CHEST
-    body_part: Option<Text>,
-    /// First day, YYYYMMDD
-    study_date_from: Option<StudyDate>,
-    /// Last day, YYYYMMDD
-    study_date_to: Option<StudyDate>,
-    /// Primary image sets only
-    primary_only: Option<bool>,
-    /// 1 to 100; default 50
-    max_results: Option<MaxResults>,
-    /// From the previous answer
-    next_token: Option<NextToken>,
-}
-
-impl Tool for SearchImageSets {
-    const NAME: &'static str = "search_image_sets";
-    const TITLE: &'static str = "Search image sets";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "search_criteria": {"filters": [{"values": [{"DICOMPatientId": "MRN-0042"}], "operator": "EQUAL"}]}, "modality": "CT"}"#;
-    const EFFECT: Effect = Effect::Reads;
-    type Output = FoundImageSets;
-
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let search = Search {
-            datastore_id: self.datastore_id,
-            criteria: self.search_criteria.unwrap_or_default(),
-            sieve: Criteria {
-                modality: self.modality,
-                body_part: self.body_part,
-                study_date_from: self.study_date_from,
-                study_date_to: self.study_date_to,
-                is_primary: (self.primary_only == Some(true)).then_some(true),
-                ..Criteria::default()
-            },
-            max_results: self.max_results,
-            next_token: self.next_token,
-        };
-        search.run(context).await
+    search_criteria: Option<SearchCriteria> => |criteria: Option<SearchCriteria>| {
+        (Some(criteria.unwrap_or_default()), Criteria::default())
     }
 }
 
-/// A search whose best conditions go to the service.
-async fn by_criteria(
-    context: &Context,
-    datastore_id: Option<DatastoreId>,
-    sieve: Criteria,
-    (max_results, next_token): (Option<MaxResults>, Option<NextToken>),
-) -> Result<Reply<FoundImageSets>> {
-    let search = Search {
-        datastore_id,
-        criteria: SearchCriteria { filters: sieve.filters(), sort: None },
-        sieve,
-        max_results,
-        next_token,
-    };
-    search.run(context).await
-}
-
-/// Find the image sets of a patient, all or those of a modality, body part or span of study dates.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchByPatientId {
-    /// ID, name or ARN
-    datastore_id: Option<DatastoreId>,
+search_tool! {
+    /// Find the image sets of a patient, optionally of a modality, body part or range of study dates.
+    SearchByPatientId(
+        "search_by_patient_id",
+        "Search by patient ID",
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123", "modality": "CT"}"#
+    )
     /// Patient ID (0010,0020), exact
-    patient_id: Text,
-    /// Such as CT, or CT,MR
-    modality: Option<Text>,
-    /// Such as CHEST
-    body_part: Option<Text>,
-    /// First day, YYYYMMDD
-    study_date_from: Option<StudyDate>,
-    /// Last day, YYYYMMDD
-    study_date_to: Option<StudyDate>,
-    /// Primary image sets only
-    primary_only: Option<bool>,
-    /// 1 to 100; default 50
-    max_results: Option<MaxResults>,
-    /// From the previous answer
-    next_token: Option<NextToken>,
+    patient_id: Text => |patient| (None, Criteria::patient(patient))
 }
 
-impl Tool for SearchByPatientId {
-    const NAME: &'static str = "search_by_patient_id";
-    const TITLE: &'static str = "Search by patient ID";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "patient_id": "PATIENT123", "modality": "CT"}"#;
-    const EFFECT: Effect = Effect::Reads;
-    type Output = FoundImageSets;
-
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let sieve = Criteria {
-            modality: self.modality,
-            body_part: self.body_part,
-            study_date_from: self.study_date_from,
-            study_date_to: self.study_date_to,
-            is_primary: (self.primary_only == Some(true)).then_some(true),
-            ..Criteria::patient(self.patient_id)
-        };
-        let pages = (self.max_results, self.next_token);
-        by_criteria(context, self.datastore_id, sieve, pages).await
-    }
-}
-
-/// Find the image sets of a study.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchByStudyUid {
-    /// ID, name or ARN
-    datastore_id: Option<DatastoreId>,
+search_tool! {
+    /// Find the image sets of a study.
+    SearchByStudyUid(
+        "search_by_study_uid",
+        "Search by study UID",
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1"}"#
+    )
     /// (0020,000D)
-    study_instance_uid: Uid,
-    /// Such as CT, or CT,MR
-    modality: Option<Text>,
-    /// Such as CHEST
-    body_part: Option<Text>,
-    /// First day, YYYYMMDD
-    study_date_from: Option<StudyDate>,
-    /// Last day, YYYYMMDD
-    study_date_to: Option<StudyDate>,
-    /// Primary image sets only
-    primary_only: Option<bool>,
-    /// 1 to 100; default 50
-    max_results: Option<MaxResults>,
-    /// From the previous answer
-    next_token: Option<NextToken>,
+    study_instance_uid: Uid => |study| (None, Criteria::study(study))
 }
 
-impl Tool for SearchByStudyUid {
-    const NAME: &'static str = "search_by_study_uid";
-    const TITLE: &'static str = "Search by study UID";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1"}"#;
-    const EFFECT: Effect = Effect::Reads;
-    type Output = FoundImageSets;
-
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let sieve = Criteria {
-            modality: self.modality,
-            body_part: self.body_part,
-            study_date_from: self.study_date_from,
-            study_date_to: self.study_date_to,
-            is_primary: (self.primary_only == Some(true)).then_some(true),
-            ..Criteria::study(self.study_instance_uid)
-        };
-        let pages = (self.max_results, self.next_token);
-        by_criteria(context, self.datastore_id, sieve, pages).await
-    }
-}
-
-/// Find the image sets of a series.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchBySeriesUid {
-    /// ID, name or ARN
-    datastore_id: Option<DatastoreId>,
+search_tool! {
+    /// Find the image sets of a series.
+    SearchBySeriesUid(
+        "search_by_series_uid",
+        "Search by series UID",
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1"}"#
+    )
     /// (0020,000E)
-    series_instance_uid: Uid,
-    /// Such as CT, or CT,MR
-    modality: Option<Text>,
-    /// Such as CHEST
-    body_part: Option<Text>,
-    /// First day, YYYYMMDD
-    study_date_from: Option<StudyDate>,
-    /// Last day, YYYYMMDD
-    study_date_to: Option<StudyDate>,
-    /// Primary image sets only
-    primary_only: Option<bool>,
-    /// 1 to 100; default 50
-    max_results: Option<MaxResults>,
-    /// From the previous answer
-    next_token: Option<NextToken>,
-}
-
-impl Tool for SearchBySeriesUid {
-    const NAME: &'static str = "search_by_series_uid";
-    const TITLE: &'static str = "Search by series UID";
-    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1"}"#;
-    const EFFECT: Effect = Effect::Reads;
-    type Output = FoundImageSets;
-
-    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let sieve = Criteria {
-            modality: self.modality,
-            body_part: self.body_part,
-            study_date_from: self.study_date_from,
-            study_date_to: self.study_date_to,
-            is_primary: (self.primary_only == Some(true)).then_some(true),
-            ..Criteria::series(self.series_instance_uid)
-        };
-        let pages = (self.max_results, self.next_token);
-        by_criteria(context, self.datastore_id, sieve, pages).await
-    }
+    series_instance_uid: Uid => |series| (None, Criteria::series(series))
 }

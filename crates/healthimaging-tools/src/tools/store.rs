@@ -15,8 +15,9 @@ use healthimaging::{DatastoreId, Error, ImageSetId, Result};
 use healthimaging_workflows::counted;
 use healthimaging_workflows::store::{self, Stored, Watch};
 
+use crate::answer::Reply;
 use crate::context::Context;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// Files that failed and are listed; the rest is counted.
 const LISTED_FAILURES: usize = 50;

@@ -13,8 +13,9 @@ use healthimaging::{Error, ResourceArn, Result, TagKey, TagValue};
 
 use healthimaging_workflows::counted;
 
+use crate::answer::Reply;
 use crate::context::Context;
-use crate::tool::{Effect, Reply, Tool};
+use crate::tool::{Effect, Tool};
 
 /// That it is done.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -1,4 +1,6 @@
-//! A small client that starts a server as a child process and talks to it, as assistants do.
+#![doc = include_str!("../README.md")]
+
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,18 +10,33 @@ use rmcp::model::{
 };
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::TokioChildProcess;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use healthimaging::{Error, ErrorKind, Result};
-
-use crate::tool::{Arguments, Image};
 
 /// A client of one server process, which ends with it. It cannot ask its user anything.
 #[derive(Debug)]
 pub struct Client(RunningService<RoleClient, ()>);
 
-/// What a tool answered.
+/// A picture, as the bytes of a file.
+#[derive(Clone)]
+pub struct Image {
+    /// The file.
+    pub data: Vec<u8>,
+    /// Its media type.
+    pub media_type: String,
+}
+
+impl fmt::Debug for Image {
+    /// Leaves the picture out: it is patient data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data, media_type } = self;
+        write!(f, "Image({media_type}, {} bytes)", data.len())
+    }
+}
+
+/// Answer of a tool.
 #[derive(Debug, Clone)]
 pub struct ToolAnswer {
     /// The data: the structured content or, where there is none, the JSON of the first text block;
@@ -33,7 +50,7 @@ pub struct ToolAnswer {
     pub is_error: bool,
 }
 
-/// What a server says about itself.
+/// How a server introduces itself.
 #[derive(Debug, Clone)]
 pub struct ServerIntroduction {
     /// Its name.
@@ -45,18 +62,18 @@ pub struct ServerIntroduction {
 }
 
 impl Client {
-    /// Starts a server and greets it; its standard error stays the caller's.
+    /// Starts a server and initializes the session; its standard error stays the caller's.
     pub async fn spawn(command: Command) -> Result<Self> {
         let process = TokioChildProcess::new(command)
             .map_err(|error| Error::internal("the server could not be started", error))?;
         let running = ()
             .serve(process)
             .await
-            .map_err(|error| Error::internal("the server did not answer the greeting", error))?;
+            .map_err(|error| Error::internal("the server did not answer `initialize`", error))?;
         Ok(Self(running))
     }
 
-    /// What the server says about itself; `None` where it says nothing.
+    /// The introduction of the server, if it sent one.
     pub fn server(&self) -> Option<ServerIntroduction> {
         let info = self.0.peer_info()?;
         let server = info.server_info.clone()?;
@@ -107,8 +124,8 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Calls a tool; an error of the tool is an answer too.
-    pub async fn call_tool(&self, name: &str, arguments: Arguments) -> Result<ToolAnswer> {
+    /// Calls a tool; an error of the tool is returned as an answer.
+    pub async fn call_tool(&self, name: &str, arguments: Map<String, Value>) -> Result<ToolAnswer> {
         let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let result = self.0.call_tool(request).await.map_err(failed)?;
         let texts: Vec<&str> = result
@@ -127,10 +144,10 @@ impl Client {
         })
     }
 
-    /// Hangs up and waits for the server to end.
+    /// Closes the session and waits for the server to end.
     pub async fn close(self) -> Result<()> {
         let ended = self.0.cancel().await;
-        ended.map_err(|error| Error::internal("the server did not end well", error))?;
+        ended.map_err(|error| Error::internal("the server did not end cleanly", error))?;
         Ok(())
     }
 }
@@ -148,6 +165,6 @@ fn failed(error: ServiceError) -> Error {
             Error::new(ErrorKind::BadRequest, refusal.message.clone().into_owned())
                 .with_source(refusal)
         }
-        error => Error::internal("the conversation with the server broke off", error),
+        error => Error::internal("the connection to the server broke", error),
     }
 }

@@ -1,0 +1,68 @@
+//! How a server behaves.
+
+use healthimaging::Effect;
+use healthimaging_pixels::Decoder;
+
+use crate::confirm::Confirm;
+
+/// Which tools a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offer {
+    /// All.
+    #[default]
+    All,
+    /// All but those that destroy.
+    NoDelete,
+    /// Only those that read.
+    ReadOnly,
+}
+
+impl Offer {
+    pub(crate) fn includes(self, effect: Effect) -> bool {
+        match self {
+            Self::All => true,
+            Self::NoDelete => effect != Effect::Destroys,
+            Self::ReadOnly => effect == Effect::Reads,
+        }
+    }
+}
+
+/// Where the data of an answer goes. Some clients give the model only the text content, some only the
+/// structured content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResultForm {
+    /// JSON as text, and the same as structured content.
+    #[default]
+    Both,
+    /// JSON as text; tools have no output schema.
+    Text,
+    /// Structured content, with a sentence as text.
+    Structured,
+}
+
+/// What `get_image_frame` returns unless the call names a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrameFormat {
+    /// A PNG, which a model can look at.
+    #[default]
+    Png,
+    /// The bytes as they are stored, in base64, for programs.
+    Stored,
+}
+
+/// How a server behaves.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// Which tools it offers.
+    pub offer: Offer,
+    /// When it acts on a plan.
+    pub confirm: Confirm,
+    /// Where the data of an answer goes.
+    pub result: ResultForm,
+    /// Which back end it uses and why, in a sentence for the model; no secrets.
+    pub backend: String,
+    /// Decoder of frames for pictures.
+    pub decoder: Decoder,
+    /// Format of frames when a call names none.
+    pub frame_format: FrameFormat,
+}
