@@ -1,4 +1,4 @@
-//! Long work: it tells how far it is, and stops when it is told to.
+//! Long operations report progress, and stop when they are cancelled.
 
 use healthimaging_phantoms::{Archive, write_to};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::held::HeldS3;
 use crate::program;
 use crate::wire::{Wire, request};
 
-/// Long enough to be told about.
+/// Long enough to be reported.
 const ARCHIVE: Archive =
     Archive { patients: 1, studies: 1, series: 2, instances: 12, size: 64, seed: 7, noise: 18.0 };
 
@@ -65,11 +65,11 @@ impl Talk {
         }
     }
 
-    /// Calls a tool: its answer, and what progress of it was told until then.
-    /// A call that was sent before and still runs may tell its own meanwhile.
+    /// Calls a tool; returns its answer and its progress until then. An earlier call that still runs may
+    /// report its own in between.
     async fn call(&mut self, tool: &str, arguments: Value) -> (Value, Vec<f64>) {
         let id = self.send(tool, &arguments).await;
-        let mut told = Vec::new();
+        let mut progress = Vec::new();
         loop {
             let mut message = self.wire.next().await;
             if message["method"] == "notifications/progress" {
@@ -77,22 +77,22 @@ impl Talk {
                 let of = message["params"]["progressToken"].as_u64().unwrap();
                 assert!(of <= u64::from(id), "{message}");
                 if of == u64::from(id) {
-                    told.push(message["params"]["progress"].as_f64().unwrap());
+                    progress.push(message["params"]["progress"].as_f64().unwrap());
                 }
             } else if message["id"] == id {
-                return (message["result"].take(), told);
+                return (message["result"].take(), progress);
             }
         }
     }
 
     /// The same for a call that has to do what is asked.
     async fn done(&mut self, tool: &str, arguments: Value) -> (Value, Vec<f64>) {
-        let (mut result, told) = self.call(tool, arguments).await;
+        let (mut result, progress) = self.call(tool, arguments).await;
         assert_eq!(result["isError"], false, "{tool}: {result}");
-        (result["structuredContent"].take(), told)
+        (result["structuredContent"].take(), progress)
     }
 
-    /// A job, as soon as it tells this of itself.
+    /// A job, as soon as it has this status.
     async fn job_with(&mut self, fact: &str, asked: &Value) -> Value {
         loop {
             let (mut found, _) = self.done("get_job", asked.clone()).await;
@@ -109,17 +109,17 @@ impl Talk {
         let scans = self.folder().path().join("scans");
         write_to(&scans, ARCHIVE.files()).unwrap();
         let asked = json!({ "datastore_id": made["datastore_id"], "paths": [scans] });
-        let (stored, told) = self.done("store_dicom_instances", asked).await;
+        let (stored, progress) = self.done("store_dicom_instances", asked).await;
         assert_eq!(stored["stored"], 24);
-        grows("store_dicom_instances", &told);
+        grows("store_dicom_instances", &progress);
         made["datastore_id"].clone()
     }
 }
 
 /// The protocol wants each progress to be more than the one before.
-fn grows(tool: &str, told: &[f64]) {
-    assert!(!told.is_empty(), "{tool} tells no progress");
-    assert!(told.is_sorted_by(|a, b| a < b), "{tool}: {told:?}");
+fn grows(tool: &str, progress: &[f64]) {
+    assert!(!progress.is_empty(), "{tool} reports no progress");
+    assert!(progress.is_sorted_by(|a, b| a < b), "{tool}: {progress:?}");
 }
 
 #[tokio::test]
@@ -131,13 +131,13 @@ async fn long_work_tells_how_far_it_is() {
         "datastore_id": store, "input_s3_uri": format!("file://{folder}/scans/"),
         "wait_seconds": 120
     });
-    let (job, told) = talk.done("start_dicom_import_job", import).await;
+    let (job, progress) = talk.done("start_dicom_import_job", import).await;
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
-    grows("start_dicom_import_job", &told);
+    grows("start_dicom_import_job", &progress);
     let export = json!({ "datastore_id": store, "output_s3_uri": format!("file://{folder}/out/") });
-    let (job, told) = talk.done("start_dicom_export_job", export).await;
+    let (job, progress) = talk.done("start_dicom_export_job", export).await;
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
-    grows("start_dicom_export_job", &told);
+    grows("start_dicom_export_job", &progress);
     let (found, _) = talk.done("search_image_sets", json!({ "datastore_id": store })).await;
     let set = &found["image_sets_metadata_summaries"][0];
     let patient = &set["dicom_tags"]["DICOMPatientId"];
@@ -149,9 +149,9 @@ async fn long_work_tells_how_far_it_is() {
         "source_image_set_id": set["image_set_id"],
         "copy_image_set_information": { "sourceImageSet": { "latestVersionId": set["version"].to_string() } }
     });
-    let (copied, told) = talk.done("copy_image_set", copy).await;
+    let (copied, progress) = talk.done("copy_image_set", copy).await;
     assert_eq!(copied["across_data_stores"]["stored"], 12, "{copied}");
-    grows("copy_image_set", &told);
+    grows("copy_image_set", &progress);
     let update = json!({
         "datastore_id": store, "patient_id": patient, "metadata_updates": { "PatientName": "DOE^JANE" }
     });
@@ -161,9 +161,9 @@ async fn long_work_tells_how_far_it_is() {
     {
         let (plan, _) = talk.done(tool, asked.clone()).await;
         asked["confirmation_token"] = plan["confirmation_token"].clone();
-        let (job, told) = talk.done(tool, asked).await;
+        let (job, progress) = talk.done(tool, asked).await;
         assert_eq!(job["job_status"], "COMPLETED", "{job}");
-        grows(tool, &told);
+        grows(tool, &progress);
     }
     talk.wire.hang_up().await;
 }
@@ -178,7 +178,7 @@ fn into_nowhere(store: &Value) -> Value {
     json!({ "datastore_id": store, "output_s3_uri": "s3://bucket/out/", "wait_seconds": 600 })
 }
 
-/// The job that a progress tells about.
+/// The job in a progress message.
 fn job_of(progress: &Value) -> String {
     let message = progress["message"].as_str().unwrap();
     let rest = message.strip_prefix("job ").unwrap();

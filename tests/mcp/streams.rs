@@ -54,13 +54,13 @@ fn a_client_may_speak_over_sockets() {
 #[test]
 fn a_conversation_may_come_from_a_file_and_go_to_one() {
     let folder = tempfile::tempdir().unwrap();
-    let (said, heard) = (folder.path().join("said"), folder.path().join("heard"));
+    let (said, received) = (folder.path().join("said"), folder.path().join("received"));
     std::fs::write(&said, conversation()).unwrap();
-    let (said, into) = (File::open(&said).unwrap(), File::create(&heard).unwrap());
+    let (said, into) = (File::open(&said).unwrap(), File::create(&received).unwrap());
     let status = over(&folder.path().join("store"), said, into).status();
     assert!(status.unwrap().success());
-    let heard = std::fs::read_to_string(heard).unwrap();
-    lists_the_tools(heard.lines().nth(1).unwrap());
+    let received = std::fs::read_to_string(received).unwrap();
+    lists_the_tools(received.lines().nth(1).unwrap());
 }
 
 /// How a pipe is waited for belongs to all who have it open, and a shell goes on to read from it.
@@ -71,22 +71,22 @@ fn a_pipe_is_waited_for_as_before() {
 
     const O_NONBLOCK: u32 = 0o4000;
     let waits = |file: i32| {
-        let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{file}")).unwrap();
-        let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{file}")).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
         u32::from_str_radix(flags.unwrap().trim(), 8).unwrap() & O_NONBLOCK == 0
     };
     let folder = tempfile::tempdir().unwrap();
     let (input, mut said) = std::io::pipe().unwrap();
-    let (output, heard) = std::io::pipe().unwrap();
+    let (output, received) = std::io::pipe().unwrap();
     let theirs_in = OwnedFd::from(input.try_clone().unwrap());
-    let theirs_out = OwnedFd::from(heard.try_clone().unwrap());
+    let theirs_out = OwnedFd::from(received.try_clone().unwrap());
     let mut command = over(folder.path(), theirs_in, theirs_out);
     let mut child = command.spawn().unwrap();
     said.write_all(conversation().as_bytes()).unwrap();
     let mut lines = BufReader::new(output).lines();
     lines.next().unwrap().unwrap();
     lists_the_tools(&lines.next().unwrap().unwrap());
-    assert!(waits(input.as_raw_fd()) && waits(heard.as_raw_fd()));
+    assert!(waits(input.as_raw_fd()) && waits(received.as_raw_fd()));
     drop(said);
     assert!(child.wait().unwrap().success());
 }

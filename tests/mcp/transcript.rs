@@ -21,8 +21,8 @@ const ARCHIVE: Archive =
 const HEAD: &str = "# Every tool at work
 
 This page is written by `UPDATE=1 cargo test --test mcp transcript`: the real program over standard input and output, on
-generated scans in the embedded store. Ids are told by kind and number, every moment is the same, lists show their first
-two items, and the client cannot ask its user, so that consent goes by token. [tools.md](tools.md) explains the arguments.
+generated scans in the embedded store. IDs are replaced by kind and number, every time is the same, lists show their first
+two items, and the client cannot ask its user, so that consent is given by token. [tools.md](tools.md) explains the arguments.
 ";
 
 /// Whether a call or an answer is as the published schema says.
@@ -164,7 +164,7 @@ async fn fill(scribe: &mut Scribe, folder: &Path) -> String {
     store
 }
 
-/// An image set, as a search tells of it.
+/// A tag of an image set, as a search returns it.
 fn tag(set: &Value, name: &str) -> String {
     text(&set["dicom_tags"][name])
 }

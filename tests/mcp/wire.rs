@@ -232,7 +232,7 @@ async fn a_read_only_server_offers_and_does_nothing_but_reading() {
 async fn a_client_that_hung_up_is_answered() {
     let mut wire = Wire::open(&[]);
     wire.initialize().await;
-    // It tells progress, and that the list of resources changed.
+    // It reports progress, and that the list of resources changed.
     let params = json!({
         "name": "create_datastore",
         "arguments": { "datastore_name": "ward", "wait_seconds": 60 },

@@ -10,7 +10,7 @@ use crate::erase::{all, tag};
 use crate::rig::{Rig, uri};
 
 /// Ids of the right form that nothing has.
-const NOBODY: &str = "00000000000000000000000000000000";
+const UNUSED_ID: &str = "00000000000000000000000000000000";
 
 /// Longer than anything that is accepted.
 const ENDLESS: usize = 1_000_000;
@@ -175,7 +175,7 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
         }
         _ if name.ends_with("_uid") => vec![json!(".."), json!("1.2\n3"), json!(" ")],
         _ if name.ends_with("datastore_id") || name.ends_with("image_set_id") => {
-            vec![json!("short"), json!(NOBODY.to_uppercase() + "A"), json!("Z".repeat(32))]
+            vec![json!("short"), json!(UNUSED_ID.to_uppercase() + "A"), json!("Z".repeat(32))]
         }
         _ => Vec::new(),
     });
@@ -183,7 +183,7 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
     values
 }
 
-/// The one form of an error, told briefly, and without what was sent.
+/// Checks the form of an error, its length, and that it does not repeat what was sent.
 fn check(tool: &str, error: &Value, kinds: &[&str], sent: &Value) {
     assert_eq!(error["error"], true, "{tool}: {error}");
     let kind = error["type"].as_str().unwrap();
@@ -199,9 +199,9 @@ async fn refusal(rig: &Rig, tool: &str, arguments: &Map<String, Value>) -> Value
     match rig.answer(tool, Value::Object(arguments.clone())).await {
         Err(error) => error,
         Ok(answer) => {
-            let mut told = json!(arguments).to_string();
-            told.truncate(500);
-            panic!("{tool} took {told}: {}", json!(answer.structured));
+            let mut sent = json!(arguments).to_string();
+            sent.truncate(500);
+            panic!("{tool} accepted {sent}: {}", json!(answer.structured));
         }
     }
 }
@@ -262,11 +262,11 @@ pub(crate) async fn ids_that_nothing_has_are_not_found(rig: Rig) {
     for (tool, arguments) in calls {
         let name = tool.name;
         for (key, unknown) in [
-            ("datastore_id", NOBODY),
-            ("image_set_id", NOBODY),
-            ("source_image_set_id", NOBODY),
-            ("job_id", NOBODY),
-            ("patient_id", "NOBODY"),
+            ("datastore_id", UNUSED_ID),
+            ("image_set_id", UNUSED_ID),
+            ("source_image_set_id", UNUSED_ID),
+            ("job_id", UNUSED_ID),
+            ("patient_id", "UNKNOWN"),
             ("study_instance_uid", "1.2.3.4.5"),
             ("series_instance_uid", "1.2.3.4.5"),
             ("sop_instance_uid", "1.2.3.4.5"),

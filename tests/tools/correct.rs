@@ -74,7 +74,7 @@ pub(crate) async fn what_cannot_be_set_is_refused_before_anything_changes(rig: R
         rig.refusal("update_patient_study_metadata", asked, "validation_error").await;
     }
     let missing = json!({
-        "datastore_id": datastore, "patient_id": "NOBODY",
+        "datastore_id": datastore, "patient_id": "UNKNOWN",
         "metadata_updates": { "PatientName": "X" }
     });
     rig.refusal("bulk_update_patient_metadata", missing, "not_found").await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::rig::{ARCHIVE, Rig, uri};
 
-/// Every image set of a data store, as a search tells of it.
+/// Every image set of a data store, as a search returns it.
 pub(crate) async fn all(rig: &Rig, datastore: &str) -> Vec<Value> {
     let asked = json!({ "datastore_id": datastore, "max_results": 100 });
     let found = rig.call("search_image_sets", asked).await;
@@ -51,7 +51,7 @@ pub(crate) async fn a_patient_goes_and_the_others_stay(rig: Rig) {
     let left = all(&rig, &datastore).await;
     assert_eq!(left.len(), 4);
     assert!(left.iter().all(|set| tag(set, "DICOMPatientId") != patient));
-    // What is gone is told to be gone.
+    // The report counts what was erased.
     let again = json!({ "datastore_id": datastore, "patient_id": patient });
     rig.refusal("delete_patient_studies", again, "not_found").await;
 }
@@ -103,13 +103,13 @@ pub(crate) async fn older_versions_that_name_a_patient_go_with_a_consent_of_thei
     if notes.contains("those of other studies") {
         // A service that cannot search older versions: the study is not one of the patient's any more.
         asked["erase_older_versions"] = json!(true);
-        let told = rig.refusal("delete_patient_studies", asked, "not_found").await;
-        assert!(told.contains("were not examined"), "{told}");
+        let message = rig.refusal("delete_patient_studies", asked, "not_found").await;
+        assert!(message.contains("were not examined"), "{message}");
         return;
     }
     assert!(notes.contains("erase_older_versions"), "{answer}");
-    let told = rig.refusal("delete_patient_studies", asked.clone(), "not_found").await;
-    assert!(told.contains("older versions of 2 image sets"), "{told}");
+    let message = rig.refusal("delete_patient_studies", asked.clone(), "not_found").await;
+    assert!(message.contains("older versions of 2 image sets"), "{message}");
 
     asked["erase_older_versions"] = json!(true);
     let answer = rig.call("delete_patient_studies", asked.clone()).await;
@@ -127,8 +127,8 @@ pub(crate) async fn older_versions_that_name_a_patient_go_with_a_consent_of_thei
     }
     held.sort();
     assert_eq!(held, contents, "every instance of the other patient is there");
-    let told = rig.refusal("delete_patient_studies", asked, "not_found").await;
-    assert!(!told.contains("not examined"), "every version was read: {told}");
+    let message = rig.refusal("delete_patient_studies", asked, "not_found").await;
+    assert!(!message.contains("not examined"), "every version was read: {message}");
 }
 
 pub(crate) async fn files_that_name_an_erased_patient_are_named(rig: Rig) {

@@ -1,4 +1,4 @@
-//! Exporting: which files, what is in them, and what is told of them.
+//! Exports: which files, their content, and their manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -57,12 +57,12 @@ pub(crate) async fn export(rig: &Rig, datastore: &str, asked: Value) -> Exported
     assert_eq!(job["job_status"], "COMPLETED", "{job}");
     let folder = format!("{datastore}-DicomExport-{}", job["job_id"].as_str().unwrap());
     assert_eq!(job["output_s3_uri"], format!("{}/{folder}/", uri(&root)));
-    let told = root.join(folder);
+    let outcome = root.join(folder);
     let lines = |name: &str| -> Vec<Value> {
-        let text = std::fs::read_to_string(told.join(name)).unwrap();
+        let text = std::fs::read_to_string(outcome.join(name)).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let manifest = std::fs::read(told.join("job-output-manifest.json")).unwrap();
+    let manifest = std::fs::read(outcome.join("job-output-manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let exported = Exported {
         files: files_below(&root),
@@ -88,7 +88,7 @@ fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Each file has its line, with its size and SHA-256, and each line its file.
 fn check_lines(exported: &Exported) {
-    let mut told = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     for line in &exported.success {
         let path = line["outputFile"].as_str().unwrap();
         let name = Path::new(path).strip_prefix(&exported.root).unwrap();
@@ -100,10 +100,10 @@ fn check_lines(exported: &Exported) {
         let object = dicom_object::from_reader(&content[..]).unwrap();
         let syntax = object.meta().transfer_syntax();
         assert_eq!(response["transferSyntaxUid"], syntax, "{line}");
-        told.insert(name.to_str().unwrap());
+        listed.insert(name.to_str().unwrap());
     }
-    assert_eq!(told, exported.names());
-    assert_eq!(exported.summary["numberOfExportedFiles"], told.len());
+    assert_eq!(listed, exported.names());
+    assert_eq!(exported.summary["numberOfExportedFiles"], listed.len());
     assert_eq!(exported.job["files_failed"], exported.failure.len());
 }
 
@@ -203,10 +203,10 @@ pub(crate) async fn image_sets_are_chosen_by_when_they_were_made(rig: Rig) {
     assert_eq!(export(&rig, &datastore, inside).await.files.len(), 1);
     let open = json!({ "submitted_after": moment(made - hour) });
     assert_eq!(export(&rig, &datastore, open).await.files.len(), 1);
-    let told =
+    let message =
         nothing_to_export(&rig, &datastore, json!({ "submitted_before": moment(made - hour) }))
             .await;
-    assert!(told.contains("nothing"), "{told}");
+    assert!(message.contains("nothing"), "{message}");
     let backwards = json!({
         "datastore_id": datastore, "output_s3_uri": uri(&rig.allowed()),
         "submitted_after": moment(made), "submitted_before": moment(made - hour),
@@ -330,17 +330,18 @@ pub(crate) async fn what_cannot_be_exported_is_refused_with_the_reason(rig: Rig)
     let datastore = rig.filled().await;
     let start = "start_dicom_export_job";
     let asked = json!({ "datastore_id": datastore, "output_s3_uri": "file:///etc/export" });
-    let told = rig.refusal(start, asked, "auth_error").await;
-    assert!(told.contains("--allow-path"), "{told}");
+    let message = rig.refusal(start, asked, "auth_error").await;
+    assert!(message.contains("--allow-path"), "{message}");
     let nowhere = "0123456789abcdef0123456789abcdef";
     let asked = json!({ "datastore_id": nowhere, "output_s3_uri": uri(&rig.allowed()) });
     rig.refusal(start, asked, "not_found").await;
     for unknown in ["study_instance_uid", "series_instance_uid", "sop_instance_uid"] {
-        let told = nothing_to_export(&rig, &datastore, json!({ unknown: "1.2.3" })).await;
-        assert!(told.contains("nothing was exported"), "{told}");
+        let message = nothing_to_export(&rig, &datastore, json!({ unknown: "1.2.3" })).await;
+        assert!(message.contains("nothing was exported"), "{message}");
     }
-    let told = nothing_to_export(&rig, &datastore, json!({ "study_instance_uid": "../x" })).await;
-    assert!(told.contains("nothing was exported"), "{told}");
+    let message =
+        nothing_to_export(&rig, &datastore, json!({ "study_instance_uid": "../x" })).await;
+    assert!(message.contains("nothing was exported"), "{message}");
 }
 
 pub(crate) async fn a_job_is_started_once_a_token(rig: Rig) {

@@ -1,4 +1,4 @@
-//! Characters that nobody sees are shown in answers, and find what they came from.
+//! Invisible characters are shown in answers, and find what they came from.
 
 use dicom_dictionary_std::tags;
 use healthimaging_phantoms::{Phantom, PhantomFile};

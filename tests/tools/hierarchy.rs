@@ -35,8 +35,8 @@ pub(crate) async fn a_patient_has_studies_and_series(rig: Rig) {
         assert!(one["primary_image_set_id"].is_string());
     }
     for tool in ["get_patient_studies", "get_patient_series", "get_patient_dicomweb_studies"] {
-        let nobody = with(&datastore, "patient_id", "NOBODY");
-        rig.refusal(tool, nobody, "not_found").await;
+        let unknown = with(&datastore, "patient_id", "UNKNOWN");
+        rig.refusal(tool, unknown, "not_found").await;
         let empty = with(&datastore, "patient_id", "");
         rig.refusal(tool, empty, "validation_error").await;
     }

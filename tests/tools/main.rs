@@ -20,10 +20,10 @@ mod jobs;
 mod pictures;
 mod rig;
 mod search;
+mod store;
 mod update;
 
 use std::sync::Arc;
-mod store;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

@@ -47,7 +47,7 @@ fn asking((datastore, set): &(String, String), more: &Value) -> Value {
     asked
 }
 
-/// The one picture of an answer, and what is told of it.
+/// The one picture of an answer, and the facts about it.
 async fn picture(rig: &Rig, place: &(String, String), more: Value) -> (Vec<u8>, Value) {
     let answer = rig.answer("get_image_frame", asking(place, &more)).await;
     let Answer { structured, images, .. } = answer.unwrap();
@@ -98,22 +98,22 @@ pub(crate) async fn a_frame_is_seen_through_the_window_of_the_file_or_of_the_cal
     let place = stored(&rig, phantom).await;
 
     // The file's window is 40 / 400: ((x-39.5)/399+0.5)*255 between -160 and 239 (PS3.3 C.11.2.1.2.1).
-    let (file, told) = picture(&rig, &place, json!({})).await;
+    let (file, facts) = picture(&rig, &place, json!({})).await;
     assert_eq!(file, png_of([0, 0, 1, 128, 255, 255]));
     let expected = json!({
         "rows": 2, "columns": 3, "original_rows": 2, "original_columns": 3,
         "sop_instance_uid": SOP, "frame_number": 1, "number_of_frames": 1,
         "window_center": 40.0, "window_width": 400.0, "voi_lut_function": "LINEAR"
     });
-    assert_eq!(told, expected);
+    assert_eq!(facts, expected);
 
     let asked = json!({ "window_center": 240, "window_width": 2 });
     let (file, _) = picture(&rig, &place, asked).await;
     assert_eq!(file, png_of([0, 0, 0, 0, 0, 255]));
 
-    let (file, told) = picture(&rig, &place, json!({ "auto_window": true })).await;
+    let (file, facts) = picture(&rig, &place, json!({ "auto_window": true })).await;
     assert_eq!(file, png_of([0, 173, 173, 214, 255, 255]));
-    assert_eq!((&told["window_center"], &told["window_width"]), (&json!(-379.5), &json!(1241.0)));
+    assert_eq!((&facts["window_center"], &facts["window_width"]), (&json!(-379.5), &json!(1241.0)));
 }
 
 /// A series whose first instance has a Pixel Padding Value and whose second has none: in the second all pixels
@@ -150,9 +150,9 @@ pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
     let place = stored(&rig, Phantom::ultrasound().size(24, 32)).await;
     let (_, first) = picture(&rig, &place, json!({})).await;
     assert_eq!((&first["frame_number"], &first["number_of_frames"]), (&json!(1), &json!(12)));
-    let (last, told) = picture(&rig, &place, json!({ "frame_number": 12 })).await;
-    assert_eq!(told["frame_number"], 12);
-    assert!(told.get("window_center").is_none(), "colour has no window");
+    let (last, facts) = picture(&rig, &place, json!({ "frame_number": 12 })).await;
+    assert_eq!(facts["frame_number"], 12);
+    assert!(facts.get("window_center").is_none(), "colour has no window");
 
     let asked = asking(&place, &json!({ "frame_number": 12, "format": "stored" }));
     let frame = rig.call("get_image_frame", asked).await;
@@ -162,7 +162,7 @@ pub(crate) async fn a_frame_is_named_by_its_instance_and_number(rig: Rig) {
     });
     let answer = rig.answer("get_image_frame", by_id).await.unwrap();
     assert_eq!(answer.images[0].data, last);
-    assert_eq!(answer.structured["picture"], told);
+    assert_eq!(answer.structured["picture"], facts);
 
     // A picture is what is meant where no format is named.
     let unnamed = json!({
@@ -194,20 +194,20 @@ pub(crate) async fn a_frame_of_jpeg_xl_is_seen(rig: Rig) {
 
 pub(crate) async fn a_large_picture_is_made_smaller(rig: Rig) {
     let place = stored(&rig, Phantom::radiograph().size(150, 120)).await;
-    let (file, told) = picture(&rig, &place, json!({ "max_size": 50, "format": "jpeg" })).await;
+    let (file, facts) = picture(&rig, &place, json!({ "max_size": 50, "format": "jpeg" })).await;
     assert_eq!(file[..3], JPEG);
-    assert_eq!((&told["rows"], &told["columns"]), (&json!(50), &json!(40)));
-    assert_eq!((&told["original_rows"], &told["original_columns"]), (&json!(150), &json!(120)));
-    let (file, told) = picture(&rig, &place, json!({})).await;
+    assert_eq!((&facts["rows"], &facts["columns"]), (&json!(50), &json!(40)));
+    assert_eq!((&facts["original_rows"], &facts["original_columns"]), (&json!(150), &json!(120)));
+    let (file, facts) = picture(&rig, &place, json!({})).await;
     assert_eq!(file[..8], PNG);
-    assert_eq!(told["rows"], 150, "never larger than the frame");
+    assert_eq!(facts["rows"], 150, "never larger than the frame");
 }
 
 pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
     let place = stored(&rig, Phantom::mr().size(16, 16)).await;
     let id = "0".repeat(32);
     for (more, words) in [
-        (json!({ "sop_instance_uid": null }), "name the frame"),
+        (json!({ "sop_instance_uid": null }), "identify the frame"),
         (json!({ "image_frame_information": { "imageFrameId": id } }), "one way"),
         (json!({ "format": "stored", "max_size": 99 }), "format png or jpeg"),
         (json!({ "format": "stored", "annotation": false }), "format png or jpeg"),
@@ -255,7 +255,7 @@ pub(crate) async fn a_window_that_is_not_usable_never_refuses_the_picture(rig: R
         PrimitiveValue::from("0"),
     );
     let place = stored(&rig, phantom).await;
-    let (file, told) = picture(&rig, &place, json!({})).await;
+    let (file, facts) = picture(&rig, &place, json!({})).await;
     assert_eq!(file, png_of(levels));
-    assert!(told["notes"][0].as_str().unwrap().contains("range of values"), "{told}");
+    assert!(facts["notes"][0].as_str().unwrap().contains("range of values"), "{facts}");
 }

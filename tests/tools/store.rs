@@ -49,13 +49,13 @@ pub(crate) async fn files_and_folders_are_stored_and_each_has_its_outcome(rig: R
     assert_eq!(answer["not_tried"], 0);
     let failed = answer["failures"][0]["item"].as_str().unwrap();
     assert_eq!(failed, folder.join("notes.txt").to_str().unwrap());
-    let told: u64 = answer["image_sets"]
+    let instances: u64 = answer["image_sets"]
         .as_array()
         .unwrap()
         .iter()
         .map(|set| set["instances"].as_u64().unwrap())
         .sum();
-    assert_eq!(told, 25);
+    assert_eq!(instances, 25);
     assert_eq!(image_sets(&rig, &datastore).await.len(), 9);
 }
 
@@ -63,15 +63,15 @@ pub(crate) async fn what_may_not_be_read_is_not_stored(rig: Rig) {
     let datastore = rig.datastore().await;
     let store = "store_dicom_instances";
     let asked = |path: &str| json!({ "datastore_id": datastore, "paths": [path] });
-    let told = rig.refusal(store, asked("/etc"), "auth_error").await;
-    assert!(told.contains("--allow-path"), "{told}");
+    let message = rig.refusal(store, asked("/etc"), "auth_error").await;
+    assert!(message.contains("--allow-path"), "{message}");
     rig.refusal(store, asked("scans"), "validation_error").await;
     let missing = rig.allowed().join("missing");
     rig.refusal(store, asked(missing.to_str().unwrap()), "not_found").await;
     let empty = rig.allowed().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let told = rig.refusal(store, asked(empty.to_str().unwrap()), "validation_error").await;
-    assert!(told.contains("nothing to store"), "{told}");
+    let message = rig.refusal(store, asked(empty.to_str().unwrap()), "validation_error").await;
+    assert!(message.contains("nothing to store"), "{message}");
     let none = json!({ "datastore_id": datastore, "paths": [] });
     rig.refusal(store, none, "validation_error").await;
     write_to(&rig.allowed().join("one"), [file("1", slice(1))]).unwrap();
@@ -106,13 +106,13 @@ pub(crate) async fn an_image_set_is_copied_into_another_data_store(rig: Rig) {
 
     let mut stale = asked.clone();
     stale["copy_image_set_information"]["sourceImageSet"]["latestVersionId"] = json!("7");
-    let told = rig.refusal("copy_image_set", stale, "service_error").await;
-    assert!(told.contains("latest version"), "{told}");
+    let message = rig.refusal("copy_image_set", stale, "service_error").await;
+    assert!(message.contains("latest version"), "{message}");
     let mut into = asked.clone();
     into["copy_image_set_information"]["destinationImageSet"] =
         json!({ "imageSetId": destination, "latestVersionId": "1" });
-    let told = rig.refusal("copy_image_set", into, "validation_error").await;
-    assert!(told.contains("destinationImageSet"), "{told}");
+    let message = rig.refusal("copy_image_set", into, "validation_error").await;
+    assert!(message.contains("destinationImageSet"), "{message}");
     let mut forced = asked;
     forced["force"] = json!(true);
     rig.refusal("copy_image_set", forced, "validation_error").await;
@@ -136,6 +136,6 @@ pub(crate) async fn a_part_of_an_image_set_is_copied_into_another_data_store(rig
     let copied = rig.call("copy_image_set", asked("2.25.1.1.2")).await;
     let destination = &copied["destination_image_set_properties"]["image_set_id"];
     assert_eq!(instances(&rig, &to, destination).await, ["2.25.1.1.2"]);
-    let told = rig.refusal("copy_image_set", asked("2.25.9"), "validation_error").await;
-    assert!(told.contains("does not hold"), "{told}");
+    let message = rig.refusal("copy_image_set", asked("2.25.9"), "validation_error").await;
+    assert!(message.contains("does not hold"), "{message}");
 }

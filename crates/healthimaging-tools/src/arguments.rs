@@ -1,4 +1,4 @@
-//! Arguments: how they are read, and the kinds that many tools share.
+//! Arguments: how they are parsed, and the types that many tools share.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::schema;
 /// The arguments of a call.
 pub type Arguments = Map<String, Value>;
 
-/// Reads the arguments of a tool; an error names the argument and what is allowed, and does not repeat
+/// Parses the arguments of a tool; an error names the argument and what is allowed, and does not repeat
 /// the value.
 pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> Result<T> {
-    // Serde takes a list for an object whose fields come in order, which nobody means.
+    // Serde accepts a list of the fields of an object in order, which is never meant.
     if let Some(path) = list_for_object::<T>(&arguments) {
         return Err(Error::validation(format!(
             "`{}`: invalid type, expected an object, not a list",
@@ -27,7 +27,7 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> R
     read(arguments)
 }
 
-/// Reads an object, with the same errors.
+/// Parses an object, with the same errors.
 pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
     serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
         let path = brief(&error.path().to_string());
@@ -84,10 +84,10 @@ fn takes_list(schema: &Value) -> bool {
     }
 }
 
-/// Longest name of the caller's own that an error repeats.
+/// Longest name from the caller that an error repeats.
 const LONGEST_NAME: usize = 80;
 
-/// A name that the caller made up may have any length.
+/// Shortens a name from the caller, which may have any length.
 fn brief(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
@@ -95,7 +95,7 @@ fn brief(name: &str) -> String {
     }
 }
 
-/// What is wrong, without the value that is wrong: it may be patient data.
+/// Removes the invalid value from a message of serde: it may be patient data.
 fn without_value(words: &str) -> String {
     const REPEATS_VALUE: [&str; 4] =
         ["invalid type: ", "invalid value: ", "unknown variant ", "invalid length "];

@@ -1,4 +1,4 @@
-//! Frames and pictures as text.
+//! Frames and pictures in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::PAD;
@@ -14,7 +14,7 @@ fn engine() -> base64::engine::GeneralPurpose {
     base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, PAD)
 }
 
-/// Bytes in base64 (RFC 4648 §4), padded.
+/// Encodes bytes in base64 (RFC 4648 §4), padded.
 pub(crate) fn encoded(bytes: &[u8]) -> String {
     engine().encode(bytes)
 }

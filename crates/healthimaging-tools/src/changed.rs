@@ -1,4 +1,4 @@
-//! A plan that became a job: how it is started, and what its tool answers with.
+//! Tools whose plans are carried out by a job: how it is started, and their answer.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,10 +13,10 @@ use crate::arguments::WaitSeconds;
 use crate::context::Context;
 use crate::tool::{Effect, PlannedTool};
 
-/// Outcomes that come with an answer; `get_job` has all of them.
+/// Outcomes in an answer; `get_job` returns all of them.
 const MOST_OUTCOMES: u32 = 50;
 
-/// What a tool answers with that changes or deletes image sets.
+/// Answer of a tool that changes or deletes image sets.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Changed {
@@ -27,13 +27,13 @@ pub(crate) struct Changed {
     items_total: Option<u64>,
     items_done: u64,
     items_failed: u64,
-    /// What became of each image set, as far as it is done.
+    /// Outcome of each image set that is done.
     outcomes: Vec<Map<String, Value>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// What was done and what is left, once the job has ended.
+    /// What was done and what remains, once the job has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Map<String, Value>>,
 }

@@ -1,8 +1,8 @@
-//! Consent: a plan is carried out only when it is confirmed.
+//! Consent: a plan is carried out only after it is confirmed.
 //!
-//! Whoever can be asked is asked. Where the client cannot ask a person, the plan goes out with a
-//! token that is bound to the tool, the arguments and the plan, and the tool acts when it is called
-//! again with it. A plan that has changed since is refused.
+//! The user is asked through the client. If the client cannot ask, the answer is the plan with a token
+//! that is bound to the tool, the arguments and the plan; a second call with the token carries the plan
+//! out. A plan that has changed since is refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,53 +20,53 @@ use healthimaging_workflows::Plan;
 use crate::answer::Answer;
 use crate::arguments::{self, Arguments};
 
-/// How long a person may think about a plan.
+/// How long a plan can be confirmed.
 const LIFE: Duration = Duration::from_mins(10);
 
-/// When a planned tool acts.
+/// When a planned tool carries out its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Confirm {
-    /// Asks the user through the client; where the client cannot ask, a token does.
+    /// After the user agreed through the client; by token if the client cannot ask.
     #[default]
     Auto,
-    /// Asks the user through the client, or refuses.
+    /// Only after the user agreed through the client.
     Always,
-    /// Acts at once.
+    /// At once.
     Never,
 }
 
-/// What came back to a question.
+/// Reply to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserReply {
     /// Agreed.
     Agreed,
-    /// Accepted the form without the tick that means agreement.
+    /// Accepted the form without ticking `agree`.
     Unticked,
-    /// Declined; the client may do so by itself.
+    /// Declined, by the user or by the client itself.
     Declined,
     /// Dismissed the question without an answer.
     Dismissed,
-    /// The client could not put the question, though it said that it can.
+    /// The client could not ask, although it offers elicitation.
     NotAsked,
 }
 
-/// Puts a question to a person.
+/// Asks the user.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// What the person does with it; an error when there is no way to ask.
+    /// Returns the reply; an error if the question cannot be asked.
     async fn ask(&self, question: &str) -> Result<UserReply>;
 }
 
-/// How the person behind a call agrees.
+/// How the user of a call agrees.
 #[derive(Clone)]
 pub enum Consent {
-    /// Has agreed beforehand.
+    /// The user has agreed already.
     Given,
-    /// Cannot be asked.
+    /// The user cannot be asked.
     Unavailable,
-    /// Can be asked while the call waits.
+    /// The user can be asked while the call waits.
     Ask(Arc<dyn Ask>),
-    /// Is asked by the answer, and agrees by calling again: the state sent before, and the reply.
+    /// The answer is the question, and the next call brings the reply with the state that was sent.
     Rounds(Option<Round>),
 }
 
@@ -81,12 +81,12 @@ impl fmt::Debug for Consent {
     }
 }
 
-/// What came back in the second round.
+/// What the second round brings.
 #[derive(Debug, Clone)]
 pub struct Round {
-    /// The state that went out with the question.
+    /// The state that was sent with the question.
     pub state: String,
-    /// What came back to the question.
+    /// The reply to the question.
     pub reply: UserReply,
 }
 
@@ -95,13 +95,13 @@ pub struct Round {
 pub(crate) enum Decision {
     /// Carry it out.
     Go,
-    /// Ask during the call, then look whether the plan still holds.
+    /// Ask during the call, then check that the plan is unchanged.
     AskNow(Arc<dyn Ask>),
     /// Answer with a question.
     AskByAnswer { question: String, state: String },
     /// Answer with the plan.
     ShowPlan(Answer),
-    /// Nobody agreed.
+    /// The user did not agree.
     NotAgreed(UserReply),
 }
 
@@ -111,21 +111,21 @@ impl fmt::Debug for dyn Ask {
     }
 }
 
-/// Names of the fields of [`Asked`].
-const ASKED: [&str; 2] = ["dry_run", "confirmation_token"];
+/// Names of the fields of [`PlanArguments`].
+const PLAN_ARGUMENTS: [&str; 2] = ["dry_run", "confirmation_token"];
 
-/// The arguments that every planned tool has beside its own.
+/// Arguments that every planned tool has in addition to its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct PlanArguments {
     pub(crate) dry_run: Option<bool>,
     pub(crate) confirmation_token: Option<String>,
 }
 
-impl Asked {
-    /// Takes them out of the arguments.
+impl PlanArguments {
+    /// Removes them from the arguments.
     pub(crate) fn take(arguments: &mut Arguments) -> Result<Self> {
-        let own: Arguments = ASKED
+        let own: Arguments = PLAN_ARGUMENTS
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), arguments.shift_remove(name)?)))
             .collect();
@@ -134,22 +134,22 @@ impl Asked {
 }
 
 /// The arguments of the tool itself.
-pub(crate) fn without_asked(arguments: &Arguments) -> Arguments {
-    let own = arguments.iter().filter(|(name, _)| !ASKED.contains(&name.as_str()));
+pub(crate) fn without_plan_arguments(arguments: &Arguments) -> Arguments {
+    let own = arguments.iter().filter(|(name, _)| !PLAN_ARGUMENTS.contains(&name.as_str()));
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Whether the caller asks for the plan, or comes back with its token, though the tool would act at once.
+/// Whether the caller asks for a plan, or sends its token, although the tool would act at once.
 pub(crate) fn wants_plan(arguments: &Arguments) -> bool {
     arguments.get("dry_run") == Some(&Value::Bool(true))
         || arguments.contains_key("confirmation_token")
 }
 
-/// Seals what goes out and comes back; the key lives as long as the process.
+/// Seals tokens and states; the key lives as long as the process.
 #[derive(Debug)]
 pub(crate) struct Seals(RequestStateCodec);
 
-/// Two kinds of seal, so that a token cannot stand for a person's answer.
+/// Two kinds of seal, so that a token cannot be used as the reply of a user.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Token,
@@ -171,10 +171,10 @@ impl Seals {
             .map_err(|error| Error::internal("the key for confirmations is bad", error))
     }
 
-    /// What a seal is bound to.
+    /// Returns what a seal is bound to.
     fn binding(kind: Kind, tool: &str, arguments: &Arguments) -> String {
         let mut arguments = arguments.clone();
-        // How long to wait changes nothing of what is done.
+        // How long to wait does not change what is done.
         arguments.shift_remove("wait_seconds");
         let arguments = fingerprint(&Value::Object(arguments));
         format!("{kind:?}|{tool}|{arguments}")
@@ -186,7 +186,7 @@ impl Seals {
         self.0.seal_with(plan.as_bytes(), &options)
     }
 
-    /// Whether `sealed` was made for this tool, these arguments and this plan.
+    /// Checks that `sealed` was made for this tool, these arguments and this plan.
     fn check(
         &self,
         kind: Kind,
@@ -215,21 +215,21 @@ impl Seals {
         if opened == plan.as_bytes() { Ok(()) } else { Err(stale()) }
     }
 
-    /// Decides about a plan; `arguments` are without those of [`Asked`].
+    /// Decides about a plan; `arguments` are without [`PlanArguments`].
     pub(crate) fn decide(
         &self,
         confirm: Confirm,
         consent: &Consent,
         tool: &str,
         arguments: &Arguments,
-        asked: &Asked,
+        asked: &PlanArguments,
         plan: &Plan,
     ) -> Result<Decision> {
         if confirm == Confirm::Never {
             return Ok(Decision::Go);
         }
         let print = plan.fingerprint()?;
-        // Where a person could not be asked, or a client declined by itself, the plan came with a token.
+        // If the user could not be asked, or the client declined by itself, the plan came with a token.
         if let (Consent::Ask(_) | Consent::Rounds(None), Confirm::Auto, Some(token)) =
             (consent, confirm, &asked.confirmation_token)
         {
@@ -252,7 +252,7 @@ impl Seals {
             }
             Consent::Unavailable if confirm == Confirm::Always => Err(Error::new(
                 ErrorKind::AccessDenied,
-                "this server asks a person before it erases anything (--confirm always), and the \
+                "this server asks the user before it carries out a plan (--confirm always), and the \
                  client cannot ask; use a client with elicitation, or the command line",
             )),
             Consent::Unavailable => {
@@ -266,7 +266,7 @@ impl Seals {
         }
     }
 
-    /// Why nothing was done, the plan, and the way on.
+    /// Returns why nothing was done, and beside it the plan and a token.
     pub(crate) fn not_agreed(
         &self,
         confirm: Confirm,
@@ -285,7 +285,7 @@ impl Seals {
     }
 }
 
-/// The plan as an answer.
+/// Returns the plan as an answer.
 pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
     let mut structured = Arguments::new();
     structured.insert("plan".to_owned(), Value::Object(plan.shown()?));
@@ -306,30 +306,30 @@ pub(crate) fn shown(plan: &Plan, token: Option<String>) -> Result<Answer> {
 
 fn not_agreed(confirm: Confirm, reply: UserReply) -> Error {
     let what = match reply {
-        // It is not asked about.
+        // Not reached: the plan is carried out.
         UserReply::Agreed => "the plan was not carried out",
         UserReply::Unticked => "the form came back without the tick at `agree`",
         UserReply::Declined => {
-            "the client answered that the user declined. Do not try again unless the user asks for it; \
-             some clients decline by themselves, without asking"
+            "the client answered that the user declined (decline). Do not try again unless the user \
+             asks for it; some clients decline without asking"
         }
         UserReply::Dismissed => "the question was dismissed without an answer (cancel)",
-        UserReply::NotAsked => "the client could not ask the user, though it offers elicitation",
+        UserReply::NotAsked => "the client could not ask the user, although it offers elicitation",
     };
     let way_on = if confirm == Confirm::Auto {
         "show the plan to the user; when the user agrees, call again with the same arguments and \
-         confirmation_token (valid for 10 minutes). --confirm never makes this server act unasked"
+         confirmation_token (valid for 10 minutes). With --confirm never this server does not ask"
     } else {
-        "this server acts only when a person agrees in the client (--confirm always): use a client that \
-         asks its user, or the command line; --confirm auto takes a token where that fails"
+        "use a client that asks its user, or the command line: this server carries out a plan only \
+         after the user agreed in the client (--confirm always); --confirm auto also accepts a token"
     };
-    let message = format!("nothing was changed: {what}. To go on, {way_on}");
+    let message = format!("nothing was changed: {what}. To continue, {way_on}");
     Error::new(ErrorKind::AccessDenied, message)
 }
 
-/// The data has changed since the plan was made.
+/// The plan no longer matches the data.
 pub(crate) fn stale() -> Error {
     Error::conflict(
-        "what the plan names has changed since; nothing was changed. Call again for a new plan",
+        "image sets of the plan have changed since it was made; nothing was done. Call again for a new plan",
     )
 }

@@ -1,4 +1,4 @@
-//! What a call may use: the back end, the way to report progress, and the end of patience.
+//! Context of a call: the back end, its progress, and how long it waits.
 
 use std::future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,31 +17,31 @@ use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 use crate::arguments::WaitSeconds;
 use crate::options::{FrameFormat, ServerOptions};
 
-/// How long a call waits for the job that it started, when the caller does not say.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call waits for the job that it started, unless the arguments set it.
+pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-/// The shortest time between two reports of progress.
+/// Shortest time between two reports of progress.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Hears how far a long call is.
+/// Receives the progress of a call.
 #[async_trait]
 pub trait Progress: Send + Sync {
-    /// `done` only grows; `message` holds no patient data.
+    /// Reports progress: `done` only grows, and `message` holds no patient data.
     async fn report(&self, done: f64, total: Option<f64>, message: String);
 }
 
-/// Who waits for a call, and how.
+/// The caller of a tool, and how it waits.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    /// Hears how far it is.
+    /// Receives its progress.
     pub(crate) progress: Option<Arc<dyn Progress>>,
-    /// Ends when the caller no longer waits.
+    /// Is cancelled when the caller no longer waits.
     pub(crate) cancelled: CancellationToken,
-    /// How long a job is waited for when the arguments do not say; `None` for as long as it takes.
-    pub(crate) patience: Option<Duration>,
+    /// How long to wait for a job unless the arguments set it; `None` until its end.
+    pub(crate) wait: Option<Duration>,
 }
 
-/// What a call may use.
+/// Context of a call.
 pub(crate) struct Context {
     ledger: Ledger,
     decoder: Decoder,
@@ -49,12 +49,12 @@ pub(crate) struct Context {
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
-    /// How far the caller knows it is.
-    told: Mutex<f64>,
+    /// The progress that was reported last.
+    reported: Mutex<f64>,
 }
 
-/// What is told as done where nothing was done but waiting: the protocol wants it to grow each time.
-const NOT_DONE: f64 = 0.001;
+/// Progress of a wait: the protocol requires that it grows each time.
+const WAITED: f64 = 0.001;
 
 impl Context {
     pub(crate) fn new(
@@ -70,13 +70,13 @@ impl Context {
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
-            told: Mutex::default(),
+            reported: Mutex::default(),
         }
     }
 
-    /// Tells whoever listens that data stores came or went.
+    /// Notifies subscribers that data stores were created or deleted.
     pub(crate) fn announce_datastores(&self) {
-        // Nobody may be listening, which is no error.
+        // No subscriber is not an error.
         let _ = self.datastores_changed.send(());
     }
 
@@ -95,12 +95,12 @@ impl Context {
         &self.ledger.tools().back_end
     }
 
-    /// Decodes frames for pictures.
+    /// The decoder of frames for pictures.
     pub(crate) fn decoder(&self) -> &Decoder {
         &self.decoder
     }
 
-    /// The format of frames when none is asked for.
+    /// The format of frames when a call names none.
     pub(crate) fn frame_format(&self) -> FrameFormat {
         self.frame_format
     }
@@ -110,23 +110,23 @@ impl Context {
         &self.ledger
     }
 
-    /// Ends when the caller no longer waits.
+    /// Is cancelled when the caller no longer waits.
     pub(crate) fn cancelled(&self) -> &CancellationToken {
         &self.caller.cancelled
     }
 
-    /// Tells the caller how far the work is, where it wants to know.
+    /// Reports progress to the caller, if it asked for it.
     pub(crate) async fn report(&self, done: f64, total: Option<f64>, message: String) {
         if let Some(progress) = &self.caller.progress {
-            let done = self.grown(done);
+            let done = self.growing(done);
             progress.report(done, total, message).await;
         }
     }
 
-    fn grown(&self, done: f64) -> f64 {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = if done > *told { done } else { *told + NOT_DONE };
-        *told
+    fn growing(&self, done: f64) -> f64 {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        *reported = if done > *reported { done } else { *reported + WAITED };
+        *reported
     }
 
     /// Starts a job, and [follows](Self::follow) it.
@@ -135,29 +135,30 @@ impl Context {
         self.follow(job, wait).await
     }
 
-    /// Waits for the end of a job, at most so long, and tells how far it is: how it stands then.
+    /// Waits for the end of a job, at most as long as the caller waits, reports its progress, and returns
+    /// its last status.
     ///
-    /// A caller that cancels the call cancels the job. One that only stops waiting does not.
+    /// Cancelling the call cancels the job; the end of the wait does not.
     pub(crate) async fn follow(&self, mut job: Job, wait: Option<WaitSeconds>) -> Result<Job> {
-        let patience = wait.map(|wait| Duration::from_secs(u64::from(wait.get())));
-        let end = patience.or(self.caller.patience).map(|p| Instant::now() + p);
-        let mut told: Option<(u64, Instant)> = None;
-        let mut said = None;
+        let wait = wait.map(|wait| Duration::from_secs(u64::from(wait.get())));
+        let end = wait.or(self.caller.wait).map(|wait| Instant::now() + wait);
+        let mut reported: Option<(u64, Instant)> = None;
+        let mut message = None;
         while !job.job_status.has_ended() {
             let is_news =
-                told.is_none_or(|(done, at)| job.items_done > done && at.elapsed() >= PACE);
-            if is_news || (job.message.is_some() && job.message != said) {
-                told = Some((job.items_done, Instant::now()));
-                said.clone_from(&job.message);
+                reported.is_none_or(|(done, at)| job.items_done > done && at.elapsed() >= PACE);
+            if is_news || (job.message.is_some() && job.message != message) {
+                reported = Some((job.items_done, Instant::now()));
+                message.clone_from(&job.message);
                 self.report_job(&job).await;
             }
             tokio::select! {
                 changed = self.ledger.changed(&job) => job = changed?,
-                () = patience_ends(end) => return Ok(job),
-                () = self.cancelled().cancelled() => return self.call_off(&job).await,
+                () = deadline(end) => return Ok(job),
+                () = self.cancelled().cancelled() => return self.cancel(&job).await,
             }
         }
-        if told.is_none_or(|(done, _)| job.items_done > done) {
+        if reported.is_none_or(|(done, _)| job.items_done > done) {
             self.report_job(&job).await;
         }
         Ok(job)
@@ -165,8 +166,8 @@ impl Context {
 
     async fn report_job(&self, job: &Job) {
         let mut message = match job.items_total {
-            Some(total) => format!("job {}, items done: {} of {total}", job.job_id, job.items_done),
-            None => format!("job {}, items done: {}", job.job_id, job.items_done),
+            Some(total) => format!("job {}: {} of {total} done", job.job_id, job.items_done),
+            None => format!("job {}: {} done", job.job_id, job.items_done),
         };
         if let Some(more) = &job.message {
             message = format!("{message}, {more}");
@@ -174,16 +175,16 @@ impl Context {
         self.report(number(job.items_done), job.items_total.map(number), message).await;
     }
 
-    /// The caller cancelled the call that started the job, or that waits for it.
-    async fn call_off(&self, job: &Job) -> Result<Job> {
+    /// Cancels a job whose call was cancelled.
+    async fn cancel(&self, job: &Job) -> Result<Job> {
         match self.ledger.cancel(&job.job_id).await {
-            // It may have ended in between, or be cancelled already.
+            // It may have ended, or be cancelled already.
             Err(error) if error.kind() == ErrorKind::Conflict => self.ledger.get(&job.job_id).await,
             other => other,
         }
     }
 
-    /// The data store that was named, or the only one that is active.
+    /// Returns the data store that was named, or the only active one.
     pub(crate) async fn datastore(&self, named: Option<DatastoreId>) -> Result<DatastoreId> {
         if let Some(named) = named {
             return Ok(named);
@@ -199,7 +200,7 @@ impl Context {
                 Ok(self.chosen.get_or_init(|| only.datastore_id.clone()).clone())
             }
             [] if active.next_token.is_none() => Err(Error::validation(
-                "no data store is active; make one with create_datastore, then name it in \
+                "no data store is active; create one with create_datastore, then name it in \
                  datastore_id",
             )),
             _ => Err(Error::validation(
@@ -209,21 +210,21 @@ impl Context {
         }
     }
 
-    /// The data store that was chosen because none was named.
+    /// The data store that is used because none was named.
     pub(crate) fn chosen_datastore(&self) -> Option<&DatastoreId> {
         self.chosen.get()
     }
 }
 
-/// Ends when the caller's patience does.
-async fn patience_ends(end: Option<Instant>) {
+/// Waits until a time; for ever without one.
+async fn deadline(end: Option<Instant>) {
     match end {
         Some(end) => sleep_until(end).await,
         None => future::pending().await,
     }
 }
 
-/// A count as the protocol tells it.
+/// Converts a count to the number type of the protocol.
 fn number(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

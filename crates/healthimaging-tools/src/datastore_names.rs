@@ -1,4 +1,4 @@
-//! Data stores by name or ARN, where a tool takes the id of one.
+//! Names and ARNs of data stores in the place of their IDs.
 
 use healthimaging::{
     Error, ErrorKind, HealthImaging, Resource, ResourceArn, Result, datastore_named,
@@ -12,7 +12,7 @@ use crate::tool::ToolEntry;
 /// Arguments that name a data store.
 const NAMING: [&str; 2] = ["datastore_id", "source_datastore_id"];
 
-/// Replaces names and ARNs of data stores by their ids.
+/// Replaces names and ARNs of data stores by their IDs.
 pub(crate) async fn resolve(
     tool: &ToolEntry,
     service: &dyn HealthImaging,
@@ -20,13 +20,13 @@ pub(crate) async fn resolve(
 ) -> Result<()> {
     for argument in NAMING {
         let Some(Value::String(given)) = arguments.get(argument) else { continue };
-        let is_known = || {
+        let is_argument = || {
             let schema = tool.definition().input_schema;
             schema.get("properties").and_then(|all| all.get(argument)).is_some()
         };
         let arn = ResourceArn::try_from(given.as_str()).ok();
         let id = match arn.and_then(|arn| arn.resource()) {
-            _ if !is_known() => continue,
+            _ if !is_argument() => continue,
             Some(Resource::Datastore(id)) => id,
             _ if is_datastore_name(given) => {
                 let found = datastore_named(service, given).await;

@@ -6,7 +6,7 @@ use healthimaging::{Error, ErrorKind};
 
 use crate::visible;
 
-/// The error as a caller reads it; its source stays in the log.
+/// Returns the error as callers get it; its source stays in the log.
 pub fn error_document(error: &Error) -> Map<String, Value> {
     let mut document = Map::new();
     document.insert("error".to_owned(), Value::Bool(true));
@@ -21,7 +21,7 @@ pub fn error_document(error: &Error) -> Map<String, Value> {
     document
 }
 
-/// Writes what the caller is not told to the log; the log holds no arguments.
+/// Logs what the caller does not get; the log holds no arguments.
 pub(crate) fn log(tool: &str, error: &Error) {
     let source = std::error::Error::source(error).map(ToString::to_string);
     let kind = error.kind();

@@ -1,7 +1,7 @@
-//! Arguments as models send them, in the form that the schema asks for: an object or list as JSON text,
-//! `"5"` and `5.0` for an integer, an integer for a version id, `""` for an option that is left out.
+//! Converts arguments as models send them to the types of the schema: an object or list as JSON text,
+//! `"5"` and `5.0` for an integer, an integer for a version id, `""` for an absent option.
 //!
-//! A value changes its JSON type and nothing else, so a call never affects more than what was meant.
+//! Only the JSON type of a value changes, so a call never affects more than was meant.
 
 use healthimaging::{VersionId, read_json};
 use schemars::{JsonSchema, SchemaGenerator};
@@ -10,8 +10,8 @@ use serde_json::{Map, Number, Value};
 use crate::arguments::Arguments;
 use crate::schema;
 
-/// Arguments that choose how an answer looks or how long a call waits. In any other argument `""` is a
-/// value, which is refused where it makes no sense: it may choose what a call affects.
+/// Arguments that select the form of an answer or how long a call waits. In any other argument `""` is a
+/// value, which is refused if it is invalid: it may select what a call affects.
 const EMPTY_IS_ABSENT: [&str; 11] = [
     "auto_window",
     "client_token",
@@ -26,10 +26,11 @@ const EMPTY_IS_ABSENT: [&str; 11] = [
     "window_width",
 ];
 
-/// Largest integer that a float holds exactly.
+/// Largest integer up to which a float is exact.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Puts arguments into the form of the input `T`. What does not fit stays, for the parser to refuse.
+/// Converts arguments to the types of the input `T`. What cannot be converted stays, and the parser
+/// refuses it.
 pub(crate) fn normalize<T: JsonSchema>(arguments: &mut Arguments) {
     arguments.retain(|name, value| {
         value.as_str() != Some("") || !EMPTY_IS_ABSENT.contains(&name.as_str())
@@ -41,7 +42,7 @@ pub(crate) fn normalize<T: JsonSchema>(arguments: &mut Arguments) {
     normalize_members(&schema, arguments);
 }
 
-/// Most calls need no schema.
+/// Whether a value may need the schema; most calls do not.
 fn may_change(value: &Value) -> bool {
     match value {
         Value::String(text) => {
@@ -62,8 +63,8 @@ fn normalize_members(schema: &Value, object: &mut Map<String, Value>) {
 }
 
 fn normalize_value(schema: &Value, value: &mut Value) {
-    if let Some(fitting) = fitting(schema, value) {
-        *value = fitting;
+    if let Some(converted) = converted(schema, value) {
+        *value = converted;
     }
     match value {
         Value::Object(object) => normalize_members(schema, object),
@@ -78,8 +79,8 @@ fn normalize_value(schema: &Value, value: &mut Value) {
     }
 }
 
-/// The value as the only type that the schema allows; `None` where it is that already, or cannot be.
-fn fitting(schema: &Value, value: &Value) -> Option<Value> {
+/// Returns the value as the type of the schema; `None` if it has it already, or cannot have it.
+fn converted(schema: &Value, value: &Value) -> Option<Value> {
     match (schema.get("type")?.as_str()?, value) {
         ("object" | "array", Value::String(text)) => {
             let parsed: Value = read_json("argument", text.as_bytes()).ok()?;
@@ -95,7 +96,7 @@ fn fitting(schema: &Value, value: &Value) -> Option<Value> {
             Number::from_f64(text.trim().parse().ok()?).map(Value::Number)
         }
         ("boolean", Value::String(text)) => text.trim().parse::<bool>().ok().map(Value::Bool),
-        // Our own answers show versions as integers where the service does.
+        // Some answers of the service show versions as integers.
         ("string", Value::Number(number)) if is_version_id(schema) => {
             let integral = number.as_u64().or_else(|| {
                 let number =

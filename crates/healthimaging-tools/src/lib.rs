@@ -1,7 +1,4 @@
-//! Face: the tools and resources of the Model Context Protocol.
-//!
-//! A [`Server`] offers the tools over any back end; [`serve`] and [`http_service`] put it behind
-//! the protocol, [`Server::call`] calls a tool without one. This crate alone knows the protocol.
+#![doc = include_str!("../README.md")]
 
 mod answer;
 mod arguments;

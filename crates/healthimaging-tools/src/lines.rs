@@ -1,5 +1,5 @@
-//! A conversation of lines, each a message: what is no message is answered, and a client that does not read
-//! its answers is not read either.
+//! Transport of one message a line: invalid messages are answered with an error, and a client that does not
+//! read its answers is not read further.
 
 use std::collections::HashSet;
 use std::io;
@@ -15,20 +15,20 @@ use tokio::sync::Notify;
 
 use crate::message::{self, Refusal};
 
-/// Longest message that is read, in bytes.
+/// Longest message, in bytes.
 const LONGEST: usize = 16 << 20;
 
-/// Requests that are being answered, or whose answers are not written yet, before the next one is read.
+/// Most requests that are in progress, or whose answers are not written yet; the next one is not read before.
 const MOST_OPEN: usize = 64;
 
 /// A pair of streams as a transport.
 pub(crate) struct Lines<R, W: AsyncWrite> {
     input: BufReader<R>,
     line: Vec<u8>,
-    /// The rest of a line that is too long is passed over.
+    /// Whether the rest of the line is skipped.
     is_too_long: bool,
     output: AsyncRwTransport<RoleServer, Empty, W>,
-    open: Arc<Open>,
+    open: Arc<OpenRequests>,
 }
 
 impl<R, W> Lines<R, W>
@@ -46,17 +46,17 @@ where
         }
     }
 
-    /// The next line; `None` at the end. What was read of one is kept when the future is dropped.
+    /// Reads the next line; `None` at the end. A partial line is kept when the future is dropped.
     async fn next_line(&mut self) -> Option<Result<Vec<u8>, Refusal>> {
         loop {
             let part = match self.input.fill_buf().await {
                 Ok(part) => part,
                 Err(error) => {
-                    tracing::info!(%error, "the client cannot be read any more");
+                    tracing::info!(%error, "reading from the client failed");
                     return None;
                 }
             };
-            // The last line may end with the stream.
+            // The last line may lack a newline.
             let is_end = part.is_empty();
             if is_end && self.line.is_empty() {
                 return None;
@@ -84,11 +84,11 @@ where
         }
     }
 
-    /// Answers what is no message of the protocol; the conversation goes on.
+    /// Answers an invalid message with an error; the session continues.
     fn refuse(&mut self, refusal: &Refusal) {
-        tracing::debug!(?refusal, "a message was refused");
+        tracing::debug!(?refusal, "message refused");
         let answer = TxJsonRpcMessage::<RoleServer>::error(refusal.error(), refusal.request_id());
-        // Reading is given up and begun again at any time, and the answer must not be cut then.
+        // The future that reads can be dropped at any time, which must not cut the answer.
         tokio::spawn(self.output.send(answer));
     }
 }
@@ -123,7 +123,7 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            Arc::clone(&self.open).room().await;
+            Arc::clone(&self.open).capacity().await;
             let line = match self.next_line().await? {
                 Ok(line) => line,
                 Err(refusal) => {
@@ -134,11 +134,11 @@ where
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let read = message::read(&line).and_then(|message| {
-                let parsed = serde_json::from_value(message.clone());
-                parsed.map_err(|_| Refusal::invalid_request(&message))
+            let parsed = message::parse(&line).and_then(|message| {
+                let typed = serde_json::from_value(message.clone());
+                typed.map_err(|_| Refusal::invalid_request(&message))
             });
-            match read {
+            match parsed {
                 Ok(message) => {
                     self.open.note(&message);
                     return Some(message);
@@ -153,59 +153,59 @@ where
     }
 }
 
-/// The requests that are open.
+/// Requests in progress.
 #[derive(Debug, Default)]
-struct Open {
-    state: Mutex<OpenState>,
+struct OpenRequests {
+    counts: Mutex<OpenCounts>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct OpenState {
-    /// Of the client, which wait for an answer.
+struct OpenCounts {
+    /// Requests of the client that wait for an answer.
     requests: HashSet<RequestId>,
-    /// How many questions of this server wait for the client: it has to be read then.
+    /// Requests of this server that wait for the client, whose answers must be read.
     questions: usize,
 }
 
-impl Open {
-    fn state(&self) -> MutexGuard<'_, OpenState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl OpenRequests {
+    fn counts(&self) -> MutexGuard<'_, OpenCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asks(&self) {
-        self.state().questions += 1;
+        self.counts().questions += 1;
         self.changed.notify_waiters();
     }
 
     fn note(&self, message: &RxJsonRpcMessage<RoleServer>) {
-        let mut state = self.state();
+        let mut counts = self.counts();
         match message {
-            JsonRpcMessage::Request(request) => _ = state.requests.insert(request.id.clone()),
+            JsonRpcMessage::Request(request) => _ = counts.requests.insert(request.id.clone()),
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
-                state.questions = state.questions.saturating_sub(1);
+                counts.questions = counts.questions.saturating_sub(1);
             }
             JsonRpcMessage::Notification(notification) => {
-                // A request that is cancelled need not be answered.
+                // A cancelled request need not be answered.
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    state.requests.remove(id);
+                    counts.requests.remove(id);
                 }
             }
         }
     }
 
     /// Waits until the next message may be read.
-    async fn room(self: Arc<Self>) {
+    async fn capacity(self: Arc<Self>) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             {
-                let state = self.state();
-                if state.requests.len() < MOST_OPEN || state.questions > 0 {
+                let counts = self.counts();
+                if counts.requests.len() < MOST_OPEN || counts.questions > 0 {
                     return;
                 }
             }
@@ -214,15 +214,15 @@ impl Open {
     }
 }
 
-/// A request that is answered once this is dropped.
+/// A request that counts as answered when this is dropped.
 struct Answered {
     id: RequestId,
-    open: Arc<Open>,
+    open: Arc<OpenRequests>,
 }
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        self.open.state().requests.remove(&self.id);
+        self.open.counts().requests.remove(&self.id);
         self.open.changed.notify_waiters();
     }
 }

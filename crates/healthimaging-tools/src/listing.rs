@@ -1,4 +1,4 @@
-//! Listings: the service's pages joined to as many results as the caller asked for and an answer holds.
+//! Listings: pages of the service, joined to as many results as the caller asked for and an answer holds.
 
 use std::future::Future;
 
@@ -9,16 +9,15 @@ use serde::Serialize;
 use crate::arguments::MaxResults;
 use crate::size::{LONGEST_PART, fitting, size_of};
 
-/// Results of a call that does not say how many.
+/// Results of a call without `max_results`.
 const DEFAULT_RESULTS: u32 = 50;
 
-/// Pages of one call; a call that finds too little in them returns what it has, and the token.
+/// Most pages of one call, which then returns what it has, and the token.
 const MOST_PAGES: usize = 200;
 
-/// Up to `wanted` results from `start` on; the token goes on exactly where they end.
+/// Returns up to `wanted` results from `start` on; the token continues exactly where they end.
 ///
-/// `fetch` is called with a token and a page size of at most `page_size`; of what it finds, what `keep` says
-/// counts.
+/// `fetch` is called with a token and a page size of at most `page_size`; only results that pass `keep` count.
 pub(crate) async fn join<T, F, Fut>(
     wanted: Option<MaxResults>,
     start: Option<NextToken>,
@@ -39,7 +38,7 @@ where
         let missing = u32::try_from(wanted.saturating_sub(items.len())).unwrap_or(u32::MAX);
         let mut page = fetch(at.clone(), missing.min(page_size)).await?;
         if page.next_token.is_some() && page.next_token == at {
-            let message = "the listing returns one page again and again";
+            let message = "the listing repeats a page endlessly";
             return Err(Error::new(ErrorKind::Service, message));
         }
         let fits = fitting_of_page(&page.items, &keep, &mut room)?;
@@ -48,7 +47,7 @@ where
             if fits == 0 && !items.is_empty() {
                 return Ok(Page { items, next_token: at });
             }
-            // A token goes on behind the end of a page, so this page has to end here.
+            // A token continues after the end of a page, so this page has to end here.
             let fits = u32::try_from(fits.max(1)).unwrap_or(u32::MAX);
             page = fetch(at.clone(), fits).await?;
         }
@@ -61,7 +60,7 @@ where
     Ok(Page { items, next_token: at })
 }
 
-/// How many items of a page, wanted or not, stand before the first wanted one that does not fit.
+/// Counts the items of a page, kept or not, before the first kept one that does not fit.
 fn fitting_of_page<T: Serialize>(
     items: &[T],
     keep: &impl Fn(&T) -> bool,
@@ -80,7 +79,7 @@ fn fitting_of_page<T: Serialize>(
     Ok(items.len())
 }
 
-/// The items of a listing that this server makes itself, from a token on, that an answer holds.
+/// Returns the items from a token on that an answer holds, of a listing that this server makes itself.
 pub(crate) fn page_of<T: Serialize>(
     listing: &Listing,
     mut items: Vec<T>,
@@ -97,7 +96,7 @@ pub(crate) fn page_of<T: Serialize>(
     Ok(Page { items: rest, next_token })
 }
 
-/// A summary of a listing: how many there are, and whether there are more.
+/// Summarizes a listing: how many there are, and whether there are more.
 pub(crate) fn summary(count: usize, noun: &str, next: Option<&NextToken>) -> String {
     let counted = counted(count, noun);
     match next {

@@ -1,24 +1,24 @@
-//! Messages as clients send them: put into the form of the protocol, or refused in its words.
+//! Parses messages of clients, or refuses them with the errors of JSON-RPC.
 
 use healthimaging::read_json;
 use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-/// A UTF-8 byte order mark, which readers of JSON may ignore (RFC 8259 section 8.1).
+/// A UTF-8 byte order mark, which JSON parsers may ignore (RFC 8259 section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Why a message is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refusal {
-    /// Id of the request, where there is one.
+    /// Id of the request, if there is one.
     pub(crate) id: Option<Value>,
     code: ErrorCode,
     message: &'static str,
 }
 
 impl Refusal {
-    /// The message is no message of the protocol.
+    /// The message is not one of JSON-RPC.
     pub(crate) fn invalid_request(message: &Value) -> Self {
         Self {
             id: message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned(),
@@ -28,26 +28,26 @@ impl Refusal {
         }
     }
 
-    /// The arguments of a call cannot be read.
+    /// The arguments of a call are invalid.
     fn invalid_params(message: &Value, wanted: &'static str) -> Self {
         Self { code: ErrorCode::INVALID_PARAMS, message: wanted, ..Self::invalid_request(message) }
     }
 
-    /// The message is longer than any that is read.
+    /// The message is too long.
     pub(crate) fn too_long() -> Self {
         Self {
             id: None,
             code: ErrorCode::INVALID_REQUEST,
-            message: "the message is longer than this server reads",
+            message: "the message is too long for this server",
         }
     }
 
-    /// As the protocol tells it.
+    /// The error of JSON-RPC.
     pub(crate) fn error(&self) -> ErrorData {
         ErrorData::new(self.code, self.message, None)
     }
 
-    /// The id as the protocol has it.
+    /// The id in the type of the protocol.
     pub(crate) fn request_id(&self) -> Option<RequestId> {
         serde_json::from_value(self.id.clone()?).ok()
     }
@@ -62,8 +62,8 @@ impl Refusal {
     }
 }
 
-/// Reads a message. The arguments of a tool may come as JSON text, as some models write them.
-pub(crate) fn read(text: &[u8]) -> Result<Value, Refusal> {
+/// Parses a message. The arguments of a tool may be JSON text, as some models write them.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, Refusal> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut message: Value = serde_json::from_slice(text).map_err(|_| Refusal {
         id: None,
@@ -114,11 +114,11 @@ mod tests {
             (json!(" {\"max_results\": 5}"), json!({ "max_results": 5 })),
             (json!({ "a": "{}" }), json!({ "a": "{}" })),
         ] {
-            let read = read(call(&sent).to_string().as_bytes()).unwrap();
+            let read = parse(call(&sent).to_string().as_bytes()).unwrap();
             assert_eq!(read["params"]["arguments"], meant);
         }
         for wrong in ["[]", "x", "{", "null", r#"{"a": 1, "a": 2}"#] {
-            let refusal = read(call(&json!(wrong)).to_string().as_bytes()).unwrap_err();
+            let refusal = parse(call(&json!(wrong)).to_string().as_bytes()).unwrap_err();
             assert_eq!(refusal.document()["error"]["code"], -32602, "{wrong}");
             assert_eq!(refusal.document()["id"], 7);
         }
@@ -130,23 +130,23 @@ mod tests {
         let twice = call(&json!({ "StudyID": "7", "ID": "8" }))
             .to_string()
             .replace("\"ID\"", "\"StudyID\"");
-        let refusal = read(twice.as_bytes()).unwrap_err().document();
+        let refusal = parse(twice.as_bytes()).unwrap_err().document();
         assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!(-32602), &json!(7)));
         assert!(refusal["error"]["message"].as_str().unwrap().contains("once"));
     }
 
     #[test]
-    fn what_is_no_message_is_refused_as_json_rpc_says() {
+    fn invalid_messages_get_the_errors_of_json_rpc() {
         for garbage in ["not json", "{", "[[[[", "\u{1}", "{} {}"] {
-            let document = read(garbage.as_bytes()).unwrap_err().document();
+            let document = parse(garbage.as_bytes()).unwrap_err().document();
             assert_eq!(
                 (&document["error"]["code"], &document["id"]),
                 (&json!(-32700), &json!(null))
             );
         }
         for other in ["null", "[]", "7", "\u{feff}\"x\""] {
-            assert_eq!(read(other.as_bytes()).unwrap_err().document()["error"]["code"], -32600);
+            assert_eq!(parse(other.as_bytes()).unwrap_err().document()["error"]["code"], -32600);
         }
-        assert!(read("\u{feff}{}".as_bytes()).is_ok());
+        assert!(parse("\u{feff}{}".as_bytes()).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of frames: fetches what a picture is made of.
+//! Fetches frames and their metadata, and renders pictures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 /// Longest side of a picture when none is asked for, in pixels.
 pub(crate) const DEFAULT_SIZE: u32 = 512;
 
-/// The contrast that three arguments ask for together.
+/// Returns the contrast that three arguments select together.
 pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> Result<Contrast> {
     let (center, width) = match (center, width, auto) {
         (None, None, true) => return Ok(Contrast::Auto),
@@ -53,14 +53,14 @@ pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> R
     Ok(Contrast::Window(window))
 }
 
-/// A frame as stored.
+/// A stored frame.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) bytes: Bytes,
     pub(crate) content_type: String,
 }
 
-/// Fetches a frame as it is stored.
+/// Fetches a stored frame.
 pub(crate) async fn fetch(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
@@ -91,7 +91,7 @@ pub(crate) async fn locate(
     Ok(find_frame(&document, selector)?)
 }
 
-/// Ids of all frames in the latest metadata.
+/// Lists the IDs of all frames in the latest metadata.
 pub(crate) async fn frame_ids(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
@@ -105,7 +105,7 @@ pub(crate) async fn frame_ids(
     Ok(ids)
 }
 
-/// The latest metadata.
+/// Fetches the latest metadata.
 async fn latest(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
@@ -140,7 +140,7 @@ pub(crate) async fn picture(
     let lease = MemoryBudget::process().work(location.memory()).await;
     let id = &location.image_frame_id;
     let stored = fetch(service, datastore_id, image_set_id, id).await?;
-    // Decoding and encoding take a while, and would hold up other calls.
+    // Decoding and encoding take long, and would block other calls.
     let decoder = decoder.clone();
     tokio::task::spawn_blocking(move || {
         let _lease = lease;
@@ -183,14 +183,14 @@ async fn has_padding(
     Ok(instances.iter().any(|instance| instance.contains_key("00280120")))
 }
 
-/// Why there is no picture, and what there is instead.
+/// Returns why there is no picture, and what is available instead.
 fn refusal(error: RenderError, location: &FrameLocation) -> Error {
     match &error {
         RenderError::Unsupported(_) => {
             let stored = content_type(Some(location.stored_transfer_syntax()));
             Error::new(
                 NotSupported,
-                format!("{error}; take it as it is stored, as {stored}, with format stored"),
+                format!("{error}; format stored returns it as it is stored, as {stored}"),
             )
         }
         _ => error.into(),

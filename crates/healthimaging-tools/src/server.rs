@@ -1,4 +1,4 @@
-//! The server: which tools are offered, and how a call goes, whatever the protocol.
+//! The server: which tools it offers, and how it carries out a call, independent of the protocol.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use healthimaging_workflows::{Ledger, Plan};
 
 use crate::answer::Answer;
 use crate::arguments::Arguments;
-use crate::confirm::{self, Asked, Consent, Decision, Seals, UserReply};
-use crate::context::{Caller, Context, PATIENCE, Progress};
+use crate::confirm::{self, Consent, Decision, PlanArguments, Seals, UserReply};
+use crate::context::{Caller, Context, DEFAULT_WAIT, Progress};
 use crate::datastore_names;
 use crate::failure;
 use crate::options::{Offer, ServerOptions};
@@ -33,33 +33,33 @@ pub struct Server(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The back end and its jobs, or why there is none.
+    /// The back end and its jobs, or the error that prevents it.
     ledger: std::result::Result<Ledger, Unavailable>,
     options: ServerOptions,
     seals: Seals,
     datastores_changed: broadcast::Sender<()>,
 }
 
-/// Why there is no back end.
+/// Error that prevents a back end.
 #[derive(Debug)]
 struct Unavailable {
     kind: ErrorKind,
     message: String,
 }
 
-/// What a call comes to.
+/// Result of a call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It is done.
+    /// It was carried out.
     Answer(Answer),
-    /// A person has to agree first; `state` comes back with the reply.
+    /// The user has to agree first; the reply brings `state` back.
     Question { question: String, state: String },
-    /// Nobody agreed: why, and beside the error the plan and the way on.
+    /// The user did not agree: why, and beside the error the plan and a token.
     NotAgreed { error: Error, more: Arguments },
 }
 
 impl Outcome {
-    /// As it leaves: with nothing in it that cannot be seen.
+    /// Returns it as it is sent: without invisible characters.
     fn shown(self) -> Self {
         match self {
             Self::Answer(answer) => Self::Answer(answer.shown()),
@@ -75,13 +75,13 @@ impl Outcome {
 }
 
 impl Server {
-    /// A server over the back end of a ledger; an error when the system gives no random numbers.
+    /// Creates a server over the back end of a ledger; an error if the random number generator fails.
     pub fn new(ledger: Ledger, options: ServerOptions) -> Result<Self> {
         Self::of(Ok(ledger), options)
     }
 
-    /// A server without a back end: it lists its tools, and answers each call with this error. A client shows
-    /// that to its user, and not why a server ended before it was greeted.
+    /// Creates a server without a back end: it lists its tools, and answers each call with this error, which
+    /// clients show to their users. They rarely show why a server exited before `initialize`.
     pub fn unavailable(error: &Error, options: ServerOptions) -> Result<Self> {
         let why = Unavailable { kind: error.kind(), message: error.message().to_owned() };
         Self::of(Err(why), options)
@@ -100,42 +100,42 @@ impl Server {
         ledger.map_err(|why| Error::new(why.kind, why.message.clone()))
     }
 
-    /// The 18 operations of its back end.
+    /// Returns the 18 operations of its back end.
     pub fn service(&self) -> Result<&dyn HealthImaging> {
         Ok(&*self.ledger()?.tools().back_end.service)
     }
 
-    /// DICOMweb of its back end.
+    /// Returns DICOMweb of its back end.
     pub fn dicomweb(&self) -> Result<&dyn DicomWeb> {
         Ok(&*self.ledger()?.tools().back_end.dicomweb)
     }
 
-    /// How it behaves.
+    /// Returns its options.
     pub fn options(&self) -> &ServerOptions {
         &self.0.options
     }
 
-    /// The tools it offers, by name.
+    /// Returns the tools it offers, by name.
     pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
         self.0.options.offer.tools()
     }
 
-    /// Tells when data stores come or go.
+    /// Subscribes to the creation and deletion of data stores.
     pub(crate) fn datastores_changed(&self) -> broadcast::Receiver<()> {
         self.0.datastores_changed.subscribe()
     }
 
-    /// Calls a tool without a protocol, as a client does that wants no progress.
+    /// Calls a tool without a protocol and without progress.
     pub async fn call(&self, name: &str, arguments: Arguments, consent: Consent) -> Result<Answer> {
         let caller = Caller {
             progress: None,
             cancelled: CancellationToken::new(),
-            patience: Some(PATIENCE),
+            wait: Some(DEFAULT_WAIT),
         };
         self.call_as(name, arguments, consent, caller).await
     }
 
-    /// Calls a tool and, unless the arguments say how long, waits for the end of what it starts.
+    /// Calls a tool and, unless the arguments limit the wait, waits for the end of the job that it starts.
     pub async fn call_to_end(
         &self,
         name: &str,
@@ -143,7 +143,7 @@ impl Server {
         consent: Consent,
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<Answer> {
-        let caller = Caller { progress, cancelled: CancellationToken::new(), patience: None };
+        let caller = Caller { progress, cancelled: CancellationToken::new(), wait: None };
         self.call_as(name, arguments, consent, caller).await
     }
 
@@ -157,13 +157,13 @@ impl Server {
         let tool = self.find(name)?;
         match self.dispatch(tool, arguments, consent, caller).await? {
             Outcome::Answer(answer) => Ok(answer),
-            // Only a protocol with rounds gets here, and it does not call this way.
+            // Only for a protocol with rounds, which calls `dispatch`.
             Outcome::Question { question, .. } => Err(Error::conflict(question)),
             Outcome::NotAgreed { error, .. } => Err(error),
         }
     }
 
-    /// A tool that is offered; the error says which are, or why this one is not.
+    /// Finds a tool that is offered; the error names why it is not.
     pub(crate) fn find(&self, name: &str) -> Result<&'static ToolEntry> {
         let known = TOOLS.iter().find(|tool| tool.name == name);
         match known {
@@ -172,11 +172,11 @@ impl Server {
                 "the tool {name} is not offered: the server was started with --read-only or \
                  --no-delete"
             ))),
-            None => Err(Error::not_found("there is no tool of that name; list the tools")),
+            None => Err(Error::not_found("unknown tool; list the tools")),
         }
     }
 
-    /// Calls a tool; errors are logged here and nowhere else.
+    /// Calls a tool; errors are logged only here.
     pub(crate) async fn dispatch(
         &self,
         tool: &'static ToolEntry,
@@ -196,25 +196,25 @@ impl Server {
                 Run::Planned(steps) => {
                     self.planned(tool, steps, arguments, &consent, &context).await
                 }
-                Run::Judged { judge, call, steps } => {
-                    let judged = judge(&arguments)?;
-                    self.check_effect(tool, judged.effect)?;
-                    if judged.asks || confirm::wants_plan(&arguments) {
+                Run::Conditional { effect_of, call, steps } => {
+                    let found = effect_of(&arguments)?;
+                    self.check_effect(tool, found.effect)?;
+                    if found.asks || confirm::wants_plan(&arguments) {
                         return self.planned(tool, steps, arguments, &consent, &context).await;
                     }
-                    Asked::take(&mut arguments)?;
+                    PlanArguments::take(&mut arguments)?;
                     call(arguments, &context).await.map(Outcome::Answer)
                 }
             }
         };
-        let outcome = turns::telling(&context, work).await;
+        let outcome = turns::with_notices(&context, work).await;
         if let Err(error) = &outcome {
             failure::log(tool.name, error);
         }
         outcome.map(Outcome::shown)
     }
 
-    /// Refuses what this call does, where the tool is offered for what else it can do.
+    /// Refuses a call whose effect is not offered, although other calls of the tool are.
     fn check_effect(&self, tool: &ToolEntry, effect: Effect) -> Result<()> {
         if self.0.options.offer.includes(effect) {
             return Ok(());
@@ -222,7 +222,7 @@ impl Server {
         Err(Error::new(
             ErrorKind::AccessDenied,
             format!(
-                "this call of {} takes instances, series or a version away, and the server was started \
+                "this call of {} removes instances, series or a version, and the server was started \
                  with --no-delete or --read-only: nothing was changed",
                 tool.name
             ),
@@ -237,7 +237,7 @@ impl Server {
         consent: &Consent,
         context: &Context,
     ) -> Result<Outcome> {
-        let asked = Asked::take(&mut arguments)?;
+        let asked = PlanArguments::take(&mut arguments)?;
         let plan = make_plan(&arguments, context).await?;
         if asked.dry_run == Some(true) {
             return confirm::shown(&plan, None).map(Outcome::Answer);
@@ -254,7 +254,7 @@ impl Server {
                 if reply != UserReply::Agreed {
                     return not_agreed(&arguments, &plan, reply);
                 }
-                // A person takes time; others may have changed what was planned.
+                // The data may have changed while the user was asked.
                 if make_plan(&arguments, context).await? != plan {
                     return Err(confirm::stale());
                 }

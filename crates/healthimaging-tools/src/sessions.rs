@@ -1,4 +1,4 @@
-//! Sessions of HTTP clients: a bounded number, of which the one that is idle for longest makes room.
+//! Sessions of HTTP clients: a bounded number, of which the one that is idle for longest is evicted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager
 /// Most sessions at once.
 pub(crate) const MOST_SESSIONS: usize = 256;
 
-/// Sessions in memory, no more than a number of them.
+/// Sessions in memory, up to a maximum.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     inner: LocalSessionManager,
@@ -26,7 +26,7 @@ pub(crate) struct Sessions {
     uses: Uses,
 }
 
-/// When each session was used last, and how many of its streams are open.
+/// Last use and number of open streams of each session.
 type Uses = Arc<Mutex<HashMap<SessionId, Use>>>;
 
 #[derive(Debug)]
@@ -35,12 +35,12 @@ struct Use {
     streams: usize,
 }
 
-/// Why a session could not be served.
+/// Error of a session.
 #[derive(Debug)]
 pub(crate) enum SessionsError {
     /// Every session has an open stream.
     Full,
-    /// The session's own fault.
+    /// Error of one session.
     Session(LocalSessionManagerError),
 }
 
@@ -76,8 +76,8 @@ impl Sessions {
         }
     }
 
-    /// Ends the session that is idle for longest, where there are too many.
-    async fn make_room(&self) -> Result<(), SessionsError> {
+    /// Ends the session that is idle for longest, if there are too many.
+    async fn evict(&self) -> Result<(), SessionsError> {
         let alive: Vec<SessionId> = self.inner.sessions.read().await.keys().cloned().collect();
         let oldest = {
             let mut known = uses(&self.uses);
@@ -91,7 +91,7 @@ impl Sessions {
         let Some(oldest) = oldest else {
             return Err(SessionsError::Full);
         };
-        tracing::info!("the oldest idle session makes room");
+        tracing::info!("oldest idle session evicted");
         self.close_session(&oldest).await
     }
 
@@ -110,7 +110,7 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        self.make_room().await?;
+        self.evict().await?;
         let (id, transport) = self.inner.create_session().await?;
         uses(&self.uses).insert(Arc::clone(&id), Use { last: Instant::now(), streams: 0 });
         Ok((id, transport))
@@ -156,7 +156,7 @@ impl SessionManager for Sessions {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        // It is open as long as the client is there, busy or not.
+        // It is open as long as the client is connected, idle or not.
         self.touch(id);
         Ok(self.inner.create_standalone_stream(id).await?)
     }

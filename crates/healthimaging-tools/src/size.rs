@@ -1,4 +1,4 @@
-//! How long answers may be: clients cut longer ones, or drop them, and a model has to read them.
+//! Limits of answers: clients truncate or drop longer ones, and the model has to read them.
 
 use healthimaging::{Error, Result};
 use serde::Serialize;
@@ -6,21 +6,21 @@ use serde_json::{Map, Value};
 
 use crate::visible;
 
-/// Longest answer that was not asked for, in bytes of its JSON.
+/// Longest answer unless the caller asks for more, in bytes of its JSON.
 pub(crate) const LONGEST_ANSWER: usize = 60_000;
 
-/// Longest list, or other variable part, of such an answer: the rest is for what stands beside it.
+/// Longest list of such an answer; the rest is for its other members.
 pub(crate) const LONGEST_PART: usize = 50_000;
 
-/// What has no more bytes is never cut.
+/// Lists and texts of up to so many bytes are never cut.
 const NEVER_CUT: usize = 200;
 
-/// Bytes of a value as JSON, as it is shown.
+/// Returns the bytes of a value as JSON, as it is shown.
 pub(crate) fn size(value: &Value) -> usize {
     visible::shown_document(value.to_string()).len()
 }
 
-/// Bytes of anything as JSON, as it is shown.
+/// Returns the bytes of any item as JSON, as it is shown.
 pub(crate) fn size_of<T: Serialize>(item: &T) -> Result<usize> {
     let value = serde_json::to_value(item);
     value
@@ -28,7 +28,7 @@ pub(crate) fn size_of<T: Serialize>(item: &T) -> Result<usize> {
         .map_err(|error| Error::internal("the answer could not be written as JSON", error))
 }
 
-/// How many of the items fit a part of an answer.
+/// Counts the items that fit in so many bytes.
 pub(crate) fn fitting<T: Serialize>(items: &[T], mut room: usize) -> Result<usize> {
     for (at, item) in items.iter().enumerate() {
         let length = size_of(item)? + 1;
@@ -40,8 +40,8 @@ pub(crate) fn fitting<T: Serialize>(items: &[T], mut room: usize) -> Result<usiz
     Ok(items.len())
 }
 
-/// Cuts an answer that is too long all the same, as it is shown already: the longest lists lose their ends,
-/// then the longest texts. Returns whether anything was cut.
+/// Cuts an answer that is still too long, as it is shown: the longest lists lose their ends, then the
+/// longest texts. Returns whether anything was cut.
 pub(crate) fn cut(answer: &mut Map<String, Value>, longest: usize) -> bool {
     let mut is_cut = false;
     while length(answer) > longest {
@@ -65,14 +65,14 @@ fn length(answer: &Map<String, Value>) -> usize {
     serde_json::to_string(answer).map_or(0, |text| text.len())
 }
 
-/// A way into a value.
+/// Step of a path into a value.
 #[derive(Clone)]
 enum Step {
     Key(String),
     Index(usize),
 }
 
-/// The list or text that has most bytes; what holds it does not count with it.
+/// Finds the list or text with the most bytes.
 fn find_largest(value: &Value, path: &mut Vec<Step>, largest: &mut (usize, Option<Vec<Step>>)) {
     let own = match value {
         Value::Array(items) if items.len() > 1 => value.to_string().len(),

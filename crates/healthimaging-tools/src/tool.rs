@@ -1,6 +1,6 @@
-//! What a tool is: a struct, its words, its effect, and what it does; and the table entry it becomes.
+//! Traits of tools, and their entries in the table.
 //!
-//! A tool is its input. The doc comment of the struct is what the model reads.
+//! A tool is the struct of its arguments. The model reads the doc comments of the struct and its fields.
 
 use std::fmt;
 use std::future::Future;
@@ -22,22 +22,22 @@ use crate::context::Context;
 use crate::lenient;
 use crate::schema::{self, Definition};
 
-/// What a tool is about; the documentation lists the tools by it, in this order.
+/// Subject of a tool; the documentation lists the tools by it, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// Data stores.
     Datastores,
-    /// Bringing files in and taking them out.
+    /// Import and export.
     Transfer,
-    /// Finding image sets.
+    /// Search for image sets.
     Search,
-    /// Patients, studies and series, as image sets add up to them.
+    /// Patients, studies and series.
     Hierarchy,
     /// One image set.
     ImageSets,
-    /// Correcting many image sets at once.
+    /// Correction of many image sets at once.
     Correct,
-    /// Erasing, wherever it is.
+    /// Erasure from all image sets.
     Erase,
     /// The jobs of this server.
     Jobs,
@@ -46,7 +46,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The words for people.
+    /// Returns its name for people.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Datastores => "data stores",
@@ -68,39 +68,39 @@ pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     const NAME: &'static str;
     /// Name for people.
     const TITLE: &'static str;
-    /// Arguments of a usual call, in JSON: shown in the documentation, and read by a test.
+    /// Arguments of a typical call, in JSON: shown in the documentation, and checked by a test.
     const EXAMPLE: &'static str;
-    /// What it does to the data: never [`Effect::Destroys`].
+    /// Its effect: never [`Effect::Destroys`].
     const EFFECT: Effect;
-    /// Whether it may answer with pictures. Such an answer has no structured content: clients that read
-    /// that drop the pictures.
+    /// Whether its answers may have pictures. They have no structured content then: clients that read it
+    /// drop the pictures.
     const HAS_PICTURES: bool = false;
-    /// Whether it may answer with more than clients show, when that is asked for.
+    /// Whether an answer may exceed what clients show, if the call asks for it.
     const IS_LARGE: bool = false;
-    /// What it answers with.
+    /// Its answer.
     type Output: Serialize + JsonSchema + Send;
 
-    /// Does it.
+    /// Carries out a call.
     fn call(self, context: &Context) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 }
 
-/// A tool that first says what it would do, and does it once that is confirmed.
+/// A tool that plans first, and acts once the plan is confirmed.
 pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
     /// Name on the wire.
     const NAME: &'static str;
     /// Name for people.
     const TITLE: &'static str;
-    /// Arguments of a usual call, in JSON: shown in the documentation, and read by a test.
+    /// Arguments of a typical call, in JSON: shown in the documentation, and checked by a test.
     const EXAMPLE: &'static str;
-    /// What it does to the data.
+    /// Its effect.
     const EFFECT: Effect;
-    /// What it answers with when it is done.
+    /// Its answer when the plan is carried out.
     type Output: Serialize + JsonSchema + Send;
 
-    /// Says what would be done, by reading only.
+    /// Plans, by reading only.
     fn plan(&self, context: &Context) -> impl Future<Output = Result<Plan>> + Send;
 
-    /// Does what was planned and confirmed.
+    /// Carries out a confirmed plan.
     fn carry_out(
         self,
         plan: Plan,
@@ -108,29 +108,29 @@ pub(crate) trait PlannedTool: DeserializeOwned + JsonSchema + Send + Sync {
     ) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 }
 
-/// A tool of which the arguments say what it does: it acts at once, or is planned and confirmed first.
-pub(crate) trait JudgedTool: PlannedTool {
+/// A tool whose effect depends on the arguments: it acts at once, or plans and is confirmed first.
+pub(crate) trait ConditionalTool: PlannedTool {
     /// Whether some calls destroy.
     const MAY_DESTROY: bool;
 
-    /// What a call with these arguments does.
-    fn judge(&self) -> Result<Judged>;
+    /// Returns the effect of a call with these arguments.
+    fn call_effect(&self) -> Result<CallEffect>;
 
     /// Does it, unasked.
     fn act(self, context: &Context) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 }
 
-/// What a call does.
+/// Effect of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub(crate) struct CallEffect {
     /// Its effect.
     pub(crate) effect: Effect,
-    /// Whether a person has to agree first.
+    /// Whether the user has to agree first.
     pub(crate) asks: bool,
 }
 
 type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
-type Judge = fn(&Arguments) -> Result<Judged>;
+type EffectOf = fn(&Arguments) -> Result<CallEffect>;
 pub(crate) type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
 pub(crate) type CarryOut =
     for<'a> fn(Arguments, Plan, &'a Context) -> BoxFuture<'a, Result<Answer>>;
@@ -139,7 +139,7 @@ pub(crate) type CarryOut =
 pub(crate) enum Run {
     Direct(Call),
     Planned((MakePlan, CarryOut)),
-    Judged { judge: Judge, call: Call, steps: (MakePlan, CarryOut) },
+    Conditional { effect_of: EffectOf, call: Call, steps: (MakePlan, CarryOut) },
 }
 
 /// A tool in the table.
@@ -148,17 +148,17 @@ pub struct ToolEntry {
     pub name: &'static str,
     /// Name for people.
     pub title: &'static str,
-    /// Arguments of a usual call, in JSON.
+    /// Arguments of a typical call, in JSON.
     pub example: &'static str,
-    /// What it is about.
+    /// Its subject.
     pub subject: Subject,
-    /// What it does to the data.
+    /// Its effect.
     pub effect: Effect,
-    /// Whether some calls destroy, which are planned and confirmed first.
+    /// Whether some calls destroy; these are planned and confirmed first.
     pub may_destroy: bool,
-    /// Whether it may answer with pictures, and hence without structured content.
+    /// Whether its answers may have pictures, and hence no structured content.
     pub has_pictures: bool,
-    /// Whether it may answer with more than clients show, when that is asked for.
+    /// Whether an answer may exceed what clients show, if the call asks for it.
     pub is_large: bool,
     pub(crate) run: Run,
     definition: fn() -> Definition,
@@ -167,7 +167,7 @@ pub struct ToolEntry {
 }
 
 impl ToolEntry {
-    /// The entry of a tool that acts when it is called.
+    /// Creates the entry of a tool that acts when it is called.
     pub(crate) const fn of<T: Tool>(subject: Subject) -> Self {
         const {
             assert!(
@@ -191,7 +191,7 @@ impl ToolEntry {
         }
     }
 
-    /// The entry of a tool that is confirmed first.
+    /// Creates the entry of a tool that is confirmed first.
     pub(crate) const fn planned<T: PlannedTool>(subject: Subject) -> Self {
         Self {
             name: T::NAME,
@@ -209,13 +209,13 @@ impl ToolEntry {
         }
     }
 
-    /// The entry of a tool of which the arguments say whether it is confirmed first.
-    pub(crate) const fn judged<T: JudgedTool>(subject: Subject) -> Self {
+    /// Creates the entry of a tool whose effect depends on the arguments.
+    pub(crate) const fn conditional<T: ConditionalTool>(subject: Subject) -> Self {
         Self {
             may_destroy: T::MAY_DESTROY,
-            run: Run::Judged {
-                judge: |arguments| {
-                    arguments::parse::<T>(confirm::without_asked(arguments))?.judge()
+            run: Run::Conditional {
+                effect_of: |arguments| {
+                    arguments::parse::<T>(confirm::without_plan_arguments(arguments))?.call_effect()
                 },
                 call: act::<T>,
                 steps: (make_plan::<T>, carry_out::<T>),
@@ -224,17 +224,17 @@ impl ToolEntry {
         }
     }
 
-    /// What a client is told about it.
+    /// Returns its definition for clients.
     pub fn definition(&self) -> Definition {
         (self.definition)()
     }
 
-    /// Puts arguments into the form that its schema asks for, where they differ only in that.
+    /// Converts arguments to the types of its schema.
     pub(crate) fn normalize(&self, arguments: &mut Arguments) {
         (self.normalize)(arguments);
     }
 
-    /// Whether arguments can be read; nothing is called.
+    /// Checks arguments without calling the tool.
     pub fn check(&self, mut arguments: Arguments) -> Result<()> {
         self.normalize(&mut arguments);
         (self.check)(arguments)
@@ -257,7 +257,10 @@ fn call<T: Tool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Resul
     })
 }
 
-fn act<T: JudgedTool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Result<Answer>> {
+fn act<T: ConditionalTool>(
+    arguments: Arguments,
+    context: &Context,
+) -> BoxFuture<'_, Result<Answer>> {
     Box::pin(async move {
         let tool: T = arguments::parse(arguments)?;
         tool.act(context).await?.into_answer(context.chosen_datastore())

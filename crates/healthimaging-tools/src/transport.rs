@@ -1,4 +1,4 @@
-//! The server on its two transports: a pair of streams, such as stdin and stdout, and Streamable HTTP.
+//! The two transports of the server: a pair of streams, such as stdin and stdout, and Streamable HTTP.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -24,7 +24,7 @@ use crate::server::Server;
 use crate::sessions::{MOST_SESSIONS, Sessions};
 use crate::web::{LARGEST_BODY, Web};
 
-/// Serves one client on any pair of streams, until it hangs up.
+/// Serves one client on a pair of streams, until it closes them.
 pub async fn serve<R, W>(server: Server, input: R, output: W) -> Result<()>
 where
     R: AsyncRead + Send + Unpin + 'static,
@@ -36,19 +36,19 @@ where
             ended.map_err(|error| Error::internal("the connection to the client broke", error))?;
             Ok(())
         }
-        // The client hung up before it said anything.
+        // The client closed the streams before `initialize`.
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-        Err(error) => Err(Error::internal("the client did not start the protocol", error)),
+        Err(error) => Err(Error::internal("the client did not initialize the session", error)),
     }
 }
 
-/// Who may reach the server over HTTP, and when it ends.
+/// Access to the server over HTTP, and its shutdown.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Allowed `Host` headers, with or without a port; loopback by default.
     pub allowed_hosts: Vec<String>,
     /// Allowed `Origin` headers with a scheme, `:*` for any port; loopback by default. A request
-    /// without an origin comes from no browser and passes.
+    /// without an origin does not come from a browser and is allowed.
     pub allowed_origins: Vec<String>,
     /// Ends all sessions.
     pub shutdown: CancellationToken,
@@ -59,16 +59,16 @@ impl Default for HttpOptions {
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         Self {
             allowed_hosts: list(&["localhost", "127.0.0.1", "::1"]),
-            // An empty list would turn the check off, and with it the guard against rebinding.
+            // An empty list would disable the check, which prevents DNS rebinding.
             allowed_origins: list(&["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]),
             shutdown: CancellationToken::new(),
         }
     }
 }
 
-/// The server as an HTTP service, to be mounted at `/mcp`.
+/// Returns the server as an HTTP service, to be mounted at `/mcp`.
 ///
-/// It checks `Host` and `Origin`; it does not check who the caller is.
+/// It checks `Host` and `Origin`; it does not authenticate the caller.
 pub fn http_service<B>(
     server: Server,
     options: HttpOptions,
@@ -89,7 +89,7 @@ where
     streamable(Handler::new(server), options)
 }
 
-/// As [`http_service`], with what the protocol's conformance suite expects to find added.
+/// Returns [`http_service`] with the fixtures of the protocol's conformance suite.
 #[cfg(feature = "conformance-fixtures")]
 pub fn conformance_service<B>(
     server: Server,
@@ -113,7 +113,7 @@ where
     Ok(streamable(crate::fixtures::Fixtures::around(server)?, options))
 }
 
-/// Any handler behind the HTTP stack of this server.
+/// Returns a handler behind the HTTP stack of this server.
 fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
     handler: H,
     options: HttpOptions,

@@ -1,4 +1,4 @@
-//! Telling a caller that its call waits for its turn.
+//! Notifies callers whose calls wait for the rate limit of the service.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,16 +11,16 @@ use healthimaging::{TurnWatch, watch_turns};
 
 use crate::context::Context;
 
-/// A wait that a caller is told of.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+/// Shortest wait that is reported.
+const REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// The last wait that is worth telling.
+/// The last wait that is reported.
 #[derive(Default)]
 struct Waits(watch::Sender<Duration>);
 
 impl TurnWatch for Waits {
     fn waits(&self, about: Duration) {
-        if about >= WORTH_TELLING {
+        if about >= REPORTED_WAIT {
             self.0.send_replace(about);
         }
     }
@@ -28,19 +28,19 @@ impl TurnWatch for Waits {
     fn goes(&self) {}
 }
 
-/// Does the work of a call, and tells its caller when it waits because the service takes no more calls.
-pub(crate) async fn telling<F: Future>(context: &Context, work: F) -> F::Output {
+/// Carries out a call, and reports as progress that it waits for the rate limit.
+pub(crate) async fn with_notices<F: Future>(context: &Context, work: F) -> F::Output {
     let waits = Arc::new(Waits::default());
-    let mut heard = waits.0.subscribe();
+    let mut changes = waits.0.subscribe();
     let mut work = pin!(watch_turns(Arc::clone(&waits) as _, work));
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            Ok(()) = heard.changed() => {
-                let seconds = heard.borrow_and_update().as_secs();
+            Ok(()) = changes.changed() => {
+                let seconds = changes.borrow_and_update().as_secs();
                 let message = format!(
-                    "waiting about {seconds} s: the service takes few of these calls a second"
+                    "waiting about {seconds} s for the rate limit of the service"
                 );
                 context.report(0.0, None, message).await;
             }

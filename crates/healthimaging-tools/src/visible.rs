@@ -1,9 +1,9 @@
-//! Characters that nobody sees, written so that they are seen: `\u{202E}`.
+//! Invisible characters as visible escapes: `\u{202E}`.
 //!
-//! Text out of DICOM files may hold control characters, marks that turn the direction of text, and
-//! characters without a width, which make a text look like another one, or hide words from a person that
-//! a model reads. Answers show them as escapes; the same escape in an argument is read back as the
-//! character, so that what an answer shows finds what it was read from. Nothing that is stored changes.
+//! Text from DICOM files may hold control characters, marks that change the direction of text, and
+//! zero-width characters, which make a text look like another, or hide words from people but not from
+//! models. Answers show them as escapes; arguments convert the same escapes back, so that a value of an
+//! answer finds what it came from. Stored data does not change.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,17 +11,17 @@ use std::fmt::Write as _;
 use healthimaging::is_invisible;
 use serde_json::{Map, Value};
 
-/// What begins an escape.
+/// Start of an escape.
 const BEGIN: &str = "\\u{";
 
-/// Characters that are not seen, but for tab, line feed and carriage return.
+/// Whether a character is invisible; tab, line feed and carriage return are not.
 fn is_hidden(c: char) -> bool {
     !matches!(c, '\t' | '\n' | '\r') && is_invisible(c)
 }
 
 /// Whether any character is hidden.
 fn has_hidden(text: &str) -> bool {
-    // Most text, and the megabytes of base64, need not be taken apart into characters.
+    // Most text, and megabytes of base64, need not be decoded to characters.
     let is_printable = |bytes: &[u8]| {
         let each = bytes.iter();
         each.fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
@@ -29,8 +29,8 @@ fn has_hidden(text: &str) -> bool {
     !text.as_bytes().chunks(64).all(is_printable) && text.contains(is_hidden)
 }
 
-/// The text with every hidden character as an escape; what looks like an escape already is told apart by
-/// escaping its backslash, so that [`read_back`] is exact.
+/// Replaces every hidden character by an escape; the backslash of text that looks like an escape is
+/// escaped, so that [`read_back`] is exact.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if !has_hidden(text) && !text.contains(BEGIN) {
         return Cow::Borrowed(text);
@@ -48,7 +48,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The text that [`shown`] made this of.
+/// Restores the text from the result of [`shown`].
 fn read_back(text: &str) -> Cow<'_, str> {
     let mut parts = text.split(BEGIN);
     let first = parts.next().unwrap_or_default();
@@ -72,17 +72,17 @@ fn read_back(text: &str) -> Cow<'_, str> {
     Cow::Owned(read)
 }
 
-/// Shows every text in a value.
+/// Applies [`shown`] to every text in a value.
 pub(crate) fn show(value: &mut Value) {
     change(value, shown);
 }
 
-/// Reads every text of arguments back.
+/// Applies [`read_back`] to every text of arguments.
 pub(crate) fn read_arguments(arguments: &mut Map<String, Value>) {
     arguments.values_mut().for_each(|value| change(value, read_back));
 }
 
-/// A JSON document with every text in it shown.
+/// Applies [`shown`] to every text of a JSON document.
 pub(crate) fn shown_document(document: String) -> String {
     // Writers of JSON escape controls, and may escape any character.
     if !has_hidden(&document) && !document.contains("\\u") {

@@ -1,4 +1,4 @@
-//! Waiting for a write of the service to settle.
+//! Waits until a write of the service is complete.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use healthimaging::{Error, Result};
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
 
-/// The first pause between two looks; each pause is half as long again, up to the last.
+/// First pause between two polls; each pause is 1.5 times the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Looks again and again until `settled`, at most as long as the caller said.
+/// Polls until `settled`, for at most `wait`, and returns the last state, settled or not.
 ///
-/// Returns the last state seen, settled or not. Each look is told as progress, as `what` is.
+/// Each poll is reported as progress; `what` is its message.
 pub(crate) async fn until<T, F, Fut>(
     context: &Context,
     wait: WaitSeconds,
@@ -41,7 +41,7 @@ where
         tokio::select! {
             () = tokio::time::sleep_until((Instant::now() + pause).min(end)) => {}
             () = context.cancelled().cancelled() => {
-                return Err(Error::conflict("the caller stopped waiting; the work itself goes on"));
+                return Err(Error::conflict("the call was cancelled; the operation itself continues"));
             }
         }
         pause = (pause * 3 / 2).min(LAST_PAUSE);

@@ -1,5 +1,5 @@
-//! The protocol over HTTP for clients that know less of it than the library asks for: any `Accept`, answers
-//! in JSON alone, and errors of JSON-RPC.
+//! The protocol over HTTP for clients that support less of it than the library requires: any `Accept`,
+//! answers in JSON only, and errors of JSON-RPC.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -26,10 +26,10 @@ const EVENTS: &str = "text/event-stream";
 /// Largest body of a request, in bytes.
 pub(crate) const LARGEST_BODY: usize = 4 << 20;
 
-/// What is answered.
+/// Response to a request.
 pub(crate) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// A service of the protocol, made easier to reach.
+/// Wraps a service of the protocol for these clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Web<S>(pub(crate) S);
 
@@ -72,7 +72,7 @@ where
     let body = body.map_err(|error| io::Error::other(error.to_string()));
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
-        return Ok(text(status, "the body is longer than 4 MiB, or did not arrive whole"));
+        return Ok(text(status, "the body is longer than 4 MiB, or incomplete"));
     };
     let body = body.to_bytes();
     let form = Form::of(&head.headers);
@@ -81,30 +81,30 @@ where
             .insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     }
     let is_json = is_of_type(&head.headers, JSON);
-    let read = message::read(&body);
+    let read = message::parse(&body);
     let body = match &read {
         Ok(message) => message.to_string().into(),
         Err(_) => body,
     };
     head.headers.remove(CONTENT_LENGTH);
     let answer = service.call(Request::from_parts(head, Full::new(body))).await?;
-    // The library has checked by now who asks and in which form, and could not read the rest.
+    // The library has checked host, origin and `Accept` before it refuses the body.
     let is_let_in = !matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::NOT_ACCEPTABLE);
     let is_unread = answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE;
     match (&read, form) {
         (Err(refusal), _) if is_json && is_let_in => Ok(refused(refusal)),
         (Ok(message), _) if is_json && is_unread => Ok(refused(&Refusal::invalid_request(message))),
         (Ok(message), Form::Json) if is_of_type(answer.headers(), EVENTS) => {
-            Ok(alone(answer, message.get("id")).await)
+            Ok(response_only(answer, message.get("id")).await)
         }
         _ => Ok(answer),
     }
 }
 
-/// What a client says that it takes.
+/// Response types that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// JSON alone, or anything.
+    /// JSON only, or anything.
     Json,
     /// JSON and events.
     Both,
@@ -145,8 +145,8 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// The response to a request out of a stream of events, by itself. Progress is left out.
-async fn alone(answer: Answer, id: Option<&Value>) -> Answer {
+/// Extracts the response to a request from a stream of events, without progress.
+async fn response_only(answer: Answer, id: Option<&Value>) -> Answer {
     let (mut head, body) = answer.into_parts();
     let mut events = SseStream::new(body);
     while let Some(Ok(event)) = events.next().await {
@@ -160,7 +160,7 @@ async fn alone(answer: Answer, id: Option<&Value>) -> Answer {
             return Response::from_parts(head, Full::new(data.into()).boxed());
         }
     }
-    text(StatusCode::INTERNAL_SERVER_ERROR, "the answer broke off")
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the stream ended before the response")
 }
 
 fn refused(refusal: &Refusal) -> Answer {

@@ -8,12 +8,12 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, HealthImaging, ImageSetId, Result};
 
-use super::place::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE};
+use super::uri::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE};
 use super::{all_datastores, protocol_error};
 use crate::picture;
 use crate::server::Server;
 
-/// Ids that begin as the argument does.
+/// Returns IDs that start with the argument.
 pub(crate) async fn complete(
     server: &Server,
     request: &CompleteRequestParams,
@@ -55,7 +55,7 @@ pub(crate) async fn complete(
         .map_err(|message| ErrorData::internal_error(message, None))
 }
 
-/// An argument that the client knows already.
+/// Returns an argument that the client has resolved already.
 fn known<'a>(request: &'a CompleteRequestParams, name: &str) -> Option<&'a str> {
     let known = request.context.as_ref()?.get_argument(name)?;
     Some(known.as_str())
@@ -75,7 +75,7 @@ async fn datastore_ids(service: &dyn HealthImaging) -> Result<Vec<String>> {
     Ok(all.into_iter().map(|datastore| datastore.datastore_id.into()).collect())
 }
 
-/// Those of the newest page: completion is a help, not a listing.
+/// Lists those of the first page only: completion is not a listing.
 async fn image_set_ids(
     service: &dyn HealthImaging,
     datastore_id: DatastoreId,
@@ -91,7 +91,7 @@ async fn image_set_ids(
     Ok(summaries.map(|summary| summary.image_set_id.into()).collect())
 }
 
-/// The newest first, as the service lists them, of one page.
+/// Lists those of one page, newest first, as the service returns them.
 async fn version_ids(
     service: &dyn HealthImaging,
     datastore_id: DatastoreId,

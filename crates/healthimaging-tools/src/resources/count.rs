@@ -1,4 +1,4 @@
-//! How many image sets a data store holds.
+//! Counts the image sets of a data store.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use healthimaging::model::ImageSetCount;
 use healthimaging::{DatastoreId, HealthImaging, Result};
 use healthimaging_workflows::find::{self, Criteria};
 
-/// Image sets that are looked at where the back end cannot count: ten pages of AWS, within a second.
+/// Image sets that are listed if the back end cannot count: ten pages of AWS, within a second.
 const MOST_COUNTED: usize = 500;
 
-/// Exact where the back end counts; otherwise those of the first pages, told as "at least".
+/// Returns exact counts if the back end has them; otherwise those of the first pages, as "at least".
 pub(super) async fn of(service: &dyn HealthImaging, datastore_id: &DatastoreId) -> Result<Value> {
     if let Some(counted) = service.count_image_sets(datastore_id.clone()).await? {
         return Ok(shown(counted, true));

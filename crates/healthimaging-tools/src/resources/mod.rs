@@ -2,7 +2,7 @@
 
 mod complete;
 mod count;
-mod place;
+mod uri;
 
 use bytes::Bytes;
 use rmcp::ErrorData;
@@ -29,18 +29,18 @@ use crate::server::Server;
 use crate::visible;
 
 pub(crate) use complete::complete;
-use place::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, Place};
-pub(crate) use place::{frame_uri, metadata_uri};
+use uri::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, ResourceUri};
+pub(crate) use uri::{frame_uri, metadata_uri};
 
 const JSON: &str = "application/json";
 
-/// Most data stores that the index holds.
+/// Most data stores in the index.
 const MOST_DATASTORES: usize = 10_000;
 
-/// How long a client may keep what it read, in milliseconds; never shared between users.
+/// How long clients may cache a resource, in milliseconds; never shared between users.
 const FRESH_MS: u64 = 5_000;
 
-/// One page: the index first, then a resource for each data store.
+/// Lists one page: the index first, then a resource for each data store.
 pub(crate) async fn list(
     server: &Server,
     cursor: Option<String>,
@@ -55,10 +55,9 @@ pub(crate) async fn list(
                 .with_mime_type(JSON),
         );
     }
-    let next_token = cursor
-        .map(NextToken::try_from)
-        .transpose()
-        .map_err(|_| ErrorData::invalid_params("the cursor is not one of this server's", None))?;
+    let next_token = cursor.map(NextToken::try_from).transpose().map_err(|_| {
+        ErrorData::invalid_params("invalid cursor; leave it out to start again", None)
+    })?;
     let request = ListDatastoresRequest {
         datastore_status: None,
         next_token,
@@ -80,7 +79,7 @@ fn datastore_resource(datastore: &DatastoreSummary) -> Resource {
         .with_mime_type(JSON)
 }
 
-/// The templates.
+/// Lists the templates.
 pub(crate) fn templates() -> ListResourceTemplatesResult {
     let template = |uri: &str, name: &str, description: &str| {
         ResourceTemplate::new(uri, name).with_description(description)
@@ -89,10 +88,10 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
         template(uri, name, description).with_mime_type(JSON)
     };
     ListResourceTemplatesResult::with_all_items(vec![
-        json(DATASTORE, "datastore", "A data store, with how many image sets it holds."),
+        json(DATASTORE, "datastore", "A data store, with its number of image sets."),
         json(IMAGE_SET, "image-set", "The state of an image set."),
         json(METADATA, "image-set-metadata", "The whole metadata of an image set."),
-        template(FRAME, "image-frame", "A frame as it is stored."),
+        template(FRAME, "image-frame", "A stored frame."),
         template(
             PICTURE,
             "image-frame-picture",
@@ -103,7 +102,7 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
     .with_cache_scope(CacheScope::Public)
 }
 
-/// What a URI names.
+/// Reads the resource of a URI.
 pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let missing = || {
         ErrorData::resource_not_found(
@@ -111,8 +110,8 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
             Some(json!({ "uri": uri })),
         )
     };
-    let place = Place::of(uri).ok_or_else(missing)?;
-    let contents = match read_place(server, place).await {
+    let resource = ResourceUri::parse(uri).ok_or_else(missing)?;
+    let contents = match read_resource(server, resource).await {
         Ok(Contents::Json(text)) => {
             ResourceContents::text(visible::shown_document(text), uri).with_mime_type(JSON)
         }
@@ -127,18 +126,20 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
         .with_cache_scope(CacheScope::Private))
 }
 
-/// What a resource holds.
+/// Contents of a resource.
 enum Contents {
     Json(String),
-    /// And their media type.
+    /// Bytes and their media type.
     Bytes(Bytes, String),
 }
 
-async fn read_place(server: &Server, place: Place) -> Result<Contents> {
+async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Contents> {
     let service = server.service()?;
-    let value = match place {
-        Place::Index => json!({ "datastore_summaries": all_datastores(service, None).await? }),
-        Place::Datastore(datastore_id) => {
+    let value = match resource {
+        ResourceUri::Index => {
+            json!({ "datastore_summaries": all_datastores(service, None).await? })
+        }
+        ResourceUri::Datastore(datastore_id) => {
             let found = service
                 .get_datastore(GetDatastoreRequest { datastore_id: datastore_id.clone() })
                 .await?;
@@ -146,22 +147,22 @@ async fn read_place(server: &Server, place: Place) -> Result<Contents> {
             properties.insert("counts".to_owned(), count::of(service, &datastore_id).await?);
             Value::Object(properties)
         }
-        Place::ImageSet(datastore_id, image_set_id) => {
+        ResourceUri::ImageSet(datastore_id, image_set_id) => {
             let request = GetImageSetRequest { datastore_id, image_set_id, version_id: None };
             json!(service.get_image_set(request).await?)
         }
-        Place::Metadata(datastore_id, image_set_id, version_id) => {
+        ResourceUri::Metadata(datastore_id, image_set_id, version_id) => {
             let request = GetImageSetMetadataRequest { datastore_id, image_set_id, version_id };
             let document = document::fetch(service, request).await?;
             return std::str::from_utf8(document.text())
                 .map(|text| Contents::Json(text.to_owned()))
                 .map_err(|error| Error::internal("the metadata is not UTF-8", error));
         }
-        Place::Frame(datastore_id, image_set_id, frame) => {
+        ResourceUri::Frame(datastore_id, image_set_id, frame) => {
             let stored = picture::fetch(service, &datastore_id, &image_set_id, &frame).await?;
             return Ok(Contents::Bytes(stored.bytes, stored.content_type));
         }
-        Place::Picture(datastore_id, image_set_id, frame, options) => {
+        ResourceUri::Picture(datastore_id, image_set_id, frame, options) => {
             let selector = FrameSelector::Id(frame);
             let decoder = &server.options().decoder;
             let (_, rendered) = picture::picture(
@@ -197,7 +198,7 @@ async fn all_datastores(
     pages.try_collect().await
 }
 
-/// An error outside of a tool: the same document, as the data of a protocol error.
+/// Converts an error outside of a tool: the same document, as data of a protocol error.
 fn protocol_error(error: &Error) -> ErrorData {
     crate::failure::log("resources", error);
     let code = match error.kind() {

@@ -1,4 +1,4 @@
-//! Changing and deleting image sets.
+//! Updates and deletions of single image sets.
 
 use std::borrow::Cow;
 
@@ -25,12 +25,12 @@ use healthimaging_workflows::{Plan, PlannedImageSet, PlannedStudy};
 use crate::answer::Reply;
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
-use crate::tool::{Effect, Judged, JudgedTool, PlannedTool};
+use crate::tool::{CallEffect, ConditionalTool, Effect, PlannedTool};
 use crate::wait;
 
-/// Change the metadata of an image set, giving a new version. Documents look like the metadata:
+/// Update the metadata of an image set, as a new version. Documents have the form of the metadata:
 /// {"SchemaVersion":"1.1","Study":{"DICOM":{"StudyDescription":"x"}}}. Removing instances or series,
-/// reverting, and another Patient ID or Study UID are planned and confirmed first.
+/// reverting, and changing Patient ID or Study UID are planned and confirmed first.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateImageSetMetadata {
@@ -38,15 +38,15 @@ pub(crate) struct UpdateImageSetMetadata {
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
-    /// The version you know as the latest.
+    /// Latest version that you know
     latest_version_id: VersionId,
-    /// Documents to set or remove, as objects or base64; or the version to go back to.
+    /// Documents to set or remove, as objects or base64; or a version to revert to
     update_image_set_metadata_updates: Updates,
-    /// Allow UIDs, sequences and private elements on image sets that are not primary.
+    /// Allow UIDs, sequences and private elements on non-primary image sets
     force: Option<bool>,
-    /// Update all primary image sets of the study.
+    /// Update all primary image sets of the study
     include_study_image_sets: Option<bool>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -70,7 +70,7 @@ struct DicomUpdates {
     removable_attributes: Option<Document>,
 }
 
-/// A document as a caller writes it: a JSON object, its text, or that text in base64.
+/// A document from the caller: a JSON object, its text, or that text in base64.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Value")]
 struct Document(Bytes);
@@ -161,13 +161,13 @@ impl UpdateImageSetMetadata {
     }
 }
 
-impl JudgedTool for UpdateImageSetMetadata {
+impl ConditionalTool for UpdateImageSetMetadata {
     const MAY_DESTROY: bool = true;
 
-    fn judge(&self) -> Result<Judged> {
+    fn call_effect(&self) -> Result<CallEffect> {
         let updates: MetadataUpdates = self.update_image_set_metadata_updates.clone().try_into()?;
         let effect = updates.effect()?;
-        Ok(Judged { effect, asks: effect == Effect::Destroys || updates.moves_images()? })
+        Ok(CallEffect { effect, asks: effect == Effect::Destroys || updates.moves_images()? })
     }
 
     async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
@@ -196,11 +196,11 @@ impl JudgedTool for UpdateImageSetMetadata {
     }
 }
 
-/// A write that came to nothing is an error, with the reason of the service.
+/// Returns an error for a failed write, with the reason of the service.
 pub(super) fn check_made(set: &ImageSetProperties) -> Result<()> {
     let (what, left) = match set.image_set_workflow_status {
         Some(ImageSetWorkflowStatus::UpdateFailed) => ("make the change (UPDATE_FAILED)", false),
-        // An image set that the copy was to make is left over, empty.
+        // A new image set of the failed copy remains, empty.
         Some(ImageSetWorkflowStatus::CopyFailed) => {
             ("make the copy (COPY_FAILED)", set.version_id.number() == 1)
         }
@@ -208,11 +208,8 @@ pub(super) fn check_made(set: &ImageSetProperties) -> Result<()> {
     };
     let why = set.message.as_deref().unwrap_or("the service gave no reason");
     let id = &set.image_set_id;
-    let left = if left {
-        format!("; image set {id} is left over empty: delete it")
-    } else {
-        String::new()
-    };
+    let left =
+        if left { format!("; image set {id} remains empty: delete it") } else { String::new() };
     Err(Error::validation(format!("the service did not {what} of image set {id}: {why}{left}")))
 }
 
@@ -247,7 +244,7 @@ pub(super) async fn settle<const N: usize>(
     wait::until(context, wait, "image set is locked", unlocked, look).await.map(Some)
 }
 
-/// Delete an image set with all its versions and frames, for good.
+/// Delete an image set permanently, with all its versions and frames.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteImageSet {
@@ -255,9 +252,9 @@ pub(crate) struct DeleteImageSet {
     datastore_id: DatastoreId,
     /// Image set ID
     image_set_id: ImageSetId,
-    /// Leave out: all versions are deleted.
+    /// Leave out: all versions are deleted
     version_id: Option<VersionId>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -271,12 +268,12 @@ impl PlannedTool for DeleteImageSet {
     async fn plan(&self, context: &Context) -> Result<Plan> {
         if self.version_id.is_some() {
             return Err(Error::validation(
-                "version_id: one version cannot be deleted; a delete takes the image set with all \
-                 its versions. Leave version_id out if that is what is meant",
+                "version_id: one version cannot be deleted; the tool deletes the image set with all \
+                 its versions. Leave version_id out if that is intended",
             ));
         }
         let action = format!(
-            "delete image set {} with all its versions and frames, for good",
+            "delete image set {} permanently, with all its versions and frames",
             self.image_set_id
         );
         let mut plan = Plan::new(action, self.datastore_id.clone());
@@ -316,7 +313,7 @@ async fn await_deletion(
         };
         match context.service().get_image_set(request).await {
             Ok(found) => Ok(found.properties.image_set_state),
-            // What is deleted may be forgotten too.
+            // A deleted image set may be gone.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(ImageSetState::Deleted),
             Err(error) => Err(error),
         }
@@ -325,7 +322,7 @@ async fn await_deletion(
     wait::until(context, wait, "image set is being deleted", unlocked, look).await
 }
 
-/// Adds an image set to a plan: its version, what it holds, and whose it is.
+/// Adds an image set to a plan, with its version, contents and patient.
 pub(crate) async fn add_image_set(
     plan: &mut Plan,
     context: &Context,
@@ -342,7 +339,7 @@ pub(crate) async fn add_image_set(
         ImageSetState::Active => {}
         ImageSetState::Locked => {
             return Err(Error::conflict(format!(
-                "image set {image_set_id} is locked by another write; try again when it is ACTIVE"
+                "image set {image_set_id} is locked by another write; retry when it is ACTIVE"
             )));
         }
         ImageSetState::Deleted => {
@@ -360,8 +357,8 @@ pub(crate) async fn add_image_set(
             plan.add_studies([PlannedStudy::of(&contents)]);
             instances = Some(contents.instances().count());
         }
-        // What cannot be read must still be deletable.
-        Err(_) => plan.notes.push(format!("The metadata of {image_set_id} cannot be read.")),
+        // Unreadable metadata must not prevent a deletion.
+        Err(_) => plan.notes.push(format!("The metadata of {image_set_id} is unreadable.")),
     }
     plan.image_sets.push(PlannedImageSet {
         image_set_id: image_set_id.clone(),

@@ -1,4 +1,4 @@
-//! Copying image sets, within a data store and from another one.
+//! Copies of image sets, within a data store and from another one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,15 +25,15 @@ pub(crate) struct CopyImageSet {
     datastore_id: Option<DatastoreId>,
     /// Image set to copy
     source_image_set_id: ImageSetId,
-    /// copiableAttributes is JSON text like the metadata, naming the instances to copy.
+    /// copiableAttributes: JSON text in the form of the metadata that names the instances to copy
     copy_image_set_information: CopyImageSetInformation,
-    /// When it is another one, the instances are retrieved there and stored here.
+    /// Another data store to retrieve the instances from
     source_datastore_id: Option<DatastoreId>,
-    /// Copy even where patient, study or series metadata disagree.
+    /// Copy even if patient, study or series metadata differ
     force: Option<bool>,
     /// Make the copy primary if allowed
     promote_to_primary: Option<bool>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -66,7 +66,7 @@ impl Tool for CopyImageSet {
             check_made(&settled)?;
             if promoted && settled.is_primary == Some(false) {
                 return Err(Error::conflict(format!(
-                    "image set {} was made, but the service did not make it primary: {}",
+                    "image set {} was created, but the service did not make it primary: {}",
                     settled.image_set_id,
                     settled.message.as_deref().unwrap_or("it gave no reason")
                 )));
@@ -87,7 +87,7 @@ impl Tool for CopyImageSet {
 pub(crate) struct Copied {
     #[serde(flatten)]
     copied: CopyImageSetResponse,
-    /// Of a copy from another data store.
+    /// Present for a copy from another data store.
     #[serde(skip_serializing_if = "Option::is_none")]
     across_data_stores: Option<StoreReport>,
 }
@@ -97,13 +97,13 @@ impl CopyImageSet {
         let information = self.copy_image_set_information;
         if information.destination_image_set.is_some() {
             return Err(Error::validation(
-                "destinationImageSet cannot be chosen across data stores: the destination sorts the \
-                 instances into image sets by what they say, as an import does",
+                "destinationImageSet cannot be set across data stores: the destination groups the \
+                 instances into image sets by their metadata, as an import does",
             ));
         }
         if self.force == Some(true) || self.promote_to_primary == Some(true) {
             return Err(Error::validation(
-                "force and promote_to_primary mean nothing across data stores: the instances are \
+                "force and promote_to_primary do not apply across data stores: the instances are \
                  stored by the rules of an import; copy within the destination afterwards",
             ));
         }
@@ -133,9 +133,9 @@ async fn copy_across(across: Across, context: &Context) -> Result<Reply<Copied>>
     };
     let destination = context.service().get_image_set(request).await?.properties;
     let text = format!(
-        "Retrieved from data store {} and stored again: {} The source stays.",
+        "Retrieved from data store {} and stored here: {} The source is unchanged.",
         across.from,
-        report.in_words()
+        report.summary()
     );
     let copied = Copied {
         copied: CopyImageSetResponse {
@@ -148,7 +148,7 @@ async fn copy_across(across: Across, context: &Context) -> Result<Reply<Copied>>
     Ok(Reply::new(copied, text))
 }
 
-/// Replaces what a copy changes in its source or destination by what it is now.
+/// Updates the source or destination of a copy to its current state.
 fn update(side: &mut CopiedImageSetProperties, now: ImageSetProperties) {
     side.latest_version_id = now.version_id;
     side.image_set_state = Some(now.image_set_state);

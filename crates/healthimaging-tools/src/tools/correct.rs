@@ -1,4 +1,4 @@
-//! Correcting the data of a patient or a study in all image sets that have it.
+//! Corrections of the data of a patient or a study in all its image sets.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,13 @@ use crate::answer::Reply;
 use crate::arguments::WaitSeconds;
 use crate::changed::ChangeTool;
 use crate::context::Context;
-use crate::tool::{Effect, Judged, JudgedTool, PlannedTool};
+use crate::tool::{CallEffect, ConditionalTool, Effect, PlannedTool};
 
 /// Attributes by keyword.
 type Attributes = Map<String, Value>;
 
 /// Set Patient and Study level attributes, by keyword, in every image set of a study: all primary ones
-/// at once, so that the study stays of one piece. Another PatientID is confirmed first.
+/// at once, to keep the study consistent. A change of PatientID is confirmed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
@@ -34,7 +34,7 @@ pub(crate) struct UpdatePatientStudyMetadata {
     /// Keyword to value, Study level
     #[serde(default)]
     study_updates: Attributes,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -74,13 +74,13 @@ impl UpdatePatientStudyMetadata {
     }
 }
 
-impl JudgedTool for UpdatePatientStudyMetadata {
+impl ConditionalTool for UpdatePatientStudyMetadata {
     const MAY_DESTROY: bool = false;
 
-    /// Another Patient ID moves the study to another patient.
-    fn judge(&self) -> Result<Judged> {
+    /// A new Patient ID moves the study to another patient, so the user has to agree.
+    fn call_effect(&self) -> Result<CallEffect> {
         let asks = self.values()?.keywords().any(|keyword| keyword == "PatientID");
-        Ok(Judged { effect: Effect::Writes, asks })
+        Ok(CallEffect { effect: Effect::Writes, asks })
     }
 
     async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
@@ -101,7 +101,7 @@ pub(crate) struct BulkUpdatePatientMetadata {
     patient_id: Text,
     /// Keyword to value, Patient or Study level
     metadata_updates: Attributes,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 

@@ -24,7 +24,7 @@ use crate::listing;
 use crate::tool::{Effect, PlannedTool, Tool};
 use crate::wait;
 
-/// Create a data store, a place for image sets. It is ready once ACTIVE.
+/// Create a data store, which holds image sets. It is ready when it is ACTIVE.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateDatastore {
@@ -41,7 +41,7 @@ pub(crate) struct CreateDatastore {
     lambda_authorizer_arn: Option<LambdaArn>,
     /// Idempotency token
     client_token: Option<ClientToken>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -82,7 +82,7 @@ async fn await_creation(
         Ok(found.datastore_properties.datastore_status)
     };
     let made = |status: &DatastoreStatus| *status != DatastoreStatus::Creating;
-    wait::until(context, wait, "data store is being made", made, look).await
+    wait::until(context, wait, "data store is being created", made, look).await
 }
 
 /// Get the properties of a data store.
@@ -152,7 +152,7 @@ impl Tool for ListDatastores {
     }
 }
 
-/// Delete an empty data store for good.
+/// Delete an empty data store permanently.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteDatastore {
@@ -186,12 +186,12 @@ impl PlannedTool for DeleteDatastore {
             let found = service.search_image_sets(request).await?;
             if !found.image_sets_metadata_summaries.is_empty() {
                 return Err(Error::conflict(format!(
-                    "data store {datastore_id} still holds image sets; delete those first, since \
+                    "data store {datastore_id} still holds image sets; delete them first, because \
                      only an empty data store can be deleted"
                 )));
             }
         }
-        let action = format!("delete the empty data store {datastore_id} for good");
+        let action = format!("delete the empty data store {datastore_id} permanently");
         let mut plan = Plan::new(action, datastore_id);
         plan.notes.push(format!("Its name is {}.", properties.datastore_name));
         Ok(plan)

@@ -30,7 +30,7 @@ macro_rules! erase_tool {
             /// ID, name or ARN
             datastore_id: DatastoreId,
             $($(#[$of_field])* $field: $type,)*
-            /// Seconds to wait, 0 to 600
+            /// Seconds to wait
             wait_seconds: Option<WaitSeconds>,
         }
 
@@ -53,7 +53,7 @@ macro_rules! erase_tool {
     };
 }
 
-/// What `erase` asks for.
+/// Returns what `erase` selects.
 fn older(erase: Option<bool>) -> OlderVersions {
     if erase == Some(true) { OlderVersions::Erase } else { OlderVersions::Keep }
 }

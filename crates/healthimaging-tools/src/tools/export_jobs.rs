@@ -1,4 +1,4 @@
-//! Export jobs: start, get, list. The AWS API has none: they are jobs of this server.
+//! Export jobs: start, get, list. They are jobs of this server: the AWS API has none.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,11 +19,11 @@ use crate::context::Context;
 use crate::listing;
 use crate::tool::{Effect, Tool};
 
-/// Jobs that the ledger is asked for at once.
+/// Jobs in one page of the ledger.
 const PAGE_SIZE: u32 = 50;
 
-/// Export instances as DICOM files, `study/series/instance.dcm` below an s3:// or file:/// folder, with
-/// a manifest, as a job. Everything, unless narrowed.
+/// Export instances as DICOM files, `study/series/instance.dcm` below an s3:// or file:/// folder, with a
+/// manifest, as a job. Without filters it exports the whole data store.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomExportJob {
@@ -47,13 +47,13 @@ pub(crate) struct StartDicomExportJob {
     submitted_before: Option<Moment>,
     /// Created since, ISO 8601
     submitted_after: Option<Moment>,
-    /// Of the files; as stored by default
+    /// Of the files; default: as stored
     transfer_syntax_uid: Option<Uid>,
     /// Also non-primary image sets
     include_non_primary: Option<bool>,
     /// Replace files with other content
     overwrite: Option<bool>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -95,17 +95,17 @@ impl Tool for StartDicomExportJob {
         };
         let job = context.run_job(new, self.wait_seconds).await?;
         let job = ExportJobProperties::of(job, export)?;
-        let mut text = job.in_words();
+        let mut text = job.summary();
         if role_is_unused {
             text.push_str(
-                " data_access_role_arn is not used: this server's own credentials write.",
+                " data_access_role_arn is not used: this server writes with its own credentials.",
             );
         }
         Ok(Reply::new(job, text))
     }
 }
 
-/// Get how an export job stands.
+/// Get the status of a DICOM export job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomExportJob {
@@ -134,7 +134,7 @@ impl Tool for GetDicomExportJob {
         match context.ledger().work(&self.job_id).await? {
             Work::Export(export) if export.datastore_id == datastore_id => {
                 let job_properties = ExportJobProperties::of(job, export)?;
-                let text = job_properties.in_words();
+                let text = job_properties.summary();
                 Ok(Reply::new(FoundExportJob { job_properties }, text))
             }
             _ => Err(Error::not_found(
@@ -159,7 +159,7 @@ pub(crate) struct ListDicomExportJobs {
     next_token: Option<NextToken>,
 }
 
-/// Export jobs in brief.
+/// Summaries of export jobs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExportJobs {
     job_summaries: Vec<ExportJobSummary>,
@@ -178,7 +178,7 @@ impl Tool for ListDicomExportJobs {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
-        // One that does not exist has no jobs, and is a mistake.
+        // A data store that does not exist is an error, not an empty list.
         context.service().get_datastore(request).await?;
         let filter = JobFilter {
             datastore_id: Some(datastore_id),
@@ -199,7 +199,7 @@ impl Tool for ListDicomExportJobs {
     }
 }
 
-/// An export job in brief.
+/// Summary of an export job.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ExportJobSummary {
@@ -233,7 +233,7 @@ impl ExportJobSummary {
     }
 }
 
-/// All about an export job.
+/// Properties of an export job.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ExportJobProperties {
@@ -247,7 +247,7 @@ pub(crate) struct ExportJobProperties {
     files_total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_written: Option<u64>,
-    /// What was not asked for.
+    /// Image sets that were not selected.
     #[serde(skip_serializing_if = "Option::is_none")]
     non_primary_image_sets_left_out: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,7 +291,7 @@ impl ExportJobProperties {
         })
     }
 
-    fn in_words(&self) -> String {
+    fn summary(&self) -> String {
         let ExportJobSummary { job_id, job_status, files_done, files_failed, message, .. } =
             &self.job;
         let written = files_done.saturating_sub(*files_failed);

@@ -1,4 +1,4 @@
-//! Frames: as pictures, or as they are stored.
+//! Frames: as pictures, or as stored.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,11 +17,11 @@ use crate::picture;
 use crate::resources;
 use crate::tool::{Effect, Tool};
 
-/// Longest stored frame in an answer, in bytes; a longer one is a resource.
+/// Longest stored frame in an answer, in bytes; longer ones are resources.
 const LONGEST_STORED: usize = 1 << 20;
 
-/// Get one frame as a picture to look at, or as stored (usually HTJ2K). Name it by its id (ids are in the
-/// metadata), or by SOP instance UID and frame number.
+/// Get one frame as a picture, or as stored (usually HTJ2K). Identify it by its ID, which is in the
+/// metadata, or by SOP instance UID and frame number.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
@@ -35,15 +35,15 @@ pub(crate) struct GetImageFrame {
     sop_instance_uid: Option<Uid>,
     /// From 1; default 1
     frame_number: Option<FrameNumber>,
-    /// A picture (default png), or stored: the bytes in base64
+    /// A picture (default png), or the stored bytes in base64
     format: Option<Format>,
-    /// Together with the width, in rescaled units
+    /// With window_width, in rescaled units
     window_center: Option<f64>,
-    /// Together with the center
+    /// With window_center
     window_width: Option<f64>,
-    /// Window of the frame's value range
+    /// Window from the value range of the frame
     auto_window: Option<bool>,
-    /// Longest side of a picture; 512 when left out.
+    /// Longest side of a picture; default 512
     max_size: Option<PictureSize>,
     /// Draw overlays; default true
     annotation: Option<bool>,
@@ -52,7 +52,7 @@ pub(crate) struct GetImageFrame {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ImageFrameInformation {
-    /// As in the metadata
+    /// From the metadata
     image_frame_id: ImageFrameId,
 }
 
@@ -65,13 +65,13 @@ enum Format {
     Stored,
 }
 
-/// A frame; a picture itself goes beside it.
+/// A frame; the picture itself is image content.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Frame {
     image_frame_id: ImageFrameId,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_frame_blob: Option<String>,
-    /// Where a longer one can be read.
+    /// Resource of a longer frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_uri: Option<String>,
     content_type: String,
@@ -80,7 +80,7 @@ pub(crate) struct Frame {
     picture: Option<PictureFacts>,
 }
 
-/// What a picture shows.
+/// Facts about a picture.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct PictureFacts {
@@ -160,7 +160,7 @@ impl Tool for GetImageFrame {
             data: Some(stored.bytes),
         };
         let text = format!(
-            "{size} bytes of {}, more than the {LONGEST_STORED} of an answer: read the resource \
+            "{size} bytes of {}; an answer holds at most {LONGEST_STORED}, so read the resource \
              resource_uri.",
             output.content_type
         );
@@ -169,7 +169,7 @@ impl Tool for GetImageFrame {
 }
 
 impl GetImageFrame {
-    /// The frame that is meant.
+    /// Returns the frame that the arguments identify.
     fn selector(&self) -> Result<FrameSelector> {
         match (&self.image_frame_information, &self.sop_instance_uid) {
             (Some(information), None) if self.frame_number.is_none() => {
@@ -180,16 +180,16 @@ impl GetImageFrame {
                 Ok(FrameSelector::Number(uid.clone(), number))
             }
             (None, None) => Err(Error::validation(
-                "name the frame: give image_frame_information, or sop_instance_uid and frame_number",
+                "identify the frame: set image_frame_information, or sop_instance_uid and frame_number",
             )),
             _ => Err(Error::validation(
-                "name the frame in one way: image_frame_information, or sop_instance_uid and \
+                "identify the frame in one way: image_frame_information, or sop_instance_uid and \
                  frame_number",
             )),
         }
     }
 
-    /// The options of a picture; `None` when the frame is returned as stored.
+    /// Returns the options of a picture; `None` if the frame is returned as stored.
     fn options(&self, default: FrameFormat) -> Result<Option<RenderOptions>> {
         let default = match default {
             FrameFormat::Png => Format::Png,
@@ -206,7 +206,7 @@ impl GetImageFrame {
                     || self.annotation.is_some();
                 if of_pictures {
                     return Err(Error::validation(
-                        "windows, max_size and annotation are for pictures: give format png or jpeg",
+                        "windows, max_size and annotation apply to pictures: set format to png or jpeg",
                     ));
                 }
                 return Ok(None);
@@ -252,7 +252,7 @@ fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
             ", window {} / {}",
             window.center, window.width
         )),
-        picture.notes.iter().fold(String::new(), |told, note| format!("{told} Note: {note}.")),
+        picture.notes.iter().map(|note| format!(" Note: {note}.")).collect::<String>(),
     );
     let output = Frame {
         image_frame_id: location.image_frame_id,

@@ -1,4 +1,4 @@
-//! Patient, study, series: what image sets add up to.
+//! Patients, studies and series, put together from their image sets.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::listing::page_of;
 use crate::tool::{Effect, Tool};
 
-/// All that match; nothing is an error that says what there is none of.
+/// Finds all that match; `missing` is the error if none does.
 async fn found(
     context: &Context,
     datastore_id: &DatastoreId,
@@ -35,7 +35,7 @@ async fn found(
     Ok(found)
 }
 
-/// What an answer holds of a list, how many come after it, and a sentence about it.
+/// Returns the part of a list that an answer holds, how many follow it, and a summary.
 fn paged<T: Serialize>(
     items: Vec<T>,
     noun: &str,
@@ -51,14 +51,14 @@ fn paged<T: Serialize>(
         format!("{}.", counted(total, noun))
     } else {
         let (first, last) = (start + 1, start + page.items.len());
-        let more = if left_out > 0 { "; pass next_token to go on" } else { "" };
+        let more = if left_out > 0 { "; pass next_token to continue" } else { "" };
         format!("{}, here {first} to {last}{more}.", counted(total, noun))
     };
     Ok((page, left_out, text))
 }
 
 const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs are compared \
-                          exactly, capitals and zeros too";
+                          exactly, including case and leading zeros";
 
 /// List the studies of a patient, newest first, with counts.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,7 +72,7 @@ pub(crate) struct GetPatientStudies {
     next_token: Option<NextToken>,
 }
 
-/// What was found.
+/// Result of the search.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PatientStudies {
     studies: Vec<Study>,
@@ -120,7 +120,7 @@ pub(crate) struct GetPatientSeries {
     next_token: Option<NextToken>,
 }
 
-/// What was found.
+/// Result of the search.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PatientSeries {
     series: Vec<Series>,
@@ -174,12 +174,12 @@ pub(crate) struct GetStudyPrimaryImageSets {
     next_token: Option<NextToken>,
 }
 
-/// What was found.
+/// Result of the search.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PrimaryImageSets {
     image_sets: Vec<ImageSetsMetadataSummary>,
     image_sets_left_out: usize,
-    /// Of the study, but not primary.
+    /// Image sets of the study that are not primary.
     other_image_sets: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<NextToken>,
@@ -224,11 +224,11 @@ pub(crate) struct GetSeriesPrimaryImageSet {
     series_instance_uid: Uid,
 }
 
-/// What was found.
+/// Result of the search.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PrimaryImageSet {
     image_set: ImageSetsMetadataSummary,
-    /// Of the series, but not primary.
+    /// Image sets of the series that are not primary.
     other_image_sets: usize,
 }
 
@@ -247,8 +247,8 @@ impl Tool for GetSeriesPrimaryImageSet {
         let others = image_sets.iter().filter(|set| !is_primary(set)).count();
         let Some(image_set) = image_sets.into_iter().find(is_primary) else {
             return Err(Error::not_found(format!(
-                "the series has no primary image set, but {others} that are not primary; \
-                 search_by_series_uid lists them"
+                "the series has no primary image set; search_by_series_uid lists its {others} other \
+                 image sets"
             )));
         };
         let text = format!("Image set {} is primary.", image_set.image_set_id);
@@ -257,7 +257,7 @@ impl Tool for GetSeriesPrimaryImageSet {
     }
 }
 
-/// List the studies of a patient as QIDO-RS gives them: DICOM JSON, primary image sets only.
+/// List the studies of a patient as QIDO-RS returns them: DICOM JSON, primary image sets only.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientDicomwebStudies {
@@ -269,7 +269,7 @@ pub(crate) struct GetPatientDicomwebStudies {
     next_token: Option<NextToken>,
 }
 
-/// What was found.
+/// Result of the search.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DicomwebStudies {
     studies: Vec<Map<String, Value>>,
@@ -292,8 +292,8 @@ impl Tool for GetPatientDicomwebStudies {
         let studies = hierarchy::dicomweb_studies(web, &datastore_id, &self.patient_id).await?;
         if studies.is_empty() {
             return Err(Error::not_found(
-                "DICOMweb shows no study of that patient; get_patient_studies also finds image \
-                 sets that are not primary",
+                "DICOMweb returns no study of that patient; get_patient_studies also finds \
+                 non-primary image sets",
             ));
         }
         let listing = json!([Self::NAME, datastore_id, self.patient_id]);

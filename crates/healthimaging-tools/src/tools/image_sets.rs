@@ -1,4 +1,4 @@
-//! Image sets and their versions.
+//! State and versions of image sets.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub(crate) struct GetImageSet {
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
-    /// The latest when left out.
+    /// Default: the latest
     version_id: Option<VersionId>,
 }
 

@@ -19,13 +19,13 @@ use crate::listing;
 use crate::tool::{Effect, Tool};
 use crate::wait;
 
-/// Import every DICOM file under an S3 prefix, or on the local store a `file:///` folder, as a job.
+/// Import every DICOM file below an S3 prefix or, with the local store, a file:/// folder, as a job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomImportJob {
     /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
-    /// Needed on AWS.
+    /// Required on AWS
     data_access_role_arn: Option<RoleArn>,
     /// s3://bucket/prefix/ or file:///folder/
     input_s3_uri: ObjectUri,
@@ -33,17 +33,17 @@ pub(crate) struct StartDicomImportJob {
     job_name: Option<JobName>,
     /// Idempotency token
     client_token: Option<ClientToken>,
-    /// Where the outcome is written; needed on AWS.
+    /// Folder of the manifest; required on AWS
     output_s3_uri: Option<ObjectUri>,
-    /// Bucket owner's account
+    /// Account of the bucket owner
     input_owner_account_id: Option<AccountId>,
-    /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}].
+    /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}]
     import_configuration: Option<ImportConfiguration>,
-    /// Seconds to wait, 0 to 600
+    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
-/// The job as it stands.
+/// Status of the job.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct StartedJob {
     datastore_id: DatastoreId,
@@ -117,7 +117,7 @@ async fn await_end(
     wait::until(context, wait, "import job", has_ended, look).await
 }
 
-/// Get how an import job stands.
+/// Get the status of a DICOM import job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomImportJob {

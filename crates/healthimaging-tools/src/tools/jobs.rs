@@ -1,4 +1,4 @@
-//! The ledger of long work: get, list, cancel.
+//! Jobs of this server: get, list, cancel.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ use crate::context::Context;
 use crate::listing;
 use crate::tool::{Effect, Tool};
 
-/// What the ledger is asked for at once.
+/// Jobs or outcomes in one page of the ledger.
 const PAGE_SIZE: u32 = 50;
 
-/// Get how a job of this server (export, deletion, update) stands, with the outcomes of its items.
+/// Get the status of a job of this server (export, deletion, update), with the outcomes of its items.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetJob {
@@ -28,7 +28,7 @@ pub(crate) struct GetJob {
     next_token: Option<NextToken>,
 }
 
-/// A job with outcomes of its items.
+/// A job and the outcomes of its items.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FoundJob {
     job: Map<String, Value>,
@@ -55,7 +55,7 @@ impl Tool for GetJob {
             job.job_id, job.job_status, job.items_done, job.items_failed
         );
         let output = FoundJob {
-            job: told(&job)?,
+            job: object(&job)?,
             outcomes: page.items.iter().map(to_object).collect::<Result<_>>()?,
             next_token: page.next_token,
         };
@@ -63,7 +63,7 @@ impl Tool for GetJob {
     }
 }
 
-/// List the jobs of this server, newest first, in brief.
+/// List the jobs of this server, newest first, without their reports.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {
@@ -102,27 +102,27 @@ impl Tool for ListJobs {
         let next = page.next_token.as_ref();
         let text = listing::summary(page.items.len(), "job", next);
         let output = Jobs {
-            jobs: page.items.into_iter().map(brief).collect::<Result<_>>()?,
+            jobs: page.items.into_iter().map(summary).collect::<Result<_>>()?,
             next_token: page.next_token,
         };
         Ok(Reply::new(output, text))
     }
 }
 
-/// A job without its report, which may be long.
-fn brief(mut job: Job) -> Result<Map<String, Value>> {
+/// Returns a job without its report, which may be long.
+fn summary(mut job: Job) -> Result<Map<String, Value>> {
     job.report = None;
-    told(&job)
+    object(&job)
 }
 
-/// A job, with what there is to tell of it.
-fn told(job: &Job) -> Result<Map<String, Value>> {
-    let mut told = to_object(job)?;
-    told.retain(|_, fact| !fact.is_null());
-    Ok(told)
+/// Returns a job as an object without its absent members.
+fn object(job: &Job) -> Result<Map<String, Value>> {
+    let mut object = to_object(job)?;
+    object.retain(|_, value| !value.is_null());
+    Ok(object)
 }
 
-/// Cancel a job of this server; what is done stays done.
+/// Cancel a job of this server. Completed items are not undone.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CancelJob {
@@ -130,7 +130,7 @@ pub(crate) struct CancelJob {
     job_id: JobId,
 }
 
-/// The job as it stands.
+/// Status of the job.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CancelledJob {
     job: Map<String, Value>,
@@ -146,7 +146,7 @@ impl Tool for CancelJob {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let job = context.ledger().cancel(&self.job_id).await?;
         let text = format!("Job {} is {}.", job.job_id, job.job_status);
-        let job = told(&job)?;
+        let job = object(&job)?;
         Ok(Reply::new(CancelledJob { job }, text))
     }
 }

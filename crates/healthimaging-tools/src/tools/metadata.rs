@@ -1,4 +1,4 @@
-//! The metadata of an image set, as JSON that a model can read.
+//! The metadata of an image set, in parts that a model can read.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ use crate::tool::{Effect, Tool};
 /// Bytes of an answer beside the metadata and the arguments in `next`: ids, counts and the summary, at most.
 const BESIDE: usize = 1_500;
 
-/// Get the metadata (DICOM attributes, frame ids) of an image set as JSON, or a part of it. When it is
-/// larger than max_bytes: an outline, and in next the arguments that get it page by page.
+/// Get the metadata (DICOM attributes, frame IDs) of an image set as JSON, or a part of it. If it exceeds
+/// max_bytes, the answer is an outline, and next holds the arguments that get it page by page.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSetMetadata {
@@ -33,11 +33,11 @@ pub(crate) struct GetImageSetMetadata {
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
-    /// The latest when left out.
+    /// Default: the latest
     version_id: Option<VersionId>,
-    /// Deepest level to show.
+    /// Deepest level
     level: Option<Level>,
-    /// Keywords or tags to keep, such as PatientID or 00100020; ImageFrames keeps the frames.
+    /// Keywords or tags, such as PatientID or 00100020; ImageFrames for the frames
     #[serde(default)]
     attributes: Vec<Attribute>,
     /// (0020,000E)
@@ -50,7 +50,7 @@ pub(crate) struct GetImageSetMetadata {
     next_token: Option<NextToken>,
 }
 
-/// The metadata, or its outline where it is too large.
+/// The metadata, or its outline if it is too large.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Metadata {
     image_set_id: ImageSetId,
@@ -60,13 +60,13 @@ pub(crate) struct Metadata {
     metadata: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outline: Option<Outline>,
-    /// Of the metadata that was asked for, all pages together.
+    /// Size of the requested metadata, all pages together.
     size_bytes: usize,
     content_type: &'static str,
-    /// What is too long for a page.
+    /// Members that are too long for a page.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<LeftOut>,
-    /// Arguments of the call that gets what comes next.
+    /// Arguments of the call that gets the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Map<String, Value>>,
 }
@@ -119,7 +119,8 @@ impl Tool for GetImageSetMetadata {
             output.metadata = Some(page.object);
             output.left_out = page.left_out;
             output.next = page.next.map(|at| asked.next(at)).transpose()?;
-            let rest = if is_last { "the last one" } else { "next has the arguments of the next" };
+            let rest =
+                if is_last { "the last one" } else { "next holds the arguments of the next one" };
             format!("A page of the metadata; {rest}.")
         } else {
             let shown = Shown::of(&document, part, room_of_whole).await?;
@@ -131,7 +132,7 @@ impl Tool for GetImageSetMetadata {
             output.size_bytes = shown.size;
             output.metadata = shown.metadata;
             if output.metadata.is_some() {
-                format!("Metadata of an image set of {counts}.")
+                format!("Metadata of an image set with {counts}.")
             } else {
                 let mut outline = document::outline(&document).await?;
                 output.left_out = outline.shorten(room, &size::size);
@@ -139,7 +140,7 @@ impl Tool for GetImageSetMetadata {
                 output.next = Some(asked.next(0)?);
                 format!(
                     "The metadata is {} bytes; an answer with all of it needs max_bytes {} or more, \
-                     and this one has {longest}. So this is its outline: {counts}. next has the \
+                     and this one has {longest}. This is its outline: {counts}. next holds the \
                      arguments that get the metadata page by page. Or select a part with level, \
                      attributes, series_instance_uid or sop_instance_uid, raise max_bytes, or read \
                      the linked resource.",
@@ -171,7 +172,7 @@ fn named(left_out: &[LeftOut]) -> String {
     match left_out.iter().map(|one| one.size_bytes).max() {
         None => String::new(),
         Some(largest) => format!(
-            " Left out, as too long: {}; left_out names them. Get each with attributes; the largest \
+            " Too long for a page: {}, listed in left_out. Get each with attributes; the largest \
              needs max_bytes {}.",
             counted(left_out.len(), "member"),
             largest + 2 * BESIDE
@@ -179,12 +180,12 @@ fn named(left_out: &[LeftOut]) -> String {
     }
 }
 
-/// What a caller asks for, to ask for what comes next.
+/// Arguments of a call, to be repeated for the next page.
 struct Asked {
     arguments: Map<String, Value>,
 }
 
-/// The same, of a document that was read.
+/// Arguments of a call for one document.
 struct AskedOf {
     arguments: Map<String, Value>,
     listing: Listing,
@@ -209,7 +210,7 @@ impl Asked {
         Self { arguments }
     }
 
-    /// Pages are those of one document: a write between two of them ends the listing.
+    /// Binds the pages to one document: a write between two of them ends the listing.
     fn in_document(self, datastore_id: &DatastoreId, document: &DocumentText) -> Result<AskedOf> {
         let mut arguments = Map::new();
         arguments.insert("datastore_id".to_owned(), json!(datastore_id));
@@ -227,13 +228,13 @@ impl AskedOf {
     }
 }
 
-/// What is shown of a document.
+/// The part of a document that an answer shows.
 struct Shown {
-    /// Of the part that is asked for, in bytes of JSON.
+    /// Size of the requested part, in bytes of JSON.
     size: usize,
-    /// The same as an answer shows it: invisible characters are longer. Of the whole document, at least.
+    /// Size with invisible characters as escapes; a lower bound for a whole document.
     length: usize,
-    /// That part, unless it is too large.
+    /// The part, unless it is too large.
     metadata: Option<Map<String, Value>>,
 }
 
@@ -241,7 +242,7 @@ impl Shown {
     async fn of(document: &Arc<DocumentText>, part: Part, longest: usize) -> Result<Self> {
         let size = document.text().len();
         if part.is_whole() && size > longest {
-            // An outline needs little of it.
+            // An outline needs only the levels above the instances.
             return Ok(Self { size, length: size, metadata: None });
         }
         let cut = document::cut(document, part).await?;

@@ -1,5 +1,5 @@
 //! The tools, by subject.
-#![allow(clippy::doc_markdown, reason = "a model reads these comments, and marks are bytes")]
+#![allow(clippy::doc_markdown, reason = "a model reads these comments, and backticks are bytes")]
 
 mod changes;
 mod copy;
@@ -19,7 +19,7 @@ mod tags;
 
 use crate::tool::{Subject, ToolEntry};
 
-/// Every tool there is, by name; a new one is a line here.
+/// Every tool, by name; a new one is a line here.
 pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(Subject::Erase),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(Subject::Correct),
@@ -62,6 +62,6 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<store::StoreDicomInstances>(Subject::Transfer),
     ToolEntry::of::<tags::TagResource>(Subject::Tags),
     ToolEntry::of::<tags::UntagResource>(Subject::Tags),
-    ToolEntry::judged::<changes::UpdateImageSetMetadata>(Subject::ImageSets),
-    ToolEntry::judged::<correct::UpdatePatientStudyMetadata>(Subject::Correct),
+    ToolEntry::conditional::<changes::UpdateImageSetMetadata>(Subject::ImageSets),
+    ToolEntry::conditional::<correct::UpdatePatientStudyMetadata>(Subject::Correct),
 ];

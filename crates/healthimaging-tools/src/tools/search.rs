@@ -1,4 +1,4 @@
-//! Searching image sets.
+//! Searches for image sets.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,31 +19,31 @@ use crate::context::Context;
 use crate::listing;
 use crate::tool::{Effect, Tool};
 
-/// Image sets that were found.
+/// Image sets that match.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FoundImageSets {
     #[serde(flatten)]
     found: SearchImageSetsResponse,
-    /// How many image sets were looked at.
+    /// Number of image sets that were examined.
     image_sets_examined: usize,
 }
 
-/// A search by the service, and what this server sieves out of its results.
+/// A search by the service, whose results this server filters.
 #[derive(Debug)]
 struct Search {
     datastore_id: Option<DatastoreId>,
-    /// What the service compares.
+    /// Filters of the service.
     criteria: SearchCriteria,
-    /// What is compared here.
-    sieve: Criteria,
+    /// Filters of this server.
+    filters: Criteria,
     max_results: Option<MaxResults>,
     next_token: Option<NextToken>,
 }
 
 impl Search {
-    /// As many results as are wanted, joined from the service's pages.
+    /// Returns as many results as the caller asked for, joined from pages of the service.
     async fn run(self, context: &Context) -> Result<Reply<FoundImageSets>> {
-        self.sieve.check()?;
+        self.filters.check()?;
         check_days(&self.criteria)?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
@@ -57,14 +57,14 @@ impl Search {
                 max_results: Some(page_size),
             };
             let page = service.search_image_sets(request).await?;
-            // Every page is in the same order.
+            // Every page has the same order.
             let _ = sort.set(page.sort);
             let items = page.image_sets_metadata_summaries;
             examined.fetch_add(items.len(), Ordering::Relaxed);
             Ok(Page { items, next_token: page.next_token })
         };
         let page_size = service.limits().page_size;
-        let keep = |summary: &ImageSetsMetadataSummary| self.sieve.matches(summary);
+        let keep = |summary: &ImageSetsMetadataSummary| self.filters.matches(summary);
         let page = listing::join(self.max_results, self.next_token, page_size, keep, fetch).await?;
         let image_sets_examined = examined.into_inner();
         let counted = listing::summary(page.items.len(), "image set", page.next_token.as_ref());
@@ -76,12 +76,12 @@ impl Search {
             },
             image_sets_examined,
         };
-        let text = format!("{counted} {image_sets_examined} looked at.");
+        let text = format!("{counted} Examined: {image_sets_examined}.");
         Ok(Reply::new(found, text))
     }
 }
 
-/// A day that the calendar does not have finds nothing, and is a mistake.
+/// Refuses days that do not exist, which would match nothing.
 fn check_days(criteria: &SearchCriteria) -> Result<()> {
     let values = criteria.filters.iter().flat_map(|filter| &filter.values);
     for value in values {
@@ -94,7 +94,7 @@ fn check_days(criteria: &SearchCriteria) -> Result<()> {
     Ok(())
 }
 
-/// Declares a search: the argument that it searches by, and what of it the service and this server compare.
+/// Declares a search by its main argument, and how that becomes filters of the service and of this server.
 macro_rules! search_tool {
     (
         $(#[$about:meta])*
@@ -134,7 +134,7 @@ macro_rules! search_tool {
 
             async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
                 let (criteria, selected) = $criteria(self.$field);
-                let sieve = Criteria {
+                let filters = Criteria {
                     modality: self.modality,
                     body_part: self.body_part,
                     study_date_from: self.study_date_from,
@@ -143,13 +143,13 @@ macro_rules! search_tool {
                     ..selected
                 };
                 let (max_results, next_token) = (self.max_results, self.next_token);
-                // What the service can compare, it does.
+                // The service applies the filters that it has.
                 let criteria = criteria.unwrap_or_else(|| SearchCriteria {
-                    filters: sieve.filters(),
+                    filters: filters.filters(),
                     sort: None,
                 });
                 let datastore_id = self.datastore_id;
-                let search = Search { datastore_id, criteria, sieve, max_results, next_token };
+                let search = Search { datastore_id, criteria, filters, max_results, next_token };
                 search.run(context).await
             }
         }

@@ -1,4 +1,4 @@
-//! Storing by DICOMweb: local files, and image sets of another data store.
+//! Storage by DICOMweb: local files, and image sets of another data store.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,26 +19,26 @@ use crate::answer::Reply;
 use crate::context::Context;
 use crate::tool::{Effect, Tool};
 
-/// Files that failed and are listed; the rest is counted.
+/// Failures in an answer; the rest is counted.
 const LISTED_FAILURES: usize = 50;
-/// Image sets that are listed; the rest is counted.
+/// Image sets in an answer; the rest is counted.
 const LISTED_IMAGE_SETS: usize = 100;
-/// The shortest time between two reports of progress.
+/// Shortest time between two reports of progress.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Store local DICOM files, and folders to the bottom, in a data store, without S3. Each file has an
-/// outcome of its own.
+/// Store local DICOM files and folders, recursively, in a data store, without S3. Each file has its own
+/// outcome.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreDicomInstances {
     /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
-    /// Absolute; inside the allowed folders of this server.
+    /// Absolute; inside the allowed folders of this server
     #[schemars(length(min = 1, max = 100))]
     paths: Vec<PathBuf>,
 }
 
-/// What storing came to.
+/// Result of a storage.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct StoredInstances {
     datastore_id: DatastoreId,
@@ -46,15 +46,15 @@ pub(crate) struct StoredInstances {
     report: StoreReport,
 }
 
-/// What storing came to, in numbers and the first of each kind.
+/// Result of a storage: counts and the first of each kind.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct StoreReport {
     stored: usize,
-    /// Of those stored.
+    /// Stored with a warning.
     with_warnings: usize,
     failed: usize,
-    /// Left over when a request was refused.
+    /// Not sent because a request was refused.
     not_tried: usize,
     image_sets: Vec<ReceivingImageSet>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,29 +106,29 @@ impl Tool for StoreDicomInstances {
         })
         .await?;
         let report = StoreReport::of(stored);
-        let text = report.in_words();
+        let text = report.summary();
         let output = StoredInstances { datastore_id, report };
         Ok(Reply::new(output, text))
     }
 }
 
-/// Runs work that can be watched, and tells the caller how far it is.
+/// Runs work, and reports its progress to the caller.
 pub(super) async fn watched<T, F, Fut>(context: &Context, begin: F) -> Result<T>
 where
     F: FnOnce(Watch) -> Fut,
     Fut: Future<Output = Result<T>>,
 {
-    let (done, mut heard) = watch::channel(0_usize);
+    let (done, mut changes) = watch::channel(0_usize);
     let work = begin(Watch { done, cancelled: context.cancelled().clone() });
     let mut work = pin!(work);
-    let mut told: Option<Instant> = None;
+    let mut reported: Option<Instant> = None;
     loop {
         tokio::select! {
             ended = &mut work => return ended,
-            Ok(()) = heard.changed() => {
-                let count = *heard.borrow_and_update();
-                if told.is_none_or(|at| at.elapsed() >= PACE) {
-                    told = Some(Instant::now());
+            Ok(()) = changes.changed() => {
+                let count = *changes.borrow_and_update();
+                if reported.is_none_or(|at| at.elapsed() >= PACE) {
+                    reported = Some(Instant::now());
                     let done = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
                     let message = format!("{} sent", counted(count, "instance"));
                     context.report(done, None, message).await;
@@ -169,7 +169,7 @@ impl StoreReport {
         }
     }
 
-    /// The image set that received most.
+    /// Returns the image set that received most instances.
     pub(super) fn destination(&self) -> Option<&ImageSetId> {
         let most = self.image_sets.iter().max_by_key(|set| set.instances)?;
         Some(&most.image_set_id)
@@ -179,7 +179,7 @@ impl StoreReport {
         self.failures.first().map(|failed| failed.message.as_str())
     }
 
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let rest = match self.not_tried {
             0 => String::new(),
             some => format!(", {some} not tried"),

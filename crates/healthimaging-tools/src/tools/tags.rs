@@ -17,7 +17,7 @@ use crate::answer::Reply;
 use crate::context::Context;
 use crate::tool::{Effect, Tool};
 
-/// That it is done.
+/// Confirmation of the operation.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Done {
     success: bool,
@@ -46,7 +46,7 @@ impl Tool for ListTagsForResource {
     }
 }
 
-/// Add tags to a data store or image set; a key that is there gets the new value.
+/// Add tags to a data store or image set; existing keys get the new value.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TagResource {
@@ -65,7 +65,7 @@ impl Tool for TagResource {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         if self.tags.is_empty() {
-            return Err(Error::validation("tags: name one tag at least"));
+            return Err(Error::validation("tags must have at least one tag"));
         }
         let count = self.tags.len();
         let request = TagResourceRequest { resource_arn: self.resource_arn, tags: self.tags };
@@ -93,7 +93,7 @@ impl Tool for UntagResource {
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         if !(1..=200).contains(&self.tag_keys.len()) {
-            return Err(Error::validation("tag_keys: name 1 to 200 keys"));
+            return Err(Error::validation("tag_keys must have 1 to 200 keys"));
         }
         let request =
             UntagResourceRequest { resource_arn: self.resource_arn, tag_keys: self.tag_keys };

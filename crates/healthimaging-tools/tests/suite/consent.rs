@@ -47,24 +47,24 @@ impl Case {
 pub(crate) struct Person {
     reply: UserReply,
     first: Box<dyn Fn() + Send + Sync>,
-    heard: Mutex<String>,
+    question: Mutex<String>,
 }
 
 impl Person {
     /// The question that was put.
-    pub(crate) fn heard(&self) -> String {
-        self.heard.lock().unwrap().clone()
+    pub(crate) fn question(&self) -> String {
+        self.question.lock().unwrap().clone()
     }
 
     pub(crate) fn new(reply: UserReply, first: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { reply, first: Box::new(first), heard: Mutex::default() })
+        Arc::new(Self { reply, first: Box::new(first), question: Mutex::default() })
     }
 }
 
 #[async_trait]
 impl Ask for Person {
     async fn ask(&self, question: &str) -> healthimaging::Result<UserReply> {
-        question.clone_into(&mut self.heard.lock().unwrap());
+        question.clone_into(&mut self.question.lock().unwrap());
         (self.first)();
         Ok(self.reply)
     }
@@ -156,7 +156,7 @@ async fn a_person_is_asked_whose_images_they_are_and_may_decline() {
     let error = case.delete(case.arguments.clone(), consent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
     assert!(case.is_there());
-    assert!(person.heard.lock().unwrap().contains("\"MRN-0042\""));
+    assert!(person.question.lock().unwrap().contains("\"MRN-0042\""));
 
     let consent = Consent::Ask(Person::new(UserReply::Agreed, || {}));
     case.delete(case.arguments.clone(), consent).await.unwrap();

@@ -122,7 +122,7 @@ async fn the_question_says_whose_images_they_are_and_what_becomes_of_them() {
     let person = Person::new(UserReply::Agreed, || {});
     let consent = Consent::Ask(Arc::clone(&person) as Arc<dyn Ask>);
     call(&fake, Offer::All, moving, consent).await.unwrap();
-    let question = person.heard();
+    let question = person.question();
     for words in [
         "Patient \"DOE^JANE\" (ID \"MRN-0042\")",
         "of 2026-01-31 \"HEAD\" (CT): 1 image set, 3 instances",
@@ -139,8 +139,8 @@ async fn the_question_says_whose_images_they_are_and_what_becomes_of_them() {
     let (fake, input) = case();
     let removing = updating(input, "removableAttributes", &one_instance());
     call(&fake, Offer::All, removing, consent).await.unwrap();
-    assert!(person.heard().contains("remove 1 instance of 1 series"), "{}", person.heard());
-    assert!(person.heard().contains("leaves 2"), "{}", person.heard());
+    assert!(person.question().contains("remove 1 instance of 1 series"), "{}", person.question());
+    assert!(person.question().contains("leaves 2"), "{}", person.question());
 }
 
 /// 20 lines, whatever the plan; what is not shown is counted.
@@ -158,7 +158,7 @@ async fn a_question_has_few_lines() {
     let input = json!({ "datastore_id": store, "patient_id": "MRN-0042" });
     let Value::Object(input) = input else { unreachable!() };
     server.call("delete_patient_studies", input, consent).await.unwrap_err();
-    let question = person.heard();
+    let question = person.question();
     assert!(question.lines().count() <= 20, "{question}");
     assert!(
         question.contains("Image sets (60)") && question.contains("more studies"),
@@ -189,14 +189,14 @@ async fn without_agreement_the_answer_says_why_and_how_to_go_on() {
             let refused = call(&input).await;
             assert_eq!(refused.is_error, Some(true));
             assert_eq!(refused.structured_content, None);
-            let told = json_text(&refused);
-            let message = told["message"].as_str().unwrap();
+            let answer = json_text(&refused);
+            let message = answer["message"].as_str().unwrap();
             for words in [words, "confirmation_token", "--confirm"] {
                 assert!(message.contains(words), "{era:?} {words}: {message}");
             }
-            assert_eq!(told["plan"]["patient_ids"], json!(["MRN-0042"]));
+            assert_eq!(answer["plan"]["patient_ids"], json!(["MRN-0042"]));
             // The user agreed in the conversation.
-            input["confirmation_token"] = told["confirmation_token"].clone();
+            input["confirmation_token"] = answer["confirmation_token"].clone();
             assert_eq!(call(&input).await.is_error, Some(false), "{era:?} {words}");
 
             // Where only a person's own answer counts there is no token.
@@ -204,9 +204,9 @@ async fn without_agreement_the_answer_says_why_and_how_to_go_on() {
             let client = connect(&fake, Confirm::Always, era, TestClient::new(user)).await;
             input.as_object_mut().unwrap().remove("confirmation_token");
             let refused = client.call_tool(request("delete_image_set", input)).await.unwrap();
-            let told = json_text(&refused);
-            assert!(told.get("confirmation_token").is_none());
-            assert!(told["message"].as_str().unwrap().contains("--confirm"));
+            let answer = json_text(&refused);
+            assert!(answer.get("confirmation_token").is_none());
+            assert!(answer["message"].as_str().unwrap().contains("--confirm"));
         }
     }
 }
@@ -266,7 +266,7 @@ async fn a_copy_that_is_not_made_primary_is_an_error_with_the_reason() {
         for words in [&copy_id, "did not make it primary", reason.unwrap_or("no reason")] {
             assert!(error.message().contains(words), "{error}");
         }
-        // Nobody asked for it.
+        // It was not asked for.
         input["promote_to_primary"] = json!(false);
         call(&input).await.unwrap();
     }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 /// What a client's user does with a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum User {
-    Nobody,
+    CannotBeAsked,
     Agrees,
     Declines,
     Cancels,
@@ -51,7 +51,7 @@ impl TestClient {
 impl ClientHandler for TestClient {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match self.user {
-            User::Nobody => ClientCapabilities::default(),
+            User::CannotBeAsked => ClientCapabilities::default(),
             User::Agrees | User::Declines | User::Cancels | User::Fails => {
                 ClientCapabilities::builder().enable_elicitation().build()
             }
@@ -153,7 +153,7 @@ fn is_there(fake: &Fake) -> bool {
 async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
     for era in [Era::Old, Era::New] {
         let fake = Fake::default();
-        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::CannotBeAsked)).await;
         let tools = client.list_all_tools().await.unwrap();
         let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
         assert!(names.is_sorted());
@@ -179,7 +179,8 @@ async fn the_list_of_tools_is_small() {
     /// What clients hand to the model.
     const NAMES_WORDS_INPUTS: usize = 30_000;
     let fake = Fake::default();
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let mut list = client.list_tools(None).await.unwrap();
     let whole = serde_json::to_string(&list).unwrap().len();
     for tool in &mut list.tools {
@@ -195,7 +196,8 @@ async fn the_list_of_tools_is_small() {
 #[tokio::test]
 async fn an_unknown_tool_is_a_protocol_error_and_a_bad_argument_is_not() {
     let (fake, _) = one_set();
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let error = client.call_tool(request("no_such_tool", json!({}))).await.unwrap_err();
     let ServiceError::McpError(error) = error else { panic!("{error}") };
     assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
@@ -248,7 +250,7 @@ async fn a_state_from_elsewhere_is_no_consent() {
 async fn a_client_that_cannot_ask_gets_the_plan_and_a_token() {
     for era in [Era::Old, Era::New] {
         let (fake, mut input) = one_set();
-        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::CannotBeAsked)).await;
         let result = client.call_tool(request("delete_image_set", input.clone())).await.unwrap();
         assert_eq!(result.is_error, Some(false));
         assert!(is_there(&fake));
@@ -274,7 +276,7 @@ async fn a_conversation_passes_with_text_or_with_structured_content_alone() {
     for (form, read) in readers {
         let (fake, _) = one_set();
         let server = fake.server_with(Offer::All, Confirm::Auto, form);
-        let client = connect_to(server, Era::Old, TestClient::new(User::Nobody)).await;
+        let client = connect_to(server, Era::Old, TestClient::new(User::CannotBeAsked)).await;
         for tool in client.list_all_tools().await.unwrap() {
             let is_text = form == ResultForm::Text || tool.name == "get_image_frame";
             assert_eq!(tool.output_schema.is_none(), is_text, "{form:?}: {}", tool.name);
@@ -299,10 +301,10 @@ async fn a_conversation_passes_with_text_or_with_structured_content_alone() {
 }
 
 #[tokio::test]
-async fn waiting_is_told_as_progress() {
+async fn waiting_is_reported_as_progress() {
     let (fake, mut input) = one_set();
-    let teller = TestClient::new(User::Nobody);
-    let client = connect(&fake, Confirm::Auto, Era::Old, teller.clone()).await;
+    let receiver = TestClient::new(User::CannotBeAsked);
+    let client = connect(&fake, Confirm::Auto, Era::Old, receiver.clone()).await;
     input["latest_version_id"] = json!("1");
     let described = json!({
         "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "X" } }
@@ -316,7 +318,7 @@ async fn waiting_is_told_as_progress() {
     call.meta = Some(meta);
     let result = client.call_tool(call).await.unwrap();
     assert_eq!(result.structured_content.unwrap()["image_set_state"], "ACTIVE");
-    let progress = teller.progress.lock().unwrap().clone();
+    let progress = receiver.progress.lock().unwrap().clone();
     assert!(!progress.is_empty());
     assert!(progress.is_sorted());
 }
@@ -328,7 +330,7 @@ async fn data_stores_and_image_sets_are_resources() {
         for number in 0..60 {
             fake.add_datastore(&format!("m{number}"), DatastoreStatus::Active);
         }
-        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::Nobody)).await;
+        let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::CannotBeAsked)).await;
         let all = client.list_all_resources().await.unwrap();
         assert_eq!(all.len(), 62, "the index and 61 data stores");
         assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 5);
@@ -378,13 +380,13 @@ async fn data_stores_and_image_sets_are_resources() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_counted_is_told_as_at_least() {
+async fn uncounted_image_sets_are_returned_as_at_least() {
     let fake = Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     let uri = format!("healthimaging://datastores/{store}");
     // Clients keep what they read for a while, so each reads once.
     let counts = async || -> Value {
-        let new = TestClient::new(User::Nobody);
+        let new = TestClient::new(User::CannotBeAsked);
         let client = connect(&fake, Confirm::Auto, Era::Old, new).await;
         let request = ReadResourceRequestParams::new(uri.as_str());
         let read = client.read_resource(request).await.unwrap();
@@ -408,7 +410,8 @@ async fn what_cannot_be_counted_is_told_as_at_least() {
 #[tokio::test]
 async fn ids_are_completed() {
     let (fake, input) = one_set();
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let template = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}";
     let complete = async |name: &str, value: &str, context: Option<CompletionContext>| {
         let argument = ArgumentInfo::new(name, value);
@@ -434,7 +437,7 @@ async fn ids_are_completed() {
 #[tokio::test]
 async fn a_new_data_store_changes_the_list_of_resources() {
     let fake = Fake::default();
-    let listener = TestClient::new(User::Nobody);
+    let listener = TestClient::new(User::CannotBeAsked);
     let client = connect(&fake, Confirm::Auto, Era::Old, listener.clone()).await;
     let input = json!({ "datastore_name": "n" });
     client.call_tool(request("create_datastore", input)).await.unwrap();
@@ -447,7 +450,8 @@ async fn large_metadata_is_an_outline_with_a_link() {
     let fake = Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     let set = fake.add_image_set(&store, "large", 3000);
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let input = json!({ "image_set_id": set });
     let result = client.call_tool(request("get_image_set_metadata", input)).await.unwrap();
     let [ContentBlock::Text(_), ContentBlock::ResourceLink(link)] = &result.content[..] else {

@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Compares a file with what it has to say; with `UPDATE` set, writes it.
+/// Compares a file with its generated text; with `UPDATE` set, writes it.
 fn hold(name: &str, wanted: &str) {
     let file = root().join(name);
     if std::env::var_os("UPDATE").is_some() {
@@ -131,13 +131,13 @@ fn meaning(tool: &ToolEntry, name: &str, argument: &Value, needed: bool) -> Stri
         let found = GLOSSARY.iter().find(|(name, _)| *name == wanted);
         found.map(|(_, words)| (*words).to_owned())
     };
-    let told = argument["description"].as_str().map(str::to_owned);
+    let described = argument["description"].as_str().map(str::to_owned);
     let mut words = find(&format!("{}.{name}", tool.name))
         .or_else(|| find(name))
-        .or(told)
+        .or(described)
         .unwrap_or_else(|| panic!("{}: nothing says what {name} means", tool.name));
     if name == "datastore_id" && !needed {
-        words += " May be left out when exactly one is active.";
+        words += " Optional when exactly one is active.";
     }
     words.replace('\n', " ").replace('|', "\\|")
 }

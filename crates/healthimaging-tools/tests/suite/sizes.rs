@@ -310,7 +310,8 @@ async fn a_long_stored_frame_is_a_resource_that_can_be_read() {
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     let set = fake.add_image_set(&store, "s", 1);
     fake.state().image_sets[0].frame = vec![7; (1 << 20) + 1];
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let input = json!({
         "image_set_id": set, "image_frame_information": { "imageFrameId": id("f1") },
         "format": "stored"
@@ -331,7 +332,8 @@ async fn a_long_stored_frame_is_a_resource_that_can_be_read() {
 #[tokio::test]
 async fn tools_that_may_answer_with_more_say_so() {
     let fake = Fake::default();
-    let client = connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::Nobody)).await;
+    let client =
+        connect(&fake, Confirm::Auto, Era::Old, TestClient::new(User::CannotBeAsked)).await;
     let tools = client.list_all_tools().await.unwrap();
     let large = tools.iter().filter(|tool| {
         let meta = tool.meta.as_ref();

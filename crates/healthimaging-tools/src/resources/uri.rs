@@ -1,4 +1,4 @@
-//! URIs: what each names.
+//! URIs of resources.
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, VersionId};
 use healthimaging_render::{PictureFormat, RenderOptions};
@@ -16,9 +16,9 @@ pub(super) const FRAME: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}";
 pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
 
-/// What a URI names.
+/// A resource by its URI.
 #[derive(Debug, PartialEq)]
-pub(super) enum Place {
+pub(super) enum ResourceUri {
     Index,
     Datastore(DatastoreId),
     ImageSet(DatastoreId, ImageSetId),
@@ -27,8 +27,8 @@ pub(super) enum Place {
     Picture(DatastoreId, ImageSetId, ImageFrameId, RenderOptions),
 }
 
-impl Place {
-    pub(super) fn of(uri: &str) -> Option<Self> {
+impl ResourceUri {
+    pub(super) fn parse(uri: &str) -> Option<Self> {
         let rest = uri.strip_prefix(INDEX)?;
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// The picture that a query asks for; `None` for a query that makes no sense.
+/// Parses the query of a picture.
 fn options(query: Option<&str>) -> Option<RenderOptions> {
     let (mut format, mut max_size) = (PictureFormat::Png, picture::DEFAULT_SIZE);
     let (mut center, mut width) = (None, None);
@@ -91,7 +91,7 @@ fn options(query: Option<&str>) -> Option<RenderOptions> {
     Some(RenderOptions { format, max_rows, max_columns, contrast, ..RenderOptions::default() })
 }
 
-/// The resource that is a frame as it is stored.
+/// Returns the URI of a stored frame.
 pub(crate) fn frame_uri(
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
@@ -100,7 +100,7 @@ pub(crate) fn frame_uri(
     format!("{INDEX}/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}")
 }
 
-/// The resource that holds the whole metadata of an image set.
+/// Returns the URI of the metadata of an image set.
 pub(crate) fn metadata_uri(
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
