@@ -16,12 +16,12 @@ fuzz_target!(|data: &[u8]| {
         let _ = file.read_frame(index, 1 << 20);
     }
     let _ = file.read_pixel_blob_into(&mut sink());
-    let apart = file.data_set.elements.values().filter_map(|element| match element.value {
-        Value::Apart { offset, length } => Some((offset, length)),
+    let bulk_data = file.data_set.elements.values().filter_map(|element| match element.value {
+        Value::Bulk { offset, length } => Some((offset, length)),
         _ => None,
     });
-    for (offset, length) in apart.collect::<Vec<_>>() {
-        let bytes = file.read_apart(offset, length).unwrap();
+    for (offset, length) in bulk_data.collect::<Vec<_>>() {
+        let bytes = file.read_bulk(offset, length).unwrap();
         assert_eq!(bytes.len() as u64, length);
     }
     let document = document_of(&file);

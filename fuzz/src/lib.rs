@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
-use healthimaging_dicom::{ApartValue, Document, InstanceJson, Part10, ReadLimits, read_part10};
+use healthimaging_dicom::{BulkValue, Document, InstanceJson, Part10, ReadLimits, read_part10};
 use healthimaging_phantoms::Phantom;
 use healthimaging_pixels::{FrameShape, PixelRepresentation, PlanarConfiguration, SourceFrame, decode};
 
@@ -62,17 +62,17 @@ pub fn limits() -> ReadLimits {
     }
 }
 
-/// A file that was read, as an import takes it apart.
+/// A file that was read, as an import splits it.
 pub fn document_of<S>(file: &Part10<S>) -> Document {
     let mut split = Document::new_instance(&file.meta, file.data_set.clone());
     let _ = split.group_key();
-    for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
-        let value = ApartValue {
+    for (number, element) in std::mem::take(&mut split.bulk_data).into_iter().enumerate() {
+        let value = BulkValue {
             blob_id: ImageFrameId::try_from(format!("{number:032x}")).unwrap(),
             length: element.length,
             vr: element.vr,
         };
-        split.instance.details.apart.insert(element.path, value);
+        split.instance.details.bulk_data.insert(element.path, value);
     }
     let _ = (split.over_long_attributes(), split.malformed_uids());
     let mut document = Document::default();

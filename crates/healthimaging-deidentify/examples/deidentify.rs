@@ -18,7 +18,7 @@ use healthimaging_deidentify::{
     Blanking, Deidentifier, Instance, Key, PixelDecision, Profile, Report, blank_frame,
 };
 use healthimaging_dicom::{
-    ApartValue, Document, InstanceToWrite, Part10, PixelLayout, PixelOverrides, PixelSource,
+    BulkValue, Document, InstanceToWrite, Part10, PixelLayout, PixelOverrides, PixelSource,
     ReadLimits, read_part10, write_part10,
 };
 use healthimaging_image::ByteOrder;
@@ -84,12 +84,12 @@ fn one(
         rectangles: Vec::new(),
     })?;
     let mut split = Document::new_instance(&done.meta, done.data_set);
-    let mut apart = HashMap::new();
-    for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
+    let mut bulk_data = HashMap::new();
+    for (number, element) in std::mem::take(&mut split.bulk_data).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}"))?;
-        apart.insert(blob_id.clone(), file.read_apart(element.offset, element.length)?);
+        bulk_data.insert(blob_id.clone(), file.read_bulk(element.offset, element.length)?);
         let (length, vr) = (element.length, element.vr);
-        split.instance.details.apart.insert(element.path, ApartValue { blob_id, length, vr });
+        split.instance.details.bulk_data.insert(element.path, BulkValue { blob_id, length, vr });
     }
     if let Some(pixels) = file.pixels() {
         split.instance.details.keep_pixel_form(pixels);
@@ -140,7 +140,7 @@ fn one(
         }
         name = format!("{sop_uid}-{number}.dcm");
     }
-    let mut fetch = |id: &ImageFrameId| Ok(apart.get(id).cloned().unwrap_or_default().into());
+    let mut fetch = |id: &ImageFrameId| Ok(bulk_data.get(id).cloned().unwrap_or_default().into());
     let mut out = BufWriter::new(File::create(to.join(&name))?);
     write_part10(&source, pixels, &mut fetch, &mut out)?;
     out.flush()?;

@@ -41,7 +41,7 @@ pub struct Deidentified {
     /// Group 0002: SOP class, new SOP instance UID and transfer syntax, nothing else. The preamble of a file has to be
     /// empty.
     pub meta: DataSet,
-    /// The data set. Items that are kept have the place and number that they had, so a [`Value::Apart`] that is left
+    /// The data set. Items that are kept have the place and number that they had, so a [`Value::Bulk`] that is left
     /// is the one at the same place in the original.
     pub data_set: DataSet,
     /// What has to happen to the pixels. The data set says already that it did, so an instance whose pixels are not

@@ -130,7 +130,7 @@ impl Walk<'_> {
             return None;
         }
         let value = match &element.value {
-            Value::Items(_) | Value::Apart { .. } => return None,
+            Value::Items(_) | Value::Bulk { .. } => return None,
             // Codes and numbers cannot be masked.
             Value::Text(text) if is_label(element.vr) => {
                 // An institution, or a device, that is named like the patient.

@@ -105,7 +105,7 @@ impl Walk<'_> {
                 }
                 Element { vr, value: Value::Text(text) }
             }
-            Element { value: Value::Apart { .. } | Value::Items(_), .. } => return None,
+            Element { value: Value::Bulk { .. } | Value::Items(_), .. } => return None,
             element => element,
         };
         self.report.note(tag, Outcome::Kept);

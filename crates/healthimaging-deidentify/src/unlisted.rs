@@ -95,7 +95,7 @@ impl Walk<'_> {
                 Some(Element { vr, value: dummy })
             }
             // A text too large to look at.
-            Value::Apart { .. } if kind(vr) == Kind::Text => None,
+            Value::Bulk { .. } if kind(vr) == Kind::Text => None,
             Value::Bytes(bytes) if self.identity.is_in(&bytes) => None,
             value => Some(Element { vr, value }),
         }

@@ -10,7 +10,7 @@ use std::io::{BufReader, BufWriter, Write};
 
 use healthimaging::{DatastoreId, ImageFrameId, ImageSetId};
 use healthimaging_dicom::{
-    ApartValue, Document, InstanceJson, InstanceToWrite, PixelOverrides, PixelSource, ReadLimits,
+    BulkValue, Document, InstanceJson, InstanceToWrite, PixelOverrides, PixelSource, ReadLimits,
     read_part10, write_part10,
 };
 
@@ -19,13 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = arguments.next().ok_or("give the path of a DICOM file")?;
     let mut file = read_part10(BufReader::new(File::open(path)?), &ReadLimits::default())?;
     let mut split = Document::new_instance(&file.meta, file.data_set.clone());
-    let mut apart = HashMap::new();
-    for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
+    let mut bulk_data = HashMap::new();
+    for (number, element) in std::mem::take(&mut split.bulk_data).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}"))?;
-        apart.insert(blob_id.clone(), file.read_apart(element.offset, element.length)?);
+        bulk_data.insert(blob_id.clone(), file.read_bulk(element.offset, element.length)?);
         let (length, vr) = (element.length, element.vr);
-        let value = ApartValue { blob_id, length, vr };
-        split.instance.details.apart.insert(element.path, value);
+        let value = BulkValue { blob_id, length, vr };
+        split.instance.details.bulk_data.insert(element.path, value);
     }
     if let Some(pixels) = file.pixels() {
         split.instance.details.keep_pixel_form(pixels);
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     document.add(split);
     let json = document
         .to_json(&DatastoreId::try_from("0".repeat(32))?, &ImageSetId::try_from("0".repeat(32))?)?;
-    let bulk = |value: &ApartValue| format!("bulkdata/{}", value.blob_id);
+    let bulk = |value: &BulkValue| format!("bulkdata/{}", value.blob_id);
     let model = InstanceJson::of(&document, &series_uid, &sop_uid, &bulk)?;
     let mut printed = std::io::stdout().lock();
     printed.write_all(&json)?;
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(_) => PixelSource::Blob { length, value: Box::new(blob.as_slice()) },
         None => PixelSource::None,
     };
-    let mut fetch = |id: &ImageFrameId| Ok(apart.get(id).cloned().unwrap_or_default().into());
+    let mut fetch = |id: &ImageFrameId| Ok(bulk_data.get(id).cloned().unwrap_or_default().into());
     let mut out = BufWriter::new(File::create(out)?);
     write_part10(&source, pixels, &mut fetch, &mut out)?;
     out.flush()?;

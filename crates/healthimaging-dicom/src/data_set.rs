@@ -41,8 +41,8 @@ pub enum Value {
     /// Bytes in little endian (OB, OW, OF, OD, OL, OV, UN).
     Bytes(Vec<u8>),
     /// A value too large to keep in memory: where it lies in the source, or in what the data set
-    /// inflates to. [`crate::Part10::read_apart`] gives it in little endian.
-    Apart {
+    /// inflates to. [`crate::Part10::read_bulk`] gives it in little endian.
+    Bulk {
         /// First byte, from the start of the source.
         offset: u64,
         /// Length in bytes.

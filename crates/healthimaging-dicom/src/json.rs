@@ -14,10 +14,10 @@ use serde_json::Number;
 use crate::data_set::Value;
 use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, Path};
 use crate::document::split::decimal;
-use crate::document::{ApartValue, Document, Instance, dictionary};
+use crate::document::{BulkValue, Document, Instance, dictionary};
 
 /// Returns the URI of a value that is stored as bulk data.
-type Bulk<'a> = dyn Fn(&ApartValue) -> String + 'a;
+type Bulk<'a> = dyn Fn(&BulkValue) -> String + 'a;
 
 /// Metadata of an instance: tag as eight hexadecimal digits → `{"vr": …, "Value": …}`, in the order of
 /// the tags, without pixel data.
@@ -156,8 +156,8 @@ impl Serialize for ElementJson<'_> {
             Value::Bytes(bytes) => {
                 shown.serialize_entry("InlineBinary", &Base64(bytes))?;
             }
-            Value::Apart { .. } => {
-                let stored = self.of.instance.details.apart.get(&self.path.text());
+            Value::Bulk { .. } => {
+                let stored = self.of.instance.details.bulk_data.get(&self.path.text());
                 if let Some(stored) = stored {
                     shown.serialize_entry("BulkDataURI", &(self.of.bulk)(stored))?;
                 }

@@ -39,7 +39,7 @@ mod write;
 
 pub use data_set::{DataSet, Element, Value};
 pub use document::{
-    ApartElement, ApartValue, Attributes, ChecksumType, Document, DocumentText, FrameChecksum,
+    Attributes, BulkElement, BulkValue, ChecksumType, Document, DocumentText, FrameChecksum,
     GroupKey, ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails, InstanceIndex,
     InstanceSummary, InstanceText, Level, Series, SeriesKey, SplitInstance, StudyKey, Summary,
     allows_several_values, datetime,
@@ -55,6 +55,6 @@ pub use update::{
     CopySelection, LevelConflicts, UpdateDocuments, UpdateFailure, UpdateRules, has_form,
 };
 pub use write::{
-    ApartReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
+    BulkReader, FrameIterator, InstanceToWrite, PixelOverrides, PixelSource, StoredBytes,
     check_part10, write_part10,
 };

@@ -303,7 +303,7 @@ pub(crate) fn large_attributes<'a>(
 pub(crate) fn size_of_instance(instance: &Instance) -> usize {
     let details = &instance.details;
     let kept = details.texts.iter().map(|(path, text)| path.len() + text.len() + EACH);
-    let others = instance.vrs.len() + details.vrs.len() + details.apart.len();
+    let others = instance.vrs.len() + details.vrs.len() + details.bulk_data.len();
     let frames = (instance.frames.len() + others) * EACH;
     size_of_attributes(&instance.attributes) + frames + kept.sum::<usize>() + EACH
 }

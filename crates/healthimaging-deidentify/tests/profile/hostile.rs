@@ -147,7 +147,7 @@ fn documents() {
 
 #[test]
 fn values_that_stay_in_the_source() {
-    let large = Value::Apart { offset: 1000, length: 2 << 20 };
+    let large = Value::Bulk { offset: 1000, length: 2 << 20 };
     let made = |tag, vr| instance([(tag, Element { vr, value: large.clone() })]);
     for (tag, vr) in [
         (tags::TEXT_VALUE, VR::UT),
@@ -160,7 +160,7 @@ fn values_that_stay_in_the_source() {
         for options in [&[][..], &["clean-descriptors", "clean-structured-content"]] {
             let done = run(made(tag, vr), options).data_set;
             let found = done.value(tag);
-            assert!(!matches!(found, Some(Value::Apart { .. })), "{tag}");
+            assert!(!matches!(found, Some(Value::Bulk { .. })), "{tag}");
         }
     }
     // Bulk data that the standard trusts stays where it is.

@@ -16,9 +16,9 @@ pub struct InstanceDetails {
     /// Path → VR, of elements whose VR is not the one that dictionary and document give.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub vrs: BTreeMap<String, String>,
-    /// Path → value that is stored apart; the document shows `null`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub apart: BTreeMap<String, ApartValue>,
+    /// Path → bulk value; the document shows `null`.
+    #[serde(rename = "apart", skip_serializing_if = "BTreeMap::is_empty")]
+    pub bulk_data: BTreeMap<String, BulkValue>,
     /// Path → text as it was, where the document shows it without padding and a writer would not add
     /// that again.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -58,7 +58,7 @@ impl InstanceDetails {
         let within = |known: &String| known.split('/').next() == Some(path.as_str());
         self.vrs.retain(|known, _| !within(known));
         self.texts.retain(|known, _| !within(known));
-        self.apart.retain(|known, _| !within(known));
+        self.bulk_data.retain(|known, _| !within(known));
     }
 }
 
@@ -67,9 +67,9 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A value that is stored apart from the document.
+/// A value that is stored as bulk data, outside of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApartValue {
+pub struct BulkValue {
     /// Id of the stored bytes.
     pub blob_id: ImageFrameId,
     /// Their number.

@@ -88,7 +88,7 @@ impl Document {
             study,
             series: of_series,
             instance,
-            apart: Vec::new(),
+            bulk_data: Vec::new(),
         })
     }
 
@@ -124,11 +124,11 @@ impl Document {
         let keys: Vec<String> = instance.differing().map(str::to_owned).collect();
         for key in keys {
             let level = Level::of_key(&key);
-            let nobody = match (level, self.series.get(series_uid)) {
+            let none_left = match (level, self.series.get(series_uid)) {
                 (Level::Series, Some(series)) => series.instances().all(|one| one.differs_in(&key)),
                 _ => self.instances().all(|one| one.differs_in(&key)),
             };
-            if !nobody {
+            if !none_left {
                 continue;
             }
             let own = self.instance(series_uid, sop_uid);

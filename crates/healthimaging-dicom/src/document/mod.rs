@@ -25,7 +25,7 @@ use healthimaging::ImageFrameId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use details::{ApartValue, InstanceDetails};
+pub use details::{BulkValue, InstanceDetails};
 pub use dictionary::allows_several_values;
 pub use levels::Level;
 pub use search::{IndexValues, Summary, datetime};
@@ -129,14 +129,14 @@ pub struct SplitInstance {
     pub series_uid: String,
     /// `SOPInstanceUID`, without padding.
     pub sop_uid: String,
-    /// Values that were too large to read. Whoever stores them puts each into
-    /// `instance.details.apart`, under `path`, with the id of the stored bytes.
-    pub apart: Vec<ApartElement>,
+    /// Values that were too large to read. The caller that stores them puts each into
+    /// `instance.details.bulk_data`, under `path`, with the id of the stored bytes.
+    pub bulk_data: Vec<BulkElement>,
 }
 
 /// A value that was left in the source because of its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApartElement {
+pub struct BulkElement {
     /// Where the element is: tags and item numbers from the root, such as `00091010` or
     /// `00400555/0/00091010`.
     pub path: String,

@@ -17,7 +17,7 @@ impl Document {
     /// A value of the instance itself wins over that of a higher level, and what the instance is marked
     /// to lack is left out.
     ///
-    /// A value that is stored apart is [`Value::Apart`] with its length and no offset. `None` when the
+    /// A bulk value is [`Value::Bulk`] with its length and no offset. `None` when the
     /// instance is not here.
     #[must_use]
     pub fn data_set(&self, series_uid: &str, sop_uid: &str) -> Option<DataSet> {
@@ -108,7 +108,7 @@ impl<'a> LazyDataSet<'a> {
     fn of(levels: [&'a Attributes; 3], instance: &'a Instance) -> Self {
         let details = &instance.details;
         let is_detailed =
-            !details.apart.is_empty() || !details.vrs.is_empty() || !details.texts.is_empty();
+            !details.bulk_data.is_empty() || !details.vrs.is_empty() || !details.texts.is_empty();
         let mut elements = BTreeMap::new();
         for level in levels {
             elements.extend(sources(level, |key| !instance.differs_in(key)));
@@ -219,13 +219,13 @@ impl<'a> Rebuilder<'a> {
         }
         let details = &self.instance.details;
         let path = path.text();
-        if let Some(apart) = details.apart.get(&path).filter(|_| value.is_null()) {
-            let (offset, length) = (0, apart.length);
-            let value = LazyValue::Plain(Value::Apart { offset, length });
-            return LazyElement { vr: apart.vr.parse().unwrap_or(VR::UN), value };
+        if let Some(bulk) = details.bulk_data.get(&path).filter(|_| value.is_null()) {
+            let (offset, length) = (0, bulk.length);
+            let value = LazyValue::Plain(Value::Bulk { offset, length });
+            return LazyElement { vr: bulk.vr.parse().unwrap_or(VR::UN), value };
         }
-        let told = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
-        let mut element = self.typed(tag, value, told);
+        let recorded = details.vrs.get(&path).and_then(|vr| vr.parse().ok());
+        let mut element = self.typed(tag, value, recorded);
         if let Some(text) = details.texts.get(&path)
             && matches!(element.value, LazyValue::Plain(Value::Text(_) | Value::Empty))
         {
@@ -234,12 +234,12 @@ impl<'a> Rebuilder<'a> {
         element
     }
 
-    /// `told` is the VR that the details tell.
-    fn typed(self, tag: Tag, value: &'a Json, told: Option<VR>) -> LazyElement<'a> {
+    /// `recorded` is the VR in the details.
+    fn typed(self, tag: Tag, value: &'a Json, recorded: Option<VR>) -> LazyElement<'a> {
         let known = known_vr(tag, value, self.context, self.instance);
         // An update may have put a value where the VR of the file no longer fits.
         let possible = [known, other_sign(known), plausible_vr(value)];
-        for vr in told.into_iter().chain(possible) {
+        for vr in recorded.into_iter().chain(possible) {
             if let Some(value) = self.value(vr, value) {
                 return LazyElement { vr, value };
             }
@@ -264,8 +264,8 @@ fn known_vr(tag: Tag, value: &Json, context: Context, instance: &Instance) -> VR
     if dictionary::keyword(tag).is_some() {
         return implied_vr(tag, value, context);
     }
-    let told = instance.vrs.get(&dictionary::hex(tag));
-    match told.and_then(|vr| vr.parse().ok()) {
+    let recorded = instance.vrs.get(&dictionary::hex(tag));
+    match recorded.and_then(|vr| vr.parse().ok()) {
         Some(vr) => vr,
         None if dictionary::is_private_creator(tag) => VR::LO,
         None => VR::UN,

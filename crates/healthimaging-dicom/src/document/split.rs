@@ -8,14 +8,14 @@ use serde_json::{Number, Value as Json};
 
 use super::implied::{Context, implied_vr};
 use super::levels::Level;
-use super::{ApartElement, Attributes, Document, Instance, SplitInstance, dictionary, texts};
+use super::{Attributes, BulkElement, Document, Instance, SplitInstance, dictionary, texts};
 use crate::data_set::{DataSet, Element, Value};
 
 impl Document {
     /// Parts an instance into the levels of the document.
     ///
-    /// Pixel data is left out; frames, stored transfer syntax and the ids of values that are stored
-    /// apart are for the caller to fill in. The data set goes as the document comes, so that memory does
+    /// Pixel data is left out; the caller adds frames, the stored transfer syntax and the ids of bulk
+    /// values. The data set goes as the document comes, so that memory does
     /// not hold both.
     #[must_use]
     pub fn new_instance(meta: &DataSet, data_set: DataSet) -> SplitInstance {
@@ -41,7 +41,7 @@ impl Document {
         }
         split.instance.vrs = writer.instance.vrs;
         split.instance.details = writer.instance.details;
-        split.apart = writer.apart;
+        split.bulk_data = writer.bulk_data;
         split
     }
 }
@@ -62,7 +62,7 @@ fn uid(data_set: &DataSet, tag: Tag) -> String {
 #[derive(Default)]
 struct LevelWriter {
     instance: Instance,
-    apart: Vec<ApartElement>,
+    bulk_data: Vec<BulkElement>,
     path: Vec<String>,
 }
 
@@ -79,9 +79,9 @@ impl LevelWriter {
     fn value(&mut self, tag: Tag, Element { vr, value }: Element, context: Context) -> Json {
         match value {
             Value::Items(items) if !items.is_empty() => self.items(items, context),
-            Value::Apart { offset, length } => {
+            Value::Bulk { offset, length } => {
                 let (path, vr) = (self.path.join("/"), vr.to_string().to_owned());
-                self.apart.push(ApartElement { path, vr, offset, length });
+                self.bulk_data.push(BulkElement { path, vr, offset, length });
                 Json::Null
             }
             Value::Text(text) if !text.is_empty() => {

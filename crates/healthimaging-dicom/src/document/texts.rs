@@ -40,12 +40,12 @@ pub(crate) fn is_kept(vr: VR, shown: &str, text: &str) -> bool {
 
 fn vr_of(tag: Tag, path: &str, instance: &Instance) -> Option<VR> {
     let parsed = |vr: &String| vr.parse().ok();
-    let told = instance.details.vrs.get(path).and_then(parsed);
+    let recorded = instance.details.vrs.get(path).and_then(parsed);
     let known = || match dictionary::keyword(tag) {
         Some(_) => dictionary::exact_vr(tag),
         None => instance.vrs.get(&dictionary::hex(tag)).and_then(parsed),
     };
-    told.or_else(known)
+    recorded.or_else(known)
 }
 
 impl Instance {

@@ -51,8 +51,8 @@ pub(super) enum Until {
 pub(super) struct Found {
     pub(super) warnings: Vec<ReadWarning>,
     pub(super) pixels: Option<PixelData>,
-    /// VR of values left apart in big endian, by offset.
-    pub(super) big_endian_apart: BTreeMap<u64, VR>,
+    /// VR of bulk data in big endian, by offset.
+    pub(super) big_endian_bulk: BTreeMap<u64, VR>,
     /// Bytes of memory of all elements.
     pub(super) memory: u64,
 }
@@ -341,7 +341,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             && self.budget.is_bulk(shape, length, cost)
             && self.is_in_unicode(vr, offset, length, place)?
         {
-            return self.left_apart(vr, offset, length, order);
+            return self.left_as_bulk(vr, offset, length, order);
         }
         self.budget.take_bytes(cost)?;
         let bytes = self.stream.read_vec(length)?;
@@ -353,7 +353,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
             && self.is_in_unicode(vr, offset, length, place)?
         {
             self.budget.give_back(values::cost(vr, length));
-            return self.left_apart(vr, offset, length, order);
+            return self.left_as_bulk(vr, offset, length, order);
         }
         self.budget.take_bytes(parts)?;
         self.budget.note_inline(shape, cost);
@@ -366,7 +366,7 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     }
 
     /// Leaves a value where it is, and goes on behind it.
-    fn left_apart(
+    fn left_as_bulk(
         &mut self,
         vr: VR,
         offset: u64,
@@ -375,9 +375,9 @@ impl<'s, S: Read + Seek> Walk<'s, S> {
     ) -> Result<Element, ReadError> {
         self.stream.seek_to(offset + length)?;
         if order == ByteOrder::Big {
-            self.found.big_endian_apart.insert(offset, vr);
+            self.found.big_endian_bulk.insert(offset, vr);
         }
-        Ok(Element { vr, value: Value::Apart { offset, length } })
+        Ok(Element { vr, value: Value::Bulk { offset, length } })
     }
 
     /// Whether a value of `length` bytes is the same in UTF-8, as bulk data is: binary, declared so, or

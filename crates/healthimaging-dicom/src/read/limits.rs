@@ -30,7 +30,7 @@ pub struct ReadLimits {
     /// Bytes of memory of all elements, items and values together, where they take most: in the data set,
     /// or in the document that is made of it.
     pub header_bytes: u64,
-    /// Bytes of one value kept in memory; a larger one stays [`crate::Value::Apart`], where its VR may be
+    /// Bytes of one value kept in memory; a larger one stays [`crate::Value::Bulk`], where its VR may be
     /// that of bulk data (PS3.18 Annex F.2.2).
     pub value_bytes: u64,
     /// Sequences within sequences.

@@ -45,7 +45,7 @@ pub struct Part10<S> {
     stream: Stream<S>,
     byte_order: ByteOrder,
     pixels: Option<PixelData>,
-    big_endian_apart: BTreeMap<u64, VR>,
+    big_endian_bulk: BTreeMap<u64, VR>,
     frames: Result<FrameTable, FrameError>,
 }
 
@@ -59,7 +59,7 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
     if media_directory::is_directory(&meta, &data_set) {
         return Err(ReadError::MediaDirectory);
     }
-    let Found { warnings, mut pixels, big_endian_apart, memory } = found;
+    let Found { warnings, mut pixels, big_endian_bulk, memory } = found;
     require(&data_set)?;
     ambiguous::resolve(&mut data_set);
     let extended = take_extended_offsets(&mut data_set);
@@ -87,7 +87,7 @@ pub fn read_part10<S: Read + Seek>(source: S, limits: &ReadLimits) -> Result<Par
         stream,
         byte_order,
         pixels,
-        big_endian_apart,
+        big_endian_bulk,
         frames,
     })
 }
@@ -256,18 +256,18 @@ impl<S: Read + Seek> Part10<S> {
         Ok(length + 8)
     }
 
-    /// Reads a value that is [`Value::Apart`], in little endian.
-    pub fn read_apart(&mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    /// Reads a value that is [`Value::Bulk`], in little endian.
+    pub fn read_bulk(&mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         if offset.checked_add(length).is_none_or(|end| end > self.stream.length()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut bytes = Vec::new();
-        self.read_apart_into(offset, length, &mut bytes)?;
+        self.read_bulk_into(offset, length, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Writes a value that is [`Value::Apart`] piece by piece, in little endian.
-    pub fn read_apart_into(
+    /// Writes a value that is [`Value::Bulk`] piece by piece, in little endian.
+    pub fn read_bulk_into(
         &mut self,
         offset: u64,
         length: u64,
@@ -277,7 +277,7 @@ impl<S: Read + Seek> Part10<S> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.stream.seek_to(offset)?;
-        let Some(&vr) = self.big_endian_apart.get(&offset) else {
+        let Some(&vr) = self.big_endian_bulk.get(&offset) else {
             return self.stream.copy_to(length, out);
         };
         let mut left = length;

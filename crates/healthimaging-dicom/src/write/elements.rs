@@ -11,7 +11,7 @@ use dicom_parser::StatefulEncoder;
 use healthimaging::{Error, Result};
 
 use super::encoding::Order;
-use super::{ApartReader, StoredBytes, write_error};
+use super::{BulkReader, StoredBytes, write_error};
 use crate::data_set::Value;
 use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, Path};
 use crate::document::{Instance, dictionary};
@@ -25,7 +25,7 @@ pub(super) struct ElementWriter<'a, 'r, W> {
     encoder: StatefulEncoder<W, DynEncoder<'a, W>>,
     order: Order,
     instance: &'a Instance,
-    apart: &'a mut ApartReader<'r>,
+    bulk_data: &'a mut BulkReader<'r>,
     /// Whether items name their character set.
     names_character_sets: bool,
 }
@@ -35,7 +35,7 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
         out: W,
         order: Order,
         instance: &'a Instance,
-        apart: &'a mut ApartReader<'r>,
+        bulk_data: &'a mut BulkReader<'r>,
         names_character_sets: bool,
     ) -> Result<Self> {
         let charset = SpecificCharacterSet::default();
@@ -43,7 +43,7 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
             encoder: StatefulEncoder::new(out, order.encoder()?, charset),
             order,
             instance,
-            apart,
+            bulk_data,
             names_character_sets,
         })
     }
@@ -62,10 +62,10 @@ impl<'a, 'r, W: Write + 'a> ElementWriter<'a, 'r, W> {
     fn element(&mut self, tag: Tag, element: &LazyElement<'_>, path: &Path<'_>) -> Result<()> {
         match &element.value {
             LazyValue::Items(items) => self.sequence(tag, *items, path),
-            LazyValue::Plain(Value::Apart { .. }) => {
-                let stored = self.instance.details.apart.get(&path.text());
+            LazyValue::Plain(Value::Bulk { .. }) => {
+                let stored = self.instance.details.bulk_data.get(&path.text());
                 let stored = stored.ok_or_else(|| Error::not_found("a large value is missing"))?;
-                let found = (self.apart)(&stored.blob_id)?;
+                let found = (self.bulk_data)(&stored.blob_id)?;
                 self.streamed(tag, element.vr, found)
             }
             LazyValue::Plain(value) => {
@@ -183,7 +183,7 @@ fn has_short_length(vr: VR) -> bool {
 /// The value in little endian; numbers are as wide as the VR says.
 fn value_bytes(vr: VR, value: &Value) -> Vec<u8> {
     match value {
-        Value::Empty | Value::Items(_) | Value::Apart { .. } => Vec::new(),
+        Value::Empty | Value::Items(_) | Value::Bulk { .. } => Vec::new(),
         Value::Text(text) => text.clone().into_bytes(),
         Value::Unsigned(numbers) => narrowed(vr, numbers.iter().map(|number| number.to_le_bytes())),
         Value::Signed(numbers) => narrowed(vr, numbers.iter().map(|number| number.to_le_bytes())),

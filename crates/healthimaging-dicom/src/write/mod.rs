@@ -42,7 +42,7 @@ impl std::fmt::Debug for StoredBytes<'_> {
 }
 
 /// Reads the bytes of a value that is stored as bulk data.
-pub type ApartReader<'a> = dyn FnMut(&ImageFrameId) -> Result<StoredBytes<'a>> + 'a;
+pub type BulkReader<'a> = dyn FnMut(&ImageFrameId) -> Result<StoredBytes<'a>> + 'a;
 
 /// Frames one after another.
 pub type FrameIterator<'a> = Box<dyn Iterator<Item = Result<StoredBytes<'a>>> + 'a>;
@@ -108,16 +108,15 @@ impl std::fmt::Debug for PixelSource<'_> {
 /// Writes an instance as a DICOM Part 10 file.
 ///
 /// Text that is not ASCII is written in UTF-8 and `SpecificCharacterSet` names it; otherwise that
-/// attribute stays. Sequences have undefined length. Memory holds no frame and no value that is stored
-/// apart, but as they come.
+/// attribute stays. Sequences have undefined length. Frames and bulk data are streamed.
 ///
 /// Errors: `NotFound` when the document does not hold the instance; `NotAcceptable` when pixels, or VRs
 /// that are not the standard's, do not go together with the transfer syntax, both before anything is
-/// written; whatever `apart` and the frames give; `Internal` when `out` cannot be written.
+/// written; whatever `bulk_data` and the frames return; `Internal` when `out` cannot be written.
 pub fn write_part10(
     source: &InstanceToWrite<'_>,
     pixels: PixelSource<'_>,
-    apart: &mut ApartReader<'_>,
+    bulk_data: &mut BulkReader<'_>,
     out: &mut dyn Write,
 ) -> Result<()> {
     let instance = source.document.instance(source.series_uid, source.sop_uid);
@@ -126,7 +125,7 @@ pub fn write_part10(
         return Err(Error::not_found("the image set does not hold this instance"));
     };
     let form = (source.transfer_syntax, &source.overrides);
-    write_data_set(instance, data_set, form, pixels, apart, out)
+    write_data_set(instance, data_set, form, pixels, bulk_data, out)
 }
 
 /// Proves that the header and the data set of an instance can be written in its stored transfer syntax, large
@@ -139,16 +138,23 @@ pub fn check_part10(split: &SplitInstance) -> Result<()> {
     let instance = &split.instance;
     let stored =
         instance.stored_transfer_syntax.as_deref().unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let lengths = instance.details.apart.values();
+    let lengths = instance.details.bulk_data.values();
     let lengths: HashMap<&ImageFrameId, u64> =
         lengths.map(|value| (&value.blob_id, value.length)).collect();
-    let mut apart = |id: &ImageFrameId| {
+    let mut bulk_data = |id: &ImageFrameId| {
         let length = lengths.get(id).copied().unwrap_or_default();
         Ok(StoredBytes { length, bytes: Box::new(io::repeat(0).take(length)) })
     };
     let form = (stored, &PixelOverrides::default());
     let mut sink = io::sink();
-    write_data_set(instance, split.lazy_data_set(), form, PixelSource::None, &mut apart, &mut sink)
+    write_data_set(
+        instance,
+        split.lazy_data_set(),
+        form,
+        PixelSource::None,
+        &mut bulk_data,
+        &mut sink,
+    )
 }
 
 fn write_data_set(
@@ -156,7 +162,7 @@ fn write_data_set(
     mut data_set: LazyDataSet<'_>,
     (transfer_syntax, overrides): (&str, &PixelOverrides),
     pixels: PixelSource<'_>,
-    apart: &mut ApartReader<'_>,
+    bulk_data: &mut BulkReader<'_>,
     out: &mut dyn Write,
 ) -> Result<()> {
     let encoding = Encoding::of(transfer_syntax);
@@ -167,7 +173,7 @@ fn write_data_set(
     meta::write(&data_set.plain(is_of_meta), transfer_syntax, out)?;
     let is_ascii = prepare(&mut data_set, overrides, &pixels);
     encoding.run(out, |out, order| {
-        let mut writer = ElementWriter::new(out, order, instance, apart, is_ascii)?;
+        let mut writer = ElementWriter::new(out, order, instance, bulk_data, is_ascii)?;
         let pixel_tag = pixels::tag(instance);
         let rest = data_set.split_off(pixel_tag);
         writer.data_set(&data_set, &Path::Root)?;

@@ -117,7 +117,7 @@ fn fragments<'a, W: Write + 'a>(
 }
 
 /// Where the fragment of each frame starts, from the first byte of the first fragment's item; empty
-/// where the table cannot say it: over 4 GiB, or a video, whose frames are not apart.
+/// where the table cannot say it: over 4 GiB, or a video, whose frames are not separate.
 fn basic_offsets(instance: &Instance) -> Vec<u32> {
     let declared = index::integer(&instance.attributes, "NumberOfFrames").unwrap_or(1);
     if instance.frames.len() != declared {

@@ -8,8 +8,8 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use healthimaging::ImageFrameId;
 use healthimaging_dicom::{
-    ApartValue, DataSet, Document, InstanceToWrite, Part10, PixelOverrides, PixelSource,
-    ReadLimits, Value, read_part10, write_part10,
+    BulkValue, DataSet, Document, InstanceToWrite, Part10, PixelOverrides, PixelSource, ReadLimits,
+    Value, read_part10, write_part10,
 };
 
 use crate::part10::comparable;
@@ -51,7 +51,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn compare(mut file: Source, path: &Path) {
-    let (document, apart) = document_of(&mut file);
+    let (document, bulk_data) = document_of(&mut file);
     keeps_every_element(&file, &document, path);
     let read = Document::from_json(json(&document).as_bytes(), document.details()).unwrap();
     assert_eq!(read, document, "{}", path.display());
@@ -73,7 +73,7 @@ fn compare(mut file: Source, path: &Path) {
         }
     };
     let mut fetch = |id: &ImageFrameId| {
-        let found = apart.iter().find(|(known, _)| known == id);
+        let found = bulk_data.iter().find(|(known, _)| known == id);
         Ok(found.unwrap().1.clone().into())
     };
     let mut out = Vec::new();
@@ -111,7 +111,7 @@ fn without_place(mut data_set: DataSet) -> DataSet {
         let pad = if element.vr == VR::UI { '\0' } else { ' ' };
         match &mut element.value {
             Value::Text(text) if text.len() > 1 && text.ends_with(pad) => _ = text.pop(),
-            Value::Apart { offset, .. } => *offset = 0,
+            Value::Bulk { offset, .. } => *offset = 0,
             Value::Items(items) if items.is_empty() => element.value = Value::Empty,
             Value::Items(items) => {
                 for item in items {
@@ -128,19 +128,19 @@ fn document_of<S: std::io::Read + std::io::Seek>(
     file: &mut Part10<S>,
 ) -> (Document, Vec<(ImageFrameId, Vec<u8>)>) {
     let mut split = Document::new_instance(&file.meta, file.data_set.clone());
-    let mut apart = Vec::new();
-    for (number, element) in std::mem::take(&mut split.apart).into_iter().enumerate() {
+    let mut bulk_data = Vec::new();
+    for (number, element) in std::mem::take(&mut split.bulk_data).into_iter().enumerate() {
         let blob_id = ImageFrameId::try_from(format!("{number:032x}")).unwrap();
-        let bytes = file.read_apart(element.offset, element.length).unwrap();
-        apart.push((blob_id.clone(), bytes));
+        let bytes = file.read_bulk(element.offset, element.length).unwrap();
+        bulk_data.push((blob_id.clone(), bytes));
         let (length, vr) = (element.length, element.vr);
-        let value = ApartValue { blob_id, length, vr };
-        split.instance.details.apart.insert(element.path, value);
+        let value = BulkValue { blob_id, length, vr };
+        split.instance.details.bulk_data.insert(element.path, value);
     }
     if let Some(pixels) = file.pixels() {
         split.instance.details.keep_pixel_form(pixels);
     }
     let mut document = Document::default();
     document.add(split);
-    (document, apart)
+    (document, bulk_data)
 }

@@ -2,13 +2,13 @@
 
 use dicom_core::{Tag, VR};
 use healthimaging::ImageFrameId;
-use healthimaging_dicom::{ApartValue, DataSet, Document, Element, InstanceJson, Value};
+use healthimaging_dicom::{BulkValue, DataSet, Document, Element, InstanceJson, Value};
 use serde_json::{Value as Json, json};
 
 use crate::slice::{SERIES, SOP, document_with, text};
 
 fn shown(document: &Document) -> serde_json::Map<String, Json> {
-    let bulk = |value: &ApartValue| format!("bulkdata/{}", value.blob_id);
+    let bulk = |value: &BulkValue| format!("bulkdata/{}", value.blob_id);
     let shown = InstanceJson::of(document, SERIES, SOP, &bulk).unwrap();
     serde_json::from_value(serde_json::to_value(shown).unwrap()).unwrap()
 }
@@ -72,12 +72,12 @@ fn private_vrs_and_bytes() {
 #[test]
 fn large_values_are_named_by_uri() {
     let mut document =
-        document_with(0x0019_1002, VR::UN, Value::Apart { offset: 0, length: 2 << 20 });
+        document_with(0x0019_1002, VR::UN, Value::Bulk { offset: 0, length: 2 << 20 });
     let blob_id = ImageFrameId::try_from("b".repeat(32)).unwrap();
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let details = &mut instances.get_mut(SOP).unwrap().details;
-    let value = ApartValue { blob_id, length: 2 << 20, vr: "UN".to_owned() };
-    details.apart.insert("00191002".to_owned(), value);
+    let value = BulkValue { blob_id, length: 2 << 20, vr: "UN".to_owned() };
+    details.bulk_data.insert("00191002".to_owned(), value);
     let uri = format!("bulkdata/{}", "b".repeat(32));
     assert_eq!(shown(&document)["00191002"], json!({"vr": "UN", "BulkDataURI": uri}));
 }

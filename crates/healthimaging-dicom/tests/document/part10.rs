@@ -7,7 +7,7 @@ use dicom_core::{Tag, VR};
 use dicom_object::{DefaultDicomObject, from_reader};
 use healthimaging::{Error, ErrorKind, ImageFrameId, Result};
 use healthimaging_dicom::{
-    ApartValue, DataSet, Document, ImageFrame, InstanceToWrite, PixelOverrides, PixelSource,
+    BulkValue, DataSet, Document, ImageFrame, InstanceToWrite, PixelOverrides, PixelSource,
     ReadLimits, Value, check_part10, read_part10, write_part10,
 };
 use healthimaging_phantoms::{Phantom, TransferSyntax, tags};
@@ -286,13 +286,13 @@ fn text_beyond_ascii_is_written_in_utf_8() {
 /// The length of a value has 32 bits, of which `FFFFFFFF` is the undefined length (PS3.5 §7.1.1).
 #[test]
 fn a_value_that_no_file_can_hold_is_noticed_before_it_is_stored() {
-    let value = Value::Apart { offset: 7, length: 8 };
+    let value = Value::Bulk { offset: 7, length: 8 };
     let document = document_with(0x0019_1002, VR::OB, value);
     let mut split = document.split_instance(SERIES, SOP).unwrap();
     let id = ImageFrameId::try_from("c".repeat(32)).unwrap();
     let mut with_length = |length| {
-        let apart = ApartValue { blob_id: id.clone(), length, vr: "OB".to_owned() };
-        split.instance.details.apart.insert("00191002".to_owned(), apart);
+        let bulk_data = BulkValue { blob_id: id.clone(), length, vr: "OB".to_owned() };
+        split.instance.details.bulk_data.insert("00191002".to_owned(), bulk_data);
         check_part10(&split)
     };
     with_length(8).unwrap();
@@ -307,11 +307,11 @@ fn large_values_come_from_the_store() {
     let bytes: Vec<u8> = (0..70_001_u32).map(|n| n.to_le_bytes()[0]).collect();
     let stored: HashMap<_, _> = [(id.clone(), bytes.clone())].into();
     let length = bytes.len() as u64;
-    let mut document = document_with(0x0019_1002, VR::OB, Value::Apart { offset: 7, length });
+    let mut document = document_with(0x0019_1002, VR::OB, Value::Bulk { offset: 7, length });
     let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
     let details = &mut instances.get_mut(SOP).unwrap().details;
-    let apart = ApartValue { blob_id: id, length, vr: "OB".to_owned() };
-    details.apart.insert("00191002".to_owned(), apart);
+    let bulk_data = BulkValue { blob_id: id, length, vr: "OB".to_owned() };
+    details.bulk_data.insert("00191002".to_owned(), bulk_data);
     let source = InstanceToWrite {
         document: &document,
         series_uid: SERIES,

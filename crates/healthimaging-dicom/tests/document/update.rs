@@ -344,9 +344,9 @@ fn the_service_s_own_lengths_hold_even_with_force() {
 }
 
 #[test]
-fn a_new_value_takes_the_place_of_one_that_is_stored_apart() {
-    let apart = Value::Apart { offset: 0, length: 2 << 20 };
-    let mut changed = document_with(0x0019_1002, VR::UN, apart);
+fn a_new_value_replaces_bulk_data() {
+    let bulk_data = Value::Bulk { offset: 0, length: 2 << 20 };
+    let mut changed = document_with(0x0019_1002, VR::UN, bulk_data);
     set(&mut changed, &instance("00191002", "AAEC"), FORCED).unwrap();
     let data_set = changed.data_set(SERIES, SOP).unwrap();
     let element = &data_set.elements[&dicom_core::Tag(0x0019, 0x1002)];

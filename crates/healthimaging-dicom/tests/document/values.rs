@@ -126,7 +126,7 @@ fn nothing_is_null() {
     assert_eq!(shown(0x0008_1140, VR::SQ, Value::Items(Vec::new())), Json::Null);
     assert_eq!(shown(0x0029_1001, VR::UN, Value::Empty), json!(""));
     assert_eq!(shown(0x0029_1001, VR::LO, Value::Empty), Json::Null);
-    assert_eq!(shown(0x0029_1001, VR::OB, Value::Apart { offset: 9, length: 2 << 20 }), Json::Null);
+    assert_eq!(shown(0x0029_1001, VR::OB, Value::Bulk { offset: 9, length: 2 << 20 }), Json::Null);
 }
 
 #[test]

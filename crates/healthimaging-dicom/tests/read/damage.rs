@@ -77,17 +77,17 @@ fn exhaust(bytes: &[u8], limits: &ReadLimits) {
         assert!(deflated || frame.is_ok_and(|frame| frame.len() <= bytes.len()));
     }
     let _ = file.read_pixel_blob_into(&mut sink());
-    let apart: Vec<_> = file
+    let bulk_data: Vec<_> = file
         .data_set
         .elements
         .values()
         .filter_map(|element| match element.value {
-            Value::Apart { offset, length } => Some((offset, length)),
+            Value::Bulk { offset, length } => Some((offset, length)),
             _ => None,
         })
         .collect();
-    for (offset, length) in apart {
-        assert_eq!(file.read_apart(offset, length).unwrap().len() as u64, length);
+    for (offset, length) in bulk_data {
+        assert_eq!(file.read_bulk(offset, length).unwrap().len() as u64, length);
     }
 }
 

@@ -218,7 +218,7 @@ fn numbers_that_do_not_fill_their_length_are_left_out_with_a_warning() {
 }
 
 #[test]
-fn large_binary_values_stay_apart_and_come_in_little_endian() {
+fn large_binary_values_are_bulk_data_in_little_endian() {
     let limits = ReadLimits { value_bytes: 4, ..ReadLimits::default() };
     for (syntax, in_file) in [
         (TransferSyntax::ExplicitVrLittleEndian, [1_u8, 0, 2, 0, 3, 0]),
@@ -234,11 +234,11 @@ fn large_binary_values_stay_apart_and_come_in_little_endian() {
             assert!(bytes.windows(6).any(|window| window == in_file));
         }
         let mut file = read_part10(Cursor::new(bytes), &limits).unwrap();
-        let Some(&Value::Apart { offset, length }) = file.data_set.value(tag) else {
-            panic!("not apart: {syntax:?}")
+        let Some(&Value::Bulk { offset, length }) = file.data_set.value(tag) else {
+            panic!("not bulk data: {syntax:?}")
         };
         assert_eq!(length, 6);
-        assert_eq!(file.read_apart(offset, length).unwrap(), [1, 0, 2, 0, 3, 0]);
+        assert_eq!(file.read_bulk(offset, length).unwrap(), [1, 0, 2, 0, 3, 0]);
     }
 }
 

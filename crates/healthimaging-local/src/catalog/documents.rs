@@ -46,7 +46,7 @@ pub(crate) fn pack(
 pub(crate) fn blob_ids(document: &Document) -> impl Iterator<Item = &ImageFrameId> {
     document.instances().flat_map(|instance| {
         let frames = instance.frames.iter().map(|frame| &frame.id);
-        let bulk_data = instance.details.apart.values().map(|value| &value.blob_id);
+        let bulk_data = instance.details.bulk_data.values().map(|value| &value.blob_id);
         frames.chain(bulk_data).chain(&instance.details.pixel_blob)
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use healthimaging::model::LosslessStorageFormat;
 use healthimaging::{MemoryBudget, MemoryLease};
 use healthimaging_dicom::{
-    ApartElement, ApartValue, Document, GroupKey, Part10, SplitInstance, check_part10, read_part10,
+    BulkElement, BulkValue, Document, GroupKey, Part10, SplitInstance, check_part10, read_part10,
 };
 use healthimaging_packs::{BlobKind, BlobLocation};
 use healthimaging_pixels::LosslessFormat;
@@ -96,7 +96,7 @@ impl<S: Read + Seek> OpenFile<S> {
     /// Puts everything large into the pack. Blocks; frames are encoded by the threads of rayon.
     fn store(mut self, format: LosslessFormat, sink: &Sink) -> Result<StoredFile, Failure> {
         let mut blobs = Vec::new();
-        for ApartElement { path, vr, offset, length } in std::mem::take(&mut self.split.apart) {
+        for BulkElement { path, vr, offset, length } in std::mem::take(&mut self.split.bulk_data) {
             if length > pixels::LARGEST {
                 return Err(Refusal::invalid(format!(
                     "a value of {length} bytes is too long to be kept, the limit is {}",
@@ -106,11 +106,11 @@ impl<S: Read + Seek> OpenFile<S> {
             }
             let part10 = &mut self.part10;
             let blob = sink.put_from::<Failure>(BlobKind::Bulk, None, |out| {
-                let copied = part10.read_apart_into(offset, length, out);
+                let copied = part10.read_bulk_into(offset, length, out);
                 Ok(copied.map_err(|error| Refusal::fault(format!("cannot read: {error}")))?)
             })?;
-            let value = ApartValue { blob_id: blob.id.clone(), length, vr };
-            self.split.instance.details.apart.insert(path, value);
+            let value = BulkValue { blob_id: blob.id.clone(), length, vr };
+            self.split.instance.details.bulk_data.insert(path, value);
             blobs.push(blob);
         }
         let mut warnings: Vec<Warning> =

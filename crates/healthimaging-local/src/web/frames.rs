@@ -128,7 +128,7 @@ pub(crate) async fn retrieve_bulkdata(
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
         let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
-        let mut ids = instance.details.apart.values().map(|value| &value.blob_id);
+        let mut ids = instance.details.bulk_data.values().map(|value| &value.blob_id);
         let id = ids.find(|id| id.as_str() == request.bulkdata_id);
         let id = id.ok_or_else(|| {
             Error::not_found(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
 use healthimaging::{Body, DatastoreId, Error, ImageSetId, MemoryBudget, path_segment};
-use healthimaging_dicom::{ApartValue, Document, InstanceIndex, InstanceJson};
+use healthimaging_dicom::{BulkValue, Document, InstanceIndex, InstanceJson};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::find::{Wanted, no_instance};
@@ -226,12 +226,12 @@ impl BulkDataUrls<'_> {
         let study = document.study.get("StudyInstanceUID");
         let study = study.and_then(|uid| uid.as_str()).unwrap_or_default();
         let [study, series_segment, sop_segment] = [study.trim(), series, sop].map(path_segment);
-        let bulk = |apart: &ApartValue| {
+        let bulk = |value: &BulkValue| {
             let image_set = self.image_set.map(|id| format!("?imageSetId={id}"));
             format!(
                 "/datastore/{}/studies/{study}/series/{series_segment}/instances/{sop_segment}/bulkdata/{}{}",
                 self.datastore,
-                apart.blob_id,
+                value.blob_id,
                 image_set.unwrap_or_default()
             )
         };

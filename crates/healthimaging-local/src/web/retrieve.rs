@@ -188,8 +188,8 @@ impl Retrieval {
                 PixelSource::Blob { length, value: bytes }
             }
         };
-        let mut apart = |id: &ImageFrameId| Ok(self.stored(id)?);
-        Ok(write_part10(&source, source_of_pixels, &mut apart, out)?)
+        let mut bulk_data = |id: &ImageFrameId| Ok(self.stored(id)?);
+        Ok(write_part10(&source, source_of_pixels, &mut bulk_data, out)?)
     }
 
     fn document(&self) -> &Document {
