@@ -7,7 +7,7 @@ use healthimaging_jobs::{Counts, End, Item, Job, JobQuery, JobState, Needs, Unfi
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, Transaction, params};
 
-/// Adds a job in whatever state it is; its row, or `None` when its id or its client token is there.
+/// Adds a job in any state; returns its row, or `None` if its id or its client token exists.
 pub fn insert(transaction: &Transaction<'_>, job: &Job) -> Result<Option<i64>> {
     let inserted = transaction
         .prepare_cached(
@@ -104,7 +104,7 @@ pub fn begin(transaction: &Transaction<'_>, row: i64) -> Result<()> {
     set(transaction, sql, &[&row])
 }
 
-/// Notes why a job waits for another process.
+/// Records why a job waits for another process.
 pub fn hold(transaction: &Transaction<'_>, row: i64, reason: &str) -> Result<()> {
     set(transaction, "UPDATE job SET message = ?2 WHERE row = ?1", &[&row, &reason])
 }
@@ -114,7 +114,7 @@ pub fn set_request(transaction: &Transaction<'_>, row: i64, request: &str) -> Re
     set(transaction, "UPDATE job SET request = ?2 WHERE row = ?1", &[&row, &request])
 }
 
-/// Makes a job of kind `from` one of kind `to`; whether it was one.
+/// Makes a job of kind `from` one of kind `to`; returns whether it was one.
 pub fn turn(
     transaction: &Transaction<'_>,
     row: i64,
@@ -130,20 +130,20 @@ pub fn turn(
     Ok(turned == 1)
 }
 
-/// Marks a job as cancelled; whether it was not before and has not ended.
+/// Marks a job as cancelled; returns whether it was not cancelled before and has not ended.
 pub fn cancel(transaction: &Transaction<'_>, row: i64) -> Result<bool> {
     let sql = "UPDATE job SET cancelled = 1
                WHERE row = ?1 AND cancelled = 0 AND ended_at IS NULL";
     Ok(transaction.execute(sql, [row])? == 1)
 }
 
-/// Notes how many items a job has.
+/// Records how many items a job has.
 pub fn expect(transaction: &Transaction<'_>, row: i64, total: u64) -> Result<()> {
     let total = signed(total);
     set(transaction, "UPDATE job SET items_total = ?2 WHERE row = ?1", &[&row, &total])
 }
 
-/// Notes how far a job is.
+/// Records the progress of a job.
 pub fn set_progress(
     transaction: &Transaction<'_>,
     row: i64,
@@ -182,7 +182,7 @@ pub fn count(transaction: &Transaction<'_>, row: i64, done: u64, failed: u64) ->
     set(transaction, sql, &[&row, &done, &failed])
 }
 
-/// What became of an item.
+/// The outcome of an item.
 pub fn item(connection: &Connection, row: i64, key: &str) -> Result<Option<Item>> {
     connection
         .prepare_cached("SELECT * FROM job_item WHERE job = ?1 AND key = ?2")?
@@ -232,7 +232,7 @@ pub fn end(transaction: &Transaction<'_>, row: i64, end: &End) -> Result<()> {
     set(transaction, sql, &[&row, &state, &at, &end.message, &end.report, &end.request])
 }
 
-/// Removes a job; whether it was there.
+/// Removes a job; returns whether it existed.
 pub fn remove(transaction: &Transaction<'_>, row: i64) -> Result<bool> {
     Ok(transaction.execute("DELETE FROM job WHERE row = ?1", [row])? == 1)
 }
@@ -327,7 +327,7 @@ fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-/// A column that this program did not write so; its value is not repeated.
+/// A malformed column; its value is not repeated.
 #[derive(Debug)]
 struct Malformed(&'static str);
 

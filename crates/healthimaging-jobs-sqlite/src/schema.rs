@@ -3,7 +3,7 @@
 /// Makes the tables of jobs in a database that has none of them.
 ///
 /// * Times are milliseconds since 1970. `state` is a word of the API of AWS.
-/// * `scope` says which jobs belong together; `lease` names the lock that the process which runs a job holds.
+/// * Jobs of one `scope` belong together; `lease` names the lock of the process that runs a job.
 /// * `needs`, `request`, `progress` and `report` are JSON. The request of an ended job holds nothing that may
 ///   be patient data.
 /// * `job_item` holds the outcome of each item, JSON, numbered in the order of recording.

@@ -26,7 +26,7 @@ const START: u64 = 64 << 10;
 pub(crate) struct Blobs {
     pub(crate) packs: PackFolder,
     pub(crate) references: CatalogReferences,
-    /// Space that is given up when the disk is full.
+    /// Space that is released when the disk is full.
     pub(crate) reserve: Reserve,
 }
 

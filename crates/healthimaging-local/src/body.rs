@@ -28,7 +28,7 @@ where
             })
         });
         if let Err(error) = written {
-            // A reader that has gone needs no error.
+            // A reader that closed the connection needs no error.
             let _ = sender.blocking_send(Err(error));
         }
     });

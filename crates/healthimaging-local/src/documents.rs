@@ -125,7 +125,7 @@ type Shared = Arc<Mutex<Weak<OpenDocument>>>;
 #[derive(Debug)]
 pub(crate) struct Documents {
     unpacked: Arc<Cache<Name, Arc<OpenDocument>>>,
-    /// Those that are read now: a large one is unpacked once for all who read it at the same time.
+    /// Those that are read now: a large one is unpacked once for all concurrent readers.
     in_use: Mutex<HashMap<Name, Shared>>,
     /// Those of earlier forms, as they are served.
     converted: Cache<Name, Bytes>,
@@ -178,7 +178,7 @@ impl Documents {
     }
 
     /// As [`Self::open`] for a caller that holds a lease of a document already: waits neither for memory nor
-    /// for another reader of the document, who may be waiting for memory.
+    /// for another reader of the document, which may be waiting for memory.
     pub(crate) fn open_at_once(&self, found: Found) -> Result<Arc<OpenDocument>> {
         let (name, stored) = match found {
             Found::Unpacked(document) => return Ok(document),
@@ -230,7 +230,7 @@ impl Documents {
         Ok(served)
     }
 
-    /// The document for a writer, who makes another version of it and has a lease for both.
+    /// The document for a writer, which makes another version of it and has a lease for both.
     pub(crate) fn take(&self, found: Found, id: &ImageSetId) -> Result<Document> {
         match found {
             Found::Unpacked(open) => {

@@ -39,7 +39,7 @@ pub(crate) enum StoreError {
     NewerFormat {
         /// Format of the store.
         found: i64,
-        /// Newest format that this program knows.
+        /// Newest format that this program supports.
         known: i64,
     },
     /// The folder cannot be written to.
@@ -53,7 +53,7 @@ pub(crate) enum StoreError {
     Migrated {
         /// Format of the store now.
         found: i64,
-        /// Newest format that this program knows.
+        /// Newest format that this program supports.
         known: i64,
     },
     /// Work was lost because a thread failed.

@@ -43,7 +43,7 @@ impl Lifecycle {
         }
     }
 
-    /// Runs `work` to its end even when the caller goes away.
+    /// Runs `work` to its end even if the caller is dropped.
     ///
     /// A write that is committed must not lose the step that follows it.
     pub(crate) async fn to_the_end<T, W>(&self, work: W) -> healthimaging::Result<T>

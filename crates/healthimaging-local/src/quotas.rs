@@ -5,7 +5,7 @@ use healthimaging::{Error, ErrorKind, Result};
 /// Quotas of a store; exceeding one is a `ServiceQuotaExceededException`, or fails a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
-    /// Data stores that are there at a time.
+    /// Number of data stores.
     pub datastores: u64,
     /// Files of an import job.
     pub job_files: u64,
@@ -33,7 +33,7 @@ impl Quotas {
         metadata_bytes: u64::MAX,
     };
 
-    /// Those of an AWS account that has not asked for more.
+    /// The default quotas of an AWS account.
     pub const AWS: Self = Self {
         datastores: 100,
         job_files: 5_000,

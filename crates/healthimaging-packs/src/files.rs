@@ -16,7 +16,7 @@ pub enum FileCall {
     List,
     /// Making a file.
     Make,
-    /// Opening a file that is there, or a folder.
+    /// Opening an existing file, or a folder.
     Open,
     /// Asking for the length of a file.
     Measure,
@@ -124,7 +124,7 @@ impl Files {
         File::open(path).map(|file| self.wrap(file))
     }
 
-    /// Opens a file that is there, to lock it.
+    /// Opens an existing file, to lock it.
     pub fn open_to_lock(&self, path: &Path) -> io::Result<StoreFile> {
         self.ask(FileCall::Open)?;
         let opened = OpenOptions::new().write(true).open(path);

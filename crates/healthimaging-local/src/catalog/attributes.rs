@@ -1,4 +1,4 @@
-//! `image_set_attributes`: what image sets are found by, a row for each distinct value.
+//! `image_set_attributes`: search values of image sets, a row for each distinct value.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(crate) fn with_value(keyword: &str) -> String {
     )
 }
 
-/// Writes the rows that differ from those that are there.
+/// Writes the rows that have changed.
 pub(crate) fn write(tx: &Tx<'_>, set: i64, wanted: &IndexValues) -> Result<()> {
     let written = read(tx, set)?;
     // Those that image sets are looked up by are in an index with what it leads to.

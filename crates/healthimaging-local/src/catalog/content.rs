@@ -1,4 +1,4 @@
-//! The content of a version: metadata document, what stands beside it, and what searches see of it.
+//! The content of a version: its metadata document, details beside it, and search columns.
 
 use std::collections::HashMap;
 
@@ -88,7 +88,7 @@ pub(crate) fn begin_version(
     Ok(version)
 }
 
-/// Ends a write well: `version` gets its content, and the set is `ACTIVE`.
+/// Completes a write: `version` gets its content, and the set is `ACTIVE`.
 pub(crate) fn complete(
     tx: &Tx<'_>,
     set: i64,
@@ -115,7 +115,7 @@ pub(crate) fn complete(
     write_instances(tx, set, &content.instances)
 }
 
-/// Ends a write well whose content is that of an older version: nothing is stored twice.
+/// Completes a write whose content is that of an older version: nothing is stored twice.
 pub(crate) fn complete_with_older(
     tx: &Tx<'_>,
     set: i64,
@@ -149,7 +149,7 @@ fn end(
     image_sets::end_version(tx, set, &ended)
 }
 
-/// Ends a write badly: `message` says why, and the content is that of the version before.
+/// Ends a write as failed: `message` is the reason, and the content is that of the version before.
 pub(crate) fn fail(
     tx: &Tx<'_>,
     set: i64,
@@ -230,7 +230,7 @@ fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
     attributes::write(tx, set, &index.values)
 }
 
-/// Writes the rows that differ from those that are there.
+/// Writes the rows that have changed.
 fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result<()> {
     let mut written = self::instances(tx, set)?;
     let mut replace = tx.prepare_cached(

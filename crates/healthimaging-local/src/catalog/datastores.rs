@@ -127,7 +127,7 @@ pub(crate) fn page(
         .collect()
 }
 
-/// Whether anything in the data store keeps it from being deleted: `Conflict` says what.
+/// Fails with `Conflict` if something in the data store prevents its deletion.
 pub(crate) fn check_empty(reader: &Reader, datastore: &DatastoreRow) -> Result<()> {
     let held = reader
         .prepare_cached(

@@ -81,7 +81,7 @@ impl ImageSetRow {
         Ok(())
     }
 
-    /// Fails with `Conflict` unless the caller knows the latest version.
+    /// Fails with `Conflict` unless `known` is the latest version.
     pub(crate) fn check_latest(&self, known: &VersionId) -> Result<()> {
         if known.number() != u64::from(self.latest_version) {
             return Err(Error::conflict(format!(

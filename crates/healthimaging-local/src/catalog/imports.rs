@@ -21,7 +21,7 @@ pub(crate) const IMPORT: &str = "import";
 pub(crate) struct ImportRequest {
     pub(crate) role: Option<RoleArn>,
     pub(crate) input: ObjectUri,
-    /// Where the output goes: once the job runs, with its own folder.
+    /// Where the output is written: once the job runs, in its own folder.
     pub(crate) output: ObjectUri,
     pub(crate) configuration: Option<ImportConfiguration>,
     /// Paths of a job from the command line, which allows them by that.
@@ -146,14 +146,14 @@ pub(crate) fn page(
     sql::page(reader, &query)?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The job runs; its output goes to `output`.
+/// Marks the job as running, with its output in `output`.
 pub(crate) fn begin(tx: &Tx<'_>, job: &ImportJob, output: &ObjectUri) -> Result<()> {
     let request = ImportRequest { output: output.clone(), ..job.request.clone() };
     sql::begin(tx, job.row)?;
     Ok(sql::set_request(tx, job.row, &to_json(&request)?)?)
 }
 
-/// Writes down how far a job is.
+/// Records the progress of a job.
 pub(crate) fn write_progress(tx: &Tx<'_>, row: i64, progress: &ImportProgress) -> Result<()> {
     let ImportProgress { files_total, files_done, bytes_done, image_sets, refused, warned } =
         *progress;
@@ -162,7 +162,7 @@ pub(crate) fn write_progress(tx: &Tx<'_>, row: i64, progress: &ImportProgress) -
     Ok(sql::set_progress(tx, row, &counts, &progress)?)
 }
 
-/// Writes down what became of files, by their keys.
+/// Records the outcomes of files, by their keys.
 pub(crate) fn record<'a, T: Serialize + 'a>(
     tx: &Tx<'_>,
     row: i64,

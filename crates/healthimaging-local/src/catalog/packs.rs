@@ -110,7 +110,7 @@ pub(crate) fn ownerless(reader: &Reader) -> Result<Vec<PackId>> {
         .collect()
 }
 
-/// Whether the pack `id` is there and has no owner.
+/// Whether the pack `id` exists and has no owner.
 pub(crate) fn is_ownerless(reader: &Reader, id: &PackId) -> Result<bool> {
     Ok(reader
         .prepare_cached("SELECT 1 FROM pack WHERE id = ?1 AND image_set IS NULL")?

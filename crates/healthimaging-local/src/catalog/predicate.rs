@@ -36,7 +36,7 @@ impl Predicate {
         self.values.extend(other.values);
     }
 
-    /// Whether `column` is what the condition asks for.
+    /// Whether the value of `column` meets the condition.
     pub(crate) fn of_column(column: &str, condition: &Condition) -> Self {
         let text = |text: &String| Value::Text(text.clone());
         match condition {
@@ -91,7 +91,7 @@ impl Predicate {
         }
     }
 
-    /// Whether the image set `set`, a column, has values of `attribute` that the condition asks for.
+    /// Whether the image set `set`, a column, has values of `attribute` that meet the condition.
     pub(crate) fn of_set(set: &str, attribute: &Attribute, condition: &Condition) -> Self {
         match condition {
             Condition::Any => Self::of_column("", condition),
@@ -139,7 +139,7 @@ impl Predicate {
     }
 }
 
-/// Whether one value has to be all that the condition asks for.
+/// Whether the condition is about one value.
 fn is_of_one_value(condition: &Condition) -> bool {
     match condition {
         Condition::AllOf(_) => false,

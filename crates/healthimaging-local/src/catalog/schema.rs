@@ -110,7 +110,7 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
 /// * Times are milliseconds since 1970. Enumerations are the service's words.
 /// * A tombstone (`state = 'DELETED'`) keeps no attribute of a patient, and no row of another table
 ///   but its versions without their documents.
-/// * `image_set_version.content_version` says which version holds the content: a failed write or a
+/// * `image_set_version.content_version` is the version that holds the content: a failed write or a
 ///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
 ///   the stored bytes; NULL in rows of format 1.
 /// * A `pack` without an owner is being written, or is garbage.

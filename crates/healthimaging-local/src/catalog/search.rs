@@ -19,7 +19,7 @@ use crate::error::{Result, StoreError};
 /// One condition of a search.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
-    /// An attribute has such a value.
+    /// An attribute has a value that meets the condition.
     Attribute(&'static Attribute, Wanted),
     /// A column has this value.
     Equal(Column, Value),

@@ -49,7 +49,7 @@ pub(crate) struct CopyWork {
     pub(crate) kind: CopyKind,
 }
 
-/// Where a copy goes.
+/// Destination of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CopyKind {
     /// Into a new image set.

@@ -46,7 +46,7 @@ pub(crate) struct StoredFile {
 /// Bytes of memory of a stored blob: its place, and its line in the document.
 const BLOB: u64 = 500;
 
-/// What grouping needs to know of a file.
+/// The part of a file that grouping needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) group: GroupKey,
@@ -88,7 +88,7 @@ impl<S: Read + Seek> OpenFile<S> {
         Ok(Self { part10, split, plan, memory, lease: Some(lease) })
     }
 
-    /// What grouping needs to know.
+    /// The part that grouping needs.
     pub(crate) fn header(&self, grouping: Grouping) -> Header {
         Header::of(&self.split, grouping)
     }

@@ -200,7 +200,7 @@ impl Group {
         })
     }
 
-    /// Where the files go, and the document that is there.
+    /// Where the files go, and the document there.
     fn look_up(&self, reader: &Reader) -> Result<(Destination, Option<Found>)> {
         let place = self.place(reader)?;
         let Destination::Extend(set) = &place else {

@@ -10,7 +10,7 @@ use super::outcome::Refusal;
 pub(super) const HEADER: u64 = 8 << 20;
 /// Memory that a file of a group takes until the group is written down, before that is known.
 const FILE: u64 = 32 << 10;
-/// Memory for the files of a group, unless they are so many that each takes no more than [`FILE`].
+/// Memory for the files of a group; more if [`FILE`] for each file is more.
 const GROUP: u64 = 256 << 20;
 
 /// The groups whose files may have large headers: one at a time.

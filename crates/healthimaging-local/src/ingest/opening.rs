@@ -51,7 +51,7 @@ impl From<Error> for Unopened {
     }
 }
 
-/// The error of a source that lacks the bytes which are asked for.
+/// The error of a source that lacks the requested bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the object is not fetched up to here")]
 pub(crate) struct NotFetched;
@@ -92,7 +92,7 @@ pub(crate) async fn open<S: Reopen>(
     Ok(within(source, large, read).await?)
 }
 
-/// Reads what grouping needs to know: the elements before the pixel data.
+/// Reads what grouping needs: the elements before the pixel data.
 pub(crate) async fn header<S: Reopen>(
     source: S,
     overrides: Arc<Overrides>,

@@ -1,5 +1,5 @@
-//! Which header values an import takes from DICOM JSON files instead of the DICOM files: those of a study
-//! for all its instances, those of a series over those of the study.
+//! Header values that an import reads from DICOM JSON files instead of the DICOM files: those of a study
+//! apply to all its instances, and those of a series take precedence.
 
 use dicom_dictionary_std::tags;
 use healthimaging::{Result, Uid};
@@ -17,7 +17,7 @@ struct Override {
 }
 
 impl Overrides {
-    /// Adds a file; `Validation` says what is wrong with it, without its values.
+    /// Adds a file; `Validation` if it is invalid, without its values.
     pub(crate) fn add(&mut self, study: Uid, series: Option<Uid>, json: &[u8]) -> Result<()> {
         let values = MetadataOverride::parse(json)?;
         self.0.push(Override { study, series, values });

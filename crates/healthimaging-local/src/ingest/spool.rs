@@ -51,7 +51,7 @@ impl Spool {
         Ok(Section { file: Arc::clone(&self.file), start, length, position: 0 })
     }
 
-    /// Appends a body; the outer error is the store's, the inner one that of who sends.
+    /// Appends a body; the outer error is the store's, the inner one the sender's.
     pub(crate) async fn add(&mut self, body: Body) -> Result<healthimaging::Result<Section>> {
         let start = self.length;
         let mut pieces = body.into_stream();

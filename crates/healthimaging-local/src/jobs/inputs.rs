@@ -81,7 +81,7 @@ impl Inputs {
             let key = self.key(number);
             let prefix = self.places.get(place).and_then(|place| place.key("DICOMDIR").ok());
             if prefix.is_some_and(|prefix| prefix.starts_with(&format!("{key}/"))) {
-                // The file alone was asked for.
+                // The request names the file alone.
                 continue;
             }
             let Ok(file) = self.fetch(number).await else {

@@ -28,7 +28,7 @@ const SUCCESS: &str = "SUCCESS/success.ndjson";
 const FAILURE: &str = "FAILURE/failure.ndjson";
 const WARNING: &str = "WARNING/warning.ndjson";
 
-/// The folder of a job's output beneath the one that was asked for.
+/// The folder of a job's output beneath the requested one.
 pub(super) fn folder(uri: &ObjectUri, datastore: &DatastoreId, job: &JobId) -> Result<ObjectUri> {
     let uri = uri.as_str().trim_end_matches('/');
     ObjectUri::try_from(format!("{uri}/{datastore}-DicomImport-{job}/"))

@@ -395,7 +395,7 @@ impl Run {
     }
 }
 
-/// The output folder as it was asked for, without the folder of the job that a run adds.
+/// The requested output folder, without the folder of the job that a run adds.
 fn asked_output(job: &ImportJob) -> ObjectUri {
     let own = format!("{}-DicomImport-{}/", job.datastore, job.id);
     let asked = job.request.output.as_str().strip_suffix(&own);

@@ -212,7 +212,7 @@ fn read_all(mut section: Section) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// An object of which only the first bytes are there.
+/// An object of which only the first bytes were fetched.
 #[derive(Debug, Clone)]
 struct Beginning {
     bytes: Bytes,

@@ -22,10 +22,10 @@ pub(crate) struct CopiedBlobs {
 }
 
 impl CopiedBlobs {
-    /// Copies `wanted` from `source` to new packs for `destination`, but for what the
+    /// Copies `wanted` from `source` to new packs for `destination`, except those that the
     /// destination has already. Blocks.
     ///
-    /// A pack of which everything is wanted is linked; of others the wanted blobs are written anew.
+    /// A pack of which all blobs are copied is linked; of others the blobs are rewritten.
     pub(crate) fn make(
         shared: &SharedStore,
         wanted: BTreeSet<ImageFrameId>,

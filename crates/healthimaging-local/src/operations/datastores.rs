@@ -33,8 +33,8 @@ pub(crate) async fn create(
     Ok(answer)
 }
 
-/// The data store of this name, which is made when there is none; in one transaction, so that of those
-/// who ask at once one makes it.
+/// The data store of this name, which is made if there is none; in one transaction, so that concurrent calls
+/// make one.
 pub(crate) async fn find_or_create(
     shared: &SharedStore,
     name: DatastoreName,

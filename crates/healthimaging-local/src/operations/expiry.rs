@@ -60,7 +60,7 @@ fn remove_dead_locks(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Whether a job is still to be run. One that has ended never is again, so its lock is needed no more.
+/// Whether a job has not ended. The lock of one that has is not needed any more.
 fn runs(shared: &Shared, job: &str) -> Result<bool> {
     let Ok(id) = JobId::try_from(job) else {
         return Ok(false);

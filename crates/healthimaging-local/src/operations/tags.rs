@@ -62,7 +62,7 @@ pub(crate) async fn list(
     Ok(ListTagsForResourceResponse { tags })
 }
 
-/// The name of a resource that is there.
+/// The name of an existing resource.
 fn existing(reader: &Reader, resource: Option<&Resource>) -> Result<String> {
     match resource {
         None => Err(Error::new(

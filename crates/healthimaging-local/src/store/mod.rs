@@ -56,7 +56,7 @@ impl LocalStore {
         self.shared.lifecycle.is_read_only
     }
 
-    /// Fails unless the store answers: its catalog is where it was and can be read, and its packs are there.
+    /// Fails unless the store works: its catalog is the one that was opened and can be read, and its packs exist.
     pub async fn check(&self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let checked = tokio::task::spawn_blocking(move || {
@@ -66,8 +66,8 @@ impl LocalStore {
         Ok(checked.await.map_err(StoreError::Task)??)
     }
 
-    /// The data store of this name that is `ACTIVE` or about to be; it is made when there is none. Of
-    /// processes that ask at once, one makes it.
+    /// The data store of this name that is `ACTIVE` or about to be; it is made if there is none.
+    /// Concurrent calls, also of several processes, make one.
     ///
     /// Several of that name are a `Conflict`.
     pub async fn find_or_create_datastore(&self, name: DatastoreName) -> Result<DatastoreId> {
@@ -88,7 +88,7 @@ impl LocalStore {
     }
 }
 
-/// Carries out an operation by the function of its name. A write goes on when its caller goes away; a read
+/// Carries out an operation by the function of its name. A write continues if its caller is dropped; a read
 /// needs no task of its own.
 macro_rules! carry_out {
     (Reads $shared:expr, $path:path, $request:ident) => {

@@ -13,7 +13,7 @@ use crate::documents::{Found, OpenDocument};
 use crate::error::{Result, StoreError};
 use crate::shared::Shared;
 
-/// Which series is wanted, and in which image set.
+/// A requested series, and the image set to look in.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) datastore: DatastoreId,
@@ -73,13 +73,12 @@ impl Wanted {
 
     fn look_up(&self, shared: &Shared, reader: &Reader) -> Result<(i64, String, Found)> {
         let datastore = datastores::find_active(reader, &self.datastore)?;
-        let set = match &self.image_set {
-            Some(id) => image_sets::find_live(reader, datastore.row, id)?,
-            None => {
-                let (study, series) = (&self.study, &self.series);
-                let row = image_sets::primary_of_series(reader, datastore.row, study, series)?;
-                image_sets::at(reader, row.ok_or_else(no_series)?)?
-            }
+        let set = if let Some(id) = &self.image_set {
+            image_sets::find_live(reader, datastore.row, id)?
+        } else {
+            let (study, series) = (&self.study, &self.series);
+            let row = image_sets::primary_of_series(reader, datastore.row, study, series)?;
+            image_sets::at(reader, row.ok_or_else(no_series)?)?
         };
         let version = image_sets::latest_version(reader, &set)?;
         let found = shared.caches.documents.find(reader, &set, &version)?;

@@ -57,7 +57,7 @@ pub(crate) async fn retrieve_frames(
     Ok(RetrieveFramesResponse { transfer_syntax_uid, frames, content_name })
 }
 
-/// The instance, and the ids of the frames asked for. Blocks.
+/// The instance, and the ids of the requested frames. Blocks.
 fn find(
     shared: SharedStore,
     request: &RetrieveFramesRequest,

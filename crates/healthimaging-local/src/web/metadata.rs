@@ -19,7 +19,7 @@ use crate::shared::SharedStore;
 const FEW: usize = 16;
 /// Memory of the instances that are written at once, in bytes. A larger one is written while it is sent.
 const AT_ONCE: usize = 8 << 20;
-/// Memory of an element in the list that writing goes by, in bytes.
+/// Memory of an element in the list of elements that are written, in bytes.
 const INDEXED: u64 = 40;
 /// Longest text that is sent in one piece, in bytes.
 const ONE_PIECE: usize = 4 << 20;
@@ -84,8 +84,8 @@ struct Listing {
 }
 
 impl Listing {
-    /// The list as JSON: of few instances in one piece, else batch by batch, at the reader's pace. What goes
-    /// wrong with the first batch is an error, and not half a body.
+    /// The list as JSON: of few instances in one piece, else batch by batch, at the reader's pace. If the
+    /// first batch fails, this is an error, and not half a body.
     fn into_body(self) -> Result<Body> {
         let first = self.batch(0)?;
         if let Some(text) = &first.text
@@ -149,7 +149,7 @@ impl Listing {
         Ok(Batch { text: Some(parts.join(&b',')), start, end })
     }
 
-    /// Bytes of memory of the list of elements that writing an instance goes by.
+    /// Bytes of memory of the list of elements of an instance that is written.
     fn index_size(&self, number: usize) -> u64 {
         let sop = self.instances.get(number);
         let instance = sop.and_then(|sop| self.document.instance(&self.series, sop));
@@ -186,7 +186,7 @@ struct Batch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BulkDataUrls<'a> {
     pub(super) datastore: &'a DatastoreId,
-    /// The one that was asked for: values of one that is not primary are found in it alone.
+    /// The requested one: values of a non-primary image set are found in it alone.
     pub(super) image_set: Option<&'a ImageSetId>,
 }
 
@@ -202,7 +202,7 @@ impl BulkDataUrls<'_> {
         self.show(document, series, sop, |shown| serde_json::to_writer(to, &shown))
     }
 
-    /// The attributes of one instance whose tags are wanted, one by one.
+    /// The requested attributes of one instance.
     pub(super) fn attributes(
         &self,
         document: &Document,

@@ -39,7 +39,7 @@ impl Reception {
         Self { shared: Arc::clone(shared), spool: None }
     }
 
-    /// Takes in one; the outer error is the store's, the inner one that of who sends.
+    /// Receives one; the outer error is the store's, the inner one the sender's.
     pub(super) async fn receive(&mut self, body: Body) -> Result<healthimaging::Result<Received>> {
         let mut pieces = body.into_stream();
         let mut held = BytesMut::new();

@@ -68,7 +68,7 @@ pub(crate) async fn retrieve_instance(
     .await?
 }
 
-/// The transfer syntax of the file, and what that asks of the pixels.
+/// The transfer syntax of the file, and the form of its pixels.
 pub(super) fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Result<(String, Form)> {
     let stored = instance.stored_transfer_syntax.as_deref();
     let as_stored = stored.unwrap_or(EXPLICIT_LITTLE_ENDIAN);
@@ -254,7 +254,7 @@ impl Retrieval {
         Ok(decoded)
     }
 
-    /// What the file says of its pixels where that is not what the document says.
+    /// Attributes of the pixels of the file that differ from the document.
     fn overrides(&self, instance: &Instance) -> Result<PixelOverrides> {
         if !matches!(self.form, Form::Fragments | Form::Decoded) {
             return Ok(PixelOverrides::default());
@@ -321,7 +321,7 @@ fn append_bits(joined: &mut Vec<u8>, filled: &mut u64, frame: &[u8], bits: u64) 
     joined.truncate(usize::try_from(filled.div_ceil(8)).unwrap_or(usize::MAX));
 }
 
-/// What the document says of an instance's pixels.
+/// Description of an instance's pixels in the document.
 pub(super) struct Pixels<'a> {
     shape: FrameShape,
     photometric: String,

@@ -113,7 +113,7 @@ impl Keeping {
         let file = match ingest::open(received, Arc::default(), &self.large).await {
             Ok(file) => file,
             Err(refusal) => {
-                // What the sender knows the instance by, where that can be read.
+                // The UIDs by which the sender knows the instance, if they can be read.
                 let limits = ReadLimits { header_bytes: UIDS, ..ReadLimits::default() };
                 let reading =
                     tokio::task::spawn_blocking(move || read_sop_uids(again.ok()?, &limits).ok());

@@ -3,7 +3,7 @@
 //! A migration runs only while no other process has the folder open: it holds the catalog exclusively,
 //! which SQLite refuses while any other connection is open, of whichever release. It first raises
 //! `user_version`, so that an earlier release refuses a catalog that is half migrated, and keeps its
-//! progress in the table `migration`, which is there as long as the migration is not finished.
+//! progress in the table `migration`, which exists until the migration is finished.
 
 mod holders;
 mod image_sets;

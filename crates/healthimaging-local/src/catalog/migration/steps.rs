@@ -1,4 +1,4 @@
-//! What makes each older format the next one.
+//! The steps from each format to the next one.
 
 use super::{image_sets, jobs};
 use crate::catalog::db::{Reader, Tx};

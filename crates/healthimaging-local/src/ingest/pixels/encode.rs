@@ -119,7 +119,7 @@ fn store_frames<S: Read + Seek>(
     Ok(())
 }
 
-/// The document says what the stored samples are. `YBR_RCT` and `YBR_ICT` are left: they name a
+/// Describes the stored samples in the document. `YBR_RCT` and `YBR_ICT` are left: they name a
 /// transform inside of the stream, which every decoder undoes, and not the samples.
 fn set_photometric(description: &PixelDescription, now: String, target: &mut Target<'_>) {
     let before = description.photometric.as_str();

@@ -11,7 +11,7 @@ use super::encode::memory_of_a_frame;
 use super::{EXPLICIT_LITTLE_ENDIAN, LARGEST};
 use crate::ingest::outcome::{Reason, Refusal, Warning};
 
-/// Memory of what goes from the file to the pack piece by piece.
+/// Memory of data that is copied from the file to the pack piece by piece.
 const PIECES: u64 = 1 << 20;
 /// The least that a frame may take to be transcoded, however small the budget: 320 MiB, a frame of 80 MiB.
 const MOST_OF_A_FRAME: u64 = 320 << 20;

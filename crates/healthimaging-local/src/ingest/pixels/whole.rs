@@ -30,7 +30,7 @@ pub(super) fn store<S: Read + Seek>(
     }
     let native = pixels.layout == PixelLayout::Native;
     let little = description.is_some() && part10.byte_order() == ByteOrder::Little;
-    // How the data set around them was encoded says nothing about native bytes in little endian.
+    // Native bytes in little endian do not depend on the encoding of the data set around them.
     let syntax = if native && little && is_uncompressed(&part10.pixel_syntax) {
         EXPLICIT_LITTLE_ENDIAN.to_owned()
     } else {
@@ -86,7 +86,7 @@ pub(super) fn store_plain<S: Read + Seek>(
     Ok(())
 }
 
-/// The blob can be had by `GetImageFrame` when it is whole for want of a codec (`B100`, `B120`), or is
+/// `GetImageFrame` returns the blob if it is whole for lack of a codec (`B100`, `B120`), or is
 /// one native frame, possibly a short one; not if the positions of its frames are unknown.
 fn put(
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
@@ -95,11 +95,11 @@ fn put(
     warning: Warning,
     target: &mut Target<'_>,
 ) -> Result<(), Failure> {
-    let for_want_of_a_codec =
+    let lacks_codec =
         matches!(warning.reason, Reason::TranscodingException | Reason::UnsupportedTransferSyntax);
     let is_native = is_uncompressed(transfer_syntax);
-    let shown = description
-        .filter(|found| for_want_of_a_codec || (is_native && found.number_of_frames == 1));
+    let shown =
+        description.filter(|found| lacks_codec || (is_native && found.number_of_frames == 1));
     let kind = match shown {
         Some(_) => BlobKind::Frame,
         None => BlobKind::Pixels,

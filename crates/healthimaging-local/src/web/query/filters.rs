@@ -5,7 +5,7 @@ use healthimaging::{ATTRIBUTES, Attribute, Condition, Error, Matching, Result, U
 
 use super::keys::{self, MODALITIES_IN_STUDY};
 
-/// What a request asks for.
+/// Conditions of a request.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
     pub(super) conditions: Vec<(&'static Attribute, Condition)>,
@@ -42,7 +42,7 @@ impl Filters {
 }
 
 fn condition(attribute: &Attribute, value: &str, fuzzy: bool) -> Result<Condition> {
-    // Most instances have no warning, and `*` asks for those that have.
+    // Most instances have no warning; `*` finds those with one.
     if attribute.keyword == "WarningReason" && value.trim() == "*" {
         return Ok(Condition::Pattern("*".to_owned()));
     }
@@ -53,7 +53,7 @@ fn condition(attribute: &Attribute, value: &str, fuzzy: bool) -> Result<Conditio
     })
 }
 
-/// Modalities in a list: `CT,MR` and `CT\MR` ask for either.
+/// Modalities in a list: `CT,MR` and `CT\MR` mean either.
 fn modality(value: &str) -> Result<Condition> {
     Matching::Text.condition(&value.replace(',', "\\"), false)
 }

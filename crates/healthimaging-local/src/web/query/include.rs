@@ -15,8 +15,8 @@ use crate::web::metadata::BulkDataUrls;
 /// A larger attribute is left out of results, in bytes of memory: in them it takes several times as much.
 const LARGEST: usize = 1 << 20;
 
-/// Adds what the request asks for and the result lacks; what is unknown is left out (`PS3.18 §8.3.4.3`), and
-/// what is large.
+/// Adds the requested attributes that the result lacks; unknown ones are left out (`PS3.18 §8.3.4.3`), and
+/// large ones.
 ///
 /// `at` names series and instance; the first ones, when absent.
 pub(super) fn add(

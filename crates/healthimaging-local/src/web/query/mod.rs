@@ -16,7 +16,7 @@ use healthimaging::{Error, MemoryBudget, MemoryLease, QueryLevel};
 use self::filters::Filters;
 use crate::catalog::dicom_search::{self, DicomSearch, InstanceOrder};
 use crate::catalog::{Reader, datastores, image_sets};
-use crate::documents::{OpenDocument, size_of_attributes};
+use crate::documents::{Documents, OpenDocument, size_of_attributes};
 use crate::error::Result;
 use crate::shared::{Shared, SharedStore};
 
@@ -119,11 +119,8 @@ impl Page<'_> {
         let documents = &self.shared.caches.documents;
         let found = documents.find(self.reader, &row, &version)?;
         let is_leased = self.included.borrow().is_some();
-        let open = |found| match is_leased {
-            true => documents.open_at_once(found),
-            false => documents.open(found),
-        };
-        let document = found.map(open).transpose()?;
+        let open = if is_leased { Documents::open_at_once } else { Documents::open };
+        let document = found.map(|found| open(documents, found)).transpose()?;
         *last = document.clone().map(|document| (set, document));
         Ok(document)
     }
