@@ -33,6 +33,11 @@ pub(crate) fn shift_date_times(text: &str, days: i64) -> Option<String> {
     })
 }
 
+/// Reports whether a text may be a date or a time, however it is written: it has no letters.
+pub(crate) fn has_no_letters(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b".:+-/\\ \0".contains(&byte))
+}
+
 /// Reports whether all TM values are times: HH[MM[SS[.FFFFFF]]], or HH:MM:SS as ACR-NEMA had them.
 pub(crate) fn is_time(text: &str) -> bool {
     text.split('\\').all(|value| {

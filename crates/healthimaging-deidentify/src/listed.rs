@@ -137,7 +137,14 @@ impl Walk<'_> {
                 Value::Text(self.identity.scrub(text).into_owned())
             }
             Value::Text(text) if self.identity.is_in(text.as_bytes()) => return None,
+            Value::Bytes(bytes) if self.identity.is_in(bytes) => return None,
             Value::Text(text) if element.vr == VR::UI && !uids::are_uids(text) => return None,
+            Value::Text(text)
+                if matches!(element.vr, VR::DA | VR::DT | VR::TM)
+                    && !dates::has_no_letters(text) =>
+            {
+                return None;
+            }
             value => value.clone(),
         };
         self.report.note(tag, Outcome::Kept);

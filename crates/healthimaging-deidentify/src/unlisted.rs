@@ -9,7 +9,7 @@ use crate::listed::empty;
 use crate::options::ProfileOption;
 use crate::report::Outcome;
 use crate::walk::{Place, Walk, is_empty};
-use crate::{dummy, uids};
+use crate::{dates, dummy, uids};
 
 /// How a VR holds its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,9 @@ impl Walk<'_> {
                 self.report.note(tag, Outcome::Emptied);
                 Element { vr, value: empty(vr) }
             }
-            VR::DA | VR::DT | VR::TM if self.has(ProfileOption::RetainFullDates) => {
+            VR::DA | VR::DT | VR::TM
+                if self.has(ProfileOption::RetainFullDates) && dates::has_no_letters(&text) =>
+            {
                 self.report.note(tag, Outcome::Kept);
                 Element { vr, value: Value::Text(text) }
             }

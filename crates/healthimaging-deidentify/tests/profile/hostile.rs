@@ -8,7 +8,7 @@ use healthimaging_phantoms::{Phantom, PrimitiveValue, Tag, VR, tags, uids};
 use super::{data_set, deidentifier, instance, items, read, run, text};
 
 /// Every set of options that keeps more than the Basic Profile.
-const KEEPING: [&str; 10] = [
+pub(crate) const KEEPING: [&str; 10] = [
     "clean-pixel-data",
     "clean-graphics",
     "clean-structured-content",
@@ -65,6 +65,8 @@ fn elements_of_no_known_kind_or_of_another_kind() {
     gone([(tags::SOP_CLASS_UID, text(VR::UI, "Planted"))]);
     gone([(tags::STUDY_DATE, text(VR::UN, "Planted"))]);
     gone([(tags::PATIENT_SEX, text(VR::LO, "Planted"))]);
+    // A code string by the dictionary, and a date by the file.
+    gone([(Tag(0x0018, 0x7000), text(VR::DA, "Planted"))]);
     gone([(
         tags::PATIENT_NAME,
         items(vec![data_set([(tags::PATIENT_NAME, text(VR::PN, "Planted"))])]),

@@ -6,6 +6,7 @@ mod dates;
 mod hostile;
 mod options;
 mod pixels;
+mod random;
 mod structured;
 mod table;
 

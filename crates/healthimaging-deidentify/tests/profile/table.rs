@@ -12,7 +12,7 @@ const STANDARD: &str = include_str!("../../data/table_e1_1.tsv");
 const SUPPLEMENT: &str = include_str!("../../data/supplement.tsv");
 
 /// Tag, action of the Basic Profile, actions by column.
-fn rows() -> impl Iterator<Item = (Tag, &'static str, Vec<&'static str>)> {
+pub(crate) fn rows() -> impl Iterator<Item = (Tag, &'static str, Vec<&'static str>)> {
     STANDARD.lines().chain(SUPPLEMENT.lines()).filter_map(|line| {
         let fields: Vec<_> = line.split('\t').collect();
         let (group, element) = line.strip_prefix('(')?.get(..9)?.split_once(',')?;
@@ -22,7 +22,7 @@ fn rows() -> impl Iterator<Item = (Tag, &'static str, Vec<&'static str>)> {
     })
 }
 
-fn vr(tag: Tag) -> VR {
+pub(crate) fn vr(tag: Tag) -> VR {
     StandardDataDictionary.by_tag(tag).map_or(VR::LO, |entry| entry.vr().relaxed())
 }
 
@@ -40,7 +40,7 @@ fn planted(vr: VR) -> Value {
         VR::SS | VR::SL => Value::Signed(vec![4711]),
         VR::FD => Value::Double(vec![4711.0]),
         VR::FL => Value::Float(vec![4711.0]),
-        VR::OB | VR::OW | VR::UN => Value::Bytes(b"PLANTED!".to_vec()),
+        VR::OB | VR::OW | VR::UN => Value::Bytes(b"SECRET!!".to_vec()),
         VR::SQ => Value::Items(vec![{
             let mut item = DataSet::default();
             let value = Value::Text("Secret text".to_owned());
