@@ -1,4 +1,4 @@
-# A small image that runs as nobody in particular. The store is in /data.
+# A small image that runs as an unprivileged user. The store is in /data.
 #
 #   docker build -t healthimaging-mcp-server .
 #   docker run -i --rm -v healthimaging:/data healthimaging-mcp-server

@@ -1,4 +1,4 @@
-# The chores, the same that CI runs. `make demo` and `make test` are the two to start with.
+# The tasks that CI runs. Start with `make demo` and `make test`.
 # Each installs what building needs and this machine lacks (scripts/setup).
 
 .PHONY: demo test lint interop interop-full bench bench-wire fuzz package package-test setup
@@ -28,7 +28,7 @@ fuzz: setup
 bench: setup
 	cargo bench --workspace
 
-# The wire beside the Python server, nginx and Orthanc; `make bench-wire PEERS=nginx` takes one of them.
+# HTTP compared with the Python server, nginx and Orthanc; `make bench-wire PEERS=nginx` runs one of them.
 PEERS ?= python_server nginx orthanc
 bench-wire: setup
 	benches/wire/run $(PEERS)

@@ -1,16 +1,21 @@
 //! The configuration: flags, the environment (which is read here alone) and defaults.
 
 use std::env;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "local")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
-use healthimaging::{AccountId, MemoryBudget};
+use healthimaging::AccountId;
+#[cfg(feature = "local")]
+use healthimaging::MemoryBudget;
 
 use crate::options::{BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm};
 
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "local"), expect(dead_code, reason = "some is of the embedded store"))]
 pub(crate) struct Config {
     pub(crate) backend: BackendKind,
     pub(crate) data_dir: PathBuf,
@@ -105,6 +110,7 @@ impl Config {
     }
 
     /// A temporary store in `data_dir`, independent of the environment.
+    #[cfg(feature = "local")]
     pub(crate) fn temporary(data_dir: &Path) -> Result<Self> {
         Ok(Self {
             data_dir: data_dir.to_path_buf(),
@@ -152,6 +158,7 @@ impl Config {
 }
 
 /// Whether a terminal may get escape sequences (<https://no-color.org>).
+#[cfg(feature = "local")]
 pub(crate) fn may_color() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb")
 }

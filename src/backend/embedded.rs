@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use healthimaging_local::{
     Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Probe, Quotas,
 };
+use healthimaging_objects::S3Config;
 use healthimaging_pixels::Decoder;
 use healthimaging_sandbox::this_binary;
 
@@ -28,11 +29,24 @@ pub(super) fn check_exists(config: &Config) -> Result<()> {
 
 pub(super) async fn open(config: &Config, decoder: Decoder) -> Result<Opened> {
     let s3 = s3(config).await;
+    let store = open_store(self::config(config, s3.clone(), decoder), config).await?;
+    let traits: Traits = (Arc::clone(&store) as _, Arc::clone(&store) as _);
+    Ok(Opened { handle: BackendHandle::Local(store), traits, s3 })
+}
+
+pub(super) async fn open_store(local: LocalConfig, config: &Config) -> Result<Arc<LocalStore>> {
+    LocalStore::open(local).await.with_context(|| {
+        format!("the embedded store in {} does not open", config.data_dir.display())
+    })
+}
+
+/// Returns what the store is opened with.
+pub(super) fn config(config: &Config, s3: S3Config, decoder: Decoder) -> LocalConfig {
     let mut local = LocalConfig::new(&config.data_dir);
     local.region = config.store_region().to_owned();
     local.account_id = config.account_id.to_string();
     local.allowed_paths.clone_from(&config.allowed_paths);
-    local.s3 = s3.clone();
+    local.s3 = s3;
     local.decoder = decoder;
     local.run_jobs = !config.read_only;
     local.grouping = match config.grouping {
@@ -46,11 +60,7 @@ pub(super) async fn open(config: &Config, decoder: Decoder) -> Result<Opened> {
     if config.aws_quotas {
         local.quotas = Quotas::AWS;
     }
-    let store = LocalStore::open(local).await.with_context(|| {
-        format!("the embedded store in {} does not open", config.data_dir.display())
-    })?;
-    let traits: Traits = (Arc::clone(&store) as _, Arc::clone(&store) as _);
-    Ok(Opened { handle: BackendHandle::Local(store), traits, s3 })
+    local
 }
 
 /// Returns a probe that tries a file by importing it into a store of its own.

@@ -19,7 +19,7 @@ use healthimaging_aws::Aws;
 use healthimaging_jobs::{JobStore, Runner};
 use healthimaging_jobs_sqlite::JobsFile;
 #[cfg(feature = "local")]
-use healthimaging_local::LocalStore;
+use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_tools::{Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions};
@@ -242,6 +242,8 @@ impl BackendHandle {
 }
 
 async fn opened(config: &Config, decoder: &Decoder) -> Result<Opened> {
+    #[cfg(not(feature = "local"))]
+    let _ = decoder;
     match config.backend {
         #[cfg(feature = "local")]
         BackendKind::Local => embedded::open(config, decoder.clone()).await,
@@ -250,6 +252,19 @@ async fn opened(config: &Config, decoder: &Decoder) -> Result<Opened> {
         #[cfg(not(all(feature = "local", feature = "aws")))]
         missing => bail!("--backend: this build has no {}", missing.name()),
     }
+}
+
+/// Opens an embedded store that exists, without the jobs of tools.
+#[cfg(feature = "local")]
+pub(crate) async fn existing_store(config: &Config) -> Result<Arc<LocalStore>> {
+    embedded::check_exists(config)?;
+    embedded::open_store(store_config(config).await?, config).await
+}
+
+/// Returns what the embedded store is opened with.
+#[cfg(feature = "local")]
+pub(crate) async fn store_config(config: &Config) -> Result<LocalConfig> {
+    Ok(embedded::config(config, s3(config).await, decoding::decoder()?))
 }
 
 fn guarded(config: &Config, (service, dicomweb): Traits) -> Traits {

@@ -1,5 +1,7 @@
 //! The command line: one file a command.
 
+#[cfg(feature = "local")]
+mod backup;
 mod call;
 mod datastore;
 #[cfg(feature = "local")]
@@ -58,6 +60,12 @@ enum Command {
     /// Check everything in the embedded store against its checksums
     #[cfg(feature = "local")]
     Verify,
+    /// Copy the embedded store to a new folder and verify the copy, during use
+    #[cfg(feature = "local")]
+    Backup(backup::Arguments),
+    /// Copy a backup to the data folder, which must be missing or empty, and verify it
+    #[cfg(feature = "local")]
+    Restore(backup::Arguments),
     /// Run an end-to-end demo on generated scans, then clean up
     #[cfg(feature = "local")]
     Demo,
@@ -92,6 +100,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Doctor => doctor::run(&config).await,
             #[cfg(feature = "local")]
             Command::Verify => verify::run(&config).await,
+            #[cfg(feature = "local")]
+            Command::Backup(arguments) => backup::back_up(&config, &arguments).await,
+            #[cfg(feature = "local")]
+            Command::Restore(arguments) => backup::restore(&config, &arguments).await,
             #[cfg(feature = "local")]
             Command::Demo => demo::run().await,
         }

@@ -1,7 +1,7 @@
 //! `verify`: checks everything in the store against its checksums.
 
 use anyhow::{Result, bail};
-use healthimaging_local::{Damage, VerifyProgress};
+use healthimaging_local::{Damage, VerifyProgress, VerifyReport};
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -24,7 +24,11 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let report = store.verify(show).await;
     bar.finish_and_clear();
     backend.close().await;
-    let report = report?;
+    self::report(&report?)
+}
+
+/// Prints what was found.
+pub(super) fn report(report: &VerifyReport) -> Result<Outcome> {
     for damage in &report.damaged {
         terminal::result(&described(damage))?;
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod aws;
+mod backup;
 mod call;
 mod credentials;
 mod dicomweb;

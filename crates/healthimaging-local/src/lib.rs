@@ -55,5 +55,6 @@ pub use ingest::FileKind;
 pub use jobs::Probe;
 pub use quotas::Quotas;
 pub use store::{
-    Damage, ImportSummary, LocalStore, RefusedFile, RefusedFiles, VerifyProgress, VerifyReport,
+    CopyProgress, CopyReport, Damage, ImportSummary, LocalStore, RefusedFile, RefusedFiles,
+    VerifyProgress, VerifyReport,
 };

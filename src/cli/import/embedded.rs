@@ -1,7 +1,7 @@
 //! `import` into the embedded store.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use healthimaging::DatastoreId;
@@ -46,7 +46,7 @@ pub(super) async fn run(
     bar.finish_and_clear();
     let summary = ended?;
     print(&summary, &datastore, &name);
-    report::rate(summary.progress.bytes_done, started.elapsed());
+    print_rate(summary.progress.bytes_done, started.elapsed());
     let failed = summary.progress.refused.saturating_sub(summary.refused.skipped_count());
     match (summary.status, failed) {
         (JobStatus::Completed, 0) => Ok(Outcome::Done),
@@ -94,5 +94,16 @@ fn print(summary: &ImportSummary, datastore: &DatastoreId, name: &str) {
         "{} in data store {name} ({datastore}); the outcome of each file is in {}",
         counted(image_sets, "image set"),
         summary.output_s3_uri,
+    ));
+}
+
+/// Prints how many bytes were imported, and how fast.
+fn print_rate(bytes: u64, took: Duration) {
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    terminal::note(&format!(
+        "{} in {:.1} s, {}/s",
+        megabytes(bytes),
+        took.as_secs_f64(),
+        megabytes(bytes.saturating_mul(1000) / milliseconds),
     ));
 }

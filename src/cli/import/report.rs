@@ -1,8 +1,6 @@
 //! The report of an import.
 
-use std::time::Duration;
-
-use crate::terminal::{self, counted, megabytes};
+use crate::terminal::{self, counted};
 
 /// Most files that are listed of those that failed, and of those that were skipped; the rest is counted.
 const LISTED: usize = 20;
@@ -47,17 +45,5 @@ pub(super) fn count(counts: &Counts) {
     terminal::note(&format!(
         "{} seen, {imported} imported, {failed} failed, {skipped} skipped{kinds}, {warned} with a warning",
         counted(*seen, "file"),
-    ));
-}
-
-/// Prints how many bytes were imported, and how fast.
-#[cfg(feature = "local")]
-pub(super) fn rate(bytes: u64, took: Duration) {
-    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
-    terminal::note(&format!(
-        "{} in {:.1} s, {}/s",
-        megabytes(bytes),
-        took.as_secs_f64(),
-        megabytes(bytes.saturating_mul(1000) / milliseconds),
     ));
 }

@@ -19,6 +19,7 @@ pub(crate) mod packs;
 mod predicate;
 mod schema;
 pub(crate) mod search;
+pub(crate) mod snapshot;
 pub(crate) mod tags;
 pub(crate) mod tombstone;
 pub(crate) mod verification;

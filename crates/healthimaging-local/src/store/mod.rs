@@ -1,5 +1,6 @@
 //! The store as the contract sees it.
 
+mod backup;
 mod imports;
 mod verify;
 
@@ -16,6 +17,7 @@ use crate::error::StoreError;
 use crate::shared::{Shared, SharedStore};
 use crate::{maintenance, operations, web};
 
+pub use backup::{CopyProgress, CopyReport};
 pub use imports::{ImportSummary, RefusedFile, RefusedFiles};
 pub use verify::{Damage, VerifyProgress, VerifyReport};
 
