@@ -1,4 +1,4 @@
-//! House rules: who may import whom, and how large a file may grow.
+//! Rules of the repository: dependencies of crates, sizes of files, and statements of documents.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,6 +178,84 @@ fn every_file_fits_in_the_head() {
     for path in files.iter().filter(|path| !is_test(path)) {
         let lines = std::fs::read_to_string(path).unwrap().lines().count();
         assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+/// The texts for people, without those that tests write, the changelog, and what other programs bring.
+fn documents() -> Vec<PathBuf> {
+    let generated = ["CHANGELOG.md", "tools.md", "transcript.md"];
+    let mut found = Vec::new();
+    for folder in [root().to_owned(), root().join("docs")] {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        found.extend(files.filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.ends_with(".md") && !generated.contains(&name)
+        }));
+    }
+    found
+}
+
+#[test]
+fn documents_and_the_command_line_do_not_personify() {
+    let words = [
+        "tell",
+        "tells",
+        "told",
+        "hear",
+        "hears",
+        "heard",
+        "lately",
+        "whoever",
+        "nobody",
+        "somebody",
+        "oftener",
+        "meanwhile",
+    ];
+    let mut files = documents();
+    rust_files(&root().join("src"), &mut files);
+    assert!(files.len() > 20, "the walk found the files");
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap().to_lowercase();
+        for (number, line) in text.lines().enumerate() {
+            let mut found = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(
+                !found.any(|word| words.contains(&word)),
+                "{}:{}: {line}",
+                path.display(),
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn architecture_names_files_that_exist() {
+    let mut files = Vec::new();
+    for folder in ["src", "crates", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let named = text.split('`').skip(1).step_by(2).filter(|quoted| quoted.ends_with(".rs"));
+    let mut count = 0;
+    for name in named {
+        assert!(files.iter().any(|path| path.ends_with(name)), "ARCHITECTURE.md names {name}");
+        count += 1;
+    }
+    assert!(count > 20, "the names were found");
+}
+
+#[test]
+fn the_minimum_rust_version_is_the_same_everywhere() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let manifest = read("Cargo.toml");
+    let version = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
+    for (path, text) in [
+        ("README.md", format!("Rust {version} or newer")),
+        ("CONTRIBUTING.md", format!("Rust {version} or newer")),
+        ("CHANGELOG.md", format!("minimum Rust version is {version}")),
+        ("Dockerfile", format!("rust:{version}-")),
+    ] {
+        assert!(read(path).contains(&text), "{path} does not say: {text}");
     }
 }
 

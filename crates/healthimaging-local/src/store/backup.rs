@@ -176,6 +176,7 @@ impl Copying {
                     None => drop(newly_missing.insert(pack.clone())),
                 }
             }
+            progress.packs_done = copied.len() as u64;
             if newly_missing.is_subset(&missing) {
                 return Ok(progress);
             }

@@ -1,6 +1,7 @@
 //! The embedded store through its public face.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod backup;
 mod copies;
 mod datastores;
 mod deletion;
