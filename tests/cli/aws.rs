@@ -1,4 +1,4 @@
-//! The program on AWS: what it says when it cannot go there.
+//! The program on AWS: errors when it cannot be reached.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rig::{Rig, stderr, stdout};
 
-/// The program on AWS, whose place nobody has taken: nothing listens at the endpoint.
+/// The program on AWS, at an endpoint where nothing listens.
 fn on_aws(rig: &Rig, words: &[&str]) -> Command {
     let mut command = rig.command(&["--backend", "aws", "--endpoint-url", "http://127.0.0.1:1"]);
     command.args(words).env("AWS_EC2_METADATA_DISABLED", "true");
@@ -82,9 +82,9 @@ fn aws_out_of_reach_is_told_by_call_and_doctor() {
     let error: Value = serde_json::from_slice(&called.stdout).unwrap();
     assert_eq!(error["type"], "service_error");
     assert!(error["message"].as_str().unwrap().contains("cannot be reached"), "{error}");
-    let told = output(&["doctor"]);
-    assert_eq!(told.status.code(), Some(1));
-    let text = stdout(&told);
+    let report = output(&["doctor"]);
+    assert_eq!(report.status.code(), Some(1));
+    let text = stdout(&report);
     for part in ["AWS HealthImaging, as asked for", "eu-west-1", "http://127.0.0.1:1", "FAILED"] {
         assert!(text.contains(part), "{part} in {text}");
     }

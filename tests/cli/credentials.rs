@@ -1,4 +1,4 @@
-//! Credentials on AWS: renewed while a server runs, and what is said where they cannot work.
+//! AWS credentials: renewal while a server runs, and errors.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -210,7 +210,7 @@ fn a_profile_that_is_named_comes_before_keys_in_the_environment() {
 }
 
 /// What the program says with these shared files and variables.
-fn told(config: &str, credentials: &str, variables: &[(&str, &str)]) -> String {
+fn report(config: &str, credentials: &str, variables: &[(&str, &str)]) -> String {
     let (rig, stub) = (Rig::new(), aws());
     write(&rig, "config", config);
     write(&rig, "credentials", credentials);
@@ -272,31 +272,31 @@ fn what_is_wrong_in_the_shared_files_is_named_with_file_and_line() {
         ),
     ];
     for (config, credentials, says) in cases {
-        let text = told(config, credentials, &[]);
+        let text = report(config, credentials, &[]);
         assert!(text.contains(says), "{says}: {text}");
     }
 }
 
 #[test]
 fn what_is_wrong_in_the_environment_is_named() {
-    let text = told("", "", &[("AWS_ACCESS_KEY_ID", "AKIDSECRET")]);
+    let text = report("", "", &[("AWS_ACCESS_KEY_ID", "AKIDSECRET")]);
     assert!(text.contains("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not"), "{text}");
-    let text = told("", "", &[("AWS_SECRET_ACCESS_KEY", "AKIDSECRET")]);
+    let text = report("", "", &[("AWS_SECRET_ACCESS_KEY", "AKIDSECRET")]);
     assert!(text.contains("AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not"), "{text}");
     let file = [
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token"),
         ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
     ];
-    let text = told("", "", &file);
+    let text = report("", "", &file);
     assert!(text.contains("AWS_WEB_IDENTITY_TOKEN_FILE: the token file /nowhere/token"), "{text}");
-    let text = told("", "", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")]);
+    let text = report("", "", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")]);
     assert!(text.contains("AWS_ROLE_ARN is not"), "{text}");
-    let text = told("[imaging]\nregion = us-east-1\n", "", &[("AWS_PROFILE", "imaging")]);
+    let text = report("[imaging]\nregion = us-east-1\n", "", &[("AWS_PROFILE", "imaging")]);
     assert!(
         text.contains("~/.aws/config, line 1: [imaging] has to be [profile imaging]"),
         "{text}"
     );
-    let text = told("", "", &[("AWS_PROFILE", "imaging")]);
+    let text = report("", "", &[("AWS_PROFILE", "imaging")]);
     assert!(text.contains("there is no profile `imaging`"), "{text}");
 }
 

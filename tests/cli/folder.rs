@@ -1,4 +1,4 @@
-//! The data folder under real processes, and on disks that cannot be written to.
+//! The data folder used by several processes, and on read-only disks.
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::rig::{Rig, stderr, stdout, text};
 
-/// Processes that come at once.
+/// Concurrent processes.
 const AT_ONCE: u32 = 30;
 
 #[test]
@@ -55,7 +55,7 @@ fn first_imports_at_once_make_one_data_store() {
     assert_eq!(found.len(), AT_ONCE as usize);
 }
 
-/// Runs a shell script that may mount; `None` where this machine does not let it.
+/// Runs a shell script that may mount; `None` if this machine does not allow that.
 fn mounting(folder: &Path, script: &str) -> Option<Output> {
     let may = Command::new("unshare").args(["-rm", "true"]).output();
     if !may.is_ok_and(|output| output.status.success()) {
@@ -94,8 +94,8 @@ fn a_store_on_a_disk_that_is_mounted_read_only_can_be_read() {
         $HMS import scans 2> again.txt";
     let Some(output) = mounting(folder(&rig), script) else { return };
     let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
-    let told = || format!("{} {} {}", stdout(&output), stderr(&output), read("refused.txt"));
-    assert_eq!(output.status.code(), Some(0), "{}", told());
+    let report = || format!("{} {} {}", stdout(&output), stderr(&output), read("refused.txt"));
+    assert_eq!(output.status.code(), Some(0), "{}", report());
     assert_eq!(read("found.txt").matches("\"image_set_id\"").count(), 2, "{}", read("found.txt"));
     assert!(read("refused.txt").contains("reading only"), "{}", read("refused.txt"));
 }

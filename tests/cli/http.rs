@@ -1,4 +1,4 @@
-//! `serve --http`: who is let in, and how it ends.
+//! `serve --http`: authorization, and shutdown.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -34,7 +34,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    /// Starts on a free port, which it tells on stderr.
+    /// Starts on a free port, which it prints on stderr.
     pub(crate) fn start(rig: &Rig, words: &[&str]) -> Self {
         let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
         let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// As a client sends it that knows nothing of events: no `Accept`, and a slash too many.
+/// A request of a client without events: no `Accept`, and a slash at the end.
 #[test]
 fn mcp_answers_plain_clients_in_json() {
     let rig = Rig::new();

@@ -1,4 +1,4 @@
-//! `import`: what goes in, and how it is told.
+//! `import`: which files are imported, and how the outcome is reported.
 
 use healthimaging_phantoms::Phantom;
 use serde_json::json;
@@ -39,7 +39,7 @@ fn several_paths_and_the_only_data_store_will_do() {
 }
 
 #[test]
-fn import_exit_codes_tell_refusals_from_errors() {
+fn import_has_exit_codes_for_refused_files_and_for_errors() {
     let rig = Rig::new();
     let scans = rig.scans();
     std::fs::write(scans.join("scan.bin"), [1; 200]).unwrap();
@@ -55,6 +55,20 @@ fn import_exit_codes_tell_refusals_from_errors() {
     assert!(stderr(&missing).contains("nowhere cannot be read"));
     let forbidden = rig.run(&["--read-only", "import", text(&scans)]);
     assert_eq!(forbidden.status.code(), Some(1));
+}
+
+#[test]
+fn a_folder_that_an_export_wrote_is_imported() {
+    let (rig, other) = (Rig::new(), Rig::new());
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let out = rig.path("out");
+    let exported = rig.run(&["export", "--out", text(&out)]);
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    // With its manifest and its lists, of which that of failures is empty.
+    let again = other.run(&["import", text(&out)]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert!(stderr(&again).contains("6 imported, 0 failed"), "{}", stderr(&again));
 }
 
 /// A DICOMDIR that names files (PS3.3 §F.3): explicit VR little endian.

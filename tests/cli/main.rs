@@ -1,4 +1,4 @@
-//! The command line, as the shell sees it: exit codes, stdout and stderr.
+//! The command line: exit codes, stdout and stderr.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod aws;

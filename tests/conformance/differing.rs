@@ -408,7 +408,7 @@ pub(crate) async fn copies_and_promotions_keep_what_is_an_instance_s_own(rig: &R
         let found = retrieve(rig, asked).await.unwrap();
         assert_eq!(elements(&found.object), elements(&original));
     }
-    // Promoted into the primary set, from which the instances were removed meanwhile.
+    // Promoted into the primary set, from which the instances had been removed.
     let gone = json!({"SchemaVersion": 1.1,
         "Study": {"Series": {SERIES: {"Instances": {format!("{SERIES}.2"): {}}}}}});
     let mut removal = rig.update_request(&store, &set, 1, &Value::Null);

@@ -92,7 +92,7 @@ pub(crate) async fn the_same_files_again_cost_a_version_each_time(rig: &Rig) {
     assert_eq!(rig.found(&store, json!({})).await, [set]);
 }
 
-/// Imports a slice, then another one of the same series that differs as told.
+/// Imports a slice, then another one of the same series that differs as given.
 async fn disagreeing(rig: &Rig, change: fn(Phantom) -> Phantom) {
     let store = rig.datastore().await;
     let first = rig.put(&store, slice(1)).await;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use healthimaging_testing::rig::{Backend, Rig, until};
 
-/// UIDs that nobody else has.
+/// Unique UIDs.
 struct Names {
     study: Uid,
     series: Uid,

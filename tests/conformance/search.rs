@@ -1,4 +1,4 @@
-//! Searching image sets: filters, pairs of filters, order, pages, and what a result tells.
+//! Searching image sets: filters, pairs of filters, order, pages, and the content of a result.
 
 use healthimaging::model::{SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse};
 use healthimaging::{DatastoreId, Error, ErrorKind, ImageSetId, NextToken};

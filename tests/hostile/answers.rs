@@ -35,8 +35,8 @@ fn answer(mut stream: TcpStream, body: &[u8]) -> std::io::Result<()> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let line = line.trim_end().to_ascii_lowercase();
-        if let Some(told) = line.strip_prefix("content-length:") {
-            length = told.trim().parse().unwrap();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
         }
         if line.is_empty() {
             break;

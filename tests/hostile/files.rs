@@ -113,7 +113,7 @@ fn ten_gigabytes_of_nothing() {
     assert!(rig.is_sound());
 }
 
-/// A codestream whose SIZ marker segment tells other sizes (ITU-T T.800 A.5.1).
+/// A codestream whose SIZ marker segment has other sizes (ITU-T T.800 A.5.1).
 fn with_size(stream: &[u8], rows: u32, columns: u32) -> Vec<u8> {
     let mut stream = stream.to_vec();
     // SOC, SIZ, its length and capabilities; then Xsiz, Ysiz, XOsiz, YOsiz, XTsiz, YTsiz.

@@ -95,10 +95,10 @@ impl Imported {
     fn check(&self, imported: usize, refused: usize, warned: usize) {
         let all = imported + refused;
         let files = if all == 1 { "file" } else { "files" };
-        let told = format!(
+        let expected = format!(
             "{all} {files} seen, {imported} imported, {refused} failed, 0 skipped, {warned} with a warning"
         );
-        assert!(self.said.contains(&told), "not {told}: {}", self.said);
+        assert!(self.said.contains(&expected), "not {expected}: {}", self.said);
         let code = if refused == 0 { 0 } else { 3 };
         assert_eq!(self.output.status.code(), Some(code), "{}", self.said);
     }
