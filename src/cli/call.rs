@@ -53,10 +53,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     };
     let mut offered = offer(config).tools();
     let reads = offered.any(|tool| tool.name == arguments.tool && tool.effect == Effect::Reads);
-    let backend = match reads {
-        true => Backend::open_existing(config).await?,
-        false => Backend::open(config).await?,
-    };
+    let backend =
+        if reads { Backend::open_existing(config).await? } else { Backend::open(config).await? };
     let server = backend.server(config)?;
     let bar = terminal::progress_bar("{spinner} {msg}");
     let progress = Arc::new(Spinner(bar.clone()));

@@ -40,7 +40,7 @@ fn a_region_that_cannot_be_one_is_named_with_its_source() {
         command.env(name, value);
         command
     };
-    let flag = [&["--region", "eu_west"][..], &call].concat();
+    let flag = ["--region", "eu_west", "call", "create_datastore"];
     for (mut command, source) in [
         (rig.command(&flag), "--region"),
         (on_aws("HEALTHIMAGING_REGION", "eu_west"), "HEALTHIMAGING_REGION"),

@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Concurrent callers.
 
 use futures::future::join_all;
 use healthimaging::ErrorKind;

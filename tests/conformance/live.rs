@@ -1,5 +1,5 @@
 //! The life of an image set, from storing to deleting, in a data store that may hold other things: the one case
-//! that a live account is asked for too.
+//! that also runs on a live account.
 
 use futures::StreamExt;
 use futures::stream;

@@ -1,4 +1,4 @@
-//! What an update may not do, and updates of a whole study.
+//! Updates that are rejected, and updates of a whole study.
 
 use bytes::Bytes;
 use healthimaging::model::{

@@ -1,4 +1,4 @@
-//! The real program as a child process that can be killed, spoken to as an assistant does, line by line.
+//! The program as a child process that can be killed, called line by line as by an assistant.
 
 use std::path::Path;
 use std::process::Stdio;

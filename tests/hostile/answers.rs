@@ -1,4 +1,4 @@
-//! A service that answers with more than it says.
+//! A service that sends more than it declares.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

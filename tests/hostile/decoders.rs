@@ -1,4 +1,4 @@
-//! Decoders apart: what they may not do, and that losing one costs no more than a frame.
+//! Decoding child processes: what they cannot do, and that a crash loses only one frame.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

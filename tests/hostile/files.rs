@@ -1,4 +1,4 @@
-//! Files that ask for more than they bring, and names that are traps.
+//! Files that declare more than they contain, and names that are traps.
 
 use std::ffi::OsStr;
 use std::fs::File;

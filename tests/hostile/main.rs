@@ -1,4 +1,4 @@
-//! Hostile input against the real program: what it costs, what becomes of it, and that the rest goes on.
+//! Hostile input to the program: memory, outcome, and that the rest continues.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 

@@ -1,4 +1,4 @@
-"""Hostile and clumsy clients against `serve --http`: bodies without end, thousands of parts, senders and readers
+"""Hostile and defective clients against `serve --http`: bodies without end, thousands of parts, senders and readers
 that fall asleep. The server's memory stays bounded, each gets a clear error, and all others are served.
 """
 
@@ -49,7 +49,7 @@ def head(address, store, *headers):
 
 
 def datastore(address):
-    """A new data store; on loopback nobody has to sign."""
+    """A new data store; on loopback no signature is required."""
     asked = json.dumps({"clientToken": "bounds"}).encode()
     request = urllib.request.Request(
         f"http://{address}/datastore", data=asked, headers={"Content-Type": "application/json"})
@@ -207,7 +207,7 @@ def main(folder):
         outcomes, slowest, over = {}, [], threading.Event()
 
         def others():
-            """Somebody who minds his own business meanwhile."""
+            """An ordinary client at the same time."""
             while not over.is_set():
                 start = time.monotonic()
                 asked = urllib.request.urlopen(f"http://{address}/datastore/{store}/studies?limit=1", timeout=30)
@@ -218,7 +218,7 @@ def main(folder):
         def run(name, case, *arguments):
             try:
                 outcomes[name] = case(address, *arguments)
-            except Exception as error:  # noqa: BLE001 - told below
+            except Exception as error:  # noqa: BLE001 - reported below
                 outcomes[name] = error
 
         asleep = [threading.Thread(target=run, args=("a part that never ends", part_without_end, store, template)),

@@ -69,7 +69,7 @@ def sample_bytes(kind, width, height, most):
 
 def htj2k_decode(codestream):
     """Pixels by OpenJPH, as imagecodecs binds it: components that are not transformed together it takes
-    plane by plane, and has to be told so."""
+    plane by plane, and has to get this as an argument."""
     together = codestream[codestream.index(b"\xff\x52") + 8] == 1
     grey = codestream[40:42] == b"\0\1"
     if together or grey:
@@ -139,7 +139,7 @@ def check_kept(stored, frame, index, file):
 
 
 def check(store, path, folder, count):
-    """Lines that tell what is wrong with the frames of a file."""
+    """Faults of the frames of a file, a line each."""
     stored = store.take_in(path)
     if isinstance(stored, str):
         count["refused"] += 1

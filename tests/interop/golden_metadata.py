@@ -24,7 +24,7 @@ COERCED = ["PhotometricInterpretation", "PlanarConfiguration"]
 
 
 def compare(store, path, count):
-    """Lines that tell how the document and pydicom's reading of a file differ."""
+    """Differences of the document and pydicom's reading of a file, a line each."""
     stored = store.take_in(path)
     if isinstance(stored, str):
         print(f"refused by us  {path}: {stored}"[:200])

@@ -126,7 +126,7 @@ def decoders(frame, samples):
 
 
 def check(frame, document, samples, folder):
-    """Lines that tell what is wrong with a frame."""
+    """Faults of a frame, a line each."""
     yield from check_boxes(frame, samples)
     if document["FrameSizeInBytes"] != len(frame):
         yield f"FrameSizeInBytes is {document['FrameSizeInBytes']}, not {len(frame)}"

@@ -22,7 +22,7 @@ for _ in $(seq 100); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
     sleep 0.1
 done
-# Somebody else may have had the port.
+# Another process may have used the port.
 kill -0 "$server" || { echo "the server ended early" >&2; exit 1; }
 
 export PATH=$place/node_modules/.bin:$PATH

@@ -76,7 +76,7 @@ def grey(file, frame, samples):
         depth = of.VOILUTSequence[0].LUTDescriptor[2]
         levels = apply_voi_lut(values.astype("int64"), of) / (2**depth - 1) * 255
     elif "WindowCenter" in of and "WindowWidth" in of:
-        # What comes of the ends tells pydicom's range of output.
+        # The ends show the output range of pydicom.
         ends = [values.min() - 1e9, values.max() + 1e9]
         shown = apply_voi_lut(np.append(values, ends), of, prefer_lut=False)
         low, high = shown[-2:]
@@ -143,7 +143,7 @@ def by_dcmtk(file, path, frame, folder):
             options = ["+Wl", "1"]
         elif file.get("WindowCenter") is not None and file.get("WindowWidth") is not None:
             options = ["+Wi", "1"]
-            # It takes the function of the file for LINEAR whatever it says, unless told.
+            # It takes the function of the file for LINEAR whatever it says, unless requested otherwise.
             if file.get("VOILUTFunction") == "SIGMOID":
                 options.append("+Wfs")
             elif file.get("VOILUTFunction") == "LINEAR_EXACT":
@@ -174,7 +174,7 @@ def read_png(path):
 
 
 def ours(stored, uid, frame, folder):
-    """Our picture, or the error; and what is told of it."""
+    """Our picture, or the error; and its description."""
     wanted = {
         **stored.ids,
         "sop_instance_uid": uid,
@@ -207,7 +207,7 @@ def apart(one, other):
 
 
 def check(store, path, folder, count, keep):
-    """Lines that tell what is wrong with the pictures of a file."""
+    """Faults of the pictures of a file, a line each."""
     stored = store.take_in(path)
     if isinstance(stored, str):
         count["files refused by the import"] += 1

@@ -135,7 +135,7 @@ def browsers(base, datastore):
 
 
 def access(base):
-    """Who is not let in, and how it is told."""
+    """Unauthorized requests, and their errors."""
     now = datetime.datetime.now(datetime.timezone.utc)
     refused(asked("GET", f"{base}/datastore", signed=False), 403, "MissingAuthenticationTokenException")
     for off in (datetime.timedelta(minutes=-16), datetime.timedelta(minutes=16)):
@@ -172,7 +172,7 @@ def read_only(data):
 
 
 def damaged(data):
-    """A frame that is no longer what was stored is never served: the service's fault, told as one."""
+    """A frame that is no longer what was stored is never returned: it is an error of the service."""
     for pack in pathlib.Path(data).rglob("*.pack"):
         content = bytearray(pack.read_bytes())
         content[len(content) // 4:len(content) // 4 * 3] = bytes(len(content) // 4 * 3 - len(content) // 4)

@@ -1,4 +1,4 @@
-"""Our built binary as an HTTP server on a store of its own. HEALTHIMAGING_BIN names it."""
+"""The binary (HEALTHIMAGING_BIN) as an HTTP server on a store of its own."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def served(*words, allow=(), data=None, **environment):
                         break
                 else:
                     raise RuntimeError("the server did not start")
-                # From here on it writes to nobody; a pipe that nobody reads would fill up.
+                # From here on its output is not read; a pipe would fill up.
                 drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=log)
                 yield found.group(1)
             finally:

@@ -1,4 +1,4 @@
-"""Our built binary on a store of its own, as a shell user drives it. HEALTHIMAGING_BIN names it."""
+"""The binary (HEALTHIMAGING_BIN) on a store of its own, used from a shell."""
 
 import base64
 import contextlib
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 BINARY = os.environ["HEALTHIMAGING_BIN"]
-# How answers show characters that nobody sees (docs/tools.md).
+# How answers show invisible characters (docs/tools.md).
 HIDDEN = re.compile(r"\\u\{([0-9A-F]+)\}")
 PLACE = re.compile(r"image sets? in data store \S+ \(([0-9a-z]{32})\).* in file://(\S+/)")
 

@@ -72,7 +72,7 @@ def data_sets(folder):
 
 
 def store(client, sets):
-    # Bodies of a length that is not told beforehand; signed, they are told after all.
+    # Bodies without a declared length; signed, they have one.
     client.set_chunk_size(64 << 10)
     for start in range(0, len(sets), 20):
         answer = client.store_instances(sets[start:start + 20])

@@ -283,13 +283,11 @@ impl Unfinished {
                 Error::conflict("another process writes to the folder: use another one").into()
             );
         };
-        for entry in files.list(&folder).map_err(StoreError::file("list", &folder))? {
+        let listed = files.list(&folder).map_err(StoreError::file("list", &folder))?;
+        for entry in listed.iter().filter(|entry| entry.file_name() != LOCK) {
             let path = entry.path();
-            let removed = match entry.file_name() == LOCK {
-                true => Ok(()),
-                false if path.is_dir() => std::fs::remove_dir_all(&path),
-                false => files.remove(&path),
-            };
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { files.remove(&path) };
             removed.map_err(StoreError::file("remove", &path))?;
         }
         files.make_folders(&folder.join(PACKS)).map_err(StoreError::file("make", &folder))?;
