@@ -1,7 +1,7 @@
 //! The error type: a message for the caller, and the cause for the log.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The result of every operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -195,7 +195,7 @@ impl fmt::Debug for Error {
         let mut line = format!("{kind:?}: {message}");
         for (name, value) in [("code", code), ("request id", request_id)] {
             if let Some(value) = value {
-                line += &format!(" ({name} {value})");
+                write!(line, " ({name} {value})")?;
             }
         }
         let mut cause = self.source();
@@ -203,7 +203,7 @@ impl fmt::Debug for Error {
             let text = error.to_string();
             // Some libraries repeat the message of the cause in their own.
             if !line.contains(&text) {
-                line += &format!("; cause: {text}");
+                write!(line, "; cause: {text}")?;
             }
             cause = error.source();
         }
