@@ -27,13 +27,13 @@ function lookupTable(set, signed) {
   return { at, level: (value) => (at(value) * 255) / (2 ** bits - 1), first, entries: entries.length };
 }
 
-// Segmented palettes (PS3.3 C.7.9.2).
+// The entries of a segmented palette, up to the first segment that makes no sense (PS3.3 C.7.9.2).
 function expand(segments, perEntry) {
   const entries = [];
   const direct = (at) => {
     const code = segments[at],
       length = segments[at + 1];
-    if (!(length <= 65536 - entries.length)) return 0;
+    if (!(length <= 65536 - entries.length)) return -1;
     if (code === 0 && at + 2 + length <= segments.length) {
       entries.push(...segments.subarray(at + 2, at + 2 + length));
       return at + 2 + length;
@@ -44,19 +44,19 @@ function expand(segments, perEntry) {
       for (let step = 1; step <= length; step++) entries.push(Math.round(start + (rise * step) / length));
       return at + 3;
     }
-    return 0;
+    return -1;
   };
   for (let at = 0; at + 1 < segments.length;) {
     if (segments[at] === 2) {
       let offset = 0;
       for (let part = 4 / perEntry; part > 0; part--) offset = offset * 2 ** (8 * perEntry) + segments[at + 1 + part];
       let from = offset / perEntry;
-      for (let left = segments[at + 1]; left > 0 && from; left--) from = direct(from);
+      for (let left = segments[at + 1]; left > 0 && from >= 0; left--) from = direct(from);
       at += 2 + 4 / perEntry;
     } else {
       at = direct(at);
     }
-    if (!at) break;
+    if (at < 0) break;
   }
   return Uint16Array.from(entries);
 }

@@ -17,6 +17,15 @@ async function complete(source, set) {
   await Promise.all(waiting);
 }
 
+// The pixels of a picture file, as RGBA.
+async function pixelsOf(file) {
+  const bitmap = await createImageBitmap(new Blob([file])),
+    { width, height } = bitmap;
+  const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d');
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, width, height);
+}
+
 // The frames that were decoded, up to so many bytes, and those on their way.
 class Frames {
   constructor(source, loaded) {
@@ -72,23 +81,21 @@ class Frames {
 
   async load(image) {
     const { set } = image.instance;
-    const [{ bytes, picture, described = {} }] = await Promise.all([
+    const [{ bytes, picture, rendered, described = {} }] = await Promise.all([
       this.source.frame(image),
       complete(this.source, set),
     ]);
     const shape = describe(set);
-    if (picture) {
-      const bitmap = await createImageBitmap(new Blob([picture])),
-        { width, height } = bitmap;
-      const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d');
-      context.drawImage(bitmap, 0, 0);
-      const colors = context.getImageData(0, 0, width, height).data;
-      const notes = ['The picture was compressed with loss.'];
-      if (shape.samples > 1)
-        return this.described({ colors, rows: height, columns: width, notes: [] }, shape, image, notes);
-      const gray = Uint8Array.from({ length: width * height }, (_, at) => colors[4 * at]);
-      const eight = { ...shape, rows: height, columns: width, allocated: 8, stored: 8, high: 7, signed: false };
-      return this.described(decode(gray, eight, set), eight, image, notes);
+    if (picture || rendered) {
+      const { data: colors, width: columns, height: rows } = await pixelsOf(picture ?? rendered);
+      // What the server rendered has been through the window of the file.
+      if (rendered || shape.samples > 1) {
+        const notes = rendered ? ['Rendered by the server.'] : [];
+        return this.described({ colors, rows, columns, notes }, shape, image);
+      }
+      const gray = Uint8Array.from({ length: rows * columns }, (_, at) => colors[4 * at]);
+      const eight = { ...shape, rows, columns, allocated: 8, stored: 8, high: 7, signed: false };
+      return this.described(decode(gray, eight, set), eight, image);
     }
     const members = {
       rows: 'rows',
@@ -101,14 +108,13 @@ class Frames {
     };
     for (const [name, member] of Object.entries(members)) shape[name] = described[member] ?? shape[name];
     if (described.planar_configuration !== undefined) shape.planar = described.planar_configuration === 1;
-    return this.described(decode(bytes, shape, set), shape, image, []);
+    return this.described(decode(bytes, shape, set), shape, image);
   }
 
-  described(frame, shape, { instance, number: frameNumber }, notes) {
+  described(frame, shape, { instance, number: frameNumber }) {
     if (frame.values) frame.display = displayOf(instance.set, frameNumber, shape, frame);
-    if (text(instance.set, 'LossyImageCompression') === '01' && !notes.length)
-      notes.push('The picture was compressed with loss.');
-    frame.notes.push(...notes, ...(frame.display?.notes ?? []));
+    if (text(instance.set, 'LossyImageCompression') === '01') frame.notes.push('The image was compressed with loss.');
+    frame.notes.push(...(frame.display?.notes ?? []));
     frame.overlays = overlaysOf(instance.set, frameNumber, shape, frame);
     // Codes that have a color of their own are no part of the gray range.
     const { colors, isPalette } = frame.display ?? {};

@@ -148,7 +148,7 @@ class HttpSource {
     // What the browser cannot decode, the server may.
     try {
       const response = await this.request(`${path}/rendered`, { headers: { Accept: 'image/png' } });
-      return { picture: new Uint8Array(await response.arrayBuffer()) };
+      return { rendered: new Uint8Array(await response.arrayBuffer()) };
     } catch (other) {
       throw error ?? other;
     }

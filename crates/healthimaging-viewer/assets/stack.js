@@ -12,11 +12,11 @@ class Stack {
   get image() {
     return this.images[this.at];
   }
+
   get frame() {
     const frame = this.image && this.frames.get(this.image);
     return frame && !frame.error ? frame : null;
   }
-  // Series ---------------------------------------------------------------------------------------------------
 
   // `list`: { place, count, title, detail } of each series; `wanted`: { series, slice, window }.
   async open(list, wanted = {}) {
@@ -81,7 +81,8 @@ class Stack {
     this.list.forEach(({ button }) => button.setAttribute('aria-current', button === entry.button));
     Object.assign(this, { entry, images: [], at: 0, voi: null, invert: false, zoom: 1, pan: [0, 0], wasFit: true });
     byId('do-invert').setAttribute('aria-pressed', 'false');
-    this.notice('Loading…');
+    this.clear();
+    this.notice('Loading…', true);
     let instances;
     try {
       instances = await this.source.series(entry.place);
@@ -169,7 +170,15 @@ class Stack {
     byId('play').textContent = 'Play';
     byId('play').setAttribute('aria-pressed', 'false');
   }
-  // Drawing --------------------------------------------------------------------------------------------------
+
+  // Removes the picture, so that none is beside the name of another series.
+  clear() {
+    const canvas = byId('canvas');
+    canvas.getContext('2d').setTransform(1, 0, 0, 1, 0, 0);
+    canvas.getContext('2d').clearRect(0, 0, canvas.width, canvas.height);
+    this.scale = null;
+    this.corners();
+  }
 
   draw() {
     this.drawing ??= requestAnimationFrame(() => {
@@ -188,9 +197,10 @@ class Stack {
     if (frame.colors) return painter.paintColors(frame, voi?.isColor ? voi : null, invert);
     const shown = this.effective.call({ voi }, frame) ?? {};
     const key = JSON.stringify([shown.center, shown.width, shown.shape, shown.name, invert]);
-    if (frame.tableKey !== key)
-      Object.assign(frame, { tableKey: key, table: colorTable(frame, frame.display, shown, invert) });
-    return painter.paint(frame, frame.table);
+    // A table has 256 KiB: only the last one is kept.
+    if (painter.frame !== frame || painter.key !== key)
+      Object.assign(painter, { frame, key, table: colorTable(frame, frame.display, shown, invert) });
+    return painter.paint(frame, painter.table);
   }
 
   paint() {
@@ -311,8 +321,6 @@ class Stack {
       stored = frame.signed ? (code << 16) >> 16 : code;
     return `(${x}, ${y}) ${round(frame.display.modality(stored), 2)} ${frame.display.unit}`;
   }
-  // Window ---------------------------------------------------------------------------------------------------
-
   setWindow(center, width) {
     const shape = this.effective(this.frame)?.shape ?? 'LINEAR';
     this.voi = { center, width: Math.max(width, shape === 'LINEAR' ? 1 : 1e-6), shape, isColor: !!this.frame?.colors };
@@ -325,8 +333,6 @@ class Stack {
     byId(`do-${what}`).setAttribute('aria-pressed', this[what]);
     this.changed();
   }
-  // Place ----------------------------------------------------------------------------------------------------
-
   fit() {
     Object.assign(this, { wasFit: true, pan: [0, 0] });
     this.changed();

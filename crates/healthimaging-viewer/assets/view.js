@@ -100,13 +100,17 @@ class View extends Stack {
     this.onchange?.();
   }
 
+  clear() {
+    super.clear();
+    this.pending = null;
+    this.drawMarks();
+  }
+
   // Draws the marks above the picture.
   paint() {
     super.paint();
     this.drawMarks();
   }
-
-  // Window ---------------------------------------------------------------------------------------------------
 
   presets() {
     const { frame, image } = this,
@@ -146,8 +150,6 @@ class View extends Stack {
       shape = this.effective(this.frame)?.shape ?? 'LINEAR';
     if (byId('center').value && isUsable({ center, width, shape })) this.setWindow(center, width);
   }
-  // Pointers -------------------------------------------------------------------------------------------------
-
   down(event) {
     const port = byId('port');
     port.focus({ preventScroll: true });
@@ -234,8 +236,6 @@ class View extends Stack {
     this.pending.points[this.pending.points.length - 1] = this.toImage(event);
     this.drawMarks();
   }
-  // Measurements ---------------------------------------------------------------------------------------------
-
   clearMarks() {
     this.pending = null;
     if (this.image) this.marks.delete(this.frames.key(this.image));
@@ -282,8 +282,6 @@ class View extends Stack {
       }),
     );
   }
-  // Keys -----------------------------------------------------------------------------------------------------
-
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { key } = event,
