@@ -53,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthimaging-viewer", &[]),
-    ("healthimaging-http", &["healthimaging"]),
+    ("healthimaging-http", &["healthimaging", "healthimaging-viewer"]),
     (
         "healthimaging-testing",
         &[

@@ -62,7 +62,7 @@ pub(crate) async fn validated(
 }
 
 /// Whether `If-None-Match` names this weak tag or any (RFC 9110 §13.1.2).
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
     let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     given

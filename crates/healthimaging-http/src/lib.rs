@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod gate;
 mod listen;
 mod observe;
+mod page;
 mod peers;
 mod rest;
 mod server;

@@ -26,7 +26,7 @@ use crate::cors::Visitors;
 use crate::failure::Failure;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::token::Token;
-use crate::{gate, listen, peers};
+use crate::{gate, listen, page, peers};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -42,7 +42,8 @@ type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 /// A back end's two faces, mounted services under their paths, `/healthz`, `/readyz` and `/metrics`.
 ///
 /// `/healthz` answers 200 while the probe succeeds and 503 otherwise; `/readyz` likewise, and 503 once shutdown
-/// begins. Both are open to everyone. `/metrics` has counts of requests in the text format of Prometheus.
+/// begins. Both are open to everyone, as is the page for browsers at `/` beside a back end. `/metrics` has
+/// counts of requests in the text format of Prometheus.
 /// Everything else asks for what [`require`](Self::require) and [`require_keys`](Self::require_keys)
 /// name; without them everyone may come in, so the site must not be reached from other machines.
 pub struct Site {
@@ -135,7 +136,9 @@ impl Site {
             .merge(mounted);
         if let Some((service, dicomweb)) = self.back_end {
             let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
-            site = site.merge(gate::routes(service, dicomweb, self.access, visitors));
+            let page = get(page::page).layer(middleware::from_fn(known_host));
+            site =
+                site.route("/", page).merge(gate::routes(service, dicomweb, self.access, visitors));
         }
         site.layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomIds))

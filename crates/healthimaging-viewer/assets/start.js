@@ -177,7 +177,7 @@ function connect(store) {
     ].join('\n'),
     'the AWS CLI': [
       `export AWS_ENDPOINT_URL_MEDICAL_IMAGING=${at} AWS_DISABLE_HOST_PREFIX_INJECTION=true`,
-      `export AWS_ACCESS_KEY_ID=${keyId} AWS_SECRET_ACCESS_KEY=${secret} AWS_REGION=${region}`,
+      `export AWS_ACCESS_KEY_ID=${keyId} AWS_SECRET_ACCESS_KEY=${secret} AWS_DEFAULT_REGION=${region}`,
       'aws medical-imaging list-datastores',
     ].join('\n'),
   };

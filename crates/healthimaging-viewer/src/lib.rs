@@ -16,6 +16,13 @@
 //!   these differ from the metadata, the first piece also has `rows`, `columns`, `samples_per_pixel`,
 //!   `bits_allocated`, `bits_stored`, `high_bit`, `photometric_interpretation` or `planar_configuration`.
 //! * The tool `get_report` (`datastore_id`, `series_instance_uid`, `sop_instance_uid`) has the text of a PDF.
+//!
+//! ```
+//! use healthimaging_viewer::{HEADERS, PAGE};
+//!
+//! assert!(PAGE.starts_with("<!doctype html>"));
+//! assert!(HEADERS.iter().any(|(name, _)| *name == "content-security-policy"));
+//! ```
 
 /// The page as HTML.
 pub const PAGE: &str = include_str!(concat!(env!("OUT_DIR"), "/viewer.html"));

@@ -1,0 +1,104 @@
+//! The page at `/`: the start page and the viewer, for browsers.
+//!
+//! It holds no data, so it needs no token; what it then requests does.
+
+use axum::response::{IntoResponse, Response};
+use healthimaging_viewer::{HEADERS, PAGE, PAGE_GZIP};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::entity_tag::is_known;
+use crate::failure::Failure;
+
+/// The page for a client that names HTML in `Accept`, as browsers do; others get the answer of an unknown path.
+pub(crate) async fn page(asked: HeaderMap) -> Response {
+    if !accepts(&asked, &header::ACCEPT, "text/html") {
+        return Failure::unknown_operation().into_response();
+    }
+    let is_gzip = accepts(&asked, &header::ACCEPT_ENCODING, "gzip");
+    let mut response = if is_known(&asked, healthimaging_viewer::ETAG) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else if is_gzip {
+        let mut response = PAGE_GZIP.into_response();
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+    } else {
+        PAGE.into_response()
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    response
+}
+
+/// Whether a header lists this value with a weight above 0.
+fn accepts(asked: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    let lists = asked.get_all(name).iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|one| {
+        let (value, weight) = one.split_once(';').unwrap_or((one, ""));
+        let is_refused = weight
+            .trim()
+            .strip_prefix("q=")
+            .is_some_and(|weight| weight.parse().is_ok_and(|weight: f32| weight == 0.0));
+        !is_refused && value.trim().eq_ignore_ascii_case(wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    async fn answered(asked: &[(HeaderName, &'static str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,*/*;q=0.8"));
+        for (name, value) in asked {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let (head, body) = page(headers).await.into_parts();
+        (head.status, head.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
+    }
+
+    #[tokio::test]
+    async fn browsers_are_given_the_page_with_its_policy() {
+        let (status, headers, body) = answered(&[]).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body == PAGE.as_bytes());
+        assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert!(!headers.contains_key(header::CONTENT_ENCODING));
+    }
+
+    #[tokio::test]
+    async fn it_is_compressed_for_clients_that_accept_gzip() {
+        let encodings =
+            [("br, gzip", true), ("gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)];
+        for (encoding, is_compressed) in encodings {
+            let (_, headers, body) = answered(&[(header::ACCEPT_ENCODING, encoding)]).await;
+            assert_eq!(headers.contains_key(header::CONTENT_ENCODING), is_compressed, "{encoding}");
+            assert_eq!(body == PAGE_GZIP, is_compressed, "{encoding}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_the_page_is_answered_304() {
+        let (_, headers, _) = answered(&[]).await;
+        assert_eq!(headers[header::ETAG], healthimaging_viewer::ETAG);
+        let known = [(header::IF_NONE_MATCH, healthimaging_viewer::ETAG)];
+        let (status, headers, body) = answered(&known).await;
+        assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
+        assert!(headers.contains_key(header::CONTENT_SECURITY_POLICY));
+    }
+
+    #[tokio::test]
+    async fn clients_of_an_api_are_answered_as_before() {
+        for accept in ["application/json", "*/*", "text/html;q=0"] {
+            let (status, headers, _) = answered(&[(header::ACCEPT, accept)]).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{accept}");
+            assert!(!headers.contains_key(header::CONTENT_SECURITY_POLICY));
+        }
+    }
+}
