@@ -32,7 +32,7 @@ impl DocumentText {
         let identity = std::mem::take(&mut read.identity);
         let part = |raw: &RawValue| InstanceText(text.slice_ref(raw.get().as_bytes()));
         let levels = read.levels().map(part);
-        Ok(Self { identity, levels, text })
+        Ok(Self { text, identity, levels })
     }
 
     /// The text.
