@@ -168,12 +168,11 @@ fn parse(line: &[u8]) -> Option<(Digits, u8)> {
 }
 
 fn digits(key: &str) -> Digits {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [b'0'; 64];
     let hash = Sha256::digest(key);
-    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    for (to, nibble) in digits.iter_mut().zip(nibbles) {
-        *to = HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    let hexadecimal = hash.iter().flat_map(|byte| format!("{byte:02x}").into_bytes());
+    for (to, digit) in digits.iter_mut().zip(hexadecimal) {
+        *to = digit;
     }
     digits
 }

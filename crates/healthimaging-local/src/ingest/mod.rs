@@ -17,7 +17,7 @@ pub(crate) use file::{Header, OpenFile, StoredFile, lossless_format, store};
 pub(crate) use group::{Arrival, Group, Recorder};
 pub(crate) use memory::{GroupMemory, LargeHeaders};
 pub(crate) use opening::{NotFetched, Reopen, Unopened, header, open};
-pub(crate) use outcome::{Failure, Imported, Outcome, Refusal, Warning};
+pub(crate) use outcome::{Failure, Imported, Outcome, Reason, Refusal, Warning};
 pub(crate) use overrides::Overrides;
 pub use recognize::FileKind;
 pub(crate) use sink::Sink;

@@ -142,20 +142,23 @@ pub(crate) struct Warning {
     pub(crate) message: String,
 }
 
-/// The service's warning reasons that this store gives.
+/// The service's warning reasons that this store gives, with the numbers that the service's table prints in
+/// decimal; for the last three that is not their hexadecimal B201, B202 and BFFF. The names are the words in
+/// `warning.ndjson`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u16)]
 pub(crate) enum Reason {
-    CoercionOfDataElements,
-    ElementsDiscarded,
-    SopClassDataMismatch,
-    TranscodingException,
-    FramesExtractionFailure,
-    FrameNumberMismatch,
-    InvalidOffsetTable,
-    UnsupportedTransferSyntax,
-    InvalidUidFormat,
-    InvalidDicomValueLength,
-    Other,
+    CoercionOfDataElements = 45056,
+    ElementsDiscarded = 45062,
+    SopClassDataMismatch = 45063,
+    TranscodingException = 45312,
+    FramesExtractionFailure = 45328,
+    FrameNumberMismatch = 45329,
+    InvalidOffsetTable = 45330,
+    UnsupportedTransferSyntax = 45344,
+    InvalidUidFormat = 45570,
+    InvalidDicomValueLength = 45571,
+    Other = 47513,
 }
 
 impl Reason {
@@ -173,39 +176,9 @@ impl Reason {
         Self::Other,
     ];
 
-    /// The number, as the service's table prints it in decimal; for the last three that is not their
-    /// hexadecimal B201, B202 and BFFF.
+    /// The number of the reason.
     pub(crate) const fn code(self) -> u16 {
-        match self {
-            Self::CoercionOfDataElements => 45056,
-            Self::ElementsDiscarded => 45062,
-            Self::SopClassDataMismatch => 45063,
-            Self::TranscodingException => 45312,
-            Self::FramesExtractionFailure => 45328,
-            Self::FrameNumberMismatch => 45329,
-            Self::InvalidOffsetTable => 45330,
-            Self::UnsupportedTransferSyntax => 45344,
-            Self::InvalidUidFormat => 45570,
-            Self::InvalidDicomValueLength => 45571,
-            Self::Other => 47513,
-        }
-    }
-
-    /// The word in `warning.ndjson`.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::CoercionOfDataElements => "CoercionOfDataElements",
-            Self::ElementsDiscarded => "ElementsDiscarded",
-            Self::SopClassDataMismatch => "SopClassDataMismatch",
-            Self::TranscodingException => "TranscodingException",
-            Self::FramesExtractionFailure => "FramesExtractionFailure",
-            Self::FrameNumberMismatch => "FrameNumberMismatch",
-            Self::InvalidOffsetTable => "InvalidOffsetTable",
-            Self::UnsupportedTransferSyntax => "UnsupportedTransferSyntax",
-            Self::InvalidUidFormat => "InvalidUidFormat",
-            Self::InvalidDicomValueLength => "InvalidDicomValueLength",
-            Self::Other => "Other",
-        }
+        self as u16
     }
 
     /// The reason with a code.

@@ -10,7 +10,7 @@ use healthimaging_objects::{Location, ObjectWriter};
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::ingest::{Imported, Outcome};
+use crate::ingest::{Imported, Outcome, Reason};
 
 /// The job, for the manifest.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Lines {
                     let warnings = imported.warnings.iter();
                     let warnings = warnings.map(|warning| WarningOut {
                         warning_reason_code: warning.reason.code(),
-                        kind: warning.reason.word(),
+                        kind: warning.reason,
                         message: &warning.message,
                     });
                     let with_warnings = Some(warnings.collect());
@@ -160,7 +160,7 @@ struct ImportResponse<'a> {
 struct WarningOut<'a> {
     warning_reason_code: u16,
     #[serde(rename = "type")]
-    kind: &'a str,
+    kind: Reason,
     message: &'a str,
 }
 

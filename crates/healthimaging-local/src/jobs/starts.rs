@@ -32,11 +32,11 @@ const FILES: usize = 64;
 pub(super) struct Starts {
     shared: SharedStore,
     spool: tokio::sync::Mutex<Option<Spool>>,
-    held: Mutex<Held>,
+    fetched: Mutex<Fetched>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct Fetched {
     /// By the numbers of the inputs.
     kept: HashMap<usize, Kept>,
     bytes: u64,
@@ -60,8 +60,8 @@ struct Start {
 
 impl Starts {
     pub(super) fn new(shared: &SharedStore) -> Self {
-        let (spool, held) = Default::default();
-        Self { shared: Arc::clone(shared), spool, held }
+        let (spool, fetched) = Default::default();
+        Self { shared: Arc::clone(shared), spool, fetched }
     }
 
     /// Reads the header of an object, fetching as little as it takes.
@@ -76,7 +76,8 @@ impl Starts {
         for length in FETCHED {
             let length = if entry.size <= SMALL { entry.size } else { length.min(entry.size) };
             start.extend(place, entry, length).await?;
-            let source = Beginning { bytes: start.bytes.clone(), size: entry.size, position: 0 };
+            let source =
+                PartialObject { bytes: start.bytes.clone(), size: entry.size, position: 0 };
             match ingest::header(source, Arc::clone(overrides), grouping).await {
                 Err(Unopened::NotFetched) if length < entry.size => {}
                 read => {
@@ -102,7 +103,7 @@ impl Starts {
         place: &Location,
         entry: &Entry,
     ) -> Result<File> {
-        let kept = self.held().take(number);
+        let kept = self.fetched().take(number);
         match kept {
             None => place.fetch(entry).await,
             Some(Kept::Whole(file)) => Ok(file),
@@ -124,7 +125,7 @@ impl Starts {
         let shared = Arc::clone(&self.shared);
         let Start { bytes, version } = start;
         let length = bytes.len() as u64;
-        if !self.held().takes(length) {
+        if !self.fetched().takes(length) {
             return;
         }
         // One after the other: it takes no time, compared with the fetching.
@@ -141,29 +142,29 @@ impl Starts {
         match appended.await.map_err(StoreError::Task).and_then(|appended| appended) {
             Ok((appended, section)) => {
                 *spool = Some(appended);
-                let mut held = self.held();
-                held.bytes += length;
-                held.kept.insert(number, Kept::Start(section, version));
+                let mut fetched = self.fetched();
+                fetched.bytes += length;
+                fetched.kept.insert(number, Kept::Start(section, version));
             }
             Err(error) => tracing::debug!(%error, "what was fetched of an object is not kept"),
         }
     }
 
     fn keep_whole(&self, number: usize, size: u64, file: File) {
-        let mut held = self.held();
-        if held.takes(size) && held.files < FILES {
-            held.bytes += size;
-            held.files += 1;
-            held.kept.insert(number, Kept::Whole(file));
+        let mut fetched = self.fetched();
+        if fetched.takes(size) && fetched.files < FILES {
+            fetched.bytes += size;
+            fetched.files += 1;
+            fetched.kept.insert(number, Kept::Whole(file));
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        locked(&self.held)
+    fn fetched(&self) -> MutexGuard<'_, Fetched> {
+        locked(&self.fetched)
     }
 }
 
-impl Held {
+impl Fetched {
     fn takes(&self, bytes: u64) -> bool {
         self.bytes.saturating_add(bytes) <= KEPT
     }
@@ -214,13 +215,13 @@ fn read_all(mut section: Section) -> io::Result<Bytes> {
 
 /// An object of which only the first bytes were fetched.
 #[derive(Debug, Clone)]
-struct Beginning {
+struct PartialObject {
     bytes: Bytes,
     size: u64,
     position: u64,
 }
 
-impl Read for Beginning {
+impl Read for PartialObject {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let position = usize::try_from(self.position).unwrap_or(usize::MAX);
         let mut left = self.bytes.get(position..).unwrap_or_default();
@@ -233,7 +234,7 @@ impl Read for Beginning {
     }
 }
 
-impl Seek for Beginning {
+impl Seek for PartialObject {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -245,7 +246,7 @@ impl Seek for Beginning {
     }
 }
 
-impl Reopen for Beginning {
+impl Reopen for PartialObject {
     fn reopen(&self) -> io::Result<Self> {
         Ok(self.clone())
     }

@@ -33,8 +33,8 @@ async fn carry_out(shared: &SharedStore, job: Job) -> bool {
         .map_err(StoreError::from)
         .flatten();
     let ended = match done {
-        Ok(Aftermath::Nothing) => Ok(true),
-        Ok(Aftermath::CleanUp) => delete::clean_up(shared, row).await,
+        Ok(false) => Ok(true),
+        Ok(true) => delete::clean_up(shared, row).await,
         Err(error) => Err(error),
     };
     if ended.as_ref().is_err_and(StoreError::is_full)
@@ -57,16 +57,9 @@ async fn make_room(shared: &SharedStore, work: Result<Work>) -> Result<()> {
     }
 }
 
-/// What is left to do once a write is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Aftermath {
-    /// Nothing.
-    Nothing,
-    /// Rows were erased: their packs and traces in the log have to go, and then the recorded work.
-    CleanUp,
-}
-
-fn carry_out_blocking(shared: &SharedStore, row: i64, work: Work) -> Result<Aftermath> {
+/// Carries a write out; returns whether rows were erased: their packs and traces in the log have to go next, and
+/// then the recorded work.
+fn carry_out_blocking(shared: &SharedStore, row: i64, work: Work) -> Result<bool> {
     match work {
         Work::CreateDatastore { row: datastore } => {
             set_status(shared, row, datastore, DatastoreStatus::Active)?;
@@ -80,11 +73,11 @@ fn carry_out_blocking(shared: &SharedStore, row: i64, work: Work) -> Result<Afte
         Work::Copy(work) => copy::carry_out(shared, row, &work)?,
         Work::DeleteImageSet { row: set } => {
             delete::carry_out(shared, row, set)?;
-            return Ok(Aftermath::CleanUp);
+            return Ok(true);
         }
-        Work::CleanUp => return Ok(Aftermath::CleanUp),
+        Work::CleanUp => return Ok(true),
     }
-    Ok(Aftermath::Nothing)
+    Ok(false)
 }
 
 fn set_status(shared: &Shared, row: i64, datastore: i64, status: DatastoreStatus) -> Result<()> {

@@ -175,7 +175,7 @@ impl Check<'_> {
         })?;
         for pack in packs {
             let of_pack = blobs.iter().filter(|blob| blob.pack == pack).cloned();
-            self.pack(shared, &pack, &of_pack.collect::<Vec<_>>())?;
+            self.pack(shared, &pack, &of_pack.collect::<Vec<_>>());
         }
         let present: HashSet<&ImageFrameId> = blobs.iter().map(|blob| &blob.id).collect();
         for version in &versions {
@@ -186,14 +186,13 @@ impl Check<'_> {
         self.columns(shared, set)
     }
 
-    fn pack(&mut self, shared: &Shared, pack: &PackId, blobs: &[BlobLocation]) -> Result<()> {
+    fn pack(&mut self, shared: &Shared, pack: &PackId, blobs: &[BlobLocation]) {
         let found = shared.blobs.packs.verify(pack, blobs);
         self.report.blobs += found.blobs;
         self.report.bytes += found.bytes;
         for (blob, message) in found.damaged {
             self.damage(None, blob.as_ref(), message);
         }
-        Ok(())
     }
 
     /// Compares the search columns with the latest document; a damaged document is reported already.

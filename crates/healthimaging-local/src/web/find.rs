@@ -15,7 +15,7 @@ use crate::shared::Shared;
 
 /// A requested series, and the image set to look in.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct SeriesRequest {
     pub(super) datastore: DatastoreId,
     pub(super) study: String,
     pub(super) series: String,
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
 
 /// An image set that holds the series.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct FoundSeries {
     /// Row of the image set.
     pub(super) row: i64,
     pub(super) document: Arc<OpenDocument>,
@@ -35,7 +35,7 @@ pub(super) struct Held {
 
 macro_rules! wanted_from {
     ($($request:ty),+) => {
-        $(impl From<&$request> for Wanted {
+        $(impl From<&$request> for SeriesRequest {
             fn from(request: &$request) -> Self {
                 Self {
                     datastore: request.datastore_id.clone(),
@@ -55,9 +55,9 @@ wanted_from!(
     SeriesMetadataRequest
 );
 
-impl Wanted {
+impl SeriesRequest {
     /// Finds the image set and reads its latest content. Blocks.
-    pub(super) fn find(&self, shared: &Shared) -> Result<Held> {
+    pub(super) fn find(&self, shared: &Shared) -> Result<FoundSeries> {
         let found = shared.catalog.read_blocking(|reader| self.look_up(shared, reader))?;
         let (row, name, found) = found;
         let document = shared.caches.documents.open(found)?;
@@ -68,7 +68,7 @@ impl Wanted {
             return Err(no_series());
         }
         shared.caches.accesses.note(row, shared.now());
-        Ok(Held { row, document, name })
+        Ok(FoundSeries { row, document, name })
     }
 
     fn look_up(&self, shared: &Shared, reader: &Reader) -> Result<(i64, String, Found)> {

@@ -12,7 +12,7 @@ use healthimaging::model::{
 use healthimaging::{Body, Error, ImageFrameId};
 use healthimaging_dicom::Instance;
 
-use super::find::{Wanted, no_instance};
+use super::find::{SeriesRequest, no_instance};
 use super::retrieve::{Form, Pixels, Retrieval, choose};
 use crate::catalog::packs;
 use crate::error::Result;
@@ -40,7 +40,7 @@ pub(crate) async fn retrieve_frames(
     });
     let (retrieval, first, ids) = found.await??;
     let transfer_syntax_uid = retrieval.syntax.clone();
-    let content_name = Some(retrieval.held.name.clone());
+    let content_name = Some(retrieval.found.name.clone());
     let retrieval = Arc::new(retrieval);
     let others = stream::iter(ids)
         .map(move |id| {
@@ -66,10 +66,10 @@ fn find(
     if distinct.len() != request.frames.len() || request.frames.is_empty() {
         return Err(Error::validation("name at least one frame, and each once").into());
     }
-    let held = Wanted::from(request).find(&shared)?;
+    let found = SeriesRequest::from(request).find(&shared)?;
     let series = request.series_instance_uid.to_string();
     let sop = request.sop_instance_uid.to_string();
-    let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
+    let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
     let known = frames_of(instance)?;
     let (syntax, form) = choose(instance, &request.transfer_syntax)?;
     let ids = request.frames.iter().map(|number| {
@@ -81,7 +81,8 @@ fn find(
         })
     });
     let ids = ids.collect::<Result<_>>()?;
-    let retrieval = Retrieval { shared, held, series, sop, syntax, form, proved: Mutex::default() };
+    let retrieval =
+        Retrieval { shared, found, series, sop, syntax, form, proved: Mutex::default() };
     Ok((retrieval, ids))
 }
 
@@ -124,10 +125,10 @@ pub(crate) async fn retrieve_bulkdata(
 ) -> Result<RetrieveBulkdataResponse> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let held = Wanted::from(&request).find(&shared)?;
+        let found = SeriesRequest::from(&request).find(&shared)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
-        let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
+        let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let mut ids = instance.details.bulk_data.values().map(|value| &value.blob_id);
         let id = ids.find(|id| id.as_str() == request.bulkdata_id);
         let id = id.ok_or_else(|| {
@@ -136,9 +137,9 @@ pub(crate) async fn retrieve_bulkdata(
             )
         })?;
         let location =
-            shared.catalog.read_blocking(|reader| packs::referenced(reader, held.row, id))?;
+            shared.catalog.read_blocking(|reader| packs::referenced(reader, found.row, id))?;
         let bulkdata = shared.blobs.body(&location, |_| Vec::new())?;
-        Ok(RetrieveBulkdataResponse { bulkdata, content_name: Some(held.name.clone()) })
+        Ok(RetrieveBulkdataResponse { bulkdata, content_name: Some(found.name.clone()) })
     })
     .await?
 }

@@ -9,7 +9,7 @@ use healthimaging::{Body, DatastoreId, Error, ImageSetId, MemoryBudget, path_seg
 use healthimaging_dicom::{BulkValue, Document, InstanceIndex, InstanceJson};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::find::{Wanted, no_instance};
+use super::find::{SeriesRequest, no_instance};
 use crate::body::body_of;
 use crate::documents::{OpenDocument, size_of_instance, size_of_levels};
 use crate::error::{Result, StoreError};
@@ -31,7 +31,7 @@ pub(crate) async fn instance_metadata(
 ) -> Result<Body> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let document = Wanted::from(&request).find(&shared)?.document;
+        let document = SeriesRequest::from(&request).find(&shared)?.document;
         let (series, sop) =
             (request.series_instance_uid.to_string(), request.sop_instance_uid.to_string());
         document.instance(&series, &sop).ok_or_else(no_instance)?;
@@ -54,7 +54,7 @@ pub(crate) async fn series_metadata(
 ) -> Result<Body> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let document = Wanted::from(&request).find(&shared)?.document;
+        let document = SeriesRequest::from(&request).find(&shared)?.document;
         let series = request.series_instance_uid.to_string();
         let of_series = |instance: &InstanceIndex| instance.series_instance_uid == series;
         let mut instances: Vec<_> = document.instance_index().filter(of_series).collect();

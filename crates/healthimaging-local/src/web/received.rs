@@ -29,12 +29,12 @@ fn add(lease: &mut Option<MemoryLease>, bytes: usize) -> bool {
 
 /// Takes in the instances of a request, one after the other.
 #[derive(Debug)]
-pub(super) struct Reception {
+pub(super) struct Receiver {
     shared: SharedStore,
     spool: Option<Spool>,
 }
 
-impl Reception {
+impl Receiver {
     pub(super) fn new(shared: &SharedStore) -> Self {
         Self { shared: Arc::clone(shared), spool: None }
     }

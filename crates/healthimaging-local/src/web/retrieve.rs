@@ -16,7 +16,7 @@ use healthimaging_image::PixelDescription;
 use healthimaging_packs::BlobLocation;
 use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsulated};
 
-use super::find::{Held, Wanted, no_instance};
+use super::find::{FoundSeries, SeriesRequest, no_instance};
 use crate::blobs::IN_MEMORY;
 use crate::body::body_of;
 use crate::caches::Decoded;
@@ -52,15 +52,15 @@ pub(crate) async fn retrieve_instance(
 ) -> Result<RetrieveInstanceResponse> {
     let task = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let held = Wanted::from(&request).find(&task)?;
+        let found = SeriesRequest::from(&request).find(&task)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
-        let instance = held.document.instance(&series, &sop).ok_or_else(no_instance)?;
+        let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();
-        let content_name = Some(held.name.clone());
+        let content_name = Some(found.name.clone());
         let retrieval =
-            Retrieval { shared: task, held, series, sop, syntax, form, proved: Mutex::default() };
+            Retrieval { shared: task, found, series, sop, syntax, form, proved: Mutex::default() };
         retrieval.prove_first_frame()?;
         let instance = body_of(None, move |out| Ok(retrieval.write(out)?));
         Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name })
@@ -116,7 +116,7 @@ pub(super) fn available_transfer_syntaxes(instance: &Instance) -> Vec<String> {
 /// Everything that writing the file needs.
 pub(super) struct Retrieval {
     pub(super) shared: SharedStore,
-    pub(super) held: Held,
+    pub(super) found: FoundSeries,
     pub(super) series: String,
     pub(super) sop: String,
     pub(super) syntax: String,
@@ -193,7 +193,7 @@ impl Retrieval {
     }
 
     fn document(&self) -> &Document {
-        &self.held.document
+        &self.found.document
     }
 
     pub(super) fn instance(&self) -> Result<&Instance> {
@@ -221,7 +221,7 @@ impl Retrieval {
     }
 
     fn location(&self, id: &ImageFrameId) -> Result<BlobLocation> {
-        let row = self.held.row;
+        let row = self.found.row;
         self.shared.catalog.read_blocking(|reader| packs::referenced(reader, row, id))
     }
 

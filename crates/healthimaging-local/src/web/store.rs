@@ -13,7 +13,7 @@ use healthimaging_dicom::{GroupKey, ReadLimits, read_sop_uids};
 use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
 
-use super::received::{Received, Reception};
+use super::received::{Received, Receiver};
 use crate::catalog::datastores::{self, DatastoreRow};
 use crate::error::Result;
 use crate::ingest::{
@@ -33,13 +33,13 @@ const UIDS: u64 = 8 << 20;
 const PROCESSING_FAILURE: u16 = 0x0110;
 
 /// A readable file of a request, in the pack of its image set or with the reason why it is not.
-struct Kept {
+struct ReadInstance {
     header: Header,
     stored: Result<StoredFile, Failure>,
 }
 
 /// The outcome of the file at a position of the request.
-type Came = (usize, Result<Kept, Box<FailedInstance>>);
+type Processed = (usize, Result<ReadInstance, Box<FailedInstance>>);
 
 /// Stores each instance of a request; a failed one is reported with its reason. Stored ones are durable.
 ///
@@ -51,7 +51,7 @@ pub(crate) async fn store_instances(
 ) -> Result<StoreInstancesResponse> {
     let id = request.datastore_id.clone();
     let datastore = shared.catalog.read(move |reader| datastores::find_active(reader, &id)).await?;
-    let keeping = Arc::new(Keeping {
+    let stow = Arc::new(StowRequest {
         shared: Arc::clone(shared),
         format: ingest::lossless_format(datastore.format),
         study: request.study_instance_uid.take(),
@@ -59,19 +59,19 @@ pub(crate) async fn store_instances(
         memory: Arc::new(Mutex::new(GroupMemory::begin(1).await)),
         large: LargeHeaders::default(),
     });
-    let (mut under_way, mut came) = (JoinSet::new(), Vec::new());
-    let arrived = keeping.take_in(request.instances, &mut under_way, &mut came);
+    let (mut under_way, mut processed) = (JoinSet::new(), Vec::new());
+    let arrived = stow.receive_all(request.instances, &mut under_way, &mut processed);
     let arrived = arrived.await;
     // Nothing of a request is still being written when it is answered, whatever the answer.
     while let Some(one) = under_way.join_next().await {
-        came.push(one?);
+        processed.push(one?);
     }
     arrived?;
-    keeping.finish(&datastore, came).await
+    stow.finish(&datastore, processed).await
 }
 
 /// What the files of a request share.
-struct Keeping {
+struct StowRequest {
     shared: SharedStore,
     format: LosslessFormat,
     /// The study of all instances.
@@ -83,31 +83,31 @@ struct Keeping {
     large: LargeHeaders,
 }
 
-impl Keeping {
+impl StowRequest {
     /// Begins to keep each instance when it has arrived.
-    async fn take_in(
+    async fn receive_all(
         self: &Arc<Self>,
         mut instances: BoxStream<'static, healthimaging::Result<Body>>,
-        under_way: &mut JoinSet<Came>,
-        came: &mut Vec<Came>,
+        under_way: &mut JoinSet<Processed>,
+        processed: &mut Vec<Processed>,
     ) -> Result<()> {
-        let mut reception = Reception::new(&self.shared);
+        let mut receiver = Receiver::new(&self.shared);
         let mut position = 0;
         while let Some(body) = instances.next().await {
-            let received = reception.receive(body?).await??;
+            let instance = receiver.receive(body?).await??;
             if under_way.len() >= 2 * rayon::current_num_threads()
                 && let Some(one) = under_way.join_next().await
             {
-                came.push(one?);
+                processed.push(one?);
             }
-            under_way.spawn(Arc::clone(self).keep(position, received));
+            under_way.spawn(Arc::clone(self).process(position, instance));
             position += 1;
         }
         Ok(())
     }
 
     /// Reads an instance and puts everything large into the pack of its image set.
-    async fn keep(self: Arc<Self>, position: usize, received: Received) -> Came {
+    async fn process(self: Arc<Self>, position: usize, received: Received) -> Processed {
         let grouping = self.shared.config.grouping;
         let again = received.reopen();
         let file = match ingest::open(received, Arc::default(), &self.large).await {
@@ -134,7 +134,7 @@ impl Keeping {
         let sink = self.sink(&header.group);
         let stored = ingest::store(file, self.format, &sink).await;
         let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
-        (position, Ok(Kept { header, stored }))
+        (position, Ok(ReadInstance { header, stored }))
     }
 
     fn sink(&self, key: &GroupKey) -> Arc<Sink> {
@@ -147,27 +147,27 @@ impl Keeping {
         locked(&self.memory)
     }
 
-    /// Makes what was kept part of its image sets.
+    /// Makes what was read part of its image sets.
     async fn finish(
         &self,
         datastore: &DatastoreRow,
-        mut came: Vec<Came>,
+        mut processed: Vec<Processed>,
     ) -> Result<StoreInstancesResponse> {
-        came.sort_by_key(|(position, _)| *position);
+        processed.sort_by_key(|(position, _)| *position);
         let mut response = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
-        let mut groups: Vec<(GroupKey, Vec<(usize, Kept)>)> = Vec::new();
+        let mut groups: Vec<(GroupKey, Vec<(usize, ReadInstance)>)> = Vec::new();
         let mut places: HashMap<GroupKey, usize> = HashMap::new();
-        for (position, one) in came {
+        for (position, one) in processed {
             match one {
                 Err(failed) => response.failed.push(*failed),
-                Ok(kept) => {
-                    let key = kept.header.group.clone();
+                Ok(read) => {
+                    let key = read.header.group.clone();
                     let place = *places.entry(key.clone()).or_insert(groups.len());
                     if place == groups.len() {
                         groups.push((key, Vec::new()));
                     }
                     if let Some((_, group)) = groups.get_mut(place) {
-                        group.push((position, kept));
+                        group.push((position, read));
                     }
                 }
             }
@@ -185,12 +185,12 @@ impl Keeping {
         &self,
         datastore: &DatastoreRow,
         key: GroupKey,
-        group: Vec<(usize, Kept)>,
+        group: Vec<(usize, ReadInstance)>,
         response: &mut StoreInstancesResponse,
     ) {
         let mut headers = HashMap::new();
         let mut files = Vec::with_capacity(group.len());
-        for (position, Kept { header, stored }) in group {
+        for (position, ReadInstance { header, stored }) in group {
             headers.insert(position, header);
             files.push((position, stored));
         }
