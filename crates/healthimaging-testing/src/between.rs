@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use healthimaging::{Call, HealthImaging, Layer, Result};
 
-/// What stands before the back end.
+/// Called before and after each call of the back end.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
     /// Before a call reaches the back end.
@@ -47,7 +47,7 @@ pub trait Gate: Send + Sync + 'static {
 pub struct Between<G> {
     /// The back end.
     pub inner: Arc<dyn HealthImaging>,
-    /// What stands before it.
+    /// The gate.
     pub gate: Arc<G>,
 }
 

@@ -1,6 +1,6 @@
 //! Test doubles and rigs over the contract, for the tests and benches of all crates.
 //!
-//! * [`Between`] stands before a back end, to delay, count or break calls.
+//! * [`Between`] passes calls to a back end, to delay, count or break them.
 //! * [`Fake`] is a back end in memory.
 //! * [`rig`] is a fresh store for one test, on any back end.
 //! * `wire` (feature `wire`) is the AWS back end over the HTTP face over an embedded store.

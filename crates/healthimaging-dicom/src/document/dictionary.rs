@@ -1,4 +1,4 @@
-//! Tag ↔ key of the document, and what `PS3.6` says of a tag.
+//! Tag ↔ key of the document, and the entry of a tag in `PS3.6`.
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, TagRange, VirtualVr};
 use dicom_core::{Tag, VR};

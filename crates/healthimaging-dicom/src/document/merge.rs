@@ -248,7 +248,7 @@ impl Instance {
     }
 }
 
-/// Attributes of an instance stand in the order of their tags.
+/// Attributes of an instance are in the order of their tags.
 pub(crate) fn in_tag_order(attributes: &mut Attributes) {
     let mut entries: Vec<_> = std::mem::take(attributes).into_iter().collect();
     entries.sort_by_cached_key(|(key, _)| dictionary::tag(key));

@@ -72,7 +72,7 @@ pub struct Instance {
     pub checksum_type: Option<ChecksumType>,
     /// The frames, in their order.
     pub frames: Vec<ImageFrame>,
-    /// What the document itself cannot say.
+    /// What the document itself cannot express.
     pub details: InstanceDetails,
 }
 

@@ -281,7 +281,7 @@ fn other_sign(vr: VR) -> VR {
     }
 }
 
-/// A VR that holds the value, whatever the element.
+/// Returns a VR that holds the value, for any element.
 fn plausible_vr(value: &Json) -> VR {
     let first = match value {
         Json::Array(values) => values.first().unwrap_or(value),

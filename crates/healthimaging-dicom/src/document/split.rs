@@ -58,7 +58,7 @@ fn uid(data_set: &DataSet, tag: Tag) -> String {
     }
 }
 
-/// Writes elements as attributes, and keeps what attributes cannot say.
+/// Writes elements as attributes, and keeps what attributes cannot express.
 #[derive(Default)]
 struct LevelWriter {
     instance: Instance,
@@ -151,7 +151,7 @@ enum Form {
     Single,
     /// The dictionary allows several: an array, even of one.
     Multiple,
-    /// The dictionary does not know the element: an array of several, one value alone.
+    /// The dictionary has no entry: several values are an array, a single one is itself.
     Free,
 }
 

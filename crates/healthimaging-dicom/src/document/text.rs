@@ -1,4 +1,4 @@
-//! Documents that are read in part: an instance is parsed when it is asked for, or only counted.
+//! Documents that are read in part: an instance is parsed on demand, or only counted.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl DocumentText {
         &self.text
     }
 
-    /// What stands beside the patient and the study: the version of the form, and ids of the service.
+    /// Members beside the patient and the study: the version of the schema, and IDs of the service.
     #[must_use]
     pub const fn identity(&self) -> &Attributes {
         &self.identity

@@ -60,7 +60,7 @@ impl Document {
         Ok(document)
     }
 
-    /// What the document cannot say, by `SOPInstanceUID`.
+    /// What the document cannot express, by `SOPInstanceUID`.
     #[must_use]
     pub fn details(&self) -> BTreeMap<String, InstanceDetails> {
         let instances = self.series.values().flat_map(|series| &series.instances);

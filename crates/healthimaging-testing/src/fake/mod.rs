@@ -27,7 +27,7 @@ pub struct State {
     pub tags: BTreeMap<ResourceArn, BTreeMap<TagKey, TagValue>>,
     /// The last update, as it came.
     pub updates: Option<MetadataUpdates>,
-    /// Sizes of the pages that were asked for.
+    /// Requested page sizes.
     pub pages_asked: Vec<u32>,
 }
 

@@ -159,7 +159,7 @@ impl Rig {
         }
     }
 
-    /// Asks for an update.
+    /// Requests an update.
     pub async fn ask_update(
         &self,
         request: UpdateImageSetMetadataRequest,

@@ -83,7 +83,7 @@ impl Rig {
         .await
     }
 
-    /// How a job stands.
+    /// Returns the status of a job.
     pub async fn job(&self, store: &DatastoreId, job: &JobId) -> DicomImportJobProperties {
         let request = GetDicomImportJobRequest { datastore_id: store.clone(), job_id: job.clone() };
         let found = self.service.get_dicom_import_job(request).await.unwrap();
@@ -161,7 +161,7 @@ impl Outcome {
     }
 }
 
-/// The line that speaks of a file.
+/// Returns the line of a file.
 pub fn line_of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
     let speaks = |line: &&Value| {
         let key = line["inputFile"].as_str().unwrap();

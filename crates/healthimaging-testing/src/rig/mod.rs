@@ -118,7 +118,7 @@ impl Rig {
         self.datastore_as(CreateDatastoreRequest::default()).await
     }
 
-    /// An ACTIVE data store, made as asked.
+    /// Creates a data store and waits until it is ACTIVE.
     pub async fn datastore_as(&self, request: CreateDatastoreRequest) -> DatastoreId {
         let made = self.service.create_datastore(request).await.unwrap();
         let store = made.datastore_id;
@@ -141,7 +141,7 @@ fn opening(folder: &Path, write_delay: Duration) -> Opening {
     Opening { data_dir: folder.join("data"), allowed: folder.join("objects"), write_delay }
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
