@@ -78,7 +78,7 @@ async fn arguments_of_templates_are_completed() {
 }
 
 #[tokio::test]
-async fn a_data_store_says_how_much_it_holds() {
+async fn a_data_store_counts_its_image_sets() {
     let folder = tempfile::tempdir().unwrap();
     let command = program(folder.path());
     let mut wire = Wire::over(folder, command);

@@ -123,7 +123,7 @@ fn grows(tool: &str, progress: &[f64]) {
 }
 
 #[tokio::test]
-async fn long_work_tells_how_far_it_is() {
+async fn long_operations_report_progress() {
     let mut talk = Talk::start(None).await;
     let store = talk.fill().await;
     let folder = talk.folder().path().display().to_string();

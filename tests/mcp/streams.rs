@@ -52,7 +52,7 @@ fn a_client_may_speak_over_sockets() {
 }
 
 #[test]
-fn a_conversation_may_come_from_a_file_and_go_to_one() {
+fn standard_input_and_output_may_be_files() {
     let folder = tempfile::tempdir().unwrap();
     let (said, received) = (folder.path().join("said"), folder.path().join("received"));
     std::fs::write(&said, conversation()).unwrap();

@@ -129,7 +129,7 @@ async fn a_client_of_the_new_era_needs_no_greeting() {
 }
 
 #[tokio::test]
-async fn rubbish_does_not_end_the_conversation() {
+async fn invalid_lines_do_not_end_the_session() {
     let mut wire = Wire::open(&[]);
     wire.initialize().await;
     for rubbish in ["", "not json", "{\"jsonrpc\":\"2.0\"}", "[[[[[[", "{\"id\":9}", "\u{feff}null"]
@@ -174,7 +174,7 @@ async fn garbage_is_answered_and_arguments_may_be_text() {
 
 /// An MCP client shows its user what a tool answers, and seldom why a server did not start.
 #[tokio::test]
-async fn a_configuration_that_cannot_work_is_told_by_every_tool() {
+async fn every_tool_returns_a_configuration_error() {
     for (arguments, words) in [
         (["--account-id", "12"], "--account-id"),
         (["--confirm", "perhaps"], "--confirm"),

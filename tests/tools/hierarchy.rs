@@ -42,7 +42,7 @@ pub(crate) async fn a_patient_has_studies_and_series(rig: Rig) {
     }
 }
 
-pub(crate) async fn primary_is_what_the_service_says_and_not_a_version(rig: Rig) {
+pub(crate) async fn primary_is_the_flag_of_the_service_and_not_a_version(rig: Rig) {
     let datastore = rig.filled().await;
     let set = all(&rig, &datastore).await[0].clone();
     let (study, series) = (tag(&set, "DICOMStudyInstanceUID"), tag(&set, "DICOMSeriesInstanceUID"));

@@ -68,7 +68,7 @@ macro_rules! cases {
                 a_frame_of_jpeg_xl_is_seen,
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
-                what_cannot_be_shown_says_what_can_be_had,
+                a_frame_without_a_picture_names_the_alternative,
                 a_window_that_is_not_usable_never_refuses_the_picture,
             }
             correct {
@@ -111,7 +111,7 @@ macro_rules! cases {
             }
             hierarchy {
                 a_patient_has_studies_and_series,
-                primary_is_what_the_service_says_and_not_a_version,
+                primary_is_the_flag_of_the_service_and_not_a_version,
                 dicomweb_studies_are_of_this_patient_alone,
             }
             jobs {

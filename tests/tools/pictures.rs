@@ -209,8 +209,8 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
     for (more, words) in [
         (json!({ "sop_instance_uid": null }), "identify the frame"),
         (json!({ "image_frame_information": { "imageFrameId": id } }), "one way"),
-        (json!({ "format": "stored", "max_size": 99 }), "format png or jpeg"),
-        (json!({ "format": "stored", "annotation": false }), "format png or jpeg"),
+        (json!({ "format": "stored", "max_size": 99 }), "format to png or jpeg"),
+        (json!({ "format": "stored", "annotation": false }), "format to png or jpeg"),
         (json!({ "format": "bmp" }), "format"),
         (json!({ "max_size": 15 }), "16 to 4096"),
         (json!({ "max_size": 4097 }), "16 to 4096"),
@@ -231,7 +231,7 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
     rig.refusal("get_image_frame", unknown, "not_found").await;
 }
 
-pub(crate) async fn what_cannot_be_shown_says_what_can_be_had(rig: Rig) {
+pub(crate) async fn a_frame_without_a_picture_names_the_alternative(rig: Rig) {
     let place = stored(&rig, Phantom::report()).await;
     let message =
         rig.refusal("get_image_frame", asking(&place, &json!({})), "validation_error").await;

@@ -134,7 +134,7 @@ async fn a_dry_run_changes_nothing_and_gives_no_token_even_with_consent() {
 }
 
 #[tokio::test]
-async fn always_refuses_where_nobody_can_be_asked_token_or_not() {
+async fn always_refuses_if_the_user_cannot_be_asked_token_or_not() {
     let case = case(Confirm::Always);
     let error = case.delete(case.arguments.clone(), Consent::Unavailable).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);

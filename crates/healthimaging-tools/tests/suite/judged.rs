@@ -114,7 +114,7 @@ async fn attributes_are_set_at_once_and_another_patient_is_asked_about() {
 }
 
 #[tokio::test]
-async fn the_question_says_whose_images_they_are_and_what_becomes_of_them() {
+async fn the_question_names_the_patient_and_the_change() {
     let (fake, input) = case();
     let level =
         json!({ "Patient": { "DICOM": { "PatientID": "MRN-0043", "PatientName": "DOE^JOHN" } } });
@@ -169,7 +169,7 @@ async fn a_question_has_few_lines() {
 
 /// The client's user, what the answer has to say, and which words it must not.
 #[tokio::test]
-async fn without_agreement_the_answer_says_why_and_how_to_go_on() {
+async fn without_agreement_the_answer_names_the_reason_and_the_next_step() {
     for era in [Era::Old, Era::New] {
         for (user, words) in [
             (User::Declines, "declined"),

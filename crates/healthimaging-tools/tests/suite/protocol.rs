@@ -234,7 +234,7 @@ async fn the_user_is_asked_in_both_eras() {
 }
 
 #[tokio::test]
-async fn a_state_from_elsewhere_is_no_consent() {
+async fn a_forged_state_is_not_consent() {
     let (fake, input) = one_set();
     let client = connect(&fake, Confirm::Auto, Era::New, TestClient::new(User::Declines)).await;
     let mut forged = request("delete_image_set", input);
@@ -264,7 +264,7 @@ async fn a_client_that_cannot_ask_gets_the_plan_and_a_token() {
 /// Many clients give the model the text alone, some the structured content alone: each is enough to find,
 /// plan, confirm and prove a deletion.
 #[tokio::test]
-async fn a_conversation_passes_with_text_or_with_structured_content_alone() {
+async fn a_deletion_passes_with_text_or_structured_content_only() {
     let by_text = |result: CallToolResult| json_text(&result);
     let by_structure = |result: CallToolResult| result.structured_content.unwrap();
     let readers: [(ResultForm, &dyn Fn(CallToolResult) -> Value); 4] = [

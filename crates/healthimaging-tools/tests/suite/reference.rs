@@ -33,7 +33,7 @@ fn by_subject() -> BTreeMap<Subject, Vec<&'static ToolEntry>> {
 }
 
 #[test]
-fn the_reference_says_what_the_table_says() {
+fn the_reference_matches_the_table() {
     let mut text = HEAD.to_owned();
     for (subject, tools) in by_subject() {
         let (first, rest) = subject.as_str().split_at(1);

@@ -132,7 +132,7 @@ async fn long_metadata_is_an_outline_whose_next_leads_through_all_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_for_an_answer_is_named_and_can_be_had() {
+async fn members_too_long_for_an_answer_are_named_and_available() {
     let fake = Fake::default();
     let store = fake.add_datastore("a", DatastoreStatus::Active);
     let set = fake.add_image_set(&store, "large", 2);

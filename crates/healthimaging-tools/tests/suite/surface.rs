@@ -28,7 +28,7 @@ fn shown(tool: &ToolEntry) -> Value {
 }
 
 #[test]
-fn each_tool_is_as_its_snapshot_says() {
+fn each_tool_matches_its_snapshot() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut wrong = Vec::new();
     let mut expected = BTreeSet::new();

@@ -102,7 +102,7 @@ async fn any_accept_is_answered_and_json_alone_where_events_are_not_asked_for() 
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_400_with_an_error_of_json_rpc() {
+async fn invalid_messages_are_400_with_an_error_of_json_rpc() {
     let service = service();
     for (body, code) in [
         ("{", -32700),
