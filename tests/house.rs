@@ -189,7 +189,8 @@ fn documents() -> Vec<PathBuf> {
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         found.extend(files.filter(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.ends_with(".md") && !generated.contains(&name)
+            path.extension().is_some_and(|extension| extension == "md")
+                && !generated.contains(&name)
         }));
     }
     found
@@ -235,7 +236,10 @@ fn architecture_names_files_that_exist() {
         rust_files(&root().join(folder), &mut files);
     }
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let named = text.split('`').skip(1).step_by(2).filter(|quoted| quoted.ends_with(".rs"));
+    let named =
+        text.split('`').skip(1).step_by(2).filter(|quoted| {
+            Path::new(quoted).extension().is_some_and(|extension| extension == "rs")
+        });
     let mut count = 0;
     for name in named {
         assert!(files.iter().any(|path| path.ends_with(name)), "ARCHITECTURE.md names {name}");

@@ -43,7 +43,7 @@ pub(super) async fn open_store(local: LocalConfig, config: &Config) -> Result<Ar
 /// Returns what the store is opened with.
 pub(super) fn config(config: &Config, s3: S3Config, decoder: Decoder) -> LocalConfig {
     let mut local = LocalConfig::new(&config.data_dir);
-    local.region = config.store_region().to_owned();
+    config.store_region().clone_into(&mut local.region);
     local.account_id = config.account_id.to_string();
     local.allowed_paths.clone_from(&config.allowed_paths);
     local.s3 = s3;

@@ -23,7 +23,7 @@ use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Folder, created if missing, or S3 prefix (s3://bucket/prefix/)
+    /// Folder, created if missing, or S3 prefix (`s3://bucket/prefix/`)
     #[arg(long, value_name = "DIR_OR_URI")]
     out: String,
 

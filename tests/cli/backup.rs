@@ -167,7 +167,9 @@ fn backups_are_readable_by_their_owner_only() {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", path.display());
         if path.is_dir() {
-            std::fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path()));
+            for entry in std::fs::read_dir(path).unwrap() {
+                check(&entry.unwrap().path());
+            }
         }
     }
     let rig = Rig::new();

@@ -1,10 +1,6 @@
 //! What the embedded store promises beyond the contract: durability, erasure, sharing, damage seen.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says that something is wrong by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
 mod damage;
 mod erasure;

@@ -18,7 +18,7 @@ use healthimaging_render::{
     WindowFunction, find_frame, render,
 };
 use healthimaging_workflows::document::{self, DocumentText};
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 /// Longest frame that is returned, in bytes as stored.
 const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
@@ -178,7 +178,7 @@ async fn has_padding(
         }
         Err(error) => return Err(error),
     };
-    let instances: Vec<BTreeMap<&str, IgnoredAny>> = serde_json::from_slice(&metadata)
+    let instances: Vec<BTreeMap<&str, &RawValue>> = serde_json::from_slice(&metadata)
         .map_err(|error| Error::internal("the DICOM JSON of an instance is invalid", error))?;
     Ok(instances.iter().any(|instance| instance.contains_key("00280120")))
 }

@@ -1,5 +1,4 @@
 //! The wire names of the list of attributes are those of summaries and filters.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files, folders (recursively), or one prefix such as s3://bucket/scans/
+    /// Files, folders (recursively), or one prefix such as `s3://bucket/scans/`
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 

@@ -65,7 +65,9 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
     }
     let is_cut = notes.is_some() || request.limit.is_none();
     let mut found = web.search(request).await?;
-    found.iter_mut().for_each(|result| call.base_url.complete(result));
+    for result in &mut found {
+        call.base_url.complete(result);
+    }
     if is_cut && found.len() == MOST_RESULTS as usize {
         notes = Some(format!(
             "an answer holds up to {MOST_RESULTS} results; offset={MOST_RESULTS} continues behind them"

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use healthimaging::HealthImaging;
-use healthimaging::model::{DeleteImageSetRequest, ListDatastoresRequest, SearchImageSetsRequest};
+use healthimaging::model::{
+    DeleteImageSetRequest, ListDatastoresRequest, SearchCriteria, SearchImageSetsRequest,
+};
 use healthimaging_local::{FileCall, Files, LocalConfig, LocalStore};
 use healthimaging_phantoms::Phantom;
 
@@ -72,7 +74,7 @@ async fn packs_that_are_deleted_during_a_backup_are_not_missing_in_it() {
     let datastores = copy.list_datastores(ListDatastoresRequest::default()).await.unwrap();
     let request = SearchImageSetsRequest {
         datastore_id: datastores.datastore_summaries[0].datastore_id.clone(),
-        search_criteria: Default::default(),
+        search_criteria: SearchCriteria::default(),
         next_token: None,
         max_results: None,
     };

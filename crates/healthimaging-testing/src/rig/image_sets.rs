@@ -138,7 +138,6 @@ impl Rig {
     }
 
     /// A request to set attributes, to be changed by the case.
-    #[expect(clippy::unused_self, reason = "reads like the other requests of the rig")]
     pub fn update_request(
         &self,
         store: &DatastoreId,

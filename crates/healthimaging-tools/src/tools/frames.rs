@@ -252,7 +252,7 @@ fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
             ", window {} / {}",
             window.center, window.width
         )),
-        picture.notes.iter().map(|note| format!(" Note: {note}.")).collect::<String>(),
+        picture.notes.iter().fold(String::new(), |text, note| text + " Note: " + note + "."),
     );
     let output = Frame {
         image_frame_id: location.image_frame_id,
