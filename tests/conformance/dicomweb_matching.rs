@@ -2,7 +2,7 @@
 
 use healthimaging::DatastoreId;
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
-use healthimaging_phantoms::{Phantom, VR, tags};
+use healthimaging_phantoms::{InMemDicomObject, Phantom, VR, tags};
 use serde_json::{Value, json};
 
 use healthimaging_testing::rig::Rig;
@@ -249,6 +249,57 @@ pub(crate) async fn every_attribute_of_the_level_and_above_is_a_match_key(rig: &
         let everywhere = || SearchLevel::Instances(None, None);
         assert_eq!(find(rig, &store, everywhere(), &[(key, value)]).await.len(), 1, "{key}");
         assert_eq!(find(rig, &store, everywhere(), &[(key, other)]).await.len(), 0, "{key}");
+    }
+}
+
+/// An item of Request Attributes Sequence.
+fn request(step: &str, procedure: &str) -> InMemDicomObject {
+    let mut item = InMemDicomObject::new_empty();
+    for (tag, value) in
+        [(tags::SCHEDULED_PROCEDURE_STEP_ID, step), (tags::REQUESTED_PROCEDURE_ID, procedure)]
+    {
+        item.put_str(tag, VR::SH, value);
+    }
+    item
+}
+
+/// `PS3.18 §8.3.4.1` has the syntax of the keys, `PS3.4 §C.2.2.2.6` says that one item has to match all of them.
+pub(crate) async fn items_of_the_request_attributes_are_match_keys(rig: &Rig) {
+    let store = rig.datastore().await;
+    let file = |number: u32, items| {
+        let file = slice().series_uid(&format!("2.25.1.{number}"));
+        let file = file.sop_uid(&format!("2.25.1.{number}.1"));
+        let file = file.with_sequence(tags::REQUEST_ATTRIBUTES_SEQUENCE, items);
+        (number.to_string(), file.build())
+    };
+    let [one, two] = [request("STEP1", "PROC1"), request("STEP2", "PROC2 ")];
+    let files = [file(1, vec![one.clone(), two]), file(2, vec![one]), file(3, Vec::new())];
+    rig.import(&store, files).await;
+    let step = "RequestAttributesSequence.ScheduledProcedureStepID";
+    let procedure = "00400275.00401001";
+    for (filters, wanted) in [
+        (vec![(step, "STEP1")], &["2.25.1.1", "2.25.1.2"][..]),
+        (vec![(step, "step1")], &[]),
+        (vec![(procedure, "PROC2")], &["2.25.1.1"]),
+        (vec![(procedure, "*2")], &["2.25.1.1"]),
+        (vec![(step, "STEP1"), (procedure, "PROC1")], &["2.25.1.1", "2.25.1.2"]),
+        (vec![(step, "STEP1"), (procedure, "PROC2")], &[]),
+        (vec![(step, "STEP1"), ("SeriesInstanceUID", "2.25.1.2")], &["2.25.1.2"]),
+        (vec![(step, "")], &["2.25.1.1", "2.25.1.2", "2.25.1.3"]),
+    ] {
+        for level in [SearchLevel::Series(None), SearchLevel::Instances(None, None)] {
+            let found = find(rig, &store, level, &filters).await;
+            let uids = found.iter().map(|one| one["0020000E"]["Value"][0].clone());
+            let mut uids: Vec<Value> = uids.collect();
+            uids.sort_by_key(ToString::to_string);
+            assert_eq!(uids, wanted, "{filters:?}");
+            for one in found.iter().filter(|_| wanted.len() == 1) {
+                let item = &one["00400275"]["Value"][0];
+                assert_eq!(item["00400009"], json!({"vr": "SH", "Value": ["STEP1"]}));
+            }
+        }
+        let studies = find(rig, &store, SearchLevel::Studies, &filters).await;
+        assert_eq!(studies.len(), usize::from(!wanted.is_empty()), "{filters:?}");
     }
 }
 

@@ -325,6 +325,7 @@ macro_rules! cases {
                 a_study_without_modalities_has_no_attribute_of_them,
             }
             dicomweb_matching {
+                items_of_the_request_attributes_are_match_keys,
                 numbers_are_compared_as_numbers,
                 dates_and_times_of_acr_nema_are_dates_and_times,
                 names_are_compared_without_case_and_empty_components,

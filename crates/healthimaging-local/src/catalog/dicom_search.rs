@@ -34,7 +34,7 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 /// One page of a search.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DicomSearch {
     /// Row of the data store.
     pub(crate) datastore: i64,
@@ -44,6 +44,8 @@ pub(crate) struct DicomSearch {
     pub(crate) conditions: Vec<(&'static Attribute, Condition)>,
     /// Modalities of which the study has to have one, for each of these conditions.
     pub(crate) modalities: Vec<Condition>,
+    /// Rows of the image sets to which the search is restricted, if any.
+    pub(crate) sets: Option<Vec<i64>>,
     pub(crate) limit: u32,
     pub(crate) offset: u32,
 }
@@ -127,6 +129,32 @@ pub(crate) fn series(reader: &Reader, search: &DicomSearch) -> Result<Vec<FoundS
     });
     let mut statement = reader.prepare_cached(&sql)?;
     statement.query_and_then(params_from_iter(values), FoundSet::of_row)?.collect()
+}
+
+/// Rows of image sets, in any order.
+pub(crate) fn sets(reader: &Reader, search: &DicomSearch) -> Result<Vec<i64>> {
+    let (sql, values) =
+        search.page(|matching| format!("SELECT image_set.row FROM image_set WHERE {matching}"));
+    let mut statement = reader.prepare_cached(&sql)?;
+    let sets = statement.query_map(params_from_iter(values), |row| row.get(0))?;
+    Ok(sets.collect::<db::Result<_>>()?)
+}
+
+/// Whether a sequence in JSON has an item whose attributes, by keyword, meet all conditions.
+pub(crate) fn has_item(
+    reader: &Reader,
+    sequence: &str,
+    conditions: &[(&'static str, Condition)],
+) -> Result<bool> {
+    let mut of_item = Predicate::default();
+    for (keyword, condition) in conditions {
+        let column = format!("trim(item.value ->> '{keyword}')");
+        of_item.and(Predicate::of_column(&column, condition));
+    }
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM json_each(?) AS item WHERE {})", of_item.sql);
+    let values = std::iter::once(Value::from(sequence.to_owned())).chain(of_item.values);
+    let mut statement = reader.prepare_cached(&sql)?;
+    Ok(statement.query_row(params_from_iter(values), |row| row.get(0))?)
 }
 
 /// Instances.
@@ -242,6 +270,11 @@ impl DicomSearch {
         for condition in &self.modalities {
             matching.and(in_study(condition));
         }
+        if let Some(sets) = &self.sets {
+            let rows: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            let sql = format!("image_set.row IN ({})", rows.join(", "));
+            matching.and(Predicate { sql, values: Vec::new() });
+        }
         matching
     }
 
@@ -312,6 +345,7 @@ mod tests {
             level,
             conditions,
             modalities: Vec::new(),
+            sets: None,
             limit: 10,
             offset: 0,
         }

@@ -4,6 +4,7 @@ use healthimaging::model::SearchDicomRequest;
 use healthimaging::{ATTRIBUTES, Attribute, Condition, Error, Matching, Result, Uid};
 
 use super::keys::{self, MODALITIES_IN_STUDY};
+use super::request_attributes;
 
 /// Conditions of a request.
 #[derive(Debug, Default)]
@@ -29,6 +30,9 @@ impl Filters {
         for (name, value) in &request.filters {
             if keys::is(name, MODALITIES_IN_STUDY) {
                 filters.modalities.push(modality(value)?);
+                continue;
+            }
+            if request_attributes::keyword(name).is_some() {
                 continue;
             }
             let attribute = Attribute::named(name).ok_or_else(not_a_key)?;
@@ -60,6 +64,7 @@ fn modality(value: &str) -> Result<Condition> {
 
 fn not_a_key() -> Error {
     let known = ATTRIBUTES.iter().map(|attribute| attribute.keyword).chain([MODALITIES_IN_STUDY.1]);
-    let known: Vec<&str> = known.collect();
+    let known: Vec<String> =
+        known.map(str::to_owned).chain(request_attributes::known()).collect();
     Error::validation(format!("a match key is not supported; known are {}", known.join(", ")))
 }

@@ -5,6 +5,7 @@ mod filters;
 mod include;
 mod keys;
 mod own;
+mod request_attributes;
 mod results;
 
 use std::cell::RefCell;
@@ -28,7 +29,7 @@ const FARTHEST: u32 = 1_000_000;
 /// Studies, series or instances of the primary image sets.
 pub(crate) async fn search(
     shared: &SharedStore,
-    request: SearchDicomRequest,
+    mut request: SearchDicomRequest,
 ) -> Result<Vec<DicomJson>> {
     let limit = request.limit.unwrap_or(MOST_RESULTS);
     if !(1..=MOST_RESULTS).contains(&limit) {
@@ -37,6 +38,7 @@ pub(crate) async fn search(
     if request.offset > FARTHEST {
         return Err(Error::validation(format!("offset is 0 to {FARTHEST}")).into());
     }
+    request_attributes::include(&mut request);
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         shared.catalog.read_blocking(|reader| {
@@ -81,7 +83,10 @@ impl Page<'_> {
         };
         let Filters { conditions, modalities } = Filters::parse(self.request, study, series)?;
         let (datastore, limit, offset) = (self.datastore, self.limit, self.request.offset);
-        let search = DicomSearch { datastore, level, conditions, modalities, limit, offset };
+        let sets = None;
+        let mut search =
+            DicomSearch { datastore, level, conditions, modalities, sets, limit, offset };
+        request_attributes::restrict(self, &mut search)?;
         match level {
             QueryLevel::Study => {
                 let found = dicom_search::studies(self.reader, &search)?;
