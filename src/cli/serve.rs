@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::FutureExt;
 use healthimaging::model::ListDatastoresRequest;
-use healthimaging_http::{AccessKeys, RequestBody, Site, Token};
+use healthimaging_http::{AccessKeys, HttpServer, RequestBody, Token};
 use healthimaging_tools::{HttpOptions, http_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -69,20 +69,20 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);
-    let mut site = Site::new(probe(&backend))
+    let mut server = HttpServer::new(probe(&backend))
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())
         .mount("/mcp/", mcp);
     // AWS has both itself; here they would lend this server's credentials to every client.
     if config.backend == BackendKind::Local {
         let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
-        site = site.serve_back_end(service, dicomweb);
+        server = server.serve_back_end(service, dicomweb);
     }
     if !keys.is_empty() {
-        site = site.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
+        server = server.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
     }
     if let Some(token) = token {
-        site = site.require(token);
+        server = server.require(token);
     }
     terminal::note(&directions(address, config));
 
@@ -94,7 +94,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         tracing::info!("stopping");
         signalled.cancel();
     });
-    site.serve(listener, stop).await;
+    server.serve(listener, stop).await;
     backend.close().await;
     Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-//! Range requests (RFC 9110 §14): one range of bytes of a frame.
+//! Range requests (RFC 9110 §14) for a single range of bytes.
 
 use std::ops::Range;
 
@@ -11,47 +11,47 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::content::streamed;
 use crate::failure::Failure;
 
-/// What a request asks for of a body of known length.
+/// The requested bytes of a body of known length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
+enum Requested {
     Whole,
     Part(Range<u64>),
-    /// A range that begins behind the end.
-    Nothing,
+    /// A range after the end.
+    Unsatisfiable,
 }
 
-/// A response of `content_type` that streams `body`, or the one range of it that the request asks
-/// for. Bodies of unknown length, and requests of several ranges, get the whole.
+/// Returns a response of `content_type` that streams `body`, or the requested range of it. The response has the whole body if
+/// its length is unknown, and for several ranges.
 ///
-/// RFC 9110 defines ranges for GET; `GetImageFrame`, which is a POST, takes them too.
+/// RFC 9110 defines ranges for GET; `GetImageFrame`, which is a POST, supports them too.
 pub(crate) async fn ranged(asked: &HeaderMap, body: Body, content_type: &str) -> Result<Response> {
     let Some(length) = body.length() else {
         return streamed(body, content_type).await;
     };
-    let (mut response, content_range) = match Asked::of(asked, length) {
-        Asked::Whole => (streamed(body, content_type).await?, None),
-        Asked::Part(range) => {
-            let told = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+    let (mut response, content_range) = match Requested::of(asked, length) {
+        Requested::Whole => (streamed(body, content_type).await?, None),
+        Requested::Part(range) => {
+            let content_range = format!("bytes {}-{}/{length}", range.start, range.end - 1);
             let mut response = streamed(part(body, range), content_type).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            (response, Some(told))
+            (response, Some(content_range))
         }
-        Asked::Nothing => {
+        Requested::Unsatisfiable => {
             let failure = Failure::unsatisfiable_range(length);
             (failure.into_response(), Some(format!("bytes */{length}")))
         }
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(told) = content_range.and_then(|told| HeaderValue::from_str(&told).ok()) {
-        headers.insert(header::CONTENT_RANGE, told);
+    if let Some(value) = content_range.and_then(|value| HeaderValue::from_str(&value).ok()) {
+        headers.insert(header::CONTENT_RANGE, value);
     }
     Ok(response)
 }
 
-impl Asked {
+impl Requested {
     fn of(headers: &HeaderMap, length: u64) -> Self {
-        // Only weak validators are given out, so none can match (RFC 9110 §13.1.5).
+        // Responses have weak validators only, so none can match (RFC 9110 §13.1.5).
         if headers.contains_key(header::IF_RANGE) {
             return Self::Whole;
         }
@@ -59,11 +59,11 @@ impl Asked {
         let (Some(value), None) = (given.next(), given.next()) else {
             return Self::Whole;
         };
-        // What is malformed or of another unit is ignored (RFC 9110 §14.2).
+        // A malformed range, or one of another unit, is ignored (RFC 9110 §14.2).
         value.to_str().ok().and_then(|text| Self::parse(text, length)).unwrap_or(Self::Whole)
     }
 
-    /// `bytes=first-last`, `bytes=first-` or `bytes=-count`; `None` for anything else.
+    /// Parses `bytes=first-last`, `bytes=first-` or `bytes=-count`.
     fn parse(text: &str, length: u64) -> Option<Self> {
         let (unit, range) = text.split_once('=')?;
         if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -81,17 +81,17 @@ impl Asked {
                 first..last.saturating_add(1).min(length)
             }
         };
-        Some(if range.start < range.end { Self::Part(range) } else { Self::Nothing })
+        Some(if range.start < range.end { Self::Part(range) } else { Self::Unsatisfiable })
     }
 }
 
-/// Digits alone; a number too large to count stands for one behind every end.
+/// Parses digits; a number that is too large is after every end.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// These bytes of a body; what is behind them is not read.
+/// Returns a range of a body, and reads nothing after it.
 fn part(body: Body, range: Range<u64>) -> Body {
     let length = range.end - range.start;
     let pieces = body.into_stream().scan(0_u64, move |at, piece| {
@@ -107,7 +107,7 @@ fn part(body: Body, range: Range<u64>) -> Body {
     Body::from_stream(pieces.boxed(), Some(length))
 }
 
-/// What of a piece that begins at `start` lies in the range.
+/// Returns the bytes of a piece at `start` that are in the range.
 fn clipped(piece: &Bytes, start: u64, range: &Range<u64>) -> Bytes {
     let length = piece.len() as u64;
     let within = |place: u64| {
@@ -121,14 +121,14 @@ mod tests {
     use super::*;
     use futures::stream;
 
-    fn asked(value: &str, length: u64) -> Asked {
+    fn asked(value: &str, length: u64) -> Requested {
         let headers = HeaderMap::from_iter([(header::RANGE, value.parse().unwrap())]);
-        Asked::of(&headers, length)
+        Requested::of(&headers, length)
     }
 
     /// The examples of RFC 9110 §14.1.2, on 10,000 bytes.
     #[test]
-    fn ranges_are_read_as_the_standard_has_them() {
+    fn ranges_are_parsed_as_in_the_standard() {
         for (value, range) in [
             ("bytes=0-499", 0..500),
             ("bytes=500-999", 500..1000),
@@ -140,12 +140,12 @@ mod tests {
             ("bytes=-20000", 0..10_000),
             ("Bytes = 1-2", 1..3),
         ] {
-            assert_eq!(asked(value, 10_000), Asked::Part(range), "{value}");
+            assert_eq!(asked(value, 10_000), Requested::Part(range), "{value}");
         }
         for value in
             ["bytes=10000-", "bytes=10000-10001", "bytes=-0", "bytes=99999999999999999999-"]
         {
-            assert_eq!(asked(value, 10_000), Asked::Nothing, "{value}");
+            assert_eq!(asked(value, 10_000), Requested::Unsatisfiable, "{value}");
         }
         for value in [
             "bytes=0-0,-1",
@@ -157,9 +157,9 @@ mod tests {
             "bytes=+1-2",
             "0-1",
         ] {
-            assert_eq!(asked(value, 10_000), Asked::Whole, "{value}");
+            assert_eq!(asked(value, 10_000), Requested::Whole, "{value}");
         }
-        assert_eq!(asked("bytes=0-", 0), Asked::Nothing, "there is no first byte");
+        assert_eq!(asked("bytes=0-", 0), Requested::Unsatisfiable, "there is no first byte");
     }
 
     async fn answered(range: &str) -> (StatusCode, HeaderMap, Bytes) {
@@ -172,7 +172,7 @@ mod tests {
 
     /// RFC 9110 §15.3.7 and §15.5.17.
     #[tokio::test]
-    async fn answers_say_which_bytes_they_are() {
+    async fn responses_have_the_requested_range() {
         let (status, headers, body) = answered("bytes=2-4").await;
         assert_eq!((status, &body[..]), (StatusCode::PARTIAL_CONTENT, &b"234"[..]));
         assert_eq!(headers[header::CONTENT_RANGE], "bytes 2-4/10");
@@ -192,11 +192,11 @@ mod tests {
     fn a_condition_without_a_validator_is_not_met() {
         let range = (header::RANGE, HeaderValue::from_static("bytes=0-1"));
         let condition = (header::IF_RANGE, HeaderValue::from_static("\"tag\""));
-        assert_eq!(Asked::of(&HeaderMap::from_iter([range, condition]), 9), Asked::Whole);
+        assert_eq!(Requested::of(&HeaderMap::from_iter([range, condition]), 9), Requested::Whole);
     }
 
     #[tokio::test]
-    async fn a_part_is_the_same_however_the_body_is_cut() {
+    async fn a_part_does_not_depend_on_the_pieces_of_the_body() {
         let whole = Bytes::from_static(b"0123456789");
         for size in 1..=10 {
             for first in 0..10_usize {

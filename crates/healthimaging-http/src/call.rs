@@ -1,4 +1,4 @@
-//! A request taken apart: path, query, body.
+//! Parsed requests: path, query and body.
 
 use std::future::Future;
 use std::str::FromStr;
@@ -18,14 +18,14 @@ use crate::base_url::BaseUrl;
 use crate::content::{collected, written};
 use crate::failure::Failure;
 
-/// Largest body of an operation in bytes: the largest documents, 260,000 characters, escaped.
+/// Largest body of an operation in bytes: documents have up to 260,000 characters, which may be escaped.
 const BODY_LIMIT: usize = 2 << 20;
 
-/// Makes handlers over one back end.
+/// Creates handlers over a back end.
 pub(crate) struct Operation<S: ?Sized>(pub(crate) Arc<S>);
 
 impl<S: ?Sized + Send + Sync + 'static> Operation<S> {
-    /// The handler that takes a request apart, calls `operation` and puts its answer on the wire.
+    /// Returns the handler that parses a request and calls `operation`.
     pub(crate) fn run<F, Fut>(&self, operation: F) -> Handler<S, F>
     where
         F: Fn(Arc<S>, Call) -> Fut + Clone + Send + Sync + 'static,
@@ -35,7 +35,7 @@ impl<S: ?Sized + Send + Sync + 'static> Operation<S> {
     }
 }
 
-/// One operation over one back end.
+/// Handler of one operation.
 pub(crate) struct Handler<S: ?Sized, F> {
     back_end: Arc<S>,
     operation: F,
@@ -66,16 +66,16 @@ where
     }
 }
 
-/// The named parts of a path.
+/// Parameters of a path.
 pub(crate) struct Path(Vec<(String, String)>);
 
-/// Where the names of data stores are looked up.
+/// Service in which names of data stores are looked up.
 #[derive(Debug, Clone)]
 pub(crate) struct Names(pub(crate) Arc<dyn HealthImaging>);
 
 impl Path {
-    /// Takes the path of a request apart; the name of a data store becomes its id. A path that is not UTF-8 has no parts
-    /// that are well formed.
+    /// Parses the path of a request and replaces the name of a data store by its id. A path that is not UTF-8 has no valid
+    /// parameters.
     pub(crate) async fn of(request: &mut Request) -> Result<Self> {
         let params = request.extract_parts::<RawPathParams>().await;
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -95,12 +95,12 @@ impl Path {
         found.map(|(_, value)| value.clone())
     }
 
-    /// A part that is there.
+    /// Returns a parameter.
     pub(crate) fn get<T: TryFrom<String, Error = Error>>(&self, name: &str) -> Result<T> {
         T::try_from(self.text(name).unwrap_or_default())
     }
 
-    /// A part that only some paths have.
+    /// Returns a parameter that only some paths have.
     pub(crate) fn get_if<T: TryFrom<String, Error = Error>>(
         &self,
         name: &str,
@@ -109,14 +109,14 @@ impl Path {
     }
 }
 
-/// The parameters of the query, in their order.
+/// Returns the parameters of the query, in their order.
 pub(crate) async fn query(request: &mut Request) -> Result<Vec<(String, String)>> {
     let query = request.extract_parts::<Query<Vec<(String, String)>>>().await;
-    let Query(query) = query.map_err(|_| Error::validation("the query string is malformed"))?;
+    let Query(query) = query.map_err(|_| Error::validation("malformed query string"))?;
     Ok(query)
 }
 
-/// The headers with the media types of the query parameter `accept`, where it is given (`PS3.18 §8.3.3.1`).
+/// Returns the headers with the media types of the query parameter `accept`, if there is one (`PS3.18 §8.3.3.1`).
 pub(crate) fn with_accept(mut headers: HeaderMap, query: &[(String, String)]) -> HeaderMap {
     let named = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept"));
     let media: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
@@ -128,7 +128,7 @@ pub(crate) fn with_accept(mut headers: HeaderMap, query: &[(String, String)]) ->
     headers
 }
 
-/// A request taken apart.
+/// A parsed request.
 pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) base_url: BaseUrl,
@@ -147,12 +147,12 @@ impl Call {
         Ok(Self { headers: with_accept(head.headers, &query), base_url, path, query, body })
     }
 
-    /// A part of the path.
+    /// Returns a parameter of the path.
     pub(crate) fn path<T: TryFrom<String, Error = Error>>(&self, name: &str) -> Result<T> {
         self.path.get(name)
     }
 
-    /// A part that only some paths have.
+    /// Returns a parameter that only some paths have.
     pub(crate) fn path_if<T: TryFrom<String, Error = Error>>(
         &self,
         name: &str,
@@ -160,54 +160,53 @@ impl Call {
         self.path.get_if(name)
     }
 
-    /// A part of the path as it is written.
+    /// Returns a parameter of the path as text.
     pub(crate) fn text(&self, name: &str) -> String {
         self.path.text(name).unwrap_or_default()
     }
 
-    /// The parameters of the query, in their order.
+    /// Returns the parameters of the query, in their order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Every value of a parameter of the query.
+    /// Returns every value of a parameter of the query.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.query.iter().filter(move |(known, _)| known == name);
         named.map(|(_, value)| value.as_str())
     }
 
-    /// A parameter of the query, where it is given.
+    /// Returns an optional parameter of the query.
     pub(crate) fn query<T: FromStr<Err = Error>>(&self, name: &str) -> Result<Option<T>> {
         self.all(name).next().map(str::parse).transpose()
     }
 
-    /// A parameter of the query that must be given.
+    /// Returns a required parameter of the query.
     pub(crate) fn required<T: FromStr<Err = Error>>(&self, name: &str) -> Result<T> {
         let missing = || Error::validation(format!("the query parameter {name} is missing"));
         self.query(name)?.ok_or_else(missing)
     }
 
-    /// `true` or `false`; `false` when it is not given.
+    /// Returns a parameter that is `true` or `false`, by default `false`.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
         match self.all(name).next() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Error::validation(format!("{name} is true or false"))),
+            Some(_) => Err(Error::validation(format!("{name} must be true or false"))),
         }
     }
 
-    /// `maxResults`.
+    /// Returns the parameter `maxResults`.
     pub(crate) fn page_size(&self) -> Result<Option<u32>> {
-        let wrong = |_| Error::validation("maxResults is a number from 1 to 50");
+        let wrong = |_| Error::validation("maxResults must be a number from 1 to 50");
         let given = self.all("maxResults").next();
         given.map(|text| text.parse().map_err(wrong)).transpose()
     }
 
-    /// The body as JSON. An empty one stands for `{}`, as does one of another content type: some
-    /// clients send none, and what is no JSON shows when it is read.
+    /// Parses the body as JSON, whatever its content type: some clients send none. An empty body counts as `{}`.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T> {
         let text: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        // serde takes an array for an object with members in that order.
+        // serde would accept an array as an object with members in that order.
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(Error::validation("the body must be a JSON object"));
         }
@@ -215,9 +214,9 @@ impl Call {
     }
 }
 
-/// An answer as JSON.
-pub(crate) fn json(wire: &impl Serialize) -> Result<Response> {
-    written(wire, "application/json")
+/// Returns a response of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<Response> {
+    written(value, "application/json")
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! Bodies, on their way in and out.
+//! Bodies of requests and responses.
+
+use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
@@ -7,11 +9,15 @@ use futures::stream::{self, StreamExt};
 use healthimaging::{Body, Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
+use tower_http::timeout::TimeoutError;
 
 use crate::failure::Failure;
 
-/// A response of `content_type` that streams `body`. Its first piece is awaited, so that what fails
-/// at once is an error and not a connection that breaks.
+/// Timeout of each piece of the body of a request.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Returns a response of `content_type` that streams `body`. The first piece is awaited, so that an immediate failure is an
+/// error and not a broken connection.
 pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response> {
     let length = body.length();
     let mut pieces = body.into_stream();
@@ -22,7 +28,7 @@ pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response>
     } else {
         let rest = pieces.inspect(|piece| {
             if let Err(error) = piece {
-                tracing::error!(?error, "a response breaks off");
+                tracing::error!(?error, "a response was cut off");
             }
         });
         HttpBody::from_stream(stream::once(async move { Ok(first) }).chain(rest))
@@ -35,12 +41,12 @@ pub(crate) async fn streamed(body: Body, content_type: &str) -> Result<Response>
     Ok(response)
 }
 
-/// The value of a `Warning` header for people (RFC 7234 §5.5, `PS3.18 §8.3.4.4`).
+/// Value of a `Warning` header with a text (RFC 7234 §5.5, `PS3.18 §8.3.4.4`).
 pub(crate) fn warning(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("299 healthimaging-mcp-server \"{text}\"")).ok()
 }
 
-/// Refuses a body in an encoding other than those that are read: none, and the chunks of Signature Version 4.
+/// Rejects a content coding other than none and the chunks of Signature Version 4.
 pub(crate) fn check_encoding(headers: &HeaderMap) -> std::result::Result<(), Failure> {
     let named = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut codings = named.flat_map(|value| value.to_str().unwrap_or("?").split(','));
@@ -50,12 +56,10 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> std::result::Result<(), Fai
     if codings.all(|coding| is_read(coding.trim())) {
         return Ok(());
     }
-    Err(Failure::unsupported_media_type(
-        "this Content-Encoding is not supported; send the body without one",
-    ))
+    Err(Failure::unsupported_media_type("unsupported Content-Encoding; send the body without one"))
 }
 
-/// A response of this content and type.
+/// Returns a response of this content and type.
 pub(crate) fn typed(content: HttpBody, content_type: &str) -> Response {
     let mut response = content.into_response();
     let content_type = HeaderValue::from_str(content_type)
@@ -64,32 +68,40 @@ pub(crate) fn typed(content: HttpBody, content_type: &str) -> Response {
     response
 }
 
-/// A response of this value as JSON.
+/// Returns a response of a value as JSON.
 pub(crate) fn written(value: &impl Serialize, content_type: &str) -> Result<Response> {
     let text = serde_json::to_vec(value)
-        .map_err(|error| Error::internal("the answer cannot be written as JSON", error))?;
+        .map_err(|error| Error::internal("the response could not be written as JSON", error))?;
     Ok(typed(text.into(), content_type))
 }
 
-/// What went wrong while a body was read: a cause of ours as it is, or the connection.
+/// Converts an error of reading a body: one of ours as it is, others as a fault of the connection.
 pub(crate) fn read_failure(error: axum::Error) -> Error {
     let mut cause = error.into_inner();
     loop {
-        // Each body around another wraps its errors once more.
+        // Each body around another one wraps its errors again.
         cause = match cause.downcast::<axum::Error>() {
             Ok(wrapper) => wrapper.into_inner(),
             Err(other) => match other.downcast::<Error>() {
                 Ok(ours) => return *ours,
+                Err(foreign) if foreign.is::<TimeoutError>() => {
+                    let seconds = READ_TIMEOUT.as_secs();
+                    let message =
+                        format!("no more of the body arrived for {seconds} seconds; send it again");
+                    return Error::new(ErrorKind::BadRequest, message)
+                        .with_code("RequestTimeoutException");
+                }
                 Err(foreign) => {
-                    let told = "the body of the request could not be read to its end";
-                    return Error::new(ErrorKind::BadRequest, told).with_source(foreign);
+                    let message =
+                        "the body of the request could not be read to its end; send it again";
+                    return Error::new(ErrorKind::BadRequest, message).with_source(foreign);
                 }
             },
         };
     }
 }
 
-/// The whole of a body, at most `limit` bytes.
+/// Reads a body of at most `limit` bytes.
 pub(crate) async fn collected(body: HttpBody, limit: usize) -> Result<Bytes> {
     let mut pieces = body.into_data_stream();
     let mut whole = BytesMut::new();
@@ -97,7 +109,7 @@ pub(crate) async fn collected(body: HttpBody, limit: usize) -> Result<Bytes> {
         let piece = piece.map_err(read_failure)?;
         if whole.len() + piece.len() > limit {
             return Err(Error::validation(format!(
-                "the body is longer than the {limit} bytes that this operation takes"
+                "the body is longer than the limit of {limit} bytes of this operation"
             )));
         }
         whole.extend_from_slice(&piece);

@@ -1,8 +1,8 @@
-//! Web pages: which may ask, and what browsers want to hear.
+//! Requests of web pages: which are admitted, and the CORS headers of their responses.
 //!
-//! A site that asks for no key is on this machine alone; yet every web page that its user opens can
-//! send requests to this machine. So an open site lets only pages of this machine in, and none that
-//! come under a public name that was bent to this address (DNS rebinding).
+//! A server without authentication is reachable from this machine only, but so is every web page that its user opens. It
+//! therefore admits pages of this machine only, and no requests for a public host name, which an attacker could resolve to
+//! this address (DNS rebinding).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,47 +14,47 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
-/// How long a browser may keep the answer to a preflight request.
+/// How long browsers cache the response to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_hours(24);
 
-/// Names that no public name server answers for (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`).
+/// Domains that public name servers do not resolve (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`).
 const PRIVATE: &[&str] = &["local", "localhost", "internal", "test", "home.arpa"];
 
-/// Who may ask from a browser.
+/// Which web pages are admitted.
 #[derive(Debug, Clone)]
-pub(crate) struct Visitors {
-    /// Whether the site asks for no key, so that pages are told apart.
+pub(crate) struct CorsPolicy {
+    /// Whether the server requires no authentication, so that pages must be checked.
     pub(crate) is_open: bool,
-    /// Names of hosts that are let in beside those of this machine.
+    /// Allowed hosts in addition to those of this machine.
     pub(crate) hosts: Arc<[String]>,
 }
 
-impl Visitors {
-    /// Refuses requests of web pages that have no business here.
+impl CorsPolicy {
+    /// Rejects a request of a web page that is not allowed.
     pub(crate) fn admit(&self, request: &Request<Body>) -> Result<()> {
         if !self.is_open {
             return Ok(());
         }
         let text = |name| request.headers().get(name).map(HeaderValue::to_str);
-        let host_is_fine = match text(header::HOST) {
+        let is_host_allowed = match text(header::HOST) {
             None => true,
             Some(host) => host.is_ok_and(|host| self.is_private(name_of(host))),
         };
-        let origin_is_fine = match text(header::ORIGIN) {
+        let is_origin_allowed = match text(header::ORIGIN) {
             None => true,
             Some(origin) => origin.is_ok_and(|origin| self.is_local_page(origin)),
         };
-        if host_is_fine && origin_is_fine {
+        if is_host_allowed && is_origin_allowed {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::AccessDenied,
-            "this server asks for no key and so answers only to this machine; name the host of the \
-             page with --http-host, or set access keys",
+            "this server requires no authentication, so it admits requests of this machine only; allow the \
+             host of the page with --http-host, or set access keys",
         ))
     }
 
-    /// Whether a host is one that a public name server cannot have bent to this address.
+    /// Returns whether public name servers cannot resolve this host.
     fn is_private(&self, host: &str) -> bool {
         let bare = host.trim_start_matches("runtime-").trim_matches(['[', ']']);
         let host = host.to_ascii_lowercase();
@@ -68,7 +68,7 @@ impl Visitors {
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(&host))
     }
 
-    /// Whether a page comes from this machine, or from a host that was named.
+    /// Returns whether an origin is this machine or an allowed host.
     fn is_local_page(&self, origin: &str) -> bool {
         let Some((_, rest)) = origin.split_once("://") else {
             return false;
@@ -81,12 +81,12 @@ impl Visitors {
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
-    /// What browsers are told (CORS): a page that may ask can read every answer.
-    pub(crate) fn cors(&self) -> CorsLayer {
-        let visitors = self.clone();
+    /// The CORS headers: an allowed page can read every response.
+    pub(crate) fn layer(&self) -> CorsLayer {
+        let policy = self.clone();
         let origins = if self.is_open {
             AllowOrigin::predicate(move |origin, _| {
-                origin.to_str().is_ok_and(|origin| visitors.is_local_page(origin))
+                origin.to_str().is_ok_and(|origin| policy.is_local_page(origin))
             })
         } else {
             AllowOrigin::any()
@@ -114,16 +114,16 @@ mod tests {
     use super::*;
 
     fn admits(host: &str, origin: Option<&str>) -> bool {
-        let visitors = Visitors { is_open: true, hosts: ["viewer.example.org".to_owned()].into() };
+        let policy = CorsPolicy { is_open: true, hosts: ["viewer.example.org".to_owned()].into() };
         let mut request = Request::get("/").header(header::HOST, host);
         if let Some(origin) = origin {
             request = request.header(header::ORIGIN, origin);
         }
-        visitors.admit(&request.body(Body::empty()).unwrap()).is_ok()
+        policy.admit(&request.body(Body::empty()).unwrap()).is_ok()
     }
 
     #[test]
-    fn an_open_site_answers_under_every_name_but_public_ones() {
+    fn an_open_server_answers_for_every_host_but_public_ones() {
         for host in [
             "127.0.0.1:8730",
             "runtime-127.0.0.1:8730",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_site_lets_in_pages_of_this_machine_and_named_ones() {
+    fn an_open_server_admits_pages_of_this_machine_and_allowed_ones() {
         for origin in ["http://localhost:3000", "http://127.0.0.1", "https://viewer.example.org"] {
             assert!(admits("localhost", Some(origin)), "{origin}");
         }

@@ -1,4 +1,4 @@
-//! What went wrong, in the words of AWS: the one place where an [`ErrorKind`] becomes a status.
+//! Error responses in the format of AWS. Only this module maps an [`ErrorKind`] to a status.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -6,10 +6,10 @@ use healthimaging::{Error, ErrorKind};
 use http::{HeaderName, StatusCode};
 use serde_json::json;
 
-/// Names the exception, for SDKs.
+/// Header of the exception name for SDKs.
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
-/// An error as it goes out: a status, the name of the exception, `{"message": …}`.
+/// Error response: a status, the name of the exception, `{"message": …}`.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: StatusCode,
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// There is nothing at this path, or not for this method.
+    /// No operation has this path and method.
     pub(crate) fn unknown_operation() -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
@@ -27,17 +27,17 @@ impl Failure {
         }
     }
 
-    /// There is a resource at this path, but not for this method.
+    /// The resource at this path does not support the method.
     pub(crate) fn method_not_allowed() -> Self {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             code: "MethodNotAllowedException".to_owned(),
-            message: "the resource does not support this method; Allow lists those that it does"
+            message: "the resource does not support this method; the header Allow lists the supported ones"
                 .to_owned(),
         }
     }
 
-    /// No byte of the content, which has this length, lies in the range asked for.
+    /// The requested range is outside of the content of this length.
     pub(crate) fn unsatisfiable_range(length: u64) -> Self {
         Self {
             status: StatusCode::RANGE_NOT_SATISFIABLE,
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// The body is of a kind that this operation does not take.
+    /// The operation does not support the type of the body.
     pub(crate) fn unsupported_media_type(message: &str) -> Self {
         Self {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -58,17 +58,17 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (status, code) = shown_as(error.kind());
+        let (status, code) = status_of(error.kind());
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(?error, "a request failed");
         }
-        // An exception that is known by its own name keeps it, such as InvalidSignatureException.
+        // Specific exceptions such as InvalidSignatureException keep their name.
         let named = error.code().filter(|code| code.ends_with("Exception"));
         Self { status, code: named.unwrap_or(code).to_owned(), message: error.message().to_owned() }
     }
 }
 
-const fn shown_as(kind: ErrorKind) -> (StatusCode, &'static str) {
+const fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
     match kind {
         ErrorKind::Validation | ErrorKind::NotSupported => {
             (StatusCode::BAD_REQUEST, "ValidationException")

@@ -1,4 +1,4 @@
-//! What the fuzz targets reach; built for them alone.
+//! Entry points of the fuzz targets.
 
 use axum::body::Body;
 use futures::TryStreamExt;
@@ -8,13 +8,13 @@ use http_body_util::BodyExt;
 
 use crate::access::{Access, AccessKeys};
 
-/// The parts of a multipart body.
+/// Reads the parts of a multipart body.
 pub async fn parts(body: Body, boundary: &str) -> Result<Vec<Vec<u8>>> {
     let parts = crate::dicomweb::parts(body.into_data_stream(), boundary);
     parts.and_then(async |part| Ok(part.collect(u64::MAX).await?.to_vec())).try_collect().await
 }
 
-/// The chunks of an `aws-chunked` body that is not signed; `None` for one that is malformed.
+/// Reads an unsigned `aws-chunked` body; `None` if it is malformed.
 pub async fn unsigned_chunks(body: Body) -> Option<Vec<u8>> {
     let request = Request::new(body);
     let (mut head, body) = request.into_parts();
@@ -24,7 +24,7 @@ pub async fn unsigned_chunks(body: Body) -> Option<Vec<u8>> {
     Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }
 
-/// Lets a request in that is signed with this key, `ID:SECRET`, and reads its body.
+/// Verifies a request that is signed with this key, `ID:SECRET`, and reads its body.
 pub async fn admit(request: Request<Body>, key: &str) -> Option<Vec<u8>> {
     let access = Access { keys: Some(AccessKeys::new([key]).ok()?.into()), token: None };
     let admitted = access.admit(request).await.ok()?;

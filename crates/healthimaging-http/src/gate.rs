@@ -1,8 +1,9 @@
-//! A back end on the wire: what every request to it passes, and what every response carries.
+//! The routes of a back end, with the checks that every request passes.
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -10,51 +11,56 @@ use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::timeout::TimeoutBody;
 
 use crate::access::Access;
 use crate::base_url::BaseUrl;
 use crate::call::Names;
-use crate::content::check_encoding;
-use crate::cors::Visitors;
+use crate::content::{READ_TIMEOUT, check_encoding};
+use crate::cors::CorsPolicy;
 use crate::failure::Failure;
-use crate::timeouts::patient;
 use crate::{dicomweb, peers, rest};
 
-/// Shortest answer that is compressed, in bytes.
+/// Shortest compressed response in bytes.
 const LEAST_COMPRESSED: u16 = 1024;
 
-/// The AWS wire and DICOMweb.
+/// The AWS API and DICOMweb.
 pub(crate) fn routes(
     service: Arc<dyn HealthImaging>,
     web: Arc<dyn DicomWeb>,
     access: Access,
-    visitors: Visitors,
+    cors: CorsPolicy,
 ) -> Router {
-    let cors = visitors.cors();
-    let gate = Gate { service: Arc::clone(&service), access, visitors };
-    let worth_it = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
+    let cors_layer = cors.layer();
+    let gate = Gate { service: Arc::clone(&service), access, cors };
+    let is_compressed = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
     rest::routes(service)
         .merge(dicomweb::routes(web))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(gate, pass))
-        .layer(CompressionLayer::new().compress_when(worth_it))
-        .layer(cors)
+        .layer(CompressionLayer::new().compress_when(is_compressed))
+        .layer(cors_layer)
+}
+
+/// A body that fails if its sender pauses for too long.
+fn with_read_timeout(body: Body) -> Body {
+    Body::new(TimeoutBody::new(READ_TIMEOUT, body))
 }
 
 async fn unknown() -> Failure {
     Failure::unknown_operation()
 }
 
-/// What every request passes.
+/// Checks of every request.
 #[derive(Debug, Clone)]
 struct Gate {
     service: Arc<dyn HealthImaging>,
     access: Access,
-    visitors: Visitors,
+    cors: CorsPolicy,
 }
 
-/// Lets a request in.
+/// Passes an admitted request on.
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let mut request = match admit(&gate, request).await {
         Ok(request) => request,
@@ -71,19 +77,19 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
 
 async fn admit(gate: &Gate, request: Request) -> Result<Request> {
     one_host(&request)?;
-    gate.visitors.admit(&request)?;
-    let request = gate.access.admit(request.map(patient)).await?;
-    peers::prove(&request);
+    gate.cors.admit(&request)?;
+    let request = gate.access.admit(request.map(with_read_timeout)).await?;
+    peers::admitted(&request);
     Ok(request)
 }
 
-/// Whether a response is compressed for clients that accept it: only JSON is worth it.
+/// Returns whether a response is compressed for clients that accept it: only JSON is.
 fn is_json(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
     media.is_some_and(|media| matches!(media, "application/json" | "application/dicom+json"))
 }
 
-/// Refuses a request whose host is not known for sure (RFC 9112 §3.2).
+/// Rejects a request that has not exactly one host (RFC 9112 §3.2).
 pub(crate) fn one_host(request: &Request) -> Result<()> {
     if request.headers().get_all(header::HOST).iter().count() == 1 {
         return Ok(());

@@ -1,8 +1,4 @@
-//! The HTTP face: the AWS wire, DICOMweb, and what is mounted beside them.
-//!
-//! A [`Site`] serves a back end through the contract alone, as the SDKs of AWS and DICOMweb clients
-//! call it, and any tower service, such as that of MCP. It checks who may come in, bounds bodies,
-//! connections and silence, and ends in order. This crate is the only one that names axum.
+#![doc = include_str!("../README.md")]
 
 mod access;
 mod base_url;
@@ -22,9 +18,8 @@ mod page;
 mod peers;
 mod rest;
 mod server;
-mod timeouts;
 mod token;
 
 pub use access::AccessKeys;
-pub use server::{RequestBody, Site};
+pub use server::{HttpServer, RequestBody};
 pub use token::Token;

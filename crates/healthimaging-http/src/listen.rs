@@ -1,4 +1,4 @@
-//! Connections: how many, how long they may be silent, and how they end.
+//! Connections: their number, their timeouts and their shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,64 +15,67 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base_url::Accepted;
-use crate::peers::{Newcomer, Newcomers};
-use crate::timeouts::Patient;
+use crate::peers::{PeerLimits, PeerSlot};
 
-/// Connections at once; more wait until one ends. A slow reader holds a thread of the 512 that the
-/// runtime has for blocking work, so there are fewer connections than that.
-const MOST_CONNECTIONS: usize = 256;
+/// Concurrent connections; others wait. A slow reader occupies one of the 512 threads for blocking work, so the limit is
+/// lower than that.
+const MAX_CONNECTIONS: usize = 256;
 
-/// How long a connection may wait for its next request, and a request's head may take.
-const HEAD_TIME: Duration = Duration::from_secs(75);
+/// Timeout of an idle connection, and of the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long a connection may take to its first request.
-const FIRST_REQUEST: Duration = Duration::from_secs(5);
+/// Timeout of the first request of a connection.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest head of a request in bytes; presigned requests have the longest.
+/// Longest head of a request in bytes; those of presigned requests are the longest.
 const LONGEST_HEAD: usize = 128 << 10;
 
-/// A pause after an accept that failed, as it does when no file handles are left.
+/// Pause after a failed accept, as when no file handles are left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `stop` is cancelled; running requests are then given `grace`.
+/// Timeout of a write: the reader accepts no byte.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Serves `router` until `stop` is cancelled; running requests have `grace` more time.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let running = TaskTracker::new();
-    let newcomers = Newcomers::default();
-    while let Some((stream, peer, place)) = next(&listener, &free, &stop).await {
-        let Some(newcomer) = newcomers.enter(peer.ip()) else {
-            tracing::debug!("a peer has its share of connections that were not let in");
+    let peers = PeerLimits::default();
+    while let Some((stream, peer, permit)) = next(&listener, &free, &stop).await {
+        let Some(slot) = peers.enter(peer.ip()) else {
+            tracing::debug!("a peer has too many connections without an admitted request");
             continue;
         };
-        running.spawn(converse(stream, router.clone(), stop.clone(), newcomer, place));
+        running.spawn(connection(stream, router.clone(), stop.clone(), slot, permit));
     }
     drop(listener);
     running.close();
     if tokio::time::timeout(grace, running.wait()).await.is_err() {
-        tracing::warn!("requests still running after the grace period are dropped");
+        tracing::warn!("aborted requests that ran longer than the grace period");
     }
 }
 
-/// The next connection, once there is a place for it; `None` when it is time to stop.
+/// Returns the next connection, once the limit allows one; `None` after `stop`.
 async fn next(
     listener: &TcpListener,
     free: &Arc<Semaphore>,
     stop: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let accepted = async {
-        let place = Arc::clone(free).acquire_owned().await.ok()?;
+        let permit = Arc::clone(free).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Ok((stream, peer)) => return Some((stream, peer, permit)),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(PAUSE).await;
@@ -86,51 +89,53 @@ async fn next(
     }
 }
 
-async fn converse(
+async fn connection(
     stream: TcpStream,
     router: Router,
     stop: CancellationToken,
-    newcomer: Newcomer,
-    _place: OwnedSemaphorePermit,
+    slot: PeerSlot,
+    _permit: OwnedSemaphorePermit,
 ) {
-    if let Err(error) = talk(stream, router, stop, newcomer).await {
-        tracing::debug!(%error, "a connection ended early");
+    if let Err(error) = serve_requests(stream, router, stop, slot).await {
+        tracing::debug!(%error, "a connection failed");
     }
 }
 
-async fn talk(
+async fn serve_requests(
     stream: TcpStream,
     router: Router,
     stop: CancellationToken,
-    newcomer: Newcomer,
+    slot: PeerSlot,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let accepted = Accepted(stream.local_addr()?);
-    let newcomer = newcomer.of_connection();
-    let begun = CancellationToken::new();
-    let is_begun = begun.clone();
+    let slot = slot.shared();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let first_request = CancellationToken::new();
+    let begins = first_request.clone();
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(
-            TokioIo::new(Patient::new(stream)),
+            TokioIo::new(Box::pin(stream)),
             service_fn(move |mut request: Request<Incoming>| {
-                is_begun.cancel();
+                begins.cancel();
                 request.extensions_mut().insert(accepted);
-                request.extensions_mut().insert(newcomer.clone());
+                request.extensions_mut().insert(slot.clone());
                 service.call(request)
             }),
         );
     let mut connection = pin!(connection);
-    let late = async {
-        if tokio::time::timeout(FIRST_REQUEST, begun.cancelled()).await.is_ok() {
+    let timeout = async {
+        if tokio::time::timeout(FIRST_REQUEST_TIMEOUT, first_request.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };
     let ended = tokio::select! {
-        () = late => return Err(io::ErrorKind::TimedOut.into()),
+        () = timeout => return Err(io::ErrorKind::TimedOut.into()),
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();

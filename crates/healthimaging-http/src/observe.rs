@@ -1,5 +1,4 @@
-//! What operators see of requests: a line of log for each, and counts for Prometheus. Routes are templates, so neither
-//! has a UID or a value of a query.
+//! The access log and the metrics of requests. Routes are templates, so neither contains UIDs or query values.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,7 +17,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_http::request_id::{MakeRequestId, RequestId};
 
-/// Names the request for the SDKs of AWS.
+/// Header of the request id for the AWS SDKs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// Makes a random UUID for each request.
@@ -27,39 +26,34 @@ pub(crate) struct RandomIds;
 
 impl MakeRequestId for RandomIds {
     fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
-        let mut text = random_hex().ok()?;
-        // Version and variant (RFC 9562 §5.4).
-        text.replace_range(12..13, "4");
-        text.replace_range(16..17, "8");
-        for place in [20, 16, 12, 8] {
-            text.insert(place, '-');
-        }
-        HeaderValue::try_from(text).ok().map(RequestId::new)
+        let bits = u128::from_str_radix(&random_hex().ok()?, 16).ok()?;
+        let id = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
+        HeaderValue::try_from(id.to_string()).ok().map(RequestId::new)
     }
 }
 
-/// Status of a request whose client went away before it had a response, as nginx counts it.
+/// Status of a request whose client disconnected before the response, as in nginx.
 const CLOSED: u16 = 499;
 
-/// What is counted apart: method, route template, status.
-type Kind = (&'static str, String, u16);
+/// Labels of a count: method, route template, status.
+type Labels = (&'static str, String, u16);
 
-/// A counter: its name, what it means, its value.
+/// A counter: its name, help text and value.
 type Family = (&'static str, &'static str, fn(&Count) -> String);
 
-/// Requests that ended.
+/// Counts of completed requests.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     requests: u64,
-    /// Of the bodies of responses.
+    /// Bytes of response bodies.
     bytes: u64,
     time: Duration,
 }
 
-/// Counts of requests.
+/// Metrics of requests.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    ended: Mutex<BTreeMap<Kind, Count>>,
+    ended: Mutex<BTreeMap<Labels, Count>>,
     running: Mutex<u64>,
 }
 
@@ -68,18 +62,18 @@ impl Metrics {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    fn end(&self, kind: Kind, bytes: u64, time: Duration) {
+    fn end(&self, labels: Labels, bytes: u64, time: Duration) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *running = running.saturating_sub(1);
         drop(running);
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = ended.entry(kind).or_default();
+        let count = ended.entry(labels).or_default();
         count.requests += 1;
         count.bytes += bytes;
         count.time += time;
     }
 
-    /// The text format of Prometheus, version 0.0.4.
+    /// Returns the text format of Prometheus, version 0.0.4.
     fn text(&self) -> String {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let running = *self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,18 +112,18 @@ pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>) -> impl IntoRes
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.text())
 }
 
-/// Counts a request and logs its end, which is that of the response's body.
+/// Counts and logs a request when the body of its response ends.
 pub(crate) async fn observe(
     State(metrics): State<Arc<Metrics>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    // The id is this server's own: a client could write anything into the log.
+    // A client could write anything into the log with an id of its own.
     request.headers_mut().remove(REQUEST_ID);
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut observed = Observed {
         metrics,
-        method: name_of(request.method()),
+        method: method_label(request.method()),
         route: route.unwrap_or_else(|| "none".to_owned()),
         began: Instant::now(),
         status: CLOSED,
@@ -144,13 +138,13 @@ pub(crate) async fn observe(
     response.map(|body| Body::new(ObservedBody { body, observed }))
 }
 
-/// A method as it is counted: others than these could be any text.
-fn name_of(method: &Method) -> &'static str {
+/// Label of a method: others than these could be any text.
+fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// A request, counted when this is dropped.
+/// A request, which is counted on drop.
 struct Observed {
     metrics: Arc<Metrics>,
     method: &'static str,

@@ -1,4 +1,4 @@
-//! Connections of which no request was let in yet: each peer has a share of them.
+//! Limits of connections without an admitted request, for each peer.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,45 +6,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Request;
 
-/// Such connections of one peer at a time.
-const SHARE: usize = 64;
+/// Such connections of one peer.
+const MAX_CONNECTIONS: usize = 64;
 
-/// Counts of them.
+/// Numbers of such connections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Newcomers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct PeerLimits(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// A connection that counts as one until it is proved or ends.
+/// A connection that is counted until a request is admitted or it ends.
 #[derive(Debug)]
-pub(crate) struct Newcomer {
-    all: Newcomers,
+pub(crate) struct PeerSlot {
+    all: PeerLimits,
     peer: IpAddr,
 }
 
-/// The newcomer of a request's connection.
+/// The slot of the connection of a request.
 #[derive(Debug, Clone)]
-pub(crate) struct OfConnection(Arc<Mutex<Option<Newcomer>>>);
+pub(crate) struct ConnectionSlot(Arc<Mutex<Option<PeerSlot>>>);
 
-impl Newcomers {
-    /// Counts a connection in, unless its peer has its share already.
-    pub(crate) fn enter(&self, peer: IpAddr) -> Option<Newcomer> {
+impl PeerLimits {
+    /// Counts a connection; `None` if its peer has too many.
+    pub(crate) fn enter(&self, peer: IpAddr) -> Option<PeerSlot> {
         let peer = network(peer);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer).or_default();
-        if *count >= SHARE {
+        if *count >= MAX_CONNECTIONS {
             return None;
         }
         *count += 1;
-        Some(Newcomer { all: self.clone(), peer })
+        Some(PeerSlot { all: self.clone(), peer })
     }
 }
 
-impl Newcomer {
-    pub(crate) fn of_connection(self) -> OfConnection {
-        OfConnection(Arc::new(Mutex::new(Some(self))))
+impl PeerSlot {
+    pub(crate) fn shared(self) -> ConnectionSlot {
+        ConnectionSlot(Arc::new(Mutex::new(Some(self))))
     }
 }
 
-impl Drop for Newcomer {
+impl Drop for PeerSlot {
     fn drop(&mut self) {
         let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.peer) {
@@ -56,14 +56,14 @@ impl Drop for Newcomer {
     }
 }
 
-/// The connection of this request, which was let in, is no newcomer any more.
-pub(crate) fn prove<B>(request: &Request<B>) {
-    if let Some(OfConnection(newcomer)) = request.extensions().get() {
-        newcomer.lock().unwrap_or_else(PoisonError::into_inner).take();
+/// Stops counting the connection of a request that was admitted.
+pub(crate) fn admitted<B>(request: &Request<B>) {
+    if let Some(ConnectionSlot(slot)) = request.extensions().get() {
+        slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-/// What one peer has at its disposal: an address, or a network of IPv6 (RFC 6177).
+/// The addresses of one peer: one of IPv4, or a network of IPv6 (RFC 6177).
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {
@@ -78,18 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_has_a_share_until_its_requests_are_let_in() {
-        let all = Newcomers::default();
+    fn a_peer_is_limited_until_its_requests_are_admitted() {
+        let all = PeerLimits::default();
         let [peer, same, other] =
             ["2001:db8::1", "2001:db8::2", "192.0.2.1"].map(|text| text.parse::<IpAddr>().unwrap());
         let mut held: Vec<_> =
-            (0..SHARE).map(|_| all.enter(peer).unwrap().of_connection()).collect();
+            (0..MAX_CONNECTIONS).map(|_| all.enter(peer).unwrap().shared()).collect();
         assert!(all.enter(same).is_none(), "the same network");
         assert!(all.enter(other).is_some());
         let mut request = Request::new(());
         request.extensions_mut().insert(held.pop().unwrap());
-        prove(&request);
-        prove(&request);
+        admitted(&request);
+        admitted(&request);
         let again = all.enter(same);
         assert!(again.is_some() && all.enter(same).is_none());
         drop((held, again));

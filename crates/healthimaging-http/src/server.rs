@@ -1,4 +1,4 @@
-//! A site: what is mounted where, who may come in, and how it ends.
+//! The server: routes, authentication and shutdown.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -22,7 +22,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_service::Service;
 
 use crate::access::{Access, AccessKeys};
-use crate::cors::Visitors;
+use crate::cors::CorsPolicy;
 use crate::failure::Failure;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::token::Token;
@@ -31,22 +31,21 @@ use crate::{gate, listen, page, peers};
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
 
-/// How long running requests may take once shutdown begins.
+/// Time for running requests after shutdown begins.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The body of the requests that mounted services get.
+/// Body of the requests of mounted services.
 pub type RequestBody = Body;
 
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// A back end's two faces, mounted services under their paths, `/healthz`, `/readyz` and `/metrics`.
+/// Server of a back end, mounted services, `/healthz`, `/readyz` and `/metrics`.
 ///
-/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; `/readyz` likewise, and 503 once shutdown
-/// begins. Both are open to everyone, as is the page for browsers at `/` beside a back end. `/metrics` has
-/// counts of requests in the text format of Prometheus.
-/// Everything else asks for what [`require`](Self::require) and [`require_keys`](Self::require_keys)
-/// name; without them everyone may come in, so the site must not be reached from other machines.
-pub struct Site {
+/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; so does `/readyz`, with 503 after shutdown begins.
+/// Both are public, as is the page for browsers at `/` of a server of a back end. `/metrics` has counts of requests in the text format of Prometheus. Everything else requires what
+/// [`require`](Self::require) and [`require_keys`](Self::require_keys) set. Without them every client is admitted, so the
+/// server must be reachable from this machine only.
+pub struct HttpServer {
     mounted: Router,
     back_end: Option<(Arc<dyn HealthImaging>, Arc<dyn DicomWeb>)>,
     probe: Probe,
@@ -55,8 +54,8 @@ pub struct Site {
     grace: Duration,
 }
 
-impl Site {
-    /// An empty site; `probe` says whether the back end answers.
+impl HttpServer {
+    /// Creates a server without routes; `probe` checks whether the back end answers.
     pub fn new(probe: impl Fn() -> BoxFuture<'static, Result<()>> + Send + Sync + 'static) -> Self {
         Self {
             mounted: Router::new(),
@@ -68,29 +67,29 @@ impl Site {
         }
     }
 
-    /// Lets in who brings this token, as `Authorization: Bearer …`.
+    /// Admits requests with this token, as `Authorization: Bearer …`.
     #[must_use]
     pub fn require(mut self, token: Token) -> Self {
         self.access.token = Some(token);
         self
     }
 
-    /// Lets in who signs with one of these keys (Signature Version 4). What is mounted takes no
-    /// signatures: it asks for the token then.
+    /// Admits requests to the back end that are signed with one of these keys (Signature Version 4). Mounted services take no
+    /// signatures: they require the token then.
     #[must_use]
     pub fn require_keys(mut self, keys: AccessKeys) -> Self {
         self.access.keys = Some(Arc::new(keys));
         self
     }
 
-    /// Names hosts under which web pages may ask, beside those of this machine.
+    /// Allows web pages of these hosts, in addition to those of this machine.
     #[must_use]
     pub fn allow_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
         self.hosts.extend(hosts);
         self
     }
 
-    /// Serves `service` at exactly `path`, for every method.
+    /// Routes every method at exactly `path` to `service`.
     #[must_use]
     pub fn mount<S>(mut self, path: &str, service: S) -> Self
     where
@@ -102,7 +101,7 @@ impl Site {
         self
     }
 
-    /// Serves a back end: the AWS wire, and DICOMweb under `/datastore/{id}`.
+    /// Routes the AWS API, and DICOMweb under `/datastore/{id}`, to a back end.
     #[must_use]
     pub fn serve_back_end(
         mut self,
@@ -113,7 +112,7 @@ impl Site {
         self
     }
 
-    /// Serves until `stop` is cancelled; running requests are then given ten seconds.
+    /// Serves until `stop` is cancelled; running requests have ten more seconds.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let grace = self.grace;
         listen::serve(listener, self.router(stop.clone()), stop, grace).await;
@@ -124,38 +123,39 @@ impl Site {
         let counts = get(observe::metrics).with_state(Arc::clone(&metrics));
         let mounted = self.mounted.route("/metrics", counts);
         let mounted = match &self.access {
-            access if access.is_open() => mounted.layer(middleware::from_fn(let_in)),
+            access if access.is_open() => mounted.layer(middleware::from_fn(admit_all)),
             access => mounted.layer(middleware::from_fn_with_state(access.token.clone(), admit)),
         };
         let mounted = mounted
             .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
-            .layer(middleware::from_fn(known_host));
-        let mut site = Router::new()
+            .layer(middleware::from_fn(require_host));
+        let mut server = Router::new()
             .route("/healthz", get(health).with_state(Arc::clone(&self.probe)))
             .route("/readyz", get(ready).with_state((self.probe, stop)))
             .merge(mounted);
         if let Some((service, dicomweb)) = self.back_end {
-            let visitors = Visitors { is_open: self.access.is_open(), hosts: self.hosts.into() };
-            let page = get(page::page).layer(middleware::from_fn(known_host));
-            site =
-                site.route("/", page).merge(gate::routes(service, dicomweb, self.access, visitors));
+            let cors = CorsPolicy { is_open: self.access.is_open(), hosts: self.hosts.into() };
+            let page = get(page::page).layer(middleware::from_fn(require_host));
+            let routes = gate::routes(service, dicomweb, self.access, cors);
+            server = server.route("/", page).merge(routes);
         }
-        site.layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        server
+            .layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomIds))
             .layer(middleware::from_fn_with_state(metrics, observe::observe))
     }
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site").field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("HttpServer").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
-/// Asks for the token; where there is none, nobody may come in.
+/// Requires the token; without one, every request is rejected.
 async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
     if token.is_some_and(|token| token.admits(request.headers())) {
-        peers::prove(&request);
+        peers::admitted(&request);
         return next.run(request).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
@@ -163,15 +163,15 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
 }
 
-/// Refuses a request without one `Host`.
-async fn known_host(request: Request, next: Next) -> Response {
+/// Rejects a request that has not exactly one `Host`.
+async fn require_host(request: Request, next: Next) -> Response {
     match gate::one_host(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => Failure::from(error).into_response(),
     }
 }
 
-/// Ready is what is healthy and not about to end.
+/// Reports a server that is healthy and not shutting down.
 async fn ready(State((probe, stop)): State<(Probe, CancellationToken)>) -> Response {
     if stop.is_cancelled() {
         let body = Json(json!({ "status": "stopping" }));
@@ -180,9 +180,9 @@ async fn ready(State((probe, stop)): State<(Probe, CancellationToken)>) -> Respo
     health(State(probe)).await
 }
 
-/// Without a token everyone may come in.
-async fn let_in(request: Request, next: Next) -> Response {
-    peers::prove(&request);
+/// Admits every request, as no token is required.
+async fn admit_all(request: Request, next: Next) -> Response {
+    peers::admitted(&request);
     next.run(request).await
 }
 
@@ -207,19 +207,19 @@ mod tests {
 
     const SECRET: &str = "0123456789abcdef";
 
-    fn site(answer: fn() -> Result<()>) -> Site {
-        // What is mounted reads its whole body and answers with the length.
+    fn server(answer: fn() -> Result<()>) -> HttpServer {
+        // The mounted service reads the whole body and answers with its length.
         let length = post(|body: Body| async {
             match to_bytes(body, usize::MAX).await {
                 Ok(bytes) => bytes.len().to_string().into_response(),
                 Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
             }
         });
-        Site::new(move || async move { answer() }.boxed()).mount("/mcp", length)
+        HttpServer::new(move || async move { answer() }.boxed()).mount("/mcp", length)
     }
 
-    async fn ask(site: Site, request: Request) -> (StatusCode, http::HeaderMap, String) {
-        let response = site.router(CancellationToken::new()).call(request).await.unwrap();
+    async fn ask(server: HttpServer, request: Request) -> (StatusCode, http::HeaderMap, String) {
+        let response = server.router(CancellationToken::new()).call(request).await.unwrap();
         let (head, body) = response.into_parts();
         let text = to_bytes(body, 1 << 16).await.unwrap();
         (head.status, head.headers, String::from_utf8(text.to_vec()).unwrap())
@@ -237,15 +237,15 @@ mod tests {
     async fn health_follows_the_probe_and_needs_no_token() {
         let asked = || http::Request::get("/healthz").body(Body::empty()).unwrap();
         let token = Token::new(SECRET).unwrap();
-        let (status, _, body) = ask(site(|| Ok(())).require(token), asked()).await;
+        let (status, _, body) = ask(server(|| Ok(())).require(token), asked()).await;
         assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"ok"}"#));
-        let (status, ..) = ask(site(|| Err(Error::conflict("no"))), asked()).await;
+        let (status, ..) = ask(server(|| Err(Error::conflict("no"))), asked()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]
     async fn a_required_token_is_asked_for() {
-        let guarded = || site(|| Ok(())).require(Token::new(SECRET).unwrap());
+        let guarded = || server(|| Ok(())).require(Token::new(SECRET).unwrap());
         for wrong in [None, Some("Bearer wrong"), Some("Basic 0123456789abcdef"), Some(SECRET)] {
             let (status, headers, _) = ask(guarded(), posted(wrong, Body::from("abc"))).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong:?}");
@@ -255,7 +255,7 @@ mod tests {
             let (status, _, body) = ask(guarded(), posted(Some(right), Body::from("abc"))).await;
             assert_eq!((status, body.as_str()), (StatusCode::OK, "3"));
         }
-        let (status, ..) = ask(site(|| Ok(())), posted(None, Body::from("abc"))).await;
+        let (status, ..) = ask(server(|| Ok(())), posted(None, Body::from("abc"))).await;
         assert_eq!(status, StatusCode::OK, "none is required unless asked for");
     }
 
@@ -264,9 +264,9 @@ mod tests {
         let large = vec![0; BODY_LIMIT + 1];
         let mut declared = posted(None, Body::empty());
         declared.headers_mut().insert(header::CONTENT_LENGTH, large.len().into());
-        let (status, ..) = ask(site(|| Ok(())), declared).await;
+        let (status, ..) = ask(server(|| Ok(())), declared).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-        let (status, ..) = ask(site(|| Ok(())), posted(None, Body::from(large))).await;
+        let (status, ..) = ask(server(|| Ok(())), posted(None, Body::from(large))).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
@@ -274,20 +274,20 @@ mod tests {
     async fn other_paths_are_not_found() {
         let mut request = posted(None, Body::empty());
         *request.uri_mut() = "/mcp/other".parse().unwrap();
-        assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(server(|| Ok(())), request).await.0, StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]
-    async fn a_site_that_is_about_to_end_is_healthy_and_not_ready() {
+    async fn a_server_that_shuts_down_is_healthy_and_not_ready() {
         let stop = CancellationToken::new();
         stop.cancel();
         for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
             let asked = http::Request::get(path).body(Body::empty()).unwrap();
-            let response = site(|| Ok(())).router(stop.clone()).call(asked).await.unwrap();
+            let response = server(|| Ok(())).router(stop.clone()).call(asked).await.unwrap();
             assert_eq!(response.status().as_u16(), status, "{path}");
         }
         let asked = http::Request::get("/readyz").body(Body::empty()).unwrap();
-        assert_eq!(ask(site(|| Ok(())), asked).await.0, StatusCode::OK);
+        assert_eq!(ask(server(|| Ok(())), asked).await.0, StatusCode::OK);
     }
 
     #[tokio::test]
@@ -297,13 +297,13 @@ mod tests {
             for host in hosts {
                 request.headers_mut().append(header::HOST, host.parse().unwrap());
             }
-            assert_eq!(ask(site(|| Ok(())), request).await.0, StatusCode::BAD_REQUEST);
+            assert_eq!(ask(server(|| Ok(())), request).await.0, StatusCode::BAD_REQUEST);
         }
     }
 
     #[tokio::test]
     async fn requests_are_counted_by_their_route() {
-        let router = site(|| Ok(())).router(CancellationToken::new());
+        let router = server(|| Ok(())).router(CancellationToken::new());
         let get = |path: &str| {
             let request = http::Request::get(path).header(header::HOST, "localhost");
             request.header("x-amzn-requestid", "of the client").body(Body::empty()).unwrap()
@@ -328,10 +328,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_told_to() {
+    async fn it_stops_when_it_is_cancelled() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(site(|| Ok(())).serve(listener, stop.clone()));
+        let serving = tokio::spawn(server(|| Ok(())).serve(listener, stop.clone()));
         stop.cancel();
         serving.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The bearer token that guards a site.
+//! The bearer token of a server.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use healthimaging::{Error, Result};
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-/// Fewest characters of a token: below, guessing over a network becomes thinkable.
+/// Fewest characters of a token: shorter ones could be guessed over a network.
 const SHORTEST: usize = 16;
 
-/// A bearer token (RFC 6750). Only its digest is kept, and it is never shown.
+/// Bearer token (RFC 6750). Only its digest is stored, and it is never displayed.
 #[derive(Clone)]
 pub struct Token {
     digest: [u8; 32],
 }
 
 impl Token {
-    /// A token of at least 16 visible ASCII characters.
+    /// Creates a token of at least 16 visible ASCII characters.
     ///
     /// # Errors
     /// `Validation` for any other text.
@@ -29,7 +29,7 @@ impl Token {
         Ok(Self { digest: digest(text) })
     }
 
-    /// Whether the request headers carry this token.
+    /// Returns whether request headers contain this token.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let presented = headers
             .get(header::AUTHORIZATION)
@@ -37,7 +37,7 @@ impl Token {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        // Digests are compared, so that the time taken tells nothing of the token itself.
+        // Digests are compared so that the duration depends on nothing secret.
         presented.is_some_and(|token| digest(token) == self.digest)
     }
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What secrets are compared by.
+/// Digest by which secrets are compared.
 pub(crate) fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }

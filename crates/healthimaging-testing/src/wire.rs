@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use healthimaging_aws::{Aws, AwsConfig};
-use healthimaging_http::{AccessKeys, Site};
+use healthimaging_http::{AccessKeys, HttpServer};
 use healthimaging_local::LocalStore;
 use healthimaging_objects::S3Credentials;
 use tokio::net::TcpListener;
@@ -19,10 +19,10 @@ pub async fn serve(store: Arc<LocalStore>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let key = format!("{ID}:{SECRET}");
-    let site = Site::new(|| async { Ok(()) }.boxed())
+    let server = HttpServer::new(|| async { Ok(()) }.boxed())
         .serve_back_end(Arc::clone(&store) as _, store)
         .require_keys(AccessKeys::new([key.as_str()]).unwrap());
-    tokio::spawn(site.serve(listener, CancellationToken::new()));
+    tokio::spawn(server.serve(listener, CancellationToken::new()));
     address
 }
 

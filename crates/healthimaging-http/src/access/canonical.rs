@@ -1,4 +1,4 @@
-//! The one form of a request that both sides sign.
+//! The canonical request, which client and server sign.
 
 use std::fmt::Write;
 
@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// Names the signature of a presigned request, which does not sign itself.
+/// Parameter of the signature of a presigned request, which is not signed itself.
 const SIGNATURE: &str = "X-Amz-Signature";
 
-/// The canonical request but for the hash of its payload.
+/// Canonical request without the hash of its payload.
 pub(super) struct Canonical(String);
 
 impl Canonical {
-    /// What is known before the body is read.
+    /// Creates it before the body is read.
     pub(super) fn of(head: &Parts, signed_headers: &[String]) -> Self {
         let mut text = format!(
             "{}\n{}\n{}\n",
@@ -35,7 +35,7 @@ impl Canonical {
         Self(text)
     }
 
-    /// All of it.
+    /// Returns the whole text.
     pub(super) fn with(&self, payload_hash: &str) -> String {
         format!("{}{payload_hash}", self.0)
     }
@@ -60,7 +60,7 @@ fn query(written: &str) -> String {
     pairs.join("&")
 }
 
-/// The parameters of a query, decoded. A plus stays one: signers write a space as `%20`.
+/// Decodes the parameters of a query. A plus is not a space: signers write `%20`.
 pub(super) fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
@@ -69,7 +69,7 @@ pub(super) fn parameters(query: &str) -> impl Iterator<Item = (String, String)> 
     })
 }
 
-/// SHA-256 in lower-case hexadecimal.
+/// Returns the SHA-256 in lower-case hexadecimal.
 pub(super) fn hex_digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

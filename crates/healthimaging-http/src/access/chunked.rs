@@ -1,4 +1,4 @@
-//! `aws-chunked`: a body in chunks, each with its signature, each signature bound to the one before.
+//! `aws-chunked`: a body in chunks, each with a signature over its content and the previous signature.
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
@@ -14,10 +14,10 @@ use crate::content::read_failure;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 
-/// Longest line between chunks.
+/// Longest line between chunks in bytes.
 const LONGEST_LINE: usize = 4096;
 
-/// The signatures of the chunks, from that of the request on.
+/// The chain of chunk signatures, which begins with that of the request.
 pub(super) struct Chain {
     claim: Claim,
     key: SigningKey,
@@ -30,10 +30,10 @@ impl Chain {
         Self { claim, key, last }
     }
 
-    /// Checks the signature of a chunk with this hash.
+    /// Verifies the signature of a chunk with this hash.
     fn check(&mut self, hash: &str, signature: String) -> Result<()> {
         let rest = format!("{}\n{}\n{hash}", self.last, hex_digest(b""));
-        if !self.key.signed(&self.claim.scoped(ALGORITHM, &rest), &signature) {
+        if !self.key.verifies(&self.claim.scoped(ALGORITHM, &rest), &signature) {
             return Err(mismatch());
         }
         self.last = signature;
@@ -41,19 +41,19 @@ impl Chain {
     }
 }
 
-/// The chunks of `body` joined: `length` bytes, where that is known; checked when there is a chain.
+/// Returns `body` without its framing. A chain verifies the chunks; a `length` is compared with their sum.
 pub(super) fn joined(body: Body, chain: Option<Chain>, length: Option<u64>) -> Body {
     let chunks = Chunks {
         chain,
         buffer: BytesMut::new(),
-        at: At::Line,
+        position: Position::Line,
         hash: Sha256::new(),
         signature: None,
         length,
         seen: 0,
     };
-    let state = Some((body.into_data_stream(), chunks));
-    Body::from_stream(stream::try_unfold(state, |state| async move {
+    let start = Some((body.into_data_stream(), chunks));
+    Body::from_stream(stream::try_unfold(start, |state| async move {
         let Some((mut pieces, mut chunks)) = state else {
             return Ok::<_, Error>(None);
         };
@@ -62,7 +62,7 @@ pub(super) fn joined(body: Body, chain: Option<Chain>, length: Option<u64>) -> B
                 Step::Piece(piece) => return Ok(Some((piece, Some((pieces, chunks))))),
                 Step::More => chunks.buffer.extend_from_slice(&more(&mut pieces).await?),
                 Step::End => {
-                    // Trailers, and whatever else is behind the last chunk, mean nothing here.
+                    // Trailers and other data after the last chunk are ignored.
                     while pieces.try_next().await.map_err(read_failure)?.is_some() {}
                     return Ok(None);
                 }
@@ -76,7 +76,7 @@ async fn more(pieces: &mut BodyDataStream) -> Result<Bytes> {
 }
 
 fn broken(what: &str) -> Error {
-    Error::validation(format!("the aws-chunked body is malformed: {what}"))
+    Error::validation(format!("malformed aws-chunked body: {what}"))
 }
 
 enum Step {
@@ -85,20 +85,20 @@ enum Step {
     End,
 }
 
-/// What comes next.
-enum At {
-    /// The line that a chunk begins with.
+/// Position in the framing.
+enum Position {
+    /// At the line before a chunk.
     Line,
-    /// This many bytes of a chunk.
+    /// In a chunk with this many bytes left.
     Data(u64),
-    /// The line end behind a chunk.
+    /// At the line end after a chunk.
     LineEnd,
 }
 
 struct Chunks {
     chain: Option<Chain>,
     buffer: BytesMut,
-    at: At,
+    position: Position,
     hash: Sha256,
     signature: Option<String>,
     length: Option<u64>,
@@ -108,30 +108,30 @@ struct Chunks {
 impl Chunks {
     fn next(&mut self) -> Result<Step> {
         loop {
-            match self.at {
-                At::Line => match self.line()? {
+            match self.position {
+                Position::Line => match self.line()? {
                     None => return Ok(Step::More),
                     Some(0) => return self.end(),
-                    Some(size) => self.at = At::Data(size),
+                    Some(size) => self.position = Position::Data(size),
                 },
-                At::Data(0) => {
+                Position::Data(0) => {
                     self.end_of_chunk()?;
-                    self.at = At::LineEnd;
+                    self.position = Position::LineEnd;
                 }
-                At::Data(left) => {
+                Position::Data(left) => {
                     if self.buffer.is_empty() {
                         return Ok(Step::More);
                     }
                     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
                     let piece = self.buffer.split_to(taken).freeze();
-                    self.at = At::Data(left - taken as u64);
+                    self.position = Position::Data(left - taken as u64);
                     self.seen += taken as u64;
                     if self.chain.is_some() {
                         self.hash.update(&piece);
                     }
                     return Ok(Step::Piece(piece));
                 }
-                At::LineEnd => {
+                Position::LineEnd => {
                     if self.buffer.len() < 2 {
                         return Ok(Step::More);
                     }
@@ -139,13 +139,13 @@ impl Chunks {
                         return Err(broken("a chunk is longer than its length"));
                     }
                     self.buffer.advance(2);
-                    self.at = At::Line;
+                    self.position = Position::Line;
                 }
             }
         }
     }
 
-    /// Reads `SIZE;chunk-signature=SIGNATURE`, when it is there as a whole: the size.
+    /// Reads the line `SIZE;chunk-signature=SIGNATURE` once it is complete, and returns the size.
     fn line(&mut self) -> Result<Option<u64>> {
         let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n") else {
             if self.buffer.len() > LONGEST_LINE {
@@ -173,11 +173,11 @@ impl Chunks {
         }
     }
 
-    /// The empty chunk is signed too.
+    /// Verifies the last chunk, which is empty and signed too.
     fn end(&mut self) -> Result<Step> {
         self.end_of_chunk()?;
         if self.length.is_some_and(|length| length != self.seen) {
-            return Err(broken("it is not as long as x-amz-decoded-content-length says"));
+            return Err(broken("its length differs from x-amz-decoded-content-length"));
         }
         Ok(Step::End)
     }

@@ -1,4 +1,4 @@
-//! What a signature says of itself, in the `Authorization` header or in the query (Signature Version 4).
+//! Signature and scope of a request, from the `Authorization` header or the query (Signature Version 4).
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use healthimaging::Result;
@@ -10,16 +10,16 @@ use super::refusal::{incomplete, refused};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// How far the clocks of the two sides may be apart.
+/// Largest difference between the clocks of client and server.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
 
-/// Longest life of a presigned request: a week.
-const LONGEST: i64 = 604_800;
+/// Longest lifetime of a presigned request in seconds: a week.
+const MAX_LIFETIME: i64 = 604_800;
 
 /// The signing name of AWS HealthImaging.
 const SERVICE: &str = "medical-imaging";
 
-/// A signature and what it was made with.
+/// A signature with its scope.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) access_key: String,
@@ -27,15 +27,15 @@ pub(super) struct Claim {
     pub(super) service: String,
     pub(super) signature: String,
     pub(super) time: DateTime<Utc>,
-    /// `time` as it was written.
-    written: String,
+    /// `time` as in the request.
+    date: String,
     signed_headers: Vec<String>,
-    /// How long the request may be used, when it is presigned.
-    life: Option<TimeDelta>,
+    /// Lifetime of a presigned request.
+    lifetime: Option<TimeDelta>,
 }
 
 impl Claim {
-    /// Finds the signature of a request.
+    /// Parses the signature of a request.
     pub(super) fn of(head: &Parts) -> Result<Self> {
         let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let query: Vec<(String, String)> =
@@ -61,20 +61,21 @@ impl Claim {
                 None,
             )?
         } else if in_query("X-Amz-Algorithm") == Some(ALGORITHM) {
-            let life = in_query("X-Amz-Expires").and_then(|text| text.parse().ok());
-            let life = life.filter(|seconds| (1..=LONGEST).contains(seconds));
-            let life = life.ok_or_else(|| incomplete("X-Amz-Expires is 1 to 604800 seconds"))?;
+            let lifetime = in_query("X-Amz-Expires").and_then(|text| text.parse().ok());
+            let lifetime = lifetime.filter(|seconds| (1..=MAX_LIFETIME).contains(seconds));
+            let lifetime =
+                lifetime.ok_or_else(|| incomplete("X-Amz-Expires must be 1 to 604800 seconds"))?;
             Self::from_members(
                 in_query("X-Amz-Credential"),
                 in_query("X-Amz-SignedHeaders"),
                 in_query("X-Amz-Signature"),
                 in_query("X-Amz-Date"),
-                Some(TimeDelta::seconds(life)),
+                Some(TimeDelta::seconds(lifetime)),
             )?
         } else {
             return Err(refused(
                 "MissingAuthenticationTokenException",
-                "sign the request (Signature Version 4) with an access key of this server, or bring \
+                "sign the request (Signature Version 4) with an access key of this server, or send \
                  its bearer token",
             ));
         };
@@ -89,16 +90,16 @@ impl Claim {
         signed_headers: Option<&str>,
         signature: Option<&str>,
         date: Option<&str>,
-        life: Option<TimeDelta>,
+        lifetime: Option<TimeDelta>,
     ) -> Result<Self> {
         let credential = credential.ok_or_else(|| incomplete("Credential is missing"))?;
         let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
         let [end, service, region, day, access_key] = scope[..] else {
-            return Err(incomplete("Credential is KEY/DATE/REGION/SERVICE/aws4_request"));
+            return Err(incomplete("Credential must be KEY/DATE/REGION/SERVICE/aws4_request"));
         };
         let date = date.ok_or_else(|| incomplete("X-Amz-Date is missing"))?;
         let time = NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ")
-            .map_err(|_| incomplete("X-Amz-Date is a moment such as 20260131T120000Z"))?;
+            .map_err(|_| incomplete("X-Amz-Date must be a time such as 20260131T120000Z"))?;
         if !date.starts_with(day) || day.len() != 8 || end != "aws4_request" || service != SERVICE {
             return Err(incomplete(
                 "Credential must name the day of X-Amz-Date, the service medical-imaging and aws4_request",
@@ -111,49 +112,49 @@ impl Claim {
             service: service.to_owned(),
             signature: signature.ok_or_else(|| incomplete("Signature is missing"))?.to_owned(),
             time: time.and_utc(),
-            written: date.to_owned(),
+            date: date.to_owned(),
             signed_headers: signed.split(';').map(str::to_owned).collect(),
-            life,
+            lifetime,
         })
     }
 
-    /// Whether a header is signed; one that is not could have been changed on the way, so it means nothing.
+    /// Returns whether a header is signed; others could have been changed in transit and are ignored.
     pub(super) fn signs(&self, name: &str) -> bool {
         self.signed_headers.iter().any(|signed| signed == name)
     }
 
-    /// Refuses what was signed too long ago, or in the future.
+    /// Rejects expired signatures, and those of the future.
     pub(super) fn check_time(&self, now: DateTime<Utc>) -> Result<()> {
         let from = self.time - SKEW;
-        let to = self.time + self.life.unwrap_or(SKEW);
+        let to = self.time + self.lifetime.unwrap_or(SKEW);
         if (from..=to).contains(&now) {
             return Ok(());
         }
         Err(refused(
             "InvalidSignatureException",
             &format!(
-                "the signature is not valid now: it was made at {}, and it is {}; check the clock, \
-                 and sign again",
-                self.written,
+                "the signature is not valid at this time: it is of {}, and the time is {}; check the \
+                 clock, and sign again",
+                self.date,
                 now.format("%Y%m%dT%H%M%SZ"),
             ),
         ))
     }
 
-    /// The headers that are signed, in their order.
+    /// The signed headers, in their order.
     pub(super) fn signed_headers(&self) -> &[String] {
         &self.signed_headers
     }
 
-    /// What the signature of a canonical request is made of.
+    /// Returns the string to sign for a canonical request.
     pub(super) fn string_to_sign(&self, request: &str) -> String {
         self.scoped(ALGORITHM, &hex_digest(request.as_bytes()))
     }
 
-    /// A text to sign, of `algorithm`, at the time and within the scope of this signature.
+    /// Returns a string to sign of `algorithm`, with the time and scope of this signature.
     pub(super) fn scoped(&self, algorithm: &str, rest: &str) -> String {
-        let Self { written, region, service, .. } = self;
-        let day = written.get(..8).unwrap_or_default();
-        format!("{algorithm}\n{written}\n{day}/{region}/{service}/aws4_request\n{rest}")
+        let Self { date, region, service, .. } = self;
+        let day = date.get(..8).unwrap_or_default();
+        format!("{algorithm}\n{date}\n{day}/{region}/{service}/aws4_request\n{rest}")
     }
 }

@@ -1,4 +1,4 @@
-//! The access keys that may sign.
+//! The access keys of the server.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,15 +10,15 @@ use healthimaging::{Error, Result};
 use super::claim::Claim;
 use crate::token::digest;
 
-/// Access key ids with their secret keys. The secrets are never shown.
+/// Access key ids with their secret keys, which are never displayed.
 #[derive(Clone, Default)]
 pub struct AccessKeys(BTreeMap<String, String>);
 
 impl AccessKeys {
-    /// Keys, each written as `ID:SECRET`; at least one.
+    /// Parses at least one key of the form `ID:SECRET`.
     ///
     /// # Errors
-    /// `Validation` for any other text, and for secrets of fewer than 16 characters.
+    /// `Validation` for another form, and for secrets of fewer than 16 characters.
     pub fn new<'a>(written: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let keys = written.into_iter().map(|text| {
             let (id, secret) = text.trim().split_once(':').unwrap_or_default();
@@ -28,19 +28,19 @@ impl AccessKeys {
                 .then(|| (id.to_owned(), secret.to_owned()))
                 .ok_or_else(|| {
                     Error::validation(
-                        "an access key is written ID:SECRET, and the secret has at least 16 \
+                        "an access key must have the form ID:SECRET, with a secret of at least 16 \
                          characters, all visible ASCII",
                     )
                 })
         });
         let keys: BTreeMap<_, _> = keys.collect::<Result<_>>()?;
         if keys.is_empty() {
-            return Err(Error::validation("no access key is given"));
+            return Err(Error::validation("at least one access key is required"));
         }
         Ok(Self(keys))
     }
 
-    /// The key of the day, region and service that a claim names; `None` for an unknown access key.
+    /// Returns the signing key of the scope of a claim; `None` for an unknown access key.
     pub(super) fn signing_key(&self, claim: &Claim) -> Option<SigningKey> {
         let secret = self.0.get(&claim.access_key)?;
         let time = SystemTime::from(claim.time);
@@ -55,12 +55,12 @@ impl fmt::Debug for AccessKeys {
     }
 }
 
-/// Signs on one day, in one region, for one service.
+/// Signing key of one day, region and service.
 pub(super) struct SigningKey(Vec<u8>);
 
 impl SigningKey {
-    /// Whether `signature` is that of `text`. Digests are compared, so that the time taken tells nothing.
-    pub(super) fn signed(&self, text: &str, signature: &str) -> bool {
+    /// Returns whether `signature` is that of `text`. Digests are compared so that the duration depends on nothing secret.
+    pub(super) fn verifies(&self, text: &str, signature: &str) -> bool {
         digest(&calculate_signature(&self.0, text.as_bytes())) == digest(signature)
     }
 }

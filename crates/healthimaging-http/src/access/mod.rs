@@ -1,4 +1,4 @@
-//! Who may come in: signatures with known access keys, the bearer token, or anyone on this machine.
+//! Authentication of requests: by a signature with a known access key, by the bearer token, or none.
 
 mod canonical;
 mod chunked;
@@ -6,7 +6,7 @@ mod claim;
 mod keys;
 mod payload;
 mod refusal;
-mod unproved;
+mod spool;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use claim::Claim;
 use payload::Payload;
 use refusal::refused;
 
-/// What a request must bring. Without keys and token, nothing.
+/// Accepted authentication; without keys and token, none is required.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
     pub(crate) keys: Option<Arc<AccessKeys>>,
@@ -30,13 +30,13 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Whether nothing is asked for.
+    /// Returns whether no authentication is required.
     pub(crate) fn is_open(&self) -> bool {
         self.keys.is_none() && self.token.is_none()
     }
 
-    /// Lets a request in or refuses it, once its signature is proved. Where the body must have a hash or chunks that are
-    /// signed, they are checked while it is read, and it ends with an error when they are wrong.
+    /// Admits or rejects a request by its signature. A signed hash of the body, and signed chunks, are verified while the body
+    /// is read, which then ends with an error.
     pub(crate) async fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {
         let (head, body) = request.into_parts();
         let body = if self.is_open() || self.is_token(&head.headers)? {
@@ -45,10 +45,7 @@ impl Access {
             let claim = Claim::of(&head)?;
             let key = self.keys.as_ref().and_then(|keys| keys.signing_key(&claim));
             let key = key.ok_or_else(|| {
-                refused(
-                    "UnrecognizedClientException",
-                    "the access key of the signature is not known here",
-                )
+                refused("UnrecognizedClientException", "unknown access key; use one of this server")
             })?;
             claim.check_time(Utc::now())?;
             let payload = Payload::of(&head.headers, |name| claim.signs(name))?;
@@ -57,7 +54,7 @@ impl Access {
         Ok(Request::from_parts(head, body))
     }
 
-    /// Whether the request brings the token; a wrong one is refused.
+    /// Returns whether a request has the token; a wrong one is rejected.
     fn is_token(&self, headers: &http::HeaderMap) -> Result<bool> {
         let bearer = headers
             .get(header::AUTHORIZATION)
@@ -69,6 +66,6 @@ impl Access {
         if self.token.as_ref().is_some_and(|token| token.admits(headers)) {
             return Ok(true);
         }
-        Err(refused("AccessDeniedException", "the bearer token is not valid here"))
+        Err(refused("AccessDeniedException", "invalid bearer token; use that of this server"))
     }
 }

@@ -1,4 +1,4 @@
-//! How a body is signed, and the check of it while it is read.
+//! Signature of a body, and its verification.
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::chunked::{self, Chain};
 use super::claim::Claim;
 use super::keys::SigningKey;
 use super::refusal::mismatch;
-use super::unproved::proved;
+use super::spool::verified;
 use crate::content::read_failure;
 use crate::token::digest;
 
@@ -22,28 +22,28 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
-/// What the header says of the body.
+/// Value of the header for the body.
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// Nothing: the hash of the body is in the signature alone.
-    Untold,
-    /// Its hash.
+    /// No header: only the signature depends on the hash of the body.
+    Unspecified,
+    /// Hash of the body.
     Hash(String),
-    /// That it is not signed.
+    /// The body is not signed.
     Unsigned,
-    /// That it comes in chunks of `aws-chunked`, signed or not, this long when they are joined.
+    /// Chunks of `aws-chunked`, signed or not, with the sum of their lengths.
     Chunks { signed: bool, length: Option<u64> },
 }
 
 impl Payload {
-    /// By the headers that count: those that are signed, where a signature is checked.
+    /// Reads the headers for which `counts` is true: if a signature is verified, the signed ones.
     pub(super) fn of(headers: &HeaderMap, counts: impl Fn(&str) -> bool) -> Result<Self> {
         let text = |name: &str| {
             headers.get(name).filter(|_| counts(name)).and_then(|value| value.to_str().ok())
         };
         let length = || text("x-amz-decoded-content-length").and_then(|text| text.parse().ok());
         match text(HASH) {
-            None => Ok(Self::Untold),
+            None => Ok(Self::Unspecified),
             Some(UNSIGNED) => Ok(Self::Unsigned),
             Some(SIGNED_CHUNKS) => Ok(Self::Chunks { signed: true, length: length() }),
             Some(UNSIGNED_CHUNKS) => Ok(Self::Chunks { signed: false, length: length() }),
@@ -51,13 +51,13 @@ impl Payload {
                 Ok(Self::Hash(hash.to_ascii_lowercase()))
             }
             Some(_) => Err(Error::validation(format!(
-                "{HASH} is the SHA-256 of the body in hexadecimal, {UNSIGNED}, {SIGNED_CHUNKS} or \
+                "{HASH} must be the SHA-256 of the body in hexadecimal, {UNSIGNED}, {SIGNED_CHUNKS} or \
                  {UNSIGNED_CHUNKS}"
             ))),
         }
     }
 
-    /// The body without its framing, taken as it is.
+    /// Returns the body without its framing, unverified.
     pub(super) fn unchecked(self, body: Body) -> Body {
         match self {
             Self::Chunks { length, .. } => chunked::joined(body, None, length),
@@ -65,8 +65,8 @@ impl Payload {
         }
     }
 
-    /// The body without its framing, once the signature is proved: from the headers where they have the hash of the
-    /// body, which then ends with an error if it has another one; else from all of the body.
+    /// Verifies the signature and returns the body without its framing. If the headers have the hash of the body, the body
+    /// ends with an error on a mismatch; otherwise all of it is read first.
     pub(super) async fn checked(
         self,
         body: Body,
@@ -74,16 +74,16 @@ impl Payload {
         key: SigningKey,
         head: &Parts,
     ) -> Result<Body> {
-        let written = Canonical::of(head, claim.signed_headers());
-        let check = |told: &str| {
-            let text = claim.string_to_sign(&written.with(told));
-            if key.signed(&text, &claim.signature) { Ok(()) } else { Err(mismatch()) }
+        let canonical = Canonical::of(head, claim.signed_headers());
+        let check = |payload_hash: &str| {
+            let text = claim.string_to_sign(&canonical.with(payload_hash));
+            if key.verifies(&text, &claim.signature) { Ok(()) } else { Err(mismatch()) }
         };
         match self {
             Self::Unsigned => check(UNSIGNED).map(|()| body),
-            Self::Hash(told) => {
-                check(&told)?;
-                Ok(hashed(body, move |found| digest(found) == digest(&told)))
+            Self::Hash(expected) => {
+                check(&expected)?;
+                Ok(hashed(body, move |found| digest(found) == digest(&expected)))
             }
             Self::Chunks { signed: false, length } => {
                 check(UNSIGNED_CHUNKS)?;
@@ -93,15 +93,15 @@ impl Payload {
                 check(SIGNED_CHUNKS)?;
                 Ok(chunked::joined(body, Some(Chain::new(claim, key)), length))
             }
-            Self::Untold => {
+            Self::Unspecified => {
                 let is_signed = |found: &str| check(found).is_ok();
-                proved(body, is_signed).await
+                verified(body, is_signed).await
             }
         }
     }
 }
 
-/// The body, with an error at its end unless `is_right` of its hash.
+/// Returns the body, with an error at its end unless `is_right` is true for its hash.
 fn hashed(body: Body, is_right: impl FnOnce(&str) -> bool + Send + 'static) -> Body {
     struct Hashing<F> {
         pieces: BodyDataStream,

@@ -2,7 +2,7 @@
 
 use healthimaging::{Error, ErrorKind};
 
-/// A request that may not come in.
+/// Error of a request that is not admitted.
 pub(super) fn refused(code: &str, message: &str) -> Error {
     Error::new(ErrorKind::AccessDenied, message).with_code(code)
 }
@@ -10,12 +10,12 @@ pub(super) fn refused(code: &str, message: &str) -> Error {
 pub(super) fn mismatch() -> Error {
     refused(
         "InvalidSignatureException",
-        "the signature does not match the request: check the secret key, and that nothing on the way \
-         changed path, query, signed headers or body",
+        "the signature does not match the request: check the secret key, and that no proxy \
+         changes path, query, signed headers or body",
     )
 }
 
 pub(super) fn incomplete(what: &str) -> Error {
-    Error::new(ErrorKind::BadRequest, format!("the signature is incomplete: {what}"))
+    Error::new(ErrorKind::BadRequest, format!("incomplete signature: {what}"))
         .with_code("IncompleteSignatureException")
 }

@@ -1,13 +1,16 @@
-//! What a client can read: the `Accept` header (RFC 9110 §12.5.1, `PS3.18 §8.7`).
+//! The `Accept` header (RFC 9110 §12.5.1, `PS3.18 §8.7`).
+//!
+//! Viewers send `type=application/dicom` without the quotes that RFC 9110 requires, and one such range must not invalidate the
+//! others. The crates mime, mediatype and headers-accept reject it, so the header is parsed here.
 
 use healthimaging::model::TransferSyntaxChoice;
 use healthimaging::{Error, ErrorKind, Result, Uid};
 use http::header::{ACCEPT, HeaderMap};
 
-/// Explicit VR Little Endian, in which everything lossless can be had.
+/// Explicit VR Little Endian, in which all lossless images are available.
 const DEFAULT: &str = "1.2.840.10008.1.2.1";
 
-/// Media types of compressed frames, and the transfer syntaxes that they stand for (`PS3.18` Table 8.7.3-5).
+/// Media types of compressed frames, with their transfer syntaxes (`PS3.18` Table 8.7.3-5).
 const IMAGES: &[(&str, &[&str])] = &[
     ("image/jpeg", &[".50", ".51", ".57", ".70"]),
     ("image/jls", &[".80", ".81"]),
@@ -21,7 +24,7 @@ const IMAGES: &[(&str, &[&str])] = &[
     ("video/h265", &[".107", ".108"]),
 ];
 
-/// One media range of the header.
+/// A media range of the header.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Range {
     /// `multipart/related`, `application/dicom`, `*/*` …
@@ -35,7 +38,7 @@ pub(super) struct Range {
 impl Range {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = split_outside_quotes(text, ';');
-        // A plus in a query, where it was not encoded, stands for a space.
+        // An unencoded plus in a query is decoded as a space.
         let media = fields.next()?.trim().to_ascii_lowercase().replace(' ', "+");
         let mut range = Self { media, part: None, transfer_syntax: None, weight: 1.0 };
         for field in fields {
@@ -53,19 +56,19 @@ impl Range {
         (range.media.contains('/') && range.weight > 0.0).then_some(range)
     }
 
-    /// Whether this range takes in a media type.
+    /// Returns whether this range contains a media type.
     pub(super) fn covers(&self, media: &str) -> bool {
         covers(&self.media, media)
     }
 
-    /// Whether this is a multipart whose parts can be of a media type.
+    /// Returns whether this range contains a multipart with parts of a media type.
     pub(super) fn is_multipart_of(&self, media: &str) -> bool {
         self.covers("multipart/related")
             && self.part.as_deref().is_none_or(|part| covers(part, media))
     }
 
-    /// The transfer syntaxes to try, in order. Where none is named it is the default one, and the
-    /// stored one for what cannot be had in the default one.
+    /// Returns the acceptable transfer syntaxes, best first. By default these are Explicit VR Little Endian and, for instances
+    /// that are not available in it, the stored one.
     pub(super) fn syntaxes(&self) -> Result<Vec<TransferSyntaxChoice>> {
         let named = |uid: &str| Uid::try_from(uid).map(TransferSyntaxChoice::Uid);
         match self.transfer_syntax.as_deref() {
@@ -86,7 +89,7 @@ impl Range {
         found.map(|(_, syntaxes)| *syntaxes)
     }
 
-    /// The media type of frames that this range takes: one of [`IMAGES`], or plain bytes.
+    /// Returns the media type of frames in this range: one of [`IMAGES`], or plain bytes.
     pub(super) fn frame_media(&self) -> Option<&str> {
         const BYTES: &str = "application/octet-stream";
         if self.is_multipart_of(BYTES) {
@@ -97,7 +100,7 @@ impl Range {
     }
 }
 
-/// Whether a range such as `image/*` takes in a media type.
+/// Returns whether a range such as `image/*` contains a media type.
 fn covers(range: &str, media: &str) -> bool {
     range == "*/*"
         || range == media
@@ -106,7 +109,7 @@ fn covers(range: &str, media: &str) -> bool {
             .is_some_and(|kind| kind.ends_with('/') && media.starts_with(kind))
 }
 
-/// The ranges of a header, best first; without one, everything can be read.
+/// Returns the ranges of the header, best first; without one, any media type is acceptable.
 pub(super) fn ranges(headers: &HeaderMap) -> Vec<Range> {
     let written = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let texts: Vec<&str> = written.flat_map(|text| split_outside_quotes(text, ',')).collect();
@@ -118,21 +121,24 @@ pub(super) fn ranges(headers: &HeaderMap) -> Vec<Range> {
     ranges
 }
 
-/// Refuses a client that can read none of these media types.
+/// Rejects a request for none of these media types, of which the first is the one of the response.
 pub(super) fn any(headers: &HeaderMap, media: &[&str]) -> Result<()> {
-    let readable = |range: &Range| media.iter().any(|media| range.covers(media));
-    if ranges(headers).iter().any(readable) {
+    let is_acceptable = |range: &Range| media.iter().any(|media| range.covers(media));
+    if ranges(headers).iter().any(is_acceptable) {
         return Ok(());
     }
     Err(not_acceptable(media.first().copied().unwrap_or_default()))
 }
 
-/// For a client that can read nothing of what there is.
-pub(super) fn not_acceptable(possible: &str) -> Error {
-    Error::new(ErrorKind::NotAcceptable, format!("this can be had as {possible}; say so in Accept"))
+/// Error of a request whose `Accept` contains no available media type.
+pub(super) fn not_acceptable(available: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAcceptable,
+        format!("not acceptable; available media types: {available}"),
+    )
 }
 
-/// The value of a parameter of a media type, such as `boundary`.
+/// Returns a parameter of a media type, such as `boundary`.
 pub(super) fn parameter(media: &str, wanted: &str) -> Option<String> {
     let mut fields = split_outside_quotes(media, ';').skip(1);
     fields.find_map(|field| {
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_come_best_first_and_quotes_hold_commas() {
+    fn ranges_are_sorted_and_quoted_values_may_contain_commas() {
         let found = of(
             "application/dicom;q=0.5, multipart/related; type=\"application/dicom\"; x=\"a,b\", text/html;q=0",
         );

@@ -1,5 +1,5 @@
-//! Whole studies and series (`PS3.18 §10.4.1.1`). AWS HealthImaging documents neither, so the contract has neither: the
-//! instances are searched for, and retrieved one after the other while the answer is read.
+//! Retrieval of whole studies and series (`PS3.18 §10.4.1.1`). AWS HealthImaging documents neither, so the contract has
+//! neither: the instances are searched, and retrieved one by one while the response is read.
 
 use std::sync::Arc;
 
@@ -15,41 +15,41 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::accept::{not_acceptable, ranges};
-use super::{JSON, multipart, wants_json};
+use super::{JSON, multipart, require_json};
 use crate::call::Call;
 use crate::content::warning;
 use crate::entity_tag::tagged;
 
 const DICOM: &str = "application/dicom";
-const POSSIBLE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=UID, or transfer-syntax=* \
+const AVAILABLE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=UID, or transfer-syntax=* \
                         for the stored one";
 
-/// Results that are searched for at once.
+/// Results of one search.
 const PAGE: u32 = 1000;
-/// Instances of one retrieval.
-const MOST_INSTANCES: usize = 100_000;
+/// Instances of a retrieval.
+const MAX_INSTANCES: usize = 100_000;
 
 const SERIES_INSTANCE_UID: &str = "0020000E";
 const SOP_INSTANCE_UID: &str = "00080018";
 const AVAILABLE_TRANSFER_SYNTAX_UID: &str = "00083002";
 
-/// The instances of a study, each a part of a multipart.
+/// Returns the instances of a study as a multipart.
 pub(super) async fn study(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    only_primary(&call)?;
+    reject_image_set(&call)?;
     let level = SearchLevel::Instances(Some(call.path("study")?), None);
     instances(web, call, level).await
 }
 
-/// The instances of a series, each a part of a multipart.
+/// Returns the instances of a series as a multipart.
 pub(super) async fn series(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let level = SearchLevel::Instances(Some(call.path("study")?), Some(call.path("series")?));
     instances(web, call, level).await
 }
 
-/// The attributes of every instance of a study, series by series.
+/// Returns the attributes of every instance of a study, series by series.
 pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    wants_json(&call.headers)?;
-    only_primary(&call)?;
+    require_json(&call.headers)?;
+    reject_image_set(&call)?;
     let study: Uid = call.path("study")?;
     let found = search(&*web, &call, SearchLevel::Series(Some(study.clone()))).await?;
     let series: Vec<Uid> =
@@ -72,8 +72,8 @@ pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result
     tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
-/// A study may have several image sets; one that is not primary is a series of its own.
-fn only_primary(call: &Call) -> Result<()> {
+/// Rejects `imageSetId`: a study may have several image sets, and one that is not primary is a single series.
+fn reject_image_set(call: &Call) -> Result<()> {
     if call.all("imageSetId").next().is_some() {
         return Err(Error::validation(
             "imageSetId cannot be used for a study; retrieve the series of the image set",
@@ -86,7 +86,7 @@ fn nothing() -> Error {
     Error::not_found("the data store has no such study or series in its primary image sets")
 }
 
-/// All results of a level.
+/// Returns all results of a level.
 async fn search(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<Vec<DicomJson>> {
     let mut found: Vec<DicomJson> = Vec::new();
     loop {
@@ -114,11 +114,11 @@ fn uid(data_set: &DicomJson, tag: &str) -> Result<Uid> {
         .map_err(|error| Error::internal("a search result lacks a UID", error))
 }
 
-/// What is known of an instance before it is retrieved.
+/// An instance in a search result.
 struct Listed {
     series: Uid,
     sop: Uid,
-    /// The transfer syntaxes in which it can be retrieved; `None` if that is unknown.
+    /// Available transfer syntaxes; `None` if unknown.
     available: Option<Vec<String>>,
 }
 
@@ -169,25 +169,25 @@ async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
             if page.len() < PAGE as usize {
                 return Ok(all);
             }
-            if all.len() > MOST_INSTANCES {
+            if all.len() > MAX_INSTANCES {
                 return Err(Error::validation(format!(
-                    "a retrieval returns up to {MOST_INSTANCES} instances; retrieve the series or \
+                    "a retrieval is limited to {MAX_INSTANCES} instances; retrieve the series or \
                      instances one by one"
                 )));
             }
             offset += PAGE;
         }
     };
-    // A search sees primary image sets alone; the metadata name the instances of this one.
+    // Searches return primary image sets only; the metadata lists the instances of this one.
     let request = SeriesMetadataRequest {
         datastore_id: call.path("datastoreId")?,
         study_instance_uid: study.clone(),
         series_instance_uid: series.clone(),
         image_set_id: Some(image_set_id),
     };
-    let text = web.series_metadata(request).await?.collect(LONGEST_METADATA).await?;
+    let text = web.series_metadata(request).await?.collect(MAX_METADATA).await?;
     let instances: Vec<Named> = serde_json::from_slice(&text)
-        .map_err(|error| Error::internal("the metadata of a series are malformed", error))?;
+        .map_err(|error| Error::internal("the metadata of a series is malformed", error))?;
     let listed = instances.into_iter().map(|named| {
         let [sop] = named.sop.value;
         Ok(Listed { series: series.clone(), sop: Uid::try_from(sop)?, available: None })
@@ -195,8 +195,8 @@ async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
     listed.collect()
 }
 
-/// Longest metadata of a series that are read for the UIDs in them, in bytes.
-const LONGEST_METADATA: u64 = 64 << 20;
+/// Longest metadata of a series that is parsed for its UIDs, in bytes.
+const MAX_METADATA: u64 = 64 << 20;
 
 #[derive(serde::Deserialize)]
 struct Named {
@@ -210,15 +210,15 @@ struct OneValue {
     value: [String; 1],
 }
 
-/// The instances of a study or series. Those that cannot be had in any transfer syntax of `Accept` are left out, with
-/// status 206 (`PS3.18` Table 10.4.3-1).
+/// Returns the instances of a study or series. Those that are not available in any transfer syntax of `Accept` are omitted,
+/// with status 206 (`PS3.18` Table 10.4.3-1).
 async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Result<Response> {
     let mut choices = Vec::new();
     for range in ranges(&call.headers).iter().filter(|range| range.is_multipart_of(DICOM)) {
         choices.extend(range.syntaxes()?);
     }
     if choices.is_empty() {
-        return Err(not_acceptable(POSSIBLE));
+        return Err(not_acceptable(AVAILABLE));
     }
     let study_instance_uid = match &level {
         SearchLevel::Instances(Some(study), _) => study.clone(),
@@ -231,9 +231,9 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
     let found = listed.len();
     listed.retain(|one| one.is_acceptable(&choices));
     if listed.is_empty() {
-        return Err(not_acceptable(POSSIBLE));
+        return Err(not_acceptable(AVAILABLE));
     }
-    let left_out = found - listed.len();
+    let omitted = found - listed.len();
     let first = RetrieveInstanceRequest {
         datastore_id: call.path("datastoreId")?,
         study_instance_uid,
@@ -256,9 +256,9 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
         }
     });
     let mut response = multipart::response(DICOM, parts.boxed()).await?;
-    if left_out > 0 {
+    if omitted > 0 {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        let text = format!("{left_out} instances cannot be had in a transfer syntax of Accept");
+        let text = format!("{omitted} instances are not available in a transfer syntax of Accept");
         if let Some(text) = warning(&text) {
             response.headers_mut().insert(header::WARNING, text);
         }
@@ -267,13 +267,13 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
     Ok(response)
 }
 
-/// One instance in the first transfer syntax that can be had.
+/// Retrieves an instance in the first available transfer syntax.
 async fn retrieve(
     web: &dyn DicomWeb,
     request: &RetrieveInstanceRequest,
     choices: &[TransferSyntaxChoice],
 ) -> Result<RetrieveInstanceResponse> {
-    let mut refusal = not_acceptable(POSSIBLE);
+    let mut refusal = not_acceptable(AVAILABLE);
     for transfer_syntax in choices.iter().cloned() {
         let request = RetrieveInstanceRequest { transfer_syntax, ..request.clone() };
         match web.retrieve_instance(request).await {
@@ -284,7 +284,7 @@ async fn retrieve(
     Err(refusal)
 }
 
-/// JSON arrays, none of them empty, as one.
+/// Joins JSON arrays that are not empty.
 fn joined(arrays: BoxStream<'static, Result<Body>>) -> BoxStream<'static, Result<Bytes>> {
     let elements = arrays.enumerate().map(|(number, array)| {
         let before = if number == 0 { "[" } else { "," };
@@ -295,7 +295,7 @@ fn joined(arrays: BoxStream<'static, Result<Body>>) -> BoxStream<'static, Result
     elements.try_flatten().chain(end).boxed()
 }
 
-/// The text of a JSON array without its brackets: the first byte, and the last one.
+/// Removes the brackets of a JSON array, its first and last byte.
 fn elements(array: Body) -> BoxStream<'static, Result<Bytes>> {
     let mut is_begun = false;
     let mut last: Option<Bytes> = None;
@@ -306,7 +306,7 @@ fn elements(array: Body) -> BoxStream<'static, Result<Bytes>> {
             piece.advance(1);
             is_begun = true;
         }
-        // What follows shows whether this byte is the last one.
+        // Only the next piece shows whether this byte is the last one.
         let end = piece.split_off(piece.len().saturating_sub(1));
         let before = if end.is_empty() { None } else { last.replace(end) };
         Ok(stream::iter(before.into_iter().chain([piece]).map(Ok)))
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn arrays_are_joined_however_they_are_cut() {
+    async fn arrays_are_joined_whatever_their_pieces() {
         let arrays = [r#"[{"a":[1]},{}]"#, "[2]", "[[],[3]]"];
         for size in 1..15 {
             let bodies = arrays.map(|text| {

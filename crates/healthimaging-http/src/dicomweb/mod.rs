@@ -1,4 +1,4 @@
-//! DICOMweb (`PS3.18`) as AWS HealthImaging offers it, and whole studies and series, under `/datastore/{id}`.
+//! DICOMweb (`PS3.18`) under `/datastore/{id}`: that of AWS HealthImaging, and retrieval of whole studies and series.
 
 mod accept;
 mod hierarchy;
@@ -24,7 +24,7 @@ pub(crate) use multipart::parts;
 
 const JSON: &str = "application/dicom+json";
 
-/// All actions over `web`; a path that ends in a slash is the same resource.
+/// Routes of all actions; a path with a slash at its end is the same resource.
 pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
     let action = Operation(Arc::clone(&web));
     let storing = move |request: Request| store::store(Arc::clone(&web), request);
@@ -56,15 +56,15 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
 }
 
-/// Refuses a request whose client cannot read JSON.
-fn wants_json(headers: &HeaderMap) -> Result<()> {
+/// Rejects a request for no JSON.
+fn require_json(headers: &HeaderMap) -> Result<()> {
     accept::any(headers, &[JSON, "application/json"])
 }
 
-/// Data sets in the DICOM JSON Model, as the response to a call.
+/// Returns data sets in the DICOM JSON Model as the response to a call.
 async fn json(call: Call, data_sets: &impl serde::Serialize) -> Result<Response> {
     let text = serde_json::to_vec(data_sets).map_err(|error| {
-        healthimaging::Error::internal("the answer cannot be written as JSON", error)
+        healthimaging::Error::internal("the response could not be written as JSON", error)
     })?;
     crate::entity_tag::tagged(&call.headers, call.base_url.complete_bulk_data(text.into()), JSON)
         .await

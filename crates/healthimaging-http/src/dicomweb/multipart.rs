@@ -1,7 +1,6 @@
-//! `multipart/related` (RFC 2046, RFC 2387, `PS3.18 §8.6.1.2`), read and written as it streams by.
+//! `multipart/related` (RFC 2046, RFC 2387, `PS3.18 §8.6.1.2`), read and written as a stream.
 //!
-//! No library reads it within bounds: those there are hold a preamble, or the headers of a part, or
-//! all that has arrived in memory.
+//! No library reads it in bounded memory: they buffer the preamble, the headers of a part, or everything that has arrived.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -19,9 +18,9 @@ use crate::byte_range::ranged;
 use crate::content::{read_failure, streamed};
 
 /// Longest headers of a part in bytes.
-const LONGEST_HEAD: usize = 16 << 10;
+const MAX_HEAD: usize = 16 << 10;
 
-/// A response of these parts, each with its media type.
+/// Returns a response of these parts, each with its media type.
 pub(super) async fn response(
     media: &str,
     parts: BoxStream<'static, Result<(String, Body)>>,
@@ -35,7 +34,7 @@ pub(super) async fn response(
         let line_end = stream::iter([Ok(Bytes::from_static(b"\r\n"))]);
         Ok(before.chain(body.into_stream()).chain(line_end))
     });
-    // The first part is read before the answer begins, so that what fails at once is an error.
+    // The first part is read before the response begins, so that an immediate failure is an error.
     let mut pieces = pieces.try_flatten().boxed();
     let mut first = Vec::with_capacity(2);
     for _ in 0..2 {
@@ -45,8 +44,8 @@ pub(super) async fn response(
     streamed(Body::from_stream(whole.boxed(), None), &content_type(media, &boundary)).await
 }
 
-/// A response of one part, or the range of it that the request asks for. The boundary of one
-/// subject stays the same while this process runs, so that ranges of several requests fit together.
+/// Returns a response of one part, or the requested range of it. The boundary of a subject does not change while this process
+/// runs, so that ranges of several requests fit together.
 pub(super) async fn single(
     asked: &HeaderMap,
     subject: &impl Hash,
@@ -54,14 +53,14 @@ pub(super) async fn single(
     of_part: &str,
     part: Body,
 ) -> Result<Response> {
-    // Not to be foretold, as a part could hold it then.
+    // The boundary must not be predictable: a part could contain it.
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
     let [high, low] = KEYS.each_ref().map(|key| key.hash_one((subject, of_part)));
     let boundary = format!("{high:016x}{low:016x}");
     let head = head(&boundary, of_part);
     let end = [b"\r\n", &end(&boundary)[..]].concat();
     let length = part.length().map(|length| length + (head.len() + end.len()) as u64);
-    // What fails at once is an error, and not an answer that breaks off.
+    // An immediate failure is an error, and not a response that is cut off.
     let mut rest = part.into_stream();
     let first = rest.next().await.transpose()?.unwrap_or_default();
     let pieces = stream::iter([Ok(head), Ok(first)]).chain(rest);
@@ -70,12 +69,12 @@ pub(super) async fn single(
     ranged(asked, body, &content_type(media, &boundary)).await
 }
 
-/// What is before the content of a part of this media type.
+/// Returns the delimiter and headers before the content of a part.
 fn head(boundary: &str, media: &str) -> Bytes {
     format!("--{boundary}\r\nContent-Type: {media}\r\n\r\n").into()
 }
 
-/// What is behind the last part.
+/// Returns the delimiter after the last part.
 fn end(boundary: &str) -> Bytes {
     format!("--{boundary}--\r\n").into()
 }
@@ -84,14 +83,14 @@ fn content_type(media: &str, boundary: &str) -> String {
     format!("multipart/related; type=\"{media}\"; boundary={boundary}")
 }
 
-/// The parts of a body, one after the other.
+/// Returns the parts of a body, one after the other.
 pub(crate) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, Result<Body>> {
     let parser = Parser {
         input: body,
-        // The first delimiter needs no line end before it.
+        // The first delimiter may have no line end before it.
         buffer: BytesMut::from(&b"\r\n"[..]),
         delimiter: Finder::new(&format!("\r\n--{boundary}")).into_owned(),
-        at: At::Part,
+        position: Position::Part,
     };
     let parser = Arc::new(Mutex::new(parser));
     stream::try_unfold(parser, |parser| async move {
@@ -109,12 +108,12 @@ pub(crate) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, 
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// In a part, or in the preamble, which nobody wants.
+enum Position {
+    /// In a part, or in the preamble, which is ignored.
     Part,
-    /// At the headers of a part.
+    /// Before the headers of a part.
     Headers,
-    /// Behind the last delimiter.
+    /// After the last delimiter.
     End,
 }
 
@@ -122,26 +121,26 @@ struct Parser {
     input: BodyDataStream,
     buffer: BytesMut,
     delimiter: Finder<'static>,
-    at: At,
+    position: Position,
 }
 
 impl Parser {
-    /// Goes to the content of the next part; `false` when there is none.
+    /// Advances to the content of the next part; returns `false` if there is none.
     async fn next_part(&mut self) -> Result<bool> {
         while self.piece().await?.is_some() {}
-        if self.at == At::End {
-            // What is behind the last delimiter means nothing, but is a part of the request.
+        if self.position == Position::End {
+            // Data after the last delimiter is ignored, but is part of the request.
             while self.input.try_next().await.map_err(read_failure)?.is_some() {}
             return Ok(false);
         }
         self.headers().await?;
-        self.at = At::Part;
+        self.position = Position::Part;
         Ok(true)
     }
 
-    /// The next bytes of the part; `None` at its end, which the delimiter behind it marks.
+    /// Returns the next bytes of the part; `None` at the delimiter after it.
     async fn piece(&mut self) -> Result<Option<Bytes>> {
-        if self.at != At::Part {
+        if self.position != Position::Part {
             return Ok(None);
         }
         loop {
@@ -150,7 +149,7 @@ impl Parser {
                     return Ok(Some(self.buffer.split_to(end).freeze()));
                 }
                 self.buffer.advance(self.delimiter.needle().len());
-                self.behind_delimiter().await?;
+                self.end_of_delimiter().await?;
                 return Ok(None);
             }
             // The last bytes may be the beginning of a delimiter.
@@ -162,34 +161,34 @@ impl Parser {
         }
     }
 
-    /// Two hyphens end the body; blanks and a line end begin a part.
-    async fn behind_delimiter(&mut self) -> Result<()> {
+    /// Reads the rest of the line of a delimiter: two hyphens end the body; blanks and a line end begin a part.
+    async fn end_of_delimiter(&mut self) -> Result<()> {
         while self.buffer.len() < 2 {
             self.more().await?;
         }
         if self.buffer.starts_with(b"--") {
-            self.at = At::End;
+            self.position = Position::End;
             return Ok(());
         }
-        self.at = At::Headers;
+        self.position = Position::Headers;
         while !self.buffer.starts_with(b"\r\n") {
             match self.buffer.first() {
                 Some(b' ' | b'\t') => self.buffer.advance(1),
                 Some(b'\r') | None if self.buffer.len() < 2 => self.more().await?,
-                _ => return Err(malformed("something follows a boundary on its line")),
+                _ => return Err(malformed("text follows a boundary on its line")),
             }
         }
         Ok(())
     }
 
-    /// Passes over the headers: what a part is shows in its content.
+    /// Skips the headers: the type of a part is recognized by its content.
     async fn headers(&mut self) -> Result<()> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 self.buffer.advance(end + 4);
                 return Ok(());
             }
-            if self.buffer.len() > LONGEST_HEAD {
+            if self.buffer.len() > MAX_HEAD {
                 return Err(malformed("the headers of a part are longer than 16 KiB"));
             }
             self.more().await?;
@@ -198,14 +197,14 @@ impl Parser {
 
     async fn more(&mut self) -> Result<()> {
         let piece = self.input.try_next().await.map_err(read_failure)?;
-        let piece = piece.ok_or_else(|| malformed("it ends before its last boundary"))?;
+        let piece = piece.ok_or_else(|| malformed("the body ends before its last boundary"))?;
         self.buffer.extend_from_slice(&piece);
         Ok(())
     }
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::BadRequest, format!("the multipart body is malformed: {what}"))
+    Error::new(ErrorKind::BadRequest, format!("malformed multipart body: {what}"))
 }
 
 #[cfg(test)]
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn parts_are_found_however_the_body_is_cut() {
+    async fn parts_are_found_whatever_the_pieces_of_the_body() {
         let text = "preamble\r\n--b\r\nContent-Type: application/dicom\r\n\r\none\r\n--\r\n--b  \r\n\r\n\
                     \r\n--b\r\nA: b\r\nC: d\r\n\r\nthree\r\n--b--\r\nepilogue\r\n--b\r\n";
         for size in 1..=text.len() {
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ranges_of_one_part_are_the_whole_together() {
+    async fn ranges_of_one_part_fit_together() {
         let (headers, whole) = one_part(None).await;
         let (_, boundary) =
             headers["content-type"].to_str().unwrap().split_once("boundary=").unwrap();
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_malformed_is_refused() {
+    async fn malformed_bodies_are_rejected() {
         for text in [
             "",
             "--b\r\n\r\nno end",

@@ -13,7 +13,7 @@ use healthimaging::{DicomWeb, Error, ErrorKind, Result};
 use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
-use super::{JSON, multipart, wants_json};
+use super::{JSON, multipart, require_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
 use crate::content::streamed;
@@ -22,11 +22,10 @@ use crate::entity_tag::{tag, tagged, validated};
 const DICOM: &str = "application/dicom";
 const BYTES: &str = "application/octet-stream";
 
-/// Tries what `Accept` allows, in order, until something can be had: `media` says how a range can be
-/// met, if at all.
+/// Tries the media ranges of `Accept` in order until one is available. `media` returns how a range can be met.
 async fn negotiated<M, T>(
     headers: &HeaderMap,
-    possible: &str,
+    available: &str,
     media: impl Fn(&Range) -> Option<M>,
     get: impl Fn(TransferSyntaxChoice) -> BoxFuture<'static, Result<T>>,
 ) -> Result<(M, T)> {
@@ -36,7 +35,7 @@ async fn negotiated<M, T>(
             choices.extend(media(&range).map(|media| (media, choice)));
         }
     }
-    let mut refusal = not_acceptable(possible);
+    let mut refusal = not_acceptable(available);
     for (media, choice) in choices {
         match get(choice).await {
             Err(error) if error.kind() == ErrorKind::NotAcceptable => refusal = error,
@@ -46,7 +45,7 @@ async fn negotiated<M, T>(
     Err(refusal)
 }
 
-/// One instance as a Part 10 file, on its own or as the one part of a multipart.
+/// Returns an instance as a Part 10 file, by itself or as the only part of a multipart.
 pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let request = RetrieveInstanceRequest {
         datastore_id: call.path("datastoreId")?,
@@ -57,7 +56,7 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         transfer_syntax: TransferSyntaxChoice::Stored,
     };
     let sop_instance_uid = request.sop_instance_uid.to_string();
-    let possible =
+    let available =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
     let is_multipart = |range: &Range| {
         if range.covers(DICOM) { Some(false) } else { range.is_multipart_of(DICOM).then_some(true) }
@@ -67,7 +66,7 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         let request = RetrieveInstanceRequest { transfer_syntax, ..request };
         async move { web.retrieve_instance(request).await }.boxed()
     };
-    let (is_multipart, found) = negotiated(&call.headers, possible, is_multipart, get).await?;
+    let (is_multipart, found) = negotiated(&call.headers, available, is_multipart, get).await?;
     let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
     let envelope = if is_multipart { DICOM } else { "" };
     let tag = found.content_name.map(|name| tag_of(&name, &sop_instance_uid, envelope, &media));
@@ -82,14 +81,14 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     .await
 }
 
-/// The entity tag of what a named content shows of an instance, in this envelope and media type.
+/// Returns the entity tag of a part of a named content, in this envelope and media type.
 fn tag_of(name: &str, part: &str, envelope: &str, media: &str) -> String {
     tag(&[name.as_bytes(), part.as_bytes(), envelope.as_bytes(), media.as_bytes()])
 }
 
-/// The attributes of one instance.
+/// Returns the attributes of an instance.
 pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    wants_json(&call.headers)?;
+    require_json(&call.headers)?;
     let request = InstanceMetadataRequest {
         datastore_id: call.path("datastoreId")?,
         study_instance_uid: call.path("study")?,
@@ -101,9 +100,9 @@ pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Res
     tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
-/// The attributes of every instance of a series.
+/// Returns the attributes of every instance of a series.
 pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    wants_json(&call.headers)?;
+    require_json(&call.headers)?;
     let request = SeriesMetadataRequest {
         datastore_id: call.path("datastoreId")?,
         study_instance_uid: call.path("study")?,
@@ -114,7 +113,7 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
     tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
 
-/// Frames, each a part of a multipart.
+/// Returns frames as a multipart.
 pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let request = RetrieveFramesRequest {
         datastore_id: call.path("datastoreId")?,
@@ -125,7 +124,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         frames: frame_numbers(&call.text("frames"))?,
         transfer_syntax: TransferSyntaxChoice::Stored,
     };
-    let possible = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
+    let available = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
                     transfer-syntax=* for the stored one";
     let media = |range: &Range| range.frame_media().map(str::to_owned);
     let asked = request.clone();
@@ -134,7 +133,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         let request = RetrieveFramesRequest { transfer_syntax, ..request };
         async move { web.retrieve_frames(request).await }.boxed()
     };
-    let (media, mut found) = negotiated(&call.headers, possible, media, get).await?;
+    let (media, mut found) = negotiated(&call.headers, available, media, get).await?;
     let of_part = format!("{media}; transfer-syntax={}", found.transfer_syntax_uid);
     let wanted = format!("{}/{:?}", request.sop_instance_uid, request.frames);
     let tag = found.content_name.take().map(|name| tag_of(&name, &wanted, &media, &of_part));
@@ -154,13 +153,13 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
     .await
 }
 
-/// `1,2,3`.
+/// Parses `1,2,3`.
 fn frame_numbers(list: &str) -> Result<Vec<u32>> {
-    let wrong = |_| Error::validation("frames are a list of numbers from 1, such as 1,2,3");
+    let wrong = |_| Error::validation("frames must be a list of numbers from 1, such as 1,2,3");
     list.split(',').map(|number| number.trim().parse().map_err(wrong)).collect()
 }
 
-/// A large value.
+/// Returns bulk data.
 pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let request = RetrieveBulkdataRequest {
         datastore_id: call.path("datastoreId")?,

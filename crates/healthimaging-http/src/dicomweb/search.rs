@@ -1,4 +1,4 @@
-//! QIDO-RS: the six searches.
+//! QIDO-RS.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -6,35 +6,34 @@ use std::sync::Arc;
 use axum::response::Response;
 use healthimaging::model::{SearchDicomRequest, SearchLevel};
 use healthimaging::{DicomWeb, Error, Result};
-
 use http::header;
 
-use super::{json, wants_json};
+use super::{json, require_json};
 use crate::call::Call;
 use crate::content::warning;
 
 /// Results of one request.
-const MOST_RESULTS: u32 = 1000;
+const MAX_RESULTS: u32 = 1000;
 
-/// All studies.
+/// Searches studies.
 pub(super) async fn studies(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     search(web, call, SearchLevel::Studies).await
 }
 
-/// Series of a study, or of all.
+/// Searches the series of a study, or of all.
 pub(super) async fn series(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let level = SearchLevel::Series(call.path_if("study")?);
     search(web, call, level).await
 }
 
-/// Instances of a series, of a study, or of all.
+/// Searches the instances of a series, of a study, or of all.
 pub(super) async fn instances(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     let level = SearchLevel::Instances(call.path_if("study")?, call.path_if("series")?);
     search(web, call, level).await
 }
 
 async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Result<Response> {
-    wants_json(&call.headers)?;
+    require_json(&call.headers)?;
     let mut notes = None;
     let mut request = SearchDicomRequest {
         datastore_id: call.path("datastoreId")?,
@@ -49,16 +48,16 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         match name {
             "limit" => {
                 let limit: u64 = number(name, value)?;
-                let most = u64::from(MOST_RESULTS);
-                notes = (limit > most).then(|| format!("limit was reduced to {MOST_RESULTS}"));
-                request.limit = u32::try_from(limit.min(most)).ok();
+                let max = u64::from(MAX_RESULTS);
+                notes = (limit > max).then(|| format!("limit was reduced to {MAX_RESULTS}"));
+                request.limit = u32::try_from(limit.min(max)).ok();
             }
             "offset" => request.offset = number(name, value)?,
             "fuzzymatching" => request.fuzzy_matching = call.flag(name)?,
             "includefield" => request.include_fields.extend(value.split(',').map(str::to_owned)),
-            // `accept` chose the media type; `_` is what libraries make an address new with.
+            // `accept` selects the media type; libraries add `_` to avoid caches.
             "accept" | "charset" | "_" => {}
-            // Of a presigned request.
+            // Parameters of a presigned request.
             _ if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("X-Amz-")) => {}
             _ => request.filters.push((name.to_owned(), value.to_owned())),
         }
@@ -68,9 +67,9 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
     for result in &mut found {
         call.base_url.complete(result);
     }
-    if is_cut && found.len() == MOST_RESULTS as usize {
+    if is_cut && found.len() == MAX_RESULTS as usize {
         notes = Some(format!(
-            "an answer holds up to {MOST_RESULTS} results; offset={MOST_RESULTS} continues behind them"
+            "a response has up to {MAX_RESULTS} results; continue with offset={MAX_RESULTS}"
         ));
     }
     let mut response = json(call, &found).await?;
@@ -81,5 +80,5 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| Error::validation(format!("{name} is a number")))
+    text.parse().map_err(|_| Error::validation(format!("{name} must be a number")))
 }

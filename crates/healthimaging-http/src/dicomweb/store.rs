@@ -1,4 +1,4 @@
-//! STOW-RS: files in, one outcome each.
+//! STOW-RS: stores files, with an outcome for each.
 
 use std::sync::Arc;
 
@@ -22,35 +22,35 @@ use crate::content::{read_failure, streamed};
 use crate::failure::Failure;
 
 /// Longest request in bytes.
-const LONGEST: u64 = 1 << 30;
+const MAX_BODY: u64 = 1 << 30;
 
-/// Most files of a request.
-const MOST_PARTS: usize = 100_000;
+/// Files of a request.
+const MAX_PARTS: usize = 100_000;
 
-/// Items of an outcome that are written at once.
+/// Items of a response in one piece.
 const ITEMS: usize = 256;
 
-/// Longest boundary in bytes: RFC 2046 has 70, Orthanc sends 73.
-const LONGEST_BOUNDARY: usize = 256;
+/// Longest boundary in bytes: RFC 2046 allows 70, Orthanc sends 73.
+const MAX_BOUNDARY: usize = 256;
 
 /// Stores the files of a request.
 pub(super) async fn store(
     web: Arc<dyn DicomWeb>,
     request: Request,
 ) -> std::result::Result<Response, Failure> {
-    let (datastore_id, base_url, request) = taken_apart(request).await?;
+    let (datastore_id, base_url, request) = parse(request).await?;
     let outcome = web.store_instances(request).await?;
-    Ok(answer(datastore_id, base_url, outcome).await?)
+    Ok(response(datastore_id, base_url, outcome).await?)
 }
 
-async fn taken_apart(
+async fn parse(
     mut request: Request,
 ) -> std::result::Result<(DatastoreId, BaseUrl, StoreInstancesRequest), Failure> {
     let path = Path::of(&mut request).await?;
     let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
     let query = query(&mut request).await?;
     let headers = with_accept(request.headers().clone(), &query);
-    // Clients that ask for XML read the status: what they sent is stored, and JSON answers.
+    // Clients that accept XML only read the status: their files are stored, and the response is JSON.
     any(&headers, &[JSON, "application/json", "application/dicom+xml"])?;
     let base_url = BaseUrl::of_request(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
@@ -66,7 +66,7 @@ async fn taken_apart(
     Ok((datastore_id, base_url, request))
 }
 
-/// The files of a body of this media type.
+/// Returns the files of a body of this media type.
 fn instances(
     media: &str,
     body: BodyDataStream,
@@ -81,18 +81,15 @@ fn instances(
         }
         "multipart/related" if parameter(media, "type").is_none_or(|kind| of_dicom(&kind)) => {
             let boundary = parameter(media, "boundary")
-                .filter(|text| (1..=LONGEST_BOUNDARY).contains(&text.len()));
+                .filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()));
             let missing = || {
                 Error::validation(format!(
-                    "the Content-Type names no boundary of up to {LONGEST_BOUNDARY} characters"
+                    "Content-Type must have a boundary of up to {MAX_BOUNDARY} characters"
                 ))
             };
             let parts = multipart::parts(body, &boundary.ok_or_else(missing)?).enumerate();
-            let bounded = parts.map(
-                |(number, part)| {
-                    if number < MOST_PARTS { part } else { Err(too_many()) }
-                },
-            );
+            let bounded =
+                parts.map(|(number, part)| if number < MAX_PARTS { part } else { Err(too_many()) });
             Ok(bounded.boxed())
         }
         _ => Err(Failure::unsupported_media_type(
@@ -105,40 +102,40 @@ fn instances(
 fn too_many() -> Error {
     Error::new(
         ErrorKind::QuotaExceeded,
-        format!("a request may bring {MOST_PARTS} files; send them in several requests"),
+        format!("a request is limited to {MAX_PARTS} files; send them in several requests"),
     )
 }
 
-/// The body, with an error where it becomes too long.
+/// Returns the body with an error where it becomes too long.
 fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
     let too_long = || {
         Error::new(
             ErrorKind::QuotaExceeded,
-            "a request may bring 1 GiB; send the files in several requests",
+            "a request is limited to 1 GiB; send the files in several requests",
         )
     };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > LONGEST) {
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > MAX_BODY) {
         return Err(too_long());
     }
     let mut seen = 0;
     let pieces = body.into_data_stream().map(move |piece| {
         let piece = piece.map_err(read_failure)?;
         seen += piece.len() as u64;
-        if seen > LONGEST { Err(too_long()) } else { Ok(piece) }
+        if seen > MAX_BODY { Err(too_long()) } else { Ok(piece) }
     });
     Ok(HttpBody::from_stream(pieces).into_data_stream())
 }
 
-/// The Store Instances Response (`PS3.18 §10.5.3`, Annex I), written while it is read: it may have many items.
-async fn answer(
+/// Returns the Store Instances Response (`PS3.18 §10.5.3`, Annex I) as a stream, as it may have many items.
+async fn response(
     datastore: DatastoreId,
     base_url: BaseUrl,
     outcome: StoreInstancesResponse,
 ) -> Result<Response> {
     let StoreInstancesResponse { stored, failed } = outcome;
     if stored.is_empty() && failed.is_empty() {
-        return Err(Error::validation("the request holds no file"));
+        return Err(Error::validation("the request has no file"));
     }
     let is_warned = stored.iter().any(|stored| stored.warning_reason.is_some());
     let status = match (stored.is_empty(), failed.is_empty()) {
@@ -150,7 +147,7 @@ async fn answer(
         tracing::info!(
             position = failed.position,
             reason = failed.message,
-            "an instance was refused"
+            "an instance was not stored"
         );
     }
     let is_last = stored.is_empty();
@@ -165,7 +162,7 @@ async fn answer(
     Ok(response)
 }
 
-/// A sequence with an item for each of these; none where there are none.
+/// Returns a sequence with an item for each of these, if there are any.
 fn sequence<T: Send + 'static>(
     tag: &str,
     items: Vec<T>,
@@ -213,7 +210,7 @@ fn failed_item(failed: &FailedInstance) -> Value {
     })
 }
 
-/// An attribute that is a UID, or empty.
+/// Returns an attribute of a UID, or an empty one.
 fn uid(text: &str) -> Value {
     if text.is_empty() { json!({ "vr": "UI" }) } else { json!({ "vr": "UI", "Value": [text] }) }
 }

@@ -1,4 +1,4 @@
-//! Changing image sets: updates, copies, deletion.
+//! Changes of image sets: updates, copies, deletion.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use healthimaging::{
 };
 use serde::Deserialize;
 
-use super::wire::{Moment, wire};
+use super::wire::{EpochSeconds, wire};
 use crate::call::{Call, json};
 
-/// A union: exactly one member.
+/// Union: exactly one member is present.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Updates {
@@ -52,7 +52,7 @@ impl TryFrom<Updates> for MetadataUpdates {
             }),
             (None, Some(version)) => Ok(Self::RevertToVersion(version)),
             _ => Err(Error::validation(
-                "the body must hold either DICOMUpdates or revertToVersionId",
+                "the body must have either DICOMUpdates or revertToVersionId",
             )),
         }
     }
@@ -74,8 +74,8 @@ wire! {
         image_set_state: ImageSetState,
         ;
         image_set_workflow_status: ImageSetWorkflowStatus,
-        created_at: Moment,
-        updated_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
         message: String,
     }
 }
@@ -107,8 +107,8 @@ wire! {
         ;
         image_set_state: ImageSetState,
         image_set_workflow_status: ImageSetWorkflowStatus,
-        created_at: Moment,
-        updated_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
         image_set_arn: ResourceArn,
     }
 }

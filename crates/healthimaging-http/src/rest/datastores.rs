@@ -14,7 +14,7 @@ use healthimaging::{
 };
 use serde::Deserialize;
 
-use super::wire::{List, Moment, wire};
+use super::wire::{EpochSeconds, List, wire};
 use crate::call::{Call, json};
 
 #[derive(Deserialize)]
@@ -64,8 +64,8 @@ wire! {
         lambda_authorizer_arn: LambdaArn,
         lossless_storage_format: LosslessStorageFormat,
         datastore_arn: ResourceArn,
-        created_at: Moment,
-        updated_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
     }
 }
 
@@ -89,8 +89,8 @@ wire! {
         datastore_status: DatastoreStatus,
         ;
         datastore_arn: ResourceArn,
-        created_at: Moment,
-        updated_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
     }
 }
 

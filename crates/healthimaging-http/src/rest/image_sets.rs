@@ -1,4 +1,4 @@
-//! Reading image sets: state, versions, metadata, frames.
+//! Image sets: properties, versions, metadata, frames.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use healthimaging::{
 use http::{HeaderValue, header};
 use serde::Deserialize;
 
-use super::wire::{List, Moment, wire};
+use super::wire::{EpochSeconds, List, wire};
 use crate::byte_range::ranged;
 use crate::call::{Call, json};
 use crate::content::streamed;
@@ -25,7 +25,7 @@ wire! {
         properties: Properties,
         ;
         image_set_arn: ResourceArn,
-        last_accessed_at: Moment,
+        last_accessed_at: EpochSeconds,
         storage_tier: StorageTier,
     }
 }
@@ -37,9 +37,9 @@ wire! {
         image_set_state: ImageSetState,
         ;
         image_set_workflow_status: ImageSetWorkflowStatus,
-        created_at: Moment,
-        updated_at: Moment,
-        deleted_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
+        deleted_at: EpochSeconds,
         message: String,
         overrides: Overrides,
         is_primary: bool,
@@ -69,12 +69,12 @@ wire! {
         version_id: VersionId,
         image_set_state: ImageSetState,
         ;
-        // So spelt in the service model, here alone.
+        // Spelled this way in the service model, only here.
         #[serde(rename = "ImageSetWorkflowStatus")]
         image_set_workflow_status: ImageSetWorkflowStatus,
-        created_at: Moment,
-        updated_at: Moment,
-        deleted_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
+        deleted_at: EpochSeconds,
         message: String,
         overrides: Overrides,
         is_primary: bool,

@@ -13,7 +13,7 @@ use healthimaging::{
 };
 use serde::Deserialize;
 
-use super::wire::{List, Moment, wire};
+use super::wire::{EpochSeconds, List, wire};
 use crate::call::{Call, json};
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ wire! {
         datastore_id: DatastoreId,
         job_id: JobId,
         job_status: JobStatus,
-        submitted_at: Moment,
+        submitted_at: EpochSeconds,
     }
 }
 
@@ -69,8 +69,8 @@ wire! {
         output_s3_uri: ObjectUri,
         ;
         data_access_role_arn: RoleArn,
-        ended_at: Moment,
-        submitted_at: Moment,
+        ended_at: EpochSeconds,
+        submitted_at: EpochSeconds,
         message: String,
         import_configuration: ImportConfiguration,
     }
@@ -100,8 +100,8 @@ wire! {
         datastore_id: DatastoreId,
         ;
         data_access_role_arn: RoleArn,
-        ended_at: Moment,
-        submitted_at: Moment,
+        ended_at: EpochSeconds,
+        submitted_at: EpochSeconds,
         message: String,
     }
 }

@@ -1,7 +1,7 @@
-//! The AWS wire: the 18 operations as the SDKs and the command line interface call them.
+//! The AWS API: the 18 operations as the SDKs and the AWS CLI call them.
 //!
-//! Paths, names and codes are those of the service model `medical-imaging/2023-07-19`. Requests are
-//! told apart by path alone, so that the control and the `runtime-` host are one.
+//! Paths, names and codes are those of the service model `medical-imaging/2023-07-19`. Requests are routed by path only, so
+//! that the hosts of the control plane and of the data plane (`runtime-`) are one.
 
 mod changes;
 mod datastores;
@@ -19,7 +19,7 @@ use healthimaging::HealthImaging;
 
 use crate::call::Operation;
 
-/// All operations over `service`.
+/// Routes of all operations.
 pub(crate) fn routes(service: Arc<dyn HealthImaging>) -> Router {
     let operation = Operation(service);
     Router::new()
@@ -46,7 +46,7 @@ pub(crate) fn routes(service: Arc<dyn HealthImaging>) -> Router {
         .route("/datastore/{datastoreId}/searchImageSets", post(operation.run(search::search)))
         .nest("/datastore/{datastoreId}/imageSet/{imageSetId}", image_set(&operation))
         .route(
-            // An ARN holds slashes, which most clients encode.
+            // An ARN contains slashes, which most clients encode.
             "/tags/{*resourceArn}",
             post(operation.run(tags::tag))
                 .delete(operation.run(tags::untag))
@@ -54,7 +54,7 @@ pub(crate) fn routes(service: Arc<dyn HealthImaging>) -> Router {
         )
 }
 
-/// The operations on one image set.
+/// Routes of the operations on an image set.
 fn image_set(operation: &Operation<dyn HealthImaging>) -> Router {
     Router::new()
         .route("/getImageSet", post(operation.run(image_sets::get)))

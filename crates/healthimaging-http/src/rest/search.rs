@@ -1,4 +1,4 @@
-//! Searching image sets.
+//! Search of image sets.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::response::Response;
 use healthimaging::model::{self, DicomTags, SearchImageSetsRequest, Sort, StorageTier};
 use healthimaging::{HealthImaging, ImageSetId, NextToken, Result};
 
-use super::wire::{List, Moment, wire};
+use super::wire::{EpochSeconds, List, wire};
 use crate::call::{Call, json};
 
 wire! {
@@ -23,9 +23,9 @@ wire! {
         image_set_id: ImageSetId,
         ;
         version: u32,
-        created_at: Moment,
-        updated_at: Moment,
-        last_accessed_at: Moment,
+        created_at: EpochSeconds,
+        updated_at: EpochSeconds,
+        last_accessed_at: EpochSeconds,
         storage_tier: StorageTier,
         is_primary: bool,
         #[serde(rename = "DICOMTags")]

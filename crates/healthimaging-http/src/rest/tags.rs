@@ -9,14 +9,14 @@ use healthimaging::model::{ListTagsForResourceRequest, TagResourceRequest, Untag
 use healthimaging::{HealthImaging, Result, TagKey, TagValue};
 use serde::{Deserialize, Serialize};
 
-/// The tags of a resource, in and out.
+/// Tags of a resource, in requests and responses.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Tags {
     tags: BTreeMap<TagKey, TagValue>,
 }
 
-/// An answer without members.
+/// Response without members.
 #[derive(Serialize)]
 struct Done {}
 

@@ -1,9 +1,9 @@
-//! How answers look on the wire: camel case, moments as numbers, members without value left out.
+//! Format of responses: camel case, times as numbers, absent members omitted.
 
 use healthimaging::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// Declares an answer: its members, then behind a `;` those that may have no value.
+/// Declares a response: its members and, after a `;`, its optional members.
 macro_rules! wire {
     ($(#[$outer:meta])* $name:ident from $from:ty {
         $($(#[$meta:meta])* $field:ident: $type:ty,)*
@@ -34,22 +34,22 @@ pub(super) use wire;
 
 /// Seconds since 1970, with milliseconds as decimals.
 #[derive(Debug)]
-pub(super) struct Moment(Timestamp);
+pub(super) struct EpochSeconds(Timestamp);
 
-impl From<Timestamp> for Moment {
+impl From<Timestamp> for EpochSeconds {
     fn from(at: Timestamp) -> Self {
         Self(at)
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for EpochSeconds {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         #[expect(clippy::cast_precision_loss, reason = "exact for the next 280,000 years")]
         to.serialize_f64(self.0.timestamp_millis() as f64 / 1000.0)
     }
 }
 
-/// A list of answers.
+/// List of members of a response.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct List<T>(Vec<T>);
@@ -65,8 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_numbers_with_three_decimals() {
+    fn times_are_numbers_with_three_decimals() {
         let at = Timestamp::from_timestamp_millis(1_680_027_126_436).unwrap();
-        assert_eq!(serde_json::to_string(&Moment(at)).unwrap(), "1680027126.436");
+        assert_eq!(serde_json::to_string(&EpochSeconds(at)).unwrap(), "1680027126.436");
     }
 }

@@ -64,7 +64,6 @@ fn modality(value: &str) -> Result<Condition> {
 
 fn not_a_key() -> Error {
     let known = ATTRIBUTES.iter().map(|attribute| attribute.keyword).chain([MODALITIES_IN_STUDY.1]);
-    let known: Vec<String> =
-        known.map(str::to_owned).chain(request_attributes::known()).collect();
+    let known: Vec<String> = known.map(str::to_owned).chain(request_attributes::known()).collect();
     Error::validation(format!("a match key is not supported; known are {}", known.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! Bodies whose signature is known at their end alone: nothing is done with them before.
+//! Bodies whose signature can be verified only at their end, and that are not used before.
 
 use std::io::{Seek, SeekFrom, Write};
 
@@ -13,19 +13,20 @@ use tokio_util::io::ReaderStream;
 use super::refusal::mismatch;
 use crate::content::read_failure;
 
-/// Bytes of a body that are in memory before its signature is proved; the rest waits on disk.
+/// Bytes of an unverified body in memory; a longer one is written to disk.
 const IN_MEMORY: usize = 64 << 10;
 
 /// Longest body in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// Bodies on disk at a time; more wait for their turn.
+/// Concurrent bodies on disk; others wait.
 static ON_DISK: Semaphore = Semaphore::const_new(32);
 
-/// The whole body, once `is_right` of its SHA-256 in hexadecimal.
+/// Reads and returns the body if `is_right` is true for its SHA-256 in hexadecimal.
 ///
-/// Errors: of the sender; `InvalidSignatureException` for a wrong hash; `QuotaExceeded` above 1 GiB.
-pub(super) async fn proved(body: Body, is_right: impl FnOnce(&str) -> bool) -> Result<Body> {
+/// # Errors
+/// Those of the sender; `InvalidSignatureException` for a wrong hash; `QuotaExceeded` above 1 GiB.
+pub(super) async fn verified(body: Body, is_right: impl FnOnce(&str) -> bool) -> Result<Body> {
     let mut pieces = body.into_data_stream();
     let (mut hash, mut held) = (Sha256::new(), BytesMut::new());
     let check = |hash: Sha256| {
@@ -38,7 +39,7 @@ pub(super) async fn proved(body: Body, is_right: impl FnOnce(&str) -> bool) -> R
         hash.update(&piece);
         held.extend_from_slice(&piece);
     }
-    let turn = ON_DISK.acquire().await.map_err(unkept)?;
+    let permit = ON_DISK.acquire().await.map_err(unspooled)?;
     let mut length = held.len() as u64;
     let mut file =
         write(tokio::task::spawn_blocking(tempfile::tempfile).await, held.freeze()).await?;
@@ -47,7 +48,7 @@ pub(super) async fn proved(body: Body, is_right: impl FnOnce(&str) -> bool) -> R
         if length > LONGEST {
             return Err(Error::new(
                 ErrorKind::QuotaExceeded,
-                "a request may bring 1 GiB; send the files in several requests",
+                "a request is limited to 1 GiB; send the files in several requests",
             ));
         }
         hash.update(&piece);
@@ -55,26 +56,29 @@ pub(super) async fn proved(body: Body, is_right: impl FnOnce(&str) -> bool) -> R
     }
     check(hash)?;
     let rewound = tokio::task::spawn_blocking(move || file.seek(SeekFrom::Start(0)).map(|_| file));
-    let file = rewound.await.map_err(unkept)?.map_err(unkept)?;
-    // The turn ends with the body.
+    let file = rewound.await.map_err(unspooled)?.map_err(unspooled)?;
+    // The permit is released with the body.
     let pieces = ReaderStream::new(tokio::fs::File::from_std(file)).map_ok(move |piece| {
-        let _turn = &turn;
+        let _permit = &permit;
         piece
     });
     Ok(Body::from_stream(pieces))
 }
 
-type Made = std::result::Result<std::io::Result<std::fs::File>, tokio::task::JoinError>;
+type Opened = std::result::Result<std::io::Result<std::fs::File>, tokio::task::JoinError>;
 
-/// Appends to a file that was made.
-async fn write(made: Made, piece: bytes::Bytes) -> Result<std::fs::File> {
-    let mut file = made.map_err(unkept)?.map_err(unkept)?;
+/// Appends to a temporary file.
+async fn write(opened: Opened, piece: bytes::Bytes) -> Result<std::fs::File> {
+    let mut file = opened.map_err(unspooled)?.map_err(unspooled)?;
     let written = tokio::task::spawn_blocking(move || file.write_all(&piece).map(|()| file));
-    written.await.map_err(unkept)?.map_err(unkept)
+    written.await.map_err(unspooled)?.map_err(unspooled)
 }
 
-fn unkept(error: impl Into<healthimaging::Source>) -> Error {
-    Error::internal("the request could not be kept until its signature is proved", error)
+fn unspooled(error: impl Into<healthimaging::Source>) -> Error {
+    Error::internal(
+        "the request could not be written to disk before its signature was verified",
+        error,
+    )
 }
 
 #[cfg(test)]
@@ -83,7 +87,7 @@ mod tests {
     use bytes::Bytes;
     use futures::stream;
 
-    /// A body of so many bytes in pieces.
+    /// A body of this length in pieces, with its hash.
     fn body(length: usize) -> (Body, String) {
         let whole: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
         let hash = hex::encode(Sha256::digest(&whole));
@@ -95,11 +99,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_comes_back_whole_when_its_hash_is_right() {
+    async fn a_body_with_the_right_hash_is_returned_whole() {
         for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 1_000_000] {
             let (sent, right) = body(length);
-            let proved = proved(sent, |found| found == right).await.unwrap();
-            let bytes = axum::body::to_bytes(proved, usize::MAX).await.unwrap();
+            let body = verified(sent, |found| found == right).await.unwrap();
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
             assert_eq!(hex::encode(Sha256::digest(&bytes)), right, "{length}");
         }
     }
@@ -107,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_of_a_body_with_another_hash_is_used() {
         for length in [0, 1, IN_MEMORY + 1] {
-            let refused = proved(body(length).0, |_| false).await.unwrap_err();
+            let refused = verified(body(length).0, |_| false).await.unwrap_err();
             assert_eq!(refused.code(), Some("InvalidSignatureException"));
         }
     }
