@@ -247,7 +247,7 @@ fn what_is_wrong_in_the_shared_files_is_named_with_file_and_line() {
         (
             &circle,
             "",
-            "~/.aws/config, line 6: the profiles lead in a circle: default → a → default",
+            "~/.aws/config, line 6: the source profiles form a circle: default → a → default",
         ),
         (
             &*format!("[default]\n{role}"),
@@ -257,12 +257,12 @@ fn what_is_wrong_in_the_shared_files_is_named_with_file_and_line() {
         (
             "",
             "[default]\naws_access_key_id = AKIDSECRET\n",
-            "~/.aws/credentials, line 2: aws_secret_access_key is missing",
+            "~/.aws/credentials, line 2: aws_access_key_id requires aws_secret_access_key",
         ),
         (
             "[default]\n\n# mine\naws_secret_access_key = AKIDSECRET",
             "",
-            "~/.aws/config, line 4: aws_access_key_id is missing",
+            "~/.aws/config, line 4: aws_secret_access_key requires aws_access_key_id",
         ),
         (&web, "", "~/.aws/config, line 3: the token file /nowhere/token cannot be read"),
         (
@@ -292,10 +292,7 @@ fn what_is_wrong_in_the_environment_is_named() {
     let text = report("", "", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")]);
     assert!(text.contains("AWS_ROLE_ARN is not"), "{text}");
     let text = report("[imaging]\nregion = us-east-1\n", "", &[("AWS_PROFILE", "imaging")]);
-    assert!(
-        text.contains("~/.aws/config, line 1: [imaging] has to be [profile imaging]"),
-        "{text}"
-    );
+    assert!(text.contains("~/.aws/config, line 1: [imaging] must be [profile imaging]"), "{text}");
     let text = report("", "", &[("AWS_PROFILE", "imaging")]);
     assert!(text.contains("there is no profile `imaging`"), "{text}");
 }

@@ -51,7 +51,7 @@ fn doctor_names_what_is_missing_for_aws() {
     };
     std::fs::write(rig.path("config"), "[profile one]\nregion = eu-west-2\n").unwrap();
     std::fs::write(rig.path("credentials"), "").unwrap();
-    assert!(report(&[]).contains("no AWS region is known"));
+    assert!(report(&[]).contains("no AWS region is configured"));
     let missing = report(&[("AWS_PROFILE", "one")]);
     assert!(missing.contains("eu-west-2"), "{missing}");
     assert_eq!(missing.matches("no credentials found").count(), 1, "{missing}");

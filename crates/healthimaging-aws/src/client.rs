@@ -45,9 +45,11 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads the settings; calls nothing yet. Without a region, or with a wrong endpoint, proxy or certificate bundle,
-    /// it is a `Validation` error; with shared files or keys that cannot work a `Credentials` error that names the
-    /// file and the line.
+    /// Reads the settings, without a network request.
+    ///
+    /// # Errors
+    /// `Validation` for a missing or invalid region, endpoint, proxy or certificate bundle. `Credentials` for invalid shared
+    /// files or keys, with the file and line.
     pub async fn open(config: AwsConfig) -> Result<Arc<Self>> {
         let files = SharedFiles::read(config.profile.as_deref()).await?;
         if config.credentials.is_none() {
@@ -57,7 +59,7 @@ impl Aws {
         let sdk = load(&config, &network).await;
         let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
             Error::validation(
-                "no AWS region is known: set AWS_REGION, give --region, or set it in the profile",
+                "no AWS region is configured: set AWS_REGION, use --region, or set it in the profile",
             )
         })?;
         check_region(&region, &region_source(&config, &files))?;
@@ -92,25 +94,25 @@ impl Aws {
         }))
     }
 
-    /// The region that is called.
+    /// Returns the region.
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The endpoint that is called instead of that of AWS.
+    /// Returns the endpoint, if it is not that of AWS.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
 
-    /// S3 by the same settings, with the same credentials.
+    /// Returns settings of S3 with the same credentials.
     #[must_use]
     pub fn s3(&self) -> S3Config {
         self.s3.clone()
     }
 
-    /// Whether there are credentials; the error says why not, and what to do.
+    /// Checks whether there are credentials.
     pub async fn check_credentials(&self) -> Result<()> {
         self.keys.get().await.map(drop)
     }
@@ -125,12 +127,12 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// For a call that must not be made twice: after a cut connection nobody knows whether it was done.
+/// Disables retries for a call that must not be repeated: after a connection failure its outcome is unknown.
 pub(crate) fn sent_once() -> aws_sdk_medicalimaging::config::Builder {
     aws_sdk_medicalimaging::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
-/// Leaves throttling answers to whoever paces the calls: the SDK would try again at once.
+/// Disables retries of throttled calls, which the rate limiter retries later.
 #[derive(Debug)]
 struct NotWhenThrottled;
 
@@ -147,7 +149,7 @@ impl ClassifyRetry for NotWhenThrottled {
     }
 }
 
-/// Reads credentials again that have expired, for the next try: they may have been renewed since.
+/// Reads expired credentials again before the next attempt: they may have been renewed.
 #[derive(Debug)]
 struct Renewed(Arc<Keys>);
 
@@ -168,7 +170,7 @@ impl ClassifyRetry for Renewed {
     }
 }
 
-/// Keeps `runtime-` from the front of a host that was given: no such name exists there.
+/// Omits the prefix `runtime-` of the host of a custom endpoint, which has no such name.
 #[derive(Debug)]
 struct NoHostPrefix;
 

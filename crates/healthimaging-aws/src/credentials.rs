@@ -1,8 +1,8 @@
 //! Credentials of the standard chain: one cache for the SDK, DICOMweb and S3.
 //!
-//! The SDK's own providers parse the shared files once, keep a session that was revoked until it would have expired,
-//! and never ask again for credentials without an expiration. So the chain is made anew when the files have changed,
-//! after it failed, and after AWS refused what it gave.
+//! The providers of the SDK parse the shared files once, cache a revoked session until its expiration, and cache credentials
+//! without an expiration forever. So the chain is created again when the files have changed, after it failed, and after AWS
+//! rejected its credentials.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,29 +26,29 @@ use crate::origin::Origin;
 use crate::settings::{AwsConfig, load};
 use crate::shared_files::{SharedFiles, paths, variable};
 
-/// Credentials are asked for anew this long before they expire.
+/// Time before their expiration at which credentials are renewed.
 const EARLY: Duration = Duration::from_mins(5);
-/// A credential process may ask a person; one that hangs must not hang every call.
-const LONGEST: Duration = Duration::from_mins(2);
+/// Timeout of the chain. A credential process may wait for a person, but must not block all calls.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The credentials, from the standard chain when they are first asked for.
+/// Cached credentials of the standard chain.
 pub(crate) struct Keys {
     config: AwsConfig,
-    state: tokio::sync::Mutex<State>,
-    /// Where the chain found them.
+    cache: tokio::sync::Mutex<Cache>,
+    /// Source of the credentials.
     origin: Mutex<Origin>,
-    /// Set when AWS refused them.
-    refused: AtomicBool,
+    /// Set after AWS rejected them.
+    is_rejected: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct Cache {
     chain: Option<SharedCredentialsProvider>,
-    cached: Option<Credentials>,
+    credentials: Option<Credentials>,
     files: Files,
 }
 
-/// What a rewritten file differs in: its time and its length.
+/// Modification times and lengths of the shared files, by which changes are noticed.
 #[derive(Default, PartialEq, Eq)]
 struct Files([Option<(SystemTime, u64)>; 2]);
 
@@ -62,39 +62,42 @@ impl Files {
 }
 
 impl Keys {
-    /// Nothing is read yet.
+    /// Creates it without reading anything.
     pub(crate) fn new(config: AwsConfig) -> Self {
         Self {
             config,
-            state: tokio::sync::Mutex::default(),
+            cache: tokio::sync::Mutex::default(),
             origin: Mutex::default(),
-            refused: AtomicBool::new(false),
+            is_rejected: AtomicBool::new(false),
         }
     }
 
-    /// Credentials that are valid now, as far as is known; a `Credentials` error without any.
+    /// Returns valid credentials.
+    ///
+    /// # Errors
+    /// `Credentials` if there are none.
     pub(crate) async fn get(&self) -> Result<Credentials> {
-        let mut state = self.state.lock().await;
+        let mut cache = self.cache.lock().await;
         let files = Files::now();
-        if self.refused.swap(false, Ordering::Relaxed) || files != state.files {
-            *state = State { files, ..State::default() };
+        if self.is_rejected.swap(false, Ordering::Relaxed) || files != cache.files {
+            *cache = Cache { files, ..Cache::default() };
         }
-        let cached = state.cached.as_ref();
+        let cached = cache.credentials.as_ref();
         if let Some(credentials) = cached.filter(|found| is_valid_for(found, EARLY)) {
             return Ok(credentials.clone());
         }
-        match self.ask(&mut state.chain).await {
+        match self.ask(&mut cache.chain).await {
             Ok(found) => {
-                state.cached = Some(found.clone());
+                cache.credentials = Some(found.clone());
                 Ok(found)
             }
             Err(error) => {
-                // A provider that failed may go on failing after the cause is gone.
-                state.chain = None;
-                let cached = state.cached.as_ref();
+                // A failed provider may cache its failure.
+                cache.chain = None;
+                let cached = cache.credentials.as_ref();
                 let still = cached.filter(|found| is_valid_for(found, Duration::ZERO)).cloned();
                 still
-                    .inspect(|_| tracing::warn!(%error, "AWS credentials not renewed"))
+                    .inspect(|_| tracing::warn!(%error, "the AWS credentials could not be renewed"))
                     .ok_or(error)
             }
         }
@@ -105,8 +108,8 @@ impl Keys {
             Some(provider) => provider,
             None => chain.insert(self.chain().await?),
         };
-        let asked = tokio::time::timeout(LONGEST, provider.provide_credentials()).await;
-        let found = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LONGEST)));
+        let asked = tokio::time::timeout(TIMEOUT, provider.provide_credentials()).await;
+        let found = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(TIMEOUT)));
         found.map_err(|failed| error::of_credentials(failed, &self.origin()))
     }
 
@@ -125,7 +128,7 @@ impl Keys {
         let chain =
             chain.ok_or_else(|| Error::new(ErrorKind::Credentials, error::NO_CREDENTIALS))?;
         let Some(profile) = &self.config.profile else { return Ok(chain) };
-        // The chain begins with the environment, and a profile that is named has to come before it.
+        // A named profile precedes the environment, with which the chain begins.
         let settings = ProviderConfig::without_region()
             .with_region(sdk.region().cloned())
             .with_http_client(network.client());
@@ -139,33 +142,32 @@ impl Keys {
         self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has the next call read the credentials again.
+    /// Makes the next call read the credentials again.
     pub(crate) fn renew(&self) {
-        self.refused.store(true, Ordering::Relaxed);
+        self.is_rejected.store(true, Ordering::Relaxed);
     }
 
-    /// Takes note of an error: after one of credentials they are read again, and it says how to renew them.
-    pub(crate) fn heed(&self, error: Error) -> Error {
-        // Those of the chain itself have no code.
+    /// Handles the error of a call: rejected credentials are read again, and the message says how to renew them.
+    pub(crate) fn note(&self, error: Error) -> Error {
+        // Errors of the chain have no code.
         let (ErrorKind::Credentials, Some(code)) = (error.kind(), error.code()) else {
             return error;
         };
         self.renew();
         let renewal = error::is_expired(code).then(|| self.origin().when_expired()).flatten();
         let Some(message) = renewal else { return error };
-        let told = Error::new(ErrorKind::Credentials, message).with_code(code);
-        let told = match error.request_id() {
-            Some(id) => told.with_request_id(id),
-            None => told,
-        };
-        told.with_source(error)
+        let mut renewable = Error::new(ErrorKind::Credentials, message).with_code(code);
+        if let Some(id) = error.request_id() {
+            renewable = renewable.with_request_id(id);
+        }
+        renewable.with_source(error)
     }
 }
 
-/// The command that prints what a session of `aws login` gives, and renews it.
+/// Command that prints the credentials of an `aws login` session and renews them.
 ///
-/// The SDK supports it with a cargo feature that adds two dozen crates. Users of such a session have the AWS CLI, and AWS
-/// documents this command for programs without that feature.
+/// The SDK reads such sessions with a cargo feature that adds two dozen crates. Users of a session have the AWS CLI, and AWS
+/// documents this command for programs without the feature.
 fn export(profile: &str) -> String {
     let quoted = if cfg!(windows) {
         format!("\"{}\"", profile.replace('"', ""))
@@ -185,7 +187,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// For the SDK; the error within is ours already.
+/// For the SDK, whose errors contain ours.
 impl ProvideCredentials for Keys {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -212,9 +214,9 @@ impl S3CredentialSource for Keys {
     }
 }
 
-/// S3 by the standard settings of AWS, without HealthImaging.
+/// Returns the settings of S3 by the standard settings of AWS.
 ///
-/// Shared files that are broken are no reason to fail here: who asks for the credentials gets the error.
+/// Invalid shared files are reported when the credentials are used.
 pub async fn s3(config: AwsConfig) -> S3Config {
     let files = SharedFiles::read(config.profile.as_deref()).await.ok();
     let bundle = files.as_ref().and_then(|files| Network::read(files).ok());
@@ -226,7 +228,7 @@ pub async fn s3(config: AwsConfig) -> S3Config {
     )
 }
 
-/// S3 with these credentials.
+/// Returns settings of S3 with these credentials.
 pub(crate) fn s3_config(
     files: Option<&SharedFiles>,
     region: Option<String>,

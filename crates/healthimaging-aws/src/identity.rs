@@ -1,10 +1,10 @@
-//! Who calls, as AWS sees it.
+//! The identity of the credentials.
 
 use healthimaging::Result;
 
 use crate::client::Aws;
 
-/// The caller, told by STS `GetCallerIdentity`, which needs no permission.
+/// Caller identity of STS `GetCallerIdentity`, which requires no permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The account, 12 digits.
@@ -14,7 +14,7 @@ pub struct Identity {
 }
 
 impl Aws {
-    /// Asks AWS whose credentials these are.
+    /// Returns the identity of the credentials.
     pub async fn identity(&self) -> Result<Identity> {
         let found = aws_sdk_sts::Client::new(&self.sdk)
             .get_caller_identity()

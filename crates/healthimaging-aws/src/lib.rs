@@ -1,7 +1,4 @@
-//! Back end: AWS HealthImaging through the official SDK, and its DICOMweb.
-//!
-//! [`Aws`] implements both traits of the contract. The SDK speaks for the 18 operations; what it lacks
-//! goes as signed HTTPS to the DICOMweb host, over the same HTTP client and with the same credentials.
+#![doc = include_str!("../README.md")]
 
 mod client;
 mod convert;

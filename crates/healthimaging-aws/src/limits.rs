@@ -1,4 +1,4 @@
-//! How often the service lets each operation be called.
+//! Rate limits of the operations.
 
 use healthimaging::{Limits, Operation, Rate};
 
@@ -6,11 +6,11 @@ use healthimaging::{Limits, Operation, Rate};
 pub(crate) const LIMITS: Limits = Limits {
     page_size: 50,
     rate,
-    // Told for each call of WADO-RS; nothing is known of QIDO-RS and STOW-RS.
+    // Documented for WADO-RS; those of QIDO-RS and STOW-RS are unknown.
     web_rate: Some(Rate { per_second: 50.0, burst: 100 }),
 };
 
-// One signature for every back end: those without a limit answer `None`.
+// Other back ends return `None` for operations without a limit.
 #[expect(clippy::unnecessary_wraps, reason = "the contract's signature")]
 fn rate(operation: Operation) -> Option<Rate> {
     let (per_second, burst) = match operation {

@@ -1,4 +1,4 @@
-//! The way to AWS: one HTTP client, the certificates that it trusts, and the proxy of the environment.
+//! The HTTP client, its trusted certificates and its proxy.
 
 use std::sync::Arc;
 
@@ -18,24 +18,26 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::shared_files::{SharedFiles, variable};
 
-/// The variables that name a proxy, in the order in which they are read.
+/// Variables of the proxy, in the order of their precedence.
 const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// How connections are made.
+/// Settings of connections.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Network {
-    /// Certificates in PEM that are trusted in place of those of the system.
+    /// Trusted certificates in PEM, instead of those of the system.
     bundle: Option<Arc<[u8]>>,
 }
 
 impl Network {
-    /// Reads `AWS_CA_BUNDLE`, or `ca_bundle` of the profile, and checks the proxies of the environment. Either is a
-    /// `Validation` error where it cannot work.
+    /// Reads `AWS_CA_BUNDLE`, or `ca_bundle` of the profile, and checks the proxies of the environment.
+    ///
+    /// # Errors
+    /// `Validation` for an invalid bundle or proxy.
     pub(crate) fn read(files: &SharedFiles) -> Result<Self> {
         for name in PROXIES {
             if variable(name).is_some_and(|url| !is_proxy(&url)) {
-                // It may hold a password.
+                // The URL may contain a password.
                 return Err(Error::validation(format!(
                     "{name} is not the URL of an HTTP proxy: write it as http://host:port"
                 )));
@@ -52,12 +54,12 @@ impl Network {
         Ok(Self { bundle })
     }
 
-    /// The certificates that are trusted in place of those of the system, in PEM.
+    /// Returns the trusted certificates in PEM, if they replace those of the system.
     pub(crate) fn bundle(&self) -> Option<&Arc<[u8]>> {
         self.bundle.as_ref()
     }
 
-    /// Makes connections.
+    /// Returns a connector with these settings.
     pub(crate) fn connector(&self, settings: &HttpConnectorSettings) -> Connector {
         let mut builder = Connector::builder()
             .connector_settings(settings.clone())
@@ -72,23 +74,23 @@ impl Network {
         builder.build()
     }
 
-    /// The HTTP client of the SDK.
+    /// Returns the HTTP client of the SDK.
     pub(crate) fn client(&self) -> impl HttpClient + 'static {
         let network = self.clone();
         let builder = aws_smithy_http_client::Builder::new();
-        WhenNeeded(builder.build_with_connector_fn(move |settings, _| match settings {
+        LazyClient(builder.build_with_connector_fn(move |settings, _| match settings {
             Some(settings) => network.connector(settings),
             None => network.connector(&HttpConnectorSettings::default()),
         }))
     }
 }
 
-/// Reads the certificates of the system with the first call, and not when a client is made: it takes longer
-/// than all the rest of a start.
+/// HTTP client that reads the certificates of the system with the first call, and not when it is created: that takes longer
+/// than the rest of a start.
 #[derive(Debug)]
-struct WhenNeeded(SharedHttpClient);
+struct LazyClient(SharedHttpClient);
 
-impl HttpClient for WhenNeeded {
+impl HttpClient for LazyClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -102,14 +104,14 @@ impl HttpClient for WhenNeeded {
     }
 }
 
-/// Whether the HTTP client understands it; one that it does not understand it ignores. A scheme may be missing.
+/// Returns whether the HTTP client supports a proxy URL, whose scheme is optional. It ignores others.
 fn is_proxy(url: &str) -> bool {
     url.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), None | Some("http" | "https")) && uri.authority().is_some()
     })
 }
 
-/// Reads a file of certificates, each of which has to be usable.
+/// Reads a file of certificates, which must all be valid.
 fn read_bundle(place: &str, path: &str) -> Result<Arc<[u8]>> {
     let wrong =
         |what: String| Error::validation(format!("{place}: the certificates of {path} {what}"));
@@ -120,7 +122,7 @@ fn read_bundle(place: &str, path: &str) -> Result<Arc<[u8]>> {
         trusted.add(certificate).map_err(|error| wrong(format!("cannot be used: {error}")))?;
     }
     if trusted.is_empty() {
-        return Err(wrong("are missing: the file has to hold PEM certificates".to_owned()));
+        return Err(wrong("are missing: the file must contain PEM certificates".to_owned()));
     }
     Ok(pem.into())
 }

@@ -1,43 +1,43 @@
-//! Where credentials come from, and so how they are renewed.
+//! Sources of credentials, and how to renew them.
 
-/// Where the credentials come from.
+/// Source of the credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
     Environment,
     /// A profile of the shared files.
     Profile {
-        /// The profile that has them, at the end of the source profiles.
+        /// Profile with the credentials, at the end of the source profiles.
         name: String,
         way: Way,
-        /// The file and line.
+        /// File and line.
         place: String,
     },
-    /// A token file, a container, the machine, or a caller of this crate.
+    /// A token file, a container, the instance, or the caller of this crate.
     #[default]
-    Elsewhere,
+    Other,
 }
 
-/// What a profile has.
+/// Kind of the credentials of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// The keys themselves.
+    /// Access keys.
     Keys,
     /// A session of IAM Identity Center.
     Sso,
     /// A session of `aws login`.
     Login,
-    /// A program that prints them.
+    /// A credential process.
     Process,
 }
 
 impl Origin {
-    /// Whether they come from a session of `aws login`.
+    /// Returns whether the source is an `aws login` session.
     pub(crate) fn is_login(&self) -> bool {
         matches!(self, Self::Profile { way: Way::Login, .. })
     }
 
-    /// What to do when AWS says that the credentials have expired.
+    /// Message for credentials that have expired.
     pub(crate) fn when_expired(&self) -> Option<String> {
         Some(match self {
             Self::Environment => {
@@ -46,7 +46,7 @@ impl Origin {
                     .to_owned()
             }
             Self::Profile { name, way: Way::Keys, place } => format!(
-                "the keys of profile `{name}` have expired ({place}): write new ones there; the next call uses them"
+                "the keys of profile `{name}` have expired ({place}): replace them there; the next call uses the new ones"
             ),
             Self::Profile { name, way: Way::Process, place } => format!(
                 "the credential_process of profile `{name}` ({place}) returned expired credentials: renew them there; \
@@ -55,24 +55,24 @@ impl Origin {
             Self::Profile { name, way, .. } => {
                 format!("the AWS credentials have expired: run `{}`", way.login(name)?)
             }
-            Self::Elsewhere => return None,
+            Self::Other => return None,
         })
     }
 
-    /// What to do when there are no credentials, for the reason `cause`.
+    /// Message for a source that failed with `cause`.
     pub(crate) fn when_failed(&self, cause: &str) -> Option<String> {
         let Self::Profile { name, way, place } = self else { return None };
         Some(match way {
             Way::Process => {
                 format!("the credential_process of profile `{name}` ({place}) failed: {cause}")
             }
-            // IAM Identity Center answers so where the account or the role is not assigned.
+            // The response of IAM Identity Center if the account or the role is not assigned.
             Way::Sso if cause.contains("No access") => format!(
-                "IAM Identity Center does not give profile `{name}` its role: check sso_account_id and sso_role_name \
+                "IAM Identity Center does not assign its role to profile `{name}`: check sso_account_id and sso_role_name \
                  ({place})"
             ),
             Way::Login => format!(
-                "profile `{name}` signs in by `aws login`, and the AWS CLI gives no credentials for it ({cause}): run \
+                "profile `{name}` uses `aws login`, and the AWS CLI returns no credentials for it ({cause}): run \
                  `aws login --profile {name}`"
             ),
             way => format!(
@@ -84,7 +84,7 @@ impl Origin {
 }
 
 impl Way {
-    /// The command that signs a person in.
+    /// Returns the sign-in command.
     fn login(self, profile: &str) -> Option<String> {
         match self {
             Self::Sso => Some(format!("aws sso login --profile {profile}")),

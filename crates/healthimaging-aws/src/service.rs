@@ -1,4 +1,4 @@
-//! The 18 operations, through the SDK.
+//! The 18 operations of the AWS API, through the SDK.
 
 use std::error::Error as StdError;
 
@@ -312,24 +312,24 @@ impl HealthImaging for Aws {
 }
 
 impl Aws {
-    /// What an import needs on AWS beyond the contract, said before anything is sent.
+    /// Checks what AWS requires of an import beyond the contract.
     fn check_import(&self, request: &StartDicomImportJobRequest) -> Result<()> {
         if request.data_access_role_arn.is_none() {
             return Err(Error::validation(
-                "AWS needs data_access_role_arn: the IAM role with which HealthImaging reads the input \
+                "AWS requires data_access_role_arn: the IAM role with which HealthImaging reads the input \
                  and writes the output",
             ));
         }
         let Some(output) = &request.output_s3_uri else {
             return Err(Error::validation(
-                "AWS needs output_s3_uri: the S3 folder that the outcome of the import is written to",
+                "AWS requires output_s3_uri: the S3 folder for the outcome of the import",
             ));
         };
-        // What stands behind another endpoint may well read folders.
+        // Another endpoint may support folders.
         let folder = |uri: &ObjectUri| uri.as_str().starts_with("file:");
         if self.endpoint().is_none() && (folder(&request.input_s3_uri) || folder(output)) {
             return Err(Error::validation(
-                "AWS reads and writes s3:// alone: copy the files to a bucket first, or send them with \
+                "AWS supports s3:// only: copy the files to a bucket first, or send them with \
                  store_dicom_instances",
             ));
         }
@@ -338,19 +338,19 @@ impl Aws {
 }
 
 impl Aws {
-    /// An error of a call that reads, or that can be repeated.
+    /// Converts the error of a call that can be repeated.
     pub(crate) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.keys.heed(error::of_sdk(error))
+        self.keys.note(error::of_sdk(error))
     }
 
-    /// An error of a call that writes and is sent once.
+    /// Converts the error of a write, which is sent once.
     fn failed_write<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.keys.heed(error::of_write(error))
+        self.keys.note(error::of_write(error))
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of the back end, and the standard settings of AWS with them.
+//! Settings of the back end, on top of the standard settings of AWS.
 
 use std::time::Duration;
 
@@ -11,28 +11,27 @@ use healthimaging_objects::S3Credentials;
 use crate::network::Network;
 use crate::shared_files::{SharedFiles, variable};
 
-/// Name in the user agent of each call.
+/// Name in the user agent.
 const APP_NAME: &str = "healthimaging-mcp-server";
-/// Until an answer begins; bodies have a protection against stalling of their own.
-const ANSWER_BEGINS: Duration = Duration::from_mins(1);
+/// Timeout until a response begins; the SDK has its own one for stalled bodies.
+const RESPONSE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is not left to the standard settings of AWS.
+/// Settings that override the standard settings of AWS.
 #[derive(Debug, Clone, Default)]
 pub struct AwsConfig {
-    /// Region; that of the environment, the profile or the machine when absent.
+    /// Region; by default that of the environment, the profile or the instance.
     pub region: Option<String>,
-    /// Profile of the shared files; `AWS_PROFILE` when absent.
+    /// Profile of the shared files; `AWS_PROFILE` by default.
     pub profile: Option<String>,
-    /// Another endpoint for all of HealthImaging, DICOMweb too; `AWS_ENDPOINT_URL_MEDICAL_IMAGING` and its
-    /// like when absent.
+    /// Endpoint of HealthImaging, including DICOMweb; by default `AWS_ENDPOINT_URL_MEDICAL_IMAGING` and the related settings.
     pub endpoint_url: Option<String>,
-    /// Keys to use instead of the standard chain.
+    /// Credentials that replace the standard chain.
     pub credentials: Option<S3Credentials>,
 }
 
-/// Resolves the standard settings.
+/// Loads the standard settings.
 pub(crate) async fn load(config: &AwsConfig, network: &Network) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().read_timeout(ANSWER_BEGINS).build();
+    let timeouts = TimeoutConfig::builder().read_timeout(RESPONSE_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(network.client())
         .timeout_config(timeouts);
@@ -57,7 +56,7 @@ pub(crate) async fn load(config: &AwsConfig, network: &Network) -> SdkConfig {
     loader.load().await
 }
 
-/// What sets the region: the flag, a variable, or the line of a file.
+/// Returns what sets the region: the flag, a variable, or a file and line.
 pub(crate) fn region_source(config: &AwsConfig, files: &SharedFiles) -> String {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     match variables.into_iter().find(|name| variable(name).is_some()) {

@@ -1,7 +1,7 @@
-//! The shared config and credentials files: what the profile says, where it says it, and what is wrong with it.
+//! The shared config and credentials files: settings of the profile, with their lines.
 //!
-//! The SDK reads the same files. It ignores many invalid settings, and then uses another identity or endpoint; here they
-//! are errors that name the file and the line.
+//! The SDK reads the same files, but ignores many invalid settings and then uses another identity or endpoint. Here they are
+//! errors with the file and line.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -16,13 +16,13 @@ use healthimaging::{Error, ErrorKind, Result};
 
 use crate::origin::{Origin, Way};
 
-/// Both files, parsed, with their texts to find lines in.
+/// Both files, parsed, and their texts, in which lines are found.
 #[derive(Debug)]
 pub(crate) struct SharedFiles {
     profiles: ProfileSet,
-    /// Whether the profile was named by a caller, and not by the environment.
+    /// Whether the caller selected the profile, and not the environment.
     is_named: bool,
-    /// The credentials first, whose settings win.
+    /// The credentials file first, which takes precedence.
     texts: Vec<Text>,
 }
 
@@ -33,7 +33,7 @@ struct Text {
     text: String,
 }
 
-/// The two files, the credentials first.
+/// Paths of the credentials and the config file.
 pub(crate) fn paths() -> [PathBuf; 2] {
     let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
     let path = |name: &str, default: &str| match (variable(name), &home) {
@@ -48,14 +48,16 @@ pub(crate) fn paths() -> [PathBuf; 2] {
     [path("AWS_SHARED_CREDENTIALS_FILE", "credentials"), path("AWS_CONFIG_FILE", "config")]
 }
 
-/// An environment variable that is set and not empty.
+/// Returns an environment variable that is not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     Env::real().get(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 impl SharedFiles {
-    /// Reads both files; `profile` overrules `AWS_PROFILE`. Missing files are empty ones; one that cannot be read or
-    /// parsed is a `Credentials` error.
+    /// Reads both files; `profile` overrides `AWS_PROFILE`. A missing file counts as empty.
+    ///
+    /// # Errors
+    /// `Credentials` for a file that cannot be read or parsed.
     pub(crate) async fn read(profile: Option<&str>) -> Result<Self> {
         let mut texts = Vec::new();
         for (path, is_config) in paths().into_iter().zip([false, true]) {
@@ -74,7 +76,7 @@ impl SharedFiles {
         let (fs, env, files) = (Fs::real(), Env::real(), EnvConfigFiles::default());
         let profiles = profile::load(&fs, &env, &files, profile).await;
         let profiles = profiles.map_err(|error| {
-            // It names the file, the line and what is expected, and shows nothing of the content.
+            // It has the file, the line and what is expected, without content of the file.
             let message = std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), ToString::to_string);
             let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -83,13 +85,12 @@ impl SharedFiles {
         Ok(Self { profiles, is_named, texts })
     }
 
-    /// A setting of the selected profile that is not empty.
+    /// Returns a setting of the selected profile that is not empty.
     pub(crate) fn setting(&self, key: &str) -> Option<&str> {
         set(self.profiles.get_profile(self.selected())?, key)
     }
 
-    /// The endpoint that the environment or the profile names for a service, such as `s3` or `medical_imaging`, or
-    /// for all.
+    /// Returns the endpoint in the environment or the profile for a service, such as `s3` or `medical_imaging`, or for all.
     pub(crate) fn endpoint(&self, service: &str) -> Option<String> {
         let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
         let ignored =
@@ -103,8 +104,8 @@ impl SharedFiles {
             .or_else(|| self.setting("endpoint_url").map(str::to_owned))
     }
 
-    /// That of the `[services]` section which the profile names. The SDK looks for names of services with hyphens,
-    /// AWS documents underscores ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
+    /// Returns the endpoint in the `[services]` section of the profile. The SDK expects hyphens in names of services, AWS
+    /// documents underscores ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
     fn service_endpoint(&self, service: &str) -> Option<String> {
         let key = PropertiesKey::builder()
             .section_key("services")
@@ -116,7 +117,7 @@ impl SharedFiles {
         Some(found.clone()).filter(|url| !url.trim().is_empty())
     }
 
-    /// The name of the selected profile.
+    /// Returns the name of the selected profile.
     pub(crate) fn selected(&self) -> &str {
         match self.profiles.selected_profile() {
             "" => "default",
@@ -124,10 +125,13 @@ impl SharedFiles {
         }
     }
 
-    /// Where the credentials come from, as the SDK finds them; settings that cannot work are `Credentials` errors.
+    /// Returns the source of the credentials, as the SDK selects it.
+    ///
+    /// # Errors
+    /// `Credentials` for invalid settings.
     pub(crate) fn origin(&self) -> Result<Origin> {
         let selected = self.selected();
-        // The chain would ignore the profile and use another identity.
+        // The SDK would ignore the profile and use another identity.
         if selected != "default" && self.profiles.get_profile(selected).is_none() {
             return Err(self.no_profile(selected));
         }
@@ -149,16 +153,16 @@ impl SharedFiles {
             return Ok(origin);
         }
         let Some(file) = variable("AWS_WEB_IDENTITY_TOKEN_FILE") else {
-            return Ok(Origin::Elsewhere);
+            return Ok(Origin::Other);
         };
         if variable("AWS_ROLE_ARN").is_none() {
             return half("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
         }
         readable("AWS_WEB_IDENTITY_TOKEN_FILE", &file)?;
-        Ok(Origin::Elsewhere)
+        Ok(Origin::Other)
     }
 
-    /// Follows the profile and its source profiles to the one that has credentials.
+    /// Follows the source profiles to the one with credentials.
     fn profile_origin(&self) -> Result<Option<Origin>> {
         let mut walked: Vec<&str> = Vec::new();
         let mut name = self.selected();
@@ -178,7 +182,7 @@ impl SharedFiles {
                 return Err(self.at(
                     from,
                     "source_profile",
-                    format!("the profiles lead in a circle: {way}"),
+                    format!("the source profiles form a circle: {way}"),
                 ));
             }
             let is_source = !walked.is_empty();
@@ -194,11 +198,11 @@ impl SharedFiles {
             match (source, other) {
                 (Some(_), Some(_)) if assumes => {
                     let message =
-                        "source_profile and credential_source exclude each other: keep one";
+                        "source_profile and credential_source are mutually exclusive: remove one";
                     return Err(self.at(name, "credential_source", message));
                 }
                 (None, None) if assumes => {
-                    let message = "role_arn needs source_profile or credential_source beside it";
+                    let message = "role_arn requires source_profile or credential_source";
                     return Err(self.at(name, "role_arn", message));
                 }
                 (Some(source), None) if assumes && source != name => name = source,
@@ -216,22 +220,18 @@ impl SharedFiles {
         }
     }
 
-    /// What a profile that assumes no role has; `None` without credentials.
+    /// Returns the source in a profile that assumes no role; `None` without credentials.
     fn base(&self, profile: &Profile) -> Result<Option<Origin>> {
         let name = profile.name();
         if set(profile, "credential_source").is_some() {
-            return Ok(Some(Origin::Elsewhere));
+            return Ok(Some(Origin::Other));
         }
         if let Some(file) = set(profile, TOKEN_FILE) {
             if set(profile, "role_arn").is_none() {
-                return Err(self.at(
-                    name,
-                    TOKEN_FILE,
-                    "role_arn is missing beside web_identity_token_file",
-                ));
+                return Err(self.at(name, TOKEN_FILE, "web_identity_token_file requires role_arn"));
             }
             readable(&self.place(name, TOKEN_FILE), file)?;
-            return Ok(Some(Origin::Elsewhere));
+            return Ok(Some(Origin::Other));
         }
         let sso = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
         if let Some(key) = sso.into_iter().find(|key| set(profile, key).is_some()) {
@@ -259,12 +259,8 @@ impl SharedFiles {
         }
         match (set(profile, KEY_ID), set(profile, SECRET)) {
             (Some(_), Some(_)) => Ok(Some(self.found(profile, Way::Keys, KEY_ID))),
-            (Some(_), None) => {
-                Err(self.at(name, KEY_ID, format!("{SECRET} is missing beside {KEY_ID}")))
-            }
-            (None, Some(_)) => {
-                Err(self.at(name, SECRET, format!("{KEY_ID} is missing beside {SECRET}")))
-            }
+            (Some(_), None) => Err(self.at(name, KEY_ID, format!("{KEY_ID} requires {SECRET}"))),
+            (None, Some(_)) => Err(self.at(name, SECRET, format!("{SECRET} requires {KEY_ID}"))),
             (None, None) => Ok(None),
         }
     }
@@ -280,7 +276,7 @@ impl SharedFiles {
             let line = text.lines().find(|(_, line)| heading(line) == Some(name))?.0;
             Some(wrong(
                 format!("{}, line {line}", text.path.display()),
-                format!("[{name}] has to be [profile {name}] in this file"),
+                format!("[{name}] must be [profile {name}] in this file"),
             ))
         });
         bare.unwrap_or_else(|| {
@@ -298,7 +294,7 @@ impl SharedFiles {
         wrong(self.place(profile, key), message)
     }
 
-    /// The file and line of a setting of a profile, as far as they are found.
+    /// Returns the file and line of a setting of a profile, or the name of the profile.
     pub(crate) fn place(&self, profile: &str, key: &str) -> String {
         let found = self.texts.iter().find_map(|text| {
             let line = text.line_of(profile, key)?;
@@ -312,7 +308,7 @@ const KEY_ID: &str = "aws_access_key_id";
 const SECRET: &str = "aws_secret_access_key";
 const TOKEN_FILE: &str = "web_identity_token_file";
 
-/// A setting that is not empty.
+/// Returns a setting that is not empty.
 fn set<'a>(profile: &'a Profile, key: &str) -> Option<&'a str> {
     profile.get(key).filter(|value| !value.trim().is_empty())
 }
@@ -329,12 +325,12 @@ fn readable(place: &str, file: &str) -> Result<()> {
 }
 
 impl Text {
-    /// Lines with their numbers, from 1.
+    /// Returns lines with their numbers, from 1.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
-    /// The last line that gives a profile this setting: later ones win.
+    /// Returns the last line with a setting of a profile: later ones take precedence.
     fn line_of(&self, profile: &str, key: &str) -> Option<usize> {
         let (mut inside, mut found) = (false, None);
         for (number, line) in self.lines() {
@@ -361,7 +357,7 @@ impl Text {
     }
 }
 
-/// What stands between the brackets of a line that begins a section.
+/// Returns the text between the brackets of a line that begins a section.
 fn heading(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.split_once(']').map(|(heading, _)| heading.trim())
 }

@@ -1,5 +1,5 @@
-//! Every failure on the way to AWS as one of our kinds, with what to do: the genuine SDK and our DICOMweb client
-//! against stubs that answer as AWS documents it.
+//! Errors of AWS and of the network, with what to do: the SDK and our DICOMweb client
+//! against stubs with responses as AWS documents them.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod stub;
@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 
 use stub::open;
 
-/// Longer than all tries of a call.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// Longer than all attempts of a call.
+const TIMEOUT: Duration = Duration::from_hours(1);
 
 const REQUEST_ID: &str = "0b1c2d3e-0001-4000-8000-00000000abcd";
 
@@ -37,7 +37,7 @@ fn refusal(status: u16, code: &str, message: &str) -> String {
 
 async fn by_sdk(aws: &Aws) -> Error {
     let asked = aws.list_datastores(ListDatastoresRequest::default());
-    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap_err()
+    tokio::time::timeout(TIMEOUT, asked).await.unwrap().unwrap_err()
 }
 
 async fn by_dicomweb(aws: &Aws) -> Error {
@@ -50,7 +50,7 @@ async fn by_dicomweb(aws: &Aws) -> Error {
         limit: None,
         offset: 0,
     };
-    tokio::time::timeout(PATIENCE, aws.search(request)).await.unwrap().unwrap_err()
+    tokio::time::timeout(TIMEOUT, aws.search(request)).await.unwrap().unwrap_err()
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn an_answer_without_a_code_is_read_by_its_status() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_nobody_listens_at_is_named_with_what_to_check() {
+async fn an_unreachable_endpoint_is_named_with_what_to_check() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -170,7 +170,7 @@ async fn an_endpoint_that_nobody_listens_at_is_named_with_what_to_check() {
 }
 
 #[tokio::test]
-async fn a_host_without_an_address_speaks_of_the_region() {
+async fn a_host_without_an_address_may_be_of_a_wrong_region() {
     // RFC 2606: no name below `.invalid` exists.
     let aws = open("http://medical-imaging.invalid".to_owned()).await;
     for error in [by_sdk(&aws).await, by_dicomweb(&aws).await] {
@@ -179,7 +179,7 @@ async fn a_host_without_an_address_speaks_of_the_region() {
     }
 }
 
-/// The clock runs on by itself whenever there is nothing to do but to wait.
+/// The paused clock advances while all tasks wait.
 #[tokio::test(start_paused = true)]
 async fn a_service_that_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,11 +1,12 @@
 //! Conversions between the types of the SDK and of the contract, one file for each kind of resource.
 
 use aws_sdk_medicalimaging::primitives::{ByteStream, DateTime};
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use futures::StreamExt;
-use healthimaging::{Body, Error, ErrorKind, Result, Timestamp};
+use futures::{StreamExt, TryStreamExt};
+use healthimaging::{Body, Error, ErrorKind, Result, Source, Timestamp};
 use http_body_util::BodyDataStream;
+
+use crate::error;
 
 pub(crate) mod datastores;
 pub(crate) mod image_sets;
@@ -86,22 +87,19 @@ pub(crate) fn page_size(asked: Option<u32>) -> Option<i32> {
     asked.map(|size| i32::try_from(size).unwrap_or(i32::MAX))
 }
 
-/// Body of a response that is being received.
+/// Returns the body of a response of the SDK.
 pub(crate) fn body(stream: ByteStream) -> Body {
-    sdk_body(stream.into_inner())
+    let body = stream.into_inner();
+    let length = body.content_length();
+    response_body(body, length)
 }
 
-/// Body of a response below the SDK.
-pub(crate) fn sdk_body(body: SdkBody) -> Body {
-    let length = body.content_length();
-    let pieces = BodyDataStream::new(body).map(|piece: Result<Bytes, _>| {
-        piece.map_err(|cause| {
-            Error::new(
-                ErrorKind::Service,
-                "the connection to AWS HealthImaging broke before the answer was complete; try again",
-            )
-            .with_source(cause)
-        })
-    });
-    Body::from_stream(pieces.boxed(), length)
+/// Returns the body of a response of this length.
+pub(crate) fn response_body<B>(body: B, length: Option<u64>) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Source>> + Send + 'static,
+{
+    let pieces = BodyDataStream::new(body).map_err(error::of_body);
+    // Fused: a reader of the first bytes may have reached the end.
+    Body::from_stream(pieces.fuse().boxed(), length)
 }

@@ -1,5 +1,5 @@
-//! `aws-chunked`: a body in pieces that are signed one after the other (S3 guide, "Signature calculations:
-//! transferring payload in multiple chunks"), so that it need not be held to be signed.
+//! `aws-chunked`: a body in chunks that are signed one by one (S3 guide, "Signature calculations: transferring payload in
+//! multiple chunks"), so that it is not held in memory.
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -7,12 +7,12 @@ use healthimaging::Result;
 
 use super::sign::Signer;
 
-/// Bytes of a piece, the last apart.
+/// Bytes of a chunk; the last ones may be shorter.
 const PIECE: usize = 256 * 1024;
 /// `;chunk-signature=`, 64 digits and two line ends.
 const AROUND: usize = 17 + 64 + 4;
 
-/// The length of a body of `length` bytes once it is in signed pieces.
+/// Returns the encoded length of a body.
 pub(super) fn encoded_length(length: u64) -> u64 {
     let piece = |size: u64| size + (format!("{size:x}").len() + AROUND) as u64;
     let rest = length % PIECE as u64;
@@ -20,13 +20,13 @@ pub(super) fn encoded_length(length: u64) -> u64 {
     (length / PIECE as u64) * piece(PIECE as u64) + last + piece(0)
 }
 
-/// Signs a body piece by piece, going on from the signature of the headers.
+/// Encodes a body. `seed` is the signature of the headers.
 pub(super) fn encode(
     body: BoxStream<'static, Result<Bytes>>,
     signer: Signer,
     seed: String,
 ) -> BoxStream<'static, Result<Bytes>> {
-    struct State {
+    struct Encoder {
         body: BoxStream<'static, Result<Bytes>>,
         held: BytesMut,
         signer: Signer,
@@ -34,7 +34,7 @@ pub(super) fn encode(
         done: bool,
     }
 
-    let start = State { body, held: BytesMut::new(), signer, signature: seed, done: false };
+    let start = Encoder { body, held: BytesMut::new(), signer, signature: seed, done: false };
     stream::try_unfold(start, |mut state| async move {
         if state.done {
             return Ok(None);
@@ -47,7 +47,7 @@ pub(super) fn encode(
         }
         let size = state.held.len().min(PIECE);
         let piece = state.held.split_to(size).freeze();
-        // The last piece is an empty one.
+        // The last chunk is empty.
         state.done = piece.is_empty();
         state.signature = state.signer.sign_chunk(&piece, &state.signature)?;
         let mut framed = BytesMut::with_capacity(size + 16 + AROUND);

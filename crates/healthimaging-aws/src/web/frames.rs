@@ -1,4 +1,4 @@
-//! WADO-RS: frames and large values. A frame is asked for by itself, so that none has to be held.
+//! WADO-RS: frames and bulk data. Frames are requested one by one, so that none is held in memory.
 
 use std::sync::Arc;
 
@@ -8,20 +8,21 @@ use healthimaging::model::{
     RetrieveBulkdataRequest, RetrieveBulkdataResponse, RetrieveFramesRequest,
     RetrieveFramesResponse, TransferSyntaxChoice,
 };
-use healthimaging::{Body, Error, Result};
+use healthimaging::{Body, Error, Result, path_segment};
 
 use super::request::{Answer, Web};
 use super::retrieve::{of_set, parameter, unreadable};
 
-/// The head of a part has a few lines.
-const MOST_HEAD: usize = 16 * 1024;
+/// Longest headers of a part in bytes.
+const MAX_HEAD: usize = 16 * 1024;
 
 pub(crate) async fn frames(
     web: &Arc<Web>,
     request: RetrieveFramesRequest,
 ) -> Result<RetrieveFramesResponse> {
     let mut numbers = request.frames.clone().into_iter();
-    let first = numbers.next().ok_or_else(|| Error::validation("name one frame at least"))?;
+    let first =
+        numbers.next().ok_or_else(|| Error::validation("frames must have at least one number"))?;
     let (transfer_syntax_uid, first) = frame(web, &request, first).await?;
     let web = Arc::clone(web);
     let rest = stream::iter(numbers).then(move |number| {
@@ -49,8 +50,8 @@ async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Resul
         request.sop_instance_uid.path_segment(),
         of_set(request.image_set_id.as_ref()),
     );
-    let answer = web.get(&request.datastore_id, &path, &accept).await?;
-    let part = only_part(answer).await?;
+    let response = web.get(&request.datastore_id, &path, &accept).await?;
+    let part = only_part(response).await?;
     let uid = part.media.as_deref().and_then(|media| parameter(media, "transfer-syntax"));
     let uid = uid.ok_or_else(|| unreadable("a frame without a transfer syntax"))?;
     Ok((uid, part.body))
@@ -65,30 +66,30 @@ pub(crate) async fn bulkdata(
         request.study_instance_uid.path_segment(),
         request.series_instance_uid.path_segment(),
         request.sop_instance_uid.path_segment(),
-        super::request::encode(&request.bulkdata_id),
+        path_segment(&request.bulkdata_id),
         of_set(request.image_set_id.as_ref()),
     );
     let accept = "application/octet-stream";
-    let answer = web.get(&request.datastore_id, &path, accept).await?;
-    let bulkdata = only_part(answer).await?.body;
+    let response = web.get(&request.datastore_id, &path, accept).await?;
+    let bulkdata = only_part(response).await?.body;
     Ok(RetrieveBulkdataResponse { bulkdata, content_name: None })
 }
 
-/// What an answer holds, out of its envelope.
+/// Content of a response.
 struct Part {
     media: Option<String>,
     body: Body,
 }
 
-/// The only part of a multipart answer; one that is not multipart is itself the part.
-async fn only_part(answer: Answer) -> Result<Part> {
-    let media = answer.media().map(str::to_owned);
+/// Returns the only part of a multipart response, or the content of another one.
+async fn only_part(response: Answer) -> Result<Part> {
+    let media = response.media().map(str::to_owned);
     let boundary = media.as_deref().and_then(|media| parameter(media, "boundary"));
     let Some(boundary) = boundary else {
-        let body = answer.body;
+        let body = response.body;
         return Ok(Part { media, body });
     };
-    let mut pieces = answer.body.into_stream();
+    let mut pieces = response.body.into_stream();
     let mut held = BytesMut::new();
     let headers = loop {
         if let Some(end) = find(&held, b"\r\n\r\n") {
@@ -96,7 +97,7 @@ async fn only_part(answer: Answer) -> Result<Part> {
             break String::from_utf8_lossy(&headers).into_owned();
         }
         match pieces.try_next().await? {
-            Some(piece) if held.len() < MOST_HEAD => held.extend_from_slice(&piece),
+            Some(piece) if held.len() < MAX_HEAD => held.extend_from_slice(&piece),
             _ => return Err(unreadable("no part")),
         }
     };
@@ -109,13 +110,13 @@ async fn only_part(answer: Answer) -> Result<Part> {
     Ok(Part { media, body: Body::from_stream(until(end, held, pieces), None) })
 }
 
-/// The bytes before the last `end` of a stream: as much as `end` and what may follow it is held back.
+/// Returns the bytes of a stream before its last `end`.
 fn until(
     end: Vec<u8>,
     held: BytesMut,
     pieces: BoxStream<'static, Result<Bytes>>,
 ) -> BoxStream<'static, Result<Bytes>> {
-    // The two dashes and the line end that close a body, and some spaces.
+    // Two dashes, a line end and spaces may follow.
     let tail = end.len() + 16;
     let start = Some((end, held, pieces));
     stream::try_unfold(start, move |state| async move {

@@ -1,4 +1,4 @@
-//! DICOMweb as AWS offers it: signed HTTPS to a host of its own, over the SDK's HTTP client.
+//! DICOMweb of AWS: signed HTTPS requests to its own host, through the HTTP client of the SDK.
 
 mod chunked;
 pub(crate) mod frames;

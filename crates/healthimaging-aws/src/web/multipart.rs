@@ -3,16 +3,16 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use healthimaging::{Error, Result};
 
-/// A body with several files.
+/// Body of several files.
 pub(super) struct Multipart {
     pub(super) content_type: String,
     pub(super) body: Bytes,
 }
 
-/// Puts files together, between lines that no file can have foreseen.
+/// Joins files with an unpredictable boundary.
 pub(super) fn multipart<'a>(files: impl Iterator<Item = &'a Bytes>) -> Result<Multipart> {
     let number = getrandom::u64()
-        .map_err(|cause| Error::internal("this machine gives no random numbers", cause))?;
+        .map_err(|cause| Error::internal("the random number generator failed", cause))?;
     let boundary = format!("healthimaging-{number:016x}");
     let mut body = BytesMut::new();
     for file in files {

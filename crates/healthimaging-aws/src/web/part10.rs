@@ -1,6 +1,6 @@
-//! The beginning of a Part 10 file: which instance it is, and in which transfer syntax (`PS3.10 §7.1`).
+//! File meta information of Part 10 files (`PS3.10 §7.1`).
 
-/// What the file meta information tells.
+/// UIDs of the file meta information.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Meta {
     /// Media Storage SOP Class UID (0002,0002).
@@ -11,10 +11,10 @@ pub(super) struct Meta {
     pub(super) transfer_syntax_uid: Option<String>,
 }
 
-/// Long enough for the file meta information of any real file.
+/// Bytes that contain the file meta information of any real file.
 pub(super) const HEAD: usize = 16 * 1024;
 
-/// Reads what is there; a file that is none tells nothing.
+/// Reads the UIDs that are present.
 pub(super) fn meta(file: &[u8]) -> Meta {
     let mut meta = Meta::default();
     let Some(mut rest) = file.get(132..).filter(|_| &file[128..132] == b"DICM") else {
@@ -37,7 +37,7 @@ pub(super) fn meta(file: &[u8]) -> Meta {
     meta
 }
 
-/// The next element of group 0002: its number, its value, and what follows. Always Explicit VR Little Endian.
+/// Reads an element of group 0002, in Explicit VR Little Endian. Returns its number, its value and the rest.
 fn element(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let number = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     if number(0)? != 0x0002 {

@@ -1,4 +1,4 @@
-//! One call: signed, sent, its answer or its error.
+//! Requests: signature, transport, retries, errors.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use serde_json::Value;
+use tower_http::timeout::TimeoutBody;
 
 use super::chunked;
 use super::sign::{Payload, Signer};
@@ -27,20 +28,20 @@ use crate::network::Network;
 use crate::{convert, error};
 
 const CONNECT: Duration = Duration::from_secs(4);
-/// Until the answer to a read begins, and between two pieces of its body.
+/// Timeout of the response to a read, and of each piece of its body.
 const READ: Duration = Duration::from_mins(1);
-/// Until a store of up to a gigabyte is answered.
+/// Timeout of a store of up to a gigabyte.
 const STORE: Duration = Duration::from_mins(15);
-/// Reads are tried this often when the network or the service fails.
+/// Attempts of a read if the network or the service fails.
 const TRIES: u32 = 3;
-/// The pause before a second try; doubled before the next.
+/// Backoff before the second attempt, which doubles.
 const PAUSE: Duration = Duration::from_millis(200);
-/// An error has few words.
+/// Longest error response in bytes.
 const ERROR_BODY: u64 = 64 * 1024;
 
-/// The way to the DICOMweb host.
+/// Client of the DICOMweb host.
 pub(crate) struct Web {
-    /// Made with the first call: it reads the certificates of the system.
+    /// Created with the first request, since it reads the certificates of the system.
     connector: OnceLock<Connector>,
     network: Network,
     base: String,
@@ -48,15 +49,15 @@ pub(crate) struct Web {
     keys: Arc<Keys>,
 }
 
-/// What to send.
+/// Body of a request.
 pub(super) enum Sent {
-    /// All of it at once.
+    /// The whole body.
     Whole(Bytes),
-    /// Piece by piece, of this length.
+    /// A stream of this length.
     Streamed(BoxStream<'static, Result<Bytes>>, u64),
 }
 
-/// A successful answer, or one that a caller reads whatever its status.
+/// A response, of any status if the caller reads it.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -64,7 +65,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The media type.
+    /// Returns the media type.
     pub(super) fn media(&self) -> Option<&str> {
         self.headers.get(header::CONTENT_TYPE)?.to_str().ok()
     }
@@ -96,7 +97,7 @@ impl Web {
         })
     }
 
-    /// Reads; tried again when the network or the service fails.
+    /// Sends a read, with retries if the network or the service fails.
     pub(super) async fn get(
         &self,
         datastore: &DatastoreId,
@@ -109,7 +110,7 @@ impl Web {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // The credentials are read again, and may have been renewed.
+            // The credentials are read again and may have been renewed.
             if error.code().is_some_and(error::is_expired) && !is_renewed {
                 is_renewed = true;
                 continue;
@@ -117,7 +118,7 @@ impl Web {
             if error.kind() != ErrorKind::Service || tries == TRIES {
                 return Err(error);
             }
-            tracing::debug!(%error, "reading again");
+            tracing::debug!(%error, "retrying a read");
             tokio::time::sleep(pause).await;
             pause *= 2;
             tries += 1;
@@ -135,12 +136,12 @@ impl Web {
         Err(self.refusal(answer).await)
     }
 
-    /// The error in a response.
+    /// Converts an error response.
     pub(super) async fn refusal(&self, answer: Answer) -> Error {
-        self.keys.heed(refusal(answer).await)
+        self.keys.note(refusal(answer).await)
     }
 
-    /// Sends; the answer is handed out whatever its status, since a store tells its outcomes in refusals too.
+    /// Sends a store, and returns its response of any status: error responses contain outcomes too.
     pub(super) async fn post(
         &self,
         datastore: &DatastoreId,
@@ -188,20 +189,21 @@ impl Web {
             .map_err(|cause| Error::internal("the request could not be made", cause))
     }
 
-    async fn send(&self, request: Request<SdkBody>, patience: Duration) -> Result<Answer> {
+    async fn send(&self, request: Request<SdkBody>, timeout: Duration) -> Result<Answer> {
         let request = request
             .try_into()
             .map_err(|cause| Error::internal("the request could not be made", cause))?;
-        let answer = tokio::time::timeout(patience, self.connector().call(request));
+        let answer = tokio::time::timeout(timeout, self.connector().call(request));
         let answer: Response = answer.await.map_err(|_| late())?.map_err(error::of_connector)?;
         let answer = answer
             .try_into_http1x()
-            .map_err(|cause| Error::internal("the answer cannot be read", cause))?;
+            .map_err(|cause| Error::internal("the response could not be read", cause))?;
         let (parts, body) = answer.into_parts();
+        let length = body.content_length();
         Ok(Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            body: patient(convert::sdk_body(body)),
+            body: convert::response_body(TimeoutBody::new(READ, body), length),
         })
     }
 }
@@ -212,7 +214,7 @@ impl fmt::Debug for Web {
     }
 }
 
-/// The DICOMweb host of a region, named as the hosts of the SDK are.
+/// Returns the DICOMweb host of a region, with the prefixes and suffixes of the SDK.
 fn host(region: &str, fips: bool, dual_stack: bool) -> String {
     let fips = if fips { "-fips" } else { "" };
     let suffix = if dual_stack { "api.aws" } else { "amazonaws.com" };
@@ -220,30 +222,14 @@ fn host(region: &str, fips: bool, dual_stack: bool) -> String {
 }
 
 fn value(text: &str) -> Result<HeaderValue> {
-    HeaderValue::from_str(text)
-        .map_err(|cause| Error::internal("a header cannot be written", cause))
+    HeaderValue::from_str(text).map_err(|cause| Error::internal("invalid header value", cause))
 }
 
 fn late() -> Error {
     Error::new(
         ErrorKind::Service,
-        "DICOMweb of AWS HealthImaging did not answer in time; try again",
+        "DICOMweb of AWS HealthImaging did not respond in time; try again",
     )
-}
-
-/// The body, with an error instead of waiting for ever for its next piece.
-fn patient(body: Body) -> Body {
-    let length = body.length();
-    let pieces = futures::stream::unfold(Some(body.into_stream()), async |stream| {
-        let mut stream = stream?;
-        match tokio::time::timeout(READ, stream.next()).await {
-            Ok(Some(piece)) => Some((piece, Some(stream))),
-            Ok(None) => None,
-            Err(_) => Some((Err(late()), None)),
-        }
-    });
-    // Fused, since who looks at the beginning may have seen the end.
-    Body::from_stream(pieces.fuse().boxed(), length)
 }
 
 async fn refusal(answer: Answer) -> Error {
@@ -261,9 +247,9 @@ async fn refusal(answer: Answer) -> Error {
     let code =
         code.and_then(|code| code.rsplit('#').next()).and_then(|code| code.split(':').next());
     let message = text("message").or_else(|| text("Message"));
-    // 503 is how DICOMweb of AWS throttles.
+    // DICOMweb of AWS throttles with 503.
     let status = if answer.status == 503 { 429 } else { answer.status };
-    let error = error::of_answer(code, message, status);
+    let error = error::of_response(code, message, status);
     match request_id {
         Some(id) => error.with_request_id(id),
         None => error,
@@ -275,22 +261,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.request_id().map(str::to_owned)
 }
 
-/// Percent-encodes a part of a path or of a query.
-pub(super) fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-/// A stream that the SDK's body type may hold, which asks that it can be shared; it never is.
+/// Stream in a body of the SDK, which must be `Sync` although it is never shared.
 struct Exclusive<S>(Mutex<S>);
 
 impl<S: Stream + Unpin> Stream for Exclusive<S> {

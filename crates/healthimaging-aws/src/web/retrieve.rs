@@ -14,8 +14,8 @@ use serde::de::IgnoredAny;
 use super::part10;
 use super::request::{Answer, Web};
 
-/// Metadata documents of a whole series; beyond what the service keeps.
-const MOST_METADATA: u64 = 512 * 1024 * 1024;
+/// Longest metadata of a series in bytes, above the limits of the service.
+const MAX_METADATA: u64 = 512 * 1024 * 1024;
 
 pub(crate) async fn instance(
     web: &Web,
@@ -37,7 +37,7 @@ pub(crate) async fn instance(
     Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name: None })
 }
 
-/// The transfer syntax that the file itself tells, which no proxy can have changed.
+/// Returns the transfer syntax in the file, which a proxy cannot change.
 async fn transfer_syntax(answer: Answer) -> Result<(String, Body)> {
     let length = answer.body.length();
     let media = answer.media().map(str::to_owned);
@@ -48,15 +48,15 @@ async fn transfer_syntax(answer: Answer) -> Result<(String, Body)> {
     {
         head.extend_from_slice(&piece);
     }
-    let told = part10::meta(&head).transfer_syntax_uid;
-    let uid = told
+    let in_file = part10::meta(&head).transfer_syntax_uid;
+    let uid = in_file
         .or_else(|| parameter(&media?, "transfer-syntax"))
         .ok_or_else(|| unreadable("a file without a transfer syntax"))?;
     let whole = stream::once(async move { Ok(head.freeze()) }).chain(pieces);
     Ok((uid, Body::from_stream(whole.boxed(), length)))
 }
 
-/// A parameter of a media type.
+/// Returns a parameter of a media type.
 pub(super) fn parameter(media: &str, name: &str) -> Option<String> {
     media.split(';').find_map(|part| {
         let (found, value) = part.trim().split_once('=')?;
@@ -89,12 +89,14 @@ pub(crate) async fn series_metadata(web: &Web, request: &SeriesMetadataRequest) 
     metadata(web.get(&request.datastore_id, &path, JSON).await?).await
 }
 
-/// An answer as it is, once it is known to be an array that is not empty.
+/// Returns the content of a response, which must be an array that is not empty.
 async fn metadata(answer: Answer) -> Result<Body> {
-    let text = answer.body.collect(MOST_METADATA).await?;
+    let text = answer.body.collect(MAX_METADATA).await?;
     let found: Vec<IgnoredAny> = read(&text)?;
     if found.is_empty() {
-        return Err(Error::not_found("there is no metadata of this"));
+        return Err(Error::not_found(
+            "the data store has no metadata of this study, series or instance",
+        ));
     }
     Ok(text.into())
 }
@@ -105,18 +107,21 @@ pub(super) fn of_set(set: Option<&ImageSetId>) -> String {
     set.map(|id| format!("?imageSetId={id}")).unwrap_or_default()
 }
 
-/// The data sets of an answer; none where it has no content.
+/// Returns the data sets of a response; none if it has no content.
 pub(super) async fn data_sets(answer: Answer) -> Result<Vec<DicomJson>> {
-    read(&answer.body.collect(MOST_METADATA).await?)
+    read(&answer.body.collect(MAX_METADATA).await?)
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_slice(text).map_err(|cause| unreadable("no DICOM JSON").with_source(cause))
+    serde_json::from_slice(text).map_err(|cause| unreadable("not DICOM JSON").with_source(cause))
 }
 
 pub(super) fn unreadable(what: &str) -> Error {
-    Error::new(ErrorKind::Service, format!("DICOMweb of AWS HealthImaging answered with {what}"))
+    Error::new(
+        ErrorKind::Service,
+        format!("invalid response of DICOMweb of AWS HealthImaging: {what}"),
+    )
 }

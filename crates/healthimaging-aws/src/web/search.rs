@@ -1,9 +1,9 @@
-//! QIDO-RS: searches.
+//! QIDO-RS.
 
 use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
-use healthimaging::{Result, Uid};
+use healthimaging::{Result, Uid, path_segment};
 
-use super::request::{Web, encode};
+use super::request::Web;
 use super::retrieve::{JSON, data_sets};
 
 pub(crate) async fn search(web: &Web, request: &SearchDicomRequest) -> Result<Vec<DicomJson>> {
@@ -25,7 +25,7 @@ fn path(request: &SearchDicomRequest) -> String {
         SearchLevel::Instances(Some(study), None) => {
             (format!("/studies/{}/instances", study.path_segment()), None)
         }
-        // There is no path for this, but a match key.
+        // No path exists for this, but a match key.
         SearchLevel::Instances(None, series) => ("/instances".to_owned(), series.as_ref()),
     };
     let pairs = request.filters.iter().map(|(key, value)| (key.as_str(), value.clone()));
@@ -40,7 +40,7 @@ fn path(request: &SearchDicomRequest) -> String {
         .chain(fuzzy)
         .chain(limit)
         .chain(offset)
-        .map(|(key, value)| format!("{}={}", encode(key), encode(&value)))
+        .map(|(key, value)| format!("{}={}", path_segment(key), path_segment(&value)))
         .collect();
     if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
 }

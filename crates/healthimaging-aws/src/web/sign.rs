@@ -13,21 +13,21 @@ use bytes::Bytes;
 use healthimaging::{Error, Result, Source};
 use http::Request;
 
-/// The name that signatures are made for, also on the DICOMweb host.
+/// Signing name, also of the DICOMweb host.
 const SERVICE: &str = "medical-imaging";
-/// Stands for the hash of a body whose pieces are signed one after the other.
+/// Payload hash of a body in signed chunks.
 const CHUNKED: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 
-/// What is signed of a body.
+/// Signed content of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Payload<'a> {
-    /// All of it.
+    /// The whole body.
     Whole(&'a [u8]),
-    /// Its pieces, each when it is sent.
+    /// Chunks, which are signed when they are sent.
     Chunked,
 }
 
-/// Signs with one set of credentials at one moment.
+/// Signer with fixed credentials and time.
 #[derive(Debug, Clone)]
 pub(super) struct Signer {
     identity: Identity,
@@ -40,7 +40,7 @@ impl Signer {
         Self { identity: credentials.into(), region: region.to_owned(), time: SystemTime::now() }
     }
 
-    /// Adds the headers that sign a request; the signature, which the first chunk goes on from.
+    /// Adds the headers of the signature, and returns the signature, which seeds that of the first chunk.
     pub(super) fn sign(
         &self,
         request: &mut Request<SdkBody>,
@@ -66,7 +66,7 @@ impl Signer {
         Ok(signature)
     }
 
-    /// The signature of a piece that follows what has the signature `before`.
+    /// Returns the signature of a chunk after the signature `before`.
     pub(super) fn sign_chunk(&self, chunk: &Bytes, before: &str) -> Result<String> {
         let params = self.params(())?;
         let signed = v4::sign_chunk(chunk, before, &params).map_err(unsigned)?;

@@ -1,4 +1,4 @@
-//! A server that gives every request the same answer, and remembers what was asked.
+//! A server with the same response to every request, which records the requests.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! STOW-RS: files put together into requests of some megabytes, a large one streamed by itself.
+//! STOW-RS: small files are sent together, a large one is streamed by itself.
 
 mod outcome;
 
@@ -11,18 +11,18 @@ use super::multipart::multipart;
 use super::part10::{self, HEAD, Meta};
 use super::request::{Sent, Web};
 
-/// Files are put together up to this many bytes: few requests, and few versions of an image set.
-const TOGETHER: usize = 32 * 1024 * 1024;
-/// Files of one request.
-const MOST_FILES: usize = 500;
+/// Bytes of a request: few requests create few versions of an image set.
+const MAX_BATCH: usize = 32 * 1024 * 1024;
+/// Files of a request.
+const MAX_FILES: usize = 500;
 
-/// A file of the request: its place in it, and what it says it is.
+/// A file: its position in the request, and its UIDs.
 struct Item {
     position: usize,
     meta: Meta,
 }
 
-/// Files that go into one request.
+/// Files of one request.
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
@@ -30,14 +30,14 @@ struct Batch {
     size: usize,
 }
 
-/// What came of a file's body before anything was sent.
+/// A file after its beginning was read.
 enum Read {
-    /// All of it.
+    /// A whole file.
     Whole(Bytes),
-    /// Too large to hold, and as long as this.
+    /// Too large for a batch, with its length.
     Large(Meta, BoxStream<'static, Result<Bytes>>, u64),
-    /// Too large to hold, of unknown length.
-    Endless,
+    /// Too large for a batch, with an unknown length.
+    Unsized,
 }
 
 pub(crate) async fn store(
@@ -65,7 +65,7 @@ pub(crate) async fn store(
         };
         match read {
             Ok(Read::Whole(file)) => {
-                if batch.size + file.len() > TOGETHER || batch.files.len() == MOST_FILES {
+                if batch.size + file.len() > MAX_BATCH || batch.files.len() == MAX_FILES {
                     storing.batch(std::mem::take(&mut batch)).await?;
                 }
                 batch.add(position, file);
@@ -76,7 +76,7 @@ pub(crate) async fn store(
                 let items = vec![Item { position, meta }];
                 storing.send(items, "application/dicom", sent).await?;
             }
-            Ok(Read::Endless) => storing.fail(position, too_long()),
+            Ok(Read::Unsized) => storing.fail(position, too_long()),
             Err(error) => storing.fail(position, error.message().to_owned()),
         }
     }
@@ -96,12 +96,12 @@ impl Batch {
     }
 }
 
-/// Reads a file as far as it may be held.
+/// Reads a file up to the size of a batch.
 async fn read(file: Body) -> Result<Read> {
     let length = file.length();
     let enough = match length {
-        Some(length) if length > TOGETHER as u64 => HEAD,
-        _ => TOGETHER + 1,
+        Some(length) if length > MAX_BATCH as u64 => HEAD,
+        _ => MAX_BATCH + 1,
     };
     let mut pieces = file.into_stream();
     let mut held = BytesMut::new();
@@ -112,7 +112,7 @@ async fn read(file: Body) -> Result<Read> {
         held.extend_from_slice(&piece);
     }
     let Some(length) = length else {
-        return Ok(Read::Endless);
+        return Ok(Read::Unsized);
     };
     let meta = part10::meta(&held);
     let whole = stream::once(async move { Ok(held.freeze()) }).chain(pieces);
@@ -121,18 +121,18 @@ async fn read(file: Body) -> Result<Read> {
 
 fn too_long() -> String {
     format!(
-        "longer than {} MiB, and its length is not known before it is read",
-        TOGETHER / 1024 / 1024
+        "the file is longer than {} MiB and of unknown length; store it by itself with its length",
+        MAX_BATCH / 1024 / 1024
     )
 }
 
-/// A store under way.
+/// A store in progress.
 struct Storing<'a> {
     service: &'a dyn HealthImaging,
     web: &'a Web,
     datastore: DatastoreId,
     path: String,
-    /// Whether something has been sent, so that an error must not hide its outcomes.
+    /// Whether a request was sent, so that an error must not hide its outcomes.
     sent: bool,
     outcomes: StoreInstancesResponse,
 }
@@ -151,7 +151,7 @@ impl Storing<'_> {
         self.send(batch.items, &body.content_type, Sent::Whole(body.body)).await
     }
 
-    /// Sends one request. Once there are outcomes, its failure is an outcome too.
+    /// Sends a request. After the first one, a failure is an outcome of its files.
     async fn send(&mut self, items: Vec<Item>, content_type: &str, sent: Sent) -> Result<()> {
         match self.outcome(&items, content_type, sent).await {
             Ok(outcomes) => {

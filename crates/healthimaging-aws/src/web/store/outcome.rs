@@ -1,4 +1,4 @@
-//! The response of a store (`PS3.18 §I.2`): which file went where.
+//! The Store Instances Response (`PS3.18 §I.2`).
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,10 @@ const SOP_INSTANCE: &str = "00081155";
 const FAILURE_REASON: &str = "00081197";
 const WARNING_REASON: &str = "00081196";
 const RETRIEVE_URL: &str = "00081190";
-/// A store's response tells some hundred bytes a file.
-const MOST: u64 = 16 * 1024 * 1024;
+/// Longest response in bytes, with some hundred for each file.
+const MAX_RESPONSE: u64 = 16 * 1024 * 1024;
 
-/// Reads the outcomes; an answer without any is an error.
+/// Reads the outcomes; a response without any is an error.
 pub(super) async fn read(
     service: &dyn HealthImaging,
     web: &Web,
@@ -38,31 +38,34 @@ pub(super) async fn read(
         return Err(web.refusal(answer).await);
     }
     let (status, headers) = (answer.status, answer.headers.clone());
-    let body = answer.body.collect(MOST).await?;
+    let body = answer.body.collect(MAX_RESPONSE).await?;
     let Some(response) = response(&body) else {
         let answer = Answer { status, headers, body: body.into() };
         return Err(if status == 409 {
             web.refusal(answer).await
         } else {
-            Error::new(ErrorKind::Service, "AWS HealthImaging did not tell which files it stored")
+            Error::new(
+                ErrorKind::Service,
+                "the response of AWS HealthImaging does not list the stored files; search for them",
+            )
         });
     };
-    let mut places = Places(items.iter().collect());
-    let mut homes = Homes { service, datastore, known: BTreeMap::new() };
+    let mut pending = Pending(items.iter().collect());
+    let mut image_sets = ImageSets { service, datastore, known: BTreeMap::new() };
     let mut outcomes = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
     for item in sequence(&response, STORED) {
-        let position = places.take(text(item, SOP_INSTANCE));
-        outcomes.stored.push(homes.stored(position, item).await?);
+        let position = pending.take(text(item, SOP_INSTANCE));
+        outcomes.stored.push(image_sets.stored(position, item).await?);
     }
     for item in sequence(&response, FAILED) {
-        let position = places.take(text(item, SOP_INSTANCE));
+        let position = pending.take(text(item, SOP_INSTANCE));
         outcomes.failed.push(failed(position, item));
     }
-    outcomes.failed.extend(places.0.into_iter().map(untold));
+    outcomes.failed.extend(pending.0.into_iter().map(without_outcome));
     Ok(outcomes)
 }
 
-/// The data set of the response, bare or in a list.
+/// Returns the data set of the response, which may be in an array.
 fn response(body: &[u8]) -> Option<DicomJson> {
     let found = match serde_json::from_slice(body).ok()? {
         Value::Array(list) => list.into_iter().next()?,
@@ -94,17 +97,17 @@ fn code(item: &DicomJson, tag: &str) -> Option<u16> {
     u16::try_from(first(item, tag)?.as_u64()?).ok()
 }
 
-/// Files whose outcome has not been read yet.
-struct Places<'a>(Vec<&'a Item>);
+/// Files without an outcome yet.
+struct Pending<'a>(Vec<&'a Item>);
 
-impl Places<'_> {
-    /// The first one that says it is this instance; the first that says nothing, else.
+impl Pending<'_> {
+    /// Takes the position of the first file of this instance, else of the first one of an unknown instance.
     fn take(&mut self, sop_instance: Option<&str>) -> usize {
-        let says = |wanted: Option<&str>| {
+        let find = |wanted: Option<&str>| {
             let mut items = self.0.iter();
             items.position(|item| item.meta.sop_instance_uid.as_deref() == wanted)
         };
-        let found = says(sop_instance).or_else(|| says(None)).unwrap_or_default();
+        let found = find(sop_instance).or_else(|| find(None)).unwrap_or_default();
         if found < self.0.len() { self.0.remove(found).position } else { 0 }
     }
 }
@@ -120,39 +123,40 @@ fn failed(position: usize, item: &DicomJson) -> FailedInstance {
     }
 }
 
-fn untold(item: &Item) -> FailedInstance {
+fn without_outcome(item: &Item) -> FailedInstance {
     FailedInstance {
         position: item.position,
         sop_class_uid: item.meta.sop_class_uid.clone(),
         sop_instance_uid: item.meta.sop_instance_uid.clone(),
         failure_reason: PROCESSING_FAILURE,
-        message: "AWS HealthImaging did not tell what became of this file".to_owned(),
+        message: "the response of AWS HealthImaging has no outcome for this file; search for it"
+            .to_owned(),
     }
 }
 
-/// What a failure reason means (`PS3.18 Table I.2-2`).
+/// Meaning of a failure reason (`PS3.18 Table I.2-2`).
 fn meaning(reason: u16) -> &'static str {
     match reason {
         0xA700..=0xA7FF => "refused: out of resources",
         0xA900..=0xA9FF => "refused: the data set does not match the SOP class or the study",
         0xC122 => "refused: the transfer syntax is not supported",
-        0xC000..=0xCFFF => "refused: the file cannot be understood",
+        0xC000..=0xCFFF => "refused: the file cannot be parsed",
         0x0110 => "processing failed",
         0x0117 => "refused: the SOP Instance UID is not valid",
         0x0122 => "refused: the SOP class is not supported",
-        0x0124 => "refused: not authorised",
-        _ => "refused: the reason is in the code",
+        0x0124 => "refused: not authorized",
+        _ => "refused: unknown failure reason",
     }
 }
 
-/// Where stored instances are: their image sets, asked for once a series.
-struct Homes<'a> {
+/// Image sets of stored instances, searched once for each series.
+struct ImageSets<'a> {
     service: &'a dyn HealthImaging,
     datastore: &'a DatastoreId,
     known: BTreeMap<String, Vec<ImageSetsMetadataSummary>>,
 }
 
-impl Homes<'_> {
+impl ImageSets<'_> {
     async fn stored(&mut self, position: usize, item: &DicomJson) -> Result<StoredInstance> {
         let url = text(item, RETRIEVE_URL).unwrap_or_default();
         let series = after(url, "/series/");
@@ -160,13 +164,13 @@ impl Homes<'_> {
         let named = after(url, "imageSetId=");
         let named = ImageSetId::try_from(named).ok();
         let primary = sets.iter().find(|set| set.is_primary == Some(true));
-        // Newest change first: without a name it is the set that was just written.
-        let home = named
+        // The latest change is first: without an id it is the image set that was just written.
+        let image_set_id = named
             .or_else(|| primary.or(sets.first()).map(|set| set.image_set_id.clone()))
             .ok_or_else(|| {
             Error::new(
                 ErrorKind::Service,
-                "an instance was stored, but its image set is not found yet; search again later",
+                "an instance was stored, but its image set is not found yet; search for it later",
             )
         })?;
         Ok(StoredInstance {
@@ -175,8 +179,8 @@ impl Homes<'_> {
             sop_instance_uid: text(item, SOP_INSTANCE).unwrap_or_default().to_owned(),
             study_instance_uid: after(url, "/studies/"),
             series_instance_uid: series,
-            is_primary: primary.is_some_and(|set| set.image_set_id == home),
-            image_set_id: home,
+            is_primary: primary.is_some_and(|set| set.image_set_id == image_set_id),
+            image_set_id,
             warning_reason: code(item, WARNING_REASON),
         })
     }
@@ -203,7 +207,7 @@ impl Homes<'_> {
     }
 }
 
-/// The word that follows a mark in a URL, percent-encoding undone.
+/// Returns the percent-decoded segment after a mark in a URL.
 fn after(url: &str, mark: &str) -> String {
     let rest = url.split_once(mark).map(|(_, rest)| rest);
     let word = rest.and_then(|rest| rest.split(['/', '?', '&', '#']).next());
