@@ -5,8 +5,8 @@
 //! rejected its credentials.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use healthimaging::{Error, ErrorKind, Result};
 use healthimaging_objects::{S3Config, S3CredentialSource, S3Credentials};
+use parking_lot::Mutex;
 
 use crate::error;
 use crate::network::Network;
@@ -116,7 +117,7 @@ impl Keys {
     async fn chain(&self) -> Result<SharedCredentialsProvider> {
         let files = SharedFiles::read(self.config.profile.as_deref()).await?;
         if self.config.credentials.is_none() {
-            *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = files.origin()?;
+            *self.origin.lock() = files.origin()?;
         }
         let network = Network::read(&files)?;
         if self.origin().is_login() {
@@ -139,7 +140,7 @@ impl Keys {
     }
 
     fn origin(&self) -> Origin {
-        self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.origin.lock().clone()
     }
 
     /// Makes the next call read the credentials again.

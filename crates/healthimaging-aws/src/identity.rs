@@ -16,11 +16,8 @@ pub struct Identity {
 impl Aws {
     /// Returns the identity of the credentials.
     pub async fn identity(&self) -> Result<Identity> {
-        let found = aws_sdk_sts::Client::new(&self.sdk)
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
+        let call = aws_sdk_sts::Client::new(&self.sdk).get_caller_identity().send();
+        let found = self.response(call).await?;
         Ok(Identity {
             account: found.account.unwrap_or_default(),
             arn: found.arn.unwrap_or_default(),

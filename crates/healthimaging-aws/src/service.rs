@@ -43,7 +43,7 @@ impl HealthImaging for Aws {
     ) -> Result<CreateDatastoreResponse> {
         let format = request.lossless_storage_format;
         let tags = datastores::tags(request.tags);
-        let output = self
+        let call = self
             .client
             .create_datastore()
             .set_datastore_name(request.datastore_name.map(Into::into))
@@ -52,16 +52,14 @@ impl HealthImaging for Aws {
             .set_kms_key_arn(request.kms_key_arn.map(Into::into))
             .set_lambda_authorizer_arn(request.lambda_authorizer_arn.map(Into::into))
             .set_lossless_storage_format(format.map(|format| format.as_str().into()))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        datastores::created(output)
+            .send();
+        datastores::created(self.response(call).await?)
     }
 
     async fn get_datastore(&self, request: GetDatastoreRequest) -> Result<GetDatastoreResponse> {
         let call = self.client.get_datastore();
         let call = call.datastore_id(request.datastore_id);
-        datastores::got(call.send().await.map_err(|error| self.failed(error))?)
+        datastores::got(self.response(call.send()).await?)
     }
 
     async fn list_datastores(
@@ -69,16 +67,14 @@ impl HealthImaging for Aws {
         request: ListDatastoresRequest,
     ) -> Result<ListDatastoresResponse> {
         let status = request.datastore_status;
-        let output = self
+        let call = self
             .client
             .list_datastores()
             .set_datastore_status(status.map(|status| status.as_str().into()))
             .set_next_token(request.next_token.map(Into::into))
             .set_max_results(page_size(request.max_results))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        datastores::listed(output)
+            .send();
+        datastores::listed(self.response(call).await?)
     }
 
     async fn delete_datastore(
@@ -87,7 +83,7 @@ impl HealthImaging for Aws {
     ) -> Result<DeleteDatastoreResponse> {
         let call = self.client.delete_datastore();
         let call = call.datastore_id(request.datastore_id);
-        datastores::deleted(call.send().await.map_err(|error| self.failed(error))?)
+        datastores::deleted(self.response(call.send()).await?)
     }
 
     async fn start_dicom_import_job(
@@ -96,7 +92,7 @@ impl HealthImaging for Aws {
     ) -> Result<StartDicomImportJobResponse> {
         self.check_import(&request)?;
         let configuration = request.import_configuration.map(imports::configuration);
-        let output = self
+        let call = self
             .client
             .start_dicom_import_job()
             .set_job_name(request.job_name.map(Into::into))
@@ -107,25 +103,21 @@ impl HealthImaging for Aws {
             .set_output_s3_uri(request.output_s3_uri.map(Into::into))
             .set_input_owner_account_id(request.input_owner_account_id.map(Into::into))
             .set_import_configuration(configuration.transpose()?)
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        imports::started(output)
+            .send();
+        imports::started(self.response(call).await?)
     }
 
     async fn get_dicom_import_job(
         &self,
         request: GetDicomImportJobRequest,
     ) -> Result<GetDicomImportJobResponse> {
-        let output = self
+        let call = self
             .client
             .get_dicom_import_job()
             .datastore_id(request.datastore_id)
             .job_id(request.job_id)
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        imports::got(output)
+            .send();
+        imports::got(self.response(call).await?)
     }
 
     async fn list_dicom_import_jobs(
@@ -133,63 +125,55 @@ impl HealthImaging for Aws {
         request: ListDicomImportJobsRequest,
     ) -> Result<ListDicomImportJobsResponse> {
         let status = request.job_status;
-        let output = self
+        let call = self
             .client
             .list_dicom_import_jobs()
             .datastore_id(request.datastore_id)
             .set_job_status(status.map(|status| status.as_str().into()))
             .set_next_token(request.next_token.map(Into::into))
             .set_max_results(page_size(request.max_results))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        imports::listed(output)
+            .send();
+        imports::listed(self.response(call).await?)
     }
 
     async fn search_image_sets(
         &self,
         request: SearchImageSetsRequest,
     ) -> Result<SearchImageSetsResponse> {
-        let output = self
+        let call = self
             .client
             .search_image_sets()
             .datastore_id(request.datastore_id)
             .search_criteria(search::criteria(request.search_criteria)?)
             .set_next_token(request.next_token.map(Into::into))
             .set_max_results(page_size(request.max_results))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        search::found(output)
+            .send();
+        search::found(self.response(call).await?)
     }
 
     async fn get_image_set(&self, request: GetImageSetRequest) -> Result<GetImageSetResponse> {
-        let output = self
+        let call = self
             .client
             .get_image_set()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
             .set_version_id(request.version_id.map(Into::into))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        image_sets::got(output)
+            .send();
+        image_sets::got(self.response(call).await?)
     }
 
     async fn get_image_set_metadata(
         &self,
         request: GetImageSetMetadataRequest,
     ) -> Result<GetImageSetMetadataResponse> {
-        let output = self
+        let call = self
             .client
             .get_image_set_metadata()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
             .set_version_id(request.version_id.map(Into::into))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(image_sets::metadata(output))
+            .send();
+        Ok(image_sets::metadata(self.response(call).await?))
     }
 
     async fn get_image_frame(
@@ -200,40 +184,36 @@ impl HealthImaging for Aws {
             .image_frame_id(request.image_frame_id)
             .build()
             .map_err(unbuilt)?;
-        let output = self
+        let call = self
             .client
             .get_image_frame()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
             .image_frame_information(frame)
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(image_sets::frame(output))
+            .send();
+        Ok(image_sets::frame(self.response(call).await?))
     }
 
     async fn list_image_set_versions(
         &self,
         request: ListImageSetVersionsRequest,
     ) -> Result<ListImageSetVersionsResponse> {
-        let output = self
+        let call = self
             .client
             .list_image_set_versions()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
             .set_next_token(request.next_token.map(Into::into))
             .set_max_results(page_size(request.max_results))
-            .send()
-            .await
-            .map_err(|error| self.failed(error))?;
-        image_sets::versions(output)
+            .send();
+        image_sets::versions(self.response(call).await?)
     }
 
     async fn update_image_set_metadata(
         &self,
         request: UpdateImageSetMetadataRequest,
     ) -> Result<UpdateImageSetMetadataResponse> {
-        let output = self
+        let call = self
             .client
             .update_image_set_metadata()
             .datastore_id(request.datastore_id)
@@ -244,15 +224,13 @@ impl HealthImaging for Aws {
             .update_image_set_metadata_updates(image_sets::updates(request.updates))
             .customize()
             .config_override(sent_once())
-            .send()
-            .await
-            .map_err(|error| self.failed_write(error))?;
-        image_sets::updated(output)
+            .send();
+        image_sets::updated(self.write_response(call).await?)
     }
 
     async fn copy_image_set(&self, request: CopyImageSetRequest) -> Result<CopyImageSetResponse> {
         let information = image_sets::copy_information(request.copy_image_set_information)?;
-        let output = self
+        let call = self
             .client
             .copy_image_set()
             .datastore_id(request.datastore_id)
@@ -262,34 +240,30 @@ impl HealthImaging for Aws {
             .set_promote_to_primary(request.promote_to_primary.then_some(true))
             .customize()
             .config_override(sent_once())
-            .send()
-            .await
-            .map_err(|error| self.failed_write(error))?;
-        image_sets::copied(output)
+            .send();
+        image_sets::copied(self.write_response(call).await?)
     }
 
     async fn delete_image_set(
         &self,
         request: DeleteImageSetRequest,
     ) -> Result<DeleteImageSetResponse> {
-        let output = self
+        let call = self
             .client
             .delete_image_set()
             .datastore_id(request.datastore_id)
             .image_set_id(request.image_set_id)
             .customize()
             .config_override(sent_once())
-            .send()
-            .await
-            .map_err(|error| self.failed_write(error))?;
-        image_sets::deleted(output)
+            .send();
+        image_sets::deleted(self.write_response(call).await?)
     }
 
     async fn tag_resource(&self, request: TagResourceRequest) -> Result<TagResourceResponse> {
         let call = self.client.tag_resource();
         let call =
             call.resource_arn(request.resource_arn).set_tags(Some(datastores::tags(request.tags)));
-        call.send().await.map_err(|error| self.failed(error))?;
+        self.response(call.send()).await?;
         Ok(TagResourceResponse {})
     }
 
@@ -297,7 +271,7 @@ impl HealthImaging for Aws {
         let keys = request.tag_keys.into_iter().map(Into::into).collect();
         let call = self.client.untag_resource();
         let call = call.resource_arn(request.resource_arn).set_tag_keys(Some(keys));
-        call.send().await.map_err(|error| self.failed(error))?;
+        self.response(call.send()).await?;
         Ok(UntagResourceResponse {})
     }
 
@@ -307,7 +281,7 @@ impl HealthImaging for Aws {
     ) -> Result<ListTagsForResourceResponse> {
         let call = self.client.list_tags_for_resource();
         let call = call.resource_arn(request.resource_arn);
-        datastores::listed_tags(call.send().await.map_err(|error| self.failed(error))?.tags)
+        datastores::listed_tags(self.response(call.send()).await?.tags)
     }
 }
 
@@ -335,22 +309,26 @@ impl Aws {
         }
         Ok(())
     }
-}
 
-impl Aws {
-    /// Converts the error of a call that can be repeated.
-    pub(crate) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    /// Returns the response of a call that can be repeated.
+    pub(crate) async fn response<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.keys.note(error::of_sdk(error))
+        call.await.map_err(|error| self.keys.note(error::of_sdk(error)))
     }
 
-    /// Converts the error of a write, which is sent once.
-    fn failed_write<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    /// Returns the response of a write, which is sent once.
+    async fn write_response<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.keys.note(error::of_write(error))
+        call.await.map_err(|error| self.keys.note(error::of_write(error)))
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use healthimaging::random_hex;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
 use tower_http::request_id::{MakeRequestId, RequestId};
 
 /// Header of the request id for the AWS SDKs.
@@ -54,19 +56,17 @@ struct Count {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     ended: Mutex<BTreeMap<Labels, Count>>,
-    running: Mutex<u64>,
+    running: AtomicU64,
 }
 
 impl Metrics {
     fn begin(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.running.fetch_add(1, Ordering::Relaxed);
     }
 
     fn end(&self, labels: Labels, bytes: u64, time: Duration) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *running = running.saturating_sub(1);
-        drop(running);
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        let mut ended = self.ended.lock();
         let count = ended.entry(labels).or_default();
         count.requests += 1;
         count.bytes += bytes;
@@ -75,8 +75,8 @@ impl Metrics {
 
     /// Returns the text format of Prometheus, version 0.0.4.
     fn text(&self) -> String {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let running = *self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.lock().clone();
+        let running = self.running.load(Ordering::Relaxed);
         let mut text = format!(
             "# HELP healthimaging_http_requests_running Requests whose response has not ended.\n\
              # TYPE healthimaging_http_requests_running gauge\n\

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::Request;
+use parking_lot::Mutex;
 
 /// Such connections of one peer.
 const MAX_CONNECTIONS: usize = 64;
@@ -28,7 +29,7 @@ impl PeerLimits {
     /// Counts a connection; `None` if its peer has too many.
     pub(crate) fn enter(&self, peer: IpAddr) -> Option<PeerSlot> {
         let peer = network(peer);
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         let count = counts.entry(peer).or_default();
         if *count >= MAX_CONNECTIONS {
             return None;
@@ -46,7 +47,7 @@ impl PeerSlot {
 
 impl Drop for PeerSlot {
     fn drop(&mut self) {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.all.0.lock();
         if let Some(count) = counts.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
@@ -59,7 +60,7 @@ impl Drop for PeerSlot {
 /// Stops counting the connection of a request that was admitted.
 pub(crate) fn admitted<B>(request: &Request<B>) {
     if let Some(ConnectionSlot(slot)) = request.extensions().get() {
-        slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        slot.lock().take();
     }
 }
 
@@ -93,6 +94,6 @@ mod tests {
         let again = all.enter(same);
         assert!(again.is_some() && all.enter(same).is_none());
         drop((held, again));
-        assert!(all.0.lock().unwrap().is_empty());
+        assert!(all.0.lock().is_empty());
     }
 }

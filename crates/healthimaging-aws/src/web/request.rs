@@ -1,9 +1,7 @@
 //! Requests: signature, transport, retries, errors.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -13,12 +11,13 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use bytes::Bytes;
-use futures::stream::{BoxStream, Stream, StreamExt};
+use futures::stream::{BoxStream, TryStreamExt};
 use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use serde_json::Value;
+use sync_wrapper::SyncStream;
 use tower_http::timeout::TimeoutBody;
 
 use super::chunked;
@@ -165,8 +164,9 @@ impl Web {
                 headers.insert(header::CONTENT_LENGTH, chunked::encoded_length(length).into());
                 let seed = signer.sign(&mut request, Payload::Chunked)?;
                 let pieces = chunked::encode(body, signer, seed);
-                let pieces = Exclusive(Mutex::new(pieces)).map(|piece| piece.map(Frame::data));
-                *request.body_mut() = SdkBody::from_body_1_x(StreamBody::new(pieces));
+                // Bodies of the SDK must be `Sync`.
+                let frames = SyncStream::new(pieces.map_ok(Frame::data));
+                *request.body_mut() = SdkBody::from_body_1_x(StreamBody::new(frames));
             }
         }
         self.send(request, STORE).await
@@ -259,16 +259,4 @@ async fn refusal(answer: Answer) -> Error {
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let headers = aws_smithy_runtime_api::http::Headers::try_from(headers.clone()).ok()?;
     headers.request_id().map(str::to_owned)
-}
-
-/// Stream in a body of the SDK, which must be `Sync` although it is never shared.
-struct Exclusive<S>(Mutex<S>);
-
-impl<S: Stream + Unpin> Stream for Exclusive<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        stream.poll_next_unpin(context)
-    }
 }
