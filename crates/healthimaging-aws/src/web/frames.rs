@@ -11,7 +11,7 @@ use healthimaging::model::{
 use healthimaging::{Body, Error, Result, path_segment};
 
 use super::request::{Answer, Web};
-use super::retrieve::{of_set, parameter, unreadable};
+use super::retrieve::{instance_path, parameter, unreadable};
 
 /// Longest headers of a part in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -43,13 +43,7 @@ async fn frame(web: &Web, request: &RetrieveFramesRequest, number: u32) -> Resul
     };
     let accept =
         format!("multipart/related; type=\"application/octet-stream\"; transfer-syntax={wanted}");
-    let path = format!(
-        "/studies/{}/series/{}/instances/{}/frames/{number}{}",
-        request.study_instance_uid.path_segment(),
-        request.series_instance_uid.path_segment(),
-        request.sop_instance_uid.path_segment(),
-        of_set(request.image_set_id.as_ref()),
-    );
+    let path = instance_path!(request, "/frames/{number}");
     let response = web.get(&request.datastore_id, &path, &accept).await?;
     let part = only_part(response).await?;
     let uid = part.media.as_deref().and_then(|media| parameter(media, "transfer-syntax"));
@@ -61,14 +55,7 @@ pub(crate) async fn bulkdata(
     web: &Web,
     request: &RetrieveBulkdataRequest,
 ) -> Result<RetrieveBulkdataResponse> {
-    let path = format!(
-        "/studies/{}/series/{}/instances/{}/bulkdata/{}{}",
-        request.study_instance_uid.path_segment(),
-        request.series_instance_uid.path_segment(),
-        request.sop_instance_uid.path_segment(),
-        path_segment(&request.bulkdata_id),
-        of_set(request.image_set_id.as_ref()),
-    );
+    let path = instance_path!(request, "/bulkdata/{}", path_segment(&request.bulkdata_id));
     let accept = "application/octet-stream";
     let response = web.get(&request.datastore_id, &path, accept).await?;
     let bulkdata = only_part(response).await?.body;

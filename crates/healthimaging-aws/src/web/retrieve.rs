@@ -17,6 +17,21 @@ use super::request::{Answer, Web};
 /// Longest metadata of a series in bytes, above the limits of the service.
 const MAX_METADATA: u64 = 512 * 1024 * 1024;
 
+/// Formats the path of a request for an instance, with the rest of the path.
+macro_rules! instance_path {
+    ($request:ident, $($rest:tt)+) => {
+        format!(
+            "/studies/{}/series/{}/instances/{}{}{}",
+            $request.study_instance_uid.path_segment(),
+            $request.series_instance_uid.path_segment(),
+            $request.sop_instance_uid.path_segment(),
+            format_args!($($rest)+),
+            $crate::web::retrieve::of_set($request.image_set_id.as_ref()),
+        )
+    };
+}
+pub(super) use instance_path;
+
 pub(crate) async fn instance(
     web: &Web,
     request: RetrieveInstanceRequest,
@@ -25,13 +40,7 @@ pub(crate) async fn instance(
         TransferSyntaxChoice::Stored => "application/dicom; transfer-syntax=*".to_owned(),
         TransferSyntaxChoice::Uid(uid) => format!("application/dicom; transfer-syntax={uid}"),
     };
-    let path = format!(
-        "/studies/{}/series/{}/instances/{}{}",
-        request.study_instance_uid.path_segment(),
-        request.series_instance_uid.path_segment(),
-        request.sop_instance_uid.path_segment(),
-        of_set(request.image_set_id.as_ref()),
-    );
+    let path = instance_path!(request, "");
     let answer = web.get(&request.datastore_id, &path, &accept).await?;
     let (transfer_syntax_uid, instance) = transfer_syntax(answer).await?;
     Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name: None })
@@ -69,13 +78,7 @@ pub(crate) async fn instance_metadata(
     web: &Web,
     request: &InstanceMetadataRequest,
 ) -> Result<Body> {
-    let path = format!(
-        "/studies/{}/series/{}/instances/{}/metadata{}",
-        request.study_instance_uid.path_segment(),
-        request.series_instance_uid.path_segment(),
-        request.sop_instance_uid.path_segment(),
-        of_set(request.image_set_id.as_ref()),
-    );
+    let path = instance_path!(request, "/metadata");
     metadata(web.get(&request.datastore_id, &path, JSON).await?).await
 }
 

@@ -22,6 +22,20 @@ use crate::entity_tag::{tag, tagged, validated};
 const DICOM: &str = "application/dicom";
 const BYTES: &str = "application/octet-stream";
 
+/// Builds a request for an instance from the path and query of a call, and its other members.
+macro_rules! of_instance {
+    ($call:ident, $request:ident { $($member:ident: $value:expr),* $(,)? }) => {
+        $request {
+            datastore_id: $call.path("datastoreId")?,
+            study_instance_uid: $call.path("study")?,
+            series_instance_uid: $call.path("series")?,
+            sop_instance_uid: $call.path("instance")?,
+            image_set_id: $call.query("imageSetId")?,
+            $($member: $value,)*
+        }
+    };
+}
+
 /// Tries the media ranges of `Accept` in order until one is available. `media` returns how a range can be met.
 async fn negotiated<M, T>(
     headers: &HeaderMap,
@@ -47,14 +61,10 @@ async fn negotiated<M, T>(
 
 /// Returns an instance as a Part 10 file, by itself or as the only part of a multipart.
 pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    let request = RetrieveInstanceRequest {
-        datastore_id: call.path("datastoreId")?,
-        study_instance_uid: call.path("study")?,
-        series_instance_uid: call.path("series")?,
-        sop_instance_uid: call.path("instance")?,
-        image_set_id: call.query("imageSetId")?,
-        transfer_syntax: TransferSyntaxChoice::Stored,
-    };
+    let request = of_instance!(
+        call,
+        RetrieveInstanceRequest { transfer_syntax: TransferSyntaxChoice::Stored }
+    );
     let sop_instance_uid = request.sop_instance_uid.to_string();
     let available =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
@@ -89,13 +99,7 @@ fn tag_of(name: &str, part: &str, envelope: &str, media: &str) -> String {
 /// Returns the attributes of an instance.
 pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     require_json(&call.headers)?;
-    let request = InstanceMetadataRequest {
-        datastore_id: call.path("datastoreId")?,
-        study_instance_uid: call.path("study")?,
-        series_instance_uid: call.path("series")?,
-        sop_instance_uid: call.path("instance")?,
-        image_set_id: call.query("imageSetId")?,
-    };
+    let request = of_instance!(call, InstanceMetadataRequest {});
     let found = web.instance_metadata(request).await?;
     tagged(&call.headers, call.base_url.complete_bulk_data(found), JSON).await
 }
@@ -115,15 +119,13 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
 
 /// Returns frames as a multipart.
 pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    let request = RetrieveFramesRequest {
-        datastore_id: call.path("datastoreId")?,
-        study_instance_uid: call.path("study")?,
-        series_instance_uid: call.path("series")?,
-        sop_instance_uid: call.path("instance")?,
-        image_set_id: call.query("imageSetId")?,
-        frames: frame_numbers(&call.text("frames"))?,
-        transfer_syntax: TransferSyntaxChoice::Stored,
-    };
+    let request = of_instance!(
+        call,
+        RetrieveFramesRequest {
+            frames: frame_numbers(&call.text("frames"))?,
+            transfer_syntax: TransferSyntaxChoice::Stored,
+        }
+    );
     let available = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
                     transfer-syntax=* for the stored one";
     let media = |range: &Range| range.frame_media().map(str::to_owned);
@@ -161,14 +163,8 @@ fn frame_numbers(list: &str) -> Result<Vec<u32>> {
 
 /// Returns bulk data.
 pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
-    let request = RetrieveBulkdataRequest {
-        datastore_id: call.path("datastoreId")?,
-        study_instance_uid: call.path("study")?,
-        series_instance_uid: call.path("series")?,
-        sop_instance_uid: call.path("instance")?,
-        image_set_id: call.query("imageSetId")?,
-        bulkdata_id: call.text("bulkdata"),
-    };
+    let request =
+        of_instance!(call, RetrieveBulkdataRequest { bulkdata_id: call.text("bulkdata") });
     let is_bare = any(&call.headers, &[BYTES]).is_ok();
     if !is_bare && !ranges(&call.headers).iter().any(|range| range.is_multipart_of(BYTES)) {
         return Err(not_acceptable(BYTES));
