@@ -52,8 +52,10 @@ async fn nothing_outside_is_read_or_written_while_folders_become_links() {
         let (at, outside, stop) = (inside.join("d"), outside.clone(), Arc::clone(&stop));
         std::thread::spawn(move || flip(&at, &outside, &stop))
     };
-    let mut read = 0;
-    for round in 0..ROUNDS {
+    let (mut read, mut round) = (0, 0);
+    // On a busy machine, the folder may be a link whenever it is read.
+    while round < ROUNDS || (read == 0 && round < 100 * ROUNDS) {
+        round += 1;
         if let Ok(content) = place.read("d/a", 100).await {
             assert_eq!(content, b"inside");
             read += 1;
