@@ -252,7 +252,7 @@ fn what_is_wrong_in_the_shared_files_is_named_with_file_and_line() {
         (
             &*format!("[default]\n{role}"),
             "",
-            "~/.aws/config, line 2: role_arn needs source_profile",
+            "~/.aws/config, line 2: role_arn requires source_profile",
         ),
         (
             "",
