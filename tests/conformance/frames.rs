@@ -79,7 +79,7 @@ pub(crate) async fn frames_are_htj2k_lossless_by_resolution(rig: &Rig) {
     assert!(width <= 64 && height <= 64, "{width} x {height}");
 }
 
-pub(crate) async fn colour_is_transformed_when_it_is_rgb(rig: &Rig) {
+pub(crate) async fn color_is_transformed_when_it_is_rgb(rig: &Rig) {
     let picture = Picture { allocated: 8, stored: 8, samples: 3, ..GREY };
     let stream = check_stored(rig, &picture, picture.phantom()).await;
     assert!(stream.multiple_component);

@@ -161,7 +161,7 @@ macro_rules! cases {
             frames {
                 every_shape_has_the_checksum_and_range_of_its_pixels,
                 frames_are_htj2k_lossless_by_resolution,
-                colour_is_transformed_when_it_is_rgb,
+                color_is_transformed_when_it_is_rgb,
                 a_jpeg_2000_data_store_keeps_jpeg_2000,
                 frames_stand_in_their_order_with_ids_of_their_own,
                 planes_are_put_together,

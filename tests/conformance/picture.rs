@@ -22,7 +22,7 @@ pub(crate) enum Sign {
     Signed,
 }
 
-/// A frame of grey values: 16 bits allocated, 12 stored, unsigned.
+/// A frame of gray values: 16 bits allocated, 12 stored, unsigned.
 pub(crate) const GREY: Picture = Picture {
     rows: 40,
     columns: 56,
@@ -153,8 +153,8 @@ pub(crate) fn run_length(picture: &Picture, frame: u32) -> Vec<u8> {
     frame
 }
 
-/// A grey JPEG baseline frame of 8×8 pixels, made with libjpeg.
-pub(crate) const JPEG: &[u8] = include_bytes!("grey.jpg");
+/// A gray JPEG baseline frame of 8×8 pixels, made with libjpeg.
+pub(crate) const JPEG: &[u8] = include_bytes!("gray.jpg");
 
 /// A phantom that holds [`JPEG`] as a frame.
 pub(crate) fn jpeg_phantom() -> Phantom {

@@ -71,8 +71,8 @@ def htj2k_decode(codestream):
     """Pixels by OpenJPH, as imagecodecs binds it: components that are not transformed together it takes
     plane by plane, and has to get this as an argument."""
     together = codestream[codestream.index(b"\xff\x52") + 8] == 1
-    grey = codestream[40:42] == b"\0\1"
-    if together or grey:
+    gray = codestream[40:42] == b"\0\1"
+    if together or gray:
         return imagecodecs.htj2k_decode(codestream)
     return np.moveaxis(imagecodecs.htj2k_decode(codestream, planar=True), 0, -1)
 

@@ -23,7 +23,7 @@ CHANGED = {
     "PixelData", "FloatPixelData", "DoubleFloatPixelData", "SpecificCharacterSet", "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths", "DataSetTrailingPadding",
 }
-# What decoding makes of the samples: colour of its own kind, samples of a pixel together.
+# What decoding makes of the samples: color of its own kind, samples of a pixel together.
 DECODED = {"YBR_RCT": "RGB", "YBR_ICT": "RGB", "YBR_FULL": "RGB", "YBR_FULL_422": "RGB"}
 CODESTREAMS = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.202"}
 NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", BIG_ENDIAN}

@@ -3,7 +3,7 @@
 
     pictures.py [--keep FOLDER] <file or folder> ...
 
-The first, the middle and the last frame of each file, unscaled, as PNG: the grey levels and colours may be one
+The first, the middle and the last frame of each file, unscaled, as PNG: the gray levels and colors may be one
 level apart from what pydicom's LUT functions make of the samples, and from what dcm2pnm draws with the same
 window. Prints one line a difference and a count; exit status 1 when anything differs.
 """
@@ -66,8 +66,8 @@ def described(file, frame):
     return found
 
 
-def grey(file, frame, samples):
-    """pydicom's grey levels, 0 to 255, as fractions."""
+def gray(file, frame, samples):
+    """pydicom's gray levels, 0 to 255, as fractions."""
     of = described(file, frame)
     # The modality LUT of XA and XRF is not for display (PS3.3 C.8.7.1.1.2).
     of_device = file.get("SOPClassUID") in WITHOUT_MODALITY_LUT
@@ -115,12 +115,12 @@ def by_pydicom(file, path, frame):
     kind = file.PhotometricInterpretation
     samples = pixel_array(path, index=frame, raw=kind == "PALETTE COLOR")
     if kind == "PALETTE COLOR":
-        colours = apply_color_lut(samples, file)
-        return colours.astype("float64") * (255 / (2 ** (8 * colours.itemsize) - 1))
+        colors = apply_color_lut(samples, file)
+        return colors.astype("float64") * (255 / (2 ** (8 * colors.itemsize) - 1))
     if kind.startswith("MONOCHROME") and "RedPaletteColorLookupTableDescriptor" in file:
         raise ValueError("a supplemental palette, which picture_rules.py compares")
     if kind.startswith("MONOCHROME"):
-        return grey(file, frame, samples)
+        return gray(file, frame, samples)
     return samples.astype("float64") * (255 / (2**file.BitsStored - 1))
 
 
@@ -196,7 +196,7 @@ def ours(stored, uid, frame, folder):
 
 
 def apart(one, other):
-    """By how much two pictures differ at most; colour that is grey is compared with grey."""
+    """By how much two pictures differ at most; color that is gray is compared with gray."""
     if one.ndim == 3 and other.ndim == 2:
         other = other[..., None]
     if one.ndim == 2 and other.ndim == 3:

@@ -22,7 +22,7 @@ DCMTK = {
     "jpeg-14-sv1": ["dcmcjpeg", "+e1"],
     "jpeg-ls": ["dcmcjpls", "+el"],
     "jpeg-ls-near": ["dcmcjpls", "+en", "+md", "2"],
-    # Colour is not subsampled: how it is interpolated is left to decoders, which differ.
+    # Color is not subsampled: how it is interpolated is left to decoders, which differ.
     "jpeg-extended": ["dcmcjpeg", "+ee", "+q", "95", "+s4"],
     "jpeg-baseline": ["dcmcjpeg", "+eb", "+q", "95", "+s4"],
 }
