@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, poll_pauses};
 
 use crate::arguments::WaitSeconds;
 use crate::context::Context;
 
-/// First pause between two polls; each pause is 1.5 times the one before, up to the longest.
+/// First pause between two polls.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Polls until `settled`, for at most `wait`, and returns the last state, settled or not.
 ///
@@ -29,8 +28,9 @@ where
     Fut: Future<Output = Result<T>>,
 {
     let start = Instant::now();
-    let end = start + Duration::from_secs(u64::from(wait.get()));
-    let mut pause = FIRST_PAUSE;
+    let longest = Duration::from_secs(u64::from(wait.get()));
+    let end = start + longest;
+    let mut pauses = poll_pauses(FIRST_PAUSE, longest);
     loop {
         let state = look().await?;
         if settled(&state) || Instant::now() >= end {
@@ -38,12 +38,12 @@ where
         }
         let waited = start.elapsed().as_secs_f64();
         context.report(waited, Some(f64::from(wait.get())), format!("waiting: {what}")).await;
+        let next = pauses.next().map_or(end, |pause| (Instant::now() + pause).min(end));
         tokio::select! {
-            () = tokio::time::sleep_until((Instant::now() + pause).min(end)) => {}
+            () = tokio::time::sleep_until(next) => {}
             () = context.cancelled().cancelled() => {
                 return Err(Error::conflict("the call was cancelled; the operation itself continues"));
             }
         }
-        pause = (pause * 3 / 2).min(LAST_PAUSE);
     }
 }

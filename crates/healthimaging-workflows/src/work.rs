@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{Error, ImageSetId, JobId, Result};
+use healthimaging::{Error, ImageSetId, JobId, PublicType, Result};
 use healthimaging_jobs::Needs;
 use healthimaging_objects::Objects;
 
@@ -115,7 +115,8 @@ pub enum ItemResult {
 pub struct ItemError {
     /// One of the five public types.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: PublicType,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -123,7 +124,7 @@ pub struct ItemError {
 impl From<&Error> for ItemError {
     fn from(error: &Error) -> Self {
         Self {
-            kind: error.kind().public_type().as_str().to_owned(),
+            kind: error.kind().public_type(),
             message: error.message().to_owned(),
         }
     }

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 /// The result of every operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -39,7 +41,8 @@ pub enum ErrorKind {
 }
 
 /// The five error types of the tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PublicType {
     /// The input has to change.
     ValidationError,

@@ -21,6 +21,7 @@ mod pace;
 mod paced;
 mod page;
 mod read_only;
+mod retry;
 mod service;
 
 pub mod model;
@@ -47,6 +48,7 @@ pub use pace::{Pace, TurnWatch, watch_turns};
 pub use paced::Paced;
 pub use page::{Page, sweep};
 pub use read_only::ReadOnly;
+pub use retry::{looks, read_again};
 pub use service::HealthImaging;
 
 /// A point in time, in the milliseconds that the service returns.

@@ -10,11 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layer::{AnyOperation, Call};
 use crate::operation::{Limits, Operation, Rate, WebOperation};
+use crate::retry;
 
-/// Maximum number of attempts of a throttled call.
-const TRIES: u32 = 6;
-/// Pause after the first throttling error; doubled after each further one.
-const PAUSE: Duration = Duration::from_millis(500);
 /// Smallest part to which the rate is slowed down.
 const SLOWEST: f64 = 1.0 / 16.0;
 /// Part of the rate that a call without throttling restores.
@@ -56,19 +53,14 @@ impl Pace {
         mut call: C,
     ) -> Result<C::Response> {
         let bucket = self.bucket(call.operation());
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
+        for pause in retry::while_throttled() {
             let Some(next) = call.again() else { break };
             match once(bucket, call.send(service)).await {
                 Err(error) if error.kind() == ErrorKind::Throttled => {
-                    if let Some(watch) = watching() {
-                        watch.waits(pause);
-                    }
-                    sleep_until(Instant::now() + pause).await;
+                    waiting(pause).await;
                 }
                 settled => return settled,
             }
-            pause *= 2;
             call = next;
         }
         once(bucket, call.send(service)).await
@@ -116,6 +108,18 @@ impl TurnWatch for Both {
 /// The watch of the calls of this task, if any.
 fn watching() -> Option<Arc<dyn TurnWatch>> {
     WATCH.try_with(Arc::clone).ok()
+}
+
+/// Pauses between two tries of a call; those who watch its turns are notified.
+pub(crate) async fn waiting(pause: Duration) {
+    let watch = watching();
+    if let Some(watch) = &watch {
+        watch.waits(pause);
+    }
+    sleep_until(Instant::now() + pause).await;
+    if let Some(watch) = watch {
+        watch.goes();
+    }
 }
 
 /// Sends one call when its turn has come.

@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use bytes::Bytes;
 use futures::stream::{BoxStream, TryStreamExt};
-use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result};
+use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result, read_again};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -31,10 +31,6 @@ const CONNECT: Duration = Duration::from_secs(4);
 const READ: Duration = Duration::from_mins(1);
 /// Timeout of a store of up to a gigabyte.
 const STORE: Duration = Duration::from_mins(15);
-/// Attempts of a read if the network or the service fails.
-const TRIES: u32 = 3;
-/// Backoff before the second attempt, which doubles.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Longest error response in bytes.
 const ERROR_BODY: u64 = 64 * 1024;
 
@@ -103,25 +99,14 @@ impl Web {
         path: &str,
         accept: &str,
     ) -> Result<Answer> {
-        let (mut pause, mut tries, mut is_renewed) = (PAUSE, 1, false);
-        loop {
-            let error = match self.get_once(datastore, path, accept).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
+        read_again(async || match self.get_once(datastore, path, accept).await {
             // The credentials are read again and may have been renewed.
-            if error.code().is_some_and(error::is_expired) && !is_renewed {
-                is_renewed = true;
-                continue;
+            Err(error) if error.code().is_some_and(error::is_expired) => {
+                self.get_once(datastore, path, accept).await
             }
-            if error.kind() != ErrorKind::Service || tries == TRIES {
-                return Err(error);
-            }
-            tracing::debug!(%error, "retrying a read");
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            tries += 1;
-        }
+            answer => answer,
+        })
+        .await
     }
 
     async fn get_once(&self, datastore: &DatastoreId, path: &str, accept: &str) -> Result<Answer> {

@@ -1,16 +1,14 @@
-//! The calls that steps are made of: patient with locks and throttling, ended by cancelling.
+//! The calls that steps are made of; they wait for locks, and end when the job is cancelled.
 //!
-//! The back end paces them; here it is known which of them still wait for their turn.
+//! The back end paces them, and retries what it throttles; a call that waits for its turn is dropped on cancellation.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{
@@ -19,8 +17,8 @@ use healthimaging::model::{
     ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId,
-    watch_turns,
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId, looks,
+    read_again, watch_turns,
 };
 
 use crate::document::{self, Contents};
@@ -28,15 +26,11 @@ use crate::document::{self, Contents};
 /// How long a step waits for an image set that is locked.
 const LONGEST_LOCK: Duration = Duration::from_mins(15);
 
-/// The first pause between two looks; each is twice as long, up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_secs(4);
+/// The first pause between two looks at an image set.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-/// How long a call that is throttled is tried again.
-const LONGEST_THROTTLE: Duration = Duration::from_mins(2);
-
-/// How often something is done that does no harm when it is done twice, and breaks off or comes damaged.
-const READS: usize = 4;
+/// Tries to delete an image set that only this work knows.
+const DELETIONS: usize = 4;
 
 /// What is said where the service does not say why.
 pub(super) const NO_REASON: &str = "the service gave no reason";
@@ -78,18 +72,6 @@ impl TurnWatch for Turn {
 
     fn goes(&self) {
         self.0.send_replace(false);
-    }
-}
-
-/// Two looks at the same thing, further and further apart.
-struct Pauses {
-    next: Duration,
-    end: Instant,
-}
-
-impl Pauses {
-    fn up_to(longest: Duration) -> Self {
-        Self { next: FIRST_PAUSE, end: Instant::now() + longest }
     }
 }
 
@@ -142,19 +124,17 @@ impl<'a> ImageSets<'a> {
 
     /// The same, once it is not locked any more.
     pub(super) async fn unlocked(&self, id: &ImageSetId) -> Step<Option<ImageSetProperties>> {
-        let mut pauses = Pauses::up_to(LONGEST_LOCK);
-        loop {
+        for pause in looks(FIRST_LOOK, LONGEST_LOCK) {
             match self.latest(id).await? {
                 Some(set) if set.image_set_state == ImageSetState::Locked => {}
                 settled => return Ok(settled),
             }
-            if !self.pause(&mut pauses).await? {
-                return Err(Error::conflict(format!(
-                    "image set {id} stays locked by another write; try again when it is ACTIVE"
-                ))
-                .into());
-            }
+            self.pause(pause).await?;
         }
+        Err(Error::conflict(format!(
+            "image set {id} stays locked by another write; try again when it is ACTIVE"
+        ))
+        .into())
     }
 
     /// What a version holds.
@@ -164,7 +144,7 @@ impl<'a> ImageSets<'a> {
             image_set_id: id.clone(),
             version_id: Some(version_id.clone()),
         };
-        self.read(|| document::contents(self.service, request.clone()).boxed()).await
+        self.read(|| document::contents(self.service, request.clone())).await
     }
 
     /// Deletes an image set, and waits until it is gone.
@@ -173,7 +153,7 @@ impl<'a> ImageSets<'a> {
             datastore_id: self.datastore_id.clone(),
             image_set_id: id.clone(),
         };
-        let asked = self.patiently(|| self.service.delete_image_set(request.clone()));
+        let asked = self.in_turn(self.service.delete_image_set(request));
         match asked.await {
             Ok(_) => {}
             Err(Halt::Failed(error)) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -192,7 +172,7 @@ impl<'a> ImageSets<'a> {
     /// Deletes an image set that only this work knows, also when answers are lost, and when an earlier process has
     /// begun to delete it.
     pub(super) async fn delete_own(&self, id: &ImageSetId) -> Step<()> {
-        for _ in 1..READS {
+        for _ in 1..DELETIONS {
             match self.delete(id).await {
                 Err(Halt::Failed(error))
                     if matches!(error.kind(), ErrorKind::Service | ErrorKind::Conflict) =>
@@ -226,7 +206,7 @@ impl<'a> ImageSets<'a> {
                 removable_attributes: how.remove.map(text),
             },
         };
-        let made = self.patiently(|| self.service.update_image_set_metadata(request.clone()));
+        let made = self.in_turn(self.service.update_image_set_metadata(request));
         let made = made.await?.latest_version_id;
         let finishing = self.finishing();
         finishing.unlocked(id).await?;
@@ -256,7 +236,7 @@ impl<'a> ImageSets<'a> {
             force: false,
             promote_to_primary: how.promote,
         };
-        let copied = self.patiently(|| self.service.copy_image_set(request.clone()));
+        let copied = self.in_turn(self.service.copy_image_set(request));
         let copy = copied.await?.destination_image_set_properties.image_set_id;
         let finishing = self.finishing();
         let made = finishing.unlocked(&copy).await?;
@@ -274,67 +254,36 @@ impl<'a> ImageSets<'a> {
     }
 
     /// Reads, and again after a fault on the way: reading twice does no harm.
-    async fn read<T>(&self, call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + Sync) -> Step<T>
+    async fn read<T, F>(&self, read: impl FnMut() -> F + Send) -> Step<T>
     where
         T: Send,
+        F: Future<Output = Result<T>> + Send,
     {
-        let mut pauses = Pauses::up_to(LONGEST_THROTTLE);
-        for _ in 1..READS {
-            match self.patiently(&call).await {
-                Err(Halt::Failed(error)) if error.kind() == ErrorKind::Service => {
-                    self.pause(&mut pauses).await?;
-                }
-                settled => return settled,
-            }
-        }
-        self.patiently(call).await
+        self.in_turn(read_again(read)).await
     }
 
-    /// Calls, and again while the service says that it is too much; a call that was sent is waited for.
-    async fn patiently<T>(&self, call: impl Fn() -> BoxFuture<'a, Result<T>> + Send) -> Step<T>
-    where
-        T: Send,
-    {
-        let mut pauses = Pauses::up_to(LONGEST_THROTTLE);
-        loop {
-            match self.in_turn(call()).await? {
-                Err(error) if error.kind() == ErrorKind::Throttled => {
-                    if !self.pause(&mut pauses).await? {
-                        return Err(error.into());
-                    }
-                }
-                answer => return Ok(answer?),
-            }
-        }
-    }
-
-    /// One call, given up when the work ends before its turn has come.
-    async fn in_turn<T: Send>(&self, call: BoxFuture<'a, Result<T>>) -> Step<Result<T>> {
+    /// One call, given up when the work ends before its turn has come; a call that was sent is waited for.
+    async fn in_turn<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Step<T> {
         if self.is_stopped() {
             return Err(Halt::Stopped);
         }
         let turn = Arc::new(Turn::default());
         let given_up = async {
             self.stop.cancelled().await;
-            // It fails only when nobody can send, and `turn` is held.
+            // It fails only when the sender is gone, and `turn` holds it.
             let _ = turn.0.subscribe().wait_for(|is_waiting| *is_waiting).await;
         };
         tokio::select! {
             biased;
-            answer = watch_turns(Arc::clone(&turn) as _, call) => Ok(answer),
+            answer = watch_turns(Arc::clone(&turn) as _, call) => Ok(answer?),
             () = given_up => Err(Halt::Stopped),
         }
     }
 
-    /// Waits a while; false once it was long enough.
-    async fn pause(&self, pauses: &mut Pauses) -> Step<bool> {
-        if Instant::now() >= pauses.end {
-            return Ok(false);
-        }
-        let pause = pauses.next;
-        pauses.next = (pause * 2).min(LAST_PAUSE);
+    /// Waits, unless the work is to end.
+    async fn pause(&self, pause: Duration) -> Step<()> {
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(true),
+            () = tokio::time::sleep(pause) => Ok(()),
             () = self.stop.cancelled() => Err(Halt::Stopped),
         }
     }

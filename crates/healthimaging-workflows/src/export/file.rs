@@ -1,26 +1,18 @@
 //! One instance becomes one file.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
-use healthimaging::{Body, DicomWeb, ErrorKind, Result};
+use healthimaging::{Body, DicomWeb, Result, read_again};
 use healthimaging_jobs::is_lack_of_access;
 use healthimaging_objects::{Location, ObjectWriter};
 
 use super::Export;
 use super::items::{Instance, Item};
 use crate::work::{ItemError, ItemOutcome, ItemResult, Journal};
-
-/// How often an instance is retrieved that breaks off.
-const TRIES: u32 = 4;
-
-/// The pause before a second try; doubled before each more.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes files, and records what became of each.
 pub(super) struct Writer<'a> {
@@ -89,20 +81,7 @@ impl Writer<'_> {
             image_set_id,
             transfer_syntax: syntax.map_or(TransferSyntaxChoice::Stored, TransferSyntaxChoice::Uid),
         };
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match self.try_to_write(name, request.clone()).await {
-                Err(error) if error.kind() == ErrorKind::Service => {
-                    tracing::debug!(%error, "retrieving again");
-                }
-                settled => return settled,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause *= 2,
-                () = self.journal.cancelled().cancelled() => return Ok(None),
-            }
-        }
-        self.try_to_write(name, request).await
+        read_again(|| self.try_to_write(name, request.clone())).await
     }
 
     async fn try_to_write(
@@ -110,6 +89,9 @@ impl Writer<'_> {
         name: &str,
         request: RetrieveInstanceRequest,
     ) -> Result<Option<Written>> {
+        if self.journal.cancelled().is_cancelled() {
+            return Ok(None);
+        }
         let found = self.dicomweb.retrieve_instance(request).await?;
         let mut writing = if self.export.overwrite {
             self.output.create(name).await?

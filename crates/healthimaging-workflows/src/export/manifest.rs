@@ -5,12 +5,12 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use healthimaging::{ImageSetId, JobId, ObjectUri, Result};
+use healthimaging::{ImageSetId, JobId, ObjectUri, PublicType, Result};
 use healthimaging_objects::{Location, ObjectWriter, Objects};
 
 use super::items::ENDING;
 use super::{Counts, Export, count};
-use crate::work::{ItemOutcome, Journal};
+use crate::work::{ItemError, ItemOutcome, Journal};
 
 const MANIFEST: &str = "job-output-manifest.json";
 const SUCCESS: &str = "SUCCESS/success.ndjson";
@@ -126,7 +126,7 @@ impl Totals {
                 let bytes = outcome.details.get("size_in_bytes");
                 self.bytes += bytes.and_then(Value::as_u64).unwrap_or_default();
             }
-            Some(error) if error.kind == "server_error" || error.kind == "service_error" => {
+            Some(ItemError { kind: PublicType::ServerError | PublicType::ServiceError, .. }) => {
                 self.server_errors += 1;
             }
             Some(_) => self.customer_errors += 1,
@@ -216,10 +216,10 @@ struct Exception<'a> {
 impl<'a> FailureLine<'a> {
     fn of(output_file: Option<String>, outcome: &'a ItemOutcome) -> Self {
         let error = outcome.error.as_ref();
-        let exception_type = match error.map(|error| error.kind.as_str()) {
-            Some("validation_error") => "ValidationException",
-            Some("not_found") => "ResourceNotFoundException",
-            Some("auth_error") => "AccessDeniedException",
+        let exception_type = match error.map(|error| error.kind) {
+            Some(PublicType::ValidationError) => "ValidationException",
+            Some(PublicType::NotFound) => "ResourceNotFoundException",
+            Some(PublicType::AuthError) => "AccessDeniedException",
             _ => "InternalServerException",
         };
         Self {
