@@ -1,6 +1,6 @@
 //! What composed tools do, over the contract alone, so that they work on any back end.
 //!
-//! * [`find`]: image sets by anything that their summaries tell; [`hierarchy`]: patient, study, series.
+//! * [`find`]: image sets by anything in their summaries; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
 //! * [`export`]: instances as Part 10 files, out of the service; [`store`]: into it.
 //! * [`traces`]: what stays of erased image sets in files and records.

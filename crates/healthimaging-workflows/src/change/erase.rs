@@ -7,7 +7,7 @@
 use healthimaging::{Error, ErrorKind, ImageSetId};
 use serde_json::Value;
 
-use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped, deleted_meanwhile};
+use super::image_sets::{Copy, Halt, ImageSets, Step as Stepped, deleted_during};
 use super::part::{Without, everything, instances_of};
 use super::run::{Attempts, Done, Run, changed_since};
 use super::update::study_of;
@@ -136,7 +136,7 @@ impl Run<'_> {
         let item = place_item(step);
         let place = match self.recorded(&item) {
             Some(place) => place,
-            None => promoted(sets, &copy).await.map_err(|halt| in_vain(halt, &copy))?,
+            None => promoted(sets, &copy).await.map_err(|halt| not_promoted(halt, &copy))?,
         };
         let done = Done::new(ItemResult::Copied).with("copied_from", copy.as_str());
         self.record_as(item, &place, done).await?;
@@ -185,7 +185,7 @@ async fn promoted(sets: &ImageSets<'_>, copy: &ImageSetId) -> Stepped<ImageSetId
     let mut attempts = Attempts::at(copy);
     loop {
         let now = sets.unlocked(copy).await?;
-        let now = now.ok_or_else(|| deleted_meanwhile(copy))?;
+        let now = now.ok_or_else(|| deleted_during(copy))?;
         if now.is_primary == Some(true) {
             return Ok(copy.clone());
         }
@@ -220,8 +220,8 @@ async fn primary_place(sets: &ImageSets<'_>, contents: &Contents) -> Stepped<Opt
     Ok(None)
 }
 
-/// What is told when a copy could not be promoted.
-fn in_vain(halt: Halt, copy: &ImageSetId) -> Halt {
+/// The error of a copy that could not be promoted.
+fn not_promoted(halt: Halt, copy: &ImageSetId) -> Halt {
     match halt {
         Halt::Stopped => Halt::Stopped,
         Halt::Failed(error) => Halt::Failed(Error::new(

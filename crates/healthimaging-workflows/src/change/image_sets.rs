@@ -211,7 +211,7 @@ impl<'a> ImageSets<'a> {
         let finishing = self.finishing();
         finishing.unlocked(id).await?;
         let made = finishing.version(id, Some(&made)).await?;
-        made.ok_or_else(|| Halt::Failed(deleted_meanwhile(id)))
+        made.ok_or_else(|| Halt::Failed(deleted_during(id)))
     }
 
     /// Copies an image set, and waits until the copy is made; its id.
@@ -241,7 +241,7 @@ impl<'a> ImageSets<'a> {
         let finishing = self.finishing();
         let made = finishing.unlocked(&copy).await?;
         finishing.unlocked(id).await?;
-        let made = made.ok_or_else(|| deleted_meanwhile(&copy))?;
+        let made = made.ok_or_else(|| deleted_during(&copy))?;
         if made.image_set_workflow_status != Some(ImageSetWorkflowStatus::CopyFailed) {
             return Ok(copy);
         }
@@ -289,9 +289,9 @@ impl<'a> ImageSets<'a> {
     }
 }
 
-/// An image set went away during a step.
-pub(super) fn deleted_meanwhile(id: &ImageSetId) -> Error {
-    Error::not_found(format!("image set {id} was deleted meanwhile"))
+/// An image set was deleted during a step.
+pub(super) fn deleted_during(id: &ImageSetId) -> Error {
+    Error::not_found(format!("image set {id} was deleted during the job"))
 }
 
 /// An update to make.

@@ -4,7 +4,7 @@ use healthimaging::Error;
 use healthimaging::model::{ImageSetProperties, ImageSetWorkflowStatus};
 
 use super::Step;
-use super::image_sets::{NO_REASON, Step as Stepped, Update, deleted_meanwhile};
+use super::image_sets::{NO_REASON, Step as Stepped, Update, deleted_during};
 use super::part::Without;
 use super::run::{Attempts, Done, Run, changed_since};
 use crate::work::ItemResult;
@@ -17,7 +17,7 @@ impl Run<'_> {
         loop {
             let sets = self.looking(&attempts);
             let now = sets.unlocked(id).await?;
-            let now = now.ok_or_else(|| deleted_meanwhile(id))?;
+            let now = now.ok_or_else(|| deleted_during(id))?;
             let contents = sets.contents(id, &now.version_id).await?;
             let removal = match part.taken_from(&contents) {
                 // A version that came since the plan is that of an earlier run, or of a write whose answer
@@ -28,7 +28,7 @@ impl Run<'_> {
                 Without::Same => {
                     return Ok(keeping(Done::new(ItemResult::Unchanged), &now));
                 }
-                // What else it held went away meanwhile; its older versions were not meant to go.
+                // Its other content was removed since the plan; its older versions were not to be deleted.
                 Without::Nothing => return Err(changed_since(id).into()),
                 Without::Rest { removal, .. } => removal,
             };

@@ -17,10 +17,10 @@ use crate::work::{ItemError, ItemOutcome, ItemResult, Journal, Tools};
 /// Steps in work at once; each has image sets of its own.
 const AT_ONCE: usize = 4;
 
-/// How often a step begins again because the image set changed under it.
+/// Maximum number of restarts of a step because the image set changed.
 const CONFLICTS: usize = 8;
 
-/// How often a step begins again because an answer left open whether the write was done.
+/// Maximum number of restarts of a step because the result of a write is unknown.
 const FAULTS: usize = 6;
 
 /// A change that is being carried out.
@@ -42,7 +42,7 @@ pub(crate) async fn run(
     journal.expect(change.items());
     run.steps().await?;
     let run = if journal.is_called_off() {
-        // What is left is told all the same.
+        // The report states what is left in any case.
         Run { sets: run.sets.finishing(), ..run }
     } else {
         run
@@ -150,13 +150,13 @@ impl Run<'_> {
     /// The part that the change takes out.
     pub(super) fn part(&self) -> Result<&Part> {
         let part = self.change.part.as_ref();
-        part.ok_or_else(|| Error::internal("the job does not say what to remove", "no part"))
+        part.ok_or_else(|| Error::internal("the job has nothing to remove", "no part"))
     }
 
     /// The values that the change sets.
     pub(super) fn values(&self) -> Result<&Values> {
         let values = self.change.values.as_ref();
-        values.ok_or_else(|| Error::internal("the job does not say what to set", "no values"))
+        values.ok_or_else(|| Error::internal("the job has no values to set", "no values"))
     }
 
     /// Whether an image set that changed since the plan is still one that it is about.
@@ -204,7 +204,7 @@ impl Done {
     }
 }
 
-/// Writes of a step that came to nothing, or to nobody knows what: each is followed by a fresh look.
+/// Failed writes of a step, done or not: the state is read again after each.
 pub(super) struct Attempts<'a> {
     id: &'a ImageSetId,
     conflicts: usize,
@@ -223,7 +223,7 @@ impl<'a> Attempts<'a> {
         };
         match error.kind() {
             ErrorKind::Conflict if self.conflicts < CONFLICTS => self.conflicts += 1,
-            ErrorKind::Conflict => return Err(restless(self.id).into()),
+            ErrorKind::Conflict => return Err(changed_repeatedly(self.id).into()),
             // The write may have been done all the same.
             ErrorKind::Service if self.faults < FAULTS => self.faults += 1,
             _ => return Err(error.into()),
@@ -245,9 +245,9 @@ pub(super) fn changed_since(id: &ImageSetId) -> Error {
     ))
 }
 
-/// What a step says that met one change after the other.
-fn restless(id: &ImageSetId) -> Error {
+/// The error of a step whose image set changed again and again.
+fn changed_repeatedly(id: &ImageSetId) -> Error {
     Error::conflict(format!(
-        "image set {id} changed each time it was to be written; try again when nobody else writes it"
+        "image set {id} was changed by others before each write; try again when there are no other writes"
     ))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use healthimaging::{Error, ImageSetId, Uid, VersionId};
 
 use super::Step;
-use super::image_sets::{ImageSets, Step as Stepped, Update, deleted_meanwhile};
+use super::image_sets::{ImageSets, Step as Stepped, Update, deleted_during};
 use super::remove::check_updated;
 use super::run::{Attempts, Done, Run, changed_since};
 use crate::document::Contents;
@@ -21,7 +21,7 @@ impl Run<'_> {
         loop {
             let sets = self.looking(&attempts);
             let now = sets.unlocked(id).await?;
-            let now = now.ok_or_else(|| deleted_meanwhile(id))?;
+            let now = now.ok_or_else(|| deleted_during(id))?;
             let contents = sets.contents(id, &now.version_id).await?;
             if values.are_in(&contents) {
                 return Ok(as_version(found_done(step, &now.version_id), &now.version_id));
@@ -54,7 +54,7 @@ impl Run<'_> {
         loop {
             let sets = self.looking(&attempts);
             let now = sets.unlocked(id).await?;
-            let now = now.ok_or_else(|| deleted_meanwhile(id))?;
+            let now = now.ok_or_else(|| deleted_during(id))?;
             let contents = sets.contents(id, &now.version_id).await?;
             let before = primaries(&sets, &contents).await?;
             if now.is_primary != Some(true) || !before.contains_key(id) {
@@ -118,7 +118,7 @@ impl Run<'_> {
         for (other, version) in &versions {
             self.record(other, as_version(result, version)).await?;
         }
-        let own = own.ok_or_else(|| deleted_meanwhile(id))?;
+        let own = own.ok_or_else(|| deleted_during(id))?;
         Ok(as_version(result, &own))
     }
 }

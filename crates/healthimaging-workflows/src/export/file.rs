@@ -64,8 +64,8 @@ impl Writer<'_> {
         self.journal.record(outcome).await
     }
 
-    /// Writes a file, anew when its instance broke off; nothing is left of it when the job is cancelled
-    /// meanwhile.
+    /// Writes a file, and again if the transfer of its instance is interrupted. Nothing is left of it if the job is
+    /// cancelled.
     async fn write(
         &self,
         name: &str,

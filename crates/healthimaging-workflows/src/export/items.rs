@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         Ok(items.try_flatten().chain(end).boxed())
     }
 
-    /// Narrows the search where the one instance that is wanted tells its study.
+    /// Narrows the search to the study of the instance, where only one is exported.
     async fn criteria(&self) -> Result<Criteria> {
         let mut criteria = self.export.criteria.clone();
         let unknown =

@@ -19,7 +19,7 @@ const FAILURE: &str = "FAILURE/failure.ndjson";
 /// Bytes of lines that are written together.
 const TOGETHER: usize = 256 << 10;
 
-/// The folder of what the job tells of itself.
+/// The folder of the manifest and the outcome files.
 pub(super) struct Folder<'a> {
     export: &'a Export,
     uri: ObjectUri,

@@ -23,7 +23,7 @@ use crate::work::{Journal, Tools};
 
 use items::{Item, Walk};
 
-/// The tool that starts exports, whoever asks: its jobs are listed by that.
+/// The tool that starts exports; their jobs are listed by its name, also those started from the command line.
 pub const TOOL: &str = "start_dicom_export_job";
 
 /// Files that are written at once.
@@ -93,7 +93,7 @@ impl Export {
         }
     }
 
-    /// The folder of what the job tells of itself, below the output.
+    /// The folder of the manifest and the outcome files, below the output.
     pub fn outcome_uri(&self, job_id: &JobId) -> Result<ObjectUri> {
         let output = self.output_uri.as_str().trim_end_matches('/');
         let datastore = &self.datastore_id;

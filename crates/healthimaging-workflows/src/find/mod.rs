@@ -1,4 +1,4 @@
-//! Image sets by anything that their summaries tell.
+//! Image sets by anything in their summaries.
 //!
 //! The service compares two attributes at most, and not every one. So the best two go to it, and the
 //! rest is compared here, over all that it returns.
@@ -21,7 +21,7 @@ pub use value::{Moment, Span, StudyDate, StudyMoment, Text};
 /// Most image sets that one search looks at.
 pub const MOST_EXAMINED: usize = 200_000;
 
-/// Oldest first: a set that changes meanwhile stays in its place, so none is missed or seen twice.
+/// Oldest first: a set that changes during the search keeps its place, so none is missed or found twice.
 const STEADY: Sort = Sort { sort_order: SortOrder::Asc, sort_field: SortField::CreatedAt };
 
 /// What a search came to.

@@ -1,4 +1,4 @@
-//! The studies of a patient as DICOMweb tells them.
+//! The studies of a patient, by DICOMweb.
 
 use std::collections::HashSet;
 

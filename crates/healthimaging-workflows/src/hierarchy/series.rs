@@ -46,7 +46,7 @@ pub struct Series {
 
 /// The series that image sets hold, by study and series number; their documents are read.
 ///
-/// An image set that is deleted meanwhile is left out.
+/// Image sets that are deleted during the call are left out.
 pub async fn series(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,

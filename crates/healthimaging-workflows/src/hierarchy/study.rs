@@ -67,8 +67,8 @@ fn study(uid: &str, mut sets: Vec<&ImageSetsMetadataSummary>) -> Study {
     };
     let uids: BTreeSet<_> = tags().map(|tags| &tags.series_instance_uid).collect();
     // A set of several series shows only one in its summary, and how many there are.
-    let told = tags().filter_map(|tags| tags.number_of_study_related_series);
-    let told = told.max().map_or(0, |most| most as usize);
+    let counts = tags().filter_map(|tags| tags.number_of_study_related_series);
+    let counted = counts.max().map_or(0, |most| most as usize);
     let mut study = Study {
         study_instance_uid: uid.to_owned(),
         study_date: first(|tags| &tags.study_date),
@@ -77,7 +77,7 @@ fn study(uid: &str, mut sets: Vec<&ImageSetsMetadataSummary>) -> Study {
         study_id: first(|tags| &tags.study_id),
         accession_number: first(|tags| &tags.accession_number),
         modalities: tags().filter_map(|tags| tags.series_modality.clone()).collect(),
-        series: uids.len().max(told),
+        series: uids.len().max(counted),
         ..Study::default()
     };
     for set in &sets {

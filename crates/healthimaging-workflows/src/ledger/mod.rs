@@ -31,7 +31,7 @@ use crate::work::{ItemOutcome, Tools, Work};
 use files::Lease;
 use run::Running;
 
-/// How long a cancelled job that nobody ran is waited for.
+/// Timeout for a cancelled job that no process ran.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 /// How often a job is looked at for what other processes did to it.
 const LOOK: Duration = Duration::from_millis(250);
@@ -310,7 +310,7 @@ impl Ledger {
     pub async fn changed(&self, seen: &Job) -> Result<Job> {
         loop {
             let mut news = std::pin::pin!(self.0.news.notified());
-            // From here on news is heard, even what comes while the job is read.
+            // Changes are noticed from here on, also while the job is read.
             news.as_mut().enable();
             let job = self.get(&seen.job_id).await?;
             if job != *seen {
@@ -323,17 +323,17 @@ impl Ledger {
         }
     }
 
-    /// Waits until a job has ended, at most so long; `told` hears each change.
+    /// Waits until a job has ended, for at most `up_to`; calls `on_change` with each state.
     pub async fn wait(
         &self,
         job_id: &JobId,
         up_to: Duration,
-        told: &mut (dyn FnMut(&Job) + Send),
+        on_change: &mut (dyn FnMut(&Job) + Send),
     ) -> Result<Job> {
         let end = Instant::now() + up_to;
         let mut job = self.get(job_id).await?;
         loop {
-            told(&job);
+            on_change(&job);
             if job.job_status.has_ended() {
                 return Ok(job);
             }
@@ -371,7 +371,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|cause| Error::internal("the ledger of jobs failed", cause))?
 }
 
-/// The time, as exact as the service tells it.
+/// The time, in milliseconds as the service has it.
 fn now() -> Timestamp {
     let now = chrono::Utc::now();
     Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)

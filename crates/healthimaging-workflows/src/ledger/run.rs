@@ -23,7 +23,7 @@ use super::{Inner, LOOK, blocking, folders, job};
 const ROUND: Duration = Duration::from_secs(2);
 /// How long an ended job can be looked at, as with import jobs of the service.
 const KEPT: chrono::TimeDelta = chrono::TimeDelta::days(90);
-/// A wait that a reader of the job is told of.
+/// A wait that the status of the job shows.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// A job that runs in this process.

@@ -72,7 +72,7 @@ impl Across {
         let stored = store(&*back_end.dicomweb, &self.to, instances, items, watch).await?;
         let (done, failed) = (stored.stored.into_iter(), stored.failed.into_iter());
         let by_sop = Stored {
-            stored: done.map(|((_, sop), told)| (sop.into(), told)).collect(),
+            stored: done.map(|((_, sop), outcome)| (sop.into(), outcome)).collect(),
             failed: failed.map(|((_, sop), why)| (sop.into(), why)).collect(),
             not_tried: stored.not_tried,
             error: stored.error,

@@ -56,7 +56,7 @@ pub async fn files(
     unreadable.extend(failed.map(|((_, entry), message)| (entry.key, message)));
     let done = stored.stored.into_iter();
     Ok(Stored {
-        stored: done.map(|((_, entry), told)| (entry.key, told)).collect(),
+        stored: done.map(|((_, entry), outcome)| (entry.key, outcome)).collect(),
         failed: unreadable,
         not_tried: stored.not_tried,
         error: stored.error,

@@ -235,9 +235,9 @@ fn sort<T>(answer: StoreInstancesResponse, sent: Vec<T>, all: &mut Stored<T>) {
             all.failed.push((item, failed.message));
         }
     }
-    let untold = sent.into_iter().flatten();
+    let without_outcome = sent.into_iter().flatten();
     all.failed
-        .extend(untold.map(|item| (item, "the data store does not tell its outcome".to_owned())));
+        .extend(without_outcome.map(|item| (item, "the data store did not return its outcome".to_owned())));
 }
 
 /// Refuses a call that would store nothing.

@@ -343,7 +343,7 @@ impl Planner<'_> {
         Ok(Some((seen, contents)))
     }
 
-    /// The image sets of the same study, so that a copy made later can be told from them.
+    /// The image sets of the same study, so that a copy made later can be identified.
     async fn siblings(self, seen: &Seen, candidates: &[ImageSetId]) -> Result<Vec<ImageSetId>> {
         let study = Criteria::study(Uid::try_from(seen.study.trim())?);
         let found = find::all(self.service, self.datastore_id, &study, find::MOST_EXAMINED);
