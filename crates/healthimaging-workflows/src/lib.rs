@@ -1,4 +1,6 @@
-//! What composed tools do, over the contract alone, so that they work on any back end.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
 //!
 //! * [`find`]: image sets by anything in their summaries; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.

@@ -123,10 +123,7 @@ pub struct ItemError {
 
 impl From<&Error> for ItemError {
     fn from(error: &Error) -> Self {
-        Self {
-            kind: error.kind().public_type(),
-            message: error.message().to_owned(),
-        }
+        Self { kind: error.kind().public_type(), message: error.message().to_owned() }
     }
 }
 

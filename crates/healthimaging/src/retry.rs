@@ -77,7 +77,8 @@ mod tests {
         let all: Vec<Duration> = while_throttled().collect();
         assert_eq!(all.len(), THROTTLED - 1);
         assert!(all[6] >= LONGEST_THROTTLED_PAUSE, "{all:?}");
-        let looks: Vec<Duration> = looks(Duration::from_millis(10), Duration::from_mins(1)).collect();
+        let looks: Vec<Duration> =
+            looks(Duration::from_millis(10), Duration::from_mins(1)).collect();
         assert!(looks.iter().sum::<Duration>() <= Duration::from_mins(1));
         assert!(looks.iter().all(|pause| *pause <= 2 * LONGEST_LOOK));
         assert!(looks.len() > 10, "{looks:?}");

@@ -126,7 +126,9 @@ impl Totals {
                 let bytes = outcome.details.get("size_in_bytes");
                 self.bytes += bytes.and_then(Value::as_u64).unwrap_or_default();
             }
-            Some(ItemError { kind: PublicType::ServerError | PublicType::ServiceError, .. }) => {
+            Some(ItemError {
+                kind: PublicType::ServerError | PublicType::ServiceError, ..
+            }) => {
                 self.server_errors += 1;
             }
             Some(_) => self.customer_errors += 1,

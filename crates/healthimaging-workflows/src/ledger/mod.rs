@@ -362,7 +362,7 @@ impl Ledger {
     }
 }
 
-/// Runs what waits for the disk where it holds up nobody.
+/// Runs work that waits for the disk on another thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -236,8 +236,9 @@ fn sort<T>(answer: StoreInstancesResponse, sent: Vec<T>, all: &mut Stored<T>) {
         }
     }
     let without_outcome = sent.into_iter().flatten();
-    all.failed
-        .extend(without_outcome.map(|item| (item, "the data store did not return its outcome".to_owned())));
+    all.failed.extend(
+        without_outcome.map(|item| (item, "the data store did not return its outcome".to_owned())),
+    );
 }
 
 /// Refuses a call that would store nothing.

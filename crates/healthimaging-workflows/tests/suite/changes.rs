@@ -1,0 +1,136 @@
+//! Plans of changes, and the jobs that carry them out.
+
+use serde_json::{Value, json};
+
+use healthimaging::ErrorKind;
+use healthimaging_workflows::change::planning::{Holders, OlderVersions};
+use healthimaging_workflows::change::{Part, Values};
+use healthimaging_workflows::find::Criteria;
+use healthimaging_workflows::{ItemResult, JobState};
+
+use crate::fake::{Fault, Scene, document, id, instances};
+
+fn instance() -> Part {
+    Part::Instance {
+        series_instance_uid: Some("1.2.3".parse().unwrap()),
+        sop_instance_uid: "1.2.3.2".parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn an_erased_instance_is_in_no_version_and_the_rest_stays_primary() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 3)]), true);
+    let plan = scene
+        .plan(|planner| async move {
+            let holders = Holders::ImageSet(id(1));
+            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
+        })
+        .await;
+    let removes = plan.removes.clone().unwrap();
+    assert_eq!(removes.sop_instance_uid.as_deref(), Some("1.2.3.2"));
+    assert_eq!(plan.image_sets[0].instances, Some(1), "one of three is removed");
+    assert!(plan.cannot_be_undone);
+    let (job, _) = scene.carry_out(plan).await;
+    assert_eq!(job.job_status, JobState::Completed, "{job:?}");
+    let report = job.report.unwrap();
+    let replaced = json!({
+        "image_sets": 1, "series_erased": 0, "instances_erased": 1, "versions_erased": 1
+    });
+    assert_eq!(report["replaced_by_rest"], replaced);
+    assert!(!report.contains_key("deleted"));
+    assert_eq!(report["still_holding"]["image_sets"], 0);
+    let sets = scene.fake.sets();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    let (kept, set) = sets.iter().next().unwrap();
+    assert_ne!(*kept, id(1));
+    assert!(set.is_primary);
+    assert_eq!(set.versions.len(), 1);
+    assert_eq!(instances(&set.versions[0]), ["1.2.3.1", "1.2.3.3"]);
+}
+
+#[tokio::test]
+async fn a_removed_series_stays_in_the_older_version() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 3), ("1.2.4", 2)]), true);
+    scene.fake.add(2, document(&[("1.2.4", 1)]), false);
+    let plan = scene
+        .plan(|planner| async move {
+            let series = Part::Series("1.2.4".parse().unwrap());
+            let study = Holders::Study("1.2".parse().unwrap());
+            planner.removal("remove", series, study, OlderVersions::Keep).await
+        })
+        .await;
+    let instances_removed: Option<usize> = plan.image_sets.iter().map(|set| set.instances).sum();
+    assert_eq!(instances_removed, Some(3));
+    let (job, outcomes) = scene.carry_out(plan).await;
+    let results: Vec<ItemResult> = outcomes.iter().map(|outcome| outcome.result).collect();
+    assert!(results.contains(&ItemResult::Removed) && results.contains(&ItemResult::Deleted));
+    let report = job.report.unwrap();
+    let removed = json!({ "image_sets": 1, "series": 1, "instances": 2 });
+    assert_eq!(report["removed_from_latest_version"], removed);
+    assert_eq!(report["deleted"]["instances"], 1);
+    let sets = scene.fake.sets();
+    assert_eq!(sets.keys().collect::<Vec<_>>(), [&id(1)]);
+    let versions = &sets[&id(1)].versions;
+    assert_eq!([instances(&versions[0]).len(), instances(&versions[1]).len()], [5, 3]);
+}
+
+#[tokio::test]
+async fn values_are_set_in_the_primary_image_sets_of_a_study_by_one_call() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 1)]), true);
+    scene.fake.add(2, document(&[("1.2.4", 1)]), true);
+    scene.fake.add(3, document(&[("1.2.4", 1)]), false);
+    let values = json!({ "PatientName": "ROE^RICHARD", "StudyDescription": "HEAD" });
+    let Value::Object(values) = values else { unreachable!() };
+    let values = Values::of_keywords(values).unwrap();
+    let plan = scene
+        .plan(|planner| async move {
+            planner.update("correct", Criteria::default(), values, "nothing").await
+        })
+        .await;
+    assert_eq!(plan.image_sets.len(), 3);
+    let (job, _) = scene.carry_out(plan).await;
+    let report = job.report.unwrap();
+    assert_eq!(report["updated"], json!({ "image_sets": 3, "studies": 1 }));
+    assert_eq!(report["without_the_values"]["image_sets"], 0);
+    for set in scene.fake.sets().values() {
+        assert_eq!(set.versions.len(), 2, "each got one version");
+        assert_eq!(set.versions[1]["Patient"]["DICOM"]["PatientName"], "ROE^RICHARD");
+        assert_eq!(set.versions[0]["Patient"]["DICOM"]["PatientName"], "DOE^JANE");
+    }
+}
+
+#[tokio::test]
+async fn reads_are_retried_and_a_write_whose_response_is_lost_is_looked_up() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 1)]), true);
+    let plan = scene
+        .plan(|planner| async move {
+            planner.deletion("delete", Criteria::default(), 10, "nothing").await
+        })
+        .await;
+    scene.fake.fail("GetImageSetRequest", &[Fault::Refused(ErrorKind::Service); 2]);
+    scene.fake.fail("DeleteImageSetRequest", &[Fault::Lost]);
+    let (job, outcomes) = scene.carry_out(plan).await;
+    assert_eq!(outcomes[0].result, ItemResult::Deleted, "{outcomes:?}");
+    assert_eq!(job.report.unwrap()["remaining"]["image_sets"], 0);
+    assert!(scene.fake.sets().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_that_is_refused_is_a_failed_item() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 1)]), true);
+    let plan = scene
+        .plan(|planner| async move {
+            planner.deletion("delete", Criteria::default(), 10, "nothing").await
+        })
+        .await;
+    scene.fake.fail("DeleteImageSetRequest", &[Fault::Refused(ErrorKind::AccessDenied)]);
+    let (job, outcomes) = scene.carry_out(plan).await;
+    assert_eq!(outcomes[0].result, ItemResult::Failed, "{outcomes:?}");
+    assert_eq!(outcomes[0].error.as_ref().unwrap().kind.as_str(), "auth_error");
+    assert_eq!(job.report.unwrap()["remaining"]["image_sets"], 1);
+}
