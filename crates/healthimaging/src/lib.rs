@@ -48,7 +48,7 @@ pub use pace::{Pace, TurnWatch, watch_turns};
 pub use paced::Paced;
 pub use page::{Page, sweep};
 pub use read_only::ReadOnly;
-pub use retry::{looks, read_again};
+pub use retry::{poll_pauses, retry_read};
 pub use service::HealthImaging;
 
 /// A point in time, in the milliseconds that the service returns.

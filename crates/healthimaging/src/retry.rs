@@ -1,5 +1,4 @@
-//! When a call is tried again: after pauses that double, with jitter, so that callers that failed together do not come
-//! back together.
+//! Exponential backoff with jitter, so that callers that failed together do not retry together.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,21 +8,22 @@ use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use crate::error::{ErrorKind, Result};
 use crate::pace::waiting;
 
-/// Tries of a read that fails on the way.
+/// Maximum number of attempts of a read.
 const READS: usize = 4;
-/// The pause after the first of them.
+/// Pause after the first of them.
 const READ_PAUSE: Duration = Duration::from_millis(200);
-/// Tries of a call that is throttled.
+/// Maximum number of attempts of a throttled call.
 const THROTTLED: usize = 8;
-/// The first and the longest pause between them, without jitter.
+/// First and longest pause between them, without jitter.
 const THROTTLED_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_THROTTLED_PAUSE: Duration = Duration::from_secs(16);
-/// The longest pause between two looks at a state, without jitter.
-const LONGEST_LOOK: Duration = Duration::from_secs(4);
+/// Longest pause between two polls, without jitter.
+const LONGEST_POLL_PAUSE: Duration = Duration::from_secs(4);
 
-/// Reads, and again while the network or the service fails (`Service`). What does harm when it is done twice may not be
-/// called in this way.
-pub async fn read_again<T, F>(read: impl FnMut() -> F) -> Result<T>
+/// Retries a read while the network or the service fails (`Service`), up to four attempts.
+///
+/// Not for writes: they may not be sent twice.
+pub async fn retry_read<T, F>(read: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
@@ -31,13 +31,13 @@ where
     read.retry(pauses).sleep(waiting).when(|error| error.kind() == ErrorKind::Service).await
 }
 
-/// Pauses between looks at a state that another party changes, up to a sum.
-pub fn looks(first: Duration, sum: Duration) -> impl Iterator<Item = Duration> + Send {
-    let pauses = doubling(first).with_max_delay(LONGEST_LOOK).without_max_times();
+/// Returns the pauses between polls of a state that another party changes; their sum is at most `sum`.
+pub fn poll_pauses(first: Duration, sum: Duration) -> impl Iterator<Item = Duration> + Send {
+    let pauses = doubling(first).with_max_delay(LONGEST_POLL_PAUSE).without_max_times();
     pauses.with_total_delay(Some(sum)).build()
 }
 
-/// Pauses between the tries of a call that is throttled.
+/// Returns the pauses between the attempts of a throttled call.
 pub(crate) fn while_throttled() -> impl Iterator<Item = Duration> {
     let pauses = doubling(THROTTLED_PAUSE).with_max_delay(LONGEST_THROTTLED_PAUSE);
     pauses.with_max_times(THROTTLED - 1).build()
@@ -58,7 +58,7 @@ mod tests {
     async fn a_read_is_tried_four_times_when_the_service_fails() {
         for (kind, tries) in [(ErrorKind::Service, 4), (ErrorKind::NotFound, 1)] {
             let calls = AtomicUsize::new(0);
-            let read: Result<()> = read_again(async || {
+            let read: Result<()> = retry_read(async || {
                 calls.fetch_add(1, Ordering::Relaxed);
                 Err(Error::new(kind, "no"))
             })
@@ -77,10 +77,10 @@ mod tests {
         let all: Vec<Duration> = while_throttled().collect();
         assert_eq!(all.len(), THROTTLED - 1);
         assert!(all[6] >= LONGEST_THROTTLED_PAUSE, "{all:?}");
-        let looks: Vec<Duration> =
-            looks(Duration::from_millis(10), Duration::from_mins(1)).collect();
-        assert!(looks.iter().sum::<Duration>() <= Duration::from_mins(1));
-        assert!(looks.iter().all(|pause| *pause <= 2 * LONGEST_LOOK));
-        assert!(looks.len() > 10, "{looks:?}");
+        let polls: Vec<Duration> =
+            poll_pauses(Duration::from_millis(10), Duration::from_mins(1)).collect();
+        assert!(polls.iter().sum::<Duration>() <= Duration::from_mins(1));
+        assert!(polls.iter().all(|pause| *pause <= 2 * LONGEST_POLL_PAUSE));
+        assert!(polls.len() > 10, "{polls:?}");
     }
 }

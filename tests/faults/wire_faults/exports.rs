@@ -91,7 +91,7 @@ async fn a_file_that_never_comes_whole_is_told_and_the_rest_is_written() {
         if outcome.item.ends_with("1.dcm") {
             failed += 1;
             assert_eq!(outcome.result, ItemResult::Failed, "{outcome:?}");
-            assert_eq!(outcome.error.unwrap().kind, "service_error");
+            assert_eq!(outcome.error.unwrap().kind.as_str(), "service_error");
             assert!(!exists, "half a file is left");
         } else {
             assert_eq!(outcome.result, ItemResult::Written, "{outcome:?}");

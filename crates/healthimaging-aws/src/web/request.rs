@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use bytes::Bytes;
 use futures::stream::{BoxStream, TryStreamExt};
-use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result, read_again};
+use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result, retry_read};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -99,7 +99,7 @@ impl Web {
         path: &str,
         accept: &str,
     ) -> Result<Answer> {
-        read_again(async || match self.get_once(datastore, path, accept).await {
+        retry_read(async || match self.get_once(datastore, path, accept).await {
             // The credentials are read again and may have been renewed.
             Err(error) if error.code().is_some_and(error::is_expired) => {
                 self.get_once(datastore, path, accept).await

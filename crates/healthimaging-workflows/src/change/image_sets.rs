@@ -17,8 +17,8 @@ use healthimaging::model::{
     ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId, looks,
-    read_again, watch_turns,
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId,
+    poll_pauses, retry_read, watch_turns,
 };
 
 use crate::document::{self, Contents};
@@ -26,8 +26,8 @@ use crate::document::{self, Contents};
 /// How long a step waits for an image set that is locked.
 const LONGEST_LOCK: Duration = Duration::from_mins(15);
 
-/// The first pause between two looks at an image set.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+/// First pause between two polls of an image set.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Tries to delete an image set that only this work knows.
 const DELETIONS: usize = 4;
@@ -124,7 +124,7 @@ impl<'a> ImageSets<'a> {
 
     /// The same, once it is not locked any more.
     pub(super) async fn unlocked(&self, id: &ImageSetId) -> Step<Option<ImageSetProperties>> {
-        for pause in looks(FIRST_LOOK, LONGEST_LOCK) {
+        for pause in poll_pauses(FIRST_PAUSE, LONGEST_LOCK) {
             match self.latest(id).await? {
                 Some(set) if set.image_set_state == ImageSetState::Locked => {}
                 settled => return Ok(settled),
@@ -259,7 +259,7 @@ impl<'a> ImageSets<'a> {
         T: Send,
         F: Future<Output = Result<T>> + Send,
     {
-        self.in_turn(read_again(read)).await
+        self.in_turn(retry_read(read)).await
     }
 
     /// One call, given up when the work ends before its turn has come; a call that was sent is waited for.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
-use healthimaging::{Body, DicomWeb, Result, read_again};
+use healthimaging::{Body, DicomWeb, Result, retry_read};
 use healthimaging_jobs::is_lack_of_access;
 use healthimaging_objects::{Location, ObjectWriter};
 
@@ -81,7 +81,7 @@ impl Writer<'_> {
             image_set_id,
             transfer_syntax: syntax.map_or(TransferSyntaxChoice::Stored, TransferSyntaxChoice::Uid),
         };
-        read_again(|| self.try_to_write(name, request.clone())).await
+        retry_read(|| self.try_to_write(name, request.clone())).await
     }
 
     async fn try_to_write(
