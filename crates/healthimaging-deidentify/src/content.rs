@@ -49,7 +49,7 @@ const OF_DEVICE: [&str; 10] = [
 ];
 const OF_INSTITUTION: [&str; 1] = ["121009"]; // Person Observer's Organization Name
 
-/// Reports whether a data set is a content item whose value names somebody, or something that a profile hides.
+/// Reports whether a data set is a content item whose value names a person, or something that a profile hides.
 pub(crate) fn names_somebody(data_set: &DataSet, profile: &Profile) -> bool {
     let Some(concept) = first_item(data_set, tags::CONCEPT_NAME_CODE_SEQUENCE) else {
         return false;

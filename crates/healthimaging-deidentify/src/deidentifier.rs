@@ -111,7 +111,7 @@ impl Deidentifier {
     }
 }
 
-/// What tells one patient from another: the Patient ID, or what else there is.
+/// What distinguishes one patient from another: the Patient ID, or what else there is.
 fn patient(data_set: &DataSet) -> String {
     if let Some(id) = data_set.text(tags::PATIENT_ID) {
         return id.to_owned();

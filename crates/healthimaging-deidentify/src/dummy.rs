@@ -49,7 +49,7 @@ pub(crate) fn code(value: &str, scheme: &str, meaning: &str) -> DataSet {
 }
 
 /// The VR of a replaced value: that of the file where the standard allows it for the attribute, otherwise the
-/// standard's. `UN` tells nothing.
+/// standard's. `UN` names none.
 pub(crate) fn vr_of(tag: Tag, vr: VR) -> VR {
     let Some(entry) = StandardDataDictionary.by_tag(tag) else { return vr };
     entry.vr().exact().unwrap_or_else(|| if vr == VR::UN { entry.vr().relaxed() } else { vr })

@@ -23,7 +23,7 @@ pub enum Outcome {
     NewUid,
     /// Moved by the number of days of the patient.
     DateShifted,
-    /// Examined and, where it named somebody, reworded.
+    /// Examined and, where it named a person, reworded.
     Cleaned,
     /// Kept, because an option says so.
     Kept,

@@ -29,7 +29,7 @@ pub(crate) struct Place<'a> {
     pub(crate) depth: usize,
     /// Whether every value becomes a dummy, because a sequence around it does.
     pub(crate) is_dummy: bool,
-    /// Whether the values of a content item name somebody, by the concept that the item is about.
+    /// Whether the values of a content item name a person, by the concept that the item is about.
     pub(crate) is_identifying: bool,
     /// Patient ID (0010,0020) of the data set.
     pub(crate) patient_id: Option<&'a str>,

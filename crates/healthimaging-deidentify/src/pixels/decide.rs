@@ -91,10 +91,10 @@ const RECORDINGS: [&str; 5] = [
 /// Secondary captures in all forms begin so.
 const CAPTURES: &str = "1.2.840.10008.5.1.4.1.1.7";
 
-/// Values of Image Type (0008,0008) that tell of text.
+/// Values of Image Type (0008,0008) that indicate text.
 const SCREENS: [&str; 10] =
     ["SCREEN", "CAPTURE", "PROT", "DOSE", "REPORT", "SAVE", "LABEL", "OVERVIEW", "SUMMARY", "TEXT"];
-/// Words of descriptions that tell of text.
+/// Words of descriptions that indicate text.
 const REPORTS: [&str; 8] = [
     "dose report",
     "dose info",
@@ -192,7 +192,7 @@ fn hold_reason(data_set: &DataSet, class: &str) -> Option<HoldReason> {
 /// Screens, reports and labels that come as images of a safe class.
 fn is_screen(data_set: &DataSet, class: &str) -> bool {
     let image_type = data_set.text(tags::IMAGE_TYPE).unwrap_or_default().to_ascii_uppercase();
-    // The first two values are terms of the standard, and tell nothing.
+    // The first two values are terms of the standard, and indicate nothing.
     let is_dose = class == uids::RT_DOSE_STORAGE;
     let has_term = image_type.split('\\').skip(2).any(|value| {
         SCREENS.iter().any(|term| value.contains(term) && !(is_dose && *term == "DOSE"))

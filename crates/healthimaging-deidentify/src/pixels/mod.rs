@@ -1,4 +1,4 @@
-//! Whether pixels may show text that identifies somebody, and what has to be done about it.
+//! Whether pixels may show text that identifies a person, and what has to be done about it.
 //!
 //! No program can read all burned-in text, so the decision goes by what kind of image it is. What is not known to be
 //! safe is held back for a person to look at.
@@ -65,7 +65,7 @@ pub enum HoldReason {
     Recording,
     /// A secondary capture, a photograph, an endoscopy, or of modality OT.
     Capture,
-    /// The image type, a description or color tells of a screen, a report or a label.
+    /// The image type, a description or color indicates a screen, a report or a label.
     Screen,
     /// Ultrasound without usable Sequence of Ultrasound Regions (0018,6011), or with regions that cover the image.
     Regions,

@@ -1,6 +1,6 @@
 //! The ledger of long work: jobs that are durable, leased, resumable and cancellable.
 //!
-//! Jobs are kept in a [`JobStore`], whatever the back end is. Whoever runs a job holds the lock on its
+//! Jobs are kept in a [`JobStore`], whatever the back end is. The process that runs a job holds the lock on its
 //! lease: two processes never run one job, and the work of a dead one is taken over.
 
 mod files;

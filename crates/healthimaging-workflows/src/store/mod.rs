@@ -48,7 +48,7 @@ pub struct Stored<T> {
 /// How far it is, and who ends it.
 #[derive(Debug)]
 pub struct Watch {
-    /// Hears how many files have had their turn.
+    /// Receives the number of files that were processed.
     pub done: watch::Sender<usize>,
     /// Ends it after the file that is being sent.
     pub cancelled: CancellationToken,
