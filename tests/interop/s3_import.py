@@ -52,11 +52,12 @@ def main(folder):
         server.stop()
 
 
-def call(data, tool, **arguments):
+def call(data, tool, exit_code=0, **arguments):
     done = subprocess.run(
         [BINARY, "--backend", "local", "--data-dir", data, "call", tool, json.dumps(arguments), "--yes"],
-        stdout=subprocess.PIPE, check=True,
+        stdout=subprocess.PIPE,
     )
+    assert done.returncode == exit_code, (done.returncode, done.stdout)
     return json.loads(done.stdout)
 
 
@@ -96,7 +97,7 @@ def run(data, s3, count):
 
     failed = call(
         data, "start_dicom_import_job", datastore_id=datastore, input_s3_uri="s3://no-such-bucket/in/",
-        output_s3_uri="s3://outcome/out/", wait_seconds=60,
+        output_s3_uri="s3://outcome/out/", wait_seconds=60, exit_code=1,
     )
     properties = call(data, "get_dicom_import_job", datastore_id=datastore, job_id=failed["job_id"])["job_properties"]
     assert properties["job_status"] == "FAILED" and properties["message"], properties
