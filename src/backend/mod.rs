@@ -114,19 +114,25 @@ impl Backend {
         };
         let folder = config.data_dir.join("ledger");
         let run_jobs = !config.read_only && !handle.is_read_only();
-        let jobs: Arc<dyn JobStore> = if run_jobs {
-            Arc::new(JobsFile::open(&folder)?)
-        } else {
-            Arc::new(JobsFile::open_to_read(&folder))
+        let open_ledger = || {
+            let jobs: Arc<dyn JobStore> = if run_jobs {
+                Arc::new(JobsFile::open(&folder)?)
+            } else {
+                Arc::new(JobsFile::open_to_read(&folder))
+            };
+            let ledger = LedgerConfig {
+                folder: folder.clone(),
+                back_end: handle.key(),
+                run_jobs,
+                runner: runner(config),
+                back_end_signs: config.backend == BackendKind::Aws,
+            };
+            Ledger::open(ledger, jobs, tools.clone())
         };
-        let ledger = LedgerConfig {
-            folder,
-            back_end: handle.key(),
-            run_jobs,
-            runner: runner(config),
-            back_end_signs: config.backend == BackendKind::Aws,
-        };
-        let ledger = Ledger::open(ledger, jobs, tools)?;
+        let ledger = match open_ledger() {
+            Err(_) if handle.make_room()? => open_ledger(),
+            opened => opened,
+        }?;
         Ok(Self { handle, service, dicomweb, ledger, decoder, description })
     }
 
@@ -217,6 +223,16 @@ impl BackendHandle {
                     aws.region(),
                 )
             }
+        }
+    }
+
+    /// Releases the reserved space of a store on a full disk; returns whether there was any.
+    fn make_room(&self) -> healthimaging::Result<bool> {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(store) => store.make_room(),
+            #[cfg(feature = "aws")]
+            Self::Aws(_) => Ok(false),
         }
     }
 

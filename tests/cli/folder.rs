@@ -101,6 +101,33 @@ fn a_store_on_a_disk_that_is_mounted_read_only_can_be_read() {
 }
 
 #[test]
+fn a_store_on_a_full_disk_can_be_read_and_erased_from() {
+    let rig = Rig::new();
+    // The log of the catalog has room, so that it opens; the file of jobs has to be made anew.
+    let script = r#"
+        $HMS import scans --datastore scans 2> import.txt
+        $HMS serve --http 127.0.0.1:0 2> serve.txt &
+        server=$!
+        until grep -q MCP serve.txt; do sleep 0.05; done
+        $HMS call create_datastore '{"datastore_name": "late"}' > made.txt
+        kill -9 $server
+        wait $server || true
+        rm -r disk/store/ledger
+        head -c 100M /dev/zero > disk/filler 2> filled.txt || true
+        $HMS call search_image_sets '{"datastore_id": "scans"}' > found.txt
+        set=$(sed -n 's/.*"image_set_id": *"\([0-9a-f]*\)".*/\1/p' found.txt | head -n 1)
+        $HMS call delete_image_set "{\"datastore_id\": \"scans\", \"image_set_id\": \"$set\"}" --yes > deleted.txt
+        rm disk/filler
+        $HMS verify 2> verified.txt
+        $HMS call search_image_sets '{"datastore_id": "scans"}' > left.txt"#;
+    let Some(output) = mounting(folder(&rig), script) else { return };
+    let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(0), "{} {}", stdout(&output), stderr(&output));
+    assert_eq!(read("found.txt").matches("\"image_set_id\"").count(), 2, "{}", read("found.txt"));
+    assert_eq!(read("left.txt").matches("\"image_set_id\"").count(), 1, "{}", read("left.txt"));
+}
+
+#[test]
 fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
     let rig = Rig::new();
     let script = "

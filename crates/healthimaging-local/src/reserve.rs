@@ -37,6 +37,12 @@ impl Reserve {
         }
     }
 
+    /// Releases the space if less than a MiB is free; returns whether there was any.
+    pub(crate) fn release_if_full(&self) -> Result<bool> {
+        let free = self.path.parent().and_then(|folder| fs4::available_space(folder).ok());
+        if free.is_some_and(|free| free < 1 << 20) { self.release() } else { Ok(false) }
+    }
+
     /// Releases the space; returns whether there was any.
     pub(crate) fn release(&self) -> Result<bool> {
         let was_there = self.path.exists();

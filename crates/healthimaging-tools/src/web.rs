@@ -14,7 +14,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sse_stream::SseStream;
 use tower_service::Service;
 
@@ -145,15 +147,25 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
 }
 
+/// Members of a message by which a response is found. Its result is not parsed: it may be nested deeply.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: Option<Value>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
 /// Extracts the response to a request from a stream of events, without progress.
 async fn response_only(answer: Answer, id: Option<&Value>) -> Answer {
     let (mut head, body) = answer.into_parts();
     let mut events = SseStream::new(body);
     while let Some(Ok(event)) = events.next().await {
         let Some(data) = event.data else { continue };
-        let Ok(message) = serde_json::from_str::<Value>(&data) else { continue };
-        let is_response = message.get("result").is_some() || message.get("error").is_some();
-        if is_response && message.get("id") == id {
+        let Ok(message) = serde_json::from_str::<Envelope<'_>>(&data) else { continue };
+        let is_response = message.result.is_some() || message.error.is_some();
+        if is_response && message.id.as_ref() == id {
             head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             head.headers.remove(CACHE_CONTROL);
             head.headers.remove("x-accel-buffering");
@@ -173,4 +185,26 @@ fn text(status: StatusCode, words: &str) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::copy_from_slice(words.as_bytes())).boxed());
     *answer.status_mut() = status;
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deeply_nested_result_is_extracted() {
+        let result = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+        let message =
+            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"structuredContent":{result}}}}}"#);
+        let progress = r#"data: {"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#;
+        let events = format!("{progress}\n\ndata: {message}\n\n");
+        let answer = Response::new(Full::new(Bytes::from(events)).boxed());
+        let only = response_only(answer, Some(&json!(7))).await;
+        assert_eq!(only.status(), StatusCode::OK);
+        assert_eq!(only.into_body().collect().await.unwrap().to_bytes(), message.as_bytes());
+    }
 }

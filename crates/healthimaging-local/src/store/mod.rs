@@ -58,6 +58,12 @@ impl LocalStore {
         self.shared.lifecycle.is_read_only
     }
 
+    /// Releases the reserved space if the disk is full, so that what is beside the catalog can be opened;
+    /// returns whether there was any.
+    pub fn make_room(&self) -> Result<bool> {
+        Ok(self.shared.blobs.reserve.release_if_full()?)
+    }
+
     /// Fails unless the store works: its catalog is the one that was opened and can be read, and its packs exist.
     pub async fn check(&self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
