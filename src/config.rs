@@ -12,6 +12,7 @@ use healthimaging::AccountId;
 use healthimaging::MemoryBudget;
 
 use crate::options::{BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm};
+use crate::outcome::InvalidOption;
 
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
@@ -69,9 +70,9 @@ impl Config {
             Some(directory) => directory,
             None => default_data_dir()?,
         };
-        let account_id = AccountId::try_from(options.account_id)
-            .ok()
-            .context("--account-id is not an account ID: use 12 digits")?;
+        let account_id = AccountId::try_from(options.account_id).ok().ok_or_else(|| {
+            InvalidOption("--account-id is not an account ID: use 12 digits".to_owned())
+        })?;
         let mut allowed_paths = options.allow_path;
         if allowed_paths.is_empty()
             && let Some(listed) = env::var_os("HEALTHIMAGING_ALLOW_PATH")

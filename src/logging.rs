@@ -7,6 +7,8 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::outcome::InvalidOption;
+
 /// Variable that other Rust programs read too, so that it may hold directives that mean nothing here.
 const SHARED: &str = "RUST_LOG";
 
@@ -25,10 +27,10 @@ pub(crate) fn start(level: &str, source: &str) -> Result<()> {
 
 fn filter(level: &str, source: &str) -> Result<EnvFilter> {
     let invalid = || {
-        format!(
+        InvalidOption(format!(
             "{source} is not a log level: use error, warn, info, debug or trace, or directives such as \
              healthimaging_http=debug"
-        )
+        ))
     };
     let directives = directives(level);
     // A word that is not a level would be read as the name of a crate, all of which is logged.

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_hung_up(&error) => ExitCode::FAILURE,
         Err(error) => {
             terminal::note(&format!("error: {}", terminal::explained(&error)));
-            ExitCode::FAILURE
+            outcome::Outcome::of(&error).into()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a command ended, and its exit code.
 
+use std::fmt;
 use std::process::ExitCode;
 
 /// How a command that ran to its end went.
@@ -11,7 +12,28 @@ pub(crate) enum Outcome {
     Failed,
     /// A part failed, the rest succeeded: exit code 3.
     Partly,
+    /// An option is invalid: exit code 2, as that of clap.
+    Misused,
 }
+
+impl Outcome {
+    /// Returns how a command that ended with an error went.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if error.is::<InvalidOption>() { Self::Misused } else { Self::Failed }
+    }
+}
+
+/// An option, or the variable of one, is invalid in a way that clap does not check.
+#[derive(Debug)]
+pub(crate) struct InvalidOption(pub(crate) String);
+
+impl fmt::Display for InvalidOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidOption {}
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
@@ -19,6 +41,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::Failed => Self::FAILURE,
             Outcome::Partly => Self::from(3),
+            Outcome::Misused => Self::from(2),
         }
     }
 }

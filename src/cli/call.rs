@@ -3,14 +3,15 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use healthimaging::{Effect, Error, ErrorKind};
-use healthimaging_tools::{Answer, Ask, Consent, Progress, UserReply, error_document};
+use healthimaging::{Effect, Error, ErrorKind, ObjectUri, poll_pauses, read_json, retry_read};
+use healthimaging_tools::{Answer, Ask, Consent, Progress, Server, UserReply, error_document};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
@@ -41,6 +42,15 @@ pub(super) struct Arguments {
 /// Most bytes of an answer that are printed with indentation: as many as an answer has unless more is requested.
 const INDENTED: usize = 60_000;
 
+/// The tool whose job is one of the service, which the tool itself does not wait for.
+const IMPORT: &str = "start_dicom_import_job";
+/// First pause between two polls of an import job.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// File in the output of an import job that counts its files.
+const MANIFEST: &str = "job-output-manifest.json";
+/// Most bytes of it.
+const LONGEST_MANIFEST: u64 = 1 << 20;
+
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let from_stdin = arguments.json == "-";
     let parsed = parse(&arguments.json)?;
@@ -58,8 +68,22 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let server = backend.server(config)?;
     let bar = terminal::progress_bar("{spinner} {msg}");
     let progress = Arc::new(Spinner(bar.clone()));
+    let is_import = arguments.tool == IMPORT;
+    let waits = parsed.get("wait_seconds").is_none_or(Value::is_null);
+    let calling = async {
+        let reports: Arc<dyn Progress> = progress.clone();
+        let mut answer =
+            server.call_to_end(&arguments.tool, parsed, consent, Some(reports)).await?;
+        if is_import && waits {
+            await_import(&server, &mut answer.structured, &*progress).await?;
+        }
+        if is_import {
+            count_files(&backend, &mut answer.structured).await;
+        }
+        Ok(answer)
+    };
     let called = tokio::select! {
-        called = server.call_to_end(&arguments.tool, parsed, consent, Some(progress)) => Ok(called),
+        called = calling => Ok(called),
         stopped = stop_signal() => Err(stopped),
     };
     bar.finish_and_clear();
@@ -70,7 +94,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
             stopped?;
             bail!(
                 "stopped; a job that the tool started continues when the store is used next (`call list_jobs` \
-                 shows it, `call cancel_job` cancels it)"
+                 shows it, `call cancel_job` cancels it; `call list_dicom_import_jobs` shows imports)"
             );
         }
     };
@@ -83,6 +107,76 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     };
     terminal::result(&text(&Value::Object(document))?)?;
     Ok(outcome)
+}
+
+/// Waits until an import job has ended, and updates the answer of the tool that started it.
+async fn await_import(
+    server: &Server,
+    answer: &mut Map<String, Value>,
+    progress: &dyn Progress,
+) -> healthimaging::Result<()> {
+    let named = ["datastore_id", "job_id"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), answer.get(name)?.clone())));
+    let job: Map<String, Value> = named.collect();
+    let look = || server.call_to_end("get_dicom_import_job", job.clone(), Consent::Given, None);
+    for pause in poll_pauses(FIRST_PAUSE, Duration::MAX) {
+        let mut found = retry_read(look).await?.structured;
+        let summary = found.shift_remove("summary");
+        let mut properties = found.shift_remove("job_properties").unwrap_or_default();
+        for name in ["job_status", "ended_at", "output_s3_uri", "message"] {
+            if let Some(value) = properties.get_mut(name) {
+                answer.insert(name.to_owned(), value.take());
+            }
+        }
+        if let Some(summary) = summary {
+            answer.insert("summary".to_owned(), summary);
+        }
+        if matches!(status(answer), Some("COMPLETED" | "FAILED")) {
+            break;
+        }
+        progress.report(0.0, None, "waiting: import job".to_owned()).await;
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
+/// Adds the counts of a completed import job to its answer, from the output of the job.
+async fn count_files(backend: &Backend, answer: &mut Map<String, Value>) {
+    if status(answer) != Some("COMPLETED") {
+        return;
+    }
+    match counts(backend, answer).await {
+        Ok((done, failed)) => {
+            answer.insert("files_done".to_owned(), done.into());
+            answer.insert("files_failed".to_owned(), failed.into());
+        }
+        Err(error) => terminal::note(&format!(
+            "The files of the import could not be counted: {}",
+            terminal::explained(&error)
+        )),
+    }
+}
+
+/// Returns how many files an import job processed, and how many of them failed.
+async fn counts(backend: &Backend, answer: &Map<String, Value>) -> Result<(u64, u64)> {
+    let output = answer.get("output_s3_uri").and_then(Value::as_str).unwrap_or_default();
+    let output = ObjectUri::try_from(output).context("output_s3_uri is not a prefix")?;
+    // The folder was named to the job, or is the store's own.
+    let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
+    let folders: Vec<PathBuf> = folder.into_iter().collect();
+    let place = backend.ledger.tools().objects.allowing(&folders).location(&output)?;
+    let manifest: Value = read_json("manifest", &place.read(MANIFEST, LONGEST_MANIFEST).await?)?;
+    let count = |name: &str| {
+        let found = manifest.get("jobSummary").and_then(|summary| summary.get(name)?.as_u64());
+        found.with_context(|| format!("the manifest has no {name}"))
+    };
+    let failed = count("numberOfFilesWithCustomerError")? + count("numberOfFilesWithServerError")?;
+    Ok((count("numberOfImportedFiles")? + failed, failed))
+}
+
+fn status(answer: &Map<String, Value>) -> Option<&str> {
+    answer.get("job_status").and_then(Value::as_str)
 }
 
 /// Formats an answer, indented unless that makes it long.
@@ -102,8 +196,7 @@ fn outcome(answer: &Map<String, Value>) -> Outcome {
         Some(stored) => stored,
         None => count(&["items_done", "files_done"]).saturating_sub(failed),
     };
-    let status = answer.get("job_status").and_then(Value::as_str);
-    match (status, failed, succeeded) {
+    match (status(answer), failed, succeeded) {
         (Some("FAILED" | "CANCELLED"), ..) | (_, 1.., 0) => Outcome::Failed,
         (_, 0, _) => Outcome::Done,
         (_, 1.., 1..) => Outcome::Partly,
@@ -144,12 +237,9 @@ fn parse(json: &str) -> Result<Map<String, Value>> {
     } else {
         json.to_owned()
     };
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(_) => {
-            bail!("the argument JSON is not an object: use one such as '{{\"max_results\": 5}}'")
-        }
-        Err(error) => bail!("the argument JSON is not JSON: {error}"),
+    match read_json("argument JSON", text.as_bytes())? {
+        Value::Object(arguments) => Ok(arguments),
+        _ => bail!("the argument JSON is not an object: use one such as '{{\"max_results\": 5}}'"),
     }
 }
 
@@ -207,6 +297,8 @@ mod tests {
         assert_eq!(parse(r#"{"max_results": 5}"#).unwrap()["max_results"], 5);
         assert!(parse("[1]").unwrap_err().to_string().contains("not an object"));
         assert!(parse("{").unwrap_err().to_string().contains("not JSON"));
+        let twice = parse(r#"{"image_set_id": "a", "image_set_id": "b"}"#).unwrap_err();
+        assert!(twice.to_string().contains("two members of one name"), "{twice}");
     }
 
     #[test]

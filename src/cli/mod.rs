@@ -79,7 +79,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
     }
     let command = cli.command.unwrap_or(Command::Stdio);
     let config = match configured(cli.options, &command) {
-        Err(error) if matches!(command, Command::Stdio) => return explain(&error),
+        Err(error) if matches!(command, Command::Stdio) => {
+            explain(&error)?;
+            return Ok(Outcome::of(&error));
+        }
         configured => configured?,
     };
     if announces(&command) {

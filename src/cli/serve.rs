@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Backend, BackendHandle};
 use crate::config::Config;
 use crate::options::BackendKind;
-use crate::outcome::Outcome;
+use crate::outcome::{InvalidOption, Outcome};
 use crate::stop::stop_signal;
 use crate::terminal;
 
@@ -122,9 +122,12 @@ async fn resolve(text: &str) -> Result<SocketAddr> {
         Some(port) => format!("127.0.0.1:{port}"),
         None => text.to_owned(),
     };
-    tokio::net::lookup_host(&text).await.ok().and_then(|mut found| found.next()).with_context(
-        || format!("--http: `{text}` is an invalid listen address: use one such as 127.0.0.1:8730"),
-    )
+    let found = tokio::net::lookup_host(&text).await.ok().and_then(|mut found| found.next());
+    found.with_context(|| {
+        InvalidOption(format!(
+            "--http: `{text}` is an invalid listen address: use one such as 127.0.0.1:8730"
+        ))
+    })
 }
 
 /// Allows loopback names, the address itself and `named` in the `Host` and `Origin` headers.

@@ -118,6 +118,53 @@ fn the_exit_code_of_call_says_whether_items_failed() {
     rig.call("get_job", &json!({ "job_id": answer["job_id"] }));
 }
 
+#[test]
+fn call_waits_for_the_import_that_it_starts() {
+    let rig = Rig::new();
+    let scans = rig.scans();
+    let made = rig.call("create_datastore", &json!({ "datastore_name": "imported" }));
+    let import = |folder: &Path, allowed: &Path| {
+        let asked = json!({
+            "datastore_id": made["datastore_id"], "input_s3_uri": format!("file://{}/", text(folder)),
+        });
+        let words = ["--allow-path", text(allowed), "call", "start_dicom_import_job"];
+        let output = rig.run(&[&words[..], &[&asked.to_string()]].concat());
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, all) = import(&scans, &scans);
+    assert_eq!((code, &all["job_status"]), (Some(0), &json!("COMPLETED")), "{all}");
+    assert_eq!((&all["files_done"], &all["files_failed"]), (&json!(6), &json!(0)), "{all}");
+    assert!(all.get("ended_at").is_some(), "{all}");
+    let found = rig.call("search_image_sets", &json!({ "datastore_id": made["datastore_id"] }));
+    assert_eq!(found["image_sets_metadata_summaries"].as_array().unwrap().len(), 2);
+
+    std::fs::write(scans.join("notes.txt"), "not DICOM").unwrap();
+    let (code, some) = import(&scans, &scans);
+    assert_eq!((code, &some["files_failed"]), (Some(3), &json!(1)), "{some}");
+    let none = rig.path("none");
+    std::fs::create_dir(&none).unwrap();
+    std::fs::write(none.join("notes.txt"), "not DICOM").unwrap();
+    let (code, none) = import(&none, &none);
+    assert_eq!(code, Some(1), "{none}");
+
+    let outside = rig.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    for (folder, allowed) in [(&outside, &scans), (&scans.join("missing"), &scans)] {
+        let (code, answer) = import(folder, allowed);
+        assert_eq!(code, Some(1), "{answer}");
+    }
+}
+
+#[test]
+fn call_refuses_a_member_twice() {
+    let rig = Rig::new();
+    let twice = r#"{"datastore_name": "one", "datastore_name": "two"}"#;
+    let refused = rig.run(&["call", "create_datastore", twice]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("two members of one name"), "{}", stderr(&refused));
+    assert!(!rig.path("store").exists());
+}
+
 /// The DICOM files below a folder.
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

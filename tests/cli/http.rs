@@ -19,6 +19,13 @@ fn other_than_loopback_needs_a_token() {
     assert_eq!(short.status.code(), Some(1));
 }
 
+#[test]
+fn an_invalid_listen_address_is_an_invalid_option() {
+    let refused = Rig::new().run(&["serve", "--http", "nope"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("invalid listen address"), "{}", stderr(&refused));
+}
+
 /// A server that ends with the test.
 pub(crate) struct Served {
     child: Child,

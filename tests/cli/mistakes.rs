@@ -27,13 +27,14 @@ fn commands_that_read_create_no_store() {
 fn a_log_level_that_does_not_exist_is_refused() {
     let rig = Rig::new();
     let refused = |output: &std::process::Output, source: &str| {
-        assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(output));
         let expected =
             format!("{source} is not a log level: use error, warn, info, debug or trace");
         assert!(stderr(output).contains(&expected), "{}", stderr(output));
         assert!(!stderr(output).contains("loud"), "{}", stderr(output));
     };
     refused(&rig.run(&["tools", "--log-level", "loud"]), "--log-level");
+    refused(&rig.run(&["stdio", "--log-level", "loud"]), "--log-level");
     for variable in ["HEALTHIMAGING_LOG_LEVEL", "AWS_LOG_LEVEL"] {
         let output = rig.command(&["tools"]).env(variable, "loud").output().unwrap();
         refused(&output, variable);

@@ -65,7 +65,7 @@ def run(data, s3, count):
     datastore = call(data, "create_datastore", datastore_name="from-s3")["datastore_id"]
     job = call(
         data, "start_dicom_import_job", datastore_id=datastore, input_s3_uri="s3://scans/in/",
-        output_s3_uri="s3://outcome/out/", wait_seconds=120,
+        output_s3_uri="s3://outcome/out/", wait_seconds=120, exit_code=3,
     )
     deadline = time.monotonic() + 120
     while True:
