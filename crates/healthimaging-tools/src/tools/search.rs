@@ -10,7 +10,7 @@ use healthimaging::model::{
     ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest, SearchImageSetsResponse,
     SearchValue, StudyDateAndTime,
 };
-use healthimaging::{DatastoreId, Error, NextToken, Page, Result, Uid};
+use healthimaging::{DatastoreId, Error, Listing, NextToken, Page, Result, Uid};
 use healthimaging_workflows::find::{Criteria, StudyDate, Text};
 
 use crate::answer::Reply;
@@ -46,6 +46,9 @@ impl Search {
         self.filters.check()?;
         check_days(&self.criteria)?;
         let datastore_id = context.datastore(self.datastore_id).await?;
+        // The service's token continues whatever this server filters, so it is bound to those filters too.
+        let listing = Listing::of(&(&datastore_id, &self.criteria, &self.filters))?;
+        let start = listing.after(self.next_token.as_ref())?;
         let service = context.service();
         let sort = OnceLock::new();
         let examined = AtomicUsize::new(0);
@@ -65,14 +68,15 @@ impl Search {
         };
         let page_size = service.limits().page_size;
         let keep = |summary: &ImageSetsMetadataSummary| self.filters.matches(summary);
-        let page = listing::join(self.max_results, self.next_token, page_size, keep, fetch).await?;
+        let page = listing::join(self.max_results, start, page_size, keep, fetch).await?;
         let image_sets_examined = examined.into_inner();
-        let counted = listing::summary(page.items.len(), "image set", page.next_token.as_ref());
+        let next_token = page.next_token.map(|token| listing.token(&token)).transpose()?;
+        let counted = listing::summary(page.items.len(), "image set", next_token.as_ref());
         let found = FoundImageSets {
             found: SearchImageSetsResponse {
                 image_sets_metadata_summaries: page.items,
                 sort: sort.into_inner().flatten(),
-                next_token: page.next_token,
+                next_token,
             },
             image_sets_examined,
         };

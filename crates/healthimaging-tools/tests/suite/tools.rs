@@ -364,3 +364,36 @@ async fn what_the_service_cannot_filter_by_is_sieved_over_all_pages() {
     let error = call(&fake, "search_image_sets", json!({ "study_date_from": "2026-01-02" })).await;
     assert!(error.unwrap_err().message().contains("YYYYMMDD"));
 }
+
+#[tokio::test]
+async fn a_token_of_a_search_works_only_with_the_arguments_that_chose_what_is_listed() {
+    let (fake, store) = one_store();
+    let other_store = fake.add_datastore("b", DatastoreStatus::Active);
+    for number in 0..5 {
+        fake.add_image_set(&store, &format!("s{number}"), 1);
+    }
+    let first = json!({ "datastore_id": store, "modality": "CT", "max_results": 2 });
+    let answer = call(&fake, "search_image_sets", first).await.unwrap();
+    let token = &answer.structured["next_token"];
+    let with = |name: &str, value: Value| {
+        let mut input = json!({ "datastore_id": store, "modality": "CT", "next_token": token });
+        input[name] = value;
+        input
+    };
+    for (name, value) in [
+        ("datastore_id", json!(other_store)),
+        ("modality", json!("MR")),
+        ("modality", Value::Null),
+        ("body_part", json!("HEAD")),
+        ("study_date_from", json!("20260101")),
+        ("study_date_to", json!("20260101")),
+        ("primary_only", json!(true)),
+        ("search_criteria", json!({ "sort": { "sortOrder": "ASC", "sortField": "createdAt" } })),
+    ] {
+        let error = call(&fake, "search_image_sets", with(name, value)).await.unwrap_err();
+        assert!(error.message().contains("next_token"), "{name}: {error}");
+    }
+    let rest = call(&fake, "search_image_sets", with("max_results", json!(3))).await.unwrap();
+    let found = rest.structured["image_sets_metadata_summaries"].as_array().unwrap();
+    assert_eq!(found.len(), 3);
+}
