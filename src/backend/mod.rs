@@ -145,6 +145,11 @@ impl Backend {
         Self::open(config).await
     }
 
+    /// Opens the back end of a server, which creates an embedded store unless it is only to read.
+    pub(crate) async fn open_to_serve(config: &Config) -> Result<Self> {
+        if config.read_only { Self::open_existing(config).await } else { Self::open(config).await }
+    }
+
     /// Returns the embedded store, which is the only back end that has `command`.
     #[cfg(feature = "local")]
     pub(crate) fn store(&self, command: &str) -> Result<&Arc<LocalStore>> {

@@ -65,7 +65,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
 
-    let backend = Backend::open(config).await?;
+    let backend = Backend::open_to_serve(config).await?;
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let mcp = http_service::<RequestBody>(backend.server(config)?, options);

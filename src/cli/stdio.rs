@@ -11,7 +11,7 @@ use crate::stop::stop_signal;
 use crate::{streams, terminal};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
-    let backend = match Backend::open(config).await {
+    let backend = match Backend::open_to_serve(config).await {
         Ok(backend) => backend,
         Err(error) => return explain(&error).await,
     };

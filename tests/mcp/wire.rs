@@ -212,7 +212,11 @@ async fn every_tool_returns_a_configuration_error() {
 
 #[tokio::test]
 async fn a_read_only_server_offers_and_does_nothing_but_reading() {
-    let mut wire = Wire::open(&["--read-only"]);
+    let mut writer = Wire::open(&[]);
+    writer.initialize().await;
+    let mut command = program(writer.folder.path());
+    command.arg("--read-only");
+    let mut wire = Wire::over(tempfile::tempdir().unwrap(), command);
     wire.initialize().await;
     let list = wire.ask(request(1, "tools/list", &json!({}))).await;
     for tool in list["result"]["tools"].as_array().unwrap() {
@@ -225,6 +229,21 @@ async fn a_read_only_server_offers_and_does_nothing_but_reading() {
     let answer = wire.ask(request(3, "tools/call", &call)).await;
     assert_eq!(answer["result"]["structuredContent"]["datastore_summaries"], json!([]));
     wire.hang_up().await;
+    writer.hang_up().await;
+}
+
+#[tokio::test]
+async fn a_read_only_server_does_not_create_a_store() {
+    let mut wire = Wire::open(&["--read-only"]);
+    wire.initialize().await;
+    let call = json!({ "name": "list_datastores", "arguments": {} });
+    let answer = wire.ask(request(1, "tools/call", &call)).await;
+    assert_eq!(answer["result"]["isError"], true);
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("check --data-dir"));
+    assert_eq!(wire.folder.path().read_dir().unwrap().count(), 0);
+    drop(wire.input);
+    let status = timeout(PATIENCE, wire.child.wait()).await.unwrap().unwrap();
+    assert!(!status.success());
 }
 
 /// As a shell does: `... | healthimaging-mcp-server`.
