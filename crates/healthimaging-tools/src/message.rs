@@ -92,6 +92,15 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Refusal> {
         };
         *arguments = Value::Object(object);
     }
+    // Otherwise the protocol library answers that there is no such method.
+    if !message.pointer("/params/name").is_some_and(Value::is_string) {
+        let wanted = "params must have name, the name of a tool, as text";
+        return Err(Refusal::invalid_params(&message, wanted));
+    }
+    let arguments = message.pointer("/params/arguments");
+    if !arguments.is_none_or(|arguments| arguments.is_object() || arguments.is_null()) {
+        return Err(Refusal::invalid_params(&message, "arguments must be a JSON object"));
+    }
     Ok(message)
 }
 
@@ -121,6 +130,32 @@ mod tests {
             let refusal = parse(call(&json!(wrong)).to_string().as_bytes()).unwrap_err();
             assert_eq!(refusal.document()["error"]["code"], -32602, "{wrong}");
             assert_eq!(refusal.document()["id"], 7);
+        }
+    }
+
+    #[test]
+    fn calls_without_a_name_or_an_object_of_arguments_are_refused() {
+        let params = |params: Value| {
+            let mut call = call(&json!({}));
+            call["params"] = params;
+            parse(call.to_string().as_bytes())
+        };
+        for (wrong, named) in [
+            (json!({}), "name"),
+            (json!({ "name": 7 }), "name"),
+            (json!([]), "name"),
+            (json!({ "name": "list_datastores", "arguments": [] }), "arguments"),
+            (json!({ "name": "list_datastores", "arguments": 7 }), "arguments"),
+        ] {
+            let refusal = params(wrong.clone()).unwrap_err().document();
+            assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!(-32602), &json!(7)));
+            assert!(refusal["error"]["message"].as_str().unwrap().contains(named), "{wrong}");
+        }
+        for right in [
+            json!({ "name": "list_datastores" }),
+            json!({ "name": "list_datastores", "arguments": null }),
+        ] {
+            assert!(params(right).is_ok());
         }
     }
 

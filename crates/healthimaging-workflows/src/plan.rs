@@ -9,6 +9,7 @@ use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId, fingerpri
 
 use crate::change::Change;
 use crate::document::Contents;
+use crate::find::Criteria;
 
 /// Most entries of a list that a plan shows; all of them count for its fingerprint.
 const SHOWN: usize = 100;
@@ -26,6 +27,9 @@ pub struct Plan {
     pub action: String,
     /// In which data store.
     pub datastore_id: DatastoreId,
+    /// The criteria of the caller that select the image sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<Box<Criteria>>,
     /// What would be changed or erased, each in the version that was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_sets: Vec<PlannedImageSet>,
@@ -225,6 +229,7 @@ impl Plan {
         Self {
             action: action.into(),
             datastore_id,
+            criteria: None,
             image_sets: Vec::new(),
             studies: Vec::new(),
             removes: None,
@@ -285,16 +290,48 @@ impl Plan {
             list.truncate(longest);
             shown.insert(format!("{name}_total"), json!(total));
         }
-        let instances: Option<usize> = self.image_sets.iter().map(|set| set.instances).sum();
-        if let Some(instances) = instances.filter(|_| !self.image_sets.is_empty()) {
+        // The list has an entry for each patient of a study.
+        let studies = self.studies_total();
+        if studies < self.studies.len() {
+            shown.insert("studies_total".to_owned(), json!(studies));
+            shown.insert("studies_entries_total".to_owned(), json!(self.studies.len()));
+        }
+        if let Some(instances) = self.instances_total() {
             shown.insert("instances_total".to_owned(), json!(instances));
         }
         Ok(shown)
     }
 
+    fn studies_total(&self) -> usize {
+        let uids = self.studies.iter().map(|study| &study.study_instance_uid);
+        uids.collect::<BTreeSet<_>>().len()
+    }
+
+    fn instances_total(&self) -> Option<usize> {
+        let instances: Option<usize> = self.image_sets.iter().map(|set| set.instances).sum();
+        instances.filter(|_| !self.image_sets.is_empty())
+    }
+
+    /// In a line, for a person.
+    fn totals(&self) -> String {
+        let patients: BTreeSet<_> = self.studies.iter().map(|study| &study.patient_id).collect();
+        let mut totals = vec![
+            counted(patients.len(), "patient"),
+            counted(self.studies_total(), "study"),
+            counted(self.image_sets.len(), "image set"),
+        ];
+        totals.extend(self.instances_total().map(|instances| counted(instances, "instance")));
+        format!("In total: {}", totals.join(", "))
+    }
+
     /// The question to a person: whose images they are, what changes and what stays, in at most 20 lines.
     pub fn question(&self) -> String {
         const NAMED: usize = 3;
+        let mut head = vec![format!("Agree to {}?", self.action)];
+        head.extend(self.criteria.as_deref().map(criteria_line));
+        if self.criteria.is_some() || self.studies.len() > 1 {
+            head.push(self.totals());
+        }
         let mut end: Vec<String> = self.removes.iter().map(PlannedPart::line).collect();
         if !self.image_sets.is_empty() {
             let ids = self.image_sets.iter().map(|set| set.image_set_id.as_str());
@@ -310,16 +347,45 @@ impl Plan {
         if self.cannot_be_undone {
             end.push("This cannot be undone.".to_owned());
         }
-        let room = LINES.saturating_sub(1 + end.len());
+        let room = LINES.saturating_sub(head.len() + end.len());
         let changes = self.changes.iter().map(PlannedChange::line).collect();
         let changes = some(changes, room / 2, "more attributes");
         let studies = self.studies.iter().map(PlannedStudy::line).collect();
-        let studies = some(studies, room - changes.len(), "more studies");
-        let mut lines = vec![format!("Agree to {}?", self.action)];
+        let rest = if self.studies_total() < self.studies.len() {
+            "more entries, one for each patient of a study"
+        } else {
+            "more studies"
+        };
+        let studies = some(studies, room - changes.len(), rest);
+        let mut lines = head;
         lines.extend(studies.into_iter().chain(changes).chain(end));
         lines.truncate(LINES);
         lines.join("\n")
     }
+}
+
+/// Criteria in a line, for a person: `Criteria: modality = "CT", study date to 2020-01-01`.
+fn criteria_line(criteria: &Criteria) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => quoted(text),
+        other => other.to_string(),
+    };
+    let mut parts = Vec::new();
+    for (name, value) in json!(criteria).as_object().into_iter().flatten() {
+        let name = name.replace('_', " ");
+        match value {
+            Value::String(date) if name.starts_with("study date") => {
+                parts.push(format!("{name} {}", day(date)));
+            }
+            Value::Object(ends) => {
+                parts.extend(ends.iter().filter(|(_, value)| !value.is_null()).map(
+                    |(end, value)| format!("{name} {} {}", end.replace('_', " "), text(value)),
+                ));
+            }
+            value => parts.push(format!("{name} = {}", text(value))),
+        }
+    }
+    format!("Criteria: {}", parts.join(", "))
 }
 
 /// So many lines, the last of which counts what is left out.

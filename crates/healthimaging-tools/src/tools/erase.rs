@@ -257,6 +257,8 @@ erase_tool! {
         let most = self.max_deletions.map_or(100, MaxDeletions::get) as usize;
         let action = "delete the image sets that meet the criteria permanently, with all versions";
         let missing = "no image set meets the criteria";
-        planner.deletion(action, self.criteria.clone(), most, missing).await
+        let mut plan = planner.deletion(action, self.criteria.clone(), most, missing).await?;
+        plan.criteria = Some(Box::new(self.criteria.clone()));
+        Ok(plan)
     }
 }

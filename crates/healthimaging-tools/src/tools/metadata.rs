@@ -172,8 +172,9 @@ fn named(left_out: &[LeftOut]) -> String {
     match left_out.iter().map(|one| one.size_bytes).max() {
         None => String::new(),
         Some(largest) => format!(
-            " Too long for a page: {}, listed in left_out. Get each with attributes; the largest \
-             needs max_bytes {}.",
+            " Too long for a page: {}, listed in left_out. Get each with attributes, and with \
+             sop_instance_uid if it is of an instance, otherwise with level and series_instance_uid; \
+             the largest needs max_bytes {}.",
             counted(left_out.len(), "member"),
             largest + 2 * BESIDE
         ),

@@ -167,6 +167,39 @@ async fn a_question_has_few_lines() {
     assert!(question.ends_with("This cannot be undone."), "{question}");
 }
 
+#[tokio::test]
+async fn a_question_names_the_criteria_and_counts_a_study_once() {
+    let fake = Fake::default();
+    let store = fake.add_datastore("a", DatastoreStatus::Active);
+    // Two patients share the first study, by mistake.
+    for (number, (study, patient)) in
+        [("1.2.1", "A"), ("1.2.1", "B"), ("1.2.2", "B")].into_iter().enumerate()
+    {
+        fake.add_image_set(&store, &format!("s{number}"), 1);
+        let set = &mut fake.state().image_sets[number];
+        set.study_instance_uid = study.to_owned();
+        set.patient_id = patient;
+    }
+    let person = Person::new(UserReply::Declined, || {});
+    let consent = Consent::Ask(Arc::clone(&person) as Arc<dyn Ask>);
+    let server = fake.server(Offer::All, Confirm::Auto);
+    let input = json!({
+        "datastore_id": store, "criteria": { "modality": "CT", "study_date_to": "20260131" }
+    });
+    let Value::Object(mut input) = input else { unreachable!() };
+    let asked = server.call("bulk_delete_by_criteria", input.clone(), consent).await;
+    asked.unwrap_err();
+    let question = person.question();
+    let lines: Vec<&str> = question.lines().take(3).collect();
+    assert_eq!(lines[1], r#"Criteria: modality = "CT", study date to 2026-01-31"#, "{question}");
+    assert!(lines[2].starts_with("In total: 2 patients, 2 studies, 3 image sets"), "{question}");
+    input.insert("dry_run".to_owned(), json!(true));
+    let planned = server.call("bulk_delete_by_criteria", input, Consent::Unavailable).await;
+    let plan = &planned.unwrap().structured["plan"];
+    assert_eq!(plan["criteria"], json!({ "modality": "CT", "study_date_to": "20260131" }));
+    assert_eq!((&plan["studies_total"], &plan["studies_entries_total"]), (&json!(2), &json!(3)));
+}
+
 /// The client's user, what the answer has to say, and which words it must not.
 #[tokio::test]
 async fn without_agreement_the_answer_names_the_reason_and_the_next_step() {

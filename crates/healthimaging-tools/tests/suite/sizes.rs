@@ -296,6 +296,10 @@ async fn attributes_choose_among_frames_and_value_representations_too() {
             json!(["(0009,1001)"]),
             json!({ "DICOM": { "00091001": "x" }, "DICOMVRs": { "00091001": "LO" } }),
         ),
+        (
+            json!(["DICOMVRs"]),
+            json!({ "DICOM": {}, "DICOMVRs": { "00091001": "LO", "00091002": "LO" } }),
+        ),
         (json!(["ImageFrames"]), json!({ "DICOM": {}, "ImageFrames": [{ "ID": id("f1") }] })),
     ] {
         let asked = json!({ "image_set_id": set, "attributes": attributes });

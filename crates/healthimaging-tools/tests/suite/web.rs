@@ -115,6 +115,7 @@ async fn invalid_messages_are_400_with_an_error_of_json_rpc() {
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":"["}}"#,
             -32602,
         ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#, -32602),
     ] {
         let (status, _, media_type, answer) = post(&service, &[JSON], body).await;
         assert_eq!((status, &*media_type), (StatusCode::BAD_REQUEST, "application/json"), "{body}");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use healthimaging::{Error, Result};
 
 /// An attribute, named by keyword (`PatientID`) or tag (`00100020`, `(0010,0020)`), or `ImageFrames`, the
-/// list of frames.
+/// list of frames, or `DICOMVRs`, the value representations.
 ///
 /// A keyword must be one of the dictionary (`PS3.6 §6`); a tag need not, so that private attributes
 /// can be named.
@@ -22,8 +22,8 @@ pub struct Attribute {
     keyword: Option<String>,
 }
 
-/// Member of an instance beside its attributes.
-const IMAGE_FRAMES: &str = "ImageFrames";
+/// Members of an instance beside its attributes.
+const BESIDE: [&str; 2] = ["ImageFrames", "DICOMVRs"];
 
 impl Attribute {
     /// Whether a key of a document means this attribute: its keyword, or eight hexadecimal digits.
@@ -37,8 +37,8 @@ impl TryFrom<String> for Attribute {
 
     fn try_from(text: String) -> Result<Self> {
         let text = text.trim();
-        if text == IMAGE_FRAMES {
-            return Ok(Self { tag: None, keyword: Some(IMAGE_FRAMES.to_owned()) });
+        if BESIDE.contains(&text) {
+            return Ok(Self { tag: None, keyword: Some(text.to_owned()) });
         }
         if let Some(tag) = tag(text) {
             let entry = StandardDataDictionary.by_tag(tag);

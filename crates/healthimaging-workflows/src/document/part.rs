@@ -131,6 +131,9 @@ impl Part {
             return instance;
         }
         for name in ["DICOM", "DICOMVRs"] {
+            if self.attributes.iter().any(|wanted| wanted.is_named(name)) {
+                continue;
+            }
             if let Some(Value::Object(attributes)) = instance.get_mut(name) {
                 attributes.retain(|key, _| self.is_wanted(key));
             }
