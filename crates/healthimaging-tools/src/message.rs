@@ -73,11 +73,18 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Refusal> {
     if !message.is_object() {
         return Err(Refusal::invalid_request(&message));
     }
-    if message.get("method").and_then(Value::as_str) != Some("tools/call") {
-        return Ok(message);
-    }
+    let is_call = message.get("method").and_then(Value::as_str) == Some("tools/call");
     if read_json::<IgnoredAny>("message", text).is_err() {
-        return Err(Refusal::invalid_params(&message, "arguments must have each member once"));
+        let refusal = if is_call {
+            Refusal::invalid_params(&message, "arguments must have each member once")
+        } else {
+            let wanted = "the message must have each member once";
+            Refusal { message: wanted, ..Refusal::invalid_request(&message) }
+        };
+        return Err(refusal);
+    }
+    if !is_call {
+        return Ok(message);
     }
     if let Some(arguments) = message.pointer_mut("/params/arguments")
         && let Some(text) = arguments.as_str()
@@ -168,6 +175,13 @@ mod tests {
         let refusal = parse(twice.as_bytes()).unwrap_err().document();
         assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!(-32602), &json!(7)));
         assert!(refusal["error"]["message"].as_str().unwrap().contains("once"));
+    }
+
+    #[test]
+    fn a_message_with_a_member_twice_is_refused() {
+        let twice = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"ping"}"#;
+        let refusal = parse(twice).unwrap_err().document();
+        assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!(-32600), &json!(1)));
     }
 
     #[test]
