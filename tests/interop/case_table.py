@@ -237,7 +237,8 @@ CASES = {
     "b27_ybr422_odd_columns": Case({COERCED}),
     "b29_frames_zero": Case({FRAME_NUMBER}, frames=1),
     # dcmtk's range is that of all three frames.
-    "b31_frames_absent_native_3": Case({FRAME_NUMBER}, frames=3, not_by=("dcmtk",)),
+    "b31_frames_absent_native_3": Case(
+        {FRAME_NUMBER}, attributes={"NumberOfFrames": 3}, values={"NumberOfFrames": "3"}, frames=3, not_by=("dcmtk",)),
     "b32_samples_absent": Case(attributes={"SamplesPerPixel": 1}),
     "b34_photometric_absent": Case(attributes={"PhotometricInterpretation": "MONOCHROME2"}),
     "b43_supplemental_palette": Case(shown=supplemented),

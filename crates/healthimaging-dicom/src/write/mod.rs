@@ -16,7 +16,7 @@ use healthimaging_image::PixelDescription;
 
 use crate::data_set::{DataSet, Value};
 use crate::document::rebuild::{LazyDataSet, LazyValue, Path};
-use crate::document::{Document, Instance, SplitInstance};
+use crate::document::{Document, Instance, SplitInstance, index};
 
 use elements::ElementWriter;
 use encoding::Encoding;
@@ -171,7 +171,8 @@ fn write_data_set(
         implicit::check(&data_set, &Path::Root)?;
     }
     meta::write(&data_set.plain(is_of_meta), transfer_syntax, out)?;
-    let is_ascii = prepare(&mut data_set, overrides, &pixels);
+    let frames = unstated_frames(instance, &pixels);
+    let is_ascii = prepare(&mut data_set, overrides, &pixels, frames);
     encoding.run(out, |out, order| {
         let mut writer = ElementWriter::new(out, order, instance, bulk_data, is_ascii)?;
         let pixel_tag = pixels::tag(instance);
@@ -195,6 +196,15 @@ fn bits(data_set: &DataSet) -> Option<u64> {
     Some(description.bits_allocated.into())
 }
 
+/// The number of separate frames, where the document has several and its attributes state none: without it a
+/// reader takes the fragments for one frame (`PS3.5 §A.4`).
+fn unstated_frames(instance: &Instance, pixels: &PixelSource<'_>) -> Option<usize> {
+    let are_separate = matches!(pixels, PixelSource::Frames(_) | PixelSource::Native { .. });
+    let stated = index::integer::<u64>(&instance.attributes, "NumberOfFrames").unwrap_or(0);
+    let frames = instance.frames.len();
+    (are_separate && stated == 0 && frames > 1).then_some(frames)
+}
+
 /// Attributes that the file meta information is made of.
 fn is_of_meta(tag: Tag) -> bool {
     tag.group() == 0x0002 || matches!(tag, tags::SOP_CLASS_UID | tags::SOP_INSTANCE_UID)
@@ -205,6 +215,7 @@ fn prepare(
     data_set: &mut LazyDataSet<'_>,
     overrides: &PixelOverrides,
     pixels: &PixelSource<'_>,
+    frames: Option<usize>,
 ) -> bool {
     // The tables describe the fragments as received.
     let is_received = matches!(pixels, PixelSource::Blob { .. });
@@ -220,6 +231,9 @@ fn prepare(
     if let Some(planar) = overrides.planar_configuration {
         let value = Value::Unsigned(vec![u64::from(planar)]);
         data_set.set(tags::PLANAR_CONFIGURATION, VR::US, value);
+    }
+    if let Some(frames) = frames {
+        data_set.set(tags::NUMBER_OF_FRAMES, VR::IS, Value::Text(frames.to_string()));
     }
     let is_ascii = is_ascii(data_set, &Path::Root);
     if !is_ascii {

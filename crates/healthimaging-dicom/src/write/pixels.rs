@@ -119,12 +119,14 @@ fn fragments<'a, W: Write + 'a>(
 /// Where the fragment of each frame starts, from the first byte of the first fragment's item; empty
 /// where the table cannot say it: over 4 GiB, or a video, whose frames are not separate.
 fn basic_offsets(instance: &Instance) -> Vec<u32> {
-    let declared = index::integer(&instance.attributes, "NumberOfFrames").unwrap_or(1);
-    if instance.frames.len() != declared {
+    let frames = instance.frames.len();
+    // Where the attributes state none, the file states what is here.
+    let stated = index::integer(&instance.attributes, "NumberOfFrames").unwrap_or(0);
+    if stated != 0 && frames != stated {
         return Vec::new();
     }
     let mut next = 0_u64;
-    let mut offsets = Vec::with_capacity(declared);
+    let mut offsets = Vec::with_capacity(frames);
     for size in instance.stored_sizes() {
         let Ok(offset) = u32::try_from(next) else {
             return Vec::new();

@@ -194,6 +194,29 @@ fn encoded_frames_are_one_fragment_each_behind_an_offset_table() {
     assert_eq!(read.read_frame(1, 100).unwrap(), frames[1]);
 }
 
+/// PS3.5 §A.4: without Number of Frames all fragments are of one frame.
+#[test]
+fn several_frames_are_counted_where_the_attributes_do_not() {
+    for stated in [None, Some("0")] {
+        let mut document = with_frames(&[4, 4, 4]);
+        let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
+        let attributes = &mut instances.get_mut(SOP).unwrap().attributes;
+        attributes.remove("NumberOfFrames");
+        if let Some(stated) = stated {
+            attributes.insert("NumberOfFrames".to_owned(), stated.into());
+        }
+        let frames = (0..3).map(|_| Ok(vec![0xA0; 4].into()));
+        let file = write(&document, HTJ2K, PixelSource::Frames(Box::new(frames))).unwrap();
+        let object = dicom_rs(&file);
+        let count = object.element(tags::NUMBER_OF_FRAMES).unwrap();
+        assert_eq!(count.to_int::<u32>().unwrap(), 3, "{stated:?}");
+        let value = object.element(tags::PIXEL_DATA).unwrap().value();
+        assert_eq!(value.offset_table().unwrap(), [0, 12, 24]);
+        let read = read_part10(Cursor::new(&file), &ReadLimits::default()).unwrap();
+        assert_eq!(read.frame_count(), 3);
+    }
+}
+
 #[test]
 fn a_frame_of_another_length_is_not_passed_over() {
     let source = PixelSource::Frames(Box::new(std::iter::once(Ok(vec![0; 6].into()))));

@@ -1,6 +1,7 @@
 //! What becomes of pixels.
 
-use healthimaging::ImageSetId;
+use healthimaging::model::{RetrieveInstanceRequest, TransferSyntaxChoice};
+use healthimaging::{DicomWeb, ImageSetId};
 use healthimaging_local::RefusedFiles;
 use healthimaging_phantoms::{Phantom, TransferSyntax, tags};
 use serde_json::{Value, json};
@@ -163,6 +164,36 @@ async fn unknown_syntaxes_and_wrong_frame_counts_warn() {
     let (.., instance, warnings) = only(two.build()).await;
     assert_eq!(warnings[0]["warning_reason_code"], 45329);
     assert_eq!(instance["ImageFrames"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn frames_that_the_file_does_not_count_come_back_from_what_is_retrieved() {
+    let three = Phantom::mr().size(8, 8).bits(8, 8).unsigned().pixels(ramp(96));
+    let three = three.study_uid("2.25.1").series_uid("2.25.1.1").sop_uid("2.25.1.2");
+    let zero = three.clone().with(tags::NUMBER_OF_FRAMES, healthimaging_phantoms::VR::IS, "0");
+    let absent = three.without(tags::NUMBER_OF_FRAMES);
+    let checksums = |instance: &Value| -> Vec<Value> {
+        let frames = instance["ImageFrames"].as_array().unwrap().iter();
+        frames.map(|one| one["PixelDataChecksumFromBaseToFullResolution"].clone()).collect()
+    };
+    for file in [zero, absent] {
+        let (fixture, _, instance, _) = only(file.build()).await;
+        assert_eq!(checksums(&instance).len(), 3);
+        let request = RetrieveInstanceRequest {
+            datastore_id: fixture.datastore.clone(),
+            study_instance_uid: "2.25.1".parse().unwrap(),
+            series_instance_uid: "2.25.1.1".parse().unwrap(),
+            sop_instance_uid: "2.25.1.2".parse().unwrap(),
+            image_set_id: None,
+            transfer_syntax: TransferSyntaxChoice::Stored,
+        };
+        let retrieved = fixture.store.retrieve_instance(request).await.unwrap();
+        assert_eq!(retrieved.transfer_syntax_uid, HTJ2K);
+        let retrieved = retrieved.instance.collect(1 << 20).await.unwrap();
+        let (.., again, warnings) = only(retrieved.to_vec()).await;
+        assert_eq!(warnings, Vec::<Value>::new());
+        assert_eq!(checksums(&again), checksums(&instance));
+    }
 }
 
 #[tokio::test]
