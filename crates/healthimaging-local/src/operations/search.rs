@@ -157,8 +157,8 @@ fn condition(filter: &SearchFilter) -> Result<(Compared, Condition)> {
                 "EQUAL does not work with createdAt and updatedAt; use BETWEEN",
             )
             .into()),
-            Operand::Moments(low, high) => {
-                let condition = Condition::Between(Column::StudyDateTime, low, high);
+            Operand::Column(Column::StudyDateTime, at) => {
+                let condition = Condition::Between(Column::StudyDateTime, at.clone(), at);
                 Ok((Compared::Column(Column::StudyDateTime), condition))
             }
             Operand::Column(column, value) => {
@@ -173,12 +173,11 @@ fn condition(filter: &SearchFilter) -> Result<(Compared, Condition)> {
                 return Err(Error::validation("BETWEEN takes two values of one kind").into());
             }
             match (operand(low)?, operand(high)?) {
-                (Operand::Moments(low, _), Operand::Moments(_, high)) => {
-                    let condition = Condition::Between(Column::StudyDateTime, low, high);
-                    Ok((Compared::Column(Column::StudyDateTime), condition))
-                }
                 (
-                    Operand::Column(column @ (Column::CreatedAt | Column::UpdatedAt), low),
+                    Operand::Column(
+                        column @ (Column::CreatedAt | Column::UpdatedAt | Column::StudyDateTime),
+                        low,
+                    ),
                     Operand::Column(_, high),
                 ) => Ok((Compared::Column(column), Condition::Between(column, low, high))),
                 _ => Err(Error::validation(
@@ -199,8 +198,6 @@ fn condition(filter: &SearchFilter) -> Result<(Compared, Condition)> {
 enum Operand<'a> {
     Attribute(&'static Attribute, &'a str),
     Column(Column, Value),
-    /// The first and the last moment of the study that the value means.
-    Moments(Value, Value),
 }
 
 fn operand(value: &SearchValue) -> Result<Operand<'_>> {
@@ -211,8 +208,7 @@ fn operand(value: &SearchValue) -> Result<Operand<'_>> {
         SearchValue::CreatedAt(at) => (Column::CreatedAt, at.timestamp_millis().into()),
         SearchValue::UpdatedAt(at) => (Column::UpdatedAt, at.timestamp_millis().into()),
         SearchValue::StudyDateAndTime(value) => {
-            let (first, last) = moments(value)?;
-            return Ok(Operand::Moments(Value::Text(first), Value::Text(last)));
+            (Column::StudyDateTime, Value::Text(date_and_time(value)?))
         }
         SearchValue::IsPrimary(value) => (Column::IsPrimary, (*value).into()),
         _ => {
@@ -224,8 +220,7 @@ fn operand(value: &SearchValue) -> Result<Operand<'_>> {
     Ok(Operand::Column(column, value))
 }
 
-/// The first and the last moment that a value means: of the whole day, where it has no time.
-fn moments(value: &StudyDateAndTime) -> Result<(String, String)> {
+fn date_and_time(value: &StudyDateAndTime) -> Result<String> {
     let date = value.study_date.trim();
     if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Error::validation("DICOMStudyDate must be eight digits: YYYYMMDD").into());
@@ -237,7 +232,5 @@ fn moments(value: &StudyDateAndTime) -> Result<(String, String)> {
     if !even || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
         return Err(Error::validation("DICOMStudyTime must be HHmmss.FFFFFF").into());
     }
-    // Whatever a file has for a time, it is of that day.
-    let last = if time.is_empty() { "999999.999999" } else { time };
-    Ok((datetime(date, time), datetime(date, last)))
+    Ok(datetime(date, time))
 }

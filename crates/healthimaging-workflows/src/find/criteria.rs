@@ -208,15 +208,11 @@ impl Criteria {
         };
         if self.study_date_from.is_some() || self.study_date_to.is_some() {
             let from = self.study_date_from.as_ref();
-            // Whatever a file has for a time, it is of that day: up to midnight, then, since a day without
-            // a time may mean all of it.
+            // Whatever a file has for a time, it is of that day: up to the next one, then.
             let to = self.study_date_to.as_ref().map(StudyDate::next);
             return Some((
                 moment(from.map_or(EARLIEST, StudyDate::as_str), None),
-                to.as_ref().map_or_else(
-                    || moment(LATEST, None),
-                    |to| moment(to.as_str(), Some("000000.000000")),
-                ),
+                moment(to.as_ref().map_or(LATEST, StudyDate::as_str), None),
             ));
         }
         let span = self.study_date_and_time.as_ref()?;
