@@ -127,11 +127,12 @@ async fn a_poison_file_is_refused_after_two_deaths_and_the_rest_is_imported() {
     let manifest = Fixture::manifest(&summary);
     assert_eq!(manifest["numberOfImportedFiles"], 6);
     assert_eq!(manifest["numberOfFilesWithServerError"], 1);
+    // The crash log is removed after the job has ended.
+    store.close().await;
     let locks = std::fs::read_dir(fixture.folder.path().join("store/locks")).unwrap();
     let names: Vec<_> = locks.map(|entry| entry.unwrap().file_name()).collect();
     let of_jobs = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with("hand-");
     assert_eq!(names.iter().find(of_jobs), None);
-    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
