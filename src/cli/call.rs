@@ -71,7 +71,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let is_import = arguments.tool == IMPORT;
     let waits = parsed.get("wait_seconds").is_none_or(Value::is_null);
     let calling = async {
-        let reports: Arc<dyn Progress> = progress.clone();
+        let reports: Arc<dyn Progress> = Arc::<Spinner>::clone(&progress);
         let mut answer =
             server.call_to_end(&arguments.tool, parsed, consent, Some(reports)).await?;
         if is_import && waits {

@@ -189,8 +189,6 @@ fn text(status: StatusCode, words: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
-
     use serde_json::json;
 
     use super::*;

@@ -161,7 +161,9 @@ impl State {
         if let Some(request) = request.downcast_ref::<GetImageSetMetadataRequest>() {
             let set = self.sets.get(&request.image_set_id).ok_or_else(missing)?;
             let latest = set.versions.len();
-            let version = request.version_id.as_ref().map_or(latest, |id| id.number() as usize);
+            let version =
+                request.version_id.as_ref().map_or(Ok(latest), |id| id.number().try_into());
+            let version: usize = version.map_err(|_| missing())?;
             let document = set.versions.get(version - 1).ok_or_else(missing)?;
             return Ok(Box::new(GetImageSetMetadataResponse {
                 image_set_metadata: document.to_string().into_bytes().into(),
