@@ -218,8 +218,16 @@ impl Planner<'_> {
     }
 
     /// One instance to a new set.
+    ///
+    /// An instance that joined after an update keeps its own description, and a copy of it alone has that one.
+    /// So one is chosen that was there from an import on.
     pub(crate) fn copy_of_one(&mut self, id: &ImageSetId, set: &Set) -> Step {
-        let all: Vec<_> = set.latest().instances.iter().copied().collect();
+        let first = &set.versions[0];
+        let imported = set.latest().instances.intersection(&first.instances);
+        let all: Vec<_> = imported.copied().filter(|_| first.description == "0").collect();
+        if all.is_empty() {
+            return self.copy(id, set);
+        }
         let one = *self.chance.pick(&all);
         self.copied(id, set, Some(one))
     }
