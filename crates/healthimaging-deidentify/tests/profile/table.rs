@@ -197,7 +197,7 @@ fn registered_uids_stay() {
         let done = run(instance([(tags::FRAME_OF_REFERENCE_UID, text(VR::UI, uid))]), &[]);
         assert_eq!(done.data_set.text(tags::FRAME_OF_REFERENCE_UID), Some(uid));
     }
-    // One under the root of the standard that the standard does not know is somebody's.
+    // A UID under the root of the standard that the standard does not register is replaced.
     let uid = "1.2.840.10008.5.1.4.1.1.2.4711";
     let done = run(instance([(tags::FRAME_OF_REFERENCE_UID, text(VR::UI, uid))]), &[]);
     assert_ne!(done.data_set.text(tags::FRAME_OF_REFERENCE_UID), Some(uid));
