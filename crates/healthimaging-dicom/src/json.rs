@@ -14,7 +14,17 @@ use serde_json::Number;
 use crate::data_set::Value;
 use crate::document::rebuild::{LazyDataSet, LazyElement, LazyItems, LazyValue, Path};
 use crate::document::split::decimal;
-use crate::document::{BulkValue, Document, Instance, dictionary};
+use crate::document::{BulkValue, Document, Instance, dictionary, index};
+
+/// JPEG 2000 arranges the components itself, so Planar Configuration is 0 (`PS3.5 §8.2.4`), and decoded
+/// frames are interleaved. The document keeps the value of the file.
+const PLANES_ARE_IRRELEVANT: [&str; 5] = [
+    uids::JPEG2000_LOSSLESS,
+    uids::JPEG2000,
+    uids::HTJ2K_LOSSLESS,
+    uids::HTJ2K_LOSSLESS_RPCL,
+    uids::HTJ2K,
+];
 
 /// Returns the URI of a value that is stored as bulk data.
 type Bulk<'a> = dyn Fn(&BulkValue) -> String + 'a;
@@ -23,7 +33,7 @@ type Bulk<'a> = dyn Fn(&BulkValue) -> String + 'a;
 /// the tags, without pixel data.
 ///
 /// Of group 0002 only `TransferSyntaxUID` is shown, and it is the stored one; explicit VR little endian
-/// for instances without pixel data.
+/// for instances without pixel data. `PlanarConfiguration` is that of the stored frames.
 ///
 /// Elements and items are made one at a time while it is written.
 pub struct InstanceJson<'a> {
@@ -54,6 +64,11 @@ impl<'a> InstanceJson<'a> {
         data_set.retain(|tag| tag.group() > 0x0002);
         let stored = instance.stored_transfer_syntax.as_deref();
         let stored = stored.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN).to_owned();
+        if PLANES_ARE_IRRELEVANT.contains(&stored.as_str())
+            && index::integer::<u16>(&instance.attributes, "SamplesPerPixel") > Some(1)
+        {
+            data_set.set(tags::PLANAR_CONFIGURATION, VR::US, Value::Unsigned(vec![0]));
+        }
         data_set.set(tags::TRANSFER_SYNTAX_UID, VR::UI, Value::Text(stored));
         if let Some(reason) = instance.warning_reason() {
             let value = Value::Unsigned(vec![u64::from(reason)]);

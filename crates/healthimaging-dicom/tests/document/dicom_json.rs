@@ -90,6 +90,26 @@ fn the_character_set_is_that_of_json() {
     assert_eq!(shown, json!({"vr": "CS"}));
 }
 
+/// `PS3.5 §8.2.4`: Planar Configuration of JPEG 2000 is 0. Native frames as received keep their own.
+#[test]
+fn planar_configuration_is_that_of_the_stored_frames() {
+    let planes = |syntax: &str, samples: u64| {
+        let planar = Value::Unsigned(vec![1]);
+        let mut document = document_with(0x0028_0006, VR::US, planar);
+        let instances = &mut document.series.get_mut(SERIES).unwrap().instances;
+        let instance = instances.get_mut(SOP).unwrap();
+        instance.attributes.insert("SamplesPerPixel".to_owned(), samples.into());
+        instance.stored_transfer_syntax = Some(syntax.to_owned());
+        shown(&document)["00280006"].clone()
+    };
+    for syntax in ["4.90", "4.201", "4.202"] {
+        let syntax = format!("1.2.840.10008.1.2.{syntax}");
+        assert_eq!(planes(&syntax, 3), json!({"vr": "US", "Value": [0]}));
+        assert_eq!(planes(&syntax, 1), json!({"vr": "US", "Value": [1]}));
+    }
+    assert_eq!(planes("1.2.840.10008.1.2.1", 3), json!({"vr": "US", "Value": [1]}));
+}
+
 #[test]
 fn of_group_2_only_the_stored_transfer_syntax() {
     let mut document = document_with(0x0008_0060, VR::CS, text("CT"));
