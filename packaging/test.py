@@ -141,6 +141,9 @@ def wheel(folder):
 
 def server(_folder):
     content = json.loads((OUT / "server.json").read_text(encoding="utf-8"))
+    # The registry compares the image's label with the name.
+    label = f'LABEL io.modelcontextprotocol.server.name="{content["name"]}"'
+    assert label in (ROOT / "Dockerfile").read_text(encoding="utf-8"), label
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", content["name"]), content["name"]
     assert len(content["description"]) <= 100
     with tarfile.open(OUT / f"{NAME}-{version()}.tgz") as tar:
