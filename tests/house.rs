@@ -96,6 +96,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object_store", &["healthimaging-objects"]),
     ("aws-sdk-medicalimaging", &["healthimaging-aws"]),
     ("fast_image_resize", &["healthimaging-render"]),
+    ("font8x8", &["healthimaging-render"]),
     ("charls", &["healthimaging-pixels"]),
     ("jpeg-encoder", &["healthimaging-render"]),
     ("jxl-oxide", &["healthimaging-pixels"]),

@@ -1,16 +1,17 @@
 //! A stored frame to a picture.
 
-use healthimaging_image::{PixelDescription, SampleFormat};
+use healthimaging_image::{PixelDescription, PlanarConfiguration, SampleFormat};
 use healthimaging_pixels::{
     CodecError, DecodedFrame, Decoder, FrameShape, ShownFrame, SourceFrame, checksum, is_video,
 };
 
+use crate::attributes::Attributes;
 use crate::color::{self, Space};
-use crate::display::Display;
+use crate::display::{Display, Voi};
 use crate::document::FrameLocation;
 use crate::error::RenderError;
 use crate::grayscale;
-use crate::options::{PictureFormat, RenderOptions};
+use crate::options::{Contrast, PictureFormat, RenderOptions};
 use crate::overlay::{FrameSamples, Overlay};
 use crate::picture::{Channels, Picture};
 use crate::pixel_aspect;
@@ -42,6 +43,40 @@ pub struct RenderedFrame {
     pub notes: Vec<String>,
 }
 
+/// A picture of a frame before it is written as a file.
+#[derive(Debug)]
+pub struct DrawnFrame {
+    /// The picture.
+    pub picture: Picture,
+    /// Rows of the frame.
+    pub original_rows: u32,
+    /// Columns of the frame.
+    pub original_columns: u32,
+    /// As [`RenderedFrame::window`].
+    pub window: Option<Window>,
+    /// As [`RenderedFrame::notes`].
+    pub notes: Vec<String>,
+}
+
+impl DrawnFrame {
+    /// Writes the picture as a file.
+    ///
+    /// # Errors
+    /// As [`Picture::encode`].
+    pub fn encode(self, options: &RenderOptions) -> Result<RenderedFrame, RenderError> {
+        Ok(RenderedFrame {
+            file: self.picture.encode(options.format, options.quality)?,
+            format: options.format,
+            rows: self.picture.rows,
+            columns: self.picture.columns,
+            original_rows: self.original_rows,
+            original_columns: self.original_columns,
+            window: self.window,
+            notes: self.notes,
+        })
+    }
+}
+
 /// Makes a picture of a stored frame. Blocks: decoding and encoding take a while.
 ///
 /// # Errors
@@ -52,15 +87,21 @@ pub fn render(
     stored: &[u8],
     options: &RenderOptions,
 ) -> Result<RenderedFrame, RenderError> {
+    draw(decoder, location, stored, options)?.encode(options)
+}
+
+/// As [`render`], without writing a file. Blocks.
+///
+/// # Errors
+/// As [`render`].
+pub fn draw(
+    decoder: &Decoder,
+    location: &FrameLocation,
+    stored: &[u8],
+    options: &RenderOptions,
+) -> Result<DrawnFrame, RenderError> {
     let attributes = &location.instance.attributes;
-    let described = PixelDescription::of(attributes)?;
-    let length = FrameShape::from(&described).byte_length();
-    if length > LARGEST {
-        return Err(RenderError::Request(format!(
-            "the frame has {length} bytes when decoded, more than the {LARGEST} that are shown as a \
-             picture"
-        )));
-    }
+    let described = described(attributes)?;
     let mut notes = Vec::new();
     let (description, frame) = decode(decoder, location, stored, &described, &mut notes)?;
     let index = location.index;
@@ -89,17 +130,53 @@ pub fn render(
             (ratio * 1000.0).round() / 1000.0
         ));
     }
-    let scaled = picture.scaled(size, (options.max_rows, options.max_columns))?;
-    Ok(RenderedFrame {
-        file: scaled.encode(options.format, options.quality)?,
-        format: options.format,
-        rows: scaled.rows,
-        columns: scaled.columns,
+    Ok(DrawnFrame {
+        picture: picture.scaled(size, (options.max_rows, options.max_columns))?,
         original_rows: described.rows,
         original_columns: described.columns,
         window,
         notes,
     })
+}
+
+/// Describes the pixels, unless there are too many to decode.
+fn described(attributes: &Attributes) -> Result<PixelDescription, RenderError> {
+    let described = PixelDescription::of(attributes)?;
+    let length = FrameShape::from(&described).byte_length();
+    if length > LARGEST {
+        return Err(RenderError::Request(format!(
+            "the frame has {length} bytes when decoded, more than the {LARGEST} that are shown as a \
+             picture"
+        )));
+    }
+    Ok(described)
+}
+
+/// The pixels of a frame, as Explicit VR Little Endian has them (PS3.5 §8.2), interleaved by pixel.
+#[derive(Debug)]
+pub struct NativeFrame {
+    /// What the pixels are. Bits Allocated, Bits Stored and Photometric Interpretation may differ from those of
+    /// the instance.
+    pub description: PixelDescription,
+    /// The pixels.
+    pub pixels: Vec<u8>,
+}
+
+/// Decodes a stored frame, and compares it with the checksum in the metadata. Blocks.
+///
+/// # Errors
+/// As [`render`].
+pub fn native(
+    decoder: &Decoder,
+    location: &FrameLocation,
+    stored: &[u8],
+) -> Result<NativeFrame, RenderError> {
+    let described = described(&location.instance.attributes)?;
+    let (description, frame) = decode(decoder, location, stored, &described, &mut Vec::new())?;
+    let DecodedFrame { pixels, photometric } = frame;
+    let planar = PlanarConfiguration::Interleaved;
+    let description = PixelDescription { photometric, planar, ..description };
+    Ok(NativeFrame { description, pixels })
 }
 
 /// Decodes the frame, and compares it with the checksum in the metadata. Samples of other than whole
@@ -246,5 +323,17 @@ impl Kind {
             1 => Self::Gray,
             _ => Self::Color(Space::Rgb),
         }
+    }
+}
+
+impl FrameLocation {
+    /// Whether the frame has a VOI LUT or window that [`Contrast::File`] can use.
+    #[must_use]
+    pub fn has_contrast(&self) -> bool {
+        let attributes = &self.instance.attributes;
+        let Ok(description) = PixelDescription::of(attributes) else { return false };
+        let contrast = Contrast::File;
+        let display = Display::of(attributes, self.index, &description, contrast, &mut Vec::new());
+        !matches!(display.voi, Voi::Auto)
     }
 }

@@ -5,6 +5,8 @@
 //!   a display: the modality LUT, the VOI LUT, the Presentation LUT shape, palettes, color spaces,
 //!   overlays, and square pixels. What could not be applied is stated in [`RenderedFrame::notes`];
 //!   a picture is never refused for it.
+//! * [`slices`] lists the frames of a series in the order in which they are scrolled, and [`ContactSheet`] puts
+//!   several into one picture. [`native`] returns the pixels themselves.
 //! * [`render_pixels`] is the same for pixels that are decoded and attributes that are read already.
 //!
 //! It fetches nothing, knows no protocol, and names no codec but those that write pictures.
@@ -34,20 +36,27 @@ mod frame;
 mod grayscale;
 mod lookup_table;
 mod options;
+mod orientation;
 mod overlay;
 mod palette;
 mod picture;
 mod pixel_aspect;
 mod samples;
+mod sheet;
+mod stack;
+mod text;
 mod window;
 
 pub use display::{Display, Modality, Voi};
 pub use document::{FrameLocation, FrameSelector, find_frame};
 pub use error::RenderError;
-pub use frame::{RenderedFrame, render, render_pixels};
+pub use frame::{DrawnFrame, NativeFrame, RenderedFrame, draw, native, render, render_pixels};
 pub use lookup_table::LookupTable;
 pub use options::{Contrast, PictureFormat, RenderOptions};
+pub use orientation::Orientation;
 pub use overlay::Overlay;
 pub use palette::{Palette, PaletteData};
 pub use picture::{Channels, Picture};
+pub use sheet::{ContactSheet, Tile};
+pub use stack::{Slice, evenly_spaced, slices};
 pub use window::{Window, WindowFunction};

@@ -69,6 +69,24 @@ impl Window {
         Self { center: low + width / 2.0, width, function: WindowFunction::Linear }
     }
 
+    /// The window that shows all values that either of two windows shows; linear.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let bounds = |window: &Self| match window.function {
+            // PS3.3 §C.11.2.1.2.1: the first and the last whole number that the ramp passes.
+            WindowFunction::Linear => {
+                let low = window.center - window.width / 2.0;
+                (low, low + window.width - 1.0)
+            }
+            WindowFunction::LinearExact | WindowFunction::Sigmoid => {
+                (window.center - window.width / 2.0, window.center + window.width / 2.0)
+            }
+        };
+        let ((low, high), (other_low, other_high)) = (bounds(self), bounds(other));
+        let is_whole = [self, other].iter().all(|one| one.function == WindowFunction::Linear);
+        Self::spanning(low.min(other_low), high.max(other_high), !is_whole)
+    }
+
     /// The level of a value, from 0 to 255; a value that is not a number has no level (NaN).
     pub(crate) fn level(&self, value: f64) -> f64 {
         let Self { center, width, .. } = *self;
