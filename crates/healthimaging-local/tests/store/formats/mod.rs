@@ -1,6 +1,7 @@
 //! Stores that earlier releases wrote: `tests/stores/make_store.rs` says what is in them.
 
 mod migration;
+mod series;
 mod unfinished;
 
 use std::fs::File;
