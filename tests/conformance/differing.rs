@@ -6,7 +6,7 @@ use futures::stream;
 use healthimaging::model::{
     CopyImageSetRequest, MetadataUpdates, SearchDicomRequest, SearchLevel, StoreInstancesRequest,
 };
-use healthimaging::{Body, DatastoreId, ImageSetId};
+use healthimaging::{Body, DatastoreId, ErrorKind, ImageSetId};
 use healthimaging_phantoms::{InMemDicomObject, Phantom, PrimitiveValue, Tag, VR, tags};
 use serde_json::{Value, json};
 
@@ -14,9 +14,9 @@ use crate::copy::whole;
 use crate::dicomweb::{EXPLICIT, SERIES, known, metadata, request, retrieve};
 use crate::picture::GREY;
 use crate::update::study;
-use healthimaging_testing::rig::Rig;
-use healthimaging_testing::rig::image_sets::{instances, only_series};
+use healthimaging_testing::rig::image_sets::{frame_id, instances, only_series};
 use healthimaging_testing::rig::import::line_of;
+use healthimaging_testing::rig::{Rig, refused};
 
 /// What a file has of each attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,6 +306,28 @@ pub(crate) async fn a_corrected_file_brings_its_values(rig: &Rig) {
             assert!(instance.get("Laterality").is_none());
             assert_eq!(metadata(rig, &store, 1, None).await.unwrap().get("00081196"), None);
         }
+    }
+}
+
+pub(crate) async fn every_file_of_an_instance_is_in_a_version(rig: &Rig) {
+    for way in [Way::OneJob, Way::JobEach, Way::Stow, Way::StowEach] {
+        let store = rig.datastore().await;
+        let states = [State::One, State::Other, State::Missing, State::One];
+        send(rig, &store, way, &states.map(|state| sent(1, state))).await;
+        let set = set_of(rig, &store).await;
+        for (number, state) in (1_u32..).zip(states) {
+            let document = rig.try_document(&store, &set, Some(number.into())).await.unwrap();
+            let shown = only_series(&document)["DICOM"].get("Laterality").and_then(Value::as_str);
+            let wanted = match state {
+                State::One => Some("L"),
+                State::Other => Some("R"),
+                State::Missing | State::Empty => None,
+            };
+            assert_eq!(shown.map(str::trim_end), wanted, "{way:?} {number}");
+            let frame = frame_id(&instances(&document)[&format!("{SERIES}.1")], 0).to_owned();
+            rig.frame(&store, &set, &frame).await;
+        }
+        refused(rig.try_document(&store, &set, Some(5.into())).await, ErrorKind::NotFound);
     }
 }
 

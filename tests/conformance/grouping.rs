@@ -3,10 +3,11 @@
 use healthimaging::model::{DeleteImageSetRequest, ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_phantoms::{Phantom, VR, tags};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::versions::versions;
 use healthimaging_testing::rig::Rig;
-use healthimaging_testing::rig::image_sets::instances;
+use healthimaging_testing::rig::image_sets::{frame_id, instances, only_series};
 use healthimaging_testing::rig::import::line_of;
 
 fn slice(number: u32) -> Phantom {
@@ -215,6 +216,85 @@ pub(crate) async fn of_two_files_with_one_sop_uid_the_later_key_stays(rig: &Rig)
     assert_eq!(outcome.success.len(), 2);
     let instance = rig.only_instance(&store, &outcome.only_set()).await;
     assert_eq!(instance["DICOM"]["KVP"], "90");
+}
+
+/// Each line of a list but its file and the ID of its image set, by the name of its file.
+fn responses(lines: &[Value], names: &[&str]) -> Vec<Value> {
+    let response = |name: &&str| {
+        let mut response = line_of(lines, name)["importResponse"].clone();
+        response.as_object_mut().unwrap().remove("imageSetId");
+        response
+    };
+    names.iter().map(response).collect()
+}
+
+/// Each version's instances: their KVP and Laterality, and those of the series.
+async fn shown(rig: &Rig, store: &DatastoreId, set: &ImageSetId) -> Vec<Value> {
+    let mut shown = Vec::new();
+    for listed in versions(rig, store, set, None).await.iter().rev() {
+        let version = Some(listed.version_id.clone());
+        let document = rig.try_document(store, set, version).await.unwrap();
+        let own =
+            |instance: &Value| json!([instance["DICOM"]["KVP"], instance["DICOM"]["Laterality"]]);
+        let instances = instances(&document).iter();
+        let instances: Vec<_> = instances.map(|(uid, one)| json!([uid, own(one)])).collect();
+        shown.push(json!([only_series(&document)["DICOM"]["Laterality"], instances]));
+    }
+    shown
+}
+
+pub(crate) async fn an_instance_twice_in_one_job_is_stored_as_by_two_jobs(rig: &Rig) {
+    let file = |number: u32, kvp: &str, laterality: &str| {
+        let file = slice(number).with(tags::KVP, VR::DS, kvp);
+        file.with(tags::LATERALITY, VR::CS, laterality).build()
+    };
+    // The second job replaces two of three instances, one of them by one that differs.
+    let first =
+        || [("a1", file(1, "80", "L")), ("b1", file(2, "80", "L")), ("c", file(3, "80", "L"))];
+    let second = || [("a2", file(1, "90", "R")), ("b2", file(2, "90", "L"))];
+
+    let apart = rig.datastore().await;
+    let before = rig.import(&apart, first()).await;
+    let after = rig.import(&apart, second()).await;
+    let expected = shown(rig, &apart, &before.only_set()).await;
+    assert_eq!(expected.len(), 2);
+    assert_eq!(responses(&after.warning, &["a2"])[0]["warnings"][0]["warning_reason_code"], 45056);
+
+    let together = rig.datastore().await;
+    let both = rig.import(&together, first().into_iter().chain(second())).await;
+    assert_eq!((both.success.len(), both.failure.len(), both.warning.len()), (5, 0, 1));
+    for (files, apart) in [(&["a1", "b1", "c"][..], &before), (&["a2", "b2"], &after)] {
+        assert_eq!(responses(&both.success, files), responses(&apart.success, files));
+    }
+    assert_eq!(responses(&both.warning, &["a2"]), responses(&after.warning, &["a2"]));
+    assert_eq!(shown(rig, &together, &both.only_set()).await, expected);
+    assert_eq!(both.summary["numberOfGeneratedImageSets"], 1);
+    assert_eq!(both.summary["imageSetsSummary"][0]["imageSetVersion"], 2);
+    assert_eq!(both.summary["imageSetsSummary"][0]["numberOfMatchedSOPInstances"], 5);
+}
+
+pub(crate) async fn a_conflicting_instance_twice_in_one_job_is_two_image_sets(rig: &Rig) {
+    let store = rig.datastore().await;
+    let first = rig.put(&store, slice(1)).await;
+    let other = |number, kvp: &str| {
+        slice(number).accession_number("DEVIANT").with(tags::KVP, VR::DS, kvp).build()
+    };
+    let files = [("a", other(1, "80")), ("b", other(1, "90")), ("c", other(2, "80"))];
+    let outcome = rig.import(&store, files).await;
+    assert_eq!(outcome.set_of("a"), outcome.set_of("c"));
+    assert_ne!(outcome.set_of("a"), outcome.set_of("b"));
+    assert_eq!(rig.found(&store, json!({})).await.len(), 3);
+    for (name, count) in [("a", 2), ("b", 1)] {
+        let set = outcome.set_of(name);
+        assert!(set != first && !is_primary(rig, &store, &set).await);
+        let document = rig.document(&store, &set).await;
+        assert_eq!(instances(&document).len(), count);
+        assert_eq!(line_of(&outcome.success, name)["importResponse"]["imageSetVersion"], 1);
+        for instance in instances(&document).values() {
+            rig.frame(&store, &set, frame_id(instance, 0)).await;
+        }
+    }
+    assert_eq!(rig.only_instance(&store, &outcome.set_of("b")).await["DICOM"]["KVP"], "90");
 }
 
 pub(crate) async fn an_object_without_pixels_is_an_image_set_without_frames(rig: &Rig) {

@@ -116,6 +116,8 @@ macro_rules! cases {
                 other_attributes_do_not_part_a_series_and_the_first_value_stays,
                 pad_spaces_do_not_part_a_series,
                 of_two_files_with_one_sop_uid_the_later_key_stays,
+                an_instance_twice_in_one_job_is_stored_as_by_two_jobs,
+                a_conflicting_instance_twice_in_one_job_is_two_image_sets,
                 an_object_without_pixels_is_an_image_set_without_frames,
                 after_deletion_the_series_starts_anew,
             }
@@ -126,6 +128,7 @@ macro_rules! cases {
                 an_instance_is_found_with_its_own_values,
                 an_image_set_is_found_at_the_own_study_time_of_an_instance,
                 a_corrected_file_brings_its_values,
+                every_file_of_an_instance_is_in_a_version,
                 corrected_files_of_a_whole_set_bring_their_values,
                 an_update_of_a_level_reaches_every_instance,
                 removing_the_first_instance_changes_no_other,

@@ -76,21 +76,23 @@ struct Prepared {
 }
 
 impl Group {
-    /// Stores the files, which came in the order of their keys: of two with the same SOP Instance UID
-    /// the later one stays. `refused` are outcomes to write down along with theirs.
+    /// Stores the files of a batch, which came in the order of their keys. `refused` are outcomes to write
+    /// down along with theirs.
     pub(crate) async fn store(
         self,
         sink: Arc<Sink>,
         arrivals: Vec<Arrival>,
-        refused: Vec<(usize, Refusal)>,
+        mut refused: Vec<(usize, Refusal)>,
     ) -> Result<Vec<(usize, Outcome)>> {
+        let (joined, changed) = Joined::of(arrivals);
+        refused.extend(changed);
         let refused = refused.into_iter();
         let refused: Vec<_> =
             refused.map(|(number, refusal)| (number, Outcome::Refused(refusal))).collect();
-        if arrivals.is_empty() {
+        if joined.numbers().next().is_none() {
             return self.record(refused).await;
         }
-        let joined = Arc::new(Joined::of(arrivals));
+        let joined = Arc::new(joined);
         let sealed = blocking(move || sink.seal()).await?;
         let group = Arc::new(self);
         let deadline = Instant::now() + LOCKED_AT_MOST;

@@ -1,67 +1,49 @@
-//! Files of a group, joined before their image set is known: the result is the same as if each came by
+//! Files of a batch, joined before their image set is known: the result is the same as if each came by
 //! itself, in their order.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use healthimaging_dicom::{Document, SplitInstance};
 use healthimaging_packs::BlobLocation;
 
 use super::group::Arrival;
-use super::outcome::{Reason, Warning};
+use super::outcome::{Reason, Refusal, Warning};
 
-/// Files of a group, joined.
+/// Files of a batch, joined.
 pub(super) struct Joined {
-    /// Each without an instance that comes twice: one that replaces another begins the next.
-    parts: Vec<Part>,
+    document: Arc<Document>,
     pub(super) blobs: Vec<BlobLocation>,
     files: Vec<JoinedFile>,
 }
 
-/// Instances in a document of their own.
-#[derive(Default)]
-struct Part {
-    document: Arc<Document>,
-    /// Series and SOP Instance UIDs in the order of arrival.
-    order: Vec<(String, String)>,
-}
-
+/// In the order of arrival.
 struct JoinedFile {
     number: usize,
     warnings: Vec<Warning>,
-    /// Series and SOP Instance UID; of an instance that a later file replaces none.
-    instance: Option<(String, String)>,
+    series_uid: String,
+    sop_uid: String,
 }
 
 impl Joined {
-    pub(super) fn of(arrivals: Vec<Arrival>) -> Self {
-        let mut parts: Vec<(Document, Vec<(String, String)>)> = Vec::new();
-        let mut blobs: HashMap<String, Vec<BlobLocation>> = HashMap::new();
-        let mut files: Vec<JoinedFile> = Vec::with_capacity(arrivals.len());
-        let mut latest: HashMap<(String, String), (usize, usize)> = HashMap::new();
+    /// Joins the files. Refuses one whose instance is there already: it changed since its batch was chosen.
+    pub(super) fn of(arrivals: Vec<Arrival>) -> (Self, Vec<(usize, Refusal)>) {
+        let (mut document, mut blobs) = (Document::default(), Vec::new());
+        let (mut files, mut refused) = (Vec::with_capacity(arrivals.len()), Vec::new());
+        let mut seen = HashSet::new();
         for Arrival { number, file } in arrivals {
             let SplitInstance { series_uid, sop_uid, .. } = &file.split;
-            let uids = (series_uid.clone(), sop_uid.clone());
-            // What a later file replaces is left in the pack, and named nowhere.
-            blobs.insert(uids.1.clone(), file.blobs);
-            let before = latest.get(&uids).copied();
-            if let Some(replaced) = before.and_then(|(position, _)| files.get_mut(position)) {
-                replaced.instance = None;
+            let (series_uid, sop_uid) = (series_uid.clone(), sop_uid.clone());
+            if !seen.insert((series_uid.clone(), sop_uid.clone())) {
+                let changed = "the file changed while it was imported; import it again";
+                refused.push((number, Refusal::fault(changed)));
+                continue;
             }
-            let is_in_last = before.is_some_and(|(_, part)| part + 1 == parts.len());
-            if parts.is_empty() || is_in_last {
-                parts.push(Default::default());
-            }
-            latest.insert(uids.clone(), (files.len(), parts.len() - 1));
-            if let Some((document, order)) = parts.last_mut() {
-                document.add(file.split);
-                order.push(uids.clone());
-            }
-            files.push(JoinedFile { number, warnings: file.warnings, instance: Some(uids) });
+            blobs.extend(file.blobs);
+            document.add(file.split);
+            files.push(JoinedFile { number, warnings: file.warnings, series_uid, sop_uid });
         }
-        let parts = parts.into_iter();
-        let parts = parts.map(|(document, order)| Part { document: Arc::new(document), order });
-        Self { parts: parts.collect(), blobs: blobs.into_values().flatten().collect(), files }
+        (Self { document: Arc::new(document), blobs, files }, refused)
     }
 
     pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
@@ -70,30 +52,24 @@ impl Joined {
 
     /// The instances in a new document.
     pub(super) fn document(&self) -> Arc<Document> {
-        let (first, rest) = match self.parts.split_first() {
-            None => return Arc::default(),
-            Some((first, [])) => return Arc::clone(&first.document),
-            Some((first, rest)) => (first, rest),
-        };
-        let mut document = Document::clone(&first.document);
-        for part in rest {
-            part.add_to(&mut document);
-        }
-        Arc::new(document)
+        Arc::clone(&self.document)
     }
 
     /// Adds the instances to a stored document.
     pub(super) fn add_to(&self, document: &mut Document) {
-        self.parts.iter().for_each(|part| part.add_to(document));
+        for JoinedFile { series_uid, sop_uid, .. } in &self.files {
+            if let Some(split) = self.document.split_instance(series_uid, sop_uid) {
+                document.add(split);
+            }
+        }
     }
 
     /// The warnings of each file, by its number, now that its instance is in `document`.
     pub(super) fn warnings(&self, document: &Document) -> Vec<(usize, Vec<Warning>)> {
         let of_file = |file: &JoinedFile| {
             let mut warnings = file.warnings.clone();
-            let uids = file.instance.as_ref();
-            let differing = uids.map(|(series, sop)| document.differing(series, sop));
-            if let Some(keywords) = differing.filter(|keywords| !keywords.is_empty()) {
+            let keywords = document.differing(&file.series_uid, &file.sop_uid);
+            if !keywords.is_empty() {
                 let message = format!(
                     "the instance differs from its image set in {}, and keeps its own values",
                     keywords.join(", ")
@@ -103,15 +79,5 @@ impl Joined {
             (file.number, warnings)
         };
         self.files.iter().map(of_file).collect()
-    }
-}
-
-impl Part {
-    fn add_to(&self, document: &mut Document) {
-        for (series, sop) in &self.order {
-            if let Some(split) = self.document.split_instance(series, sop) {
-                document.add(split);
-            }
-        }
     }
 }

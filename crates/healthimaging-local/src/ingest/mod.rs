@@ -1,5 +1,6 @@
 //! From DICOM files to image sets: read, group, encode, store. Does not depend on jobs.
 
+mod batches;
 mod checks;
 mod file;
 mod group;
@@ -13,6 +14,7 @@ mod recognize;
 mod sink;
 pub(crate) mod spool;
 
+pub(crate) use batches::{BatchKey, Batches};
 pub(crate) use file::{Header, OpenFile, StoredFile, lossless_format, store};
 pub(crate) use group::{Arrival, Group, Recorder};
 pub(crate) use memory::{GroupMemory, LargeHeaders};

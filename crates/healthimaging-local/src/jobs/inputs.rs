@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use healthimaging::model::ImportConfiguration;
 use healthimaging::{Error, ErrorKind, Result};
-use healthimaging_dicom::GroupKey;
 use healthimaging_objects::{Entry, Listed, Location};
 
 use super::directories::{self, NamedFiles};
 use super::starts::Starts;
 use crate::config::Grouping;
-use crate::ingest::{self, FileKind, Header, LargeHeaders, OpenFile, Overrides, Refusal};
+use crate::ingest::{
+    self, BatchKey, Batches, FileKind, Header, LargeHeaders, OpenFile, Overrides, Refusal,
+};
 use crate::quotas::{Quotas, within};
 use crate::shared::SharedStore;
 
@@ -238,57 +239,62 @@ fn unreadable(error: Error) -> Error {
         .with_source(error)
 }
 
-/// Inputs of one image set.
+/// Inputs of one version of an image set.
 #[derive(Debug)]
-pub(super) struct PlannedGroup {
-    pub(super) key: GroupKey,
+pub(super) struct PlannedBatch {
+    pub(super) key: BatchKey,
     /// In the order of their keys.
     pub(super) inputs: Vec<usize>,
 }
 
-/// Groups of one study, in the order of their first keys: the first decides what is primary.
+/// Batches of one study, by their turns and in the order of their first keys: the first decides what is primary.
 #[derive(Debug)]
 pub(super) struct PlannedStudy {
-    pub(super) groups: Vec<PlannedGroup>,
+    pub(super) batches: Vec<PlannedBatch>,
 }
 
-/// Parts inputs, which come in the order of their keys, into studies and groups. It keeps a key a group,
+/// Parts inputs, which come in the order of their keys, into studies and batches. It keeps a key a batch,
 /// not a file.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     studies: Vec<PlannedStudy>,
     study_places: HashMap<String, usize>,
-    group_places: HashMap<GroupKey, (usize, usize)>,
+    batches: Batches,
+    batch_places: HashMap<BatchKey, (usize, usize)>,
 }
 
 impl Plan {
-    pub(super) fn add(&mut self, number: usize, key: GroupKey) {
-        let place = self.group_places.get(&key).copied();
-        let (study, group) = place.unwrap_or_else(|| self.begin(key));
+    pub(super) fn add(&mut self, number: usize, header: &Header) {
+        let key = self.batches.add(header);
+        let place = self.batch_places.get(&key).copied();
+        let (study, batch) = place.unwrap_or_else(|| self.begin(key));
         let study = self.studies.get_mut(study);
-        if let Some(group) = study.and_then(|study| study.groups.get_mut(group)) {
-            group.inputs.push(number);
+        if let Some(batch) = study.and_then(|study| study.batches.get_mut(batch)) {
+            batch.inputs.push(number);
         }
     }
 
-    /// Makes an empty group, and its study when it is the first one of it.
-    fn begin(&mut self, key: GroupKey) -> (usize, usize) {
-        let uid = key.study.study_instance_uid.clone();
+    /// Makes an empty batch, and its study when it is the first one of it.
+    fn begin(&mut self, key: BatchKey) -> (usize, usize) {
+        let uid = key.group.study.study_instance_uid.clone();
         let at = *self.study_places.entry(uid).or_insert(self.studies.len());
         if at == self.studies.len() {
-            self.studies.push(PlannedStudy { groups: Vec::new() });
+            self.studies.push(PlannedStudy { batches: Vec::new() });
         }
-        let groups = self.studies.get_mut(at).map(|study| &mut study.groups);
-        let place = (at, groups.as_ref().map_or(0, |groups| groups.len()));
-        if let Some(groups) = groups {
-            groups.push(PlannedGroup { key: key.clone(), inputs: Vec::new() });
+        let batches = self.studies.get_mut(at).map(|study| &mut study.batches);
+        let place = (at, batches.as_ref().map_or(0, |batches| batches.len()));
+        if let Some(batches) = batches {
+            batches.push(PlannedBatch { key: key.clone(), inputs: Vec::new() });
         }
-        self.group_places.insert(key, place);
+        self.batch_places.insert(key, place);
         place
     }
 
     /// In the order of their first keys.
-    pub(super) fn studies(self) -> Vec<PlannedStudy> {
+    pub(super) fn studies(mut self) -> Vec<PlannedStudy> {
+        for study in &mut self.studies {
+            study.batches.sort_by_key(|batch| batch.key.turn);
+        }
         self.studies
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use healthimaging::{Error, ErrorKind, ObjectUri};
+use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri};
 use healthimaging_dicom::GroupKey;
 use healthimaging_jobs::Origin;
 use healthimaging_objects::{Location, Objects, ObjectsConfig, file_uri};
 use tokio::sync::Semaphore;
 
 use super::crashes::{CrashGuard, Stage};
-use super::inputs::{Inputs, Plan, PlannedGroup, PlannedStudy};
+use super::inputs::{Inputs, Plan, PlannedBatch, PlannedStudy};
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
 use crate::catalog::datastores::{self, DatastoreRow};
@@ -25,6 +25,7 @@ use crate::ingest::{
     Sink, StoredFile,
 };
 use crate::shared::SharedStore;
+use crate::sync::locked;
 
 /// How often counters are written.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -46,18 +47,20 @@ pub(super) struct Run {
     output_uri: ObjectUri,
     inputs: Arc<Inputs>,
     counters: Arc<Counters>,
+    /// Image sets that the job made or extended.
+    image_sets: Mutex<HashSet<ImageSetId>>,
     /// Files that are open at once.
     open: Semaphore,
 }
 
-/// A group whose large values are in a pack, which is neither durable nor known to the catalog.
-struct EncodedGroup {
+/// A batch whose large values are in a pack, which is neither durable nor known to the catalog.
+struct EncodedBatch {
     key: GroupKey,
     sink: Arc<Sink>,
     arrivals: Vec<Arrival>,
     refused: Vec<(usize, Refusal)>,
     memory: GroupMemory,
-    /// Until the group is written down.
+    /// Until the batch is written down.
     large: LargeHeaders,
 }
 
@@ -136,6 +139,7 @@ impl Run {
             output_uri,
             inputs: Arc::new(inputs),
             counters: Arc::new(counters),
+            image_sets: Mutex::default(),
             open: Semaphore::new(files_at_once()),
         })
     }
@@ -172,18 +176,14 @@ impl Run {
 
     /// Counts what an earlier run has done, and returns its keys.
     async fn take_up(&self) -> Result<HashSet<String>> {
-        let (mut done, mut sets) = (HashSet::new(), HashSet::new());
+        let mut done = HashSet::new();
         let mut pages = self.outcomes();
         while let Some(outcomes) = pages.try_next().await? {
             for (key, outcome) in outcomes {
                 self.count_outcome(&outcome);
-                if let Outcome::Imported(imported) = outcome {
-                    sets.insert(imported.image_set);
-                }
                 done.insert(key);
             }
         }
-        count(&self.counters.image_sets, sets.len());
         count(&self.counters.files_done, done.len());
         let bytes = self.inputs.bytes_of(&done);
         self.counters.bytes_done.fetch_add(bytes, Ordering::Relaxed);
@@ -202,7 +202,7 @@ impl Run {
             match header {
                 Ok(header) => {
                     self.has_access.store(true, Ordering::Relaxed);
-                    plan.add(number, header.group);
+                    plan.add(number, &header);
                 }
                 Err(refusal) => {
                     self.check_access(&refusal)?;
@@ -218,21 +218,21 @@ impl Run {
         Ok(plan)
     }
 
-    /// Stores the groups of a study in their order: while one is made durable and written down, the
+    /// Stores the batches of a study in their order: while one is made durable and written down, the
     /// frames of the next are encoded.
     async fn store_study(&self, study: PlannedStudy) -> Result<(), Stop> {
         let mut encoded = None;
-        for group in study.groups {
+        for batch in study.batches {
             let before = self.write_down(encoded.take());
-            let (before, next) = future::join(before, self.encode_group(group)).await;
+            let (before, next) = future::join(before, self.encode_batch(batch)).await;
             before?;
             encoded = Some(next?);
         }
         self.write_down(encoded).await
     }
 
-    /// Puts everything large of the files of a group into a pack.
-    async fn encode_group(&self, planned: PlannedGroup) -> Result<EncodedGroup, Stop> {
+    /// Puts everything large of the files of a batch into a pack.
+    async fn encode_batch(&self, planned: PlannedBatch) -> Result<EncodedBatch, Stop> {
         let sink = Arc::new(Sink::new(&self.shared));
         let mut memory = GroupMemory::begin(planned.inputs.len()).await;
         let large = LargeHeaders::default();
@@ -250,11 +250,11 @@ impl Run {
             }
         }
         drop(storing);
-        Ok(EncodedGroup { key: planned.key, sink, arrivals, refused, memory, large })
+        Ok(EncodedBatch { key: planned.key.group, sink, arrivals, refused, memory, large })
     }
 
-    /// Makes the pack of a group durable, and then its image set visible.
-    async fn write_down(&self, encoded: Option<EncodedGroup>) -> Result<(), Stop> {
+    /// Makes the pack of a batch durable, and then its image set visible.
+    async fn write_down(&self, encoded: Option<EncodedBatch>) -> Result<(), Stop> {
         let Some(encoded) = encoded else {
             return Ok(());
         };
@@ -269,8 +269,6 @@ impl Run {
         };
         let _large = encoded.large;
         let outcomes = group.store(encoded.sink, encoded.arrivals, encoded.refused).await?;
-        let stored = |(_, outcome): &(usize, Outcome)| matches!(outcome, Outcome::Imported(_));
-        count(&self.counters.image_sets, usize::from(outcomes.iter().any(stored)));
         for (_, outcome) in &outcomes {
             self.count_outcome(outcome);
         }
@@ -352,6 +350,8 @@ impl Run {
             Outcome::Refused(_) => count(&self.counters.refused, 1),
             Outcome::Imported(imported) => {
                 count(&self.counters.warned, usize::from(!imported.warnings.is_empty()));
+                let is_new = locked(&self.image_sets).insert(imported.image_set.clone());
+                count(&self.counters.image_sets, usize::from(is_new));
             }
         }
     }

@@ -9,7 +9,7 @@ use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
 };
 use healthimaging::{Body, Uid};
-use healthimaging_dicom::{GroupKey, ReadLimits, read_sop_uids};
+use healthimaging_dicom::{ReadLimits, read_sop_uids};
 use healthimaging_pixels::LosslessFormat;
 use tokio::task::JoinSet;
 
@@ -17,8 +17,8 @@ use super::received::{Received, Receiver};
 use crate::catalog::datastores::{self, DatastoreRow};
 use crate::error::Result;
 use crate::ingest::{
-    self, Arrival, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome, Refusal, Reopen,
-    Sink, StoredFile,
+    self, Arrival, BatchKey, Batches, Failure, Group, GroupMemory, Header, LargeHeaders, OpenFile,
+    Outcome, Refusal, Reopen, Sink, StoredFile,
 };
 use crate::shared::SharedStore;
 use crate::sync::locked;
@@ -32,9 +32,10 @@ const UIDS: u64 = 8 << 20;
 /// A fault of this program or its machine.
 const PROCESSING_FAILURE: u16 = 0x0110;
 
-/// A readable file of a request, in the pack of its image set or with the reason why it is not.
+/// A readable file of a request, in the pack of its batch or with the reason why it is not.
 struct ReadInstance {
     header: Header,
+    batch: BatchKey,
     stored: Result<StoredFile, Failure>,
 }
 
@@ -76,8 +77,8 @@ struct StowRequest {
     format: LosslessFormat,
     /// The study of all instances.
     study: Option<Uid>,
-    /// A pack for each image set.
-    sinks: Mutex<HashMap<GroupKey, Arc<Sink>>>,
+    /// A pack for each batch.
+    sinks: Mutex<HashMap<BatchKey, Arc<Sink>>>,
     /// Of all files.
     memory: Arc<Mutex<GroupMemory>>,
     large: LargeHeaders,
@@ -92,6 +93,7 @@ impl StowRequest {
         processed: &mut Vec<Processed>,
     ) -> Result<()> {
         let mut receiver = Receiver::new(&self.shared);
+        let mut batches = Batches::default();
         let mut position = 0;
         while let Some(body) = instances.next().await {
             let instance = receiver.receive(body?).await??;
@@ -100,14 +102,26 @@ impl StowRequest {
             {
                 processed.push(one?);
             }
-            under_way.spawn(Arc::clone(self).process(position, instance));
+            // Headers are read in the order of arrival, which decides the batch of an instance that comes again.
+            match self.open(position, instance).await {
+                Ok((header, file)) => {
+                    let batch = batches.add(&header);
+                    let instance = (header, batch, file);
+                    under_way.spawn(Arc::clone(self).process(position, instance));
+                }
+                Err(failed) => processed.push((position, Err(failed))),
+            }
             position += 1;
         }
         Ok(())
     }
 
-    /// Reads an instance and puts everything large into the pack of its image set.
-    async fn process(self: Arc<Self>, position: usize, received: Received) -> Processed {
+    /// Reads the header of an instance.
+    async fn open(
+        &self,
+        position: usize,
+        received: Received,
+    ) -> Result<(Header, OpenFile<Received>), Box<FailedInstance>> {
         let grouping = self.shared.config.grouping;
         let again = received.reopen();
         let file = match ingest::open(received, Arc::default(), &self.large).await {
@@ -120,7 +134,7 @@ impl StowRequest {
                 let uids = reading.await.ok().flatten().unwrap_or_default();
                 let mut failed = failure(position, None, &refusal);
                 (failed.sop_class_uid, failed.sop_instance_uid) = (uids.class, uids.instance);
-                return (position, Err(Box::new(failed)));
+                return Err(Box::new(failed));
             }
         };
         let header = file.header(grouping);
@@ -129,15 +143,24 @@ impl StowRequest {
             let message = "the instance is of another study than the request names";
             let mut failed = failure(position, Some(&header), &Refusal::invalid(message));
             failed.failure_reason = DOES_NOT_MATCH;
-            return (position, Err(Box::new(failed)));
+            return Err(Box::new(failed));
         }
-        let sink = self.sink(&header.group);
-        let stored = ingest::store(file, self.format, &sink).await;
-        let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
-        (position, Ok(ReadInstance { header, stored }))
+        Ok((header, file))
     }
 
-    fn sink(&self, key: &GroupKey) -> Arc<Sink> {
+    /// Puts everything large of an instance into the pack of its batch.
+    async fn process(
+        self: Arc<Self>,
+        position: usize,
+        (header, batch, file): (Header, BatchKey, OpenFile<Received>),
+    ) -> Processed {
+        let sink = self.sink(&batch);
+        let stored = ingest::store(file, self.format, &sink).await;
+        let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
+        (position, Ok(ReadInstance { header, batch, stored }))
+    }
+
+    fn sink(&self, key: &BatchKey) -> Arc<Sink> {
         let mut sinks = locked(&self.sinks);
         let sink = sinks.entry(key.clone());
         Arc::clone(sink.or_insert_with(|| Arc::new(Sink::new(&self.shared))))
@@ -155,42 +178,43 @@ impl StowRequest {
     ) -> Result<StoreInstancesResponse> {
         processed.sort_by_key(|(position, _)| *position);
         let mut response = StoreInstancesResponse { stored: Vec::new(), failed: Vec::new() };
-        let mut groups: Vec<(GroupKey, Vec<(usize, ReadInstance)>)> = Vec::new();
-        let mut places: HashMap<GroupKey, usize> = HashMap::new();
+        let mut batches: Vec<(BatchKey, Vec<(usize, ReadInstance)>)> = Vec::new();
+        let mut places: HashMap<BatchKey, usize> = HashMap::new();
         for (position, one) in processed {
             match one {
                 Err(failed) => response.failed.push(*failed),
                 Ok(read) => {
-                    let key = read.header.group.clone();
-                    let place = *places.entry(key.clone()).or_insert(groups.len());
-                    if place == groups.len() {
-                        groups.push((key, Vec::new()));
+                    let key = read.batch.clone();
+                    let place = *places.entry(key.clone()).or_insert(batches.len());
+                    if place == batches.len() {
+                        batches.push((key, Vec::new()));
                     }
-                    if let Some((_, group)) = groups.get_mut(place) {
-                        group.push((position, read));
+                    if let Some((_, batch)) = batches.get_mut(place) {
+                        batch.push((position, read));
                     }
                 }
             }
         }
-        for (key, group) in groups {
-            self.store_group(datastore, key, group, &mut response).await;
+        batches.sort_by_key(|(key, _)| key.turn);
+        for (key, batch) in batches {
+            self.store_batch(datastore, key, batch, &mut response).await;
         }
         response.stored.sort_by_key(|stored| stored.position);
         response.failed.sort_by_key(|failed| failed.position);
         Ok(response)
     }
 
-    /// Stores the instances of one image set; an error is reported for each of them.
-    async fn store_group(
+    /// Stores the instances of one batch; an error is reported for each of them.
+    async fn store_batch(
         &self,
         datastore: &DatastoreRow,
-        key: GroupKey,
-        group: Vec<(usize, ReadInstance)>,
+        key: BatchKey,
+        batch: Vec<(usize, ReadInstance)>,
         response: &mut StoreInstancesResponse,
     ) {
         let mut headers = HashMap::new();
-        let mut files = Vec::with_capacity(group.len());
-        for (position, ReadInstance { header, stored }) in group {
+        let mut files = Vec::with_capacity(batch.len());
+        for (position, ReadInstance { header, stored, .. }) in batch {
             headers.insert(position, header);
             files.push((position, stored));
         }
@@ -229,7 +253,7 @@ impl StowRequest {
     async fn join(
         &self,
         datastore: &DatastoreRow,
-        key: GroupKey,
+        key: BatchKey,
         files: Vec<(usize, Result<StoredFile, Failure>)>,
     ) -> Result<Vec<(usize, Outcome)>> {
         let (mut arrivals, mut refused) = (Vec::new(), Vec::new());
@@ -245,7 +269,7 @@ impl StowRequest {
             shared: Arc::clone(&self.shared),
             datastore: datastore.id.clone(),
             datastore_row: datastore.row,
-            key,
+            key: key.group,
             recorder: Arc::new(|_, _| Ok(())),
             // The next instance of the series is probably on its way.
             is_read_again: true,

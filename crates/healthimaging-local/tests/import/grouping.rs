@@ -135,12 +135,13 @@ async fn under_strict_grouping_every_difference_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_second_copy_of_an_instance_replaces_the_first() {
+async fn a_second_copy_of_an_instance_is_a_version_in_one_job_too() {
     let fixture = Fixture::new().await;
     let dark = slice("2.25.10").pixels(vec![0; 512]).build();
     let bright = slice("2.25.10").pixels(vec![1; 512]).build();
     let placed = import(&fixture, vec![dark.clone(), bright]).await;
-    assert_eq!(placed[0], placed[1]);
+    let set = placed[0].0.clone();
+    assert_eq!(placed, [(set.clone(), 1, true), (set, 2, true)]);
     let maximum = async |set: &str| {
         let metadata = fixture.metadata(&ImageSetId::try_from(set).unwrap()).await;
         metadata["Study"]["Series"]["2.25.1.1"]["Instances"]["2.25.10"]["ImageFrames"][0]
@@ -149,7 +150,7 @@ async fn a_second_copy_of_an_instance_replaces_the_first() {
     };
     assert_eq!(maximum(&placed[0].0).await, 0x0101);
     let again = import(&fixture, vec![dark]).await;
-    assert_eq!(again[0], (placed[0].0.clone(), 2, true));
+    assert_eq!(again[0], (placed[0].0.clone(), 3, true));
     assert_eq!(maximum(&placed[0].0).await, 0);
     assert_eq!(fixture.image_sets().await.len(), 1);
 }
