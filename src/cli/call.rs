@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use healthimaging::{Effect, Error, ErrorKind, ObjectUri, poll_pauses, read_json, retry_read};
+use healthimaging::{Effect, Error, ErrorKind, poll_pauses, read_json, retry_read};
 use healthimaging_tools::{Answer, Ask, Consent, Progress, Server, UserReply, error_document};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
@@ -46,10 +46,8 @@ const INDENTED: usize = 60_000;
 const IMPORT: &str = "start_dicom_import_job";
 /// First pause between two polls of an import job.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// File in the output of an import job that counts its files.
-const MANIFEST: &str = "job-output-manifest.json";
-/// Most bytes of it.
-const LONGEST_MANIFEST: u64 = 1 << 20;
+/// Most files that are printed of those that an import failed to import.
+const FAILURES: u64 = 10;
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let from_stdin = arguments.json == "-";
@@ -76,9 +74,6 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
             server.call_to_end(&arguments.tool, parsed, consent, Some(reports)).await?;
         if is_import && waits {
             await_import(&server, &mut answer.structured, &*progress).await?;
-        }
-        if is_import {
-            count_files(&backend, &mut answer.structured).await;
         }
         Ok(answer)
     };
@@ -118,7 +113,8 @@ async fn await_import(
     let named = ["datastore_id", "job_id"]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), answer.get(name)?.clone())));
-    let job: Map<String, Value> = named.collect();
+    let mut job: Map<String, Value> = named.collect();
+    job.insert("max_results".to_owned(), FAILURES.into());
     let look = || server.call_to_end("get_dicom_import_job", job.clone(), Consent::Given, None);
     for pause in poll_pauses(FIRST_PAUSE, Duration::MAX) {
         let mut found = retry_read(look).await?.structured;
@@ -132,6 +128,14 @@ async fn await_import(
         if let Some(summary) = summary {
             answer.insert("summary".to_owned(), summary);
         }
+        for (name, value) in found {
+            match (name.as_str(), &value) {
+                ("files", Value::Array(files)) if files.is_empty() => {}
+                ("files", _) => drop(answer.insert("failures".to_owned(), value)),
+                ("outcome" | "notes", _) => drop(answer.insert(name, value)),
+                _ => {}
+            }
+        }
         if matches!(status(answer), Some("COMPLETED" | "FAILED")) {
             break;
         }
@@ -139,40 +143,6 @@ async fn await_import(
         tokio::time::sleep(pause).await;
     }
     Ok(())
-}
-
-/// Adds the counts of a completed import job to its answer, from the output of the job.
-async fn count_files(backend: &Backend, answer: &mut Map<String, Value>) {
-    if status(answer) != Some("COMPLETED") {
-        return;
-    }
-    match counts(backend, answer).await {
-        Ok((done, failed)) => {
-            answer.insert("files_done".to_owned(), done.into());
-            answer.insert("files_failed".to_owned(), failed.into());
-        }
-        Err(error) => terminal::note(&format!(
-            "The files of the import could not be counted: {}",
-            terminal::explained(&error)
-        )),
-    }
-}
-
-/// Returns how many files an import job processed, and how many of them failed.
-async fn counts(backend: &Backend, answer: &Map<String, Value>) -> Result<(u64, u64)> {
-    let output = answer.get("output_s3_uri").and_then(Value::as_str).unwrap_or_default();
-    let output = ObjectUri::try_from(output).context("output_s3_uri is not a prefix")?;
-    // The folder was named to the job, or is the store's own.
-    let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
-    let folders: Vec<PathBuf> = folder.into_iter().collect();
-    let place = backend.ledger.tools().objects.allowing(&folders).location(&output)?;
-    let manifest: Value = read_json("manifest", &place.read(MANIFEST, LONGEST_MANIFEST).await?)?;
-    let count = |name: &str| {
-        let found = manifest.get("jobSummary").and_then(|summary| summary.get(name)?.as_u64());
-        found.with_context(|| format!("the manifest has no {name}"))
-    };
-    let failed = count("numberOfFilesWithCustomerError")? + count("numberOfFilesWithServerError")?;
-    Ok((count("numberOfImportedFiles")? + failed, failed))
 }
 
 fn status(answer: &Map<String, Value>) -> Option<&str> {
@@ -187,12 +157,15 @@ fn text(document: &Value) -> Result<String> {
 
 /// Returns how a call that changes something went: failed if its job failed or every item did, partly if some did.
 fn outcome(answer: &Map<String, Value>) -> Outcome {
+    // An import counts its files in a member of its own.
+    let counts = answer.get("outcome").and_then(Value::as_object).unwrap_or(answer);
     let count = |names: &[&str]| {
-        let found = names.iter().find_map(|name| answer.get(*name)?.as_u64());
+        let found = names.iter().find_map(|name| counts.get(*name)?.as_u64());
         found.unwrap_or_default()
     };
     let failed = count(&["items_failed", "files_failed", "failed"]);
-    let succeeded = match answer.get("stored").and_then(Value::as_u64) {
+    let imported = ["stored", "files_imported"].into_iter().find_map(|name| counts.get(name));
+    let succeeded = match imported.and_then(Value::as_u64) {
         Some(stored) => stored,
         None => count(&["items_done", "files_done"]).saturating_sub(failed),
     };

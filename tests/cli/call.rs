@@ -133,14 +133,19 @@ fn call_waits_for_the_import_that_it_starts() {
     };
     let (code, all) = import(&scans, &scans);
     assert_eq!((code, &all["job_status"]), (Some(0), &json!("COMPLETED")), "{all}");
-    assert_eq!((&all["files_done"], &all["files_failed"]), (&json!(6), &json!(0)), "{all}");
+    let counts = &all["outcome"];
+    assert_eq!(
+        (&counts["files_imported"], &counts["files_failed"]),
+        (&json!(6), &json!(0)),
+        "{all}"
+    );
     assert!(all.get("ended_at").is_some(), "{all}");
     let found = rig.call("search_image_sets", &json!({ "datastore_id": made["datastore_id"] }));
     assert_eq!(found["image_sets_metadata_summaries"].as_array().unwrap().len(), 2);
 
     std::fs::write(scans.join("notes.txt"), "not DICOM").unwrap();
     let (code, some) = import(&scans, &scans);
-    assert_eq!((code, &some["files_failed"]), (Some(3), &json!(1)), "{some}");
+    assert_eq!((code, &some["outcome"]["files_failed"]), (Some(3), &json!(1)), "{some}");
     let none = rig.path("none");
     std::fs::create_dir(&none).unwrap();
     std::fs::write(none.join("notes.txt"), "not DICOM").unwrap();

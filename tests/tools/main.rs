@@ -16,6 +16,7 @@ mod erase;
 mod export;
 mod hidden;
 mod hierarchy;
+mod imports;
 mod jobs;
 mod pictures;
 mod rig;
@@ -113,6 +114,9 @@ macro_rules! cases {
                 a_patient_has_studies_and_series,
                 primary_is_the_flag_of_the_service_and_not_a_version,
                 dicomweb_studies_are_of_this_patient_alone,
+            }
+            imports {
+                an_import_says_what_failed_and_why,
             }
             jobs {
                 a_job_is_found_listed_and_cannot_be_cancelled_after_its_end,

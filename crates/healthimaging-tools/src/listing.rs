@@ -30,7 +30,7 @@ where
     F: FnMut(Option<NextToken>, u32) -> Fut,
     Fut: Future<Output = Result<Page<T>>>,
 {
-    let wanted = wanted.map_or(DEFAULT_RESULTS, MaxResults::get) as usize;
+    let wanted = wanted_of(wanted);
     let mut items: Vec<T> = Vec::new();
     let mut room = LONGEST_PART;
     let mut at = start;
@@ -60,6 +60,11 @@ where
     Ok(Page { items, next_token: at })
 }
 
+/// Returns how many results a call wants.
+pub(crate) fn wanted_of(asked: Option<MaxResults>) -> usize {
+    asked.map_or(DEFAULT_RESULTS, MaxResults::get) as usize
+}
+
 /// Counts the items of a page, kept or not, before the first kept one that does not fit.
 fn fitting_of_page<T: Serialize>(
     items: &[T],
@@ -79,10 +84,11 @@ fn fitting_of_page<T: Serialize>(
     Ok(items.len())
 }
 
-/// Returns the items from a token on that an answer holds, of a listing that this server makes itself.
+/// Returns up to `wanted` items from a token on, or as many as an answer holds, of a listing that this server makes itself.
 pub(crate) fn page_of<T: Serialize>(
     listing: &Listing,
     mut items: Vec<T>,
+    wanted: usize,
     token: Option<&NextToken>,
 ) -> Result<Page<T>> {
     let start = listing.after(token)?.unwrap_or(0);
@@ -90,7 +96,7 @@ pub(crate) fn page_of<T: Serialize>(
         return Err(Listing::foreign_token());
     }
     let mut rest = items.split_off(start);
-    let fits = fitting(&rest, LONGEST_PART)?.max(1);
+    let fits = fitting(&rest, LONGEST_PART)?.clamp(1, wanted.max(1));
     let next_token = if fits < rest.len() { Some(listing.token(&(start + fits))?) } else { None };
     rest.truncate(fits);
     Ok(Page { items: rest, next_token })

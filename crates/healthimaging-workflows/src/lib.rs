@@ -5,6 +5,7 @@
 //! * [`find`]: image sets by anything in their summaries; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
 //! * [`export`]: instances as Part 10 files, out of the service; [`store`]: into it.
+//! * [`imports`]: the outcome files of import jobs.
 //! * [`traces`]: what stays of erased image sets in files and records.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
@@ -14,6 +15,7 @@ pub mod document;
 pub mod export;
 pub mod find;
 pub mod hierarchy;
+pub mod imports;
 mod ledger;
 mod plan;
 pub mod store;

@@ -2,7 +2,6 @@
 //! jobs, and of jobs that have not ended.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
 use std::pin::pin;
 
 use futures::TryStreamExt as _;
@@ -10,14 +9,13 @@ use futures::TryStreamExt as _;
 use healthimaging::model::{GetDicomImportJobRequest, ListDicomImportJobsRequest};
 use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri, Page, Result, sweep};
 
+use crate::imports::{self, List};
 use crate::ledger::{Job, JobFilter, Ledger};
 use crate::plan::Plan;
 use crate::work::Work;
 
 /// The outcome files of an import that name image sets and files; warnings repeat what these hold.
-const OUTCOMES: [&str; 2] = ["SUCCESS/success.ndjson", "FAILURE/failure.ndjson"];
-/// Maximum length of an outcome file that is read, in bytes.
-const LONGEST: u64 = 64 << 20;
+const OUTCOMES: [List; 2] = [List::Success, List::Failure];
 /// Import jobs whose outcome files are read, the newest first.
 const READ: usize = 100;
 /// Jobs that are named; the rest is counted.
@@ -31,7 +29,7 @@ const PAGE: u32 = 100;
 pub async fn of(ledger: &Ledger, plan: &Plan) -> Result<Vec<String>> {
     let identifiers = Identifiers::of(plan);
     let jobs = jobs(ledger, plan, &identifiers).await?;
-    let imports = imports(ledger, plan, &identifiers).await?;
+    let imports = imports_naming(ledger, plan, &identifiers).await?;
     let kinds = [
         (
             "Not erased, files and manifests of export jobs, and the records of these jobs",
@@ -147,7 +145,11 @@ struct Imports {
     older: usize,
 }
 
-async fn imports(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Result<Imports> {
+async fn imports_naming(
+    ledger: &Ledger,
+    plan: &Plan,
+    identifiers: &Identifiers<'_>,
+) -> Result<Imports> {
     let service = &*ledger.tools().back_end.service;
     let pages = sweep(usize::MAX, |next_token| async {
         let request = ListDicomImportJobsRequest {
@@ -181,19 +183,17 @@ async fn imports(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) ->
     Ok(imports)
 }
 
-/// Whether the outcome files of a job hold the identifiers. The folder was named to the job, or is the store's own.
+/// Whether the outcome files of a job hold the identifiers.
 async fn are_named(
     ledger: &Ledger,
     output: &ObjectUri,
     identifiers: &Identifiers<'_>,
 ) -> Result<bool> {
-    let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
-    let folders: Vec<PathBuf> = folder.into_iter().collect();
-    let place = ledger.tools().objects.allowing(&folders).location(output)?;
+    let place = imports::folder(&ledger.tools().objects, output)?;
     let mut missing = None;
     let mut is_read = false;
-    for file in OUTCOMES {
-        match place.read(file, LONGEST).await {
+    for list in OUTCOMES {
+        match place.read(list.file(), imports::LONGEST).await {
             Ok(bytes) if identifiers.are_in(&String::from_utf8_lossy(&bytes)) => return Ok(true),
             Ok(_) => is_read = true,
             // A job without failures, or without successes, may have no file of them.

@@ -45,7 +45,7 @@ fn paged<T: Serialize>(
     let total = items.len();
     let listing = Listing::of(listing)?;
     let start = listing.after(token)?.unwrap_or(0);
-    let page = page_of(&listing, items, token)?;
+    let page = page_of(&listing, items, usize::MAX, token)?;
     let left_out = total - start - page.items.len();
     let text = if page.next_token.is_none() && start == 0 {
         format!("{}.", counted(total, noun))

@@ -67,6 +67,10 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "list_datastores.datastore_status",
         "Only data stores with this status; `status` is an alias.",
     ),
+    (
+        "get_dicom_import_job.list",
+        "Files that were not imported, that were imported with a warning, or that were imported.",
+    ),
     ("list_dicom_export_jobs.job_status", "Only jobs with this status; `status` is an alias."),
     ("list_dicom_import_jobs.job_status", "Only jobs with this status; `status` is an alias."),
     ("list_jobs.job_status", "Only jobs with this status."),
