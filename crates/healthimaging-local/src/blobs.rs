@@ -11,7 +11,6 @@ use healthimaging_packs::{
 
 use crate::body::body_of;
 use crate::catalog::{Catalog, packs};
-use crate::clock::Clock;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 use crate::reserve::Reserve;
@@ -34,23 +33,17 @@ pub(crate) struct Blobs {
 #[derive(Debug, Clone)]
 pub(crate) struct CatalogReferences {
     catalog: Catalog,
-    clock: Clock,
 }
 
 impl References for CatalogReferences {
     type Error = StoreError;
 
-    fn announce(&self, pack: &PackId) -> Result<()> {
-        let at = self.clock.now();
-        self.catalog.write_blocking(|tx| packs::announce(tx, pack, at))
-    }
-
     fn unused(&self) -> Result<Vec<PackId>> {
         self.catalog.read_blocking(packs::ownerless)
     }
 
-    fn is_unused(&self, pack: &PackId) -> Result<bool> {
-        self.catalog.read_blocking(|reader| packs::is_ownerless(reader, pack))
+    fn is_used(&self, pack: &PackId) -> Result<bool> {
+        self.catalog.read_blocking(|reader| packs::is_owned(reader, pack))
     }
 
     fn forget(&self, pack: &PackId) -> Result<()> {
@@ -62,7 +55,7 @@ impl Blobs {
     pub(crate) fn new(config: &LocalConfig, catalog: &Catalog, reserve: Reserve) -> Self {
         Self {
             packs: PackFolder::new(&config.files, &config.data_dir.join("packs")),
-            references: CatalogReferences { catalog: catalog.clone(), clock: config.clock.clone() },
+            references: CatalogReferences { catalog: catalog.clone() },
             reserve,
         }
     }
@@ -77,7 +70,7 @@ impl Blobs {
     /// Hold the guard until the pack belongs to an image set.
     pub(crate) fn link_pack(&self, from: &PackId) -> Result<(PackId, PackGuard)> {
         let to = PackId(random_hex()?);
-        let guard = self.packs.link(&self.references, from, &to)?;
+        let guard = self.packs.link(from, &to)?;
         Ok((to, guard))
     }
 

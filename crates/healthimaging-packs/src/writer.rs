@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use healthimaging::ImageFrameId;
 
-use crate::References;
 use crate::blob::{BlobKind, BlobLocation, PackId};
 use crate::error::{Error, Result};
 use crate::files::StoreFile;
@@ -108,12 +107,17 @@ impl PackWriter {
         self.file.seek(SeekFrom::Start(self.length)).map(drop)
     }
 
-    /// Makes the pack durable, and announces it. Blocks.
-    pub fn finish<R: References>(&mut self, references: &R) -> Result<PackId, R::Error> {
+    /// Makes the pack durable, at its place. Blocks.
+    pub fn finish(&mut self) -> Result<PackId> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync());
         synced.map_err(Error::file("write", &self.path))?;
-        self.packs.publish(references, &self.id)?;
+        self.packs.place(&self.id)?;
         Ok(self.id.clone())
+    }
+
+    /// Ends the pack's time as a new one: something refers to it. Blocks.
+    pub fn keep(&self) {
+        self.packs.keep(&self.id);
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

@@ -113,7 +113,7 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
 /// * `image_set_version.content_version` is the version that holds the content: a failed write or a
 ///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
 ///   the stored bytes; NULL in rows of format 1.
-/// * A `pack` without an owner is being written, or is garbage.
+/// * A `pack` without an owner is garbage.
 /// * `summary`, what follows it, and `image_set_attributes` are those of the latest content of an image set:
 ///   what results show (JSON, keyword and value), what sets are grouped and sorted by, and what they are
 ///   found by: a row for each distinct value of an attribute (group and element side by side) at its

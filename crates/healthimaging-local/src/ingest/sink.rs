@@ -29,11 +29,18 @@ enum SinkState {
     Broken(String),
 }
 
-/// A pack that is durable and not owned yet; keep it until it is.
+/// A pack that is durable and not owned yet; hold it until it is.
 #[derive(Debug)]
 pub(crate) struct SealedPack {
     pub(crate) id: PackId,
-    _writer: PackWriter,
+    writer: PackWriter,
+}
+
+impl SealedPack {
+    /// Ends the time of the pack as a new one: an image set owns it. Blocks.
+    pub(crate) fn keep(&self) {
+        self.writer.keep();
+    }
 }
 
 impl Sink {
@@ -102,8 +109,8 @@ impl Sink {
             SinkState::Empty => Ok(None),
             SinkState::Broken(why) => Err(broken(&why)),
             SinkState::Open(mut writer) => {
-                let id = writer.finish(&self.shared.blobs.references)?;
-                Ok(Some(SealedPack { id, _writer: writer }))
+                let id = writer.finish()?;
+                Ok(Some(SealedPack { id, writer }))
             }
         }
     }
