@@ -13,6 +13,7 @@ use crate::body::body_of;
 use crate::catalog::{Catalog, packs};
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
+use crate::ready_packs::ReadyPacks;
 use crate::reserve::Reserve;
 
 /// A larger blob is read piece by piece.
@@ -25,6 +26,8 @@ const START: u64 = 64 << 10;
 pub(crate) struct Blobs {
     pub(crate) packs: PackFolder,
     pub(crate) references: CatalogReferences,
+    /// For requests that wait until they are durable.
+    pub(crate) ready: ReadyPacks,
     /// Space that is released when the disk is full.
     pub(crate) reserve: Reserve,
 }
@@ -56,6 +59,7 @@ impl Blobs {
         Self {
             packs: PackFolder::new(&config.files, &config.data_dir.join("packs")),
             references: CatalogReferences { catalog: catalog.clone() },
+            ready: ReadyPacks::default(),
             reserve,
         }
     }
@@ -63,6 +67,11 @@ impl Blobs {
     /// Begins a new pack. Blocks.
     pub(crate) fn create_pack(&self) -> Result<PackWriter> {
         Ok(self.packs.create(PackId(random_hex()?))?)
+    }
+
+    /// Begins a new pack that is made durable as soon as it is written. Blocks.
+    pub(crate) fn take_pack(&self) -> Result<PackWriter> {
+        self.ready.take().map_or_else(|| self.create_pack(), Ok)
     }
 
     /// Makes a new pack with the same bytes as `from`. Blocks.

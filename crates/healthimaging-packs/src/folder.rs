@@ -4,6 +4,7 @@
 //! little endian, the id (32 ASCII digits), the bytes. A pack lies in `packs/ab/ab….pack`, and in `incoming`
 //! beside that folder until it is announced. A copied image set may refer to a hard link.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -151,6 +152,26 @@ impl PackFolder {
         Ok(PackGuard { packs: self.clone(), id: to.clone(), _file: file })
     }
 
+    /// Makes new packs that have their places, durably: with one sync for those of one folder, so that each takes
+    /// only that of its file later. None where links are not possible. Blocks.
+    pub fn prepare(&self, ids: Vec<PackId>) -> Result<Vec<PackWriter>> {
+        let (mut folders, mut writers) = (BTreeSet::new(), Vec::new());
+        for id in ids {
+            folders.insert(self.make_shelf(&id)?);
+            let mut writer = PackWriter::create(self, id.clone())?;
+            if self.files.link(&self.incoming_path(&id), &self.path(&id)).is_err() {
+                writer.discard();
+                break;
+            }
+            writer.is_placed = true;
+            writers.push(writer);
+        }
+        for folder in folders {
+            self.sync_folder(&folder)?;
+        }
+        Ok(writers)
+    }
+
     /// Where packs have a name until something refers to them.
     pub(crate) fn incoming(&self) -> PathBuf {
         self.folder.with_file_name("incoming")
@@ -204,6 +225,14 @@ impl PackFolder {
             copied.map_err(Error::file("copy", &from))?;
         }
         self.sync_folder(&folder)
+    }
+
+    /// Removes a pack to which nothing refers. What fails is left to a sweep.
+    pub(crate) fn discard(&self, id: &PackId) {
+        let removed = self.files.remove(&self.path(id));
+        if let Err(error) = removed.and_then(|()| self.files.remove(&self.incoming_path(id))) {
+            tracing::warn!(%error, "a pack that nothing refers to could not be removed");
+        }
     }
 
     /// Removes the name in `incoming` of a pack that something refers to. What fails is left to a sweep.

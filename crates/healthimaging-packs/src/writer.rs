@@ -18,6 +18,8 @@ pub struct PackWriter {
     path: PathBuf,
     file: BufWriter<StoreFile>,
     length: u64,
+    /// Whether the pack has its place already.
+    pub(crate) is_placed: bool,
 }
 
 impl PackWriter {
@@ -29,6 +31,7 @@ impl PackWriter {
             id,
             file: BufWriter::with_capacity(1 << 20, file),
             length: 0,
+            is_placed: false,
         };
         writer.put(MAGIC)?;
         Ok(writer)
@@ -111,8 +114,16 @@ impl PackWriter {
     pub fn finish(&mut self) -> Result<PackId> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync());
         synced.map_err(Error::file("write", &self.path))?;
-        self.packs.place(&self.id)?;
+        if !self.is_placed {
+            self.packs.place(&self.id)?;
+            self.is_placed = true;
+        }
         Ok(self.id.clone())
+    }
+
+    /// Removes the pack, to which nothing refers. Blocks.
+    pub fn discard(self) {
+        self.packs.discard(&self.id);
     }
 
     /// Ends the pack's time as a new one: something refers to it. Blocks.
