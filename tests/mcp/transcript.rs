@@ -222,6 +222,9 @@ async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
     let mut picture = one.clone();
     picture["sop_instance_uid"] = asked["sop_instance_uid"].clone();
     scribe.show("get_image_frame", picture).await;
+    let series = json!(series.keys().next().unwrap());
+    let asked = json!({ "datastore_id": store, "series_instance_uid": series, "count": 4 });
+    scribe.show("get_series_contact_sheet", asked).await;
 }
 
 async fn change(scribe: &mut Scribe, store: &str, set: &Value) {

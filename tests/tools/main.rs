@@ -23,6 +23,7 @@ mod rig;
 mod search;
 mod store;
 mod update;
+mod view;
 
 use std::sync::Arc;
 
@@ -71,6 +72,12 @@ macro_rules! cases {
                 bad_questions_about_frames_are_refused,
                 a_frame_without_a_picture_names_the_alternative,
                 a_window_that_is_not_usable_never_refuses_the_picture,
+            }
+            view {
+                a_contact_sheet_shows_evenly_spaced_slices_alike,
+                a_slice_is_named_by_its_position,
+                frames_of_one_instance_are_slices_too,
+                a_series_without_slices_is_refused_with_the_reason,
             }
             correct {
                 a_study_is_corrected_in_one_piece,

@@ -40,7 +40,6 @@ mod lifecycle;
 mod maintenance;
 mod operations;
 mod quotas;
-mod ready_packs;
 mod reserve;
 mod series_locks;
 mod shared;

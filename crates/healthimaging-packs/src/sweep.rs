@@ -10,7 +10,7 @@ use crate::files::StoreFile;
 use crate::folder::PackFolder;
 
 pub(crate) fn sweep<R: References>(packs: &PackFolder, references: &R) -> Result<usize, R::Error> {
-    let mut gone = packs.remove_unfinished(references)?;
+    let mut gone = packs.remove_unfinished()?;
     for id in references.unused()? {
         gone += usize::from(packs.remove_abandoned(references, &id)?);
     }
@@ -30,8 +30,8 @@ enum Found {
 }
 
 impl PackFolder {
-    /// Removes the first names of packs that no process writes, with the packs that nothing refers to.
-    fn remove_unfinished<R: References>(&self, references: &R) -> Result<usize, R::Error> {
+    /// Removes files that were never announced and that no process writes.
+    fn remove_unfinished(&self) -> Result<usize> {
         let folder = self.incoming();
         let mut gone = 0;
         let entries = self.files.list(&folder);
@@ -42,17 +42,9 @@ impl PackFolder {
             if path.extension().is_none_or(|extension| extension != "pack") {
                 continue;
             }
-            let id = path.file_stem().and_then(|stem| stem.to_str());
-            let Some(id) = id.map(|id| PackId(id.to_owned())) else {
-                continue;
-            };
             if let Found::Abandoned(_lock) = self.look(&path)? {
-                // Looked up while the lock is held: a writer that has ended since has its reference by now.
-                if !references.is_used(&id)? {
-                    self.remove_placed(&id)?;
-                    gone += 1;
-                }
                 self.remove(&path)?;
+                gone += 1;
             }
         }
         if gone > 0 {
@@ -67,25 +59,27 @@ impl PackFolder {
         references: &R,
         id: &PackId,
     ) -> Result<bool, R::Error> {
-        let found = self.look(&self.path(id))?;
-        if matches!(found, Found::Locked) || references.is_used(id)? {
+        // In this order: a pack moves from the first place to the second.
+        let path = self.path(id);
+        let found = match self.look(&self.incoming_path(id))? {
+            Found::Locked => return Ok(false),
+            Found::Abandoned(_) | Found::Nothing => self.look(&path)?,
+        };
+        if matches!(found, Found::Locked) {
+            return Ok(false);
+        }
+        // Looked up while the lock is held: a writer that has ended since has its reference by now.
+        if !references.is_unused(id)? {
             return Ok(false);
         }
         if let Found::Abandoned(_lock) = &found {
-            self.remove_placed(id)?;
+            self.remove(&path)?;
+            if let Some(shelf) = path.parent() {
+                self.sync_folder(shelf)?;
+            }
         }
         references.forget(id)?;
         Ok(true)
-    }
-
-    /// Removes a pack from its place, durably.
-    fn remove_placed(&self, id: &PackId) -> Result<()> {
-        let path = self.path(id);
-        self.remove(&path)?;
-        match path.parent() {
-            Some(folder) if folder.exists() => self.sync_folder(folder),
-            _ => Ok(()),
-        }
     }
 
     fn look(&self, path: &Path) -> Result<Found> {
@@ -97,7 +91,7 @@ impl PackFolder {
         }
     }
 
-    /// Removes a file, unless another sweep removed it.
+    /// Removes a file, unless it was moved to its place, or another sweep removed it.
     fn remove(&self, path: &Path) -> Result<()> {
         let removed = self.files.remove(path);
         removed.map_err(Error::file("remove", path))

@@ -327,6 +327,20 @@ impl Kind {
 }
 
 impl FrameLocation {
+    /// Rows and columns of its picture before that is scaled to a limit; 1 and 1 where its attributes do not describe
+    /// it.
+    #[must_use]
+    pub fn picture_size(&self) -> (u32, u32) {
+        let attributes = &self.instance.attributes;
+        let Ok(PixelDescription { rows, columns, .. }) = PixelDescription::of(attributes) else {
+            return (1, 1);
+        };
+        match pixel_aspect::of(attributes, self.index) {
+            Some((ratio, _)) => pixel_aspect::square(rows, columns, ratio),
+            None => (rows, columns),
+        }
+    }
+
     /// Whether the frame has a VOI LUT or window that [`Contrast::File`] can use.
     #[must_use]
     pub fn has_contrast(&self) -> bool {

@@ -57,9 +57,9 @@ impl ContactSheet {
             let scale = (f64::from(most_rows) / f64::from(rows.max(1)))
                 .min(f64::from(most_columns) / f64::from(columns.max(1)))
                 .min(1.0);
-            // Of grids that show them alike, the one that is nearer to a square.
+            // Of grids that show them alike, the one that is nearer to a square, and of two the wider.
             let rank = scale - 1e-9 * f64::from(across.abs_diff(down));
-            if rank > best.0 {
+            if rank >= best.0 {
                 let cell = |length: u32, most: u32| {
                     #[expect(
                         clippy::cast_possible_truncation,

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use healthimaging::{Error, Result};
@@ -131,6 +131,12 @@ pub(crate) type MaxBytes = Within<10_000, 10_000_000>;
 /// Longest side of a picture, in pixels.
 pub(crate) type PictureSize = Within<16, 4096>;
 
+/// Longest side of a contact sheet, in pixels.
+pub(crate) type SheetSize = Within<256, 2048>;
+
+/// How many slices a contact sheet has.
+pub(crate) type SheetCount = Within<1, 100>;
+
 /// Number of a frame in its instance.
 pub(crate) type FrameNumber = Within<1, { u32::MAX }>;
 
@@ -149,6 +155,48 @@ impl<const MIN: u32, const MAX: u32> TryFrom<i64> for Within<MIN, MAX> {
             _ if MAX == u32::MAX => Err(Error::validation(format!("starts at {MIN}"))),
             _ => Err(Error::validation(format!("must be from {MIN} to {MAX}"))),
         }
+    }
+}
+
+/// A slice of a series by its place: the middle one, or a number from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SliceChoice {
+    Middle,
+    Number(u32),
+}
+
+impl<'de> Deserialize<'de> for SliceChoice {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Sent {
+            Number(f64),
+            Text(String),
+            Other(IgnoredAny),
+        }
+        let number = match Sent::deserialize(source)? {
+            Sent::Text(text) if text.trim() == "middle" => return Ok(Self::Middle),
+            Sent::Text(text) => text.trim().parse().ok(),
+            Sent::Number(number) if number.fract() == 0.0 => format!("{number}").parse().ok(),
+            Sent::Number(_) | Sent::Other(_) => None,
+        };
+        let number = number.filter(|number| *number > 0).map(Self::Number);
+        number.ok_or_else(|| D::Error::custom("must be middle or a whole number from 1"))
+    }
+}
+
+impl JsonSchema for SliceChoice {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SliceChoice".into()
+    }
+
+    /// One type: some clients handle alternatives badly. A number is accepted too.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
     }
 }
 

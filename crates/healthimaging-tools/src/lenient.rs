@@ -12,9 +12,10 @@ use crate::schema;
 
 /// Arguments that select the form of an answer or how long a call waits. In any other argument `""` is a
 /// value, which is refused if it is invalid: it may select what a call affects.
-const EMPTY_IS_ABSENT: [&str; 11] = [
+const EMPTY_IS_ABSENT: [&str; 12] = [
     "auto_window",
     "client_token",
+    "count",
     "format",
     "job_name",
     "max_results",

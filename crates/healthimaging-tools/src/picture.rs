@@ -53,6 +53,9 @@ pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> R
     Ok(Contrast::Window(window))
 }
 
+/// The 18 operations and DICOMweb of a back end.
+pub(crate) type BackEnd<'a> = (&'a dyn HealthImaging, &'a dyn DicomWeb);
+
 /// A stored frame.
 #[derive(Debug)]
 pub(crate) struct Stored {
@@ -106,7 +109,7 @@ pub(crate) async fn frame_ids(
 }
 
 /// Fetches the latest metadata.
-async fn latest(
+pub(crate) async fn latest(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
@@ -121,36 +124,63 @@ async fn latest(
 
 /// Fetches a frame and its metadata, and renders it.
 pub(crate) async fn picture(
-    (service, dicomweb): (&dyn HealthImaging, &dyn DicomWeb),
+    back_end: BackEnd<'_>,
     decoder: &Decoder,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
     selector: &FrameSelector,
     options: RenderOptions,
 ) -> Result<(FrameLocation, RenderedFrame)> {
-    let mut location = locate(service, datastore_id, image_set_id, selector).await?;
+    let mut location = locate(back_end.0, datastore_id, image_set_id, selector).await?;
+    settle_padding(back_end.1, datastore_id, image_set_id, &mut location).await?;
+    let place = (datastore_id, image_set_id);
+    decoded(back_end.0, decoder, place, location, move |decoder, location, stored| {
+        render(decoder, location, stored, &options)
+    })
+    .await
+}
+
+/// Fetches a stored frame, and decodes it with `work` on another thread: that takes long, and would block
+/// other calls.
+pub(crate) async fn decoded<T: Send + 'static>(
+    service: &dyn HealthImaging,
+    decoder: &Decoder,
+    (datastore_id, image_set_id): (&DatastoreId, &ImageSetId),
+    location: FrameLocation,
+    work: impl FnOnce(&Decoder, &FrameLocation, &[u8]) -> Result<T, RenderError> + Send + 'static,
+) -> Result<(FrameLocation, T)> {
     if is_video(location.stored_transfer_syntax()) {
         return Err(refusal(RenderError::Unsupported("video".to_owned()), &location));
-    }
-    if location.inherits_padding()
-        && !has_padding(dicomweb, datastore_id, image_set_id, &location).await?
-    {
-        location.ignore_inherited_padding();
     }
     let lease = MemoryBudget::process().work(location.memory()).await;
     let id = &location.image_frame_id;
     let stored = fetch(service, datastore_id, image_set_id, id).await?;
-    // Decoding and encoding take long, and would block other calls.
     let decoder = decoder.clone();
     tokio::task::spawn_blocking(move || {
         let _lease = lease;
-        match render(&decoder, &location, &stored.bytes, &options) {
-            Ok(rendered) => Ok((location, rendered)),
+        match work(&decoder, &location, &stored.bytes) {
+            Ok(made) => Ok((location, made)),
             Err(error) => Err(refusal(error, &location)),
         }
     })
     .await
-    .map_err(|error| Error::internal("rendering the picture failed", error))?
+    .map_err(|error| Error::internal("decoding the frame failed", error))?
+}
+
+/// Ignores a Pixel Padding Value of the series that the file of the instance does not have.
+pub(crate) async fn settle_padding(
+    dicomweb: &dyn DicomWeb,
+    datastore_id: &DatastoreId,
+    image_set_id: &ImageSetId,
+    location: &mut FrameLocation,
+) -> Result<()> {
+    if !is_video(location.stored_transfer_syntax())
+        && location.inherits_padding()
+        && !has_padding(dicomweb, datastore_id, image_set_id, location).await?
+    {
+        location.ignore_inherited_padding();
+    }
+    Ok(())
 }
 
 /// Whether the file of the instance has a Pixel Padding Value, which the document shows for its series.

@@ -35,6 +35,8 @@ pub enum Subject {
     Hierarchy,
     /// One image set.
     ImageSets,
+    /// Pictures of a series.
+    View,
     /// Correction of many image sets at once.
     Correct,
     /// Erasure from all image sets.
@@ -54,6 +56,7 @@ impl Subject {
             Self::Search => "search",
             Self::Hierarchy => "patients, studies, series",
             Self::ImageSets => "image sets",
+            Self::View => "viewing",
             Self::Correct => "correcting",
             Self::Erase => "erasing",
             Self::Jobs => "jobs of this server",

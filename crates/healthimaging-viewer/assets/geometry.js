@@ -43,7 +43,7 @@ function spacingOf(image, point) {
 // Letters of the edges, from the direction cosines (PS3.3 C.7.6.1.1.1).
 function orientation(image) {
   const cosines = attributeOf(image, 'PlaneOrientationSequence', 'ImageOrientationPatient');
-  if (cosines.length < 6) return {};
+  if (cosines.length < 6) return lettersOf(image.instance.set);
   const letters = (vector) =>
     vector
       .map((value, axis) => [Math.abs(value), 'RAFLPH'[axis + (value > 0 ? 3 : 0)]])
@@ -57,26 +57,41 @@ function orientation(image) {
   return { e: letters(row), w: letters(back(row)), s: letters(column), n: letters(back(column)) };
 }
 
-// In the order of their place in the body where all are parallel, or else by Instance Number.
-function sorted(instances) {
-  const placed = instances.map((instance) => {
-    const [a, b, c, d, e, f] = numbers(instance.set, 'ImageOrientationPatient'),
-      position = numbers(instance.set, 'ImagePositionPatient');
+// The same by Patient Orientation, which radiographs have.
+function lettersOf(set) {
+  const [e = '', s = ''] = values(set, 'PatientOrientation').map(String);
+  const opposite = (letters) => [...letters].map((letter) => 'LRPAFH'['RLAPHF'.indexOf(letter)]).join('');
+  return /^[RLAPHF]{1,3} [RLAPHF]{1,3}$/.test(`${e} ${s}`) ? { e, w: opposite(e), s, n: opposite(s) } : {};
+}
+
+// In the order of their place in the body where all are parallel, or else by Instance Number: the rule of the server's
+// slice numbers (`stack.rs` of healthimaging-render).
+function sorted(images) {
+  const placed = images.map((image) => {
+    const [a, b, c, d, e, f] = attributeOf(image, 'PlaneOrientationSequence', 'ImageOrientationPatient'),
+      position = attributeOf(image, 'PlanePositionSequence', 'ImagePositionPatient');
     const normal = [b * f - c * e, c * d - a * f, a * e - b * d];
-    return {
-      instance,
-      normal,
-      along: normal.reduce((sum, value, axis) => sum + value * position[axis], 0),
-      number: number(instance.set, 'InstanceNumber', 0),
-    };
+    const along = normal.reduce((sum, value, axis) => sum + value * position[axis], 0);
+    // Rounding errors of the writer do not order images.
+    return { image, normal, along: Math.floor(along * 1000 + 0.5), order: number(image.instance.set, 'InstanceNumber', 0) };
   });
-  const [first] = placed;
+  const [first] = placed,
+    last = placed.length - 1;
   const areParallel = placed.every(
     ({ normal, along }) =>
       Number.isFinite(along) && normal.every((value, axis) => Math.abs(value - first.normal[axis]) < 0.01),
   );
-  placed.sort((one, other) => (areParallel ? one.along - other.along : 0) || one.number - other.number);
-  // The scanner's own direction is kept.
-  if (areParallel && placed.length > 1 && placed[0].number > placed[placed.length - 1].number) placed.reverse();
-  return placed.map(({ instance }) => instance);
+  const byNumber = (one, other) =>
+    one.order - other.order ||
+    (one.image.instance.uid === other.image.instance.uid ? 0 : one.image.instance.uid < other.image.instance.uid ? -1 : 1) ||
+    one.image.number - other.image.number;
+  const sort = (sign) => placed.sort((one, other) => sign * (one.along - other.along) || byNumber(one, other));
+  if (!areParallel) placed.sort(byNumber);
+  else if (last > 0) {
+    sort(1);
+    // The scanner's own direction is kept.
+    const isReversed = placed[0].order - placed[last].order || placed[0].image.number - placed[last].image.number;
+    if (placed[0].along < placed[last].along && isReversed > 0) sort(-1);
+  }
+  return placed.map(({ image }) => image);
 }

@@ -91,9 +91,12 @@ class Stack {
     }
     if (entry !== this.entry) return;
     this.instances = instances;
-    this.images = sorted(instances.filter(({ set }) => set.Rows)).flatMap((instance) =>
-      Array.from({ length: number(instance.set, 'NumberOfFrames', 1) || 1 }, (_, at) => ({ instance, number: at + 1 })),
-    );
+    const frames = instances
+      .filter(({ set }) => set.Rows)
+      .flatMap((instance) =>
+        Array.from({ length: number(instance.set, 'NumberOfFrames', 1) || 1 }, (_, at) => ({ instance, number: at + 1 })),
+      );
+    this.images = sorted(frames);
     const isDocument = !this.images.length;
     for (const id of ['port', 'slider', 'tools', 'keys']) byId(id).hidden = isDocument;
     byId('document').hidden = !isDocument;

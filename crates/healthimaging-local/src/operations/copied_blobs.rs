@@ -9,7 +9,6 @@ use healthimaging_packs::{PackGuard, PackWriter};
 
 use crate::catalog::Tx;
 use crate::catalog::packs;
-use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
@@ -64,19 +63,11 @@ impl CopiedBlobs {
     }
 
     /// Gives the packs to the copy.
-    pub(crate) fn adopt(&self, tx: &Tx<'_>, destination: i64, at: Millis) -> Result<()> {
+    pub(crate) fn adopt(&self, tx: &Tx<'_>, destination: i64) -> Result<()> {
         for (pack, blobs) in &self.packs {
-            packs::adopt(tx, pack, destination, blobs, at)?;
+            packs::adopt(tx, pack, destination, blobs)?;
         }
         Ok(())
-    }
-
-    /// Ends the time of the packs as new ones: the copy owns them.
-    pub(crate) fn keep(self) {
-        self.guards.into_iter().for_each(PackGuard::keep);
-        if let Some(writer) = self.writer {
-            writer.keep();
-        }
     }
 
     fn link(
@@ -103,7 +94,7 @@ impl CopiedBlobs {
             let syntax = blob.transfer_syntax.as_deref();
             places.push(writer.append(&blob.id, blob.kind, syntax, &bytes)?);
         }
-        self.packs.insert(writer.finish()?, places);
+        self.packs.insert(writer.finish(&shared.blobs.references)?, places);
         self.writer = Some(writer);
         Ok(())
     }

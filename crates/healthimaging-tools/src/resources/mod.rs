@@ -26,11 +26,13 @@ use crate::base64_text;
 use crate::failure::error_document;
 use crate::picture;
 use crate::server::Server;
+use crate::sheet;
+use crate::stack::Stack;
 use crate::visible;
 
 pub(crate) use complete::complete;
-use uri::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, ResourceUri};
-pub(crate) use uri::{frame_uri, metadata_uri};
+use uri::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, ResourceUri, SHEET};
+pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri};
 
 const JSON: &str = "application/json";
 
@@ -97,6 +99,7 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
             "image-frame-picture",
             "A frame as a picture, PNG unless format is jpeg.",
         ),
+        template(SHEET, "contact-sheet", "Evenly spaced slices of a series in one picture."),
     ])
     .with_ttl_ms(3_600_000)
     .with_cache_scope(CacheScope::Public)
@@ -176,6 +179,14 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
             .await?;
             let media_type = rendered.format.media_type().to_owned();
             return Ok(Contents::Bytes(rendered.file.into(), media_type));
+        }
+        ResourceUri::Sheet(datastore_id, image_set_id, series, options) => {
+            let set = Some(image_set_id);
+            let stack = Stack::of_series(service, datastore_id, series, set).await?;
+            let back_end = (service, server.dicomweb()?);
+            let made = sheet::make(back_end, &server.options().decoder, &stack, options).await?;
+            let media_type = options.format.media_type().to_owned();
+            return Ok(Contents::Bytes(made.file.into(), media_type));
         }
     };
     Ok(Contents::Json(value.to_string()))

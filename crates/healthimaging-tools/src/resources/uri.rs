@@ -1,10 +1,12 @@
 //! URIs of resources.
 
-use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, VersionId};
-use healthimaging_render::{PictureFormat, RenderOptions};
+use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, Uid, VersionId, path_segment};
+use healthimaging_render::{Contrast, PictureFormat, RenderOptions, Window};
 
-use crate::arguments::PictureSize;
+use crate::arguments::{PictureSize, SheetCount, SheetSize};
 use crate::picture;
+use crate::sheet::{self, SheetOptions};
+use crate::stack::Stack;
 
 pub(super) const INDEX: &str = "healthimaging://datastores";
 pub(super) const DATASTORE: &str = "healthimaging://datastores/{datastore_id}";
@@ -16,6 +18,8 @@ pub(super) const FRAME: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}";
 pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
 
+pub(super) const SHEET: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/series/{series_instance_uid}/contact-sheet{?format,count,max_size,window_center,window_width}";
+
 /// A resource by its URI.
 #[derive(Debug, PartialEq)]
 pub(super) enum ResourceUri {
@@ -25,6 +29,7 @@ pub(super) enum ResourceUri {
     Metadata(DatastoreId, ImageSetId, Option<VersionId>),
     Frame(DatastoreId, ImageSetId, ImageFrameId),
     Picture(DatastoreId, ImageSetId, ImageFrameId, RenderOptions),
+    Sheet(DatastoreId, ImageSetId, Uid, SheetOptions),
 }
 
 impl ResourceUri {
@@ -65,6 +70,10 @@ impl ResourceUri {
             ([id, "image-sets", set, "frames", one, "picture"], query) => {
                 Some(Self::Picture(datastore(id)?, image_set(set)?, frame(one)?, options(query)?))
             }
+            ([id, "image-sets", set, "series", uid, "contact-sheet"], query) => {
+                let uid = Uid::try_from(*uid).ok()?;
+                Some(Self::Sheet(datastore(id)?, image_set(set)?, uid, sheet_options(query)?))
+            }
             _ => None,
         }
     }
@@ -72,23 +81,94 @@ impl ResourceUri {
 
 /// Parses the query of a picture.
 fn options(query: Option<&str>) -> Option<RenderOptions> {
-    let (mut format, mut max_size) = (PictureFormat::Png, picture::DEFAULT_SIZE);
-    let (mut center, mut width) = (None, None);
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=')? {
-            ("format", "png") => format = PictureFormat::Png,
-            ("format", "jpeg") => format = PictureFormat::Jpeg,
-            ("max_size", number) => {
-                max_size = PictureSize::try_from(number.parse::<i64>().ok()?).ok()?.get();
-            }
-            ("window_center", number) => center = Some(number.parse().ok()?),
-            ("window_width", number) => width = Some(number.parse().ok()?),
-            _ => return None,
-        }
-    }
-    let contrast = picture::contrast(center, width, false).ok()?;
+    let asked = PictureQuery::parse(query)?;
+    let max_size = match asked.max_size {
+        Some(number) => PictureSize::try_from(number).ok()?.get(),
+        None => picture::DEFAULT_SIZE,
+    };
+    let (format, contrast) = (asked.format.unwrap_or(PictureFormat::Png), asked.contrast()?);
     let (max_rows, max_columns) = (max_size, max_size);
-    Some(RenderOptions { format, max_rows, max_columns, contrast, ..RenderOptions::default() })
+    let is_picture = asked.count.is_none();
+    is_picture.then(|| RenderOptions {
+        format,
+        max_rows,
+        max_columns,
+        contrast,
+        ..RenderOptions::default()
+    })
+}
+
+/// Parses the query of a contact sheet.
+fn sheet_options(query: Option<&str>) -> Option<SheetOptions> {
+    let asked = PictureQuery::parse(query)?;
+    let number = |asked: Option<i64>, absent, within: fn(i64) -> Option<u32>| match asked {
+        Some(number) => within(number),
+        None => Some(absent),
+    };
+    Some(SheetOptions {
+        count: number(asked.count, sheet::DEFAULT_COUNT, |number| {
+            SheetCount::try_from(number).ok().map(SheetCount::get)
+        })?,
+        max_size: number(asked.max_size, sheet::DEFAULT_SIZE, |number| {
+            SheetSize::try_from(number).ok().map(SheetSize::get)
+        })?,
+        contrast: asked.contrast()?,
+        format: asked.format.unwrap_or(PictureFormat::Jpeg),
+    })
+}
+
+/// The query of a picture or contact sheet.
+#[derive(Debug, Default)]
+struct PictureQuery {
+    format: Option<PictureFormat>,
+    max_size: Option<i64>,
+    count: Option<i64>,
+    center: Option<f64>,
+    width: Option<f64>,
+}
+
+impl PictureQuery {
+    fn parse(query: Option<&str>) -> Option<Self> {
+        let mut asked = Self::default();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=')? {
+                ("format", "png") => asked.format = Some(PictureFormat::Png),
+                ("format", "jpeg") => asked.format = Some(PictureFormat::Jpeg),
+                ("max_size", number) => asked.max_size = Some(number.parse().ok()?),
+                ("count", number) => asked.count = Some(number.parse().ok()?),
+                ("window_center", number) => asked.center = Some(number.parse().ok()?),
+                ("window_width", number) => asked.width = Some(number.parse().ok()?),
+                _ => return None,
+            }
+        }
+        Some(asked)
+    }
+
+    fn contrast(&self) -> Option<Contrast> {
+        picture::contrast(self.center, self.width, false).ok()
+    }
+}
+
+/// Returns the URI of a contact sheet.
+pub(crate) fn sheet_uri(stack: &Stack, options: SheetOptions) -> String {
+    let Stack { datastore_id, image_set_id, series_instance_uid, .. } = stack;
+    let SheetOptions { count, max_size, contrast, format } = options;
+    let format = match format {
+        PictureFormat::Png => "png",
+        PictureFormat::Jpeg => "jpeg",
+    };
+    let window = match contrast {
+        Contrast::Window(Window { center, width, .. }) => {
+            format!("&window_center={center}&window_width={width}")
+        }
+        Contrast::File | Contrast::Auto => String::new(),
+    };
+    // A malformed UID stays one segment; its resource cannot be read.
+    let uid = path_segment(series_instance_uid);
+    format!(
+        "{INDEX}/{datastore_id}/image-sets/{image_set_id}/series/{uid}/contact-sheet?format={format}\
+         &count={count}&max_size={max_size}{window}"
+    )
 }
 
 /// Returns the URI of a stored frame.

@@ -9,19 +9,20 @@ use healthimaging_render::{
 };
 
 use crate::answer::{Image, Link, Reply};
-use crate::arguments::{FrameNumber, PictureSize};
+use crate::arguments::{FrameNumber, PictureSize, SliceChoice};
 use crate::base64_text;
 use crate::context::Context;
 use crate::options::FrameFormat;
 use crate::picture;
 use crate::resources;
+use crate::stack::Stack;
 use crate::tool::{Effect, Tool};
 
 /// Longest stored frame in an answer, in bytes; longer ones are resources.
 const LONGEST_STORED: usize = 1 << 20;
 
 /// Get one frame as a picture, or as stored (usually HTJ2K). Identify it by its ID, which is in the
-/// metadata, or by SOP instance UID and frame number.
+/// metadata, by SOP instance UID and frame number, or by slice.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
@@ -35,6 +36,8 @@ pub(crate) struct GetImageFrame {
     sop_instance_uid: Option<Uid>,
     /// From 1; default 1
     frame_number: Option<FrameNumber>,
+    /// middle, or a number from 1 in order of position
+    slice: Option<SliceChoice>,
     /// A picture (default png), or the stored bytes in base64
     format: Option<Format>,
     /// With window_width, in rescaled units
@@ -91,6 +94,11 @@ struct PictureFacts {
     sop_instance_uid: String,
     frame_number: usize,
     number_of_frames: usize,
+    /// Place of the frame in the series, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slice: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_of_slices: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     window_center: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,10 +119,19 @@ impl Tool for GetImageFrame {
     type Output = Frame;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let selector = self.selector()?;
+        let wanted = self.wanted()?;
         let options = self.options(context.frame_format())?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
+        let (selector, place) = match wanted {
+            Wanted::Frame(selector) => (selector, None),
+            Wanted::Slice(choice) => {
+                let set = self.image_set_id.clone();
+                let stack = Stack::of_image_set(service, datastore_id.clone(), set).await?;
+                let index = stack.index(choice)?;
+                (stack.selector(index)?, Some((index + 1, stack.len())))
+            }
+        };
         if let Some(options) = options {
             let (location, rendered) = picture::picture(
                 (service, context.dicomweb()),
@@ -125,7 +142,7 @@ impl Tool for GetImageFrame {
                 options,
             )
             .await?;
-            return Ok(shown(location, rendered));
+            return Ok(shown(location, rendered, place));
         }
         let id = match selector {
             FrameSelector::Id(id) => id,
@@ -170,22 +187,19 @@ impl Tool for GetImageFrame {
 
 impl GetImageFrame {
     /// Returns the frame that the arguments identify.
-    fn selector(&self) -> Result<FrameSelector> {
-        match (&self.image_frame_information, &self.sop_instance_uid) {
-            (Some(information), None) if self.frame_number.is_none() => {
-                Ok(FrameSelector::Id(information.image_frame_id.clone()))
+    fn wanted(&self) -> Result<Wanted> {
+        const WAYS: &str = "image_frame_information, sop_instance_uid and frame_number, or slice";
+        match (&self.image_frame_information, &self.sop_instance_uid, self.slice) {
+            (Some(information), None, None) if self.frame_number.is_none() => {
+                Ok(Wanted::Frame(FrameSelector::Id(information.image_frame_id.clone())))
             }
-            (None, Some(uid)) => {
+            (None, Some(uid), None) => {
                 let number = self.frame_number.map_or(1, FrameNumber::get);
-                Ok(FrameSelector::Number(uid.clone(), number))
+                Ok(Wanted::Frame(FrameSelector::Number(uid.clone(), number)))
             }
-            (None, None) => Err(Error::validation(
-                "identify the frame: set image_frame_information, or sop_instance_uid and frame_number",
-            )),
-            _ => Err(Error::validation(
-                "identify the frame in one way: image_frame_information, or sop_instance_uid and \
-                 frame_number",
-            )),
+            (None, None, Some(choice)) if self.frame_number.is_none() => Ok(Wanted::Slice(choice)),
+            (None, None, None) => Err(Error::validation(format!("identify the frame: set {WAYS}"))),
+            _ => Err(Error::validation(format!("identify the frame in one way: {WAYS}"))),
         }
     }
 
@@ -225,7 +239,18 @@ impl GetImageFrame {
     }
 }
 
-fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
+/// A frame, or a slice whose frame the positions show.
+enum Wanted {
+    Frame(FrameSelector),
+    Slice(SliceChoice),
+}
+
+/// `place` is that of a frame in its series: its number, and the number of all.
+fn shown(
+    location: FrameLocation,
+    rendered: RenderedFrame,
+    place: Option<(usize, usize)>,
+) -> Reply<Frame> {
     let RenderedFrame { file, format, window, notes, .. } = rendered;
     let picture = PictureFacts {
         rows: rendered.rows,
@@ -235,13 +260,16 @@ fn shown(location: FrameLocation, rendered: RenderedFrame) -> Reply<Frame> {
         sop_instance_uid: location.sop_instance_uid,
         frame_number: location.index + 1,
         number_of_frames: location.count,
+        slice: place.map(|(slice, _)| slice),
+        number_of_slices: place.map(|(_, all)| all),
         window_center: window.map(|window| window.center),
         window_width: window.map(|window| window.width),
         voi_lut_function: window.map(|window| window.function.term()),
         notes,
     };
+    let slice = place.map_or_else(String::new, |(slice, all)| format!("Slice {slice} of {all}. "));
     let text = format!(
-        "Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.{}",
+        "{slice}Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.{}",
         picture.frame_number,
         picture.number_of_frames,
         picture.original_columns,

@@ -16,6 +16,7 @@ mod metadata;
 mod search;
 mod store;
 mod tags;
+mod view;
 
 use crate::tool::{Subject, ToolEntry};
 
@@ -43,6 +44,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<hierarchy::GetPatientDicomwebStudies>(Subject::Hierarchy),
     ToolEntry::of::<hierarchy::GetPatientSeries>(Subject::Hierarchy),
     ToolEntry::of::<hierarchy::GetPatientStudies>(Subject::Hierarchy),
+    ToolEntry::of::<view::GetSeriesContactSheet>(Subject::View),
     ToolEntry::of::<hierarchy::GetSeriesPrimaryImageSet>(Subject::Hierarchy),
     ToolEntry::of::<hierarchy::GetStudyPrimaryImageSets>(Subject::Hierarchy),
     ToolEntry::of::<datastores::ListDatastores>(Subject::Datastores),

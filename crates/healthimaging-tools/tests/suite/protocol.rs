@@ -149,6 +149,9 @@ fn is_there(fake: &Fake) -> bool {
     fake.state().image_sets[0].properties.image_set_state == ImageSetState::Active
 }
 
+/// Tools whose answers may have pictures.
+const WITH_PICTURES: [&str; 2] = ["get_image_frame", "get_series_contact_sheet"];
+
 #[tokio::test]
 async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
     for era in [Era::Old, Era::New] {
@@ -166,7 +169,8 @@ async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
         assert_eq!(annotations.read_only_hint, Some(true));
         for tool in &tools {
             assert!(tool.title.is_some());
-            let has_pictures = tool.name == "get_image_frame";
+            let has_pictures =
+                ["get_image_frame", "get_series_contact_sheet"].contains(&&*tool.name);
             assert_eq!(tool.output_schema.is_none(), has_pictures, "{}", tool.name);
         }
     }
@@ -278,7 +282,7 @@ async fn a_deletion_passes_with_text_or_structured_content_only() {
         let server = fake.server_with(Offer::All, Confirm::Auto, form);
         let client = connect_to(server, Era::Old, TestClient::new(User::CannotBeAsked)).await;
         for tool in client.list_all_tools().await.unwrap() {
-            let is_text = form == ResultForm::Text || tool.name == "get_image_frame";
+            let is_text = form == ResultForm::Text || WITH_PICTURES.contains(&&*tool.name);
             assert_eq!(tool.output_schema.is_none(), is_text, "{form:?}: {}", tool.name);
         }
         let call = async |name, input| read(client.call_tool(request(name, input)).await.unwrap());
@@ -333,7 +337,7 @@ async fn data_stores_and_image_sets_are_resources() {
         let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::CannotBeAsked)).await;
         let all = client.list_all_resources().await.unwrap();
         assert_eq!(all.len(), 62, "the index and 61 data stores");
-        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 5);
+        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 6);
 
         let read =
             async |uri: String| client.read_resource(ReadResourceRequestParams::new(uri)).await;

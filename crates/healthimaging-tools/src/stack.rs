@@ -1,0 +1,146 @@
+//! The slices of a series, in the order in which they are scrolled.
+
+use std::sync::Arc;
+
+use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, MemoryBudget, Result, Uid};
+use healthimaging_render::{FrameLocation, FrameSelector, Slice, find_frame, slices};
+use healthimaging_workflows::document::{self, DocumentText};
+use healthimaging_workflows::find::{self, Criteria, is_primary};
+
+use crate::arguments::SliceChoice;
+use crate::picture;
+
+/// Most image sets that are looked through for those of a series.
+const MOST_OF_A_SERIES: usize = 1_000;
+
+/// Image sets that an error lists.
+const LISTED: usize = 10;
+
+/// The slices of a series in an image set.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) datastore_id: DatastoreId,
+    pub(crate) image_set_id: ImageSetId,
+    pub(crate) series_instance_uid: String,
+    document: Arc<DocumentText>,
+    slices: Vec<Slice>,
+}
+
+impl Stack {
+    /// Reads the slices of a series from an image set, or else from its primary or only one.
+    pub(crate) async fn of_series(
+        service: &dyn HealthImaging,
+        datastore_id: DatastoreId,
+        series: Uid,
+        image_set_id: Option<ImageSetId>,
+    ) -> Result<Self> {
+        let image_set_id = match image_set_id {
+            Some(named) => named,
+            None => image_set_of(service, &datastore_id, series.clone()).await?,
+        };
+        Self::read(service, datastore_id, image_set_id, Some(series)).await
+    }
+
+    /// Reads the slices of an image set with one series.
+    pub(crate) async fn of_image_set(
+        service: &dyn HealthImaging,
+        datastore_id: DatastoreId,
+        image_set_id: ImageSetId,
+    ) -> Result<Self> {
+        Self::read(service, datastore_id, image_set_id, None).await
+    }
+
+    async fn read(
+        service: &dyn HealthImaging,
+        datastore_id: DatastoreId,
+        image_set_id: ImageSetId,
+        series: Option<Uid>,
+    ) -> Result<Self> {
+        let document = picture::latest(service, &datastore_id, &image_set_id).await?;
+        let all = &document.levels().series;
+        let series_instance_uid = match &series {
+            Some(wanted) if all.contains_key(wanted.as_str()) => wanted.as_str().to_owned(),
+            Some(_) => {
+                return Err(Error::not_found(
+                    "the image set holds no series of that series_instance_uid",
+                ));
+            }
+            None => match all.keys().next() {
+                Some(only) if all.len() == 1 => only.clone(),
+                Some(_) => {
+                    return Err(Error::validation(
+                        "the image set holds several series; identify the frame by sop_instance_uid",
+                    ));
+                }
+                None => return Err(Error::not_found("the image set holds no series")),
+            },
+        };
+        let lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
+        let (read, uid) = (Arc::clone(&document), series_instance_uid.clone());
+        let slices = tokio::task::spawn_blocking(move || {
+            let _lease = lease;
+            slices(&read, Some(&uid))
+        })
+        .await
+        .map_err(|error| Error::internal("reading the positions of slices failed", error))??;
+        Ok(Self { datastore_id, image_set_id, series_instance_uid, document, slices })
+    }
+
+    /// Number of its slices; at least 1.
+    pub(crate) fn len(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// Returns the index of a slice, from 0.
+    pub(crate) fn index(&self, choice: SliceChoice) -> Result<usize> {
+        let count = self.len();
+        match choice {
+            SliceChoice::Middle => Ok((count - 1) / 2),
+            SliceChoice::Number(number) if number as usize <= count => Ok(number as usize - 1),
+            SliceChoice::Number(_) => Err(Error::validation(format!(
+                "the series has {count} slices; slice is middle, or from 1 to {count}"
+            ))),
+        }
+    }
+
+    /// Returns the frame of a slice, from 0.
+    pub(crate) fn selector(&self, index: usize) -> Result<FrameSelector> {
+        let slice = self.slices.get(index);
+        let slice = slice.ok_or_else(|| Error::internal("no such slice", "an index"))?;
+        let uid = Uid::try_from(slice.sop_instance_uid.as_str())?;
+        Ok(FrameSelector::Number(uid, slice.frame_number))
+    }
+
+    /// Finds the frame of a slice, from 0.
+    pub(crate) fn locate(&self, index: usize) -> Result<FrameLocation> {
+        Ok(find_frame(&self.document, &self.selector(index)?)?)
+    }
+}
+
+/// Finds the primary or only image set of a series.
+async fn image_set_of(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    series: Uid,
+) -> Result<ImageSetId> {
+    let criteria = Criteria::series(series);
+    let found = find::all(service, datastore_id, &criteria, MOST_OF_A_SERIES).await?.image_sets;
+    if let Some(primary) = found.iter().find(|set| is_primary(set)) {
+        return Ok(primary.image_set_id.clone());
+    }
+    match &found[..] {
+        [] => Err(Error::not_found(
+            "the data store holds no image set of that series_instance_uid; search_image_sets finds series",
+        )),
+        [only] => Ok(only.image_set_id.clone()),
+        several => {
+            let ids: Vec<&str> =
+                several.iter().take(LISTED).map(|set| set.image_set_id.as_str()).collect();
+            Err(Error::validation(format!(
+                "the series has {} image sets and none is primary; name one in image_set_id: {}",
+                several.len(),
+                ids.join(", ")
+            )))
+        }
+    }
+}

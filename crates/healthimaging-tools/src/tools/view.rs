@@ -1,0 +1,169 @@
+//! Pictures of a series.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid};
+use healthimaging_render::{Orientation, PictureFormat};
+
+use crate::answer::{Image, Link, Reply};
+use crate::arguments::{SheetCount, SheetSize};
+use crate::context::Context;
+use crate::picture;
+use crate::resources;
+use crate::sheet::{self, Sheet, SheetOptions};
+use crate::stack::Stack;
+use crate::tool::{Effect, Tool};
+
+/// Get evenly spaced slices of a series in one picture, with slice numbers and orientation letters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetSeriesContactSheet {
+    /// ID, name or ARN
+    datastore_id: Option<DatastoreId>,
+    /// (0020,000E)
+    series_instance_uid: Uid,
+    /// Default: the primary one
+    image_set_id: Option<ImageSetId>,
+    /// Slices; default 16
+    count: Option<SheetCount>,
+    /// With window_width, in rescaled units
+    window_center: Option<f64>,
+    /// With window_center
+    window_width: Option<f64>,
+    /// Window from the value range
+    auto_window: Option<bool>,
+    /// Longest side; default 1024
+    max_size: Option<SheetSize>,
+    /// Default jpeg
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Format {
+    Png,
+    Jpeg,
+}
+
+/// A contact sheet; the picture itself is image content.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ContactSheet {
+    datastore_id: DatastoreId,
+    image_set_id: ImageSetId,
+    series_instance_uid: String,
+    number_of_slices: usize,
+    /// Numbers of the slices, row by row.
+    slices: Vec<usize>,
+    grid_rows: u32,
+    grid_columns: u32,
+    rows: u32,
+    columns: u32,
+    content_type: &'static str,
+    size_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_center: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_width: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orientation: Option<Edges>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// Letters at the edges of all slices.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Edges {
+    left: String,
+    right: String,
+    top: String,
+    bottom: String,
+}
+
+impl Tool for GetSeriesContactSheet {
+    const NAME: &'static str = "get_series_contact_sheet";
+    const TITLE: &'static str = "Get contact sheet of a series";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1", "count": 20, "window_center": 40, "window_width": 400}"#;
+    const EFFECT: Effect = Effect::Reads;
+    const HAS_PICTURES: bool = true;
+    type Output = ContactSheet;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let auto = self.auto_window == Some(true);
+        let options = SheetOptions {
+            count: self.count.map_or(sheet::DEFAULT_COUNT, SheetCount::get),
+            max_size: self.max_size.map_or(sheet::DEFAULT_SIZE, SheetSize::get),
+            contrast: picture::contrast(self.window_center, self.window_width, auto)?,
+            format: match self.format {
+                Some(Format::Png) => PictureFormat::Png,
+                Some(Format::Jpeg) | None => PictureFormat::Jpeg,
+            },
+        };
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let service = context.service();
+        let uid = self.series_instance_uid;
+        let stack = Stack::of_series(service, datastore_id, uid, self.image_set_id).await?;
+        let made = made(context, &stack, options).await?;
+        Ok(shown(&stack, made, options))
+    }
+}
+
+/// Makes a contact sheet, unless the call is cancelled.
+async fn made(context: &Context, stack: &Stack, options: SheetOptions) -> Result<Sheet> {
+    let back_end = (context.service(), context.dicomweb());
+    tokio::select! {
+        made = sheet::make(back_end, context.decoder(), stack, options) => made,
+        () = context.cancelled().cancelled() => Err(Error::conflict("the call was cancelled")),
+    }
+}
+
+fn shown(stack: &Stack, made: Sheet, options: SheetOptions) -> Reply<ContactSheet> {
+    let Sheet { file, grid, window, notes, .. } = made;
+    let content_type = options.format.media_type();
+    let text = format!(
+        "{} of {} slices in a grid of {} x {}{}.{}",
+        made.shown.len(),
+        stack.len(),
+        grid.columns,
+        grid.rows,
+        window.map_or_else(String::new, |window| format!(
+            ", window {} / {}",
+            window.center, window.width
+        )),
+        notes.iter().fold(String::new(), |text, note| text + " Note: " + note + "."),
+    );
+    let link = Link {
+        uri: resources::sheet_uri(stack, options),
+        name: "Contact sheet".to_owned(),
+        media_type: content_type.to_owned(),
+        size: file.len() as u64,
+        data: None,
+    };
+    let output = ContactSheet {
+        datastore_id: stack.datastore_id.clone(),
+        image_set_id: stack.image_set_id.clone(),
+        series_instance_uid: stack.series_instance_uid.clone(),
+        number_of_slices: stack.len(),
+        slices: made.shown,
+        grid_rows: grid.rows,
+        grid_columns: grid.columns,
+        rows: made.rows,
+        columns: made.columns,
+        content_type,
+        size_bytes: file.len(),
+        window_center: window.map(|window| window.center),
+        window_width: window.map(|window| window.width),
+        orientation: made.orientation.map(|Orientation { left, right, top, bottom }| Edges {
+            left,
+            right,
+            top,
+            bottom,
+        }),
+        notes,
+    };
+    Reply::new(output, text)
+        .with_image(Image { data: file, media_type: content_type.to_owned() })
+        .with_link(link)
+}
