@@ -11,9 +11,9 @@ use healthimaging_packs::{
 
 use crate::body::body_of;
 use crate::catalog::{Catalog, packs};
-use crate::clock::Clock;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
+use crate::ready_packs::ReadyPacks;
 use crate::reserve::Reserve;
 
 /// A larger blob is read piece by piece.
@@ -26,6 +26,8 @@ const START: u64 = 64 << 10;
 pub(crate) struct Blobs {
     pub(crate) packs: PackFolder,
     pub(crate) references: CatalogReferences,
+    /// For requests that wait until they are durable.
+    pub(crate) ready: ReadyPacks,
     /// Space that is released when the disk is full.
     pub(crate) reserve: Reserve,
 }
@@ -34,23 +36,17 @@ pub(crate) struct Blobs {
 #[derive(Debug, Clone)]
 pub(crate) struct CatalogReferences {
     catalog: Catalog,
-    clock: Clock,
 }
 
 impl References for CatalogReferences {
     type Error = StoreError;
 
-    fn announce(&self, pack: &PackId) -> Result<()> {
-        let at = self.clock.now();
-        self.catalog.write_blocking(|tx| packs::announce(tx, pack, at))
-    }
-
     fn unused(&self) -> Result<Vec<PackId>> {
         self.catalog.read_blocking(packs::ownerless)
     }
 
-    fn is_unused(&self, pack: &PackId) -> Result<bool> {
-        self.catalog.read_blocking(|reader| packs::is_ownerless(reader, pack))
+    fn is_used(&self, pack: &PackId) -> Result<bool> {
+        self.catalog.read_blocking(|reader| packs::is_owned(reader, pack))
     }
 
     fn forget(&self, pack: &PackId) -> Result<()> {
@@ -62,7 +58,8 @@ impl Blobs {
     pub(crate) fn new(config: &LocalConfig, catalog: &Catalog, reserve: Reserve) -> Self {
         Self {
             packs: PackFolder::new(&config.files, &config.data_dir.join("packs")),
-            references: CatalogReferences { catalog: catalog.clone(), clock: config.clock.clone() },
+            references: CatalogReferences { catalog: catalog.clone() },
+            ready: ReadyPacks::default(),
             reserve,
         }
     }
@@ -72,12 +69,17 @@ impl Blobs {
         Ok(self.packs.create(PackId(random_hex()?))?)
     }
 
+    /// Begins a new pack that is made durable as soon as it is written. Blocks.
+    pub(crate) fn take_pack(&self) -> Result<PackWriter> {
+        self.ready.take().map_or_else(|| self.create_pack(), Ok)
+    }
+
     /// Makes a new pack with the same bytes as `from`. Blocks.
     ///
     /// Hold the guard until the pack belongs to an image set.
     pub(crate) fn link_pack(&self, from: &PackId) -> Result<(PackId, PackGuard)> {
         let to = PackId(random_hex()?);
-        let guard = self.packs.link(&self.references, from, &to)?;
+        let guard = self.packs.link(from, &to)?;
         Ok((to, guard))
     }
 

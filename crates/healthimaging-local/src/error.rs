@@ -56,6 +56,9 @@ pub(crate) enum StoreError {
         /// Newest format that this program supports.
         known: i64,
     },
+    /// A write was lost with another one of its transaction.
+    #[error("the transaction failed")]
+    Lost,
     /// Work was lost because a thread failed.
     #[error("a background task failed")]
     Task(#[from] tokio::task::JoinError),
@@ -113,7 +116,7 @@ impl From<StoreError> for Error {
         let message = match error {
             StoreError::Public(error) => return error,
             StoreError::Catalog(ref error) => catalog_message(error).to_owned(),
-            StoreError::Task(_) => "the local store failed; see the log".to_owned(),
+            StoreError::Task(_) | StoreError::Lost => "the local store failed; see the log".to_owned(),
             StoreError::File { ref source, .. } if is_full(source) => FULL.to_owned(),
             StoreError::File { action, ref source, .. } => format!(
                 "the local store could not {action} one of its files: {source}; check the disk, then try \

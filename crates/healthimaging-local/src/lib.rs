@@ -40,6 +40,7 @@ mod lifecycle;
 mod maintenance;
 mod operations;
 mod quotas;
+mod ready_packs;
 mod reserve;
 mod series_locks;
 mod shared;

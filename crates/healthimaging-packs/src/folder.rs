@@ -4,6 +4,7 @@
 //! little endian, the id (32 ASCII digits), the bytes. A pack lies in `packs/ab/ab….pack`, and in `incoming`
 //! beside that folder until it is announced. A copied image set may refer to a hard link.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,16 @@ impl Read for BlobReader {
 /// Keeps a sweep away from a pack that nothing refers to yet.
 #[derive(Debug)]
 pub struct PackGuard {
+    packs: PackFolder,
+    id: PackId,
     _file: StoreFile,
+}
+
+impl PackGuard {
+    /// Ends the pack's time as a new one: something refers to it.
+    pub fn keep(self) {
+        self.packs.keep(&self.id);
+    }
 }
 
 impl PackStore for PackFolder {
@@ -124,16 +134,10 @@ impl PackFolder {
         self.files.list(&self.folder).map(drop).map_err(Error::file("list", &self.folder))
     }
 
-    /// Makes `to` the same bytes as `from`: a hard link, or a copy where links are not possible. It is
-    /// durable, and announced. Blocks.
+    /// Makes `to` the same bytes as `from`, durably: a hard link, or a copy where links are not possible. Blocks.
     ///
     /// Hold the guard until something refers to the pack.
-    pub fn link<R: References>(
-        &self,
-        references: &R,
-        from: &PackId,
-        to: &PackId,
-    ) -> Result<PackGuard, R::Error> {
+    pub fn link(&self, from: &PackId, to: &PackId) -> Result<PackGuard> {
         let (source, target) = (self.path(from), self.incoming_path(to));
         let mut file = self.files.open(&source).map_err(|error| Error::opening(error, &source))?;
         // A link is the same file, so this lock is its lock too.
@@ -144,11 +148,31 @@ impl PackFolder {
             copied.map_err(Error::file("copy", &source))?;
             file = copy;
         }
-        self.publish(references, to)?;
-        Ok(PackGuard { _file: file })
+        self.place(to)?;
+        Ok(PackGuard { packs: self.clone(), id: to.clone(), _file: file })
     }
 
-    /// Where packs are until they are announced.
+    /// Makes new packs that have their places, durably: with one sync for those of one folder, so that each takes
+    /// only that of its file later. None where links are not possible. Blocks.
+    pub fn prepare(&self, ids: Vec<PackId>) -> Result<Vec<PackWriter>> {
+        let (mut folders, mut writers) = (BTreeSet::new(), Vec::new());
+        for id in ids {
+            folders.insert(self.make_shelf(&id)?);
+            let mut writer = PackWriter::create(self, id.clone())?;
+            if self.files.link(&self.incoming_path(&id), &self.path(&id)).is_err() {
+                writer.discard();
+                break;
+            }
+            writer.is_placed = true;
+            writers.push(writer);
+        }
+        for folder in folders {
+            self.sync_folder(&folder)?;
+        }
+        Ok(writers)
+    }
+
+    /// Where packs have a name until something refers to them.
     pub(crate) fn incoming(&self) -> PathBuf {
         self.folder.with_file_name("incoming")
     }
@@ -188,17 +212,34 @@ impl PackFolder {
         }
     }
 
-    /// Announces a pack that is durable, and moves it to its place.
-    pub(crate) fn publish<R: References>(
-        &self,
-        references: &R,
-        id: &PackId,
-    ) -> Result<(), R::Error> {
-        references.announce(id)?;
+    /// Gives a durable pack its place, beside its name in `incoming`: a copy where links are not possible.
+    pub(crate) fn place(&self, id: &PackId) -> Result<()> {
         let (from, to) = (self.incoming_path(id), self.path(id));
         let folder = self.make_shelf(id)?;
-        self.files.rename(&from, &to).map_err(Error::file("move", &from))?;
-        Ok(self.sync_folder(&folder)?)
+        if self.files.link(&from, &to).is_err() {
+            let copied = self.files.open(&from).and_then(|mut file| {
+                let mut copy = self.files.make(&to)?;
+                io::copy(&mut file, &mut copy)?;
+                copy.sync()
+            });
+            copied.map_err(Error::file("copy", &from))?;
+        }
+        self.sync_folder(&folder)
+    }
+
+    /// Removes a pack to which nothing refers. What fails is left to a sweep.
+    pub(crate) fn discard(&self, id: &PackId) {
+        let removed = self.files.remove(&self.path(id));
+        if let Err(error) = removed.and_then(|()| self.files.remove(&self.incoming_path(id))) {
+            tracing::warn!(%error, "a pack that nothing refers to could not be removed");
+        }
+    }
+
+    /// Removes the name in `incoming` of a pack that something refers to. What fails is left to a sweep.
+    pub(crate) fn keep(&self, id: &PackId) {
+        if let Err(error) = self.files.remove(&self.incoming_path(id)) {
+            tracing::warn!(%error, "the first name of a pack could not be removed");
+        }
     }
 
     /// Makes the folder that a pack lies in, durably.

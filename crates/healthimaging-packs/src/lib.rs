@@ -1,9 +1,9 @@
 //! Pack files: frames and other large values back to back, append-only.
 //!
-//! A pack is written once, by one writer, in a folder beside that of the packs; when it is durable, it is announced
-//! to its [`References`], and only then it is moved to its place. The writer holds a lock on the file until
-//! something refers to the pack. So a crash leaves packs that are not announced and not locked, or packs that are
-//! announced and that nothing refers to: [`PackStore::sweep`] removes both.
+//! A pack is written once, by one writer, in a folder beside that of the packs; when it is durable, it gets a second
+//! name, its place. Its first name goes when something refers to the pack; until then, the writer holds a lock on
+//! the file. So a crash leaves names beside the packs that are not locked: [`PackStore::sweep`] removes them, with
+//! the packs that nothing refers to.
 //!
 //! This crate depends on no catalog and no document: what refers to a pack is a callback. It also holds [`Files`], the
 //! one place where the store calls the file system, so that tests can make each call fail.
@@ -17,14 +17,11 @@
 //!
 //! impl References for All {
 //!     type Error = Error;
-//!     fn announce(&self, _: &PackId) -> Result<(), Error> {
-//!         Ok(())
-//!     }
 //!     fn unused(&self) -> Result<Vec<PackId>, Error> {
 //!         Ok(Vec::new())
 //!     }
-//!     fn is_unused(&self, _: &PackId) -> Result<bool, Error> {
-//!         Ok(false)
+//!     fn is_used(&self, _: &PackId) -> Result<bool, Error> {
+//!         Ok(true)
 //!     }
 //!     fn forget(&self, _: &PackId) -> Result<(), Error> {
 //!         Ok(())
@@ -36,7 +33,9 @@
 //! packs.make_folders()?;
 //! let mut writer = packs.create(PackId("0".repeat(32)))?;
 //! let frame = writer.append(&"1".repeat(32).parse()?, BlobKind::Frame, None, b"pixels")?;
-//! writer.finish(&All)?;
+//! writer.finish()?;
+//! writer.keep();
+//! packs.sweep(&All)?;
 //! assert_eq!(packs.read(&frame)?, "pixels");
 //! assert_eq!(packs.verify(&frame.pack, std::slice::from_ref(&frame)).blobs, 1);
 //! # Ok(())
@@ -84,14 +83,11 @@ pub trait References {
     /// Why the list cannot be read or written, or a pack.
     type Error: From<Error>;
 
-    /// Lists a pack that is durable and that nothing refers to yet.
-    fn announce(&self, pack: &PackId) -> Result<(), Self::Error>;
-
-    /// Listed packs that nothing refers to: being written, or garbage.
+    /// Listed packs that nothing refers to any more.
     fn unused(&self) -> Result<Vec<PackId>, Self::Error>;
 
-    /// Whether a pack is listed, and nothing refers to it.
-    fn is_unused(&self, pack: &PackId) -> Result<bool, Self::Error>;
+    /// Whether something refers to a pack.
+    fn is_used(&self, pack: &PackId) -> Result<bool, Self::Error>;
 
     /// Removes a pack whose file is gone from the list, unless something refers to it.
     fn forget(&self, pack: &PackId) -> Result<(), Self::Error>;

@@ -10,7 +10,7 @@ use crate::files::StoreFile;
 use crate::folder::PackFolder;
 
 pub(crate) fn sweep<R: References>(packs: &PackFolder, references: &R) -> Result<usize, R::Error> {
-    let mut gone = packs.remove_unfinished()?;
+    let mut gone = packs.remove_unfinished(references)?;
     for id in references.unused()? {
         gone += usize::from(packs.remove_abandoned(references, &id)?);
     }
@@ -30,8 +30,8 @@ enum Found {
 }
 
 impl PackFolder {
-    /// Removes files that were never announced and that no process writes.
-    fn remove_unfinished(&self) -> Result<usize> {
+    /// Removes the first names of packs that no process writes, with the packs that nothing refers to.
+    fn remove_unfinished<R: References>(&self, references: &R) -> Result<usize, R::Error> {
         let folder = self.incoming();
         let mut gone = 0;
         let entries = self.files.list(&folder);
@@ -42,9 +42,17 @@ impl PackFolder {
             if path.extension().is_none_or(|extension| extension != "pack") {
                 continue;
             }
+            let id = path.file_stem().and_then(|stem| stem.to_str());
+            let Some(id) = id.map(|id| PackId(id.to_owned())) else {
+                continue;
+            };
             if let Found::Abandoned(_lock) = self.look(&path)? {
+                // Looked up while the lock is held: a writer that has ended since has its reference by now.
+                if !references.is_used(&id)? {
+                    self.remove_placed(&id)?;
+                    gone += 1;
+                }
                 self.remove(&path)?;
-                gone += 1;
             }
         }
         if gone > 0 {
@@ -59,27 +67,25 @@ impl PackFolder {
         references: &R,
         id: &PackId,
     ) -> Result<bool, R::Error> {
-        // In this order: a pack moves from the first place to the second.
-        let path = self.path(id);
-        let found = match self.look(&self.incoming_path(id))? {
-            Found::Locked => return Ok(false),
-            Found::Abandoned(_) | Found::Nothing => self.look(&path)?,
-        };
-        if matches!(found, Found::Locked) {
-            return Ok(false);
-        }
-        // Looked up while the lock is held: a writer that has ended since has its reference by now.
-        if !references.is_unused(id)? {
+        let found = self.look(&self.path(id))?;
+        if matches!(found, Found::Locked) || references.is_used(id)? {
             return Ok(false);
         }
         if let Found::Abandoned(_lock) = &found {
-            self.remove(&path)?;
-            if let Some(shelf) = path.parent() {
-                self.sync_folder(shelf)?;
-            }
+            self.remove_placed(id)?;
         }
         references.forget(id)?;
         Ok(true)
+    }
+
+    /// Removes a pack from its place, durably.
+    fn remove_placed(&self, id: &PackId) -> Result<()> {
+        let path = self.path(id);
+        self.remove(&path)?;
+        match path.parent() {
+            Some(folder) if folder.exists() => self.sync_folder(folder),
+            _ => Ok(()),
+        }
     }
 
     fn look(&self, path: &Path) -> Result<Found> {
@@ -91,7 +97,7 @@ impl PackFolder {
         }
     }
 
-    /// Removes a file, unless it was moved to its place, or another sweep removed it.
+    /// Removes a file, unless another sweep removed it.
     fn remove(&self, path: &Path) -> Result<()> {
         let removed = self.files.remove(path);
         removed.map_err(Error::file("remove", path))

@@ -46,7 +46,7 @@ pub(crate) fn verify(packs: &PackFolder, id: &PackId, blobs: &[BlobLocation]) ->
 }
 
 /// Rereads what lies before, between and behind blobs: the head, and records that nothing refers to
-/// because a later file of the same import replaced them.
+/// because their file was refused in the end.
 fn check_between(packs: &PackFolder, id: &PackId, blobs: &[BlobLocation]) -> Result<bool> {
     let path = packs.path(id);
     let file = packs.files.open(&path);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use healthimaging::ImageFrameId;
 
-use crate::References;
 use crate::blob::{BlobKind, BlobLocation, PackId};
 use crate::error::{Error, Result};
 use crate::files::StoreFile;
@@ -19,6 +18,8 @@ pub struct PackWriter {
     path: PathBuf,
     file: BufWriter<StoreFile>,
     length: u64,
+    /// Whether the pack has its place already.
+    pub(crate) is_placed: bool,
 }
 
 impl PackWriter {
@@ -30,6 +31,7 @@ impl PackWriter {
             id,
             file: BufWriter::with_capacity(1 << 20, file),
             length: 0,
+            is_placed: false,
         };
         writer.put(MAGIC)?;
         Ok(writer)
@@ -108,12 +110,25 @@ impl PackWriter {
         self.file.seek(SeekFrom::Start(self.length)).map(drop)
     }
 
-    /// Makes the pack durable, and announces it. Blocks.
-    pub fn finish<R: References>(&mut self, references: &R) -> Result<PackId, R::Error> {
+    /// Makes the pack durable, at its place. Blocks.
+    pub fn finish(&mut self) -> Result<PackId> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync());
         synced.map_err(Error::file("write", &self.path))?;
-        self.packs.publish(references, &self.id)?;
+        if !self.is_placed {
+            self.packs.place(&self.id)?;
+            self.is_placed = true;
+        }
         Ok(self.id.clone())
+    }
+
+    /// Removes the pack, to which nothing refers. Blocks.
+    pub fn discard(self) {
+        self.packs.discard(&self.id);
+    }
+
+    /// Ends the pack's time as a new one: something refers to it. Blocks.
+    pub fn keep(&self) {
+        self.packs.keep(&self.id);
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

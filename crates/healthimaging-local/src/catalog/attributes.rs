@@ -8,28 +8,32 @@ use healthimaging_dicom::{IndexAttributes, IndexValues, Summary};
 use super::db::{self, Reader, Row, Tx};
 use crate::error::{Result, StoreError};
 
-/// Image sets that have a value of a key attribute, oldest change first: what comes behind `FROM`, with
-/// the data store as `?1` and the value as `?2`.
+/// The key attribute of which many image sets may have one value: its rows have the time of the image set.
+pub(crate) const ORDERED: &str = "PatientID";
+
+/// Image sets that have a value of a key attribute: what comes behind `FROM`, with the data store as `?1` and
+/// the value as `?2`.
 pub(crate) fn with_value(keyword: &str) -> String {
     let tag = Attribute::named(keyword).map_or(0, |attribute| attribute.tag);
     format!(
         "image_set_attributes AS found CROSS JOIN image_set ON image_set.row = found.image_set
          WHERE found.datastore = ?1 AND found.attribute = {tag} AND found.value = ?2
-             AND found.updated_at IS NOT NULL AND image_set.state <> 'DELETED'"
+             AND image_set.state <> 'DELETED'"
     )
 }
 
 /// Writes the rows that have changed.
 pub(crate) fn write(tx: &Tx<'_>, set: i64, wanted: &IndexValues) -> Result<()> {
     let written = read(tx, set)?;
-    // Those that image sets are looked up by are in an index with what it leads to.
+    // Those that image sets are looked up by are in an index with the data store.
     let mut insert = tx.prepare_cached(
         "INSERT INTO image_set_attributes (image_set, attribute, value, datastore, updated_at)
-         SELECT row, ?2, ?3, iif(?4, datastore, NULL), iif(?4, updated_at, NULL)
+         SELECT row, ?2, ?3, iif(?4, datastore, NULL), iif(?5, updated_at, NULL)
          FROM image_set WHERE row = ?1",
     )?;
+    let ordered = Attribute::named(ORDERED).map(|attribute| attribute.tag);
     for (tag, value) in wanted.difference(&written) {
-        insert.execute((set, tag, value, is_key(*tag)))?;
+        insert.execute((set, tag, value, is_key(*tag), Some(*tag) == ordered))?;
     }
     let mut delete = tx.prepare_cached(
         "DELETE FROM image_set_attributes WHERE image_set = ?1 AND attribute = ?2 AND value = ?3",

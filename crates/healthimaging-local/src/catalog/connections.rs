@@ -10,6 +10,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::migration;
 use super::opening::{Access, CatalogFile};
+use super::queue::WriteQueue;
 use super::schema;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
@@ -28,6 +29,7 @@ struct Connections {
     /// Usable after a panic: its transaction was rolled back when it unwound.
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    writes: WriteQueue,
     /// Callers wait here rather than in blocking threads.
     write_turn: Semaphore,
     read_turns: Semaphore,
@@ -61,6 +63,7 @@ impl Catalog {
             identity,
             writer: Mutex::new(connection),
             readers: Mutex::default(),
+            writes: WriteQueue::default(),
             write_turn: Semaphore::new(1),
             read_turns: Semaphore::new(READERS),
             scrubs_asked: AtomicU64::new(0),
@@ -79,14 +82,25 @@ impl Catalog {
         tokio::task::spawn_blocking(move || catalog.read_blocking(work)).await?
     }
 
-    /// Runs `work` in one write transaction, committed and durable when this returns `Ok`.
+    /// Runs `work` in a write transaction, committed and durable when this returns `Ok`. What others that
+    /// wait at the same time write is in the same transaction; each fails by itself.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let catalog = self.clone();
+        if self.0.file.access != Access::ReadWrite {
+            return Err(StoreError::ReadOnly);
+        }
+        let mut waiting = self.0.writes.add(work);
         let _turn = self.0.write_turn.acquire().await.ok();
-        tokio::task::spawn_blocking(move || catalog.write_blocking(work)).await?
+        loop {
+            if let Some(made) = waiting.made() {
+                return made;
+            }
+            let catalog = self.clone();
+            let make = move || catalog.0.writes.make(&mut locked(&catalog.0.writer));
+            tokio::task::spawn_blocking(make).await?;
+        }
     }
 
     /// As [`Self::read`], in a thread that may block.
@@ -191,7 +205,7 @@ impl Catalog {
 }
 
 /// Fails if another program has migrated the catalog since it was opened.
-fn check_format(catalog: &Connection) -> Result<()> {
+pub(super) fn check_format(catalog: &Connection) -> Result<()> {
     match migration::user_version(catalog)? {
         schema::FORMAT => Ok(()),
         found => Err(StoreError::Migrated { found, known: schema::FORMAT }),

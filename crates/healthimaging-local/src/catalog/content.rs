@@ -57,7 +57,9 @@ pub(crate) fn add_version(
     content: &Content,
     at: Millis,
 ) -> Result<u32> {
-    let version = begin_version(tx, set, workflow, Force::No, at)?;
+    let version = set.next_version()?;
+    // The set is not locked in between: its state is in nearly all of its indexes.
+    image_sets::push_version(tx, set.row, &active(version, workflow, Some(version), at))?;
     complete(tx, set.row, version, workflow, content, at)?;
     Ok(version)
 }
@@ -137,7 +139,17 @@ fn end(
     content_version: Option<u32>,
     at: Millis,
 ) -> Result<()> {
-    let ended = VersionRow {
+    image_sets::end_version(tx, set, &active(version, workflow, content_version, at))
+}
+
+/// A version that is complete.
+fn active(
+    version: u32,
+    workflow: ImageSetWorkflowStatus,
+    content_version: Option<u32>,
+    at: Millis,
+) -> VersionRow {
+    VersionRow {
         version,
         state: ImageSetState::Active,
         workflow,
@@ -145,8 +157,7 @@ fn end(
         message: None,
         forced: false,
         content_version,
-    };
-    image_sets::end_version(tx, set, &ended)
+    }
 }
 
 /// Ends a write as failed: `message` is the reason, and the content is that of the version before.
@@ -213,20 +224,24 @@ pub(crate) fn damaged() -> StoreError {
 fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
     let index = &content.attributes;
     tx.prepare_cached(
-        "UPDATE image_set SET summary = ?2, study_instance_uid = ?3, study_datetime = ?4,
-                 series_number = ?5, series_count = ?6, instance_count = ?7, frame_count = ?8
+        "UPDATE image_set SET summary = ?2, study_instance_uid = ?3, series_number = ?4,
+                 series_count = ?5, instance_count = ?6, frame_count = ?7
              WHERE row = ?1",
     )?
     .execute((
         set,
         attributes::summary_column(index)?,
         index.study_instance_uid(),
-        index.study_datetime(),
         index.series_number(),
         content.series_count,
         index.instance_count,
         index.frame_count,
     ))?;
+    // By itself, and only where it changes: an UPDATE that names a column writes each index of it.
+    tx.prepare_cached(
+        "UPDATE image_set SET study_datetime = ?2 WHERE row = ?1 AND study_datetime <> ?2",
+    )?
+    .execute((set, index.study_datetime()))?;
     attributes::write(tx, set, &index.values)
 }
 

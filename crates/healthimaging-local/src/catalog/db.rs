@@ -61,6 +61,15 @@ impl Fault {
     }
 }
 
+/// The same error once more, for one more of those that it concerns.
+pub(super) fn again(error: &Error) -> Error {
+    let failed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+    match error {
+        Error::SqliteFailure(code, message) => Error::SqliteFailure(*code, message.clone()),
+        other => Error::SqliteFailure(failed, Some(other.to_string())),
+    }
+}
+
 impl ToSql for Millis {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
         Ok(self.0.into())

@@ -173,7 +173,7 @@ pub(crate) fn sets_of_study(reader: &Reader, datastore: i64, study: &str) -> Res
     let of_study = attributes::with_value("StudyInstanceUID");
     let mut statement = reader.prepare_cached(&format!(
         "SELECT image_set.* FROM {of_study} AND image_set.is_primary = 1
-         ORDER BY found.updated_at DESC, image_set.row"
+         ORDER BY image_set.updated_at DESC, image_set.row"
     ))?;
     statement.query_and_then((datastore, study), FoundSet::of_row)?.collect()
 }
@@ -326,7 +326,7 @@ fn in_study(condition: &Condition) -> Predicate {
         "EXISTS (SELECT 1 FROM image_set_attributes AS same
              CROSS JOIN image_set AS other ON other.row = same.image_set
              WHERE same.datastore = image_set.datastore AND same.attribute = {tag}
-                 AND same.value = image_set.study_instance_uid AND same.updated_at IS NOT NULL
+                 AND same.value = image_set.study_instance_uid
                  AND other.is_primary = 1 AND other.state <> 'DELETED' AND {sql})"
     );
     Predicate { sql, values }

@@ -289,10 +289,11 @@ pub(crate) fn set_state(
     workflow: ImageSetWorkflowStatus,
     at: Millis,
 ) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE image_set SET state = ?2, workflow = ?3, updated_at = ?4 WHERE row = ?1",
-    )?
-    .execute((set, state.as_str(), workflow.as_str(), at))?;
+    tx.prepare_cached("UPDATE image_set SET workflow = ?2, updated_at = ?3 WHERE row = ?1")?
+        .execute((set, workflow.as_str(), at))?;
+    // By itself, and only if it changes: nearly all indexes have the state in their condition.
+    tx.prepare_cached("UPDATE image_set SET state = ?2 WHERE row = ?1 AND state <> ?2")?
+        .execute((set, state.as_str()))?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod migration;
 mod opening;
 pub(crate) mod packs;
 mod predicate;
+mod queue;
 mod schema;
 pub(crate) mod search;
 pub(crate) mod snapshot;

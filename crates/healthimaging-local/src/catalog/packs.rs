@@ -3,33 +3,21 @@
 use healthimaging::ImageFrameId;
 use healthimaging_packs::{BlobKind, BlobLocation, PackId};
 
-use super::db::{OptionalExtension, Reader, Row, Tx};
+use super::db::{Reader, Row, Tx};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 
-/// Adds a pack without an owner, before its file is moved to its place, so that a sweep finds it.
-pub(crate) fn announce(tx: &Tx<'_>, id: &PackId, at: Millis) -> Result<()> {
-    tx.prepare_cached("INSERT INTO pack (id, created_at) VALUES (?1, ?2)")?.execute((&id.0, at))?;
-    Ok(())
-}
-
-/// Makes an image set the owner of a finished pack and its blobs.
-///
-/// Fails if a sweep has removed the pack.
+/// Adds a finished pack and its blobs, with an image set as their owner.
 pub(crate) fn adopt(
     tx: &Tx<'_>,
     id: &PackId,
     image_set: i64,
     blobs: &[BlobLocation],
+    at: Millis,
 ) -> Result<()> {
-    let pack: Option<i64> = tx
-        .prepare_cached(
-            "UPDATE pack SET image_set = ?2 WHERE id = ?1 AND image_set IS NULL RETURNING row",
-        )?
-        .query_row((&id.0, image_set), |row| row.get(0))
-        .optional()?;
-    let pack =
-        pack.ok_or_else(|| StoreError::Damaged("a pack was removed before its use".to_owned()))?;
+    tx.prepare_cached("INSERT INTO pack (id, image_set, created_at) VALUES (?1, ?2, ?3)")?
+        .execute((&id.0, image_set, at))?;
+    let pack = tx.last_insert_rowid();
     let mut insert = tx.prepare_cached(
         "INSERT INTO blob (image_set, id, pack, offset, length, crc32, kind, transfer_syntax)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -102,7 +90,7 @@ pub(crate) fn disown(tx: &Tx<'_>, image_set: i64) -> Result<()> {
     Ok(())
 }
 
-/// Packs without an owner: those that are being written, whose writers hold their locks, and garbage.
+/// Packs without an owner, which an erased image set left.
 pub(crate) fn ownerless(reader: &Reader) -> Result<Vec<PackId>> {
     reader
         .prepare_cached("SELECT id FROM pack WHERE image_set IS NULL")?
@@ -110,10 +98,10 @@ pub(crate) fn ownerless(reader: &Reader) -> Result<Vec<PackId>> {
         .collect()
 }
 
-/// Whether the pack `id` exists and has no owner.
-pub(crate) fn is_ownerless(reader: &Reader, id: &PackId) -> Result<bool> {
+/// Whether an image set owns the pack `id`.
+pub(crate) fn is_owned(reader: &Reader, id: &PackId) -> Result<bool> {
     Ok(reader
-        .prepare_cached("SELECT 1 FROM pack WHERE id = ?1 AND image_set IS NULL")?
+        .prepare_cached("SELECT 1 FROM pack WHERE id = ?1 AND image_set IS NOT NULL")?
         .exists([&id.0])?)
 }
 

@@ -130,8 +130,7 @@ impl Predicate {
         let tag = attribute.tag;
         let sql = format!(
             "{set} IN (SELECT found.image_set FROM image_set_attributes AS found
-                 WHERE found.datastore = ? AND found.attribute = {tag} AND found.updated_at IS NOT NULL
-                     AND {sql})"
+                 WHERE found.datastore = ? AND found.attribute = {tag} AND {sql})"
         );
         let mut values = vec![Value::Integer(datastore)];
         values.extend(of_value);

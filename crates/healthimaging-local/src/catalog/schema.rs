@@ -1,7 +1,7 @@
 //! The tables of the catalog. How older formats become this one is in `migration`.
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
-pub(crate) const FORMAT: i64 = 4;
+pub(crate) const FORMAT: i64 = 5;
 
 /// Settings of every connection.
 ///
@@ -82,14 +82,23 @@ CREATE INDEX image_set_primary_study_datetime
     ON image_set (datastore, is_primary, study_datetime, row) WHERE state <> 'DELETED';
 CREATE INDEX image_set_counted ON image_set (datastore, state, is_primary);
 CREATE INDEX image_set_deleted ON image_set (deleted_at) WHERE state = 'DELETED';
+"
+    };
+}
+
+/// The indexes of the key attributes (1048608 is Patient ID), and what keeps the times in one of them up to date.
+macro_rules! lookup_indexes {
+    () => {
+        "
 CREATE INDEX image_set_attributes_value
-    ON image_set_attributes (datastore, attribute, value, updated_at, image_set)
-    WHERE updated_at IS NOT NULL;
+    ON image_set_attributes (datastore, attribute, value, image_set) WHERE datastore IS NOT NULL;
+CREATE INDEX image_set_attributes_updated
+    ON image_set_attributes (datastore, value, updated_at, image_set) WHERE attribute = 1048608;
 CREATE TRIGGER image_set_updated_at AFTER UPDATE OF updated_at ON image_set
 WHEN new.updated_at <> old.updated_at
 BEGIN
     UPDATE image_set_attributes SET updated_at = new.updated_at
-    WHERE image_set = new.row AND updated_at IS NOT NULL;
+    WHERE image_set = new.row AND attribute = 1048608;
 END;
 "
     };
@@ -101,9 +110,19 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
     concat!("CREATE TABLE image_set_3", image_set_columns!(), image_set_attributes!()),
     concat!(
         "DROP TABLE image_set; ALTER TABLE image_set_3 RENAME TO image_set;",
-        image_set_indexes!()
+        image_set_indexes!(),
+        lookup_indexes!()
     ),
 ];
+
+/// Makes the indexes of key attributes of format 4 those of format 5: a version of an image set changes one entry
+/// in them, and no longer one for each value.
+pub(crate) const LOOKUPS_4_TO_5: &str = concat!(
+    "DROP TRIGGER IF EXISTS image_set_updated_at;
+     DROP INDEX IF EXISTS image_set_attributes_value;
+     DROP INDEX IF EXISTS image_set_attributes_updated;",
+    lookup_indexes!()
+);
 
 /// Makes all tables in an empty catalog, but for those of jobs ([`healthimaging_jobs_sqlite::CREATE`]).
 ///
@@ -113,12 +132,13 @@ pub(crate) const IMAGE_SETS_2_TO_3: [&str; 2] = [
 /// * `image_set_version.content_version` is the version that holds the content: a failed write or a
 ///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
 ///   the stored bytes; NULL in rows of format 1.
-/// * A `pack` without an owner is being written, or is garbage.
+/// * A `pack` without an owner is garbage.
 /// * `summary`, what follows it, and `image_set_attributes` are those of the latest content of an image set:
 ///   what results show (JSON, keyword and value), what sets are grouped and sorted by, and what they are
 ///   found by: a row for each distinct value of an attribute (group and element side by side) at its
 ///   level or in any instance, in the form in which values are compared. The rows of key attributes are
-///   in an index with the data store and the time of the image set, which a trigger keeps up to date.
+///   in an index with the data store. Those of the Patient ID, which many image sets may share, are also in one with
+///   the time of the image set, which a trigger keeps up to date; the others have none, or an old one from format 4.
 pub(crate) const CREATE: &str = concat!(
     "
 CREATE TABLE datastore (
@@ -155,6 +175,7 @@ CREATE TABLE image_set",
     image_set_columns!(),
     image_set_attributes!(),
     image_set_indexes!(),
+    lookup_indexes!(),
     "
 CREATE TABLE image_set_version (
     image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,

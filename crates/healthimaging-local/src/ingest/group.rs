@@ -10,6 +10,7 @@ use std::time::Duration;
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_dicom::{Document, GroupKey};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::file::StoredFile;
@@ -93,13 +94,14 @@ impl Group {
             return self.record(refused).await;
         }
         let joined = Arc::new(joined);
-        let sealed = blocking(move || sink.seal()).await?;
+        // While the pack is synced, the content of the version is made.
+        let mut pack = NewPack::Sealing(tokio::task::spawn_blocking(move || sink.seal()));
         let group = Arc::new(self);
         let deadline = Instant::now() + LOCKED_AT_MOST;
         while Instant::now() < deadline {
             let series = &group.key.series.series_instance_uid;
             let lock = group.shared.series_locks.lock(group.datastore_row, series).await;
-            let attempt = Arc::clone(&group).attempt(&joined, sealed.as_ref(), &refused);
+            let attempt = Arc::clone(&group).attempt(&joined, &mut pack, &refused);
             if let Some(outcomes) = attempt.await? {
                 return Ok(outcomes);
             }
@@ -116,7 +118,7 @@ impl Group {
     async fn attempt(
         self: Arc<Self>,
         joined: &Arc<Joined>,
-        sealed: Option<&SealedPack>,
+        pack: &mut NewPack,
         refused: &[(usize, Outcome)],
     ) -> Result<Option<Vec<(usize, Outcome)>>> {
         let (group, files) = (Arc::clone(&self), Arc::clone(joined));
@@ -124,7 +126,9 @@ impl Group {
             return Ok(None);
         };
         let (files, mut outcomes) = (Arc::clone(joined), refused.to_vec());
-        let pack = sealed.map(|sealed| sealed.id.clone());
+        let sealed = pack.sealed().await?;
+        // The transaction holds it: as long as it may come, a sweep must not.
+        let pack = sealed.clone();
         let group = Arc::clone(&self);
         let written = self
             .shared
@@ -135,7 +139,7 @@ impl Group {
                 };
                 let version = imported.version;
                 if let Some(pack) = &pack {
-                    packs::adopt(tx, pack, row, &files.blobs)?;
+                    packs::adopt(tx, &pack.id, row, &files.blobs, group.shared.now())?;
                 }
                 outcomes.extend(prepared.files.iter().map(|(number, warnings)| {
                     let warnings = warnings.clone();
@@ -149,6 +153,9 @@ impl Group {
         let Some((outcomes, prepared, version)) = written else {
             return Ok(None);
         };
+        if let Some(pack) = sealed {
+            tokio::task::spawn_blocking(move || pack.keep()).await?;
+        }
         if self.is_read_again {
             let Prepared { id, document, .. } = prepared;
             self.shared.caches.documents.keep((id, version), document);
@@ -299,6 +306,25 @@ impl Group {
 /// A set that disagrees in the series' own attributes still does: they do not change in primary sets.
 fn now_is_apart(now: &Destination) -> bool {
     matches!(now, Destination::New(Hierarchy::NonPrimary) | Destination::Extend(_))
+}
+
+/// The pack of a batch, which may be still being synced.
+enum NewPack {
+    Sealing(JoinHandle<Result<Option<SealedPack>>>),
+    Sealed(Option<Arc<SealedPack>>),
+}
+
+impl NewPack {
+    /// Waits until it is durable; `None` if there is none.
+    async fn sealed(&mut self) -> Result<Option<Arc<SealedPack>>> {
+        if let Self::Sealing(sealing) = self {
+            *self = Self::Sealed(sealing.await??.map(Arc::new));
+        }
+        match self {
+            Self::Sealed(Some(pack)) => Ok(Some(Arc::clone(pack))),
+            Self::Sealed(None) | Self::Sealing(_) => Ok(None),
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -9,6 +9,7 @@ use healthimaging_packs::PackWriter;
 use healthimaging_packs::{BlobKind, BlobLocation, PackId};
 use healthimaging_pixels::Decoder;
 
+use crate::blobs::Blobs;
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 use crate::sync::locked;
@@ -17,6 +18,7 @@ use crate::sync::locked;
 #[derive(Debug)]
 pub(crate) struct Sink {
     shared: SharedStore,
+    create: fn(&Blobs) -> Result<PackWriter>,
     pack: Mutex<SinkState>,
 }
 
@@ -29,16 +31,32 @@ enum SinkState {
     Broken(String),
 }
 
-/// A pack that is durable and not owned yet; keep it until it is.
+/// A pack that is durable and not owned yet; hold it until it is.
 #[derive(Debug)]
 pub(crate) struct SealedPack {
     pub(crate) id: PackId,
-    _writer: PackWriter,
+    writer: PackWriter,
+}
+
+impl SealedPack {
+    /// Ends the time of the pack as a new one: an image set owns it. Blocks.
+    pub(crate) fn keep(&self) {
+        self.writer.keep();
+    }
 }
 
 impl Sink {
     pub(crate) fn new(shared: &SharedStore) -> Self {
-        Self { shared: Arc::clone(shared), pack: Mutex::new(SinkState::Empty) }
+        Self::with(shared, Blobs::create_pack)
+    }
+
+    /// One whose pack is made durable as soon as it is written.
+    pub(crate) fn of_request(shared: &SharedStore) -> Self {
+        Self::with(shared, Blobs::take_pack)
+    }
+
+    fn with(shared: &SharedStore, create: fn(&Blobs) -> Result<PackWriter>) -> Self {
+        Self { shared: Arc::clone(shared), create, pack: Mutex::new(SinkState::Empty) }
     }
 
     /// Decodes frames of the files.
@@ -75,7 +93,7 @@ impl Sink {
         let mut pack = locked(&self.pack);
         let appended = match mem::replace(&mut *pack, SinkState::Broken(String::new())) {
             SinkState::Open(writer) => Ok(writer),
-            SinkState::Empty => self.shared.blobs.create_pack(),
+            SinkState::Empty => (self.create)(&self.shared.blobs),
             SinkState::Broken(why) => Err(broken(&why)),
         }
         .and_then(|mut writer| {
@@ -102,8 +120,8 @@ impl Sink {
             SinkState::Empty => Ok(None),
             SinkState::Broken(why) => Err(broken(&why)),
             SinkState::Open(mut writer) => {
-                let id = writer.finish(&self.shared.blobs.references)?;
-                Ok(Some(SealedPack { id, _writer: writer }))
+                let id = writer.finish()?;
+                Ok(Some(SealedPack { id, writer }))
             }
         }
     }

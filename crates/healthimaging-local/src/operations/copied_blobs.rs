@@ -9,6 +9,7 @@ use healthimaging_packs::{PackGuard, PackWriter};
 
 use crate::catalog::Tx;
 use crate::catalog::packs;
+use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
 
@@ -63,11 +64,19 @@ impl CopiedBlobs {
     }
 
     /// Gives the packs to the copy.
-    pub(crate) fn adopt(&self, tx: &Tx<'_>, destination: i64) -> Result<()> {
+    pub(crate) fn adopt(&self, tx: &Tx<'_>, destination: i64, at: Millis) -> Result<()> {
         for (pack, blobs) in &self.packs {
-            packs::adopt(tx, pack, destination, blobs)?;
+            packs::adopt(tx, pack, destination, blobs, at)?;
         }
         Ok(())
+    }
+
+    /// Ends the time of the packs as new ones: the copy owns them.
+    pub(crate) fn keep(self) {
+        self.guards.into_iter().for_each(PackGuard::keep);
+        if let Some(writer) = self.writer {
+            writer.keep();
+        }
     }
 
     fn link(
@@ -94,7 +103,7 @@ impl CopiedBlobs {
             let syntax = blob.transfer_syntax.as_deref();
             places.push(writer.append(&blob.id, blob.kind, syntax, &bytes)?);
         }
-        self.packs.insert(writer.finish(&shared.blobs.references)?, places);
+        self.packs.insert(writer.finish()?, places);
         self.writer = Some(writer);
         Ok(())
     }

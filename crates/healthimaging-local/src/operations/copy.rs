@@ -227,18 +227,18 @@ struct Copied {
 pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Result<()> {
     let copied = prepare(shared, work).map_err(|error| deferred::failure_message(row, error));
     let at = shared.now();
-    shared.catalog.write_blocking(|tx| {
+    let is_made = shared.catalog.write_blocking(|tx| {
         if !writes::take(tx, row)? {
-            return Ok(());
+            return Ok(false);
         }
         let ended = match &copied {
             Ok(copied) => end_well(tx, work, copied, shared.config.grouping, at)?,
             Err(message) => Err(message.clone()),
         };
-        if let Err(message) = ended {
+        if let Err(message) = &ended {
             let workflow = ImageSetWorkflowStatus::CopyFailed;
             let (set, version) = (work.destination, work.destination_version);
-            content::fail(tx, set, version, workflow, &message, at)?;
+            content::fail(tx, set, version, workflow, message, at)?;
             if work.kind == CopyKind::Promote {
                 image_sets::set_hierarchy(tx, set, Hierarchy::NonPrimary)?;
             }
@@ -250,8 +250,13 @@ pub(crate) fn carry_out(shared: &SharedStore, row: i64, work: &CopyWork) -> Resu
             ImageSetState::Active,
             work.source_workflow,
             source.updated_at,
-        )
-    })
+        )?;
+        Ok(ended.is_ok())
+    })?;
+    if let (true, Ok(copied)) = (is_made, copied) {
+        copied.blobs.keep();
+    }
+    Ok(())
 }
 
 /// Gives the destination its content; `Err` holds the message of a copy that has become impossible.
@@ -274,7 +279,7 @@ fn end_well(
             Err(other) => return Err(other),
         }
     }
-    copied.blobs.adopt(tx, work.destination)?;
+    copied.blobs.adopt(tx, work.destination, at)?;
     content::complete(
         tx,
         work.destination,

@@ -92,6 +92,11 @@ impl LocalStore {
         if let Err(error) = maintenance::write_accesses(&self.shared).await {
             tracing::warn!(%error, "the times of reads of image sets could not be written");
         }
+        let shared = Arc::clone(&self.shared);
+        let cleared = tokio::task::spawn_blocking(move || shared.blobs.ready.clear());
+        if let Err(error) = cleared.await {
+            tracing::warn!(%error, "packs that were not used are left behind");
+        }
         self.shared.lifecycle.sign_off(&self.shared.config);
     }
 }

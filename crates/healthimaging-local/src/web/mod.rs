@@ -6,6 +6,7 @@ mod metadata;
 mod query;
 mod received;
 mod retrieve;
+mod rope;
 mod store;
 
 pub(crate) use frames::{retrieve_bulkdata, retrieve_frames};

@@ -1,19 +1,19 @@
 //! An instance as it arrived: in memory while there is room, on disk when it is large or there is none.
 
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use healthimaging::{Body, MemoryBudget, MemoryLease};
 
+use super::rope::{Rope, RopeBuilder};
 use crate::error::Result;
 use crate::ingest::{Reopen, Section, Spool};
 use crate::shared::SharedStore;
 
 /// The largest instance that waits in memory, in bytes.
-const LARGEST: usize = 8 << 20;
+const LARGEST: u64 = 8 << 20;
 
 /// Adds memory for so many bytes, if there is any to spare.
 fn add(lease: &mut Option<MemoryLease>, bytes: usize) -> bool {
@@ -42,20 +42,20 @@ impl Receiver {
     /// Receives one; the outer error is the store's, the inner one the sender's.
     pub(super) async fn receive(&mut self, body: Body) -> Result<healthimaging::Result<Received>> {
         let mut pieces = body.into_stream();
-        let mut held = BytesMut::new();
+        let mut held = RopeBuilder::default();
         let mut lease = None;
         loop {
             let piece = match pieces.try_next().await {
                 Ok(Some(piece)) => piece,
-                Ok(None) => return Ok(Ok(Received::held(held.freeze(), lease))),
+                Ok(None) => return Ok(Ok(Received::held(held.finish(), lease))),
                 Err(error) => return Ok(Err(error)),
             };
-            let fits = held.len() + piece.len() <= LARGEST;
+            let fits = held.len() + piece.len() as u64 <= LARGEST;
             if fits && add(&mut lease, piece.len()) {
-                held.extend_from_slice(&piece);
+                held.push(piece);
                 continue;
             }
-            let before = stream::iter([Ok(held.freeze()), Ok(piece)]);
+            let before = stream::iter(held.into_pieces().chain([piece]).map(Ok));
             let whole = Body::from_stream(before.chain(pieces).boxed(), None);
             let section = self.spool().await?.add(whole).await?;
             return Ok(section.map(|section| Received::Spooled(BufReader::new(section))));
@@ -76,13 +76,13 @@ impl Receiver {
 /// An instance that arrived, read as a file of its own.
 #[derive(Debug)]
 pub(super) enum Received {
-    Held { bytes: Cursor<Bytes>, lease: Option<Arc<MemoryLease>> },
+    Held { bytes: Rope, lease: Option<Arc<MemoryLease>> },
     Spooled(BufReader<Section>),
 }
 
 impl Received {
-    fn held(bytes: Bytes, lease: Option<MemoryLease>) -> Self {
-        Self::Held { bytes: Cursor::new(bytes), lease: lease.map(Arc::new) }
+    fn held(bytes: Rope, lease: Option<MemoryLease>) -> Self {
+        Self::Held { bytes, lease: lease.map(Arc::new) }
     }
 }
 
@@ -90,7 +90,7 @@ impl Reopen for Received {
     fn reopen(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Held { bytes, lease } => {
-                Self::Held { bytes: Cursor::new(bytes.get_ref().clone()), lease: lease.clone() }
+                Self::Held { bytes: bytes.again(), lease: lease.clone() }
             }
             Self::Spooled(section) => Self::Spooled(BufReader::new(section.get_ref().again())),
         })

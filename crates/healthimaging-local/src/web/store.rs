@@ -68,7 +68,14 @@ pub(crate) async fn store_instances(
         processed.push(one?);
     }
     arrived?;
-    stow.finish(&datastore, processed).await
+    let answer = stow.finish(&datastore, processed).await;
+    let filled = Arc::clone(shared);
+    shared.lifecycle.tasks.spawn_blocking(move || {
+        if let Err(error) = filled.blobs.ready.fill(&filled.blobs.packs) {
+            tracing::warn!(%error, "packs could not be made for the next requests");
+        }
+    });
+    answer
 }
 
 /// What the files of a request share.
@@ -163,7 +170,7 @@ impl StowRequest {
     fn sink(&self, key: &BatchKey) -> Arc<Sink> {
         let mut sinks = locked(&self.sinks);
         let sink = sinks.entry(key.clone());
-        Arc::clone(sink.or_insert_with(|| Arc::new(Sink::new(&self.shared))))
+        Arc::clone(sink.or_insert_with(|| Arc::new(Sink::of_request(&self.shared))))
     }
 
     fn memory(&self) -> MutexGuard<'_, GroupMemory> {

@@ -46,6 +46,23 @@ async fn each_instance_has_its_outcome() {
 }
 
 #[tokio::test]
+async fn packs_that_were_made_ahead_and_not_used_go_when_the_store_is_closed() {
+    let fixture = Fixture::new().await;
+    for number in 5..9 {
+        let answer = store(&fixture, None, vec![slice("2.25.1", &format!("2.25.{number}"))]).await;
+        assert_eq!(answer.failed, []);
+    }
+    fixture.store.close().await;
+    let folder = fixture.folder.path().join("store");
+    let files = |folder: &std::path::Path| {
+        std::fs::read_dir(folder).unwrap().map(|one| one.unwrap().path())
+    };
+    let shelves = files(&folder.join("packs"));
+    assert_eq!(shelves.map(|shelf| files(&shelf).count()).sum::<usize>(), 4);
+    assert_eq!(files(&folder.join("incoming")).count(), 0);
+}
+
+#[tokio::test]
 async fn instances_of_another_study_are_refused() {
     let fixture = Fixture::new().await;
     let files = vec![slice("2.25.1", "2.25.5"), slice("2.25.2", "2.25.6")];

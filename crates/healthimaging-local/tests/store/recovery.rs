@@ -92,11 +92,11 @@ async fn a_store_of_a_newer_format_is_refused() {
     store.close().await;
     drop(store);
     let catalog = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
-    catalog.pragma_update(None, "user_version", 5).unwrap();
+    catalog.pragma_update(None, "user_version", 6).unwrap();
     drop(catalog);
     let error = LocalStore::open(LocalConfig::new(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
-    assert!(error.message().contains("format 5"), "{}", error.message());
+    assert!(error.message().contains("format 6"), "{}", error.message());
 }
 
 /// Set for the child that acknowledges a write and dies before it is carried out.

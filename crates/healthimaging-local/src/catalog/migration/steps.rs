@@ -63,6 +63,12 @@ pub(super) const STEPS: &[Step] = &[
             Part::Sql("DROP TABLE import_file; DROP TABLE import_job; DROP TABLE pending;"),
         ],
     },
+    Step {
+        from: 4,
+        // Indexes of some 10 rows an image set, in the log first.
+        needs: |catalog| Ok(3000 * rows(catalog, "image_set")?),
+        parts: &[Part::Sql(schema::LOOKUPS_4_TO_5)],
+    },
 ];
 
 /// The highest row number of a table: how many rows it has at most, found at once.

@@ -38,15 +38,22 @@ fn instance(number: u32) -> Instance {
 }
 
 impl One {
-    /// Two instances, of which one came twice: the pack holds a record that nothing names.
+    /// Two instances, and in their pack a record that nothing names, such as a file leaves that is refused
+    /// after its first frame.
     async fn new() -> Self {
         let folder = new_folder();
         let input = folder.path().join("inputs/first");
         std::fs::create_dir(&input).unwrap();
         instance(1).write(&input);
         instance(2).write(&input);
-        std::fs::write(input.join("0.dcm"), instance(2).file()).unwrap();
-        Self::of(folder, &input).await
+        let one = Self::of(folder, &input).await;
+        let bytes = &one.frames[0].1;
+        let length = (bytes.len() as u64).to_le_bytes();
+        let crc32 = crc32fast::hash(bytes).to_le_bytes();
+        let record = [&length[..], &crc32, "f".repeat(32).as_bytes(), bytes].concat();
+        let pack = std::fs::read(one.pack()).unwrap();
+        std::fs::write(one.pack(), [pack, record].concat()).unwrap();
+        one
     }
 
     async fn of(folder: TempDir, input: &Path) -> Self {

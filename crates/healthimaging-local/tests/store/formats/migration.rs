@@ -121,14 +121,14 @@ async fn a_server_stops_writing_once_its_store_has_another_format() {
     let old = Old::of_format_2();
     let store = old.open().await;
     let set = store.of_study(1).await.remove(0).image_set_id;
-    old.sql("PRAGMA user_version = 5");
+    old.sql("PRAGMA user_version = 6");
     let request = healthimaging::model::DeleteImageSetRequest {
         datastore_id: store.main.clone(),
         image_set_id: set.clone(),
     };
     let error = store.store.delete_image_set(request).await.unwrap_err();
-    assert!(error.message().contains("format 5"), "{}", error.message());
-    old.sql("PRAGMA user_version = 4");
+    assert!(error.message().contains("format 6"), "{}", error.message());
+    old.sql("PRAGMA user_version = 5");
     let request = GetImageSetRequest {
         datastore_id: store.main.clone(),
         image_set_id: set,
