@@ -5,6 +5,8 @@
 //!   of the import job replaces values before that.
 //! * Kept: [`Document::to_json`] is the document as the service sends it. What that form cannot express,
 //!   [`Document::details`] holds for [`Document::from_json`].
+//! * In parts: [`Document::around_instances`] and [`Instance::write_members`] write the document some
+//!   instances at a time.
 //! * Read in part: [`DocumentText`] finds an instance by its UID and parses it alone.
 //! * Asked: [`SplitInstance::group_key`], [`Document::index_attributes`] and
 //!   [`Document::instance_index`] are what grouping and searching look at.
@@ -39,10 +41,10 @@ mod write;
 
 pub use data_set::{DataSet, Element, Value};
 pub use document::{
-    Attributes, BulkElement, BulkValue, ChecksumType, Document, DocumentText, FrameChecksum,
-    GroupKey, ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails, InstanceIndex,
-    InstanceSummary, InstanceText, Level, Series, SeriesKey, SplitInstance, StudyKey, Summary,
-    allows_several_values, datetime,
+    Attributes, BulkElement, BulkValue, ChecksumType, Document, DocumentText, FirstValues,
+    FrameChecksum, GroupKey, ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails,
+    InstanceIndex, InstanceOrder, InstanceSummary, InstanceText, Level, Series, SeriesKey,
+    SplitInstance, StudyKey, Summary, allows_several_values, datetime,
 };
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;

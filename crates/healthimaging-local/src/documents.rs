@@ -2,11 +2,10 @@
 //! are found by their UIDs without unpacking a document again. The cache is bounded, and is read only
 //! after the catalog has shown that the version exists.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -16,11 +15,14 @@ use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::catalog::Reader;
+use crate::catalog::blocks::{self, BlockRow, InstanceBlock};
 use crate::catalog::content::{self, StoredContent};
+use crate::catalog::deflate;
 use crate::catalog::documents::{self as stored_content, served};
 use crate::catalog::image_sets::{ImageSetRow, VersionRow};
 use crate::error::Result;
-use crate::sync::locked;
+use crate::open_blocks::{FoundBlock, FoundLevels, OpenBlocks};
+use crate::single_flight::SingleFlight;
 
 /// Memory of cached documents, in bytes.
 const CACHED: usize = 64 << 20;
@@ -29,7 +31,7 @@ const CACHED_CONVERTED: usize = 16 << 20;
 /// Approximate memory of a value or key beside its text.
 const EACH: usize = 100;
 /// How many times larger a document is in memory than as JSON, for most.
-const UNPACKED: u64 = 8;
+pub(crate) const UNPACKED: u64 = 8;
 /// Bytes of JSON of a small document.
 const SMALL: u64 = 1 << 20;
 /// Memory of a key with its value, of an object, and of one of several values.
@@ -91,23 +93,34 @@ pub(crate) fn unpack_at_once(stored: &StoredContent) -> Result<OpenDocument> {
     OpenDocument::unpacked(stored, lease)
 }
 
-/// Memory that unpacking takes, about: gzip ends with the length of what it holds (RFC 1952 §2.3.1). Of a
-/// large document, which may be all short values, attributes, items and values are counted.
+/// Memory that unpacking takes, about. Of a large document, which may be all short values, attributes, items
+/// and values are counted.
 fn about(stored: &StoredContent) -> u64 {
-    let length = stored.document.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
-    let length = u64::from(length);
+    let blocks = stored.blocks.as_deref().unwrap_or_default();
+    let of_blocks = blocks.iter().map(|(row, _)| row.facts.length).sum::<u64>();
+    let length = stored_content::text_length(stored) + of_blocks;
     if length <= SMALL {
         return length * (UNPACKED + 1);
     }
     let mut counts = [0_u64; 256];
+    let mut count = |text: &[u8]| {
+        for &byte in text {
+            if let Some(count) = counts.get_mut(usize::from(byte)) {
+                *count += 1;
+            }
+        }
+    };
     let mut text = GzDecoder::new(&stored.document[..]);
     let mut piece = vec![0; 64 << 10];
     // What is damaged is found when it is unpacked.
     while let Ok(read @ 1..) = text.read(&mut piece) {
-        for &byte in piece.get(..read).unwrap_or_default() {
-            if let Some(count) = counts.get_mut(usize::from(byte)) {
-                *count += 1;
-            }
+        count(piece.get(..read).unwrap_or_default());
+    }
+    for (row, content) in blocks {
+        piece.clear();
+        let facts = &row.facts;
+        if deflate::expand(&content.document, facts.length, facts.crc32, &mut piece).is_some() {
+            count(&piece);
         }
     }
     let count = |byte: u8| counts.get(usize::from(byte)).copied().unwrap_or_default();
@@ -116,17 +129,16 @@ fn about(stored: &StoredContent) -> u64 {
 
 /// The content of a version never changes, so its name is enough: the image set, and the version that
 /// holds the content.
-type Name = (ImageSetId, u32);
-
-/// A document that is being read; the lock is held while it is unpacked.
-type Shared = Arc<Mutex<Weak<OpenDocument>>>;
+pub(crate) type Name = (ImageSetId, u32);
 
 /// Recently read documents.
 #[derive(Debug)]
 pub(crate) struct Documents {
     unpacked: Arc<Cache<Name, Arc<OpenDocument>>>,
     /// Those that are read now: a large one is unpacked once for all concurrent readers.
-    in_use: Mutex<HashMap<Name, Shared>>,
+    in_use: SingleFlight<Name, OpenDocument>,
+    /// Of those in blocks.
+    pub(crate) blocks: OpenBlocks,
     /// Those of earlier forms, as they are served.
     converted: Cache<Name, Bytes>,
 }
@@ -136,7 +148,12 @@ impl Default for Documents {
         let unpacked = Arc::new(Cache::new(CACHED));
         let cache: Weak<Cache<_, _>> = Arc::downgrade(&unpacked);
         MemoryBudget::process().add_cache(cache);
-        Self { unpacked, in_use: Mutex::default(), converted: Cache::new(CACHED_CONVERTED) }
+        Self {
+            unpacked,
+            in_use: SingleFlight::default(),
+            blocks: OpenBlocks::default(),
+            converted: Cache::new(CACHED_CONVERTED),
+        }
     }
 }
 
@@ -145,6 +162,14 @@ impl Default for Documents {
 pub(crate) enum Found {
     Unpacked(Arc<OpenDocument>),
     Stored(Name, StoredContent),
+}
+
+/// The document of an instance, or what it is to be unpacked from: of a document in blocks, the levels and the
+/// block that has the instance.
+#[derive(Debug)]
+pub(crate) enum FoundInstance {
+    Whole(Found),
+    Block(FoundLevels, Option<FoundBlock>),
 }
 
 impl Documents {
@@ -173,8 +198,7 @@ impl Documents {
             Found::Unpacked(document) => return Ok(document),
             Found::Stored(name, stored) => (name, stored),
         };
-        let shared = self.shared(&name);
-        self.open_shared(locked(&shared), name, || unpack(&stored))
+        self.in_use.open(&name, || Ok(self.insert_unpacked(&name, unpack(&stored)?)))
     }
 
     /// As [`Self::open`] for a caller that holds a lease of a document already: waits neither for memory nor
@@ -184,44 +208,75 @@ impl Documents {
             Found::Unpacked(document) => return Ok(document),
             Found::Stored(name, stored) => (name, stored),
         };
-        let shared = self.shared(&name);
-        match shared.try_lock() {
-            Ok(shared) => self.open_shared(shared, name, || unpack_at_once(&stored)),
-            Err(_) => Ok(Arc::new(unpack_at_once(&stored)?)),
-        }
+        self.in_use
+            .open_at_once(&name, || Ok(self.insert_unpacked(&name, unpack_at_once(&stored)?)))
     }
 
-    fn open_shared(
+    fn insert_unpacked(&self, name: &Name, document: OpenDocument) -> Arc<OpenDocument> {
+        let document = Arc::new(document);
+        self.insert(name.clone(), Arc::clone(&document));
+        document
+    }
+
+    /// Looks for an instance in the document of a version: here, then in the catalog. `None` when the version
+    /// has no document.
+    pub(crate) fn find_instance(
         &self,
-        mut shared: MutexGuard<'_, Weak<OpenDocument>>,
-        name: Name,
-        unpack: impl FnOnce() -> Result<OpenDocument>,
-    ) -> Result<Arc<OpenDocument>> {
-        if let Some(document) = shared.upgrade() {
-            return Ok(document);
+        reader: &Reader,
+        set: &ImageSetRow,
+        version: &VersionRow,
+        uids: (&str, &str),
+    ) -> Result<Option<FoundInstance>> {
+        let whole = || Ok(self.find(reader, set, version)?.map(FoundInstance::Whole));
+        let Some(holder) = version.content_version else { return Ok(None) };
+        let name = (set.id.clone(), holder);
+        if self.unpacked.get(&name).is_some() || blocks::count(reader, set.row, holder)?.is_none() {
+            return whole();
         }
-        let document = Arc::new(unpack()?);
-        *shared = Arc::downgrade(&document);
-        self.insert(name, Arc::clone(&document));
-        Ok(document)
+        let block = match blocks::of_instance(reader, (set.row, holder), uids)? {
+            InstanceBlock::Unknown => return whole(),
+            InstanceBlock::NoInstance => None,
+            InstanceBlock::Block(row) => Some(self.blocks.find(reader, &set.id, &row)?),
+        };
+        let levels = self.blocks.find_levels(reader, set.row, name)?;
+        Ok(Some(FoundInstance::Block(levels, block)))
     }
 
-    fn shared(&self, name: &Name) -> Shared {
-        let mut in_use = locked(&self.in_use);
-        in_use.retain(|_, shared| {
-            // Another reader of it may be unpacking.
-            Arc::strong_count(shared) > 1 || locked(shared).strong_count() > 0
-        });
-        Arc::clone(in_use.entry(name.clone()).or_default())
+    /// A document that has the levels above an instance, and that instance. Outside of transactions. Blocks.
+    pub(crate) fn open_instance(
+        &self,
+        found: FoundInstance,
+        uids: (&str, &str),
+    ) -> Result<Arc<OpenDocument>> {
+        let (levels, block) = match found {
+            FoundInstance::Whole(found) => return self.open(found),
+            FoundInstance::Block(levels, block) => (levels, block),
+        };
+        let (document, lease) = self.blocks.instance(levels, block, uids)?;
+        Ok(Arc::new(OpenDocument { document: Arc::new(document), lease }))
     }
 
-    /// A document of an earlier form as it is served: JSON, gzip. Blocks.
+    /// A document that has the levels, and the instances of a block. Blocks.
+    pub(crate) fn open_block(
+        &self,
+        levels: &Document,
+        row: &BlockRow,
+        block: FoundBlock,
+    ) -> Result<Arc<OpenDocument>> {
+        let (document, lease) = self.blocks.instances(levels, row, block)?;
+        Ok(Arc::new(OpenDocument { document: Arc::new(document), lease }))
+    }
+
+    /// A document of an earlier form, or in blocks, as it is served: JSON, gzip. Blocks.
     pub(crate) fn served(
         &self,
         stored: &StoredContent,
         datastore: &DatastoreId,
         name: Name,
     ) -> Result<Bytes> {
+        if stored.blocks.is_some() {
+            return Ok(stored_content::served_blocks(stored, datastore, &name.0)?.into());
+        }
         if let Some(known) = self.converted.get(&name) {
             return Ok(known);
         }
@@ -264,6 +319,7 @@ impl Documents {
     pub(crate) fn forget(&self, id: &ImageSetId) {
         self.unpacked.remove_if(|name| name.0 == *id);
         self.converted.remove_if(|name| name.0 == *id);
+        self.blocks.forget(id);
     }
 }
 
@@ -329,6 +385,7 @@ mod tests {
 
     use super::*;
     use crate::quotas::Quotas;
+    use crate::sync::locked;
 
     #[test]
     fn a_reader_that_holds_a_lease_does_not_wait_for_another_reader() {
@@ -336,12 +393,16 @@ mod tests {
         let document = Document::from_json(json, BTreeMap::new()).unwrap();
         let (datastore, set) = ("0".repeat(32).parse().unwrap(), "1".repeat(32).parse().unwrap());
         let content = stored_content::pack(&document, &datastore, &set, &Quotas::NONE).unwrap();
-        let stored =
-            StoredContent { document: content.document, details: content.details, checked: true };
+        let stored = StoredContent {
+            document: content.document,
+            details: content.details,
+            checked: true,
+            blocks: None,
+        };
         let (documents, name) = (Documents::default(), (set, 1));
         // Another reader unpacks it, and may be waiting for memory.
-        let shared = documents.shared(&name);
-        let _unpacking = locked(&shared);
+        let flight = documents.in_use.flight(&name);
+        let _unpacking = locked(&flight);
         let open = documents.open_at_once(Found::Stored(name, stored)).unwrap();
         assert_eq!(open.patient["PatientID"], "P");
     }

@@ -15,6 +15,7 @@ pub(crate) mod texts;
 
 mod details;
 mod multi_valued;
+mod parts;
 mod search;
 mod text;
 mod transport;
@@ -28,6 +29,7 @@ use serde_json::{Map, Value};
 pub use details::{BulkValue, InstanceDetails};
 pub use dictionary::allows_several_values;
 pub use levels::Level;
+pub use parts::{FirstValues, InstanceOrder};
 pub use search::{IndexValues, Summary, datetime};
 pub use text::{DocumentText, InstanceSummary, InstanceText};
 

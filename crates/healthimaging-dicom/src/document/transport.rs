@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result};
-use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     Attributes, ChecksumType, Document, FrameChecksum, ImageFrame, Instance, InstanceDetails,
-    Series, index,
+    Series,
 };
 
 impl Document {
@@ -70,28 +69,28 @@ impl Document {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct DocumentOut<'a> {
-    schema_version: &'static str,
+pub(super) struct DocumentOut<'a, S> {
+    pub(super) schema_version: &'static str,
     #[serde(rename = "DatastoreID")]
-    datastore_id: &'a DatastoreId,
+    pub(super) datastore_id: &'a DatastoreId,
     #[serde(rename = "ImageSetID")]
-    image_set_id: &'a ImageSetId,
-    patient: PatientOut<'a>,
-    study: StudyOut<'a>,
+    pub(super) image_set_id: &'a ImageSetId,
+    pub(super) patient: PatientOut<'a>,
+    pub(super) study: StudyOut<'a, S>,
 }
 
 #[derive(Serialize)]
-struct PatientOut<'a> {
+pub(super) struct PatientOut<'a> {
     #[serde(rename = "DICOM")]
-    dicom: Sorted<'a>,
+    pub(super) dicom: Sorted<'a>,
 }
 
 #[derive(Serialize)]
-struct StudyOut<'a> {
+pub(super) struct StudyOut<'a, S> {
     #[serde(rename = "DICOM")]
-    dicom: Sorted<'a>,
+    pub(super) dicom: Sorted<'a>,
     #[serde(rename = "Series")]
-    series: SeriesOut<'a>,
+    pub(super) series: S,
 }
 
 struct SeriesOut<'a>(&'a BTreeMap<String, Series>);
@@ -107,31 +106,23 @@ impl Serialize for SeriesOut<'_> {
         }
         to.collect_map(self.0.iter().map(|(uid, series)| {
             let dicom = Sorted(&series.attributes);
-            let instances = InstancesOut(&series.instances);
+            let instances = InstancesOut(series);
             (uid, OneSeries { dicom, instances })
         }))
     }
 }
 
-struct InstancesOut<'a>(&'a BTreeMap<String, Instance>);
+struct InstancesOut<'a>(&'a Series);
 
 impl Serialize for InstancesOut<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut instances: Vec<_> = self.0.iter().collect();
-        instances.sort_by_key(|(uid, instance)| {
-            let number = index::integer::<i64>(&instance.attributes, "InstanceNumber");
-            (number.is_none(), number, *uid)
-        });
-        let mut map = to.serialize_map(Some(instances.len()))?;
-        for (uid, instance) in instances {
-            map.serialize_entry(uid, &InstanceOut::from(instance))?;
-        }
-        map.end()
+        let instances = self.0.in_order().into_iter();
+        to.collect_map(instances.map(|(order, one)| (order.sop_uid, InstanceOut::from(one))))
     }
 }
 
 #[derive(Serialize)]
-struct InstanceOut<'a> {
+pub(super) struct InstanceOut<'a> {
     #[serde(rename = "DICOM")]
     dicom: &'a Attributes,
     #[serde(rename = "DICOMVRs")]
@@ -158,7 +149,7 @@ impl<'a> From<&'a Instance> for InstanceOut<'a> {
 }
 
 /// Attributes in the order of their keys.
-struct Sorted<'a>(&'a Attributes);
+pub(super) struct Sorted<'a>(pub(super) &'a Attributes);
 
 impl Serialize for Sorted<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

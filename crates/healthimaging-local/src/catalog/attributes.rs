@@ -25,6 +25,26 @@ pub(crate) fn with_value(keyword: &str) -> String {
 /// Writes the rows that have changed.
 pub(crate) fn write(tx: &Tx<'_>, set: i64, wanted: &IndexValues) -> Result<()> {
     let written = read(tx, set)?;
+    insert(tx, set, wanted.difference(&written))?;
+    let mut delete = tx.prepare_cached(
+        "DELETE FROM image_set_attributes WHERE image_set = ?1 AND attribute = ?2 AND value = ?3",
+    )?;
+    for (tag, value) in written.difference(wanted) {
+        delete.execute((set, tag, value))?;
+    }
+    Ok(())
+}
+
+/// Writes the rows that are not there.
+pub(crate) fn add(tx: &Tx<'_>, set: i64, values: &IndexValues) -> Result<()> {
+    insert(tx, set, values.difference(&read(tx, set)?))
+}
+
+fn insert<'a>(
+    tx: &Tx<'_>,
+    set: i64,
+    values: impl Iterator<Item = &'a (u32, String)>,
+) -> Result<()> {
     // Those that image sets are looked up by are in an index with the data store.
     let mut insert = tx.prepare_cached(
         "INSERT INTO image_set_attributes (image_set, attribute, value, datastore, updated_at)
@@ -32,14 +52,8 @@ pub(crate) fn write(tx: &Tx<'_>, set: i64, wanted: &IndexValues) -> Result<()> {
          FROM image_set WHERE row = ?1",
     )?;
     let ordered = Attribute::named(ORDERED).map(|attribute| attribute.tag);
-    for (tag, value) in wanted.difference(&written) {
+    for (tag, value) in values {
         insert.execute((set, tag, value, is_key(*tag), Some(*tag) == ordered))?;
-    }
-    let mut delete = tx.prepare_cached(
-        "DELETE FROM image_set_attributes WHERE image_set = ?1 AND attribute = ?2 AND value = ?3",
-    )?;
-    for (tag, value) in written.difference(wanted) {
-        delete.execute((set, tag, value))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging_dicom::{IndexAttributes, InstanceIndex};
 
 use super::attributes;
+use super::blocks::{self, BlockContent, BlockRow, Blocks};
 use super::db::{self, Reader, Tx};
 use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
 use crate::clock::Millis;
@@ -14,25 +15,38 @@ use crate::error::{Result, StoreError};
 /// The content of a version, ready to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
-    /// The metadata document as it is served: JSON, gzip.
+    /// The metadata document as it is served: JSON, gzip. With blocks, the document without its instances.
     pub(crate) document: Vec<u8>,
     /// What the document cannot hold, by SOP Instance UID: JSON, gzip.
     pub(crate) details: Vec<u8>,
     pub(crate) attributes: IndexAttributes,
     pub(crate) series_count: u32,
-    pub(crate) instances: Vec<InstanceIndex>,
+    /// The instances, each with the number of its block; of a version that shares blocks with the one before,
+    /// those that are new or in another block.
+    pub(crate) instances: Vec<(InstanceIndex, Option<u32>)>,
+    /// `None` of a document that is stored whole.
+    pub(crate) blocks: Option<Blocks>,
+}
+
+impl Content {
+    /// Whether it is what the version before holds, and more.
+    fn adds(&self) -> bool {
+        self.blocks.as_ref().is_some_and(|blocks| blocks.replaced.is_some())
+    }
 }
 
 /// The stored bytes of a version's content.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredContent {
-    /// The metadata document: JSON, gzip.
+    /// The metadata document: JSON, gzip. With blocks, the document without its instances.
     pub(crate) document: Vec<u8>,
     /// What the document cannot hold: JSON, gzip.
     pub(crate) details: Vec<u8>,
     /// Whether both were compared with checksums; else, from a store of format 1, unpacking them has to
     /// show that they are sound.
     pub(crate) checked: bool,
+    /// `None` of a document that is stored whole.
+    pub(crate) blocks: Option<Vec<(BlockRow, BlockContent)>>,
 }
 
 /// Adds a new image set whose version 1 is `content`, and returns its row.
@@ -101,7 +115,7 @@ pub(crate) fn complete(
 ) -> Result<()> {
     tx.prepare_cached(
         "UPDATE image_set_version
-             SET document = ?3, details = ?4, document_crc32 = ?5, details_crc32 = ?6
+             SET document = ?3, details = ?4, document_crc32 = ?5, details_crc32 = ?6, blocks = ?7
              WHERE image_set = ?1 AND version = ?2",
     )?
     .execute((
@@ -111,10 +125,19 @@ pub(crate) fn complete(
         &content.details,
         crc32fast::hash(&content.document),
         crc32fast::hash(&content.details),
+        content.blocks.as_ref().map(|blocks| blocks.count),
     ))?;
+    blocks::write(tx, set, version, content.blocks.as_ref())?;
     end(tx, set, version, workflow, Some(version), at)?;
     write_attributes(tx, set, content)?;
-    write_instances(tx, set, &content.instances)
+    if content.adds() {
+        return replace_instances(
+            tx,
+            set,
+            content.instances.iter().map(|(one, block)| (one, *block)),
+        );
+    }
+    write_instances(tx, set, content.instances.iter().map(|(one, block)| (one, *block)))
 }
 
 /// Completes a write whose content is that of an older version: nothing is stored twice.
@@ -128,7 +151,8 @@ pub(crate) fn complete_with_older(
 ) -> Result<()> {
     end(tx, set, version, workflow, Some(older), at)?;
     write_attributes(tx, set, content)?;
-    write_instances(tx, set, &content.instances)
+    // The blocks of the older version may have other numbers than those of this content.
+    write_instances(tx, set, content.instances.iter().map(|(one, _)| (one, None)))
 }
 
 fn end(
@@ -186,6 +210,20 @@ pub(crate) fn stored(
     let Some(holder) = version.content_version else {
         return Ok(None);
     };
+    let mut stored = without_blocks(reader, set, holder)?;
+    if let Some(count) = blocks::count(reader, set, holder)? {
+        let found = blocks::of_version(reader, set, holder, count)?.into_iter();
+        let found = found.map(|row| {
+            let content = blocks::content(reader, row.row)?;
+            Ok((row, content))
+        });
+        stored.blocks = Some(found.collect::<Result<_>>()?);
+    }
+    Ok(Some(stored))
+}
+
+/// What a version that holds content has beside its blocks, compared with its checksums.
+pub(crate) fn without_blocks(reader: &Reader, set: i64, holder: u32) -> Result<StoredContent> {
     let content = reader
         .prepare_cached(
             "SELECT document, details, document_crc32, details_crc32
@@ -204,11 +242,12 @@ pub(crate) fn stored(
     if !agrees(&document, checksums.0) || !agrees(&details, checksums.1) {
         return Err(damaged());
     }
-    Ok(Some(StoredContent {
+    Ok(StoredContent {
         document,
         details,
         checked: checksums.0.is_some() && checksums.1.is_some(),
-    }))
+        blocks: None,
+    })
 }
 
 /// The content of the latest version of an image set, as stored; `None` when it has none.
@@ -242,22 +281,45 @@ fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
         "UPDATE image_set SET study_datetime = ?2 WHERE row = ?1 AND study_datetime <> ?2",
     )?
     .execute((set, index.study_datetime()))?;
+    if content.adds() {
+        return attributes::add(tx, set, &index.values);
+    }
     attributes::write(tx, set, &index.values)
 }
 
 /// Writes the rows that have changed.
-fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result<()> {
-    let mut written = self::instances(tx, set)?;
+fn write_instances<'a>(
+    tx: &Tx<'_>,
+    set: i64,
+    instances: impl Iterator<Item = (&'a InstanceIndex, Option<u32>)>,
+) -> Result<()> {
+    let mut written = rows(tx, set)?;
+    let changed = instances.filter(|(instance, block)| {
+        let known = written.remove(&instance.sop_instance_uid);
+        known.is_none_or(|(known, in_block)| known != **instance || in_block != *block)
+    });
+    replace_instances(tx, set, changed)?;
+    let mut delete =
+        tx.prepare_cached("DELETE FROM instance WHERE image_set = ?1 AND sop_instance_uid = ?2")?;
+    for gone in written.keys() {
+        delete.execute((set, gone))?;
+    }
+    Ok(())
+}
+
+/// Writes rows, whether they are there or not.
+fn replace_instances<'a>(
+    tx: &Tx<'_>,
+    set: i64,
+    instances: impl Iterator<Item = (&'a InstanceIndex, Option<u32>)>,
+) -> Result<()> {
     let mut replace = tx.prepare_cached(
         "INSERT OR REPLACE INTO instance (image_set, series_instance_uid, sop_instance_uid,
              sop_class_uid, instance_number, rows, columns, bits_allocated, number_of_frames,
-             warning_reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             warning_reason, block)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
-    for instance in instances {
-        if written.remove(&instance.sop_instance_uid).as_ref() == Some(instance) {
-            continue;
-        }
+    for (instance, block) in instances {
         replace.execute((
             set,
             &instance.series_instance_uid,
@@ -269,18 +331,17 @@ fn write_instances(tx: &Tx<'_>, set: i64, instances: &[InstanceIndex]) -> Result
             instance.bits_allocated,
             instance.number_of_frames,
             instance.warning_reason,
+            block,
         ))?;
-    }
-    let mut delete =
-        tx.prepare_cached("DELETE FROM instance WHERE image_set = ?1 AND sop_instance_uid = ?2")?;
-    for gone in written.keys() {
-        delete.execute((set, gone))?;
     }
     Ok(())
 }
 
-/// The rows of instances of an image set, by SOP Instance UID.
-pub(super) fn instances(reader: &Reader, set: i64) -> Result<HashMap<String, InstanceIndex>> {
+/// The rows of instances of an image set, each with the number of its block, by SOP Instance UID.
+pub(super) fn rows(
+    reader: &Reader,
+    set: i64,
+) -> Result<HashMap<String, (InstanceIndex, Option<u32>)>> {
     let mut statement = reader.prepare_cached("SELECT * FROM instance WHERE image_set = ?1")?;
     let found = statement.query_map([set], |row| {
         let instance = InstanceIndex {
@@ -294,7 +355,7 @@ pub(super) fn instances(reader: &Reader, set: i64) -> Result<HashMap<String, Ins
             number_of_frames: row.get("number_of_frames")?,
             warning_reason: row.get("warning_reason")?,
         };
-        Ok((instance.sop_instance_uid.clone(), instance))
+        Ok((instance.sop_instance_uid.clone(), (instance, row.get("block")?)))
     })?;
     Ok(found.collect::<db::Result<_>>()?)
 }

@@ -1,6 +1,6 @@
 //! Between the metadata document in memory and the bytes of a version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Read, Write};
 
 use flate2::Compression;
@@ -12,12 +12,14 @@ use healthimaging_pixels::jp2_header_length;
 use serde::{Deserialize, Serialize};
 
 use super::content::{Content, StoredContent, damaged};
+use super::cut;
+use super::deflate::{self, Member};
 use crate::error::{Result, StoreError};
 use crate::quotas::{Quotas, within};
 
 /// A sixth larger than with the usual effort, in a tenth of the time: each instance that joins a series
-/// writes the document anew.
-const EFFORT: Compression = Compression::new(3);
+/// writes the document, or a block of it, anew.
+pub(super) const EFFORT: Compression = Compression::new(3);
 
 /// The content of a version that shows `document`.
 pub(crate) fn pack(
@@ -26,20 +28,52 @@ pub(crate) fn pack(
     image_set: &ImageSetId,
     quotas: &Quotas,
 ) -> Result<Content> {
-    let (json, length) = zipped_document(document, datastore, image_set)?;
+    let is_whole = document.instances().count() <= cut::MOST_WHOLE;
+    let blocks = if is_whole { None } else { Some(cut::all(document)?) };
+    let ((json, length), details) = if let Some(blocks) = &blocks {
+        let around = document.around_instances(datastore, image_set)?.concat();
+        let of_blocks = blocks.new.iter().map(|block| block.facts.length + 1);
+        let length = around.len() as u64 + of_blocks.sum::<u64>();
+        let mut zipper = Zipper::new();
+        zipper.0.write_all(&around).map_err(|error| unwritable(&error))?;
+        ((zipper.finish()?.0, length), BTreeMap::new())
+    } else {
+        let of_series = document.series.values().flat_map(|series| &series.instances);
+        let details = of_series.map(|(sop_uid, instance)| (sop_uid.as_str(), &instance.details));
+        (zipped_document(document, datastore, image_set)?, details.collect())
+    };
     within(quotas.metadata_bytes, length, "bytes of the metadata of an image set")?;
-    let of_series = document.series.values().flat_map(|series| &series.instances);
-    let instances = of_series.map(|(sop_uid, instance)| (sop_uid.as_str(), &instance.details));
-    let details = DetailsOut { format: FORMAT, instances: instances.collect() };
-    let mut zipper = Zipper::new();
-    serde_json::to_writer(&mut zipper.0, &details).map_err(|error| unwritable(&error))?;
+    let mut numbers = HashMap::new();
+    for block in blocks.iter().flat_map(|blocks| &blocks.new) {
+        let uids = block.instances.iter().map(|uid| (uid.clone(), block.facts.number));
+        numbers.extend(uids);
+    }
+    let instances = document.instance_index().map(|instance| {
+        let number = numbers.get(&instance.sop_instance_uid).copied();
+        (instance, number)
+    });
     Ok(Content {
         document: json,
-        details: zipper.finish()?.0,
+        details: zipped_details(details)?,
         attributes: document.index_attributes(),
         series_count: u32::try_from(document.series.len()).unwrap_or(u32::MAX),
-        instances: document.instance_index().collect(),
+        instances: instances.collect(),
+        blocks,
     })
+}
+
+/// What a document cannot hold of instances, by SOP Instance UID.
+pub(super) fn zipped_details(instances: BTreeMap<&str, &InstanceDetails>) -> Result<Vec<u8>> {
+    let mut zipper = Zipper::new();
+    let details = DetailsOut { format: FORMAT, instances };
+    serde_json::to_writer(&mut zipper.0, &details).map_err(|error| unwritable(&error))?;
+    Ok(zipper.finish()?.0)
+}
+
+/// What [`zipped_details`] wrote.
+pub(super) fn read_details(zipped: &[u8]) -> Result<BTreeMap<String, InstanceDetails>> {
+    let details: DetailsIn = serde_json::from_slice(&unzipped(zipped)?).map_err(|_| damaged())?;
+    Ok(details.instances)
 }
 
 /// Every blob that a document refers to: frames, bulk data, pixel data as received.
@@ -71,6 +105,9 @@ const FORMAT: u32 = 2;
 
 /// Whether a document is stored exactly as it is served.
 pub(crate) fn is_current(stored: &StoredContent) -> bool {
+    if stored.blocks.is_some() {
+        return false;
+    }
     let mut start = [0; NUMBERED.len()];
     let read = GzDecoder::new(&stored.details[..]).read_exact(&mut start);
     read.is_ok() && is_numbered(&start)
@@ -89,7 +126,9 @@ pub(crate) fn unpack(stored: &StoredContent) -> Result<Document> {
     let json = unzipped(&stored.document)?;
     if is_numbered(&details) {
         let details: DetailsIn = serde_json::from_slice(&details).map_err(|_| damaged())?;
-        return Ok(Document::from_json(&json, details.instances)?);
+        let mut document = Document::from_json(&json, details.instances)?;
+        cut::join(&mut document, stored.blocks.as_deref().unwrap_or_default())?;
+        return Ok(document);
     }
     let details = serde_json::from_slice(&details).map_err(|_| damaged())?;
     let mut document = Document::from_json(&json, details)?;
@@ -116,6 +155,47 @@ pub(crate) fn served(
     image_set: &ImageSetId,
 ) -> Result<Vec<u8>> {
     Ok(zipped_document(document, datastore, image_set)?.0)
+}
+
+/// A document in blocks as it is served: one gzip member.
+pub(crate) fn served_blocks(
+    stored: &StoredContent,
+    datastore: &DatastoreId,
+    image_set: &ImageSetId,
+) -> Result<Vec<u8>> {
+    /// Bytes of text that are not worth compressing.
+    const FEW: usize = 64;
+    let levels = Document::from_json(&unzipped(&stored.document)?, BTreeMap::new())?;
+    let around = levels.around_instances(datastore, image_set)?;
+    let blocks = stored.blocks.as_deref().unwrap_or_default();
+    let pieces = blocks.iter().map(|(_, content)| content.document.len() + FEW).sum::<usize>();
+    let mut member = Member::with_capacity(pieces + stored.document.len());
+    let add = |text: &[u8], member: &mut Member| {
+        if text.len() <= FEW {
+            return member.stored(text);
+        }
+        let piece = deflate::compress(text, EFFORT);
+        member.piece(&piece, text.len() as u64, crc32fast::hash(text));
+    };
+    let mut around = around.iter();
+    add(around.next().ok_or_else(damaged)?, &mut member);
+    let mut done = 0;
+    for (uid, behind) in levels.series.keys().zip(around) {
+        let of_series = blocks.get(done..).unwrap_or_default().iter();
+        let of_series = of_series.take_while(|(row, _)| row.facts.series_instance_uid == *uid);
+        for (number, (row, content)) in of_series.enumerate() {
+            if number > 0 {
+                member.stored(b",");
+            }
+            member.piece(&content.document, row.facts.length, row.facts.crc32);
+            done += 1;
+        }
+        add(behind, &mut member);
+    }
+    if done < blocks.len() {
+        return Err(damaged());
+    }
+    Ok(member.finish())
 }
 
 /// Fails unless the stored bytes are as they were written.
@@ -171,6 +251,13 @@ impl Write for Counted {
     }
 }
 
+/// Bytes of the text of a document without its blocks: gzip ends with the length of what it holds (RFC 1952
+/// §2.3.1).
+pub(crate) fn text_length(stored: &StoredContent) -> u64 {
+    let length = stored.document.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
+    u64::from(length)
+}
+
 /// Of our own making, so its size is not limited here.
 fn unzipped(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
@@ -220,6 +307,7 @@ mod tests {
             document: zipped(&old.to_json(&datastore, &set).unwrap()),
             details: zipped(&serde_json::to_vec(&old.details()).unwrap()),
             checked: true,
+            blocks: None,
         };
         assert!(!is_current(&stored));
         let read = unpack(&stored).unwrap();
@@ -234,7 +322,7 @@ mod tests {
         let content = pack(&read, &datastore, &set, &Quotas::NONE).unwrap();
         assert_eq!(content.document, served(&read, &datastore, &set).unwrap());
         let Content { document, details, .. } = content;
-        let stored = StoredContent { document, details, checked: true };
+        let stored = StoredContent { document, details, checked: true, blocks: None };
         assert!(is_current(&stored));
         assert_eq!(unpack(&stored).unwrap(), read);
     }

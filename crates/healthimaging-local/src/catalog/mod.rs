@@ -2,15 +2,19 @@
 //! transaction of [`Catalog`], and names no database.
 
 pub(crate) mod attributes;
+pub(crate) mod blocks;
 pub(crate) mod client_tokens;
 mod columns;
 mod connections;
 pub(crate) mod content;
+pub(crate) mod cut;
 pub(crate) mod datastores;
 mod db;
+pub(crate) mod deflate;
 pub(crate) mod dicom_search;
 pub(crate) mod documents;
 pub(crate) mod expiry;
+pub(crate) mod growth;
 pub(crate) mod image_sets;
 pub(crate) mod imports;
 mod migration;

@@ -124,6 +124,44 @@ pub(crate) const LOOKUPS_4_TO_5: &str = concat!(
     lookup_indexes!()
 );
 
+/// The tables of blocks, which format 5 brought.
+macro_rules! document_blocks {
+    () => {
+        "
+CREATE TABLE document_block (
+    row INTEGER PRIMARY KEY,
+    image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    first_version INTEGER NOT NULL,
+    end_version INTEGER,
+    series_instance_uid TEXT NOT NULL,
+    first_number INTEGER,
+    first_sop TEXT NOT NULL,
+    instance_count INTEGER NOT NULL,
+    frame_count INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL,
+    first_values TEXT NOT NULL
+);
+CREATE INDEX document_block_of ON document_block (image_set, end_version, number);
+CREATE TABLE document_block_content (
+    block INTEGER PRIMARY KEY REFERENCES document_block (row) ON DELETE CASCADE,
+    document BLOB NOT NULL,
+    details BLOB NOT NULL,
+    document_crc32 INTEGER NOT NULL,
+    details_crc32 INTEGER NOT NULL
+);
+"
+    };
+}
+
+/// Adds to a catalog of format 4 what blocks of documents need.
+pub(crate) const BLOCKS_4_TO_5: &str = concat!(
+    "ALTER TABLE image_set_version ADD COLUMN blocks INTEGER;
+     ALTER TABLE instance ADD COLUMN block INTEGER;",
+    document_blocks!()
+);
+
 /// Makes all tables in an empty catalog, but for those of jobs ([`healthimaging_jobs_sqlite::CREATE`]).
 ///
 /// * Times are milliseconds since 1970. Enumerations are the service's words.
@@ -132,6 +170,11 @@ pub(crate) const LOOKUPS_4_TO_5: &str = concat!(
 /// * `image_set_version.content_version` is the version that holds the content: a failed write or a
 ///   revert repeats older content. NULL while a new set is being copied. The checksums are those of
 ///   the stored bytes; NULL in rows of format 1.
+/// * `image_set_version.blocks` is the number of blocks of its document, NULL if it is stored whole; then
+///   `document` and `details` are those without instances. A `document_block` is part of the versions from
+///   `first_version` up to, not including, `end_version`, which is NULL while the latest content has it.
+///   `length` and `crc32` are those of its text, and the other checksums those of the stored bytes.
+///   `instance.block` is the number of the block in the latest content, NULL if that is not known.
 /// * A `pack` without an owner is garbage.
 /// * `summary`, what follows it, and `image_set_attributes` are those of the latest content of an image set:
 ///   what results show (JSON, keyword and value), what sets are grouped and sorted by, and what they are
@@ -190,9 +233,12 @@ CREATE TABLE image_set_version (
     details BLOB,
     document_crc32 INTEGER,
     details_crc32 INTEGER,
+    blocks INTEGER,
     PRIMARY KEY (image_set, version)
 );
-
+",
+    document_blocks!(),
+    "
 CREATE TABLE instance (
     image_set INTEGER NOT NULL REFERENCES image_set (row) ON DELETE CASCADE,
     series_instance_uid TEXT NOT NULL,
@@ -204,6 +250,7 @@ CREATE TABLE instance (
     bits_allocated INTEGER,
     number_of_frames INTEGER,
     warning_reason INTEGER,
+    block INTEGER,
     PRIMARY KEY (image_set, sop_instance_uid)
 ) WITHOUT ROWID;
 CREATE INDEX instance_sop ON instance (sop_instance_uid);

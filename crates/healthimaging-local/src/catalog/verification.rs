@@ -4,20 +4,36 @@ use std::collections::HashMap;
 
 use healthimaging_dicom::{Document, IndexAttributes};
 
+use super::content::{self, StoredContent};
 use super::db::{self, Reader};
 use super::image_sets::{self, ImageSetRow};
-use super::{attributes, content};
+use super::{attributes, cut};
 use crate::error::{DAMAGED_CATALOG, Result};
 
-/// Whether the columns, attributes and instances of an image set are those of its latest document.
-pub(crate) fn agrees(reader: &Reader, set: i64, document: &Document) -> Result<bool> {
+/// Whether the columns, attributes and instances of an image set are those of its latest document, and what is
+/// known of its blocks is what they hold.
+pub(crate) fn agrees(
+    reader: &Reader,
+    set: i64,
+    stored: &StoredContent,
+    document: &Document,
+) -> Result<bool> {
     let expected = document.index_attributes();
     let instances = document.instance_index();
     let instances: HashMap<_, _> =
         instances.map(|instance| (instance.sop_instance_uid.clone(), instance)).collect();
+    let rows = content::rows(reader, set)?;
+    for (block, content) in stored.blocks.iter().flatten() {
+        let Some(uids) = cut::agreeing(&block.facts, content)? else { return Ok(false) };
+        let number = |uid| rows.get(uid).and_then(|(_, number)| *number);
+        if !uids.iter().all(|uid| number(uid).is_none_or(|found| found == block.facts.number)) {
+            return Ok(false);
+        }
+    }
     Ok(columns_agree(reader, set, &expected)?
         && attributes::read(reader, set)? == expected.values
-        && content::instances(reader, set)? == instances)
+        && rows.into_iter().map(|(uid, (row, _))| (uid, row)).collect::<HashMap<_, _>>()
+            == instances)
 }
 
 fn columns_agree(reader: &Reader, set: i64, expected: &IndexAttributes) -> Result<bool> {

@@ -21,6 +21,7 @@ use super::sink::{SealedPack, Sink};
 use crate::catalog::content::{self as rows, Content};
 use crate::catalog::datastores;
 use crate::catalog::documents::pack as content_of;
+use crate::catalog::growth::{self, Growth};
 use crate::catalog::image_sets::{self, Force, Hierarchy, ImageSetRow, NewImageSet};
 use crate::catalog::packs;
 use crate::catalog::{Reader, Tx};
@@ -67,12 +68,19 @@ enum Destination {
     Locked,
 }
 
+/// What is read of the document that files join.
+enum Extended {
+    Whole(Found),
+    Blocks(Growth),
+}
+
 /// The content that files make, and its destination when it was made.
 struct Prepared {
     place: Destination,
     id: ImageSetId,
     content: Content,
-    document: Arc<Document>,
+    /// The whole document, if it was made.
+    document: Option<Arc<Document>>,
     files: Vec<(usize, Vec<Warning>)>,
 }
 
@@ -156,8 +164,9 @@ impl Group {
         if let Some(pack) = sealed {
             tokio::task::spawn_blocking(move || pack.keep()).await?;
         }
-        if self.is_read_again {
-            let Prepared { id, document, .. } = prepared;
+        if self.is_read_again
+            && let Prepared { id, document: Some(document), .. } = prepared
+        {
             self.shared.caches.documents.keep((id, version), document);
         }
         Ok(Some(outcomes))
@@ -166,13 +175,16 @@ impl Group {
     /// Makes the content of the new version, outside of any write transaction. Blocks.
     fn prepare(&self, joined: &Joined) -> Result<Option<Prepared>> {
         let catalog = &self.shared.catalog;
-        let (place, found) = catalog.read_blocking(|reader| self.look_up(reader))?;
+        let (place, found) = catalog.read_blocking(|reader| self.look_up(reader, joined))?;
         if matches!(place, Destination::Locked) {
             return Ok(None);
         }
         let cache = &self.shared.caches.documents;
         if let (Destination::Extend(set), Some(found)) = (&place, found) {
-            let mut document = cache.take(found, &set.id)?;
+            let (mut document, growth) = match found {
+                Extended::Whole(found) => (cache.take(found, &set.id)?, None),
+                Extended::Blocks(growth) => (growth.open()?, Some(growth)),
+            };
             let size = documents::size(&document) as u64;
             locked(&self.memory).add_document(size);
             let series = &self.key.series.series_instance_uid;
@@ -182,8 +194,13 @@ impl Group {
             };
             if held.as_ref() == Some(&self.key) {
                 joined.add_to(&mut document);
-                let id = set.id.clone();
-                return self.prepared(place, id, Arc::new(document), joined).map(Some);
+                let (id, document) = (set.id.clone(), Arc::new(document));
+                let Some(growth) = growth else {
+                    return self.prepared(place, id, document, joined).map(Some);
+                };
+                let content = growth.pack(&document, &self.shared.config.quotas)?;
+                let files = joined.warnings(&document);
+                return Ok(Some(Prepared { place, id, content, document: None, files }));
             }
         }
         let place = match place {
@@ -205,21 +222,24 @@ impl Group {
             content: content_of(&document, &self.datastore, &id, &self.shared.config.quotas)?,
             id,
             files: joined.warnings(&document),
-            document,
+            document: Some(document),
         })
     }
 
     /// Where the files go, and the document there.
-    fn look_up(&self, reader: &Reader) -> Result<(Destination, Option<Found>)> {
+    fn look_up(&self, reader: &Reader, joined: &Joined) -> Result<(Destination, Option<Extended>)> {
         let place = self.place(reader)?;
         let Destination::Extend(set) = &place else {
             return Ok((place, None));
         };
         let version = image_sets::latest_version(reader, set)?;
+        if let Some(growth) = growth::find(reader, set.row, &version, joined.joining())? {
+            return Ok((place, Some(Extended::Blocks(growth))));
+        }
         let found = self.shared.caches.documents.find(reader, set, &version)?;
         let found =
             found.ok_or_else(|| StoreError::Damaged("an image set has no metadata".to_owned()))?;
-        Ok((place, Some(found)))
+        Ok((place, Some(Extended::Whole(found))))
     }
 
     /// Where the files go, but for the attributes of the series, which only the document holds.

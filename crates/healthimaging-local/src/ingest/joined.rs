@@ -9,6 +9,7 @@ use healthimaging_packs::BlobLocation;
 
 use super::group::Arrival;
 use super::outcome::{Reason, Refusal, Warning};
+use crate::catalog::growth::Joining;
 
 /// Files of a batch, joined.
 pub(super) struct Joined {
@@ -53,6 +54,15 @@ impl Joined {
     /// The instances in a new document.
     pub(super) fn document(&self) -> Arc<Document> {
         Arc::clone(&self.document)
+    }
+
+    /// The instances with their places in the document.
+    pub(super) fn joining(&self) -> Vec<Joining> {
+        let place = |file: &JoinedFile| {
+            let order = self.document.series.get(&file.series_uid)?.order_of(&file.sop_uid)?;
+            Some((file.series_uid.clone(), order))
+        };
+        self.files.iter().filter_map(place).collect()
     }
 
     /// Adds the instances to a stored document.

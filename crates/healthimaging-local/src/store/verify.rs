@@ -199,9 +199,10 @@ impl Check<'_> {
     fn columns(&mut self, shared: &Shared, set: i64) -> Result<()> {
         let agrees = shared.catalog.read_blocking(|reader| {
             let stored = content::latest(reader, &image_sets::at(reader, set)?)?;
-            match stored.as_ref().map(unpack).transpose() {
-                Ok(Some(document)) => verification::agrees(reader, set, &document),
-                Ok(None) | Err(_) => Ok(true),
+            let Some(stored) = stored else { return Ok(true) };
+            match unpack(&stored) {
+                Ok(document) => verification::agrees(reader, set, &stored, &document),
+                Err(_) => Ok(true),
             }
         })?;
         if !agrees {

@@ -7,9 +7,12 @@ use healthimaging::model::{
     RetrieveInstanceRequest, SeriesMetadataRequest,
 };
 use healthimaging::{DatastoreId, Error, ImageSetId};
+use healthimaging_dicom::Document;
 
-use crate::catalog::{Reader, datastores, image_sets};
-use crate::documents::{Found, OpenDocument};
+use crate::catalog::blocks::{self, BlockRow};
+use crate::catalog::image_sets::{self, ImageSetRow, VersionRow};
+use crate::catalog::{Reader, datastores};
+use crate::documents::OpenDocument;
 use crate::error::{Result, StoreError};
 use crate::shared::Shared;
 
@@ -55,23 +58,95 @@ wanted_from!(
     SeriesMetadataRequest
 );
 
+/// The latest content of an image set that holds the series.
+pub(super) enum SeriesContent {
+    Whole(Arc<OpenDocument>),
+    /// The levels, and the blocks of the series, in their order.
+    Blocks(SeriesBlocks),
+}
+
+/// The blocks of a series.
+pub(super) struct SeriesBlocks {
+    image_set: ImageSetId,
+    levels: Arc<Document>,
+    blocks: Vec<BlockRow>,
+}
+
+impl SeriesBlocks {
+    pub(super) const fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The instances of a block, in a document; `None` behind the last. Blocks.
+    pub(super) fn open(&self, shared: &Shared, number: usize) -> Result<Option<Arc<OpenDocument>>> {
+        let Some(row) = self.blocks.get(number) else { return Ok(None) };
+        let documents = &shared.caches.documents;
+        let find = |reader: &Reader| documents.blocks.find(reader, &self.image_set, row);
+        let found = shared.catalog.read_blocking(find)?;
+        documents.open_block(&self.levels, row, found).map(Some)
+    }
+}
+
 impl SeriesRequest {
-    /// Finds the image set and reads its latest content. Blocks.
-    pub(super) fn find(&self, shared: &Shared) -> Result<FoundSeries> {
-        let found = shared.catalog.read_blocking(|reader| self.look_up(shared, reader))?;
-        let (row, name, found) = found;
-        let document = shared.caches.documents.open(found)?;
-        let study = document.study.get("StudyInstanceUID").and_then(|uid| uid.as_str());
-        if study.map(str::trim) != Some(self.study.as_str())
-            || !document.series.contains_key(&self.series)
-        {
-            return Err(no_series());
-        }
+    /// Finds the image set, and reads of its latest content what an instance needs: the document may hold no other
+    /// instances. Blocks.
+    pub(super) fn find_instance(&self, shared: &Shared, sop: &str) -> Result<FoundSeries> {
+        let (uids, documents) = ((self.series.as_str(), sop), &shared.caches.documents);
+        let (row, name, found) = shared.catalog.read_blocking(|reader| {
+            let (set, version) = self.look_up(reader)?;
+            let found = documents.find_instance(reader, &set, &version, uids)?;
+            Ok((set.row, content_name(&set), found.ok_or_else(no_series)?))
+        })?;
+        let document = documents.open_instance(found, uids)?;
+        self.check(&document)?;
         shared.caches.accesses.note(row, shared.now());
         Ok(FoundSeries { row, document, name })
     }
 
-    fn look_up(&self, shared: &Shared, reader: &Reader) -> Result<(i64, String, Found)> {
+    /// Finds the image set and its latest content. Blocks.
+    pub(super) fn find(&self, shared: &Shared) -> Result<SeriesContent> {
+        let documents = &shared.caches.documents;
+        let (row, found) = shared.catalog.read_blocking(|reader| {
+            let (set, version) = self.look_up(reader)?;
+            let holder = version.content_version.ok_or_else(no_series)?;
+            let Some(count) = blocks::count(reader, set.row, holder)? else {
+                let found = documents.find(reader, &set, &version)?;
+                return Ok((set.row, Err(found.ok_or_else(no_series)?)));
+            };
+            let mut rows = blocks::of_version(reader, set.row, holder, count)?;
+            rows.retain(|row| row.facts.series_instance_uid == self.series);
+            let name = (set.id.clone(), holder);
+            let levels = documents.blocks.find_levels(reader, set.row, name)?;
+            Ok((set.row, Ok((set.id, levels, rows))))
+        })?;
+        let content = match found {
+            Err(whole) => {
+                let document = documents.open(whole)?;
+                self.check(&document)?;
+                SeriesContent::Whole(document)
+            }
+            Ok((image_set, levels, blocks)) => {
+                let levels = documents.blocks.open_levels(levels)?;
+                self.check(&levels)?;
+                SeriesContent::Blocks(SeriesBlocks { image_set, levels, blocks })
+            }
+        };
+        shared.caches.accesses.note(row, shared.now());
+        Ok(content)
+    }
+
+    /// Fails unless the document is of the study and has the series.
+    fn check(&self, document: &Document) -> Result<()> {
+        let study = document.study.get("StudyInstanceUID").and_then(|uid| uid.as_str());
+        if study.map(str::trim) == Some(self.study.as_str())
+            && document.series.contains_key(&self.series)
+        {
+            return Ok(());
+        }
+        Err(no_series())
+    }
+
+    fn look_up(&self, reader: &Reader) -> Result<(ImageSetRow, VersionRow)> {
         let datastore = datastores::find_active(reader, &self.datastore)?;
         let set = if let Some(id) = &self.image_set {
             image_sets::find_live(reader, datastore.row, id)?
@@ -81,10 +156,13 @@ impl SeriesRequest {
             image_sets::at(reader, row.ok_or_else(no_series)?)?
         };
         let version = image_sets::latest_version(reader, &set)?;
-        let found = shared.caches.documents.find(reader, &set, &version)?;
-        let name = format!("{}/{}", set.id, set.latest_version);
-        Ok((set.row, name, found.ok_or_else(no_series)?))
+        Ok((set, version))
     }
+}
+
+/// Image set and version, whose content never changes.
+fn content_name(set: &ImageSetRow) -> String {
+    format!("{}/{}", set.id, set.latest_version)
 }
 
 fn no_series() -> StoreError {

@@ -66,9 +66,9 @@ fn find(
     if distinct.len() != request.frames.len() || request.frames.is_empty() {
         return Err(Error::validation("name at least one frame, and each once").into());
     }
-    let found = SeriesRequest::from(request).find(&shared)?;
     let series = request.series_instance_uid.to_string();
     let sop = request.sop_instance_uid.to_string();
+    let found = SeriesRequest::from(request).find_instance(&shared, &sop)?;
     let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
     let known = frames_of(instance)?;
     let (syntax, form) = choose(instance, &request.transfer_syntax)?;
@@ -125,9 +125,9 @@ pub(crate) async fn retrieve_bulkdata(
 ) -> Result<RetrieveBulkdataResponse> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let found = SeriesRequest::from(&request).find(&shared)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
+        let found = SeriesRequest::from(&request).find_instance(&shared, &sop)?;
         let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let mut ids = instance.details.bulk_data.values().map(|value| &value.blob_id);
         let id = ids.find(|id| id.as_str() == request.bulkdata_id);

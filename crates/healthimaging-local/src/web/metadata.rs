@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use healthimaging::model::{DicomJson, InstanceMetadataRequest, SeriesMetadataRequest};
 use healthimaging::{Body, DatastoreId, Error, ImageSetId, MemoryBudget, path_segment};
-use healthimaging_dicom::{BulkValue, Document, InstanceIndex, InstanceJson};
+use healthimaging_dicom::{BulkValue, Document, InstanceJson, Series};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::find::{SeriesRequest, no_instance};
+use super::find::{SeriesBlocks, SeriesContent, SeriesRequest, no_instance};
 use crate::body::body_of;
 use crate::documents::{OpenDocument, size_of_instance, size_of_levels};
 use crate::error::{Result, StoreError};
@@ -31,9 +31,9 @@ pub(crate) async fn instance_metadata(
 ) -> Result<Body> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let document = SeriesRequest::from(&request).find(&shared)?.document;
         let (series, sop) =
             (request.series_instance_uid.to_string(), request.sop_instance_uid.to_string());
+        let document = SeriesRequest::from(&request).find_instance(&shared, &sop)?.document;
         document.instance(&series, &sop).ok_or_else(no_instance)?;
         let listing = Listing {
             document,
@@ -53,24 +53,40 @@ pub(crate) async fn series_metadata(
     request: SeriesMetadataRequest,
 ) -> Result<Body> {
     let shared = Arc::clone(shared);
-    tokio::task::spawn_blocking(move || {
-        let document = SeriesRequest::from(&request).find(&shared)?.document;
-        let series = request.series_instance_uid.to_string();
-        let of_series = |instance: &InstanceIndex| instance.series_instance_uid == series;
-        let mut instances: Vec<_> = document.instance_index().filter(of_series).collect();
-        instances
-            .sort_by_key(|instance| (instance.instance_number.is_none(), instance.instance_number));
-        let instances = instances.into_iter().map(|instance| instance.sop_instance_uid);
-        let listing = Listing {
-            instances: instances.collect(),
-            document,
-            series,
-            datastore: request.datastore_id,
-            image_set: request.image_set_id,
-        };
-        listing.into_body()
+    tokio::task::spawn_blocking(move || match SeriesRequest::from(&request).find(&shared)? {
+        SeriesContent::Whole(document) => Listing::of(document, &request).into_body(),
+        SeriesContent::Blocks(blocks) => blocks_body(shared, request, blocks),
     })
     .await?
+}
+
+/// A series whose document is in blocks: they are read one after the other, at the reader's pace.
+fn blocks_body(
+    shared: SharedStore,
+    request: SeriesMetadataRequest,
+    blocks: SeriesBlocks,
+) -> Result<Body> {
+    let Some(first) = blocks.open(&shared, 0)? else {
+        return Ok(b"[]".to_vec().into());
+    };
+    let listing = Listing::of(first, &request);
+    let batch = listing.batch(0)?;
+    Ok(body_of(None, move |out| {
+        let unwritable = |error| Error::internal("the reader closed the connection", error);
+        out.write_all(b"[").map_err(unwritable)?;
+        listing.write_from(batch, out)?;
+        // The rest takes longer.
+        out.flush().map_err(unwritable)?;
+        drop(listing);
+        for number in 1..blocks.count() {
+            let Some(block) = blocks.open(&shared, number)? else { break };
+            out.write_all(b",").map_err(unwritable)?;
+            let listing = Listing::of(block, &request);
+            listing.write_from(listing.batch(0)?, out)?;
+        }
+        out.write_all(b"]").map_err(unwritable)?;
+        Ok(())
+    }))
 }
 
 /// Instances whose attributes are listed.
@@ -84,6 +100,20 @@ struct Listing {
 }
 
 impl Listing {
+    /// All instances of a series in a document.
+    fn of(document: Arc<OpenDocument>, request: &SeriesMetadataRequest) -> Self {
+        let series = request.series_instance_uid.to_string();
+        let in_order = document.series.get(&series).map(Series::in_order).unwrap_or_default();
+        let instances = in_order.into_iter().map(|(order, _)| order.sop_uid).collect();
+        Self {
+            instances,
+            document,
+            series,
+            datastore: request.datastore_id.clone(),
+            image_set: request.image_set_id.clone(),
+        }
+    }
+
     /// The list as JSON: of few instances in one piece, else batch by batch, at the reader's pace. If the
     /// first batch fails, this is an error, and not half a body.
     fn into_body(self) -> Result<Body> {
@@ -100,6 +130,14 @@ impl Listing {
     fn write(&self, first: Batch, out: &mut dyn Write) -> Result<()> {
         let unwritable = |error| Error::internal("the reader closed the connection", error);
         out.write_all(b"[").map_err(unwritable)?;
+        self.write_from(first, out)?;
+        out.write_all(b"]").map_err(unwritable)?;
+        Ok(())
+    }
+
+    /// Writes a batch and all behind it, with commas between the instances.
+    fn write_from(&self, first: Batch, out: &mut dyn Write) -> Result<()> {
+        let unwritable = |error| Error::internal("the reader closed the connection", error);
         let mut batch = first;
         loop {
             let Batch { text, start, end } = batch;
@@ -115,7 +153,6 @@ impl Listing {
             out.write_all(b",").map_err(unwritable)?;
             batch = self.batch(end)?;
         }
-        out.write_all(b"]").map_err(unwritable)?;
         Ok(())
     }
 

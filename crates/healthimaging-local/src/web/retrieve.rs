@@ -52,9 +52,9 @@ pub(crate) async fn retrieve_instance(
 ) -> Result<RetrieveInstanceResponse> {
     let task = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        let found = SeriesRequest::from(&request).find(&task)?;
         let series = request.series_instance_uid.to_string();
         let sop = request.sop_instance_uid.to_string();
+        let found = SeriesRequest::from(&request).find_instance(&task, &sop)?;
         let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
         let (transfer_syntax_uid, form) = choose(instance, &request.transfer_syntax)?;
         let syntax = transfer_syntax_uid.clone();

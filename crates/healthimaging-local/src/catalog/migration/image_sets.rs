@@ -79,7 +79,13 @@ fn read(catalog: &Reader, after: i64) -> Result<Vec<Old>> {
         .prepare_cached("SELECT * FROM image_set WHERE row > ?1 ORDER BY row LIMIT ?2")?
         .query_and_then((after, BATCH), |row| {
             let set = image_sets::image_set(row)?;
-            let stored = match content::latest(catalog, &set) {
+            let latest = image_sets::latest_version(catalog, &set)?;
+            // Blocks came with a later format.
+            let stored = latest
+                .content_version
+                .map(|holder| content::without_blocks(catalog, set.row, holder))
+                .transpose();
+            let stored = match stored {
                 // `verify` reports it.
                 Err(error) if error.damage().is_some() => None,
                 stored => stored?,

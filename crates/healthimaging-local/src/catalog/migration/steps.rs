@@ -65,9 +65,10 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         from: 4,
-        // Indexes of some 10 rows an image set, in the log first.
+        // Indexes of some 10 rows an image set, in the log first. Documents stay as they are: they are stored in
+        // blocks when they are written next.
         needs: |catalog| Ok(3000 * rows(catalog, "image_set")?),
-        parts: &[Part::Sql(schema::LOOKUPS_4_TO_5)],
+        parts: &[Part::Sql(schema::LOOKUPS_4_TO_5), Part::Sql(schema::BLOCKS_4_TO_5)],
     },
 ];
 

@@ -31,7 +31,12 @@ async fn a_migrated_catalog_has_the_tables_of_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     drop(LocalStore::open(LocalConfig::new(folder.path())).await.unwrap());
     let new = schema(&Connection::open(folder.path().join("catalogue.sqlite")).unwrap());
-    for old in [Old::of_format_3(), Old::of_format_2(), Old::of_format_1()] {
+    for old in [
+        Old::unpacked("format-4.tar.gz"),
+        Old::of_format_3(),
+        Old::of_format_2(),
+        Old::of_format_1(),
+    ] {
         drop(old.open().await);
         let migrated = schema(&old.catalog());
         let by_name = |statements: &[String]| {
