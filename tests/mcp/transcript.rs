@@ -171,6 +171,7 @@ fn tag(set: &Value, name: &str) -> String {
 
 /// Searches, patients and studies; the image sets of the first patient.
 async fn find(scribe: &mut Scribe, store: &str) -> Vec<Value> {
+    scribe.show("summarize_datastore", json!({ "datastore_id": store })).await;
     let everything = json!({
         "datastore_id": store,
         "search_criteria": { "sort": { "sortField": "createdAt", "sortOrder": "ASC" } }
@@ -202,6 +203,11 @@ async fn find(scribe: &mut Scribe, store: &str) -> Vec<Value> {
         scribe.show(tool, by_patient.clone()).await;
     }
     let by_study = json!({ "datastore_id": store, "study_instance_uid": study });
+    scribe.show("get_study_series", by_study.clone()).await;
+    let asked = json!({
+        "datastore_id": store, "attributes": ["PatientID", "SliceThickness"], "group_by": ["PatientID"]
+    });
+    scribe.show("tabulate_attributes", asked).await;
     scribe.show("get_study_primary_image_sets", by_study).await;
     scribe.show("get_series_primary_image_set", by_series).await;
     found["image_sets_metadata_summaries"].as_array().unwrap().clone()
@@ -240,7 +246,10 @@ async fn change(scribe: &mut Scribe, store: &str, set: &Value) {
     });
     scribe.show("update_image_set_metadata", asked).await;
     let asked = json!({ "datastore_id": store, "image_set_id": id });
-    scribe.show("list_image_set_versions", asked).await;
+    scribe.show("list_image_set_versions", asked.clone()).await;
+    let mut asked = asked;
+    asked["version_id"] = json!("1");
+    scribe.show("compare_image_sets", asked).await;
     let asked = json!({
         "datastore_id": store,
         "source_image_set_id": id,

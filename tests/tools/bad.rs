@@ -85,6 +85,8 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
         "data_access_role_arn": "arn:aws:iam::000000000000:role/import",
         "paths": [scans],
         "latest_version_id": version,
+        "version_id": version,
+        "attributes": ["Modality"],
         "update_image_set_metadata_updates": { "DICOMUpdates": { "updatableAttributes": {
             "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "X" } }
         } } },
@@ -108,6 +110,8 @@ async fn in_order(rig: &Rig, datastore: &str) -> Vec<(&'static ToolEntry, Map<St
         names.extend(match tool.name {
             "get_image_frame" => ["image_frame_information"].as_slice(),
             "update_patient_study_metadata" => &["study_updates"],
+            "tabulate_attributes" => &["attributes"],
+            "compare_image_sets" => &["image_set_id", "version_id"],
             "start_dicom_import_job" => &["output_s3_uri", "data_access_role_arn"],
             _ => &[],
         });

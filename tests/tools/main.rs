@@ -10,6 +10,7 @@
 )]
 
 mod bad;
+mod compare;
 mod correct;
 mod damage;
 mod erase;
@@ -22,6 +23,7 @@ mod pictures;
 mod rig;
 mod search;
 mod store;
+mod table;
 mod update;
 mod view;
 
@@ -62,6 +64,11 @@ macro_rules! cases {
                 a_confirmation_is_good_for_one_plan,
                 a_plan_that_no_longer_holds_is_refused,
                 criteria_are_read_to_the_last_key,
+            }
+            compare {
+                two_versions_differ_in_what_was_changed,
+                what_keeps_an_image_set_from_being_primary_is_named_and_resolved,
+                two_data_stores_are_compared_series_by_series,
             }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
@@ -128,10 +135,17 @@ macro_rules! cases {
             jobs {
                 a_job_is_found_listed_and_cannot_be_cancelled_after_its_end,
             }
+            table {
+                attributes_are_tabulated_and_totalled,
+                doses_of_reports_are_summed,
+            }
             search {
                 everything_is_found_without_criteria,
                 ct_scans_of_a_patient_are_one_call,
                 more_than_a_hundred_are_paged_exactly,
+                studies_are_found_by_what_they_have_and_lack,
+                texts_are_found_in_descriptions_and_absent_body_parts_are_counted,
+                a_data_store_is_summarized,
             }
         }
     };

@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::tool::ToolEntry;
 
 /// Arguments that name a data store.
-const NAMING: [&str; 2] = ["datastore_id", "source_datastore_id"];
+const NAMING: [&str; 3] = ["datastore_id", "source_datastore_id", "other_datastore_id"];
 
 /// Replaces names and ARNs of data stores by their IDs.
 pub(crate) async fn resolve(

@@ -5,20 +5,26 @@
 //! * [`find`]: image sets by anything in their summaries; [`hierarchy`]: patient, study, series.
 //! * [`Plan`]: what would be done, found out by reading only; [`change`]: doing it, item by item.
 //! * [`export`]: instances as Part 10 files, out of the service; [`store`]: into it.
+//! * [`compare`]: versions, image sets and data stores.
+//! * [`overview`]: what a data store holds.
 //! * [`imports`]: the outcome files of import jobs.
+//! * [`table`]: attributes of many image sets.
 //! * [`traces`]: what stays of erased image sets in files and records.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
 pub mod change;
+pub mod compare;
 pub mod document;
 pub mod export;
 pub mod find;
 pub mod hierarchy;
 pub mod imports;
 mod ledger;
+pub mod overview;
 mod plan;
 pub mod store;
+pub mod table;
 pub mod traces;
 mod work;
 

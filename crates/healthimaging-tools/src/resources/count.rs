@@ -1,7 +1,7 @@
 //! Counts the image sets of a data store.
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use healthimaging::model::ImageSetCount;
 use healthimaging::{DatastoreId, HealthImaging, Result};
@@ -11,7 +11,10 @@ use healthimaging_workflows::find::{self, Criteria};
 const MOST_COUNTED: usize = 500;
 
 /// Returns exact counts if the back end has them; otherwise those of the first pages, as "at least".
-pub(super) async fn of(service: &dyn HealthImaging, datastore_id: &DatastoreId) -> Result<Value> {
+pub(crate) async fn of(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+) -> Result<Map<String, Value>> {
     if let Some(counted) = service.count_image_sets(datastore_id.clone()).await? {
         return Ok(shown(counted, true));
     }
@@ -29,14 +32,11 @@ pub(super) async fn of(service: &dyn HealthImaging, datastore_id: &DatastoreId) 
     Ok(shown(counted, true))
 }
 
-fn shown(counted: ImageSetCount, is_exact: bool) -> Value {
+fn shown(counted: ImageSetCount, is_exact: bool) -> Map<String, Value> {
     let ImageSetCount { image_sets, primary_image_sets } = counted;
-    if is_exact {
-        json!({ "image_sets": image_sets, "primary_image_sets": primary_image_sets })
-    } else {
-        json!({
-            "image_sets_at_least": image_sets,
-            "primary_image_sets_at_least": primary_image_sets,
-        })
-    }
+    let suffix = if is_exact { "" } else { "_at_least" };
+    [("image_sets", image_sets), ("primary_image_sets", primary_image_sets)]
+        .map(|(name, count)| (format!("{name}{suffix}"), Value::from(count)))
+        .into_iter()
+        .collect()
 }

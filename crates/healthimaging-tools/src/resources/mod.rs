@@ -1,7 +1,7 @@
-//! Resources: data stores, image sets, their metadata and frames, under `healthimaging://`.
+//! Resources: data stores, image sets, their metadata and frames, tables, under `healthimaging://`.
 
 mod complete;
-mod count;
+pub(crate) mod count;
 mod uri;
 
 use bytes::Bytes;
@@ -28,11 +28,12 @@ use crate::picture;
 use crate::server::Server;
 use crate::sheet;
 use crate::stack::Stack;
+use crate::tools::tabulate;
 use crate::visible;
 
 pub(crate) use complete::complete;
 use uri::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, ResourceUri, SHEET};
-pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri};
+pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri, table_uri};
 
 const JSON: &str = "application/json";
 
@@ -118,6 +119,8 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
         Ok(Contents::Json(text)) => {
             ResourceContents::text(visible::shown_document(text), uri).with_mime_type(JSON)
         }
+        Ok(Contents::Csv(text)) => ResourceContents::text(visible::shown(&text).into_owned(), uri)
+            .with_mime_type(tabulate::CSV),
         Ok(Contents::Bytes(bytes, media_type)) => {
             ResourceContents::blob(base64_text::encoded(&bytes), uri).with_mime_type(media_type)
         }
@@ -132,6 +135,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
 /// Contents of a resource.
 enum Contents {
     Json(String),
+    Csv(String),
     /// Bytes and their media type.
     Bytes(Bytes, String),
 }
@@ -147,7 +151,7 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
                 .get_datastore(GetDatastoreRequest { datastore_id: datastore_id.clone() })
                 .await?;
             let mut properties = to_object(&found.datastore_properties)?;
-            properties.insert("counts".to_owned(), count::of(service, &datastore_id).await?);
+            properties.insert("counts".to_owned(), count::of(service, &datastore_id).await?.into());
             Value::Object(properties)
         }
         ResourceUri::ImageSet(datastore_id, image_set_id) => {
@@ -187,6 +191,9 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
             let made = sheet::make(back_end, &server.options().decoder, &stack, options).await?;
             let media_type = options.format.media_type().to_owned();
             return Ok(Contents::Bytes(made.file.into(), media_type));
+        }
+        ResourceUri::Table(arguments) => {
+            return tabulate::read_csv(service, arguments).await.map(Contents::Csv);
         }
     };
     Ok(Contents::Json(value.to_string()))

@@ -1,6 +1,13 @@
 //! URIs of resources.
 
-use healthimaging::{DatastoreId, ImageFrameId, ImageSetId, Uid, VersionId, path_segment};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use healthimaging::{
+    DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid, VersionId, path_segment,
+};
 use healthimaging_render::{Contrast, PictureFormat, RenderOptions, Window};
 
 use crate::arguments::{PictureSize, SheetCount, SheetSize};
@@ -19,6 +26,7 @@ pub(super) const FRAME: &str =
 pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
 
 pub(super) const SHEET: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/series/{series_instance_uid}/contact-sheet{?format,count,max_size,window_center,window_width}";
+pub(super) const TABLE: &str = "healthimaging://tables/";
 
 /// A resource by its URI.
 #[derive(Debug, PartialEq)]
@@ -30,10 +38,16 @@ pub(super) enum ResourceUri {
     Frame(DatastoreId, ImageSetId, ImageFrameId),
     Picture(DatastoreId, ImageSetId, ImageFrameId, RenderOptions),
     Sheet(DatastoreId, ImageSetId, Uid, SheetOptions),
+    /// The arguments of a table.
+    Table(Map<String, Value>),
 }
 
 impl ResourceUri {
     pub(super) fn parse(uri: &str) -> Option<Self> {
+        if let Some(arguments) = uri.strip_prefix(TABLE) {
+            let json = URL_SAFE_NO_PAD.decode(arguments).ok()?;
+            return Some(Self::Table(serde_json::from_slice(&json).ok()?));
+        }
         let rest = uri.strip_prefix(INDEX)?;
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -178,6 +192,13 @@ pub(crate) fn frame_uri(
     image_frame_id: &ImageFrameId,
 ) -> String {
     format!("{INDEX}/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}")
+}
+
+/// Returns the URI of a table: it has the arguments that make it.
+pub(crate) fn table_uri(arguments: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(arguments)
+        .map_err(|error| Error::internal("the URI of the table could not be made", error))?;
+    Ok(format!("{TABLE}{}", URL_SAFE_NO_PAD.encode(json)))
 }
 
 /// Returns the URI of the metadata of an image set.

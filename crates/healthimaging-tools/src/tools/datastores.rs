@@ -1,26 +1,31 @@
-//! Data stores: create, get, list, delete.
+//! Data stores: create, get, summarize, list, delete.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use healthimaging::model::{
     CreateDatastoreRequest, CreateDatastoreResponse, DatastoreStatus, DeleteDatastoreRequest,
-    DeleteDatastoreResponse, GetDatastoreRequest, GetDatastoreResponse, ListDatastoresRequest,
-    ListDatastoresResponse, LosslessStorageFormat, SearchCriteria, SearchImageSetsRequest,
+    DeleteDatastoreResponse, DicomImportJobSummary, GetDatastoreRequest, GetDatastoreResponse,
+    JobStatus, ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
+    LosslessStorageFormat, SearchCriteria, SearchImageSetsRequest,
 };
 use healthimaging::{
     ClientToken, DatastoreId, DatastoreName, Error, KmsKeyArn, LambdaArn, NextToken, Page, Result,
     TagKey, TagValue,
 };
 
-use crate::arguments::{MaxResults, WaitSeconds};
-use healthimaging_workflows::Plan;
+use healthimaging_workflows::overview::{self, Overview};
+use healthimaging_workflows::{Plan, counted};
 
+use super::hierarchy::uncancelled;
 use crate::answer::Reply;
+use crate::arguments::{MaxResults, WaitSeconds, Within};
 use crate::context::Context;
 use crate::listing;
+use crate::resources::count;
 use crate::tool::{Effect, PlannedTool, Tool};
 use crate::wait;
 
@@ -85,7 +90,7 @@ async fn await_creation(
     wait::until(context, wait, "data store is being created", made, look).await
 }
 
-/// Get the properties of a data store.
+/// Get the properties of a data store, and counts of its image sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDatastore {
@@ -93,20 +98,100 @@ pub(crate) struct GetDatastore {
     datastore_id: Option<DatastoreId>,
 }
 
+/// A data store.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FoundDatastore {
+    #[serde(flatten)]
+    found: GetDatastoreResponse,
+    /// Exact, or at least so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Map<String, Value>>,
+}
+
 impl Tool for GetDatastore {
     const NAME: &'static str = "get_datastore";
     const TITLE: &'static str = "Get data store";
     const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#;
     const EFFECT: Effect = Effect::Reads;
-    type Output = GetDatastoreResponse;
+    type Output = FoundDatastore;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let found = context.service().get_datastore(GetDatastoreRequest { datastore_id }).await?;
+        let service = context.service();
+        let request = GetDatastoreRequest { datastore_id: datastore_id.clone() };
+        let found = service.get_datastore(request).await?;
         let properties = &found.datastore_properties;
+        let is_active = properties.datastore_status == DatastoreStatus::Active;
+        let counts = if is_active { Some(count::of(service, &datastore_id).await?) } else { None };
         let text =
             format!("Data store {} is {}.", properties.datastore_id, properties.datastore_status);
-        Ok(Reply::new(found, text))
+        Ok(Reply::new(FoundDatastore { found, counts }, text))
+    }
+}
+
+/// Summarize a data store: counts and bytes by modality, patient, study month and transfer syntax; the largest, newest
+/// and non-primary image sets; failed imports.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SummarizeDatastore {
+    /// ID, name or ARN
+    datastore_id: Option<DatastoreId>,
+    /// Patients and months to list; default 10
+    top: Option<MaxResults>,
+    /// Newest image sets whose bytes are read; default 1000
+    max_measured: Option<MostMeasured>,
+}
+
+/// Image sets whose bytes are read unless the call asks for more.
+const MEASURED: usize = 1_000;
+
+/// How many image sets are measured.
+type MostMeasured = Within<0, 200_000>;
+
+/// What a data store holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DatastoreSummary {
+    #[serde(flatten)]
+    overview: Overview,
+    /// The newest of them.
+    failed_import_jobs: Vec<DicomImportJobSummary>,
+}
+
+/// Failed import jobs that are listed.
+const FAILED: u32 = 5;
+
+impl Tool for SummarizeDatastore {
+    const NAME: &'static str = "summarize_datastore";
+    const TITLE: &'static str = "Summarize data store";
+    const EXAMPLE: &'static str =
+        r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "top": 20}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = DatastoreSummary;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let top = self.top.map_or(10, |top| top.get() as usize);
+        let most = self.max_measured.map_or(MEASURED, |most| most.get() as usize);
+        let service = context.service();
+        let request = ListDicomImportJobsRequest {
+            datastore_id: datastore_id.clone(),
+            job_status: Some(JobStatus::Failed),
+            next_token: None,
+            max_results: Some(FAILED),
+        };
+        let failed_import_jobs = service.list_dicom_import_jobs(request).await?.job_summaries;
+        let read = overview::overview(service, &datastore_id, top, most);
+        let overview = uncancelled(context, read).await?;
+        let text = format!(
+            "{} ({} not primary) of {} and {}: {}. Bytes and transfer syntaxes are of the newest {}.",
+            counted(overview.image_sets, "image set"),
+            overview.non_primary_image_sets,
+            counted(overview.patients, "patient"),
+            counted(overview.studies, "study"),
+            counted(usize::try_from(overview.instances).unwrap_or(usize::MAX), "instance"),
+            overview.image_sets_measured,
+        );
+        Ok(Reply::new(DatastoreSummary { overview, failed_import_jobs }, text))
     }
 }
 

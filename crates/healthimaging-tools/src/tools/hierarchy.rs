@@ -15,6 +15,17 @@ use crate::context::Context;
 use crate::listing::page_of;
 use crate::tool::{Effect, Tool};
 
+/// Reads until the end, unless the call is cancelled.
+pub(super) async fn uncancelled<T>(
+    context: &Context,
+    read: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        found = read => found,
+        () = context.cancelled().cancelled() => Err(Error::conflict("the call was cancelled")),
+    }
+}
+
 /// Finds all that match; `missing` is the error if none does.
 async fn found(
     context: &Context,
@@ -23,12 +34,7 @@ async fn found(
     missing: &str,
 ) -> Result<Found> {
     let search = find::all(context.service(), datastore_id, criteria, MOST_EXAMINED);
-    let found = tokio::select! {
-        found = search => found?,
-        () = context.cancelled().cancelled() => {
-            return Err(Error::conflict("the call was cancelled"));
-        }
-    };
+    let found = uncancelled(context, search).await?;
     if found.image_sets.is_empty() {
         return Err(Error::not_found(missing));
     }
@@ -143,13 +149,8 @@ impl Tool for GetPatientSeries {
         let listing = json!([Self::NAME, datastore_id, self.patient_id]);
         let criteria = Criteria::patient(self.patient_id);
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
-        let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets);
-        let series = tokio::select! {
-            series = read => series?,
-            () = context.cancelled().cancelled() => {
-                return Err(Error::conflict("the call was cancelled"));
-            }
-        };
+        let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets, None);
+        let series = uncancelled(context, read).await?;
         let token = self.next_token.as_ref();
         let (page, series_left_out, text) = paged(series, "series", &listing, token)?;
         let output = PatientSeries {
@@ -159,6 +160,65 @@ impl Tool for GetPatientSeries {
             next_token: page.next_token,
         };
         Ok(Reply::new(output, text))
+    }
+}
+
+/// List the series of a study with their descriptions, counts and image sets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetStudySeries {
+    /// ID, name or ARN
+    datastore_id: Option<DatastoreId>,
+    /// (0020,000D)
+    study_instance_uid: Uid,
+    /// Only series with this in an attribute of the series level, any case
+    text: Option<Text>,
+    /// From the previous answer
+    next_token: Option<NextToken>,
+}
+
+/// The series of a study.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StudySeries {
+    series: Vec<Series>,
+    series_left_out: usize,
+    /// Series of the study, with or without the text.
+    series_examined: usize,
+    image_sets_examined: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<NextToken>,
+}
+
+impl Tool for GetStudySeries {
+    const NAME: &'static str = "get_study_series";
+    const TITLE: &'static str = "Get series of a study";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "text": "motion"}"#;
+    const EFFECT: Effect = Effect::Reads;
+    type Output = StudySeries;
+
+    async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let datastore_id = context.datastore(self.datastore_id).await?;
+        let listing = json!([Self::NAME, datastore_id, self.study_instance_uid, self.text]);
+        let criteria = Criteria::study(self.study_instance_uid);
+        let missing = "the data store holds no image set of that study";
+        let found = found(context, &datastore_id, &criteria, missing).await?;
+        let text = self.text.as_ref();
+        let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets, text);
+        let mut series = uncancelled(context, read).await?;
+        let series_examined = series.len();
+        if text.is_some() {
+            series.retain(|one| !one.mentioned_in.is_empty());
+        }
+        let token = self.next_token.as_ref();
+        let (page, series_left_out, text) = paged(series, "series", &listing, token)?;
+        let output = StudySeries {
+            series: page.items,
+            series_left_out,
+            series_examined,
+            image_sets_examined: found.examined,
+            next_token: page.next_token,
+        };
+        Ok(Reply::new(output, format!("{text} Series of the study: {series_examined}.")))
     }
 }
 

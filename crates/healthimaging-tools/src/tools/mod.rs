@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "a model reads these comments, and backticks are bytes")]
 
 mod changes;
+mod compare;
 mod copy;
 mod correct;
 mod datastores;
@@ -15,6 +16,7 @@ mod jobs;
 mod metadata;
 mod search;
 mod store;
+pub(crate) mod tabulate;
 mod tags;
 mod view;
 
@@ -25,6 +27,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::planned::<erase::BulkDeleteByCriteria>(Subject::Erase),
     ToolEntry::planned::<correct::BulkUpdatePatientMetadata>(Subject::Correct),
     ToolEntry::of::<jobs::CancelJob>(Subject::Jobs),
+    ToolEntry::of::<compare::CompareImageSets>(Subject::ImageSets),
     ToolEntry::of::<copy::CopyImageSet>(Subject::ImageSets),
     ToolEntry::of::<datastores::CreateDatastore>(Subject::Datastores),
     ToolEntry::planned::<datastores::DeleteDatastore>(Subject::Datastores),
@@ -47,6 +50,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<view::GetSeriesContactSheet>(Subject::View),
     ToolEntry::of::<hierarchy::GetSeriesPrimaryImageSet>(Subject::Hierarchy),
     ToolEntry::of::<hierarchy::GetStudyPrimaryImageSets>(Subject::Hierarchy),
+    ToolEntry::of::<hierarchy::GetStudySeries>(Subject::Hierarchy),
     ToolEntry::of::<datastores::ListDatastores>(Subject::Datastores),
     ToolEntry::of::<export_jobs::ListDicomExportJobs>(Subject::Transfer),
     ToolEntry::of::<import_jobs::ListDicomImportJobs>(Subject::Transfer),
@@ -62,6 +66,8 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<export_jobs::StartDicomExportJob>(Subject::Transfer),
     ToolEntry::of::<import_jobs::StartDicomImportJob>(Subject::Transfer),
     ToolEntry::of::<store::StoreDicomInstances>(Subject::Transfer),
+    ToolEntry::of::<datastores::SummarizeDatastore>(Subject::Datastores),
+    ToolEntry::of::<tabulate::TabulateAttributes>(Subject::Search),
     ToolEntry::of::<tags::TagResource>(Subject::Tags),
     ToolEntry::of::<tags::UntagResource>(Subject::Tags),
     ToolEntry::conditional::<changes::UpdateImageSetMetadata>(Subject::ImageSets),

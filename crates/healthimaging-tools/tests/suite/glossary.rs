@@ -67,6 +67,19 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "list_datastores.datastore_status",
         "Only data stores with this status; `status` is an alias.",
     ),
+    ("compare_image_sets.image_set_id", "The old image set; alone, one that is not primary."),
+    (
+        "tabulate_attributes.content",
+        "Code values or meanings of the concept names of content items in structured reports, at any depth.",
+    ),
+    (
+        "tabulate_attributes.group_by",
+        "Attributes of the table: equal values are one row, with statistics of each other column that has numbers.",
+    ),
+    (
+        "summarize_datastore.max_measured",
+        "Number of image sets, the newest, whose metadata is read for bytes and transfer syntaxes; all are counted.",
+    ),
     (
         "get_dicom_import_job.list",
         "Files that were not imported, that were imported with a warning, or that were imported.",

@@ -9,5 +9,6 @@ mod protocol;
 mod reference;
 mod sizes;
 mod surface;
+mod tables;
 mod tools;
 mod web;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -126,6 +126,14 @@ pub(crate) async fn uids(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Document<IgnoredAny>> {
+    streamed(service, request).await
+}
+
+/// Fetches a document of any length and reads the part of each instance that `I` has.
+pub(crate) async fn streamed<I: DeserializeOwned + Send + 'static>(
+    service: &dyn HealthImaging,
+    request: GetImageSetMetadataRequest,
+) -> Result<Document<I>> {
     let packed = Packed::fetch(service, request, LONGEST_STREAMED).await?;
     on_another_thread(move || {
         let text = packed.reader().take(LONGEST_STREAMED_JSON);
@@ -175,7 +183,7 @@ impl Packed {
 }
 
 /// Does work on so many bytes of JSON, on another thread where it would delay other calls.
-async fn beside_others<T: Send + 'static>(
+pub(crate) async fn beside_others<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -236,6 +236,23 @@ impl Criteria {
             && self.is_primary.is_none_or(|wanted| wanted == is_primary(summary))
     }
 
+    /// Returns the attribute for whose absence alone an image set does not match.
+    pub fn lacking(&self, summary: &ImageSetsMetadataSummary) -> Option<Lacking> {
+        let tags = summary.dicom_tags.as_ref();
+        let lacks = |value: Option<&String>| value.is_none_or(|value| value.trim().is_empty());
+        let otherwise = |criteria: Self| criteria.matches(summary);
+        if self.body_part.is_some()
+            && lacks(tags.and_then(|tags| tags.series_body_part.as_ref()))
+            && otherwise(Self { body_part: None, ..self.clone() })
+        {
+            return Some(Lacking::BodyPart);
+        }
+        let lacks_modality = self.modality.is_some()
+            && lacks(tags.and_then(|tags| tags.series_modality.as_ref()))
+            && otherwise(Self { modality: None, ..self.clone() });
+        lacks_modality.then_some(Lacking::Modality)
+    }
+
     fn matches_texts(&self, tags: &DicomTags) -> bool {
         fn text(value: Option<&Text>) -> Option<&str> {
             value.map(Text::as_str)
@@ -284,8 +301,17 @@ impl Criteria {
     }
 }
 
+/// An attribute that an image set lacks and otherwise might match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// Body Part Examined (0018,0015).
+    BodyPart,
+    /// Modality (0008,0060).
+    Modality,
+}
+
 /// The modalities that are meant: several come with commas, or backslashes as in DICOM, between them.
-fn modalities_of(all: &Text) -> impl Iterator<Item = &str> {
+pub(super) fn modalities_of(all: &Text) -> impl Iterator<Item = &str> {
     all.as_str().split([',', '\\']).map(str::trim)
 }
 

@@ -4,6 +4,7 @@
 //! rest is compared here, over all that it returns.
 
 mod criteria;
+mod selection;
 mod value;
 
 use std::collections::HashSet;
@@ -15,7 +16,8 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, Error, HealthImaging, Page, Result, sweep};
 
-pub use criteria::Criteria;
+pub use criteria::{Criteria, Lacking};
+pub use selection::{Selected, Selection, mentions};
 pub use value::{Moment, Span, StudyDate, StudyMoment, Text};
 
 /// Most image sets that one search looks at.

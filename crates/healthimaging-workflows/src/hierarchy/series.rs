@@ -11,7 +11,7 @@ use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageSetId, Result};
 use healthimaging_dicom::{InstanceSummary, Series as SeriesContents};
 
 use crate::document::{self, Contents};
-use crate::find::is_primary;
+use crate::find::{Text, is_primary, mentions};
 
 /// A series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,15 +42,19 @@ pub struct Series {
     pub primary_image_set_id: Option<ImageSetId>,
     /// Other image sets that hold it or a part of it.
     pub other_image_set_ids: Vec<ImageSetId>,
+    /// Attributes of the series that have the text of the search.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mentioned_in: Vec<String>,
 }
 
 /// The series that image sets hold, by study and series number; their documents are read.
 ///
-/// Image sets that are deleted during the call are left out.
+/// Image sets that are deleted during the call are left out. Of each series, the attributes that have `text` are named.
 pub async fn series(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_sets: &[ImageSetsMetadataSummary],
+    text: Option<&Text>,
 ) -> Result<Vec<Series>> {
     let ids: Vec<ImageSetId> = image_sets.iter().map(|set| set.image_set_id.clone()).collect();
     let reads = ids.into_iter().map(|id| contents(service, datastore_id, id));
@@ -62,7 +66,10 @@ pub async fn series(
         let Some(contents) = contents else { continue };
         let study = contents.study_instance_uid().unwrap_or_default();
         for (uid, held) in &contents.series {
-            let found = Series::of(study, uid, held, set);
+            let mut found = Series::of(study, uid, held, set);
+            if let Some(text) = text {
+                found.mentioned_in = mentions(&held.attributes, text);
+            }
             match all.get_mut(&(study.to_owned(), uid.clone())) {
                 Some(known) => known.join(found),
                 None => {
@@ -119,6 +126,7 @@ impl Series {
             frames: held.instances.values().map(InstanceSummary::frame_count).sum(),
             primary_image_set_id: primary,
             other_image_set_ids: others,
+            mentioned_in: Vec::new(),
         }
     }
 

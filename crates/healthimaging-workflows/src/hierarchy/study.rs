@@ -15,6 +15,9 @@ use crate::find::is_primary;
 pub struct Study {
     /// Study Instance UID (0020,000D).
     pub study_instance_uid: String,
+    /// Patient ID (0010,0020).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
     /// Study Date (0008,0020), `YYYYMMDD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study_date: Option<String>,
@@ -71,6 +74,7 @@ fn study(uid: &str, mut sets: Vec<&ImageSetsMetadataSummary>) -> Study {
     let counted = counts.max().map_or(0, |most| most as usize);
     let mut study = Study {
         study_instance_uid: uid.to_owned(),
+        patient_id: first(|tags| &tags.patient_id),
         study_date: first(|tags| &tags.study_date),
         study_time: first(|tags| &tags.study_time),
         study_description: first(|tags| &tags.study_description),

@@ -70,7 +70,7 @@ async fn a_series_of_several_image_sets_is_listed_once() {
         max_results: None,
     };
     let found = fake.search_image_sets(request).await.unwrap().image_sets_metadata_summaries;
-    let series = hierarchy::series(&fake, &datastore(), &found).await.unwrap();
+    let series = hierarchy::series(&fake, &datastore(), &found, None).await.unwrap();
     let counts: Vec<_> = series
         .iter()
         .map(|one| (one.series_instance_uid.as_str(), one.instances, one.frames))

@@ -1,0 +1,265 @@
+//! Differences of two metadata documents: attributes, instances, frames.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use healthimaging::{MemoryBudget, Result};
+use healthimaging_dicom::{InstanceText, Series};
+
+use super::Version;
+use crate::document::{self, Level};
+
+/// Differences that are listed at most; equal ones of many instances are one.
+const LISTED: usize = 5_000;
+
+/// UIDs that are listed at most.
+const UIDS: usize = 20;
+
+/// Longest value that is shown, in bytes of JSON.
+const LONGEST: usize = 300;
+
+/// What differs between two documents.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Differences {
+    /// Attributes that differ, from the patient level down.
+    #[serde(skip)]
+    pub attributes: Vec<Difference>,
+    /// Attributes that differ and are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attributes_not_listed: usize,
+    /// Instances in both.
+    pub instances_in_both: usize,
+    /// Instances only in the old one.
+    pub instances_removed: usize,
+    /// Instances only in the new one.
+    pub instances_added: usize,
+    /// SOP Instance UIDs of the first ones of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// SOP Instance UIDs of the first ones of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// Frames of the instances in both, by number, whose checksum is equal.
+    pub frames_equal: usize,
+    /// Frames of the instances in both that differ, or that only one has.
+    pub frames_different: usize,
+    /// SOP Instance UIDs of the first instances with such frames.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances_with_different_frames: Vec<String>,
+}
+
+/// An attribute that differs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Difference {
+    /// Level at which it is.
+    pub level: Level,
+    /// UID of the series or, at the instance level, of the first instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// How many instances have this difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<usize>,
+    /// Keyword, or tag.
+    pub attribute: String,
+    /// Value in the old one; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<Value>,
+    /// Value in the new one; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<Value>,
+}
+
+impl Differences {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty()
+            && self.instances_removed + self.instances_added + self.frames_different == 0
+    }
+}
+
+/// Compares two documents. Frames are compared by the checksums of their pixels, or of their bytes where they are kept as
+/// received.
+///
+/// # Errors
+/// `Service` if an instance is not in the form of a document.
+pub async fn differences(old: &Version, new: &Version) -> Result<Differences> {
+    let (old, new) = (Arc::clone(&old.document), Arc::clone(&new.document));
+    let bytes = old.text().len() + new.text().len();
+    // Instances are parsed two at a time.
+    let lease = MemoryBudget::process().work(bytes as u64).await;
+    document::beside_others(bytes, move || {
+        let _lease = lease;
+        let mut found = Found::default();
+        let (old, new) = (old.levels(), new.levels());
+        found.level(Level::Patient, None, &old.patient, &new.patient);
+        found.level(Level::Study, None, &old.study, &new.study);
+        let series: BTreeSet<&String> = old.series.keys().chain(new.series.keys()).collect();
+        let nothing = Series { attributes: Map::new(), instances: BTreeMap::new() };
+        for uid in series {
+            let (old, new) = (old.series.get(uid), new.series.get(uid));
+            if let (Some(old), Some(new)) = (old, new) {
+                found.level(Level::Series, Some(uid), &old.attributes, &new.attributes);
+            }
+            let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
+            found.instances(&old.instances, &new.instances)?;
+        }
+        Ok(found.finish())
+    })
+    .await
+}
+
+/// Differences while they are found; those of instances by attribute and values.
+#[derive(Default)]
+struct Found {
+    all: Differences,
+    of_instances: BTreeMap<(String, String, String), Difference>,
+}
+
+impl Found {
+    fn level(&mut self, level: Level, of: Option<&String>, old: &Object, new: &Object) {
+        for (attribute, old, new) in differing(old, new) {
+            let of = of.cloned();
+            let (old, new) = (old.map(shown), new.map(shown));
+            let attribute = attribute.to_owned();
+            self.all.attributes.push(Difference {
+                level,
+                of,
+                instances: None,
+                attribute,
+                old,
+                new,
+            });
+        }
+    }
+
+    fn instances(
+        &mut self,
+        old: &BTreeMap<String, InstanceText>,
+        new: &BTreeMap<String, InstanceText>,
+    ) -> Result<()> {
+        for (uid, one) in old {
+            match new.get(uid) {
+                Some(other) => self.instance(uid, one, other)?,
+                None => add(uid, &mut self.all.instances_removed, &mut self.all.removed),
+            }
+        }
+        for uid in new.keys().filter(|uid| !old.contains_key(*uid)) {
+            add(uid, &mut self.all.instances_added, &mut self.all.added);
+        }
+        Ok(())
+    }
+
+    fn instance(&mut self, uid: &str, old: &InstanceText, new: &InstanceText) -> Result<()> {
+        self.all.instances_in_both += 1;
+        let (mut old, mut new): (Object, Object) = (old.parse()?, new.parse()?);
+        let frames = |one: &mut Object| match one.shift_remove(FRAMES) {
+            Some(Value::Array(frames)) => frames,
+            _ => Vec::new(),
+        };
+        self.frames(uid, &frames(&mut old), &frames(&mut new));
+        let attributes = |one: &mut Object| match one.shift_remove("DICOM") {
+            Some(Value::Object(attributes)) => attributes,
+            _ => Object::new(),
+        };
+        let (old_attributes, new_attributes) = (attributes(&mut old), attributes(&mut new));
+        // Beside the attributes are the transfer syntax of the frames and value representations.
+        for (old, new) in [(&old_attributes, &new_attributes), (&old, &new)] {
+            for (attribute, old, new) in differing(old, new) {
+                self.instance_attribute(uid, attribute, old, new);
+            }
+        }
+        Ok(())
+    }
+
+    fn instance_attribute(
+        &mut self,
+        uid: &str,
+        attribute: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+    ) {
+        let text = |value: Option<&Value>| value.map(Value::to_string).unwrap_or_default();
+        let key = (attribute.to_owned(), text(old), text(new));
+        if let Some(Difference { instances: Some(count), .. }) = self.of_instances.get_mut(&key) {
+            *count += 1;
+        } else if self.of_instances.len() < LISTED {
+            let difference = Difference {
+                level: Level::Instance,
+                of: Some(uid.to_owned()),
+                instances: Some(1),
+                attribute: attribute.to_owned(),
+                old: old.map(shown),
+                new: new.map(shown),
+            };
+            self.of_instances.insert(key, difference);
+        } else {
+            self.all.attributes_not_listed += 1;
+        }
+    }
+
+    fn frames(&mut self, uid: &str, old: &[Value], new: &[Value]) {
+        let equal = old.iter().zip(new).filter(|(old, new)| checksum(old) == checksum(new)).count();
+        let different = old.len().max(new.len()) - equal;
+        self.all.frames_equal += equal;
+        self.all.frames_different += different;
+        if different > 0 && self.all.instances_with_different_frames.len() < UIDS {
+            self.all.instances_with_different_frames.push(uid.to_owned());
+        }
+    }
+
+    fn finish(self) -> Differences {
+        let Self { mut all, of_instances } = self;
+        all.attributes.extend(of_instances.into_values());
+        all
+    }
+}
+
+type Object = Map<String, Value>;
+
+const FRAMES: &str = "ImageFrames";
+
+/// Attributes of which only one object has a value, or that have different values, by name.
+fn differing<'a>(
+    old: &'a Object,
+    new: &'a Object,
+) -> impl Iterator<Item = (&'a str, Option<&'a Value>, Option<&'a Value>)> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names.into_iter().filter_map(|name| {
+        let (old, new) = (old.get(name), new.get(name));
+        (old != new).then_some((name.as_str(), old, new))
+    })
+}
+
+/// A value, shortened if it is long.
+fn shown(value: &Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= LONGEST {
+        return value.clone();
+    }
+    let start: String = text.chars().take(LONGEST / 2).collect();
+    Value::String(format!("{start}… ({} bytes)", text.len()))
+}
+
+fn add(uid: &str, count: &mut usize, listed: &mut Vec<String>) {
+    *count += 1;
+    if listed.len() < UIDS {
+        listed.push(uid.to_owned());
+    }
+}
+
+/// Checksum of a frame in its full resolution, which is the last one that is listed.
+fn checksum(frame: &Value) -> Option<&Value> {
+    let all = frame.get("PixelDataChecksumFromBaseToFullResolution")?.as_array()?;
+    all.last()?.get("Checksum")
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

@@ -1,0 +1,166 @@
+//! Tables of attributes and of the content of reports.
+
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use healthimaging_phantoms::{Phantom, PhantomFile};
+use serde_json::{Value, json};
+
+use crate::rig::Rig;
+
+fn text(tag: dicom_core::Tag, vr: VR, value: &str) -> DataElement<InMemDicomObject> {
+    DataElement::new(tag, vr, PrimitiveValue::from(value))
+}
+
+fn sequence(tag: dicom_core::Tag, items: Vec<InMemDicomObject>) -> DataElement<InMemDicomObject> {
+    DataElement::new(tag, VR::SQ, DataSetSequence::from(items))
+}
+
+fn code(value: &str, meaning: &str) -> InMemDicomObject {
+    InMemDicomObject::from_element_iter([
+        text(tags::CODE_VALUE, VR::SH, value),
+        text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, "DCM"),
+        text(tags::CODE_MEANING, VR::LO, meaning),
+    ])
+}
+
+/// The dose length product of an irradiation event (`PS3.16` TID 10013).
+fn event(product: &str) -> InMemDicomObject {
+    let measured = InMemDicomObject::from_element_iter([
+        sequence(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![code("mGy.cm", "mGy.cm")]),
+        text(tags::NUMERIC_VALUE, VR::DS, product),
+    ]);
+    let number = InMemDicomObject::from_element_iter([
+        text(tags::VALUE_TYPE, VR::CS, "NUM"),
+        sequence(tags::CONCEPT_NAME_CODE_SEQUENCE, vec![code("113838", "DLP")]),
+        sequence(tags::MEASURED_VALUE_SEQUENCE, vec![measured]),
+    ]);
+    InMemDicomObject::from_element_iter([
+        text(tags::VALUE_TYPE, VR::CS, "CONTAINER"),
+        sequence(tags::CONCEPT_NAME_CODE_SEQUENCE, vec![code("113819", "CT Acquisition")]),
+        sequence(tags::CONTENT_SEQUENCE, vec![number]),
+    ])
+}
+
+fn report(number: u32, patient: &str, products: &[&str]) -> PhantomFile {
+    let phantom = Phantom::report()
+        .patient("DOE^JANE", patient)
+        .study_uid(&format!("2.25.91.{number}"))
+        .series_uid(&format!("2.25.92.{number}"))
+        .sop_uid(&format!("2.25.93.{number}"))
+        .with_sequence(tags::CONTENT_SEQUENCE, products.iter().map(|one| event(one)).collect());
+    PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
+}
+
+/// The rows without the column of image sets.
+fn rows(found: &Value) -> Vec<Value> {
+    let rows = found["rows"].as_array().unwrap().iter();
+    rows.map(|row| json!(row.as_array().unwrap()[1..])).collect()
+}
+
+pub(crate) async fn attributes_are_tabulated_and_totalled(rig: Rig) {
+    let datastore = rig.filled().await;
+    let ask = |more: Value| {
+        let mut asked = json!({ "datastore_id": datastore });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    let table = async |more: Value| rig.call("tabulate_attributes", ask(more)).await;
+    let found = table(json!({ "attributes": ["Modality", "(0028,0010)"] })).await;
+    assert_eq!(found["columns"], json!(["image_set_id", "Modality", "Rows"]));
+    assert_eq!(rows(&found), vec![json!(["CT", "32"]); 8]);
+    // Each of 24 slices has 32 rows.
+    let found = table(json!({
+        "attributes": ["Rows"], "per_instance": true, "group_by": []
+    }))
+    .await;
+    assert_eq!(
+        found["columns"],
+        json!([
+            "rows",
+            "count of Rows",
+            "sum of Rows",
+            "min of Rows",
+            "max of Rows",
+            "mean of Rows"
+        ])
+    );
+    assert_eq!(found["rows"], json!([[24, 24, 768.0, 32.0, 32.0, 32.0]]));
+    // Two patients, each with four series; an attribute without numbers has no totals.
+    let found = table(json!({
+        "attributes": ["PatientID", "Modality"], "group_by": ["PatientID"]
+    }))
+    .await;
+    assert_eq!(found["columns"], json!(["PatientID", "rows"]));
+    let counts: Vec<&Value> = found["rows"].as_array().unwrap().iter().map(|row| &row[1]).collect();
+    assert_eq!(counts, [&json!(4), &json!(4)]);
+    assert_eq!(table(json!({ "attributes": ["Rows"], "modality": "MR" })).await["rows"], json!([]));
+    // Cut at a row that the answer names; the rest, and the whole as CSV.
+    let mut asked = ask(json!({
+        "attributes": ["InstanceNumber"], "per_instance": true, "max_rows": 10
+    }));
+    let mut read = Vec::new();
+    loop {
+        let answer = rig.answer("tabulate_attributes", asked.clone()).await.unwrap();
+        let link = answer.links[0].clone();
+        let csv = String::from_utf8(link.data.unwrap().to_vec()).unwrap();
+        assert_eq!((csv.len() as u64, csv.lines().count()), (link.size, 25));
+        assert_eq!(csv.lines().next(), Some("image_set_id,InstanceNumber"));
+        let found = Value::Object(answer.structured);
+        read.extend(rows(&found));
+        assert_eq!(found["rows_left_out"], 24 - read.len());
+        match found.get("next_token") {
+            Some(token) => asked["next_token"] = token.clone(),
+            None => break,
+        }
+        let cut = format!("Cut after row {}: {} more", read.len(), 24 - read.len());
+        assert!(found["summary"].as_str().unwrap().contains(&cut), "{}", found["summary"]);
+    }
+    assert_eq!(read.len(), 24);
+    for wrong in [
+        json!({}),
+        json!({ "attributes": ["Rows"], "group_by": ["Columns"] }),
+        json!({ "attributes": ["NoSuchKeyword"] }),
+        json!({ "attributes": ["Rows"], "study_date_from": "20250302", "study_date_to": "20250301" }),
+        json!({ "attributes": (0..21).map(|at| format!("0009,10{at:02X}")).collect::<Vec<_>>() }),
+    ] {
+        rig.refusal("tabulate_attributes", ask(wrong), "validation_error").await;
+    }
+}
+
+pub(crate) async fn doses_of_reports_are_summed(rig: Rig) {
+    let datastore = rig.filled().await;
+    let reports = [
+        report(1, "MRN-1", &["120.5", "30.25"]),
+        report(2, "MRN-1", &["100"]),
+        report(3, "MRN-2", &["7.5", "7.5"]),
+    ];
+    rig.import(&datastore, reports).await;
+    let asked = |more: Value| {
+        let mut asked = json!({
+            "datastore_id": datastore, "modality": "SR", "attributes": ["PatientID"],
+            "content": ["113838"]
+        });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    let found = rig.call("tabulate_attributes", asked(json!({}))).await;
+    assert_eq!(found["columns"], json!(["image_set_id", "PatientID", "113838 (mGy.cm)"]));
+    let mut listed = rows(&found);
+    listed.sort_by_key(Value::to_string);
+    assert_eq!(
+        listed,
+        [json!(["MRN-1", "100"]), json!(["MRN-1", "120.5; 30.25"]), json!(["MRN-2", "7.5; 7.5"])]
+    );
+    // By meaning, and grouped.
+    let by_patient = json!({ "content": ["dlp"], "group_by": ["PatientID"] });
+    let found = rig.call("tabulate_attributes", asked(by_patient)).await;
+    assert_eq!(
+        found["rows"],
+        json!([
+            ["MRN-1", 2, 3, 250.75, 30.25, 120.5, 83.583_333],
+            ["MRN-2", 1, 2, 15.0, 7.5, 7.5, 7.5]
+        ])
+    );
+}
