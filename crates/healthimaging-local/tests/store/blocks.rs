@@ -12,6 +12,7 @@ use healthimaging_phantoms::Phantom;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::deletion::{bytes_of, contains};
 use crate::fixture::{Fixture, instances};
 
 const STUDY: &str = "2.25.7";
@@ -223,7 +224,29 @@ async fn what_changes_a_document_in_blocks_keeps_its_versions() {
     assert_eq!([served(1).await, served(2).await], before);
     let sixth = fixture.metadata(&set, Some(6)).await;
     assert_eq!(sixth, fixture.metadata(&set, Some(1)).await);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_deleted_large_image_set_is_left_on_the_disk() {
+    let fixture = Fixture::new().await;
+    let numbers = mixed(200);
+    let set = fixture.import_one_set(&slices(&numbers[..190])).await;
+    fixture.import(&slices(&numbers[190..])).await;
+    let mut traces = vec![SERIES.into(), b"Synthetic^Name".to_vec()];
+    {
+        let catalog = fixture.catalog();
+        let mut rows =
+            catalog.prepare("SELECT document, details FROM document_block_content").unwrap();
+        let stored = |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get::<_, Vec<u8>>(1)?]);
+        for stored in rows.query_map([], stored).unwrap() {
+            let middle = |bytes: Vec<u8>| bytes[bytes.len() / 2..][..30].to_vec();
+            traces.extend(stored.unwrap().map(middle));
+        }
+    }
+    let before = bytes_of(fixture.folder.path());
+    // A few may be cut by the end of a page.
+    let found = traces.iter().filter(|trace| contains(&before, trace)).count();
+    assert!(traces.len() > 7 && found > 5, "{found} of {}", traces.len());
     let request = DeleteImageSetRequest {
         datastore_id: fixture.datastore.clone(),
         image_set_id: set.clone(),
@@ -234,6 +257,8 @@ async fn what_changes_a_document_in_blocks_keeps_its_versions() {
     for table in ["document_block", "document_block_content", "instance"] {
         assert_eq!(fixture.count(table), 0, "{table}");
     }
+    let on_disk = bytes_of(fixture.folder.path());
+    assert!(traces.iter().all(|trace| !contains(&on_disk, trace)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

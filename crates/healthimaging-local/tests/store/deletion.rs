@@ -15,7 +15,7 @@ pub(crate) fn packed_bytes(folder: &Path) -> Vec<u8> {
     bytes_of(&folder.join("packs"))
 }
 
-fn bytes_of(folder: &Path) -> Vec<u8> {
+pub(crate) fn bytes_of(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
