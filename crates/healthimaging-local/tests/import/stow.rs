@@ -1,8 +1,12 @@
 //! Storing instances over DICOMweb.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::StreamExt;
 use healthimaging::model::{StoreInstancesRequest, StoreInstancesResponse};
 use healthimaging::{Body, DicomWeb, Uid};
+use healthimaging_local::{FileCall, Files, LocalConfig};
 use healthimaging_phantoms::Phantom;
 
 use crate::fixture::Fixture;
@@ -43,6 +47,29 @@ async fn each_instance_has_its_outcome() {
     let again = store(&fixture, None, vec![slice("2.25.1", "2.25.7")]).await;
     assert_eq!(again.stored[0].image_set_id, answer.stored[0].image_set_id);
     assert_eq!(fixture.image_sets().await[0].version, Some(2));
+}
+
+/// The catalog syncs by itself, and is not counted.
+#[tokio::test]
+async fn a_request_syncs_its_pack_and_no_folder() {
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&syncs);
+    let files = Files::watched(move |call| {
+        counted.fetch_add(usize::from(call == FileCall::Sync), Ordering::SeqCst);
+        Ok(usize::MAX)
+    });
+    let fixture = Fixture::with(|config| LocalConfig { files: files.clone(), ..config }).await;
+    // The first request makes packs for the next ones, in the background.
+    let mut took = Vec::new();
+    for number in 1..100 {
+        let before = syncs.load(Ordering::SeqCst);
+        store(&fixture, None, vec![slice("2.25.1", &format!("2.25.{number}"))]).await;
+        took.push(syncs.load(Ordering::SeqCst) - before);
+        if took.ends_with(&[1]) {
+            return;
+        }
+    }
+    panic!("{took:?}");
 }
 
 #[tokio::test]
