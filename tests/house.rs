@@ -41,7 +41,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-client", &["healthimaging"]),
     (
         "healthimaging-workflows",
-        &["healthimaging", "healthimaging-dicom", "healthimaging-jobs", "healthimaging-objects"],
+        &[
+            "healthimaging",
+            "healthimaging-deidentify",
+            "healthimaging-dicom",
+            "healthimaging-image",
+            "healthimaging-jobs",
+            "healthimaging-objects",
+            "healthimaging-pixels",
+        ],
     ),
     (
         "healthimaging-tools",

@@ -111,6 +111,8 @@ impl Backend {
                 s3,
                 download_dir: None,
             }),
+            decoder: decoder.clone(),
+            data_folder: config.data_dir.clone(),
         };
         let folder = config.data_dir.join("ledger");
         let run_jobs = !config.read_only && !handle.is_read_only();

@@ -8,9 +8,10 @@ use clap::Args;
 use futures::TryStreamExt as _;
 use healthimaging::{ObjectUri, Uid, sweep};
 use healthimaging_objects::file_uri;
+use healthimaging_workflows::deidentify::{Deidentify, Rectangle, Request, Review};
 use healthimaging_workflows::export::{self, Export};
 use healthimaging_workflows::find::{Criteria, Moment, Span};
-use healthimaging_workflows::{ItemOutcome, Job, JobState, Ledger, NewJob, Work};
+use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Ledger, NewJob, Work};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -62,6 +63,41 @@ pub(super) struct Arguments {
     /// Replace existing files that have other content
     #[arg(long)]
     overwrite: bool,
+
+    #[command(flatten)]
+    deidentify: DeidentifyArguments,
+}
+
+#[derive(Debug, Args)]
+struct DeidentifyArguments {
+    /// De-identify by a profile of PS3.15: basic
+    #[arg(long = "deidentify", value_name = "PROFILE")]
+    profile: Option<String>,
+
+    /// Such as clean-pixel-data,retain-modified-dates
+    #[arg(
+        long = "deidentify-options",
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "profile"
+    )]
+    options: Vec<String>,
+
+    /// File of 64 hexadecimal digits [default: one in the data folder]
+    #[arg(long = "deidentify-key", value_name = "FILE", requires = "profile")]
+    key: Option<PathBuf>,
+
+    /// New file for original and new UIDs and patient IDs
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    linkage: Option<PathBuf>,
+
+    /// Area of the series to blank; you have seen the rest; repeatable
+    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_parser = rectangle, requires = "profile")]
+    blank: Vec<Rectangle>,
+
+    /// You have seen that the series shows no identifying text
+    #[arg(long, requires = "profile")]
+    reviewed: bool,
 }
 
 /// Most files that are listed of those that were not written; the rest is counted.
@@ -75,6 +111,34 @@ fn uid(text: &str) -> healthimaging::Result<Uid> {
 
 fn moment(text: &str) -> healthimaging::Result<Moment> {
     Moment::try_from(text.to_owned())
+}
+
+fn rectangle(text: &str) -> Result<Rectangle, String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(str::parse).collect();
+    let number = numbers.ok().and_then(|numbers| <[u32; 4]>::try_from(numbers).ok());
+    let corner = |[left, top, width, height]: [u32; 4]| {
+        let right = left.checked_add(width.checked_sub(1)?)?;
+        let bottom = top.checked_add(height.checked_sub(1)?)?;
+        Some(Rectangle { left, top, right, bottom })
+    };
+    let wrong = "give four whole numbers X,Y,WIDTH,HEIGHT; the last two are at least 1";
+    number.and_then(corner).ok_or_else(|| wrong.to_owned())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+impl DeidentifyArguments {
+    /// Returns how to de-identify; reads the key, or makes it.
+    fn chosen(self, ledger: &Ledger) -> Result<Option<Deidentify>> {
+        let Some(profile) = self.profile else { return Ok(None) };
+        let review = Review { blank: self.blank, is_reviewed: self.reviewed };
+        let key_file = self.key.as_deref().map(absolute).transpose()?;
+        let options = self.options.iter().map(|option| option.trim().to_owned()).collect();
+        let request = Request { profile, options, key_file, review };
+        Ok(Some(Deidentify::new(request, ledger.tools())?))
+    }
 }
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
@@ -106,6 +170,9 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let (output_uri, allowed_paths) = output(&arguments.out)?;
     let submitted = Span { from: arguments.submitted_after, to: arguments.submitted_before };
     let is_open = submitted.from.is_none() && submitted.to.is_none();
+    let ledger = &backend.ledger;
+    let linkage = arguments.deidentify.linkage.as_deref().map(absolute).transpose()?;
+    let deidentify = arguments.deidentify.chosen(ledger)?;
     let export = Export {
         datastore_id: datastore_id.clone(),
         output_uri,
@@ -119,10 +186,11 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         overwrite: arguments.overwrite,
         include_non_primary: arguments.include_non_primary,
         transfer_syntax_uid: arguments.transfer_syntax,
+        deidentify,
+        linkage,
         data_access_role_arn: None,
         allowed_paths,
     };
-    let ledger = &backend.ledger;
     export.check(ledger.tools()).await?;
     let new = NewJob {
         tool: export::TOOL,
@@ -172,14 +240,15 @@ fn show(bar: &ProgressBar, job: &Job) {
 }
 
 async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Result<Outcome> {
-    if job.items_failed > 0 {
-        list_failures(ledger, job).await?;
-    }
     let report = job.report.as_ref();
     let number = |key: &str| {
         let value = report.and_then(|report| report.get(key));
         value.and_then(Value::as_u64).unwrap_or_default()
     };
+    let held_back = number("files_held_back");
+    if job.items_failed + held_back > 0 {
+        list_unwritten(ledger, job, held_back).await?;
+    }
     let outcome_uri = report.and_then(|report| report.get("output_s3_uri"));
     let bytes = number("bytes_written");
     terminal::note(&format!(
@@ -189,6 +258,13 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         number("files_failed"),
         outcome_uri.and_then(Value::as_str).unwrap_or_default(),
     ));
+    if held_back > 0 {
+        terminal::note(&format!(
+            "{} held back: look at their pixels, then export each series with --blank or --reviewed; \
+             DEIDENTIFICATION/summary.md lists the reasons",
+            counted(held_back, "file"),
+        ));
+    }
     match number("non_primary_image_sets_left_out") {
         0 => {}
         some => terminal::note(&format!(
@@ -203,25 +279,35 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         took.as_secs_f64(),
         megabytes(bytes.saturating_mul(1000) / milliseconds),
     ));
-    Ok(match job.items_failed {
+    Ok(match job.items_failed + held_back {
         0 => Outcome::Done,
         _ => Outcome::Partly,
     })
 }
 
-async fn list_failures(ledger: &Ledger, job: &Job) -> Result<()> {
+/// Lists the files that were not written, with the image sets of those that a person has to look at.
+async fn list_unwritten(ledger: &Ledger, job: &Job, held_back: u64) -> Result<()> {
     let outcomes = sweep(usize::MAX, |start| ledger.outcomes(&job.job_id, start, PAGE));
     let mut outcomes = std::pin::pin!(outcomes);
     let mut listed = 0;
-    while let Some(ItemOutcome { item, error, .. }) = outcomes.try_next().await? {
-        let Some(error) = error else { continue };
+    while let Some(outcome) = outcomes.try_next().await? {
+        let ItemOutcome { item, image_set_id, result, details, error } = outcome;
+        let line = match (result, error) {
+            (ItemResult::HeldBack, _) => {
+                let message = details.get("message").and_then(Value::as_str).unwrap_or_default();
+                let set = image_set_id.map(String::from).unwrap_or_default();
+                format!("held back: {item} of image set {set}: {message}")
+            }
+            (_, Some(error)) => format!("failed: {item}: {}", error.message),
+            (_, None) => continue,
+        };
         if listed == LISTED {
-            let more = job.items_failed.saturating_sub(LISTED);
-            terminal::note(&format!("failed: {more} more"));
+            let more = (job.items_failed + held_back).saturating_sub(LISTED);
+            terminal::note(&format!("not written: {more} more"));
             break;
         }
         listed += 1;
-        terminal::note(&format!("failed: {item}: {}", error.message));
+        terminal::note(&line);
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ enum Command {
     /// Import DICOM files and folders, or the objects of an S3 prefix
     Import(import::Arguments),
     /// Export instances as DICOM files, to a folder or to S3
-    Export(export::Arguments),
+    Export(Box<export::Arguments>),
     /// List the tools
     Tools(tools::Arguments),
     /// Call a tool and print its result as JSON
@@ -97,7 +97,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Stdio => stdio::run(&config).await,
             Command::Serve(arguments) => serve::run(&config, arguments).await,
             Command::Import(arguments) => import::run(&config, arguments).await,
-            Command::Export(arguments) => export::run(&config, arguments).await,
+            Command::Export(arguments) => export::run(&config, *arguments).await,
             Command::Tools(arguments) => tools::run(&config, &arguments),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,

@@ -5,6 +5,7 @@ mod aws;
 mod backup;
 mod call;
 mod credentials;
+mod deidentify;
 mod dicomweb;
 mod doctor;
 mod folder;

@@ -107,12 +107,13 @@ async fn open(folder: &Path) -> Arc<LocalStore> {
 }
 
 fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>) -> Ledger {
+    let data = folder.join("data");
     let folder = folder.join("ledger");
     let jobs = Arc::new(JobsFile::open(&folder).unwrap());
     let config = LedgerConfig::new(folder, "test");
     let back_end = BackEnd { service, dicomweb: store };
     let objects = Objects::new(ObjectsConfig::default());
-    Ledger::open(config, jobs, Tools { back_end, objects }).unwrap()
+    Ledger::open(config, jobs, Tools::in_process(back_end, objects, data)).unwrap()
 }
 
 /// A data store that holds [`ARCHIVE`].

@@ -53,15 +53,16 @@ impl Old {
         let store = LocalStore::open(LocalConfig::new(self.0.path().join("data"))).await.unwrap();
         let back_end =
             BackEnd { service: Arc::clone(&store) as _, dicomweb: Arc::clone(&store) as _ };
+        let tools = Tools::in_process(back_end, objects(), self.0.path().join("data"));
         let folder = self.ledger();
         let ledger = if run_jobs {
             let jobs = Arc::new(JobsFile::open(&folder).unwrap());
             let config = LedgerConfig::new(folder, "local");
-            Ledger::open(config, jobs, Tools { back_end, objects: objects() })
+            Ledger::open(config, jobs, tools)
         } else {
             let jobs = Arc::new(JobsFile::open_to_read(&folder));
             let config = LedgerConfig { run_jobs, ..LedgerConfig::new(folder, "local") };
-            Ledger::open(config, jobs, Tools { back_end, objects: objects() })
+            Ledger::open(config, jobs, tools)
         };
         (store, ledger.unwrap())
     }

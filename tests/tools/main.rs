@@ -13,6 +13,7 @@ mod bad;
 mod compare;
 mod correct;
 mod damage;
+mod deidentified;
 mod erase;
 mod export;
 mod hidden;
@@ -53,6 +54,13 @@ macro_rules! cases {
                 what_cannot_be_exported_is_refused_with_the_reason,
                 a_job_is_started_once_a_token,
                 what_is_exported_and_imported_again_is_the_same,
+            }
+            deidentified {
+                nothing_planted_is_in_a_deidentified_export,
+                new_uids_are_the_same_in_every_export_and_pixels_stay,
+                ultrasound_is_black_outside_of_its_regions,
+                what_may_show_text_is_held_back_and_listed,
+                options_that_cannot_be_in_force_are_refused,
             }
             damage {
                 a_damaged_frame_is_neither_shown_nor_exported,

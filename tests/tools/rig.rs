@@ -59,7 +59,7 @@ impl Rig {
         let ledger = folder.path().join("ledger");
         let jobs = Arc::new(JobsFile::open(&ledger).unwrap());
         let config = LedgerConfig::new(ledger, "test");
-        let tools = Tools { back_end, objects };
+        let tools = Tools::in_process(back_end, objects, folder.path());
         let ledger = Ledger::open(config, jobs, tools).unwrap();
         Self { server: server(&ledger, Offer::All, Confirm::Never), ledger, folder }
     }

@@ -81,7 +81,7 @@ fn one(
         meta: file.meta.clone(),
         data_set: file.data_set.clone(),
         has_pixels,
-        rectangles: Vec::new(),
+        ..Instance::default()
     })?;
     let mut split = Document::new_instance(&done.meta, done.data_set);
     let mut bulk_data = HashMap::new();

@@ -33,6 +33,9 @@ pub struct Instance {
     pub has_pixels: bool,
     /// Areas that a person asked to blank in every frame.
     pub rectangles: Vec<Rectangle>,
+    /// Whether a person looked at the frames, and found no identifying text outside of the rectangles. Then nothing
+    /// is held back but documents and recordings.
+    pub is_reviewed: bool,
 }
 
 /// A de-identified instance.
@@ -62,7 +65,8 @@ impl Deidentifier {
         &self.profile
     }
 
-    pub(crate) fn key(&self) -> &Key {
+    /// Returns the key.
+    pub fn key(&self) -> &Key {
         &self.key
     }
 
@@ -83,7 +87,7 @@ impl Deidentifier {
     /// Errors: `Validation` for a DICOMDIR, whose records name files and patients of a medium: make a new one from the
     /// de-identified files.
     pub fn deidentify(&self, instance: Instance) -> Result<Deidentified> {
-        let Instance { meta, data_set, has_pixels, rectangles } = instance;
+        let Instance { meta, data_set, has_pixels, rectangles, is_reviewed } = instance;
         if data_set.elements.contains_key(&tags::DIRECTORY_RECORD_SEQUENCE)
             || data_set.text(tags::SOP_CLASS_UID) == Some(uids::MEDIA_STORAGE_DIRECTORY_STORAGE)
             || meta.text(tags::MEDIA_STORAGE_SOP_CLASS_UID)
@@ -93,7 +97,8 @@ impl Deidentifier {
                 "a DICOMDIR cannot be de-identified; create a new one from the de-identified files",
             ));
         }
-        let pixels = pixels::decide(&data_set, has_pixels, &self.profile, rectangles);
+        let seen = pixels::Seen { is_reviewed: is_reviewed || !rectangles.is_empty(), rectangles };
+        let pixels = pixels::decide(&data_set, has_pixels, &self.profile, seen);
         let mut walk = Walk {
             deidentifier: self,
             identity: Identity::of(&data_set, &self.profile),
@@ -103,7 +108,8 @@ impl Deidentifier {
         let mut processed = walk.data_set(data_set, Place::ROOT);
         let mut report = walk.report;
         update_document_length(&mut processed);
-        finish::describe(&mut processed, &self.profile, &pixels, &mut report);
+        let syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
+        finish::describe(&mut processed, &self.profile, (&pixels, syntax), &mut report);
         report.instances = 1;
         report.options = self.profile.options().map(crate::ProfileOption::name).collect();
         report.note_pixels(&pixels);

@@ -1,7 +1,7 @@
 //! What a de-identified data set says about itself (PS3.15 §E.1.1, §E.3; PS3.3 §C.7.1.1, §C.12.1).
 
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use healthimaging_dicom::{DataSet, Element, Value};
 
 use crate::dummy;
@@ -17,7 +17,7 @@ const MOST_METHODS: usize = 16;
 pub(crate) fn describe(
     data_set: &mut DataSet,
     profile: &Profile,
-    pixels: &PixelDecision,
+    (pixels, transfer_syntax): (&PixelDecision, &str),
     report: &mut Report,
 ) {
     let mut set = |data_set: &mut DataSet, tag: Tag, element: Element| {
@@ -35,11 +35,28 @@ pub(crate) fn describe(
     if profile.has(ProfileOption::CleanPixelData) && is_clean {
         set(data_set, tags::BURNED_IN_ANNOTATION, dummy::text(VR::CS, "NO"));
     }
-    if let PixelDecision::Blank(_) = pixels
-        && let Some(derived) = derived(data_set)
-    {
-        set(data_set, tags::IMAGE_TYPE, dummy::text(VR::CS, &derived));
+    if let PixelDecision::Blank(_) = pixels {
+        if let Some(derived) = derived(data_set) {
+            set(data_set, tags::IMAGE_TYPE, dummy::text(VR::CS, &derived));
+        }
+        if was_lossy(data_set, transfer_syntax) {
+            set(data_set, tags::LOSSY_IMAGE_COMPRESSION, dummy::text(VR::CS, "01"));
+        }
     }
+}
+
+/// Whether frames lost something before they were decoded, which stays so although they are written without loss
+/// (PS3.3 §C.7.6.1.1.5).
+fn was_lossy(data_set: &DataSet, transfer_syntax: &str) -> bool {
+    // The syntaxes of DCT are always lossy. The others are where the data set does not deny it.
+    const ALWAYS: [&str; 3] =
+        [uids::JPEG_BASELINE8_BIT, uids::JPEG_EXTENDED12_BIT, uids::JPEGXLJPEG_RECOMPRESSION];
+    const OFTEN: [&str; 5] =
+        [uids::JPEGLS_NEAR_LOSSLESS, uids::JPEG2000, uids::JPEG2000MC, uids::HTJ2K, uids::JPEGXL];
+    let stated = data_set.text(tags::LOSSY_IMAGE_COMPRESSION);
+    stated == Some("01")
+        || ALWAYS.contains(&transfer_syntax)
+        || OFTEN.contains(&transfer_syntax) && stated != Some("00")
 }
 
 /// The methods of earlier de-identifications, then this one.

@@ -52,6 +52,11 @@ impl Key {
         Ok(Self(bytes))
     }
 
+    /// Returns what identifies the key without revealing it: 16 characters of base32.
+    pub fn id(&self) -> String {
+        self.pseudonym("key-id", "")
+    }
+
     /// HMAC-SHA256 of a value; `purpose` keeps the outputs of different uses apart.
     fn digest(&self, purpose: &str, value: &str) -> [u8; 32] {
         // HMAC fills a key up to the block length with zeros (RFC 2104).
@@ -117,6 +122,7 @@ mod tests {
         assert_eq!(key().uid("1.2.3"), "2.25.323208961630152450876443539203389659764");
         assert_eq!(key().pseudonym("patient-id", "MRN-1"), "X372UPSH4T4OETU2");
         assert_eq!(key().date_shift("MRN-1"), -2242);
+        assert_eq!(key().id(), "G6QMPU5H6JPDFLCH");
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use dicom_core::Tag;
 use dicom_core::dictionary::DataDictionary;
 use dicom_dictionary_std::StandardDataDictionary;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pixels::PixelDecision;
 
 /// What became of an attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Removed.

@@ -9,7 +9,6 @@ use healthimaging_packs::{
     BlobLocation, BlobReader, PackFolder, PackGuard, PackId, PackStore, PackWriter, References,
 };
 
-use crate::body::body_of;
 use crate::catalog::{Catalog, packs};
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
@@ -119,7 +118,7 @@ impl Blobs {
             let begun = out.write_all(&head).and_then(|()| out.write_all(&start));
             begun.and_then(|()| io::copy(&mut blob, out)).map(drop).map_err(failed)
         };
-        Ok(body_of(Some(length), write))
+        Ok(Body::from_writer(Some(length), write))
     }
 
     /// Removes packs that belong to no image set and are not being written.

@@ -9,12 +9,14 @@
 //! * [`overview`]: what a data store holds.
 //! * [`imports`]: the outcome files of import jobs.
 //! * [`table`]: attributes of many image sets.
+//! * [`deidentify`]: what is done to instances on their way out, by PS3.15.
 //! * [`traces`]: what stays of erased image sets in files and records.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
 pub mod change;
 pub mod compare;
+pub mod deidentify;
 pub mod document;
 pub mod export;
 pub mod find;
@@ -30,6 +32,7 @@ mod work;
 
 pub use back_end::BackEnd;
 pub use healthimaging_jobs::JobState;
+pub use healthimaging_pixels::Decoder;
 pub use ledger::{Job, JobFilter, Ledger, LedgerConfig, NewJob};
 pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedPart, PlannedStudy, counted};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

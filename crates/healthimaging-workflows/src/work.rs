@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use healthimaging::{Error, ImageSetId, JobId, PublicType, Result};
 use healthimaging_jobs::Needs;
 use healthimaging_objects::Objects;
+use healthimaging_pixels::Decoder;
 
 use crate::back_end::BackEnd;
 use crate::change::{self, Change};
@@ -35,6 +36,22 @@ pub struct Tools {
     pub back_end: BackEnd,
     /// Where files are read and written.
     pub objects: Objects,
+    /// Decoder of frames that are changed.
+    pub decoder: Decoder,
+    /// The data folder: the de-identification key, and temporary files.
+    pub data_folder: PathBuf,
+}
+
+impl Tools {
+    /// Tools that decode frames in this process: for tests.
+    pub fn in_process(
+        back_end: BackEnd,
+        objects: Objects,
+        data_folder: impl Into<PathBuf>,
+    ) -> Self {
+        let (decoder, data_folder) = (Decoder::in_process(), data_folder.into());
+        Self { back_end, objects, decoder, data_folder }
+    }
 }
 
 /// Where running work writes down what it has done; what is recorded is durable.
@@ -103,6 +120,8 @@ pub enum ItemResult {
     Copied,
     /// Written.
     Written,
+    /// Not written, because a person has to look at its pixels or its document first.
+    HeldBack,
     /// There was nothing to do any more.
     Unchanged,
     /// It failed; the rest goes on.

@@ -1,11 +1,18 @@
 //! Bodies that can be large: a stream of bytes for metadata documents, frames and Part 10 files.
 
 use std::fmt;
+use std::io::{self, BufWriter, Write};
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
+
+/// Bytes in one piece of a body that is written.
+const PIECE: usize = 256 << 10;
+/// Pieces that wait for the reader at most.
+const WAITING: usize = 4;
 
 /// A stream of bytes, and its length if that is known.
 pub struct Body {
@@ -17,6 +24,28 @@ impl Body {
     /// Makes a body from a stream; `length` in bytes, if it is known.
     pub fn from_stream(stream: BoxStream<'static, Result<Bytes>>, length: Option<u64>) -> Self {
         Self { stream, length }
+    }
+
+    /// Runs `write` in a blocking thread, at the pace of the reader: what it writes becomes the body, its error the
+    /// body's end. `length` is in bytes, if it is known. Needs a runtime of tokio.
+    pub fn from_writer<F>(length: Option<u64>, write: F) -> Self
+    where
+        F: FnOnce(&mut dyn Write) -> Result<()> + Send + 'static,
+    {
+        let (sender, mut receiver) = mpsc::channel::<Result<Bytes>>(WAITING);
+        tokio::task::spawn_blocking(move || {
+            let mut out = BufWriter::with_capacity(PIECE, Pieces(sender.clone()));
+            let written = write(&mut out).and_then(|()| {
+                let flushed = out.flush();
+                flushed.map_err(|error| Error::internal("the reader closed the connection", error))
+            });
+            if let Err(error) = written {
+                // A reader that closed the connection needs no error.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        let pieces = stream::poll_fn(move |context| receiver.poll_recv(context));
+        Self::from_stream(pieces.boxed(), length)
     }
 
     /// Returns the length in bytes, if it is known before reading.
@@ -54,6 +83,22 @@ impl Body {
             }
         }
         Ok(whole.freeze())
+    }
+}
+
+/// The writing end of a body.
+struct Pieces(mpsc::Sender<Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -23,6 +23,8 @@ fn export(scene: &Scene, output: &str) -> (Work, PathBuf) {
         sop_instance_uid: None,
         include_non_primary: false,
         overwrite: false,
+        deidentify: None,
+        linkage: None,
         transfer_syntax_uid: None,
         data_access_role_arn: None,
         allowed_paths: Vec::new(),

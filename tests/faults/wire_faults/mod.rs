@@ -73,7 +73,9 @@ impl Scene {
         let ledger = folder.path().join("ledger");
         let jobs = Arc::new(JobsFile::open(&ledger).unwrap());
         let config = LedgerConfig::new(ledger, "test");
-        let ledger = Ledger::open(config, jobs, Tools { back_end, objects }).unwrap();
+        let ledger =
+            Ledger::open(config, jobs, Tools::in_process(back_end, objects, folder.path()));
+        let ledger = ledger.unwrap();
         Self { store, datastore, aws, ledger, folder }
     }
 

@@ -47,8 +47,8 @@ const SAFE: [&str; 34] = [
     uids::VL_WHOLE_SLIDE_MICROSCOPY_IMAGE_STORAGE,
 ];
 
-/// SOP classes that are trusted if Burned In Annotation is NO.
-const OFTEN_ANNOTATED: [&str; 11] = [
+/// SOP classes of X-ray images, whose derived ones are trusted only if Burned In Annotation is NO.
+const SAFE_ORIGINALS: [&str; 7] = [
     uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE,
     uids::X_RAY_ANGIOGRAPHIC_IMAGE_STORAGE,
     uids::ENHANCED_XA_IMAGE_STORAGE,
@@ -56,6 +56,10 @@ const OFTEN_ANNOTATED: [&str; 11] = [
     uids::ENHANCED_XRF_IMAGE_STORAGE,
     uids::DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
     uids::DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+];
+
+/// SOP classes that are trusted only if Burned In Annotation is NO.
+const OFTEN_ANNOTATED: [&str; 4] = [
     uids::OPHTHALMIC_PHOTOGRAPHY8_BIT_IMAGE_STORAGE,
     uids::OPHTHALMIC_PHOTOGRAPHY16_BIT_IMAGE_STORAGE,
     uids::VL_MICROSCOPIC_IMAGE_STORAGE,
@@ -109,12 +113,20 @@ const REPORTS: [&str; 8] = [
 /// Every pixel of every frame is compared with every region.
 const MOST_REGIONS: usize = 64;
 
-/// Decides about the pixels of an original instance; `rectangles` are those that a person asked for.
+/// What a person who looked at the frames found.
+pub(crate) struct Seen {
+    /// Whether a person looked.
+    pub(crate) is_reviewed: bool,
+    /// Areas to blank.
+    pub(crate) rectangles: Vec<Rectangle>,
+}
+
+/// Decides about the pixels of an original instance.
 pub(crate) fn decide(
     data_set: &DataSet,
     has_pixels: bool,
     profile: &Profile,
-    rectangles: Vec<Rectangle>,
+    seen: Seen,
 ) -> PixelDecision {
     let class = data_set.text(tags::SOP_CLASS_UID).unwrap_or_default();
     if DOCUMENTS.contains(&class) || data_set.elements.contains_key(&tags::ENCAPSULATED_DOCUMENT) {
@@ -128,11 +140,11 @@ pub(crate) fn decide(
     }
     let mut blanking = Blanking {
         keep: None,
-        // Areas that a person saw are the answer to what would be held back.
-        blank: rectangles,
+        blank: seen.rectangles,
         clear_unused_bits: has_embedded_overlay(data_set),
     };
-    let was_seen = !blanking.blank.is_empty();
+    // What a person saw is the answer to what would be held back.
+    let was_seen = seen.is_reviewed;
     if let Some(reason) = hold_reason(data_set, class).filter(|_| !was_seen) {
         return PixelDecision::Hold(reason);
     }
@@ -145,8 +157,13 @@ pub(crate) fn decide(
     if blanking == Blanking::default() {
         return PixelDecision::Pass;
     }
-    if PixelDescription::of(data_set).is_err() {
+    let Ok(description) = PixelDescription::of(data_set) else {
         return PixelDecision::Hold(HoldReason::Undescribed);
+    };
+    let is_outside =
+        |area: &Rectangle| area.left >= description.columns || area.top >= description.rows;
+    if blanking.blank.iter().any(is_outside) {
+        return PixelDecision::Hold(HoldReason::Outside);
     }
     if !profile.has(ProfileOption::CleanPixelData) {
         return PixelDecision::Hold(HoldReason::NotBlanked);
@@ -182,11 +199,20 @@ fn hold_reason(data_set: &DataSet, class: &str) -> Option<HoldReason> {
     if is_ultrasound(data_set, class) || SAFE.contains(&class) {
         return None;
     }
-    if OFTEN_ANNOTATED.contains(&class) {
+    let is_original_class = SAFE_ORIGINALS.contains(&class);
+    if is_original_class || OFTEN_ANNOTATED.contains(&class) {
         let is_stated = burned_in.is_some_and(|value| value.eq_ignore_ascii_case("NO"));
-        return (!is_stated).then_some(HoldReason::Unstated);
+        let is_safe = is_stated || is_original_class && is_original(data_set);
+        return (!is_safe).then_some(HoldReason::Unstated);
     }
     Some(HoldReason::Unknown)
+}
+
+/// Whether the pixels are those of the acquisition (PS3.3 §C.7.6.1.1.2).
+fn is_original(data_set: &DataSet) -> bool {
+    let image_type = data_set.text(tags::IMAGE_TYPE).unwrap_or_default();
+    let mut values = image_type.split('\\').map(|value| value.trim_matches(' '));
+    values.next() == Some("ORIGINAL") && values.next() == Some("PRIMARY")
 }
 
 /// Screens, reports and labels that come as images of a safe class.

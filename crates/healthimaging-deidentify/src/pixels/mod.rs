@@ -7,7 +7,7 @@ mod blank;
 mod decide;
 
 pub use blank::blank_frame;
-pub(crate) use decide::decide;
+pub(crate) use decide::{Seen, decide};
 
 /// Pixels of a frame: columns from `left` to `right` and rows from `top` to `bottom`, counted from 0, all included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,12 +71,17 @@ pub enum HoldReason {
     Regions,
     /// It has to be blanked, and clean-pixel-data is not in force.
     NotBlanked,
-    /// A kind of image that often has burned-in text, and Burned In Annotation (0028,0301) is not NO.
+    /// A kind of image that often has burned-in text. Burned In Annotation (0028,0301) is not NO, and it is no X-ray
+    /// image whose Image Type (0008,0008) is `ORIGINAL\\PRIMARY`.
     Unstated,
     /// A kind of image that no rule knows.
     Unknown,
     /// Rectangles or overlays in images whose description is unusable.
     Undescribed,
+    /// A rectangle outside of the frames, so the person who gave it saw other ones.
+    Outside,
+    /// Frames that have to be blanked and cannot be decoded.
+    Undecodable,
 }
 
 impl HoldReason {
@@ -95,10 +100,12 @@ impl HoldReason {
                 "text outside the ultrasound regions or in rectangles needs the option clean-pixel-data"
             }
             Self::Unstated => {
-                "BurnedInAnnotation is not NO for a kind of image that often shows text"
+                "neither an original primary image nor BurnedInAnnotation NO, for a kind of image that often shows text"
             }
             Self::Unknown => "the kind of image is unknown",
             Self::Undescribed => "the attributes that describe the pixels are absent or invalid",
+            Self::Outside => "a rectangle lies outside of the frames",
+            Self::Undecodable => "the frames have to be blanked and cannot be decoded",
         }
     }
 }

@@ -32,7 +32,7 @@ fn run(data_set: DataSet, options: &[&str]) -> Deidentified {
 fn read(file: Vec<u8>) -> Instance {
     let file = read_part10(Cursor::new(file), &ReadLimits::default()).unwrap();
     let has_pixels = file.pixels().is_some();
-    Instance { meta: file.meta, data_set: file.data_set, has_pixels, rectangles: Vec::new() }
+    Instance { meta: file.meta, data_set: file.data_set, has_pixels, ..Instance::default() }
 }
 
 fn text(vr: VR, text: &str) -> Element {

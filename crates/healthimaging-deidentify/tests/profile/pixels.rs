@@ -100,6 +100,22 @@ fn what_may_show_text_is_held_back() {
             HoldReason::Screen,
         ),
         (image(uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE, "CR", []), HoldReason::Unstated),
+        (
+            image(
+                uids::X_RAY_ANGIOGRAPHIC_IMAGE_STORAGE,
+                "XA",
+                [kind("DERIVED\\PRIMARY\\SINGLE PLANE")],
+            ),
+            HoldReason::Unstated,
+        ),
+        (
+            image(
+                uids::OPHTHALMIC_PHOTOGRAPHY8_BIT_IMAGE_STORAGE,
+                "OP",
+                [kind("ORIGINAL\\PRIMARY\\COLOR")],
+            ),
+            HoldReason::Unstated,
+        ),
         (image("1.2.3.4.5", "CT", []), HoldReason::Unknown),
         (image(uids::VIDEO_ENDOSCOPIC_IMAGE_STORAGE, "ES", []), HoldReason::Recording),
         (image(uids::ENCAPSULATED_PDF_STORAGE, "DOC", []), HoldReason::Document),
@@ -108,6 +124,15 @@ fn what_may_show_text_is_held_back() {
     }
     let cr = image(uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE, "CR", [say("NO")]);
     assert_eq!(decision(cr), PixelDecision::Pass);
+    for (class, modality) in [
+        (uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE, "CR"),
+        (uids::X_RAY_ANGIOGRAPHIC_IMAGE_STORAGE, "XA"),
+    ] {
+        let original = image(class, modality, [kind("ORIGINAL\\PRIMARY\\SINGLE PLANE")]);
+        assert_eq!(decision(original), PixelDecision::Pass);
+        let stated = [kind("ORIGINAL\\PRIMARY"), say("YES")];
+        assert_eq!(held(image(class, modality, stated)), Some(HoldReason::BurnedInAnnotation));
+    }
     let held = run(image(ct, "OT", []), &["clean-pixel-data"]);
     assert_eq!(held.report.held_back, 1);
     assert_eq!(held.data_set.text(tags::BURNED_IN_ANNOTATION), None, "nothing is promised");
@@ -156,19 +181,72 @@ fn ultrasound_is_blanked_outside_its_regions() {
 #[test]
 fn rectangles_that_a_person_gave_are_blanked() {
     let rectangles = vec![Rectangle { left: 0, top: 0, right: 199, bottom: 9 }];
-    let deidentify = |options: &[&str]| {
+    let deidentify = |options: &[&str], rectangles: &[Rectangle]| {
         let data_set = image(uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "OT", []);
         let instance = Instance {
             data_set,
             has_pixels: true,
-            rectangles: rectangles.clone(),
+            rectangles: rectangles.to_vec(),
             ..Instance::default()
         };
         deidentifier(options).deidentify(instance).unwrap().pixels
     };
     let blank = Blanking { blank: rectangles.clone(), ..Blanking::default() };
-    assert_eq!(deidentify(&["clean-pixel-data"]), PixelDecision::Blank(blank));
-    assert_eq!(deidentify(&[]), PixelDecision::Hold(HoldReason::NotBlanked));
+    assert_eq!(deidentify(&["clean-pixel-data"], &rectangles), PixelDecision::Blank(blank));
+    assert_eq!(deidentify(&[], &rectangles), PixelDecision::Hold(HoldReason::NotBlanked));
+    // The frames have 200 columns and 100 rows.
+    for outside in [
+        Rectangle { left: 200, top: 0, right: 210, bottom: 9 },
+        Rectangle { left: 0, top: 100, right: 9, bottom: 120 },
+    ] {
+        let found = deidentify(&["clean-pixel-data"], &[rectangles[0], outside]);
+        assert_eq!(found, PixelDecision::Hold(HoldReason::Outside));
+    }
+}
+
+#[test]
+fn what_a_person_reviewed_passes_but_for_documents() {
+    let reviewed = |data_set| {
+        let instance =
+            Instance { data_set, has_pixels: true, is_reviewed: true, ..Instance::default() };
+        deidentifier(&["clean-pixel-data"]).deidentify(instance).unwrap().pixels
+    };
+    let capture = || image(uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "OT", []);
+    assert_eq!(reviewed(capture()), PixelDecision::Pass);
+    let says = [(tags::BURNED_IN_ANNOTATION, text(VR::CS, "YES"))];
+    assert_eq!(reviewed(image(uids::CT_IMAGE_STORAGE, "CT", says)), PixelDecision::Pass);
+    let document = image(uids::ENCAPSULATED_PDF_STORAGE, "DOC", []);
+    assert_eq!(reviewed(document), PixelDecision::Hold(HoldReason::Document));
+    let video = image(uids::VIDEO_ENDOSCOPIC_IMAGE_STORAGE, "ES", []);
+    assert_eq!(reviewed(video), PixelDecision::Hold(HoldReason::Recording));
+}
+
+#[test]
+fn blanked_frames_that_were_lossy_stay_lossy() {
+    let lossy = |syntax: &str, stated: Option<&str>, blank: bool| {
+        let mut data_set = image(uids::CT_IMAGE_STORAGE, "CT", []);
+        let stated = stated.map(|value| (tags::LOSSY_IMAGE_COMPRESSION, text(VR::CS, value)));
+        data_set.elements.extend(stated);
+        let rectangle = Rectangle { left: 0, top: 0, right: 9, bottom: 9 };
+        let instance = Instance {
+            meta: self::data_set([(tags::TRANSFER_SYNTAX_UID, text(VR::UI, syntax))]),
+            data_set,
+            has_pixels: true,
+            rectangles: blank.then_some(rectangle).into_iter().collect(),
+            ..Instance::default()
+        };
+        let done = deidentifier(&["clean-pixel-data"]).deidentify(instance).unwrap();
+        done.data_set.text(tags::LOSSY_IMAGE_COMPRESSION).map(str::to_owned)
+    };
+    let (baseline, near, j2k) =
+        ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.90");
+    assert_eq!(lossy(baseline, None, true).as_deref(), Some("01"));
+    assert_eq!(lossy(baseline, Some("00"), true).as_deref(), Some("01"));
+    assert_eq!(lossy(near, None, true).as_deref(), Some("01"));
+    assert_eq!(lossy(near, Some("00"), true).as_deref(), Some("00"));
+    assert_eq!(lossy(j2k, None, true), None);
+    assert_eq!(lossy(j2k, Some("01"), true).as_deref(), Some("01"));
+    assert_eq!(lossy(baseline, None, false), None, "frames that are left state nothing new");
 }
 
 #[test]

@@ -10,7 +10,6 @@ use healthimaging_dicom::{BulkValue, Document, InstanceJson, Series};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::find::{SeriesBlocks, SeriesContent, SeriesRequest, no_instance};
-use crate::body::body_of;
 use crate::documents::{OpenDocument, size_of_instance, size_of_levels};
 use crate::error::{Result, StoreError};
 use crate::shared::SharedStore;
@@ -71,7 +70,7 @@ fn blocks_body(
     };
     let listing = Listing::of(first, &request);
     let batch = listing.batch(0)?;
-    Ok(body_of(None, move |out| {
+    Ok(Body::from_writer(None, move |out| {
         let unwritable = |error| Error::internal("the reader closed the connection", error);
         out.write_all(b"[").map_err(unwritable)?;
         listing.write_from(batch, out)?;
@@ -124,7 +123,7 @@ impl Listing {
         {
             return Ok([b"[", text.as_slice(), b"]"].concat().into());
         }
-        Ok(body_of(None, move |out| Ok(self.write(first, out)?)))
+        Ok(Body::from_writer(None, move |out| Ok(self.write(first, out)?)))
     }
 
     fn write(&self, first: Batch, out: &mut dyn Write) -> Result<()> {

@@ -18,7 +18,6 @@ use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsu
 
 use super::find::{FoundSeries, SeriesRequest, no_instance};
 use crate::blobs::IN_MEMORY;
-use crate::body::body_of;
 use crate::caches::Decoded;
 use crate::catalog::packs;
 use crate::error::Result;
@@ -62,7 +61,7 @@ pub(crate) async fn retrieve_instance(
         let retrieval =
             Retrieval { shared: task, found, series, sop, syntax, form, proved: Mutex::default() };
         retrieval.prove_first_frame()?;
-        let instance = body_of(None, move |out| Ok(retrieval.write(out)?));
+        let instance = Body::from_writer(None, move |out| Ok(retrieval.write(out)?));
         Ok(RetrieveInstanceResponse { transfer_syntax_uid, instance, content_name })
     })
     .await?

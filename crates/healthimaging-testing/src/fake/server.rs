@@ -28,9 +28,10 @@ impl Fake {
         let folder = self.1.get_or_init(|| tempfile::tempdir().unwrap());
         let folder = folder.path().to_path_buf();
         let jobs = Arc::new(JobsFile::open(&folder).unwrap());
-        let config = LedgerConfig::new(folder, "fake");
+        let config = LedgerConfig::new(folder.clone(), "fake");
         let objects = Objects::new(ObjectsConfig::default());
-        let ledger = Ledger::open(config, jobs, Tools { back_end, objects }).unwrap();
+        let tools = Tools::in_process(back_end, objects, folder);
+        let ledger = Ledger::open(config, jobs, tools).unwrap();
         Server::new(ledger, options).unwrap()
     }
 }

@@ -9,6 +9,7 @@ use healthimaging::{
     ClientToken, DatastoreId, Error, JobId, JobName, NextToken, ObjectUri, Result, RoleArn,
     Timestamp, Uid,
 };
+use healthimaging_workflows::deidentify::{self, Deidentify, Review};
 use healthimaging_workflows::export::{self, Export};
 use healthimaging_workflows::find::{Criteria, Moment, Span};
 use healthimaging_workflows::{Job, JobFilter, JobState, NewJob, Work};
@@ -53,8 +54,35 @@ pub(crate) struct StartDicomExportJob {
     include_non_primary: Option<bool>,
     /// Replace files with other content
     overwrite: Option<bool>,
+    /// By PS3.15; images at risk are held back
+    deidentify: Option<DeidentifyInput>,
     /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
+}
+
+// How to de-identify. An unknown option is an error that lists all.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(crate) struct DeidentifyInput {
+    /// basic
+    profile: String,
+    /// clean-pixel-data, retain-modified-dates, …
+    #[serde(default)]
+    options: Vec<String>,
+}
+
+impl DeidentifyInput {
+    /// Checks the names; the key is that of the data folder. What a person has to see is no argument of a tool.
+    fn chosen(self, context: &Context) -> Result<Deidentify> {
+        let request = deidentify::Request {
+            profile: self.profile,
+            options: self.options,
+            key_file: None,
+            review: Review::default(),
+        };
+        Deidentify::new(request, context.ledger().tools())
+    }
 }
 
 impl Tool for StartDicomExportJob {
@@ -69,6 +97,7 @@ impl Tool for StartDicomExportJob {
         let submitted = Span { from: self.submitted_after, to: self.submitted_before };
         let is_open = submitted.from.is_none() && submitted.to.is_none();
         let role_is_unused = self.data_access_role_arn.is_some();
+        let deidentify = self.deidentify.map(|input| input.chosen(context)).transpose()?;
         let export = Export {
             datastore_id: datastore_id.clone(),
             output_uri: self.output_s3_uri,
@@ -82,6 +111,8 @@ impl Tool for StartDicomExportJob {
             include_non_primary: self.include_non_primary == Some(true),
             overwrite: self.overwrite == Some(true),
             transfer_syntax_uid: self.transfer_syntax_uid,
+            deidentify,
+            linkage: None,
             data_access_role_arn: self.data_access_role_arn,
             allowed_paths: Vec::new(),
         };
@@ -265,6 +296,28 @@ pub(crate) struct ExportJobProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_syntax_uid: Option<Uid>,
     include_non_primary: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deidentify: Option<DeidentifiedBy>,
+    /// Files that a person has to look at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files_held_back: Option<u64>,
+}
+
+/// How an export is de-identified.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct DeidentifiedBy {
+    profile: String,
+    options: Vec<String>,
+    /// Digest of the key.
+    key_id: String,
+}
+
+impl DeidentifiedBy {
+    fn of(deidentify: Deidentify) -> Self {
+        let Deidentify { profile, options, key_id, .. } = deidentify;
+        Self { profile, options, key_id }
+    }
 }
 
 impl ExportJobProperties {
@@ -287,6 +340,8 @@ impl ExportJobProperties {
             submitted_after: submitted.as_ref().and_then(|span| span.from),
             transfer_syntax_uid: export.transfer_syntax_uid,
             include_non_primary: export.include_non_primary,
+            deidentify: export.deidentify.map(DeidentifiedBy::of),
+            files_held_back: reported("files_held_back"),
             job: ExportJobSummary::of(job),
         })
     }
@@ -294,11 +349,14 @@ impl ExportJobProperties {
     fn summary(&self) -> String {
         let ExportJobSummary { job_id, job_status, files_done, files_failed, message, .. } =
             &self.job;
-        let written = files_done.saturating_sub(*files_failed);
+        let held_back = self.files_held_back.unwrap_or_default();
+        let written = files_done.saturating_sub(*files_failed).saturating_sub(held_back);
         let why = message.as_deref().map(|why| format!(" ({why})"));
+        let held_back = self.files_held_back.map(|files| format!("; held back: {files}"));
         format!(
-            "Export job {job_id} is {job_status}{}. Files written: {written}; failed: {files_failed}.",
-            why.unwrap_or_default()
+            "Export job {job_id} is {job_status}{}. Files written: {written}; failed: {files_failed}{}.",
+            why.unwrap_or_default(),
+            held_back.unwrap_or_default()
         )
     }
 }

@@ -11,7 +11,9 @@ use healthimaging_jobs::is_lack_of_access;
 use healthimaging_objects::{Location, ObjectWriter};
 
 use super::Export;
+use super::deidentified::ReportedAttributes;
 use super::items::{Instance, Item};
+use crate::deidentify::{HoldReason, Instances, PixelOutcome, Processed, Report};
 use crate::work::{ItemError, ItemOutcome, ItemResult, Journal};
 
 /// Writes files, and records what became of each.
@@ -20,6 +22,15 @@ pub(super) struct Writer<'a> {
     pub(super) dicomweb: &'a dyn DicomWeb,
     pub(super) output: &'a Location,
     pub(super) journal: &'a dyn Journal,
+    /// De-identifies the instances, if they are to be.
+    pub(super) instances: Option<Instances>,
+    pub(super) reported: ReportedAttributes,
+}
+
+/// What became of an instance.
+enum Done {
+    Written(Written),
+    HeldBack(HoldReason, Report),
 }
 
 /// What was written.
@@ -27,6 +38,8 @@ struct Written {
     transfer_syntax_uid: String,
     sha256: String,
     bytes: u64,
+    /// What was done to de-identify it.
+    deidentified: Option<(PixelOutcome, Report)>,
 }
 
 impl Writer<'_> {
@@ -43,10 +56,21 @@ impl Writer<'_> {
         };
         let mut details = Map::new();
         details.insert("is_primary".to_owned(), is_primary.into());
+        let mut reported = None;
         let (result, error) = match written {
-            Ok(written) => {
+            Ok(Done::Written(written)) => {
                 details.extend(written.details());
+                if let Some((pixels, report)) = &written.deidentified {
+                    details.insert("pixels".to_owned(), json!(pixels));
+                    reported = Some(self.reported.describe(report, &mut details));
+                }
                 (ItemResult::Written, None)
+            }
+            Ok(Done::HeldBack(reason, report)) => {
+                details.insert("reason".to_owned(), json!(reason));
+                details.insert("message".to_owned(), reason.message().into());
+                reported = Some(self.reported.describe(&report, &mut details));
+                (ItemResult::HeldBack, None)
             }
             Err(error) if self.journal.is_taken_over() && is_lack_of_access(error.kind()) => {
                 return Err(error);
@@ -61,7 +85,11 @@ impl Writer<'_> {
         };
         let outcome =
             ItemOutcome { item: name, image_set_id: Some(image_set_id), result, details, error };
-        self.journal.record(outcome).await
+        self.journal.record(outcome).await?;
+        if let Some(attributes) = reported {
+            self.reported.are_recorded(attributes);
+        }
+        Ok(())
     }
 
     /// Writes a file, and again if the transfer of its instance is interrupted. Nothing is left of it if the job is
@@ -71,7 +99,7 @@ impl Writer<'_> {
         name: &str,
         instance: Instance,
         image_set_id: Option<healthimaging::ImageSetId>,
-    ) -> Result<Option<Written>> {
+    ) -> Result<Option<Done>> {
         let syntax = self.export.transfer_syntax_uid.clone();
         let request = RetrieveInstanceRequest {
             datastore_id: self.export.datastore_id.clone(),
@@ -88,24 +116,43 @@ impl Writer<'_> {
         &self,
         name: &str,
         request: RetrieveInstanceRequest,
-    ) -> Result<Option<Written>> {
+    ) -> Result<Option<Done>> {
         if self.journal.cancelled().is_cancelled() {
             return Ok(None);
         }
         let found = self.dicomweb.retrieve_instance(request).await?;
+        let (mut transfer_syntax_uid, mut instance) = (found.transfer_syntax_uid, found.instance);
+        let mut deidentified = None;
+        if let Some(instances) = &self.instances {
+            match instances.process(instance).await? {
+                Processed::HeldBack(reason, report) => {
+                    return Ok(Some(Done::HeldBack(reason, report)));
+                }
+                Processed::Ready(ready) => {
+                    transfer_syntax_uid = ready.transfer_syntax_uid;
+                    instance = ready.file;
+                    deidentified = Some((ready.pixels, ready.report));
+                }
+            }
+        }
         let mut writing = if self.export.overwrite {
             self.output.create(name).await?
         } else {
             self.output.create_new(name).await?
         };
         let copied = tokio::select! {
-            copied = copy(found.instance, &mut writing) => copied.map(Some),
+            copied = copy(instance, &mut writing) => copied.map(Some),
             () = self.journal.cancelled().cancelled() => Ok(None),
         };
         match copied {
             Ok(Some((sha256, bytes))) => {
                 writing.finish().await?;
-                Ok(Some(Written { transfer_syntax_uid: found.transfer_syntax_uid, sha256, bytes }))
+                Ok(Some(Done::Written(Written {
+                    transfer_syntax_uid,
+                    sha256,
+                    bytes,
+                    deidentified,
+                })))
             }
             unfinished => {
                 if let Err(error) = writing.abandon().await {
@@ -118,7 +165,7 @@ impl Writer<'_> {
 }
 
 impl Written {
-    fn details(self) -> Map<String, Value> {
+    fn details(&self) -> Map<String, Value> {
         let details = json!({
             "transfer_syntax_uid": self.transfer_syntax_uid,
             "sha256": self.sha256,

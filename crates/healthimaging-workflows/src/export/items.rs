@@ -1,6 +1,5 @@
 //! Which files an export consists of.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::Ordering;
@@ -15,8 +14,10 @@ use healthimaging::model::{
 use healthimaging::{Error, ImageSetId, Result, Uid};
 use healthimaging_dicom::Document;
 use serde::de::IgnoredAny;
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 
+use super::linkage::Linkage;
+use super::naming::Naming;
 use super::{Counts, Export};
 use crate::back_end::BackEnd;
 use crate::document;
@@ -27,11 +28,6 @@ use crate::work::Journal;
 const MOST_IMAGE_SETS: usize = 50_000_000;
 /// Documents that are read ahead.
 const READ_AHEAD: usize = 2;
-/// Bytes of a name without its ending; file systems take 255 with it.
-const LONGEST_NAME: usize = 200;
-/// Ending of the files.
-pub(super) const ENDING: &str = ".dcm";
-
 /// One file to be written, or what stands in its way.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -51,7 +47,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    fn of(study: &str, series: &str, sop: &str) -> Result<Self> {
+    pub(super) fn of(study: &str, series: &str, sop: &str) -> Result<Self> {
         let part = |uid: &str| {
             Uid::try_from(uid.to_owned()).map_err(|_| {
                 Error::validation(
@@ -62,29 +58,6 @@ impl Instance {
         };
         Ok(Self { study: part(study)?, series: part(series)?, sop: part(sop)? })
     }
-
-    fn path(&self, image_set_id: Option<&ImageSetId>) -> String {
-        let [study, series, sop] = [&self.study, &self.series, &self.sop].map(file_name);
-        match image_set_id {
-            None => format!("{study}/{series}/{sop}{ENDING}"),
-            Some(set) => format!("{study}/{series}/{set}/{sop}{ENDING}"),
-        }
-    }
-}
-
-/// A UID as the name of a file: percent-encoded where it is malformed, and cut where that is longer than
-/// file systems take, with a hash of the whole.
-fn file_name(uid: &Uid) -> Cow<'_, str> {
-    let name = uid.path_segment();
-    if name.len() <= LONGEST_NAME {
-        return name;
-    }
-    let hash = Sha256::digest(uid.as_str());
-    let hash = hash.iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
-    let hash = format!("{hash:016x}");
-    // The name is ASCII.
-    let kept = name.get(..LONGEST_NAME - hash.len() - 1).unwrap_or_default();
-    Cow::Owned(format!("{kept}~{hash}"))
 }
 
 /// An image set of the export.
@@ -99,6 +72,8 @@ pub(super) struct Walk<'a> {
     back_end: &'a BackEnd,
     journal: &'a dyn Journal,
     counts: &'a Counts,
+    naming: &'a Naming,
+    linkage: Option<&'a Linkage>,
     /// Hashes of the names that are given: two primary image sets should never hold one instance.
     names: Mutex<HashSet<u64>>,
 }
@@ -109,8 +84,9 @@ impl<'a> Walk<'a> {
         back_end: &'a BackEnd,
         journal: &'a dyn Journal,
         counts: &'a Counts,
+        (naming, linkage): (&'a Naming, Option<&'a Linkage>),
     ) -> Self {
-        Self { export, back_end, journal, counts, names: Mutex::default() }
+        Self { export, back_end, journal, counts, naming, linkage, names: Mutex::default() }
     }
 
     /// Whether less than the whole data store is asked for.
@@ -135,8 +111,13 @@ impl<'a> Walk<'a> {
                 Ok((candidate, read))
             })
             .try_buffered(READ_AHEAD);
-        let items = held.map_ok(move |(candidate, read)| {
+        let items = held.and_then(move |(candidate, read)| {
+            let patient_id = read.as_ref().ok().and_then(|held| held.patient.get("PatientID"));
+            let patient_id = patient_id.cloned();
             let items = self.items_of(&candidate, read);
+            future::ready(self.link(&items, patient_id.as_ref()).map(|()| items))
+        });
+        let items = items.map_ok(move |items| {
             let found = items.len() as u64;
             self.counts.items.fetch_add(found, Ordering::Relaxed);
             stream::iter(items.into_iter().filter(move |item| self.is_open(item)).map(Ok))
@@ -216,7 +197,7 @@ impl<'a> Walk<'a> {
         };
         let content = match read {
             Ok(content) => content,
-            Err(error) => return vec![item(image_set_id.to_string(), Err(error))],
+            Err(error) => return vec![item(self.naming.image_set(image_set_id), Err(error))],
         };
         let study = content.study_instance_uid().unwrap_or_default();
         let series = content.series.iter().filter(|(uid, _)| {
@@ -232,16 +213,30 @@ impl<'a> Walk<'a> {
         let items = instances.enumerate().map(|(number, (series, sop))| {
             match Instance::of(study, series, sop) {
                 Ok(instance) => item(self.name(candidate, &instance), Ok(instance)),
-                Err(error) => item(format!("{image_set_id}/{number}"), Err(error)),
+                Err(error) => {
+                    let name = format!("{}/{number}", self.naming.image_set(image_set_id));
+                    item(name, Err(error))
+                }
             }
         });
         items.collect()
     }
 
+    /// Adds items to the linkage file, if there is one.
+    fn link(&self, items: &[Item], patient_id: Option<&Value>) -> Result<()> {
+        let Some(linkage) = self.linkage else { return Ok(()) };
+        for Item { name, instance, .. } in items {
+            if let Ok(instance) = instance {
+                linkage.add(self.naming, (name, instance), patient_id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The path of a file; no two instances ever share one.
     fn name(&self, candidate: &Candidate, instance: &Instance) -> String {
         let own = Some(&candidate.image_set_id);
-        let plain = instance.path(None);
+        let plain = self.naming.path(instance, None);
         let is_given = || {
             // The walk goes the same way when the job is taken up again, and gives the same names.
             let mut hasher = DefaultHasher::new();
@@ -254,7 +249,7 @@ impl<'a> Walk<'a> {
             recorded.is_some_and(|recorded| recorded.image_set_id.as_ref() != own)
         };
         if !candidate.is_primary || is_given() || is_of_another() {
-            instance.path(own)
+            self.naming.path(instance, own)
         } else {
             plain
         }
@@ -262,43 +257,5 @@ impl<'a> Walk<'a> {
 
     fn is_open(&self, item: &Item) -> bool {
         self.journal.outcome_of(&item.name).is_none()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_uid_is_never_a_path() {
-        for hostile in ["..", ".", "", "1\0", "1\n"] {
-            assert!(Instance::of(hostile, "1.2", "1.3").is_err(), "{hostile:?}");
-            assert!(Instance::of("1.1", hostile, "1.3").is_err(), "{hostile:?}");
-            assert!(Instance::of("1.1", "1.2", hostile).is_err(), "{hostile:?}");
-        }
-        for (hostile, name) in [
-            ("../1", "..%2F1"),
-            ("1/2", "1%2F2"),
-            ("1.2\\3", "1.2%5C3"),
-            ("/etc", "%2Fetc"),
-            ("a b", "a%20b"),
-            ("C:", "C%3A"),
-        ] {
-            let instance = Instance::of(hostile, "1.2", "1.3").unwrap();
-            assert_eq!(instance.path(None), format!("{name}/1.2/1.3.dcm"));
-        }
-        let instance = Instance::of("1.1", "1.2", "1.3").unwrap();
-        assert_eq!(instance.path(None), "1.1/1.2/1.3.dcm");
-    }
-
-    #[test]
-    fn long_uids_keep_apart_in_names_that_file_systems_take() {
-        let long = |last: &str| format!("{}{last}", "é".repeat(250));
-        let names = ["1", "2"].map(|last| {
-            let instance = Instance::of("1.1", "1.2", &long(last)).unwrap();
-            instance.path(None)
-        });
-        assert_ne!(names[0], names[1]);
-        assert!(names.iter().all(|name| name.len() == "1.1/1.2/.dcm".len() + LONGEST_NAME));
     }
 }

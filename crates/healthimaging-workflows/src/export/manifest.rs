@@ -6,18 +6,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{ImageSetId, JobId, ObjectUri, PublicType, Result};
-use healthimaging_objects::{Location, ObjectWriter, Objects};
+use healthimaging_objects::{Location, Objects};
 
-use super::items::ENDING;
+use super::deidentified::Report;
+use super::lines::Lines;
+use super::naming::ENDING;
 use super::{Counts, Export, count};
-use crate::work::{ItemError, ItemOutcome, Journal};
+use crate::work::{ItemOutcome, ItemResult, Journal};
 
 const MANIFEST: &str = "job-output-manifest.json";
 const SUCCESS: &str = "SUCCESS/success.ndjson";
 const FAILURE: &str = "FAILURE/failure.ndjson";
-
-/// Bytes of lines that are written together.
-const TOGETHER: usize = 256 << 10;
 
 /// The folder of the manifest and the outcome files.
 pub(super) struct Folder<'a> {
@@ -31,6 +30,7 @@ pub(super) struct Folder<'a> {
 struct Totals {
     written: u64,
     bytes: u64,
+    held_back: u64,
     customer_errors: u64,
     server_errors: u64,
 }
@@ -59,21 +59,37 @@ impl<'a> Folder<'a> {
         let mut success = Lines::of(self.place.create(SUCCESS).await?);
         let mut failure = Lines::of(self.place.create(FAILURE).await?);
         let mut totals = Totals::default();
+        let deidentify = self.export.deidentify.as_ref();
+        let mut report = match deidentify {
+            Some(deidentify) => Some(Report::create(deidentify, &self.place).await?),
+            None => None,
+        };
         let mut outcomes = journal.outcomes();
-        while let Some(outcome) = outcomes.try_next().await? {
-            let file = if outcome.item.ends_with(ENDING) {
-                Some(output.key(&outcome.item)?)
-            } else {
-                None
-            };
-            if totals.add(&outcome) {
-                success.add(&SuccessLine::of(file, &outcome)).await?;
-            } else {
-                failure.add(&FailureLine::of(file, &outcome)).await?;
+        while let Some(mut outcome) = outcomes.try_next().await? {
+            let mut file = None;
+            if outcome.item.ends_with(ENDING) {
+                file = Some(match &report {
+                    None => output.key(&outcome.item)?,
+                    // Above the output, folders may be named after a patient.
+                    Some(_) => outcome.item.clone(),
+                });
+            }
+            if let Some(report) = &mut report {
+                report.add(&outcome).await?;
+                // It leads to the original.
+                outcome.image_set_id = None;
+            }
+            match totals.add(&outcome) {
+                ItemResult::HeldBack => {}
+                ItemResult::Failed => failure.add(&FailureLine::of(file, &outcome)).await?,
+                _ => success.add(&SuccessLine::of(file, &outcome)).await?,
             }
         }
         success.finish().await?;
         failure.finish().await?;
+        if let Some(report) = report {
+            report.finish(&self.place, journal.job_id()).await?;
+        }
         let manifest = self.manifest(journal.job_id(), &totals, counts);
         let text = Bytes::from(manifest.to_string() + "\n");
         self.place.write(MANIFEST, text).await?;
@@ -81,15 +97,19 @@ impl<'a> Folder<'a> {
     }
 
     fn manifest(&self, job_id: &JobId, totals: &Totals, counts: &Counts) -> Value {
+        let is_deidentified = self.export.deidentify.is_some();
+        // Above the output, folders may be named after a patient.
+        let uri = |uri: &ObjectUri| (!is_deidentified).then(|| uri.clone());
+        let own = uri(&self.uri).map_or_else(String::new, |uri| uri.to_string());
         let below = |file: &str| {
             let folder = file.split('/').next().unwrap_or_default();
-            format!("{}{folder}/", self.uri)
+            format!("{own}{folder}/")
         };
-        json!({ "jobSummary": {
+        let mut manifest = json!({ "jobSummary": {
             "jobId": job_id,
             "datastoreId": self.export.datastore_id,
-            "outputS3Uri": self.uri,
-            "filesS3Uri": self.export.output_uri,
+            "outputS3Uri": uri(&self.uri),
+            "filesS3Uri": uri(&self.export.output_uri),
             "successOutputS3Uri": below(SUCCESS),
             "failureOutputS3Uri": below(FAILURE),
             "numberOfImageSets": count(&counts.image_sets),
@@ -98,7 +118,12 @@ impl<'a> Folder<'a> {
             "sizeInBytes": totals.bytes,
             "numberOfFilesWithCustomerError": totals.customer_errors,
             "numberOfFilesWithServerError": totals.server_errors,
-        }})
+        }});
+        if is_deidentified && let Some(summary) = manifest["jobSummary"].as_object_mut() {
+            summary.retain(|_, value| !value.is_null());
+            summary.insert("numberOfFilesHeldBack".to_owned(), totals.held_back.into());
+        }
+        manifest
     }
 
     fn report(&self, totals: &Totals, counts: &Counts) -> Map<String, Value> {
@@ -110,58 +135,31 @@ impl<'a> Folder<'a> {
             "image_sets": count(&counts.image_sets),
             "non_primary_image_sets_left_out": count(&counts.left_out),
         });
-        match report {
-            Value::Object(report) => report,
-            _ => Map::new(),
+        let Value::Object(mut report) = report else { return Map::new() };
+        if self.export.deidentify.is_some() {
+            report.insert("files_held_back".to_owned(), totals.held_back.into());
         }
+        report
     }
 }
 
 impl Totals {
-    /// Counts an outcome; whether there is a file.
-    fn add(&mut self, outcome: &ItemOutcome) -> bool {
-        match &outcome.error {
-            None => {
+    /// Counts an outcome, and returns what became of the file.
+    fn add(&mut self, outcome: &ItemOutcome) -> ItemResult {
+        let kind = outcome.error.as_ref().map(|error| error.kind);
+        match (outcome.result, kind) {
+            (ItemResult::HeldBack, _) => self.held_back += 1,
+            (_, Some(PublicType::ServerError | PublicType::ServiceError)) => {
+                self.server_errors += 1;
+            }
+            (_, Some(_)) => self.customer_errors += 1,
+            (_, None) => {
                 self.written += 1;
                 let bytes = outcome.details.get("size_in_bytes");
                 self.bytes += bytes.and_then(Value::as_u64).unwrap_or_default();
             }
-            Some(ItemError {
-                kind: PublicType::ServerError | PublicType::ServiceError, ..
-            }) => {
-                self.server_errors += 1;
-            }
-            Some(_) => self.customer_errors += 1,
         }
-        outcome.error.is_none()
-    }
-}
-
-/// A file of lines of JSON.
-struct Lines {
-    writing: ObjectWriter,
-    waiting: Vec<u8>,
-}
-
-impl Lines {
-    fn of(writing: ObjectWriter) -> Self {
-        Self { writing, waiting: Vec::new() }
-    }
-
-    async fn add<T: Serialize>(&mut self, line: &T) -> Result<()> {
-        // These shapes have no map keys or numbers that JSON cannot hold.
-        self.waiting.extend(serde_json::to_vec(line).unwrap_or_default());
-        self.waiting.push(b'\n');
-        if self.waiting.len() < TOGETHER {
-            return Ok(());
-        }
-        let waiting = std::mem::take(&mut self.waiting);
-        self.writing.write(waiting.into()).await
-    }
-
-    async fn finish(mut self) -> Result<()> {
-        self.writing.write(self.waiting.into()).await?;
-        self.writing.finish().await
+        outcome.result
     }
 }
 
@@ -175,6 +173,7 @@ struct SuccessLine<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExportResponse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     image_set_id: Option<&'a ImageSetId>,
     is_primary: Option<&'a Value>,
     transfer_syntax_uid: Option<&'a Value>,
@@ -204,6 +203,7 @@ struct FailureLine<'a> {
     /// None, where the fault is in the image set, or the instance cannot be a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     output_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     image_set_id: Option<&'a ImageSetId>,
     exception: Exception<'a>,
 }

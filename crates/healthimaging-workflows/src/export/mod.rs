@@ -1,11 +1,17 @@
 //! Export: instances as Part 10 files, with a manifest and a checksum a file.
 //!
 //! Files are `study/series/instance.dcm` below the output; those of image sets outside of the primary
-//! hierarchy, where a UID may come twice, `study/series/<image set>/instance.dcm`.
+//! hierarchy, where a UID may come twice, `study/series/<image set>/instance.dcm`. Of a de-identified export, names are
+//! made of the new UIDs, and nothing that it writes holds an original one.
 
+mod deidentified;
 mod file;
 mod items;
+mod lines;
+mod linkage;
 mod manifest;
+mod naming;
+mod summary;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -18,10 +24,14 @@ use serde_json::{Map, Value};
 use healthimaging::model::{DatastoreStatus, GetDatastoreRequest, LosslessStorageFormat};
 use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result, RoleArn, Uid};
 
+use crate::deidentify::{Deidentify, Review};
 use crate::find::Criteria;
 use crate::work::{Journal, Tools};
 
+use deidentified::ReportedAttributes;
 use items::{Item, Walk};
+use linkage::Linkage;
+use naming::Naming;
 
 /// The tool that starts exports; their jobs are listed by its name, also those started from the command line.
 pub const TOOL: &str = "start_dicom_export_job";
@@ -63,6 +73,13 @@ pub struct Export {
     /// Whether files that are there with other content are replaced; else each is a failure.
     #[serde(default)]
     pub overwrite: bool,
+    /// How the instances are de-identified; not at all, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deidentify: Option<Deidentify>,
+    /// File on this machine for the original and the new UIDs and patient IDs of a de-identified export; none, when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linkage: Option<PathBuf>,
     /// The role that the caller named, for the record: the server's own credentials write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_access_role_arn: Option<RoleArn>,
@@ -79,7 +96,12 @@ impl Export {
     /// store is not active.
     pub async fn check(&self, tools: &Tools) -> Result<()> {
         self.criteria.check()?;
-        tools.objects.allowing(&self.allowed_paths).location(&self.folder()?)?;
+        self.check_review()?;
+        let objects = tools.objects.allowing(&self.allowed_paths);
+        objects.location(&self.folder()?)?;
+        if let Some(linkage) = &self.linkage {
+            linkage::check(linkage, &objects, &self.output_uri)?;
+        }
         let request = GetDatastoreRequest { datastore_id: self.datastore_id.clone() };
         let datastore = tools.back_end.service.get_datastore(request).await?.datastore_properties;
         if let Some(syntax) = &self.transfer_syntax_uid {
@@ -91,6 +113,19 @@ impl Export {
                 "the data store is {other}; only an ACTIVE one can be exported"
             ))),
         }
+    }
+
+    /// A review is of frames that a person saw: those of one series or instance.
+    fn check_review(&self) -> Result<()> {
+        let review = self.deidentify.as_ref().map(|deidentify| &deidentify.review);
+        let is_reviewed = review.is_some_and(|review| *review != Review::default());
+        let is_one = self.criteria.series_instance_uid.is_some() || self.sop_instance_uid.is_some();
+        if is_reviewed && !is_one {
+            return Err(Error::validation(
+                "blank, reviewed: a person has to have seen every frame they apply to; name one series or instance",
+            ));
+        }
+        Ok(())
     }
 
     /// The folder of the manifest and the outcome files, below the output.
@@ -159,15 +194,31 @@ pub(crate) async fn run(
         output.discard_own_drafts().await?;
     }
     if journal.is_called_off() {
+        if let Some(linkage) = &export.linkage {
+            Linkage::discard(linkage, journal.job_id());
+        }
         return Ok(Map::new());
     }
+    let instances = export.deidentify.as_ref();
+    let instances = instances.map(|deidentify| deidentify.open(tools)).transpose()?;
+    let naming = Naming::new(instances.as_ref());
     let outcome = manifest::Folder::open(export, &objects, journal.job_id()).await?;
+    let linkage = match &export.linkage {
+        Some(path) => Some(Linkage::create(path, journal.job_id()).await?),
+        None => None,
+    };
     let counts = Counts::default();
-    let walk = Walk::new(export, &tools.back_end, journal, &counts);
+    let walk = Walk::new(export, &tools.back_end, journal, &counts, (&naming, linkage.as_ref()));
     let cancelled = journal.cancelled();
     let items = pin!(walk.items().await?.take_until(cancelled.cancelled()));
-    let writer =
-        file::Writer { export, dicomweb: &*tools.back_end.dicomweb, output: &output, journal };
+    let writer = file::Writer {
+        export,
+        dicomweb: &*tools.back_end.dicomweb,
+        output: &output,
+        journal,
+        instances,
+        reported: ReportedAttributes::default(),
+    };
     items.try_for_each_concurrent(AT_ONCE, async |item: Item| writer.carry_out(item).await).await?;
     if cancelled.is_cancelled() {
         return Ok(Map::new());
@@ -175,7 +226,11 @@ pub(crate) async fn run(
     if count(&counts.items) == 0 && walk.is_narrowed() {
         return Err(nothing_matches(&counts));
     }
-    outcome.write(&output, journal, &counts).await
+    let report = outcome.write(&output, journal, &counts).await?;
+    if let Some(linkage) = &linkage {
+        linkage.finish().await?;
+    }
+    Ok(report)
 }
 
 fn nothing_matches(counts: &Counts) -> Error {

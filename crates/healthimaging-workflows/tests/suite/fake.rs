@@ -355,7 +355,8 @@ impl Scene {
         let (fake, folder) = (Fake::default(), tempfile::tempdir().unwrap());
         let back_end =
             BackEnd { service: Arc::new(fake.clone()), dicomweb: Arc::new(fake.clone()) };
-        let tools = Tools { back_end, objects: Objects::new(ObjectsConfig::default()) };
+        let objects = Objects::new(ObjectsConfig::default());
+        let tools = Tools::in_process(back_end, objects, folder.path());
         let jobs = Arc::new(JobsFile::open(folder.path()).unwrap());
         let config = LedgerConfig::new(folder.path(), "fake");
         let ledger = Ledger::open(config, jobs, tools).unwrap();
