@@ -130,7 +130,7 @@ async fn one_after_another(service: &dyn HealthImaging, datastore: &DatastoreId)
 
 async fn as_we_do(service: &dyn HealthImaging, datastore: &DatastoreId) {
     let found = all(service, datastore).await;
-    let series = hierarchy::series(service, datastore, &found);
+    let series = hierarchy::series(service, datastore, &found, None);
     assert_eq!(series.await.unwrap().len(), SETS);
 }
 
