@@ -272,6 +272,20 @@ async fn change(scribe: &mut Scribe, store: &str, set: &Value) {
     });
     scribe.show_planned("bulk_update_patient_metadata", asked).await;
 
+    let asked = json!({
+        "datastore_id": store, "study_instance_uid": "2.25.4201", "to_patient_id": "MRN-0043",
+        "patient": { "PatientName": "DOE^JANE" }, "wait_seconds": 60
+    });
+    scribe.show_planned("reassign_study", asked).await;
+    let back = json!({
+        "datastore_id": store, "patient_id": "MRN-0043",
+        "metadata_updates": { "PatientID": "MRN-0042" }, "wait_seconds": 60
+    });
+    let plan = scribe.call("bulk_update_patient_metadata", back.clone()).await;
+    let mut back = back;
+    back["confirmation_token"] = plan["confirmation_token"].clone();
+    scribe.call("bulk_update_patient_metadata", back).await;
+
     let found = scribe.call("get_datastore", json!({ "datastore_id": store })).await;
     let arn = &found["datastore_properties"]["datastore_arn"];
     let asked = json!({ "resource_arn": arn, "tags": { "Team": "radiology" } });

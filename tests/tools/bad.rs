@@ -93,6 +93,8 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
         "copy_image_set_information": { "sourceImageSet": { "latestVersionId": version } },
         "metadata_updates": { "PatientName": "X" },
         "study_updates": { "StudyDescription": "X" },
+        "patient": { "PatientName": "X" },
+        "to_patient_id": "ANOTHER",
         "criteria": { "modality": "CT" },
         "tags": { "Team": "x" },
         "tag_keys": ["Team"]
@@ -110,6 +112,7 @@ async fn in_order(rig: &Rig, datastore: &str) -> Vec<(&'static ToolEntry, Map<St
         names.extend(match tool.name {
             "get_image_frame" => ["image_frame_information"].as_slice(),
             "update_patient_study_metadata" => &["study_updates"],
+            "reassign_study" => &["study_instance_uid", "patient"],
             "tabulate_attributes" => &["attributes"],
             "compare_image_sets" => &["image_set_id", "version_id"],
             "start_dicom_import_job" => &["output_s3_uri", "data_access_role_arn"],

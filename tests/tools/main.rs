@@ -97,6 +97,8 @@ macro_rules! cases {
             correct {
                 a_study_is_corrected_in_one_piece,
                 a_patient_is_corrected_in_all_studies,
+                a_study_moves_to_another_patient_with_all_its_attributes,
+                a_plan_that_cannot_succeed_says_so,
                 what_cannot_be_set_is_refused_before_anything_changes,
             }
             erase {

@@ -52,6 +52,11 @@ impl<T> Reply<T> {
 }
 
 impl<T: Serialize> Reply<T> {
+    /// Returns the bytes of its JSON, as it is shown.
+    pub(crate) fn length(self, chosen: Option<&DatastoreId>) -> Result<usize> {
+        Ok(size::size(&Value::Object(self.into_answer(chosen)?.structured)))
+    }
+
     /// The answer as JSON; `chosen` is the data store that was used because none was named.
     pub(crate) fn into_answer(self, chosen: Option<&DatastoreId>) -> Result<Answer> {
         let mut structured = to_object(&self.output)?;

@@ -19,10 +19,7 @@ pub type Arguments = Map<String, Value>;
 pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> Result<T> {
     // Serde accepts a list of the fields of an object in order, which is never meant.
     if let Some(path) = list_for_object::<T>(&arguments) {
-        return Err(Error::validation(format!(
-            "`{}`: invalid type, expected an object, not a list",
-            brief(&path)
-        )));
+        return Err(Error::validation(format!("`{}` must be an object, not a list", brief(&path))));
     }
     read(arguments)
 }
@@ -108,10 +105,28 @@ fn without_value(words: &str) -> String {
         if let Some(rest) = words.strip_prefix(fault)
             && let Some((_, expected)) = rest.rsplit_once(", expected ")
         {
-            return format!("{}, expected {expected}", fault.trim_end_matches([' ', ':']));
+            return match fault {
+                "invalid type: " => format!("must be {}", plain(expected)),
+                _ => format!("{}, expected {expected}", fault.trim_end_matches([' ', ':'])),
+            };
         }
     }
     words.to_owned()
+}
+
+/// Names a type of JSON as callers know it, in place of the word of serde.
+fn plain(expected: &str) -> String {
+    match expected {
+        "a map" | "map" => "an object".to_owned(),
+        "a sequence" | "sequence" => "a list".to_owned(),
+        "a string" | "string" | "a borrowed string" => "text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "i64" | "u64" | "i32" | "u32" => "an integer".to_owned(),
+        "f64" => "a number".to_owned(),
+        other if other.starts_with("struct ") => "an object".to_owned(),
+        other if other.starts_with("tuple ") => "a list".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// An integer from `MIN` to `MAX`; the error for another one names the range.

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use healthimaging::{DatastoreId, Result, Uid};
+use healthimaging::{DatastoreId, Error, Result, Uid};
 use healthimaging_workflows::Plan;
 use healthimaging_workflows::change::Values;
-use healthimaging_workflows::change::planning::Planner;
+use healthimaging_workflows::change::planning::{Planner, Reassignment};
 use healthimaging_workflows::find::{Criteria, Text};
 
 use crate::answer::Reply;
@@ -129,5 +129,72 @@ impl ChangeTool for BulkUpdatePatientMetadata {
             .await?;
         planner.add_old_values(&mut plan).await?;
         Ok(plan)
+    }
+}
+
+/// Move a study, or all studies of a patient (merge), to another patient: sets all Patient-level attributes to those of
+/// that patient or to given ones. The plan compares both patients and names conflicts.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReassignStudy {
+    /// ID, name or ARN
+    datastore_id: Option<DatastoreId>,
+    /// (0020,000D)
+    study_instance_uid: Option<Uid>,
+    /// With all_studies: the patient that is merged into the other
+    patient_id: Option<Text>,
+    /// All studies of patient_id
+    all_studies: Option<bool>,
+    /// Patient ID to move to
+    to_patient_id: Text,
+    /// Keyword to value, in place of those of that patient; all, if there is none
+    #[serde(default)]
+    patient: Attributes,
+    /// Seconds to wait
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl ChangeTool for ReassignStudy {
+    const NAME: &'static str = "reassign_study";
+    const TITLE: &'static str = "Reassign study to another patient";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "to_patient_id": "PATIENT456"}"#;
+    const EFFECT: Effect = Effect::Writes;
+
+    fn wait_seconds(&self) -> Option<WaitSeconds> {
+        self.wait_seconds
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let (studies, action, missing) = self.studies()?;
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        let planner = Planner { service: context.service(), datastore_id: &datastore_id };
+        let reassignment =
+            Reassignment { studies, to: self.to_patient_id.clone(), given: self.patient.clone() };
+        planner.reassignment(action, reassignment, missing).await
+    }
+}
+
+impl ReassignStudy {
+    /// What moves, in words, and the error if there is none.
+    fn studies(&self) -> Result<(Criteria, &'static str, &'static str)> {
+        match (&self.study_instance_uid, &self.patient_id, self.all_studies == Some(true)) {
+            (Some(study), None, false) => Ok((
+                Criteria::study(study.clone()),
+                "move a study to another patient",
+                "the data store holds no image set of that study",
+            )),
+            (None, Some(patient), true) if *patient == self.to_patient_id => {
+                Err(Error::validation("patient_id and to_patient_id are the same patient"))
+            }
+            (None, Some(patient), true) => Ok((
+                Criteria::patient(patient.clone()),
+                "move all studies of a patient to another patient",
+                "the data store holds no image set of the patient patient_id",
+            )),
+            _ => Err(Error::validation(
+                "give study_instance_uid to move a study, or patient_id and all_studies: true to move all studies \
+                 of a patient",
+            )),
+        }
     }
 }

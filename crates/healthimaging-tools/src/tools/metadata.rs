@@ -106,8 +106,10 @@ impl Tool for GetImageSetMetadata {
             left_out: Vec::new(),
             next: None,
         };
-        let room_of_whole = longest.saturating_sub(BESIDE);
-        let room = room_of_whole.saturating_sub(size::size_of(&asked.next(0)?)?).max(longest / 2);
+        let room = longest
+            .saturating_sub(BESIDE)
+            .saturating_sub(size::size_of(&asked.next(0)?)?)
+            .max(longest / 2);
         let token = self.next_token.as_ref();
         let text = if let Some(token) = token {
             let from = asked.listing.after(Some(token))?.unwrap_or_default();
@@ -123,7 +125,7 @@ impl Tool for GetImageSetMetadata {
                 if is_last { "the last one" } else { "next holds the arguments of the next one" };
             format!("A page of the metadata; {rest}.")
         } else {
-            let shown = Shown::of(&document, part, room_of_whole).await?;
+            let shown = Shown::of(&document, part, longest).await?;
             let counts = format!(
                 "{} series, {}",
                 document.levels().series.len(),
@@ -131,9 +133,13 @@ impl Tool for GetImageSetMetadata {
             );
             output.size_bytes = shown.size;
             output.metadata = shown.metadata;
-            if output.metadata.is_some() {
-                format!("Metadata of an image set with {counts}.")
+            let whole = format!("Metadata of an image set with {counts}.");
+            let is_whole = output.metadata.is_some()
+                && Reply::new(&output, &*whole).length(context.chosen_datastore())? <= longest;
+            if is_whole {
+                whole
             } else {
+                output.metadata = None;
                 let mut outline = document::outline(&document).await?;
                 output.left_out = outline.shorten(room, &size::size);
                 output.outline = Some(outline);

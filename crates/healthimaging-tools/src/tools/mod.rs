@@ -57,6 +57,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<image_sets::ListImageSetVersions>(Subject::ImageSets),
     ToolEntry::of::<jobs::ListJobs>(Subject::Jobs),
     ToolEntry::of::<tags::ListTagsForResource>(Subject::Tags),
+    ToolEntry::planned::<correct::ReassignStudy>(Subject::Correct),
     ToolEntry::planned::<erase::RemoveInstanceFromImageSet>(Subject::Erase),
     ToolEntry::planned::<erase::RemoveSeriesFromImageSet>(Subject::Erase),
     ToolEntry::of::<search::SearchByPatientId>(Subject::Search),

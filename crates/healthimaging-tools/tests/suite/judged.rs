@@ -98,7 +98,10 @@ async fn attributes_are_set_at_once_and_another_patient_is_asked_about() {
         json!({ "Study": { "DICOM": { "StudyInstanceUID": "1.2.9" } } }),
     ] {
         let (fake, _) = case();
-        let moving = updating(input.clone(), "updatableAttributes", &level);
+        // Of primary ones, only the whole study gets another patient.
+        fake.state().image_sets[0].properties.is_primary = Some(false);
+        let mut moving = updating(input.clone(), "updatableAttributes", &level);
+        moving["force"] = json!(true);
         let planned = call(&fake, Offer::NoDelete, moving, Consent::Unavailable).await.unwrap();
         assert!(!was_sent(&fake), "{level}");
         assert!(planned.structured.contains_key("confirmation_token"), "{level}");
@@ -119,6 +122,7 @@ async fn the_question_names_the_patient_and_the_change() {
     let level =
         json!({ "Patient": { "DICOM": { "PatientID": "MRN-0043", "PatientName": "DOE^JOHN" } } });
     let moving = updating(input.clone(), "updatableAttributes", &level);
+    fake.state().image_sets[0].properties.is_primary = Some(false);
     let person = Person::new(UserReply::Agreed, || {});
     let consent = Consent::Ask(Arc::clone(&person) as Arc<dyn Ask>);
     call(&fake, Offer::All, moving, consent).await.unwrap();

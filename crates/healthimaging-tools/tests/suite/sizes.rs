@@ -201,6 +201,11 @@ async fn metadata_is_whole_where_an_answer_has_room_for_it() {
     let needed: u64 = rest.split(' ').next().unwrap().parse().unwrap();
     assert!(needed > 60_000, "{summary}");
     assert_eq!(held(&ask(59_500, json!({ "max_bytes": needed })).await), Some(59_498));
+    // The length of the answer is enough, and less is not.
+    let whole = ask(30_000, json!({})).await;
+    let exact = length(&whole);
+    assert_eq!(held(&ask(30_000, json!({ "max_bytes": exact })).await), Some(29_998));
+    assert_eq!(held(&ask(30_000, json!({ "max_bytes": exact - 1 })).await), None);
     // A page holds it too, where it fits beside the arguments of the next one.
     let mut next = ask(56_000, json!({ "max_bytes": 56_000 })).await["next"].clone();
     next["max_bytes"] = json!(60_000);

@@ -90,6 +90,11 @@ impl Values {
         self.all().map(|(keyword, _)| keyword)
     }
 
+    /// The Patient ID (0010,0020) that is set.
+    pub(super) fn patient_id(&self) -> Option<&str> {
+        self.patient.get("PatientID").and_then(Value::as_str)
+    }
+
     /// The update document (`updatableAttributes`).
     pub(super) fn document(&self) -> Value {
         let mut document = Object::new();

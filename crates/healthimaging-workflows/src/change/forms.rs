@@ -1,5 +1,6 @@
 //! The form of values that an update sets: a file with others breaks the standard, whatever the service accepts.
 
+use bytes::Bytes;
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _, VirtualVr};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -26,12 +27,40 @@ pub enum Strictness {
 ///
 /// Errors, `Validation`: such a value, which is named by its keyword, or a document that is not an object.
 pub fn check(updates: &MetadataUpdates, is_forced: bool) -> Result<()> {
-    let MetadataUpdates::DicomUpdates { updatable_attributes: Some(document), .. } = updates else {
+    let MetadataUpdates::DicomUpdates { updatable_attributes, removable_attributes } = updates
+    else {
         return Ok(());
     };
+    check_content([updatable_attributes, removable_attributes].into_iter().flatten())?;
+    let Some(document) = updatable_attributes else { return Ok(()) };
     let document: Object = serde_json::from_slice(document)
         .map_err(|_| Error::validation("updatableAttributes must be a JSON object"))?;
     check_levels(&document, if is_forced { Strictness::Length } else { Strictness::Form })
+}
+
+/// Refuses documents that name nothing: such an update makes a version that is the same as the one before.
+fn check_content<'a>(documents: impl Iterator<Item = &'a Bytes>) -> Result<()> {
+    for document in documents {
+        // What is no object is refused by its reader.
+        let Ok(document) = serde_json::from_slice::<Object>(document) else { return Ok(()) };
+        let of_level =
+            |level: &str, name: &str| document.get(level).and_then(|level| level.get(name));
+        let named = [("Patient", "DICOM"), ("Study", "DICOM"), ("Study", "Series")];
+        let is_named = named.iter().any(|(level, name)| match of_level(level, name) {
+            Some(Value::Object(members)) => !members.is_empty(),
+            other => other.is_some(),
+        });
+        // A misplaced member is refused by the service, with its name.
+        let is_known =
+            |name: &String| ["SchemaVersion", "Patient", "Study"].contains(&name.as_str());
+        if is_named || !document.keys().all(is_known) {
+            return Ok(());
+        }
+    }
+    Err(Error::validation(
+        "update_image_set_metadata_updates: the documents name no attribute, series or instance, so that nothing \
+         would change",
+    ))
 }
 
 /// Goes through the levels of a document to their attributes.
@@ -139,7 +168,6 @@ fn vr(name: &str) -> Option<VR> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;

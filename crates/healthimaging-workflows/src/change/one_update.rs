@@ -6,7 +6,8 @@ use healthimaging::model::{
     GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState, MetadataUpdates,
     UpdateImageSetMetadataRequest,
 };
-use healthimaging::{Error, ErrorKind, HealthImaging, Result, Uid, VersionId};
+use healthimaging::{Error, ErrorKind, HealthImaging, MemoryBudget, Result, Uid, VersionId};
+use healthimaging_dicom::{Document, UpdateDocuments, UpdateRules};
 use serde_json::Value;
 
 use super::Object;
@@ -32,7 +33,10 @@ pub async fn plan(
         MetadataUpdates::DicomUpdates { removable_attributes, updatable_attributes } => {
             let removable = object("removableAttributes", removable_attributes.as_deref())?;
             let updatable = object("updatableAttributes", updatable_attributes.as_deref())?;
-            updating(request, &seen, &removable, &updatable)?
+            let plan = updating(request, &seen, &removable, &updatable)?;
+            let documents = [updatable_attributes, removable_attributes];
+            check_applies(service, request, &seen, documents.map(Option::as_deref)).await?;
+            plan
         }
     };
     plan.cannot_be_undone = false;
@@ -56,9 +60,47 @@ pub async fn plan(
     Ok(plan)
 }
 
+/// Refuses an update that the service would refuse by its documented rules
+/// (AWS: "Updating image set metadata"), after it made a failed version.
+async fn check_applies(
+    service: &dyn HealthImaging,
+    request: &UpdateImageSetMetadataRequest,
+    seen: &Latest,
+    [updatable, removable]: [Option<&[u8]>; 2],
+) -> Result<()> {
+    let updates = UpdateDocuments::parse(updatable, removable)?;
+    // What the service does with a removal that leaves nothing is not documented.
+    let set =
+        updatable.map(|updatable| UpdateDocuments::parse(Some(updatable), None)).transpose()?;
+    let rules = UpdateRules {
+        primary: seen.is_primary,
+        force: request.force,
+        study_wide: request.include_study_image_sets,
+    };
+    let metadata = GetImageSetMetadataRequest {
+        datastore_id: request.datastore_id.clone(),
+        image_set_id: request.image_set_id.clone(),
+        version_id: Some(seen.version_id.clone()),
+    };
+    let document = document::fetch(service, metadata).await?;
+    // Applying an update copies the document.
+    let lease = MemoryBudget::process().work(2 * document::parsed_size(&document)).await;
+    document::beside_others(document.text().len(), move || {
+        let _lease = lease;
+        let mut document: Document = Document::parse(document.text())?;
+        updates.check_targets(&document)?;
+        set.unwrap_or_default().apply(&mut document, &rules).map_err(|failure| {
+            let why = failure.message.trim_start_matches("INVALID_REQUEST:").trim();
+            Error::validation(format!("this update cannot succeed: {why}"))
+        })
+    })
+    .await
+}
+
 /// The latest version of the image set.
 struct Latest {
     version_id: VersionId,
+    is_primary: bool,
     contents: Contents,
 }
 
@@ -92,7 +134,8 @@ impl Latest {
             )));
         }
         let contents = contents(service, request, latest).await?;
-        Ok(Self { version_id: set.version_id, contents })
+        let is_primary = set.is_primary == Some(true);
+        Ok(Self { version_id: set.version_id, is_primary, contents })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plans of changes, made by reading only.
 
 mod earlier;
+mod reassign;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -31,6 +32,8 @@ const FORCED: &str = "Study ID, sequences and attributes of several values need 
                       changed, and the outcome says so.";
 
 const OLD_VALUES: &str = "The older versions of these image sets keep the old values.";
+
+pub use reassign::Reassignment;
 
 /// Image sets whose old values a plan shows.
 const READ_FOR_VALUES: usize = 48;
@@ -179,6 +182,7 @@ impl Planner<'_> {
         }
         let of_primaries =
             |(_, action): &(Seen, Action)| matches!(action, Action::UpdateStudy { .. });
+        let target = self.target_of(&values, &of_all).await?;
         let is_forced = values.need_force() && acts.iter().any(of_primaries);
         let mut change = self.change(Target::Matching(Box::new(criteria)));
         change.values = Some(values);
@@ -187,6 +191,7 @@ impl Planner<'_> {
         plan.image_sets = planned;
         plan.studies.clear();
         plan.add_studies(of_all);
+        plan.notes.extend(target);
         plan.notes.push(OLD_VALUES.to_owned());
         plan.notes.extend(is_forced.then(|| FORCED.to_owned()));
         Ok(plan)
