@@ -61,7 +61,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthimaging-viewer", &[]),
-    ("healthimaging-http", &["healthimaging", "healthimaging-viewer"]),
+    (
+        "healthimaging-http",
+        &["healthimaging", "healthimaging-pixels", "healthimaging-render", "healthimaging-viewer"],
+    ),
     (
         "healthimaging-testing",
         &[
@@ -72,6 +75,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-local",
             "healthimaging-objects",
             "healthimaging-phantoms",
+            "healthimaging-pixels",
             "healthimaging-tools",
             "healthimaging-workflows",
         ],

@@ -67,7 +67,7 @@ pub(crate) struct Backend {
     /// The jobs of tools, on both.
     pub(crate) ledger: Ledger,
     /// Decodes compressed frames, in child processes.
-    decoder: Decoder,
+    pub(crate) decoder: Decoder,
     /// Which back end it is, and why, in a sentence.
     pub(crate) description: String,
 }

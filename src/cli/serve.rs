@@ -1,4 +1,4 @@
-//! `serve`: MCP over HTTP; with the embedded store also the AWS API and DICOMweb.
+//! `serve`: MCP and DICOMweb over HTTP; with the embedded store also the AWS API.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::FutureExt;
+use healthimaging::ReadOnly;
 use healthimaging::model::ListDatastoresRequest;
 use healthimaging_http::{AccessKeys, HttpServer, RequestBody, Token};
 use healthimaging_tools::{HttpOptions, http_service};
@@ -40,12 +41,19 @@ pub(super) struct Arguments {
     #[arg(long, env = "HEALTHIMAGING_HTTP_HOST", hide_env = true)]
     #[arg(value_name = "HOST", value_delimiter = ',')]
     http_host: Vec<String>,
+
+    /// Allow clients of the AWS back end to store instances
+    #[arg(long, env = "HEALTHIMAGING_BRIDGE_WRITE", hide_env = true)]
+    bridge_write: bool,
 }
 
 const VARIABLES: &str = "\
 Any address but loopback needs a token or access keys. Environment variables: HEALTHIMAGING_HTTP,
-HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS and HEALTHIMAGING_HTTP_HOST; the last two
-are lists separated by commas.";
+HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS, HEALTHIMAGING_HTTP_HOST and
+HEALTHIMAGING_BRIDGE_WRITE; keys and hosts are lists separated by commas.
+
+With the AWS back end the server signs requests of DICOMweb clients with its own credentials, so it
+always needs a token or access keys, and stores nothing for them without --bridge-write.";
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let token = arguments.http_token.filter(|token| !token.is_empty());
@@ -53,6 +61,12 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let mut keys = arguments.http_access_key;
     keys.retain(|key| !key.is_empty());
     let address = resolve(&arguments.http).await?;
+    if config.backend == BackendKind::Aws && token.is_none() && keys.is_empty() {
+        bail!(
+            "serve: with the AWS back end, DICOMweb and MCP clients use the credentials of this server, so \
+             they must authenticate: set HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS or both"
+        );
+    }
     if !address.ip().is_loopback() && token.is_none() && keys.is_empty() {
         bail!(
             "--http: {} can be reached from other machines, so clients must authenticate: set \
@@ -73,11 +87,20 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())
         .mount("/mcp/", mcp);
-    // AWS has both itself; here they would lend this server's credentials to every client.
-    if config.backend == BackendKind::Local {
-        let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
-        server = server.serve_back_end(service, dicomweb);
-    }
+    let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
+    let decoder = backend.decoder.clone();
+    server = match config.backend {
+        BackendKind::Local => server.serve_back_end(service, dicomweb, decoder),
+        // Clients of the AWS API sign with credentials of their own, and need no server between.
+        BackendKind::Aws if arguments.bridge_write => {
+            server.serve_dicomweb(service, dicomweb, decoder)
+        }
+        BackendKind::Aws => {
+            let remedy = "start it with --bridge-write to store instances in AWS HealthImaging";
+            let dicomweb = Arc::new(ReadOnly::unless(remedy, dicomweb));
+            server.serve_dicomweb(service, dicomweb, decoder)
+        }
+    };
     if !keys.is_empty() {
         server = server.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
     }
@@ -102,17 +125,20 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 /// Returns the addresses for clients of each kind. SDKs put `runtime-` before the host of some operations; with `u@` it
 /// becomes part of the user name, and the host stays as it is.
 fn directions(address: SocketAddr, config: &Config) -> String {
-    let mcp = format!("MCP at http://{address}/mcp");
+    let common = format!(
+        "MCP at http://{address}/mcp\n\
+         Start page and viewer at http://{address}/\n\
+         DICOMweb at http://{address}/datastore/DATASTORE_ID"
+    );
     if config.backend == BackendKind::Aws {
-        return mcp;
+        return common;
     }
     let region = config.store_region();
     format!(
-        "{mcp}\n\
+        "{common}\n\
          AWS API at http://u@{address} for any SDK; boto3 and the AWS CLI also take\n\
          \x20 AWS_ENDPOINT_URL_MEDICAL_IMAGING=http://{address} \
-         AWS_DISABLE_HOST_PREFIX_INJECTION=true AWS_REGION={region}\n\
-         DICOMweb at http://{address}/datastore/DATASTORE_ID"
+         AWS_DISABLE_HOST_PREFIX_INJECTION=true AWS_REGION={region}"
     )
 }
 

@@ -51,7 +51,7 @@ fn first(data_set: &Value, tag: &str) -> String {
 }
 
 /// The media types and contents of the parts of an answer.
-fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
     let boundary = answer.header("content-type").unwrap().split_once("boundary=").unwrap().1;
     let delimiter = format!("--{boundary}");
     let places: Vec<usize> = (0..answer.body.len())
@@ -203,6 +203,25 @@ fn requests_are_read_as_viewers_write_them() {
 }
 
 #[test]
+fn parameters_are_given_once_and_are_text() {
+    let web = Web::new();
+    for query in [
+        "limit=1&limit=2",
+        "offset=1&offset=1",
+        "PatientName=%00",
+        "fuzzymatching=true&fuzzymatching=true",
+    ] {
+        let refused = web.get(&format!("/studies?{query}"), "");
+        assert_eq!(refused.status, 400, "{query}");
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("parameter") || message.contains("more than once"), "{message}");
+    }
+    let fields = web.get("/studies?includefield=00100010&includefield=00100020", "");
+    assert_eq!(fields.status, 200);
+    assert!(fields.head.to_lowercase().contains("vary: accept\r\n"), "{}", fields.head);
+}
+
+#[test]
 fn methods_and_encodings_that_are_not_supported_are_named() {
     let web = Web::new();
     let deleted = web.served.answer(&format!("DELETE {}/studies", web.base), "", b"");
@@ -233,5 +252,9 @@ fn instances_are_stored_as_other_programs_send_them() {
     );
     let answer = web.post("/studies/", &headers, &body);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-    assert!(answer.json()["00081199"]["Value"][0]["00081190"].is_object());
+    assert_eq!(answer.header("content-type"), Some("application/dicom+xml"));
+    let xml = String::from_utf8(answer.body).unwrap();
+    assert!(xml.contains("keyword=\"ReferencedSOPSequence\"><Item number=\"1\">"), "{xml}");
+    let refused = web.post("/studies", "Accept: text/html\r\n", &file);
+    assert_eq!(refused.status, 406);
 }

@@ -44,7 +44,13 @@ impl Served {
     /// Starts on a free port, which it prints on stderr.
     pub(crate) fn start(rig: &Rig, words: &[&str]) -> Self {
         let mut command = rig.command(&["serve", "--http", "127.0.0.1:0"]);
-        let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(words);
+        Self::spawn(command)
+    }
+
+    /// Starts a command that serves on a free port.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = lines.map(Result::unwrap).find_map(|line| {
             Some(line.split_once("MCP at http://")?.1.trim_end_matches("/mcp").to_owned())
@@ -156,6 +162,51 @@ fn http_is_healthy_guarded_and_ends_when_told() {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(served.child.wait().unwrap().code(), Some(0));
     }
+}
+
+#[test]
+fn the_page_is_named_and_described_to_plain_clients() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &[]);
+    for accept in ["", "Accept: */*\r\n"] {
+        let answer = served.answer("GET /", accept, b"");
+        assert_eq!(answer.status, 200);
+        assert!(String::from_utf8(answer.body).unwrap().contains("in a browser"));
+    }
+    assert_eq!(served.answer("GET /", "Accept: application/json\r\n", b"").status, 404);
+}
+
+/// RFC 9112 §3.2: a request has one host, and its target counts.
+#[test]
+fn a_request_for_another_host_is_refused() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &[]);
+    for path in ["/healthz", "/readyz", "/", "/datastore"] {
+        let twice = served.ask(&format!("GET {path}"), "Host: other\r\n");
+        assert!(twice.starts_with("HTTP/1.1 400 "), "{path}: {twice}");
+    }
+    for path in ["/datastore", "/metrics", "/"] {
+        let elsewhere = served.ask(&format!("GET http://attacker.example{path}"), "");
+        assert!(elsewhere.starts_with("HTTP/1.1 400 "), "{path}: {elsewhere}");
+    }
+    let same = served.ask(&format!("GET http://{}/datastore", served.address), "");
+    assert!(same.starts_with("HTTP/1.1 200 "), "{same}");
+}
+
+#[test]
+fn metrics_are_reachable_with_access_keys_alone() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &["--http-access-key", "AKIDEXAMPLE:a-secret-of-the-test"]);
+    let refused = served.answer("GET /metrics", "", b"");
+    assert_eq!(refused.status, 403);
+    // Presigned for the year 2000: the key is known, so it is the time that is refused.
+    let presigned = "/metrics?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20000101%2F\
+                     us-east-1%2Fmedical-imaging%2Faws4_request&X-Amz-Date=20000101T000000Z&\
+                     X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
+    let late = served.answer(&format!("GET {presigned}"), "", b"");
+    assert_eq!(late.status, 403);
+    let message = late.json()["message"].as_str().unwrap().to_owned();
+    assert_ne!(message, refused.json()["message"].as_str().unwrap());
 }
 
 /// The effects are those of `UpdateImageSetMetadata` in the developer guide of AWS HealthImaging.

@@ -3,6 +3,7 @@
 
 mod aws;
 mod backup;
+mod bridge;
 mod call;
 mod credentials;
 mod deidentify;
@@ -14,6 +15,7 @@ mod http;
 mod import;
 mod mistakes;
 mod network;
+mod rendered;
 mod rig;
 mod settings;
 mod stub;

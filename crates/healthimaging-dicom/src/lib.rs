@@ -44,7 +44,7 @@ pub use document::{
     Attributes, BulkElement, BulkValue, ChecksumType, Document, DocumentText, FirstValues,
     FrameChecksum, GroupKey, ImageFrame, IndexAttributes, IndexValues, Instance, InstanceDetails,
     InstanceIndex, InstanceOrder, InstanceSummary, InstanceText, Level, Series, SeriesKey,
-    SplitInstance, StudyKey, Summary, allows_several_values, datetime,
+    SplitInstance, StudyKey, Summary, allows_several_values, datetime, key_of_json,
 };
 pub use json::{InstanceJson, text_attribute};
 pub use metadata_override::MetadataOverride;

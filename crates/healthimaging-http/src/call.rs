@@ -176,9 +176,19 @@ impl Call {
         named.map(|(_, value)| value.as_str())
     }
 
+    /// Returns a parameter of the query that is given once at most.
+    pub(crate) fn once<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>> {
+        let mut given = self.all(name);
+        let first = given.next();
+        if given.next().is_some() {
+            return Err(Error::validation(format!("{name} is given more than once")));
+        }
+        Ok(first)
+    }
+
     /// Returns an optional parameter of the query.
     pub(crate) fn query<T: FromStr<Err = Error>>(&self, name: &str) -> Result<Option<T>> {
-        self.all(name).next().map(str::parse).transpose()
+        self.once(name)?.map(str::parse).transpose()
     }
 
     /// Returns a required parameter of the query.
@@ -189,7 +199,7 @@ impl Call {
 
     /// Returns a parameter that is `true` or `false`, by default `false`.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
-        match self.all(name).next() {
+        match self.once(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Error::validation(format!("{name} must be true or false"))),
@@ -199,7 +209,7 @@ impl Call {
     /// Returns the parameter `maxResults`.
     pub(crate) fn page_size(&self) -> Result<Option<u32>> {
         let wrong = |_| Error::validation("maxResults must be a number from 1 to 50");
-        let given = self.all("maxResults").next();
+        let given = self.once("maxResults")?;
         given.map(|text| text.parse().map_err(wrong)).transpose()
     }
 

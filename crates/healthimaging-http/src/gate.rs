@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
+use healthimaging::{Error, ErrorKind, HealthImaging, Result};
+use http::uri::Authority;
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -19,23 +20,23 @@ use crate::call::Names;
 use crate::content::{READ_TIMEOUT, check_encoding};
 use crate::cors::CorsPolicy;
 use crate::failure::Failure;
+use crate::server::BackEnd;
 use crate::{dicomweb, peers, rest};
 
 /// Shortest compressed response in bytes.
 const LEAST_COMPRESSED: u16 = 1024;
 
-/// The AWS API and DICOMweb.
+/// The AWS API, if it is served, and DICOMweb.
 pub(crate) fn routes(
-    service: Arc<dyn HealthImaging>,
-    web: Arc<dyn DicomWeb>,
+    BackEnd { service, dicomweb: web, decoder, has_api }: BackEnd,
     access: Access,
     cors: CorsPolicy,
 ) -> Router {
     let cors_layer = cors.layer();
     let gate = Gate { service: Arc::clone(&service), access, cors };
     let is_compressed = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
-    rest::routes(service)
-        .merge(dicomweb::routes(web))
+    let api = if has_api { rest::routes(service) } else { Router::new() };
+    api.merge(dicomweb::routes(web, decoder))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(gate, pass))
@@ -89,10 +90,19 @@ fn is_json(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bo
     media.is_some_and(|media| matches!(media, "application/json" | "application/dicom+json"))
 }
 
-/// Rejects a request that has not exactly one host (RFC 9112 §3.2).
+/// Rejects a request that has not exactly one host (RFC 9112 §3.2), or another one in its target.
 pub(crate) fn one_host(request: &Request) -> Result<()> {
-    if request.headers().get_all(header::HOST).iter().count() == 1 {
-        return Ok(());
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    if let (Some(host), None) = (hosts.next(), hosts.next()) {
+        let in_target = request.uri().authority();
+        let is_same = |target: &Authority| target.as_str().as_bytes() == host.as_bytes();
+        if in_target.is_none_or(is_same) {
+            return Ok(());
+        }
+        return Err(Error::new(
+            ErrorKind::BadRequest,
+            "the Host header and the target of the request name different hosts",
+        ));
     }
     Err(Error::new(ErrorKind::BadRequest, "a request must have one Host header"))
 }

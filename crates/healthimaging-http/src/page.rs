@@ -10,10 +10,24 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::entity_tag::is_known;
 use crate::failure::Failure;
 
-/// The page for a client that names HTML in `Accept`, as browsers do; others get the answer of an unknown path.
+/// What clients that are no browsers are sent.
+const DIRECTIONS: &str = "healthimaging-mcp-server\n\
+    \n\
+    /                        the start page and the viewer, in a browser\n\
+    /mcp                     MCP\n\
+    /datastore/DATASTORE_ID  DICOMweb\n";
+
+/// The page for a client that names HTML in `Accept`, as browsers do. Clients that accept any type, such as curl, are sent a
+/// text; others get the answer of an unknown path.
 pub(crate) async fn page(asked: HeaderMap) -> Response {
     if !accepts(&asked, &header::ACCEPT, "text/html") {
-        return Failure::unknown_operation().into_response();
+        let is_any = ["*/*", "text/*", "text/plain"];
+        if asked.contains_key(header::ACCEPT)
+            && !is_any.iter().any(|media| accepts(&asked, &header::ACCEPT, media))
+        {
+            return Failure::unknown_operation().into_response();
+        }
+        return ([(header::VARY, "accept")], DIRECTIONS).into_response();
     }
     let is_gzip = accepts(&asked, &header::ACCEPT_ENCODING, "gzip");
     let mut response = if is_known(&asked, healthimaging_viewer::ETAG) {
@@ -95,10 +109,15 @@ mod tests {
 
     #[tokio::test]
     async fn clients_of_an_api_are_answered_as_before() {
-        for accept in ["application/json", "*/*", "text/html;q=0"] {
+        for accept in ["application/json", "text/html;q=0"] {
             let (status, headers, _) = answered(&[(header::ACCEPT, accept)]).await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{accept}");
             assert!(!headers.contains_key(header::CONTENT_SECURITY_POLICY));
         }
+        let (status, headers, body) = answered(&[(header::ACCEPT, "*/*")]).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+        assert!(String::from_utf8(body).unwrap().contains("/mcp"));
+        assert_eq!(page(HeaderMap::new()).await.status(), StatusCode::OK);
     }
 }

@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::BoxFuture;
 use healthimaging::{DicomWeb, HealthImaging, Result};
+use healthimaging_pixels::Decoder;
 use http::{StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -37,6 +38,16 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Body of the requests of mounted services.
 pub type RequestBody = Body;
 
+/// What is served of a back end.
+pub(crate) struct BackEnd {
+    pub(crate) service: Arc<dyn HealthImaging>,
+    pub(crate) dicomweb: Arc<dyn DicomWeb>,
+    /// Decodes the frames of rendered resources.
+    pub(crate) decoder: Decoder,
+    /// Whether the AWS API is served too.
+    pub(crate) has_api: bool,
+}
+
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// Server of a back end, mounted services, `/healthz`, `/readyz` and `/metrics`.
@@ -47,7 +58,7 @@ type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 /// server must be reachable from this machine only.
 pub struct HttpServer {
     mounted: Router,
-    back_end: Option<(Arc<dyn HealthImaging>, Arc<dyn DicomWeb>)>,
+    back_end: Option<BackEnd>,
     probe: Probe,
     access: Access,
     hosts: Vec<String>,
@@ -101,14 +112,28 @@ impl HttpServer {
         self
     }
 
-    /// Routes the AWS API, and DICOMweb under `/datastore/{id}`, to a back end.
+    /// Routes the AWS API, and DICOMweb under `/datastore/{id}`, to a back end. `decoder` decodes the frames of rendered
+    /// resources.
     #[must_use]
     pub fn serve_back_end(
         mut self,
         service: Arc<dyn HealthImaging>,
         dicomweb: Arc<dyn DicomWeb>,
+        decoder: Decoder,
     ) -> Self {
-        self.back_end = Some((service, dicomweb));
+        self.back_end = Some(BackEnd { service, dicomweb, decoder, has_api: true });
+        self
+    }
+
+    /// Routes DICOMweb under `/datastore/{id}` to a back end, without the AWS API. `service` finds data stores by name.
+    #[must_use]
+    pub fn serve_dicomweb(
+        mut self,
+        service: Arc<dyn HealthImaging>,
+        dicomweb: Arc<dyn DicomWeb>,
+        decoder: Decoder,
+    ) -> Self {
+        self.back_end = Some(BackEnd { service, dicomweb, decoder, has_api: false });
         self
     }
 
@@ -121,22 +146,34 @@ impl HttpServer {
     fn router(self, stop: CancellationToken) -> Router {
         let metrics = Arc::new(Metrics::default());
         let counts = get(observe::metrics).with_state(Arc::clone(&metrics));
-        let mounted = self.mounted.route("/metrics", counts);
-        let mounted = match &self.access {
-            access if access.is_open() => mounted.layer(middleware::from_fn(admit_all)),
-            access => mounted.layer(middleware::from_fn_with_state(access.token.clone(), admit)),
+        let metrics_route = Router::new().route("/metrics", counts);
+        let admit_token = || middleware::from_fn_with_state(self.access.token.clone(), admit);
+        let (mounted, metrics_route) = match &self.access {
+            access if access.is_open() => (
+                self.mounted.layer(middleware::from_fn(admit_all)),
+                metrics_route.layer(middleware::from_fn(admit_all)),
+            ),
+            access if access.keys.is_none() => {
+                (self.mounted.layer(admit_token()), metrics_route.layer(admit_token()))
+            }
+            access => (
+                self.mounted.layer(admit_token()),
+                metrics_route.layer(middleware::from_fn_with_state(access.clone(), admit_signed)),
+            ),
         };
         let mounted = mounted
+            .merge(metrics_route)
             .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
             .layer(middleware::from_fn(require_host));
         let mut server = Router::new()
             .route("/healthz", get(health).with_state(Arc::clone(&self.probe)))
             .route("/readyz", get(ready).with_state((self.probe, stop)))
+            .layer(middleware::from_fn(reject_hosts))
             .merge(mounted);
-        if let Some((service, dicomweb)) = self.back_end {
+        if let Some(back_end) = self.back_end {
             let cors = CorsPolicy { is_open: self.access.is_open(), hosts: self.hosts.into() };
             let page = get(page::page).layer(middleware::from_fn(require_host));
-            let routes = gate::routes(service, dicomweb, self.access, cors);
+            let routes = gate::routes(back_end, self.access, cors);
             server = server.route("/", page).merge(routes);
         }
         server
@@ -167,6 +204,26 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
 async fn require_host(request: Request, next: Next) -> Response {
     match gate::one_host(&request) {
         Ok(()) => next.run(request).await,
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// Rejects a request with several `Host`; probes may have none.
+async fn reject_hosts(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::HOST) {
+        require_host(request, next).await
+    } else {
+        next.run(request).await
+    }
+}
+
+/// Requires the token or a signature.
+async fn admit_signed(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match access.admit(request).await {
+        Ok(request) => {
+            peers::admitted(&request);
+            next.run(request).await
+        }
         Err(error) => Failure::from(error).into_response(),
     }
 }

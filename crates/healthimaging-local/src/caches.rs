@@ -3,11 +3,10 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use healthimaging::{ImageFrameId, MemoryBudget, MemoryLease};
+use healthimaging::{Cache, ImageFrameId, MemoryBudget, MemoryLease};
 use healthimaging_pixels::FrameShape;
 
 use crate::accesses::Accesses;
-use crate::cache::Cache;
 use crate::documents::Documents;
 
 /// Memory for decoded frames, in bytes.

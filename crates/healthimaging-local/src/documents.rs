@@ -9,11 +9,10 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use healthimaging::{DatastoreId, ImageSetId, MemoryBudget, MemoryLease};
+use healthimaging::{Cache, DatastoreId, ImageSetId, MemoryBudget, MemoryLease};
 use healthimaging_dicom::{Attributes, Document, Instance};
 use serde_json::Value;
 
-use crate::cache::Cache;
 use crate::catalog::Reader;
 use crate::catalog::blocks::{self, BlockRow, InstanceBlock};
 use crate::catalog::content::{self, StoredContent};

@@ -24,7 +24,6 @@
 
 mod accesses;
 mod blobs;
-mod cache;
 mod caches;
 mod catalog;
 mod clock;

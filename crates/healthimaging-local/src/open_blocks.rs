@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use healthimaging::{ImageSetId, MemoryBudget, MemoryLease};
+use healthimaging::{Cache, ImageSetId, MemoryBudget, MemoryLease};
 use healthimaging_dicom::{Document, Instance, Series};
 
-use crate::cache::Cache;
 use crate::catalog::Reader;
 use crate::catalog::blocks::{self, BlockContent, BlockFacts, BlockRow};
 use crate::catalog::content::{self, StoredContent, damaged};

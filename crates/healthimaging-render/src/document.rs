@@ -156,23 +156,51 @@ impl FrameLocation {
         stored: &'a [u8],
         description: &PixelDescription,
     ) -> Result<Cow<'a, [u8]>, RenderError> {
+        let whole = StoredPixels {
+            transfer_syntax: self.instance.stored_syntax(),
+            is_kept_whole: self.instance.is_kept_whole(),
+            is_one_frame: self.count == self.instance.frames.len(),
+        };
+        whole.frame(stored, self.index, self.count, description)
+    }
+}
+
+/// What stored bytes hold: one frame, or all frames of an instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredPixels<'a> {
+    /// Transfer syntax UID.
+    pub(crate) transfer_syntax: &'a str,
+    /// Whether they may be fragments, which were kept as received.
+    pub(crate) is_kept_whole: bool,
+    /// Whether there are stored bytes for each frame.
+    pub(crate) is_one_frame: bool,
+}
+
+impl StoredPixels<'_> {
+    /// The bytes of a frame, counted from 0, of so many.
+    pub(crate) fn frame<'a>(
+        &self,
+        stored: &'a [u8],
+        index: usize,
+        count: usize,
+        description: &PixelDescription,
+    ) -> Result<Cow<'a, [u8]>, RenderError> {
         let inseparable = || {
             RenderError::Unsupported(
                 "the frames of its instance are stored together and cannot be separated".to_owned(),
             )
         };
-        if is_encapsulated(self.instance.stored_syntax()) {
-            if self.instance.is_kept_whole() && encapsulated::is_sequence(stored) {
-                return encapsulated::frame(stored, self.index, self.count).ok_or_else(inseparable);
+        if is_encapsulated(self.transfer_syntax) {
+            if self.is_kept_whole && encapsulated::is_sequence(stored) {
+                return encapsulated::frame(stored, index, count).ok_or_else(inseparable);
             }
-            let is_alone = self.count == self.instance.frames.len();
-            return if is_alone { Ok(Cow::Borrowed(stored)) } else { Err(inseparable()) };
+            return if self.is_one_frame { Ok(Cow::Borrowed(stored)) } else { Err(inseparable()) };
         }
-        if self.count == self.instance.frames.len() {
+        if self.is_one_frame {
             return Ok(Cow::Borrowed(stored));
         }
         let bits = usize::try_from(description.native_frame_bits()).unwrap_or(usize::MAX);
-        let start = bits.saturating_mul(self.index);
+        let start = bits.saturating_mul(index);
         bits_of(stored, start, bits).ok_or_else(inseparable)
     }
 }

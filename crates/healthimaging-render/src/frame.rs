@@ -8,9 +8,10 @@ use healthimaging_pixels::{
 use crate::attributes::Attributes;
 use crate::color::{self, Space};
 use crate::display::{Display, Voi};
-use crate::document::FrameLocation;
+use crate::document::{FrameLocation, StoredPixels};
 use crate::error::RenderError;
 use crate::grayscale;
+use crate::instance::InstanceAttributes;
 use crate::options::{Contrast, PictureFormat, RenderOptions};
 use crate::overlay::{FrameSamples, Overlay};
 use crate::picture::{Channels, Picture};
@@ -103,8 +104,54 @@ pub fn draw(
     let attributes = &location.instance.attributes;
     let described = described(attributes)?;
     let mut notes = Vec::new();
-    let (description, frame) = decode(decoder, location, stored, &described, &mut notes)?;
-    let index = location.index;
+    let frame = decode(decoder, location, stored, &described, &mut notes)?;
+    show(attributes, location.index, &described, frame, options, notes)
+}
+
+/// Makes a picture of a frame of an instance, counted from 0, of bytes as DICOMweb returns them with their transfer
+/// syntax: those of the frame, or all pixel data where [`InstanceAttributes::is_kept_whole`]. Blocks.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_instance_frame(
+    decoder: &Decoder,
+    instance: &InstanceAttributes,
+    index: usize,
+    (transfer_syntax, bytes): (&str, &[u8]),
+    options: &RenderOptions,
+) -> Result<RenderedFrame, RenderError> {
+    if is_video(transfer_syntax) {
+        return Err(RenderError::Unsupported("video".to_owned()));
+    }
+    let attributes = instance.attributes();
+    let described = described(attributes)?;
+    let mut notes = Vec::new();
+    let is_kept_whole = instance.is_kept_whole();
+    let count = instance.number_of_frames();
+    let stored =
+        StoredPixels { transfer_syntax, is_kept_whole, is_one_frame: !is_kept_whole || count == 1 };
+    let data = stored.frame(bytes, index, count, &described)?;
+    let source = SourceFrame {
+        transfer_syntax,
+        shape: FrameShape::from(&described),
+        photometric: &described.photometric,
+        // A frame that was decoded by its store is interleaved.
+        planar: if is_kept_whole { described.planar } else { PlanarConfiguration::Interleaved },
+        data: &data,
+    };
+    let frame = decode_source(decoder, &source, &described, &mut notes)?;
+    show(attributes, index, &described, frame, options, notes)?.encode(options)
+}
+
+/// Turns a decoded frame into a picture, by the attributes of its instance.
+fn show(
+    attributes: &Attributes,
+    index: usize,
+    described: &PixelDescription,
+    (description, frame): (PixelDescription, DecodedFrame),
+    options: &RenderOptions,
+    mut notes: Vec<String>,
+) -> Result<DrawnFrame, RenderError> {
     let display = Display::of(attributes, index, &description, options.contrast, &mut notes);
     let (mut picture, window) = render_pixels(&frame, &description, &display, &mut notes)?;
     if options.annotation {
@@ -122,6 +169,10 @@ pub fn draw(
             overlay.draw(&mut picture);
         }
     }
+    drop(frame);
+    if let Some(viewport) = &options.viewport {
+        picture = viewport.cropped(picture)?;
+    }
     let mut size = (picture.rows, picture.columns);
     if let Some((ratio, keyword)) = pixel_aspect::of(attributes, index) {
         size = pixel_aspect::square(picture.rows, picture.columns, ratio);
@@ -130,8 +181,13 @@ pub fn draw(
             (ratio * 1000.0).round() / 1000.0
         ));
     }
+    let mut picture = match &options.viewport {
+        Some(viewport) => picture.filling(size, (viewport.rows, viewport.columns))?,
+        None => picture.scaled(size, (options.max_rows, options.max_columns))?,
+    };
+    options.labels.draw(&mut picture, attributes, window);
     Ok(DrawnFrame {
-        picture: picture.scaled(size, (options.max_rows, options.max_columns))?,
+        picture,
         original_rows: described.rows,
         original_columns: described.columns,
         window,
@@ -179,8 +235,7 @@ pub fn native(
     Ok(NativeFrame { description, pixels })
 }
 
-/// Decodes the frame, and compares it with the checksum in the metadata. Samples of other than whole
-/// bytes become such; the description follows.
+/// Decodes the frame, and compares it with the checksum in the metadata.
 fn decode(
     decoder: &Decoder,
     location: &FrameLocation,
@@ -206,12 +261,23 @@ fn decode(
         planar: described.planar,
         data: &data,
     };
-    let ShownFrame { shape, frame, is_complete } = decoder.decode_to_show(&source)?;
-    if !is_complete {
-        notes.push("the frame is cut short; pixels that are missing are shown as 0".to_owned());
-    }
+    let (description, frame) = decode_source(decoder, &source, described, notes)?;
     if !of_stored && expected.is_some_and(|expected| expected != checksum(&frame.pixels)) {
         return Err(RenderError::Checksum);
+    }
+    Ok((description, frame))
+}
+
+/// Decodes a frame. Samples of other than whole bytes become such; the description follows.
+fn decode_source(
+    decoder: &Decoder,
+    source: &SourceFrame<'_>,
+    described: &PixelDescription,
+    notes: &mut Vec<String>,
+) -> Result<(PixelDescription, DecodedFrame), RenderError> {
+    let ShownFrame { shape, frame, is_complete } = decoder.decode_to_show(source)?;
+    if !is_complete {
+        notes.push("the frame is cut short; pixels that are missing are shown as 0".to_owned());
     }
     let description = PixelDescription {
         bits_allocated: shape.bits_allocated,

@@ -7,6 +7,7 @@
 //!   a picture is never refused for it.
 //! * [`slices`] lists the frames of a series in the order in which they are scrolled, and [`ContactSheet`] puts
 //!   several into one picture. [`native`] returns the pixels themselves.
+//! * [`render_instance_frame`] is the same for a frame and the attributes of its instance as DICOMweb returns them.
 //! * [`render_pixels`] is the same for pixels that are decoded and attributes that are read already.
 //!
 //! It fetches nothing, knows no protocol, and names no codec but those that write pictures.
@@ -34,6 +35,8 @@ mod encapsulated;
 mod error;
 mod frame;
 mod grayscale;
+mod instance;
+mod labels;
 mod lookup_table;
 mod options;
 mod orientation;
@@ -45,12 +48,18 @@ mod samples;
 mod sheet;
 mod stack;
 mod text;
+mod viewport;
 mod window;
 
 pub use display::{Display, Modality, Voi};
 pub use document::{FrameLocation, FrameSelector, find_frame};
 pub use error::RenderError;
-pub use frame::{DrawnFrame, NativeFrame, RenderedFrame, draw, native, render, render_pixels};
+pub use frame::{
+    DrawnFrame, NativeFrame, RenderedFrame, draw, native, render, render_instance_frame,
+    render_pixels,
+};
+pub use instance::InstanceAttributes;
+pub use labels::Labels;
 pub use lookup_table::LookupTable;
 pub use options::{Contrast, PictureFormat, RenderOptions};
 pub use orientation::Orientation;
@@ -59,4 +68,5 @@ pub use palette::{Palette, PaletteData};
 pub use picture::{Channels, Picture};
 pub use sheet::{ContactSheet, Tile};
 pub use stack::{Slice, evenly_spaced, slices};
+pub use viewport::Viewport;
 pub use window::{Window, WindowFunction};

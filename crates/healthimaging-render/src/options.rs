@@ -1,5 +1,7 @@
 //! How a picture is to be made.
 
+use crate::labels::Labels;
+use crate::viewport::Viewport;
 use crate::window::{Window, WindowFunction};
 
 /// The file format of a picture.
@@ -52,8 +54,12 @@ pub struct RenderOptions {
     pub max_columns: u32,
     /// Which values become black and white; without effect on color.
     pub contrast: Contrast,
-    /// Whether overlays (60xx) are drawn into the picture (`annotation` in PS3.18 §8.3.5.1.1).
+    /// Whether overlays (60xx) are drawn into the picture.
     pub annotation: bool,
+    /// The part of the frame that is shown, and the size that it fills; `max_rows` and `max_columns` do not count then.
+    pub viewport: Option<Viewport>,
+    /// Texts that are drawn into the picture (`annotation` in PS3.18 §8.3.5.1.1).
+    pub labels: Labels,
     /// Quality of JPEG pictures, 1 to 100 (`quality` in PS3.18 §8.3.5.1.2).
     pub quality: u8,
 }
@@ -67,6 +73,8 @@ impl Default for RenderOptions {
             max_columns: u32::MAX,
             contrast: Contrast::File,
             annotation: true,
+            viewport: None,
+            labels: Labels::NONE,
             // No artifacts that could be taken for findings.
             quality: 92,
         }

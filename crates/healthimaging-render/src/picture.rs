@@ -36,6 +36,12 @@ impl std::fmt::Debug for Picture {
     }
 }
 
+/// The factor by which a size becomes as large as a limit allows.
+fn factor((rows, columns): (u32, u32), (max_rows, max_columns): (u32, u32)) -> f64 {
+    (f64::from(max_rows.max(1)) / f64::from(rows))
+        .min(f64::from(max_columns.max(1)) / f64::from(columns))
+}
+
 impl Picture {
     /// Height in pixels.
     #[must_use]
@@ -68,22 +74,33 @@ impl Picture {
     /// [`RenderError::Encoding`] when it cannot be scaled.
     pub fn scaled(
         self,
-        (rows, columns): (u32, u32),
+        size: (u32, u32),
         (max_rows, max_columns): (u32, u32),
     ) -> Result<Self, RenderError> {
-        let side = |length: u32, by: f64| {
+        let factor = factor(size, (max_rows, max_columns)).min(1.0);
+        self.of_size(size, factor)
+    }
+
+    /// The picture in other proportions, `rows` to `columns`, and as large as a viewport allows
+    /// (PS3.18 §8.3.5.1.3).
+    ///
+    /// # Errors
+    /// [`RenderError::Encoding`] when it cannot be scaled.
+    pub fn filling(self, size: (u32, u32), viewport: (u32, u32)) -> Result<Self, RenderError> {
+        self.of_size(size, factor(size, viewport))
+    }
+
+    fn of_size(self, (rows, columns): (u32, u32), factor: f64) -> Result<Self, RenderError> {
+        let side = |length: u32| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "not larger than the side was"
+                reason = "not larger than what it has to fit"
             )]
-            let scaled = (f64::from(length) * by).round() as u32;
+            let scaled = (f64::from(length) * factor).round() as u32;
             scaled.max(1)
         };
-        let factor = (f64::from(max_rows.max(1)) / f64::from(rows))
-            .min(f64::from(max_columns.max(1)) / f64::from(columns))
-            .min(1.0);
-        let (rows, columns) = (side(rows, factor), side(columns, factor));
+        let (rows, columns) = (side(rows), side(columns));
         if (rows, columns) == (self.rows, self.columns) {
             return Ok(self);
         }

@@ -8,6 +8,7 @@ use healthimaging_aws::{Aws, AwsConfig};
 use healthimaging_http::{AccessKeys, HttpServer};
 use healthimaging_local::LocalStore;
 use healthimaging_objects::S3Credentials;
+use healthimaging_pixels::Decoder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ pub async fn serve(store: Arc<LocalStore>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let key = format!("{ID}:{SECRET}");
     let server = HttpServer::new(|| async { Ok(()) }.boxed())
-        .serve_back_end(Arc::clone(&store) as _, store)
+        .serve_back_end(Arc::clone(&store) as _, store, Decoder::in_process())
         .require_keys(AccessKeys::new([key.as_str()]).unwrap());
     tokio::spawn(server.serve(listener, CancellationToken::new()));
     address

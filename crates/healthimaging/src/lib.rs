@@ -5,6 +5,7 @@
 
 mod attributes;
 mod body;
+mod cache;
 mod dicomweb;
 mod effect;
 mod error;
@@ -28,6 +29,7 @@ pub mod model;
 
 pub use attributes::{ATTRIBUTES, Attribute, AttributeLevel, Condition, Matching, QueryLevel};
 pub use body::Body;
+pub use cache::Cache;
 pub use dicomweb::DicomWeb;
 pub use effect::Effect;
 pub use error::{Error, ErrorKind, PublicType, Result, Source};

@@ -94,8 +94,8 @@ macro_rules! with_web_operations {
             /// Returns the attributes of one instance, without bulk data (WADO-RS metadata): a JSON array
             /// of one data set in the DICOM JSON Model.
             ///
-            /// `BulkDataURI` is a path from the root, `/datastore/ID/studies/…`, or the URL of a back end
-            /// that is a web server itself. So is Retrieve URL (0008,1190) of a search result.
+            /// `BulkDataURI` is a path from the root, `/datastore/ID/studies/…`. So is Retrieve URL
+            /// (0008,1190) of a search result.
             Reads InstanceMetadata "InstanceMetadata":
                 instance_metadata(InstanceMetadataRequest) -> InstanceMetadataResponse;
             /// Returns the attributes of every instance of a series, by instance number (WADO-RS metadata):

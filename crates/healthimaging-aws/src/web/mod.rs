@@ -9,5 +9,6 @@ pub(crate) mod retrieve;
 pub(crate) mod search;
 mod sign;
 pub(crate) mod store;
+mod urls;
 
 pub(crate) use request::Web;

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::part10;
 use super::request::{Answer, Web};
+use super::urls::without_hosts;
 
 /// Longest metadata of a series in bytes, above the limits of the service.
 const MAX_METADATA: u64 = 512 * 1024 * 1024;
@@ -101,7 +102,7 @@ async fn metadata(answer: Answer) -> Result<Body> {
             "the data store has no metadata of this study, series or instance",
         ));
     }
-    Ok(text.into())
+    Ok(without_hosts(text).into())
 }
 
 pub(super) const JSON: &str = "application/dicom+json";

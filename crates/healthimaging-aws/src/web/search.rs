@@ -5,10 +5,13 @@ use healthimaging::{Result, Uid, path_segment};
 
 use super::request::Web;
 use super::retrieve::{JSON, data_sets};
+use super::urls::without_host;
 
 pub(crate) async fn search(web: &Web, request: &SearchDicomRequest) -> Result<Vec<DicomJson>> {
     let answer = web.get(&request.datastore_id, &path(request), JSON).await?;
-    data_sets(answer).await
+    let mut found = data_sets(answer).await?;
+    found.iter_mut().for_each(without_host);
+    Ok(found)
 }
 
 fn path(request: &SearchDicomRequest) -> String {

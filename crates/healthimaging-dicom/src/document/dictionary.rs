@@ -15,6 +15,13 @@ pub(crate) fn key(tag: Tag) -> String {
     keyword(tag).map_or_else(|| hex(tag), str::to_owned)
 }
 
+/// Returns the key in the document of a tag in eight hexadecimal digits, as in DICOM JSON; `None` for other text.
+#[must_use]
+pub fn key_of_json(tag_digits: &str) -> Option<String> {
+    let is_tag = tag_digits.len() == 8 && tag_digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_tag.then(|| tag(tag_digits).map(key))?
+}
+
 /// Eight upper-case hexadecimal digits.
 pub(crate) fn hex(tag: Tag) -> String {
     format!("{:04X}{:04X}", tag.group(), tag.element())

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use details::{BulkValue, InstanceDetails};
-pub use dictionary::allows_several_values;
+pub use dictionary::{allows_several_values, key_of_json};
 pub use levels::Level;
 pub use parts::{FirstValues, InstanceOrder};
 pub use search::{IndexValues, Summary, datetime};

@@ -11,7 +11,7 @@ use healthimaging::model::{
     SeriesMetadataRequest, TransferSyntaxChoice,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, Uid};
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::accept::{not_acceptable, ranges};
@@ -73,7 +73,7 @@ pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result
 }
 
 /// Rejects `imageSetId`: a study may have several image sets, and one that is not primary is a single series.
-fn reject_image_set(call: &Call) -> Result<()> {
+pub(super) fn reject_image_set(call: &Call) -> Result<()> {
     if call.all("imageSetId").next().is_some() {
         return Err(Error::validation(
             "imageSetId cannot be used for a study; retrieve the series of the image set",
@@ -82,12 +82,16 @@ fn reject_image_set(call: &Call) -> Result<()> {
     Ok(())
 }
 
-fn nothing() -> Error {
+pub(super) fn nothing() -> Error {
     Error::not_found("the data store has no such study or series in its primary image sets")
 }
 
 /// Returns all results of a level.
-async fn search(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<Vec<DicomJson>> {
+pub(super) async fn search(
+    web: &dyn DicomWeb,
+    call: &Call,
+    level: SearchLevel,
+) -> Result<Vec<DicomJson>> {
     let mut found: Vec<DicomJson> = Vec::new();
     loop {
         let request = SearchDicomRequest {
@@ -108,16 +112,16 @@ async fn search(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<V
     }
 }
 
-fn uid(data_set: &DicomJson, tag: &str) -> Result<Uid> {
+pub(super) fn uid(data_set: &DicomJson, tag: &str) -> Result<Uid> {
     let value = data_set.get(tag).and_then(|attribute| attribute["Value"][0].as_str());
     Uid::try_from(value.unwrap_or_default())
         .map_err(|error| Error::internal("a search result lacks a UID", error))
 }
 
 /// An instance in a search result.
-struct Listed {
-    series: Uid,
-    sop: Uid,
+pub(super) struct Listed {
+    pub(super) series: Uid,
+    pub(super) sop: Uid,
     /// Available transfer syntaxes; `None` if unknown.
     available: Option<Vec<String>>,
 }
@@ -146,7 +150,11 @@ impl Listed {
 }
 
 /// Lists the instances of a study or series.
-async fn listed(web: &dyn DicomWeb, call: &Call, level: SearchLevel) -> Result<Vec<Listed>> {
+pub(super) async fn listed(
+    web: &dyn DicomWeb,
+    call: &Call,
+    level: SearchLevel,
+) -> Result<Vec<Listed>> {
     let (Some(image_set_id), SearchLevel::Instances(Some(study), Some(series))) =
         (call.query("imageSetId")?, &level)
     else {
@@ -263,7 +271,6 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
             response.headers_mut().insert(header::WARNING, text);
         }
     }
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
@@ -289,7 +296,7 @@ fn joined(arrays: BoxStream<'static, Result<Body>>) -> BoxStream<'static, Result
     let elements = arrays.enumerate().map(|(number, array)| {
         let before = if number == 0 { "[" } else { "," };
         let elements = elements(array?);
-        Ok(stream::iter([Ok(Bytes::from_static(before.as_bytes()))]).chain(elements))
+        Result::<_>::Ok(stream::iter([Ok(Bytes::from_static(before.as_bytes()))]).chain(elements))
     });
     let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
     elements.try_flatten().chain(end).boxed()
@@ -309,7 +316,7 @@ fn elements(array: Body) -> BoxStream<'static, Result<Bytes>> {
         // Only the next piece shows whether this byte is the last one.
         let end = piece.split_off(piece.len().saturating_sub(1));
         let before = if end.is_empty() { None } else { last.replace(end) };
-        Ok(stream::iter(before.into_iter().chain([piece]).map(Ok)))
+        Result::<_>::Ok(stream::iter(before.into_iter().chain([piece]).map(Ok)))
     });
     pieces.try_flatten().boxed()
 }

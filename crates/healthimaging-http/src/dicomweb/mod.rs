@@ -1,23 +1,29 @@
-//! DICOMweb (`PS3.18`) under `/datastore/{id}`: that of AWS HealthImaging, and retrieval of whole studies and series.
+//! DICOMweb (`PS3.18`) under `/datastore/{id}`: that of AWS HealthImaging, retrieval of whole studies and series, rendered
+//! resources and thumbnails.
 
 mod accept;
 mod hierarchy;
 mod multipart;
+mod rendered;
 mod retrieve;
 mod search;
 mod store;
+mod store_response;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use healthimaging::{DicomWeb, Result};
-use http::HeaderMap;
+use healthimaging_pixels::Decoder;
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::call::{Call, Operation};
 use crate::failure::Failure;
+use rendered::Renderer;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use multipart::parts;
@@ -25,11 +31,14 @@ pub(crate) use multipart::parts;
 const JSON: &str = "application/dicom+json";
 
 /// Routes of all actions; a path with a slash at its end is the same resource.
-pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
+pub(crate) fn routes(web: Arc<dyn DicomWeb>, decoder: Decoder) -> Router {
+    let picture = Operation(Arc::new(Renderer::new(Arc::clone(&web), decoder)));
     let action = Operation(Arc::clone(&web));
     let storing = move |request: Request| store::store(Arc::clone(&web), request);
     let of_instance = "/studies/{study}/series/{series}/instances/{instance}";
-    let resources: [(String, MethodRouter); 14] = [
+    let of_series = "/studies/{study}/series/{series}";
+    let of_frames = format!("{of_instance}/frames/{{frames}}");
+    let resources: [(String, MethodRouter); 22] = [
         ("/studies".into(), get(action.run(search::studies)).merge(post(storing.clone()))),
         ("/studies/{study}".into(), get(action.run(hierarchy::study)).merge(post(storing))),
         ("/studies/{study}/metadata".into(), get(action.run(hierarchy::study_metadata))),
@@ -45,6 +54,14 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
         (format!("{of_instance}/metadata"), get(action.run(retrieve::instance_metadata))),
         (format!("{of_instance}/frames/{{frames}}"), get(action.run(retrieve::frames))),
         (format!("{of_instance}/bulkdata/{{bulkdata}}"), get(action.run(retrieve::bulkdata))),
+        ("/studies/{study}/rendered".into(), get(picture.run(rendered::study))),
+        ("/studies/{study}/thumbnail".into(), get(picture.run(rendered::study_thumbnail))),
+        (format!("{of_series}/rendered"), get(picture.run(rendered::series))),
+        (format!("{of_series}/thumbnail"), get(picture.run(rendered::series_thumbnail))),
+        (format!("{of_instance}/rendered"), get(picture.run(rendered::instance))),
+        (format!("{of_instance}/thumbnail"), get(picture.run(rendered::instance_thumbnail))),
+        (format!("{of_frames}/rendered"), get(picture.run(rendered::frames))),
+        (format!("{of_frames}/thumbnail"), get(picture.run(rendered::frame_thumbnail))),
         ("/series".into(), get(action.run(search::series))),
         ("/instances".into(), get(action.run(search::instances))),
     ];
@@ -52,8 +69,14 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>) -> Router {
         router.route(&format!("{path}/"), methods.clone()).route(&path, methods)
     });
     Router::new()
-        .nest("/datastore/{datastoreId}", datastore)
+        .nest("/datastore/{datastoreId}", datastore.layer(map_response(vary)))
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
+}
+
+/// States that answers depend on `Accept`.
+async fn vary(mut response: Response) -> Response {
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// Rejects a request for no JSON.

@@ -32,7 +32,7 @@ pub(super) async fn response(
         let (media, body) = part?;
         let before = stream::iter([Ok(head(&of_parts, &media))]);
         let line_end = stream::iter([Ok(Bytes::from_static(b"\r\n"))]);
-        Ok(before.chain(body.into_stream()).chain(line_end))
+        Result::<_>::Ok(before.chain(body.into_stream()).chain(line_end))
     });
     // The first part is read before the response begins, so that an immediate failure is an error.
     let mut pieces = pieces.try_flatten().boxed();

@@ -156,7 +156,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
 }
 
 /// Parses `1,2,3`.
-fn frame_numbers(list: &str) -> Result<Vec<u32>> {
+pub(super) fn frame_numbers(list: &str) -> Result<Vec<u32>> {
     let wrong = |_| Error::validation("frames must be a list of numbers from 1, such as 1,2,3");
     list.split(',').map(|number| number.trim().parse().map_err(wrong)).collect()
 }

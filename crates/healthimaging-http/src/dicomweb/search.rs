@@ -44,7 +44,13 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
         limit: None,
         offset: 0,
     };
+    for name in ["limit", "offset"] {
+        call.once(name)?;
+    }
     for (name, value) in call.pairs() {
+        if value.contains(char::is_control) {
+            return Err(Error::validation("the value of a parameter has a control character"));
+        }
         match name {
             "limit" => {
                 let limit: u64 = number(name, value)?;

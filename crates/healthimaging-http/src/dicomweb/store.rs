@@ -5,20 +5,17 @@ use std::sync::Arc;
 use axum::body::{Body as HttpBody, BodyDataStream};
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use healthimaging::model::{
-    FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
-};
-use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, path_segment};
-use http::{HeaderMap, StatusCode, header};
-use serde_json::{Value, json};
+use healthimaging::model::StoreInstancesRequest;
+use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result};
+use http::{HeaderMap, header};
 
-use super::accept::{any, parameter};
-use super::{JSON, multipart};
+use super::accept::parameter;
+use super::multipart;
+use super::store_response::{Form, response};
 use crate::base_url::BaseUrl;
 use crate::call::{Path, query, with_accept};
-use crate::content::{read_failure, streamed};
+use crate::content::read_failure;
 use crate::failure::Failure;
 
 /// Longest request in bytes.
@@ -26,9 +23,6 @@ const MAX_BODY: u64 = 1 << 30;
 
 /// Files of a request.
 const MAX_PARTS: usize = 100_000;
-
-/// Items of a response in one piece.
-const ITEMS: usize = 256;
 
 /// Longest boundary in bytes: RFC 2046 allows 70, Orthanc sends 73.
 const MAX_BOUNDARY: usize = 256;
@@ -38,20 +32,19 @@ pub(super) async fn store(
     web: Arc<dyn DicomWeb>,
     request: Request,
 ) -> std::result::Result<Response, Failure> {
-    let (datastore_id, base_url, request) = parse(request).await?;
+    let (form, datastore_id, base_url, request) = parse(request).await?;
     let outcome = web.store_instances(request).await?;
-    Ok(response(datastore_id, base_url, outcome).await?)
+    Ok(response(form, datastore_id, base_url, outcome).await?)
 }
 
 async fn parse(
     mut request: Request,
-) -> std::result::Result<(DatastoreId, BaseUrl, StoreInstancesRequest), Failure> {
+) -> std::result::Result<(Form, DatastoreId, BaseUrl, StoreInstancesRequest), Failure> {
     let path = Path::of(&mut request).await?;
     let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
     let query = query(&mut request).await?;
     let headers = with_accept(request.headers().clone(), &query);
-    // Clients that accept XML only read the status: their files are stored, and the response is JSON.
-    any(&headers, &[JSON, "application/json", "application/dicom+xml"])?;
+    let form = Form::select(&headers)?;
     let base_url = BaseUrl::of_request(&request);
     let media = request.headers().get(header::CONTENT_TYPE).cloned();
     let media = media.as_ref().map(|media| media.to_str().unwrap_or_default());
@@ -63,7 +56,7 @@ async fn parse(
         study_instance_uid: study,
         instances,
     };
-    Ok((datastore_id, base_url, request))
+    Ok((form, datastore_id, base_url, request))
 }
 
 /// Returns the files of a body of this media type.
@@ -125,92 +118,4 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
         if seen > MAX_BODY { Err(too_long()) } else { Ok(piece) }
     });
     Ok(HttpBody::from_stream(pieces).into_data_stream())
-}
-
-/// Returns the Store Instances Response (`PS3.18 §10.5.3`, Annex I) as a stream, as it may have many items.
-async fn response(
-    datastore: DatastoreId,
-    base_url: BaseUrl,
-    outcome: StoreInstancesResponse,
-) -> Result<Response> {
-    let StoreInstancesResponse { stored, failed } = outcome;
-    if stored.is_empty() && failed.is_empty() {
-        return Err(Error::validation("the request has no file"));
-    }
-    let is_warned = stored.iter().any(|stored| stored.warning_reason.is_some());
-    let status = match (stored.is_empty(), failed.is_empty()) {
-        (true, _) => StatusCode::CONFLICT,
-        (false, true) if !is_warned => StatusCode::OK,
-        _ => StatusCode::ACCEPTED,
-    };
-    for failed in &failed {
-        tracing::info!(
-            position = failed.position,
-            reason = failed.message,
-            "an instance was not stored"
-        );
-    }
-    let is_last = stored.is_empty();
-    let failed = sequence("00081198", failed, |failed| failed_item(&failed));
-    let stored = sequence("00081199", stored, move |one| stored_item(&datastore, &base_url, &one));
-    let between = if failed.is_some() && !is_last { "," } else { "" };
-    let text = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]).boxed();
-    let parts = [Some(text("{")), failed, Some(text(between)), stored, Some(text("}"))];
-    let whole = stream::iter(parts.into_iter().flatten()).flatten().boxed();
-    let mut response = streamed(Body::from_stream(whole, None), JSON).await?;
-    *response.status_mut() = status;
-    Ok(response)
-}
-
-/// Returns a sequence with an item for each of these, if there are any.
-fn sequence<T: Send + 'static>(
-    tag: &str,
-    items: Vec<T>,
-    item: impl Fn(T) -> Value + Send + 'static,
-) -> Option<BoxStream<'static, Result<Bytes>>> {
-    let number = items.len();
-    if number == 0 {
-        return None;
-    }
-    let begin = format!("\"{tag}\":{{\"vr\":\"SQ\",\"Value\":[");
-    let texts = stream::iter(items).enumerate().map(move |(at, one)| {
-        let end = if at + 1 == number { "]}" } else { "," };
-        format!("{}{end}", item(one))
-    });
-    let pieces = texts.ready_chunks(ITEMS).map(|some| Ok(Bytes::from(some.concat())));
-    Some(stream::iter([Ok(Bytes::from(begin))]).chain(pieces).boxed())
-}
-
-fn stored_item(datastore: &DatastoreId, base_url: &BaseUrl, stored: &StoredInstance) -> Value {
-    let mut path = format!(
-        "/datastore/{datastore}/studies/{}/series/{}/instances/{}",
-        path_segment(&stored.study_instance_uid),
-        path_segment(&stored.series_instance_uid),
-        path_segment(&stored.sop_instance_uid),
-    );
-    if !stored.is_primary {
-        path = format!("{path}?imageSetId={}", stored.image_set_id);
-    }
-    let mut item = json!({
-        "00081150": uid(&stored.sop_class_uid),
-        "00081155": uid(&stored.sop_instance_uid),
-        "00081190": { "vr": "UR", "Value": [format!("{}{path}", base_url.0)] },
-    });
-    if let Some(reason) = stored.warning_reason {
-        item["00081196"] = json!({ "vr": "US", "Value": [reason] });
-    }
-    item
-}
-
-fn failed_item(failed: &FailedInstance) -> Value {
-    json!({
-        "00081150": uid(failed.sop_class_uid.as_deref().unwrap_or_default()),
-        "00081155": uid(failed.sop_instance_uid.as_deref().unwrap_or_default()),
-        "00081197": { "vr": "US", "Value": [failed.failure_reason] },
-    })
-}
-
-/// Returns an attribute of a UID, or an empty one.
-fn uid(text: &str) -> Value {
-    if text.is_empty() { json!({ "vr": "UI" }) } else { json!({ "vr": "UI", "Value": [text] }) }
 }

@@ -29,6 +29,8 @@ const CANNOT_UNDERSTAND: u16 = 0xC000;
 const DOES_NOT_MATCH: u16 = 0xA900;
 /// Memory for the UIDs of an instance that is refused, in bytes.
 const UIDS: u64 = 8 << 20;
+/// The disk is full.
+const OUT_OF_RESOURCES: u16 = 0xA700;
 /// A fault of this program or its machine.
 const PROCESSING_FAILURE: u16 = 0x0110;
 
@@ -225,10 +227,12 @@ impl StowRequest {
             headers.insert(position, header);
             files.push((position, stored));
         }
+        let mut is_full = false;
         let outcomes = match self.join(datastore, key, files).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::error!(?error, "instances could not be stored");
+                is_full = error.is_full();
                 let fault = Refusal::fault(healthimaging::Error::from(error).message());
                 let all = headers.keys();
                 all.map(|position| (*position, Outcome::Refused(fault.clone()))).collect()
@@ -250,7 +254,11 @@ impl StowRequest {
                     });
                 }
                 (Outcome::Refused(refusal), header) => {
-                    response.failed.push(failure(position, header, &refusal));
+                    let mut failed = failure(position, header, &refusal);
+                    if is_full {
+                        failed.failure_reason = OUT_OF_RESOURCES;
+                    }
+                    response.failed.push(failed);
                 }
                 (Outcome::Imported(_), None) => {}
             }

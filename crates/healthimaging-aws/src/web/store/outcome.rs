@@ -18,6 +18,8 @@ pub(super) const PROCESSING_FAILURE: u16 = 0x0110;
 
 const STORED: &str = "00081199";
 const FAILED: &str = "00081198";
+/// Failures of files whose instance is unknown.
+const OTHER_FAILURES: &str = "0008119A";
 const SOP_CLASS: &str = "00081150";
 const SOP_INSTANCE: &str = "00081155";
 const FAILURE_REASON: &str = "00081197";
@@ -34,14 +36,14 @@ pub(super) async fn read(
     items: &[Item],
     answer: Answer,
 ) -> Result<StoreInstancesResponse> {
-    if !matches!(answer.status, 200 | 202 | 409) {
+    if !matches!(answer.status, 200 | 202 | 409 | 507) {
         return Err(web.refusal(answer).await);
     }
     let (status, headers) = (answer.status, answer.headers.clone());
     let body = answer.body.collect(MAX_RESPONSE).await?;
     let Some(response) = response(&body) else {
         let answer = Answer { status, headers, body: body.into() };
-        return Err(if status == 409 {
+        return Err(if matches!(status, 409 | 507) {
             web.refusal(answer).await
         } else {
             Error::new(
@@ -57,11 +59,12 @@ pub(super) async fn read(
         let position = pending.take(text(item, SOP_INSTANCE));
         outcomes.stored.push(image_sets.stored(position, item).await?);
     }
-    for item in sequence(&response, FAILED) {
+    for item in sequence(&response, FAILED).chain(sequence(&response, OTHER_FAILURES)) {
         let position = pending.take(text(item, SOP_INSTANCE));
         outcomes.failed.push(failed(position, item));
     }
     outcomes.failed.extend(pending.0.into_iter().map(without_outcome));
+    outcomes.failed.sort_by_key(|failed| failed.position);
     Ok(outcomes)
 }
 
@@ -72,7 +75,9 @@ fn response(body: &[u8]) -> Option<DicomJson> {
         found => found,
     };
     match found {
-        Value::Object(found) if found.contains_key(STORED) || found.contains_key(FAILED) => {
+        Value::Object(found)
+            if [STORED, FAILED, OTHER_FAILURES].iter().any(|tag| found.contains_key(*tag)) =>
+        {
             Some(found)
         }
         _ => None,

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use healthimaging::Sheds;
-
-use crate::sync::locked;
+use crate::memory::Sheds;
 
 /// A cache by name, of which the least recently used entries are removed when all take too much.
-pub(crate) struct Cache<N, T> {
+pub struct Cache<N, T> {
     entries: Mutex<Entries<N, T>>,
     /// Limit in bytes of all entries.
     limit: usize,
@@ -38,8 +36,8 @@ impl<N, T> fmt::Debug for Cache<N, T> {
 }
 
 impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
-    /// An empty cache of at most so many bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Creates an empty cache of at most so many bytes.
+    pub fn new(limit: usize) -> Self {
         let entries = Mutex::new(Entries {
             entries: HashMap::new(),
             order: BTreeMap::new(),
@@ -49,8 +47,8 @@ impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
         Self { entries, limit }
     }
 
-    /// The value of this name.
-    pub(crate) fn get(&self, name: &N) -> Option<T> {
+    /// Returns the value of this name.
+    pub fn get(&self, name: &N) -> Option<T> {
         let mut entries = self.entries();
         let entries = &mut *entries;
         let entry = entries.entries.get_mut(name)?;
@@ -62,7 +60,7 @@ impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
     }
 
     /// Inserts a value that takes so many bytes; one that takes more than the limit is not cached.
-    pub(crate) fn insert(&self, name: N, value: T, size: usize) {
+    pub fn insert(&self, name: N, value: T, size: usize) {
         if size > self.limit {
             return;
         }
@@ -83,7 +81,7 @@ impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
     }
 
     /// Removes the entries whose names match.
-    pub(crate) fn remove_if(&self, matches: impl Fn(&N) -> bool) {
+    pub fn remove_if(&self, matches: impl Fn(&N) -> bool) {
         let mut entries = self.entries();
         let names = entries.entries.keys().filter(|name| matches(name));
         for name in names.cloned().collect::<Vec<_>>() {
@@ -92,13 +90,13 @@ impl<N: Clone + Eq + Hash, T: Clone> Cache<N, T> {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries<N, T>> {
-        locked(&self.entries)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<N: Eq + Hash + Send, T: Send> Sheds for Cache<N, T> {
     fn shed(&self) -> bool {
-        let mut entries = locked(&self.entries);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = entries.order.pop_first();
         oldest.is_some_and(|(_, name)| entries.take(&name).is_some())
     }
