@@ -57,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging",
             "healthimaging-pixels",
             "healthimaging-render",
+            "healthimaging-viewer",
             "healthimaging-workflows",
         ],
     ),

@@ -22,7 +22,9 @@ use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
-use healthimaging_tools::{Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions};
+use healthimaging_tools::{
+    Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions, ViewerAddress,
+};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
 use crate::config::Config;
@@ -162,8 +164,8 @@ impl Backend {
         }
     }
 
-    /// Creates a server of tools.
-    pub(crate) fn server(&self, config: &Config) -> Result<Server> {
+    /// Creates a server of tools; `page` is the URL of the page that this process serves, with `/` at its end.
+    pub(crate) fn server(&self, config: &Config, page: Option<String>) -> Result<Server> {
         let options = ServerOptions {
             offer: offer(config),
             confirm: match config.confirm {
@@ -182,6 +184,7 @@ impl Backend {
                 options::FrameFormat::Png => FrameFormat::Png,
                 options::FrameFormat::Stored => FrameFormat::Stored,
             },
+            viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
         };
         Ok(Server::new(self.ledger.clone(), options)?)
     }
@@ -250,6 +253,19 @@ impl BackendHandle {
             Self::Local(store) => store.is_read_only(),
             #[cfg(feature = "aws")]
             Self::Aws(_) => false,
+        }
+    }
+
+    /// Returns where a person looks at its series if this process serves no page.
+    fn viewer(&self) -> ViewerAddress {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(_) => ViewerAddress::IfServed("http://127.0.0.1:8730/".to_owned()),
+            #[cfg(feature = "aws")]
+            Self::Aws(aws) => ViewerAddress::DicomWeb(match aws.endpoint() {
+                Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
+                None => format!("https://dicom-medical-imaging.{}.amazonaws.com/", aws.region()),
+            }),
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let reads = offered.any(|tool| tool.name == arguments.tool && tool.effect == Effect::Reads);
     let backend =
         if reads { Backend::open_existing(config).await? } else { Backend::open(config).await? };
-    let server = backend.server(config)?;
+    let server = backend.server(config, None)?;
     let bar = terminal::progress_bar("{spinner} {msg}");
     let progress = Arc::new(Spinner(bar.clone()));
     let is_import = arguments.tool == IMPORT;

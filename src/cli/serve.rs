@@ -82,7 +82,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     let backend = Backend::open_to_serve(config).await?;
     let stop = CancellationToken::new();
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
-    let mcp = http_service::<RequestBody>(backend.server(config)?, options);
+    let page = (config.backend == BackendKind::Local).then(|| format!("http://{address}/"));
+    let mcp = http_service::<RequestBody>(backend.server(config, page)?, options);
     let mut server = HttpServer::new(probe(&backend))
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())

@@ -15,7 +15,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
         Ok(backend) => backend,
         Err(error) => return explain(&error).await,
     };
-    let server = backend.server(config)?;
+    let server = backend.server(config, None)?;
     let ended = converse(server).await;
     backend.close().await;
     ended.map(|()| Outcome::Done)

@@ -8,6 +8,7 @@ mod plain;
 mod readers;
 mod streams;
 mod transcript;
+mod viewer;
 mod wire;
 mod work;
 

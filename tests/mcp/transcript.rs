@@ -230,7 +230,10 @@ async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
     scribe.show("get_image_frame", picture).await;
     let series = json!(series.keys().next().unwrap());
     let asked = json!({ "datastore_id": store, "series_instance_uid": series, "count": 4 });
-    scribe.show("get_series_contact_sheet", asked).await;
+    scribe.show("get_series_contact_sheet", asked.clone()).await;
+    let asked =
+        json!({ "datastore_id": store, "series_instance_uid": asked["series_instance_uid"] });
+    scribe.show("view_series", asked).await;
 }
 
 async fn change(scribe: &mut Scribe, store: &str, set: &Value) {

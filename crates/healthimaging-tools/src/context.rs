@@ -15,7 +15,7 @@ use healthimaging_pixels::Decoder;
 use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 
 use crate::arguments::WaitSeconds;
-use crate::options::{FrameFormat, ServerOptions};
+use crate::options::{FrameFormat, ServerOptions, ViewerAddress};
 
 /// How long a call waits for the job that it started, unless the arguments set it.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -39,6 +39,8 @@ pub(crate) struct Caller {
     pub(crate) cancelled: CancellationToken,
     /// How long to wait for a job unless the arguments set it; `None` until its end.
     pub(crate) wait: Option<Duration>,
+    /// Whether it shows MCP Apps.
+    pub(crate) has_apps: bool,
 }
 
 /// Context of a call.
@@ -46,6 +48,7 @@ pub(crate) struct Context {
     ledger: Ledger,
     decoder: Decoder,
     frame_format: FrameFormat,
+    viewer: ViewerAddress,
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
@@ -67,6 +70,7 @@ impl Context {
             ledger,
             decoder: options.decoder.clone(),
             frame_format: options.frame_format,
+            viewer: options.viewer.clone(),
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
@@ -103,6 +107,16 @@ impl Context {
     /// The format of frames when a call names none.
     pub(crate) fn frame_format(&self) -> FrameFormat {
         self.frame_format
+    }
+
+    /// Whether the caller shows MCP Apps.
+    pub(crate) fn has_apps(&self) -> bool {
+        self.caller.has_apps
+    }
+
+    /// Where a person looks at a series outside of the chat.
+    pub(crate) fn viewer(&self) -> &ViewerAddress {
+        &self.viewer
     }
 
     /// The jobs of this program.

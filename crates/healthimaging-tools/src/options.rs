@@ -50,6 +50,20 @@ pub enum FrameFormat {
     Stored,
 }
 
+/// Where a person looks at a series outside of the chat.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ViewerAddress {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In the page of this process, by its base URL with `/` at its end.
+    Served(String),
+    /// In the page of `serve` once that is started, by its base URL with `/` at its end.
+    IfServed(String),
+    /// In any DICOMweb viewer, by the base URL of DICOMweb with `/` at its end.
+    DicomWeb(String),
+}
+
 /// How a server behaves.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
@@ -65,4 +79,6 @@ pub struct ServerOptions {
     pub decoder: Decoder,
     /// Format of frames when a call names none.
     pub frame_format: FrameFormat,
+    /// Where a person looks at a series if the client shows no MCP Apps.
+    pub viewer: ViewerAddress,
 }

@@ -22,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use healthimaging::{Error, Result};
+use healthimaging_viewer::{RESOURCE_MEDIA_TYPE, RESOURCE_URI};
 
 use crate::answer::Answer;
 use crate::arguments::Arguments;
@@ -46,6 +47,9 @@ const TOOLS_FRESH_MS: u64 = 3_600_000;
 /// Metadata by which Claude Code accepts longer answers of a tool, in characters, and its maximum.
 const MAX_RESULT_SIZE: &str = "anthropic/maxResultSizeChars";
 const LARGEST_RESULT: u32 = 500_000;
+
+/// The extension by which clients show MCP Apps.
+const UI_EXTENSION: &str = "io.modelcontextprotocol/ui";
 
 /// The server as a handler of the protocol.
 #[derive(Debug, Clone)]
@@ -123,6 +127,7 @@ impl ServerHandler for Handler {
             }),
             cancelled: context.ct.clone(),
             wait: Some(DEFAULT_WAIT),
+            has_apps: has_apps(&context),
         };
         let mut changes = self.server.datastores_changed();
         let arguments = request.arguments.unwrap_or_default();
@@ -218,11 +223,16 @@ fn describe(tool: &ToolEntry, form: ResultForm) -> Tool {
     described.title = Some(tool.title.to_owned());
     described.output_schema = has_structure(tool, form).then(|| Arc::new(definition.output_schema));
     described.annotations = Some(annotations);
+    let mut meta = MetaObject::new();
     if tool.is_large {
-        let mut meta = MetaObject::new();
         meta.insert(MAX_RESULT_SIZE.to_owned(), json!(LARGEST_RESULT));
-        described.meta = Some(meta);
     }
+    if tool.has_viewer {
+        meta.insert("ui".to_owned(), json!({ "resourceUri": RESOURCE_URI }));
+        // Hosts of before 2026 read this key.
+        meta.insert("ui/resourceUri".to_owned(), json!(RESOURCE_URI));
+    }
+    described.meta = (!meta.is_empty()).then_some(meta);
     described
 }
 
@@ -274,6 +284,17 @@ fn failure_with(error: &Error, more: Arguments) -> CallToolResult {
     document.extend(more);
     let document = Value::Object(document);
     CallToolResult::error(vec![ContentBlock::text(document.to_string())])
+}
+
+/// Whether the client of a request shows MCP Apps of the viewer's media type.
+fn has_apps(context: &RequestContext<RoleServer>) -> bool {
+    let capabilities = context.client_capabilities();
+    let extensions = capabilities.as_ref().and_then(|can| can.extensions.as_ref());
+    let Some(ui) = extensions.and_then(|extensions| extensions.get(UI_EXTENSION)) else {
+        return false;
+    };
+    let types = ui.get("mimeTypes").and_then(Value::as_array);
+    types.is_none_or(|types| types.iter().any(|one| one == RESOURCE_MEDIA_TYPE))
 }
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {

@@ -131,6 +131,7 @@ impl Server {
             progress: None,
             cancelled: CancellationToken::new(),
             wait: Some(DEFAULT_WAIT),
+            has_apps: false,
         };
         self.call_as(name, arguments, consent, caller).await
     }
@@ -143,7 +144,8 @@ impl Server {
         consent: Consent,
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<Answer> {
-        let caller = Caller { progress, cancelled: CancellationToken::new(), wait: None };
+        let cancelled = CancellationToken::new();
+        let caller = Caller { progress, cancelled, wait: None, has_apps: false };
         self.call_as(name, arguments, consent, caller).await
     }
 

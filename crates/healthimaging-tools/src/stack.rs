@@ -91,6 +91,11 @@ impl Stack {
         self.slices.len()
     }
 
+    /// Study Instance UID; `None` if the document has none.
+    pub(crate) fn study_instance_uid(&self) -> Option<&str> {
+        self.document.levels().study_instance_uid()
+    }
+
     /// Returns the index of a slice, from 0.
     pub(crate) fn index(&self, choice: SliceChoice) -> Result<usize> {
         let count = self.len();

@@ -80,6 +80,8 @@ pub(crate) trait Tool: DeserializeOwned + JsonSchema + Send {
     const HAS_PICTURES: bool = false;
     /// Whether an answer may exceed what clients show, if the call asks for it.
     const IS_LARGE: bool = false;
+    /// Whether clients with MCP Apps show the viewer for its answers.
+    const HAS_VIEWER: bool = false;
     /// Its answer.
     type Output: Serialize + JsonSchema + Send;
 
@@ -146,6 +148,7 @@ pub(crate) enum Run {
 }
 
 /// A tool in the table.
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct ToolEntry {
     /// Name on the wire.
     pub name: &'static str,
@@ -163,6 +166,8 @@ pub struct ToolEntry {
     pub has_pictures: bool,
     /// Whether an answer may exceed what clients show, if the call asks for it.
     pub is_large: bool,
+    /// Whether clients with MCP Apps show the viewer for its answers.
+    pub has_viewer: bool,
     pub(crate) run: Run,
     definition: fn() -> Definition,
     normalize: fn(&mut Arguments),
@@ -187,6 +192,7 @@ impl ToolEntry {
             may_destroy: false,
             has_pictures: T::HAS_PICTURES,
             is_large: T::IS_LARGE,
+            has_viewer: T::HAS_VIEWER,
             run: Run::Direct(call::<T>),
             definition: schema::definition::<T, T::Output>,
             normalize: lenient::normalize::<T>,
@@ -205,6 +211,7 @@ impl ToolEntry {
             may_destroy: matches!(T::EFFECT, Effect::Destroys),
             has_pictures: false,
             is_large: false,
+            has_viewer: false,
             run: Run::Planned((make_plan::<T>, carry_out::<T>)),
             definition: schema::planned_definition::<T, T::Output>,
             normalize: lenient::normalize::<T>,

@@ -267,10 +267,14 @@ class HostSource {
   }
 
   async frame({ instance, number: frameNumber }) {
-    const uri = instance.frames[frameNumber - 1];
+    const { frames } = instance;
+    // All frames of an instance may be stored as one.
+    const isShared = frames.length === 1 && frameNumber > 1;
+    const uri = frames[isShared ? 0 : frameNumber - 1];
     if (!uri) throw new Error('the metadata names no such frame');
-    const first = await this.resource(`${uri}?chunk=0`);
-    const others = Array.from({ length: first.chunks - 1 }, (_, at) => this.resource(`${uri}?chunk=${at + 1}`));
+    const piece = (at) => this.resource(`${uri}?chunk=${at}${isShared ? `&frame_number=${frameNumber}` : ''}`);
+    const first = await piece(0);
+    const others = Array.from({ length: first.chunks - 1 }, (_, at) => piece(at + 1));
     const chunks = [first, ...(await Promise.all(others))].map(({ data }) => fromBase64(data));
     const stream = new Blob(chunks).stream().pipeThrough(new DecompressionStream('deflate-raw'));
     return { bytes: new Uint8Array(await new Response(stream).arrayBuffer()), described: first };

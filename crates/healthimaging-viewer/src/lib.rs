@@ -15,6 +15,7 @@
 //!   header (RFC 1951) of the native pixels in little endian, as Explicit VR Little Endian has them (PS3.5 §8.2). Where
 //!   these differ from the metadata, the first piece also has `rows`, `columns`, `samples_per_pixel`,
 //!   `bits_allocated`, `bits_stored`, `high_bit`, `photometric_interpretation` or `planar_configuration`.
+//!   Where an instance with several frames has one stored frame, `&frame_number=N` (from 1) selects one.
 //! * The tool `get_report` (`datastore_id`, `series_instance_uid`, `sop_instance_uid`) has the text of a PDF.
 //!
 //! ```

@@ -3,10 +3,9 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import zlib from 'node:zlib';
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { AppBridge } from '@modelcontextprotocol/ext-apps/app-bridge';
+import { AppBridge, getToolUiResourceUri } from '@modelcontextprotocol/ext-apps/app-bridge';
 
 import { COLUMNS, ROWS, accessible, difference, known, linear, shown, withPage } from './chromium.mjs';
 
@@ -16,8 +15,14 @@ const POLICY =
   "img-src 'self' data:; media-src 'self' data:; connect-src 'none'";
 const MARKUP = 'onerror=hacked=1';
 
-const client = new Client({ name: 'browser-test', version: '1' });
-await client.connect(new StreamableHTTPClientTransport(new URL(`http://${address}/mcp`)));
+const URI = 'ui://healthimaging/viewer',
+  MEDIA_TYPE = 'text/html;profile=mcp-app';
+const connected = async (capabilities) => {
+  const client = new Client({ name: 'browser-test', version: '1' }, { capabilities });
+  await client.connect(new StreamableHTTPClientTransport(new URL(`http://${address}/mcp`)));
+  return client;
+};
+const client = await connected({ extensions: { 'io.modelcontextprotocol/ui': { mimeTypes: [MEDIA_TYPE] } } });
 
 async function tool(name, args) {
   const { structuredContent, content, isError } = await client.callTool({ name, arguments: args });
@@ -25,43 +30,20 @@ async function tool(name, args) {
   return structuredContent ?? JSON.parse(content[0].text);
 }
 
-// The pixels of a frame as a resource; the server's DICOMweb has the same bytes.
-async function pixels(uri) {
-  const [, datastore, imageSet, frame, chunk] =
-    /datastores\/(\w+)\/image-sets\/(\w+)\/frames\/(\w+)\/pixels\?chunk=(\d+)$/.exec(uri);
-  const metadata = await client.readResource({
-    uri: `healthimaging://datastores/${datastore}/image-sets/${imageSet}/metadata`,
-  });
-  const { Study } = JSON.parse(metadata.contents[0].text);
-  for (const [series, { Instances }] of Object.entries(Study.Series)) {
-    for (const [instance, { ImageFrames = [] }] of Object.entries(Instances)) {
-      const at = ImageFrames.findIndex(({ ID }) => ID === frame);
-      if (at < 0) continue;
-      const path = `datastore/${datastore}/studies/${Study.DICOM.StudyInstanceUID}/series/${series}/instances/${instance}/frames/${at + 1}`;
-      const answer = await fetch(`http://${address}/${path}`, {
-        headers: { accept: 'multipart/related; type="application/octet-stream"' },
-      });
-      const body = Buffer.from(await answer.arrayBuffer());
-      const deflated = zlib.deflateRawSync(body.subarray(body.indexOf('\r\n\r\n') + 4, body.lastIndexOf('\r\n--')));
-      // In small chunks, so that several are needed.
-      const size = 3000,
-        data = deflated.subarray(chunk * size, (+chunk + 1) * size).toString('base64');
-      return {
-        contents: [
-          {
-            uri,
-            mimeType: 'application/json',
-            text: JSON.stringify({ chunk: +chunk, chunks: Math.ceil(deflated.length / size), data }),
-          },
-        ],
-      };
-    }
-  }
-  throw new Error('no such frame');
-}
+// The tool names the page, and the page is a resource.
+const { tools } = await client.listTools();
+const withPages = tools.filter(({ _meta }) => _meta?.ui);
+assert.deepEqual(
+  withPages.map(({ name, _meta }) => [name, _meta.ui, getToolUiResourceUri({ _meta })]),
+  [['view_series', { resourceUri: URI }, URI]],
+);
+const { contents } = await client.readResource({ uri: URI });
+assert.deepEqual([contents.length, contents[0].mimeType, contents[0].uri], [1, MEDIA_TYPE, URI]);
+assert.deepEqual(contents[0]._meta.ui, { prefersBorder: false });
+const html = contents[0].text;
+assert.ok(html.length <= 60000, `${html.length}`);
 
 // A page that is a host: it only passes messages between its frame and this program.
-const html = await (await fetch(`http://${address}/`, { headers: { accept: 'text/html' } })).text();
 const server = http.createServer((request, response) => {
   const isView = request.url === '/view';
   response.writeHead(200, {
@@ -78,8 +60,8 @@ const server = http.createServer((request, response) => {
 });
 await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
 
-// Shows the answer of a tool in a view, then runs `test` with the frame and what the view sent to the model.
-async function viewed(answer, test) {
+// Shows the result of a tool in a view, then runs `test` with the frame and what the view sent to the model.
+async function viewed(result, test) {
   await withPage({}, async (page) => {
     const bridge = new AppBridge(
       null,
@@ -97,7 +79,7 @@ async function viewed(answer, test) {
     };
     await page.exposeFunction('fromView', (message) => transport.onmessage?.(message));
     await bridge.connect(transport);
-    bridge.onreadresource = async ({ uri }) => (uri.includes('/pixels?') ? pixels(uri) : client.readResource({ uri }));
+    bridge.onreadresource = ({ uri }) => client.readResource({ uri });
     bridge.oncalltool = (call) => client.callTool(call);
     bridge.onupdatemodelcontext = async (context) => {
       contexts.push(context);
@@ -114,7 +96,7 @@ async function viewed(answer, test) {
     });
     await initialized;
     await bridge.sendToolInput({ arguments: {} });
-    await bridge.sendToolResult({ content: [{ type: 'text', text: JSON.stringify(answer) }] });
+    await bridge.sendToolResult(result);
     const [, frame] = page.frames();
     await frame.waitForFunction(
       () => view.image && view.frame && document.getElementById('notice').textContent === '',
@@ -156,14 +138,21 @@ const ofSeries = async (study, modality) => {
 try {
   const ct = await ofSeries('known', 'CT'),
     us = await ofSeries('known', 'US');
-  const answer = {
+  const asked = {
     datastore_id,
-    image_set_id: ct.image_set_id,
     series_instance_uid: ct.uid,
-    slice: 3,
-    window: { center: -600, width: 1500 },
+    slice: '3',
+    window_center: -600,
+    window_width: 1500,
   };
-  await viewed(answer, async ({ page, frame, bridge, contexts, modes, sent }) => {
+  const shows = async (args) => {
+    const result = await client.callTool({ name: 'view_series', arguments: args });
+    assert.ok(!result.isError, result.content[0].text);
+    // With a viewer there is no picture; pictures come without structured content, which would replace them.
+    assert.deepEqual([result.content.map(({ type }) => type), result.structuredContent], [['text'], undefined]);
+    return result;
+  };
+  await viewed(await shows(asked), async ({ page, frame, bridge, contexts, modes, sent }) => {
     await frame.locator('#do-11').click();
     await frame.locator('#do-overlays').click();
     await isShown(frame, (x, y) => linear(known(x, y, 2) - 1024, -600, 1500));
@@ -190,13 +179,14 @@ try {
   });
   console.log('  a series that the assistant chose');
 
+  const study = {
+    datastore_id,
+    series: [ct, us].map(({ image_set_id }) => ({ image_set_id })),
+    series_instance_uid: us.uid,
+    slice: 2,
+  };
   await viewed(
-    {
-      datastore_id,
-      series: [ct, us].map(({ image_set_id }) => ({ image_set_id })),
-      series_instance_uid: us.uid,
-      slice: 2,
-    },
+    { content: [{ type: 'text', text: JSON.stringify(study) }] },
     async ({ frame, sent }) => {
       assert.equal(await frame.locator('#series button').count(), 2);
       await frame.locator('#do-11').click();
@@ -209,12 +199,29 @@ try {
   console.log('  a study of two series');
 
   const hostile = await ofSeries('hostile', 'CT');
-  await viewed({ datastore_id, image_set_id: hostile.image_set_id }, async ({ frame }) => {
+  await viewed(await shows({ datastore_id, series_instance_uid: hostile.uid }), async ({ frame }) => {
     assert.ok((await frame.locator('#corners').innerText()).includes(MARKUP));
     assert.equal(await frame.evaluate(() => typeof hacked), 'undefined');
     assert.equal(await frame.locator('img, #view script').count(), 0);
   });
   console.log('  markup in attributes');
+
+  // A host without MCP Apps: a picture, and where the viewer is.
+  const plain = await connected({});
+  const { content } = await plain.callTool({ name: 'view_series', arguments: asked });
+  assert.deepEqual(
+    content.map(({ type }) => type),
+    ['text', 'image'],
+  );
+  const told = JSON.parse(content[0].text);
+  assert.ok(told.viewer_url.startsWith(`http://${address}/#${datastore_id}/`), told.viewer_url);
+  await withPage({}, async (page) => {
+    await page.goto(told.viewer_url);
+    await page.waitForFunction(() => view.image && view.frame);
+    assert.equal(await page.evaluate(() => view.instance.series), ct.uid);
+  });
+  await plain.close();
+  console.log('  a host without apps');
 } finally {
   server.close();
   server.closeAllConnections();

@@ -8,7 +8,7 @@ use healthimaging::model::{
 };
 use healthimaging::{DatastoreId, HealthImaging, ImageSetId, Result};
 
-use super::uri::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE, SHEET};
+use super::uri::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE, PIXELS, SHEET};
 use super::{all_datastores, protocol_error};
 use crate::picture;
 use crate::server::Server;
@@ -22,7 +22,9 @@ pub(crate) async fn complete(
     let Reference::Resource(template) = &request.r#ref else {
         return Err(ErrorData::invalid_params("this server has no prompts", None));
     };
-    if ![DATASTORE, IMAGE_SET, METADATA, FRAME, PICTURE, SHEET].contains(&template.uri.as_str()) {
+    if ![DATASTORE, IMAGE_SET, METADATA, FRAME, PICTURE, PIXELS, SHEET]
+        .contains(&template.uri.as_str())
+    {
         return Err(ErrorData::invalid_params("this server has no such resource template", None));
     }
     let begun = request.argument.value.as_str();

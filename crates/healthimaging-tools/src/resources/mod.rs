@@ -7,8 +7,8 @@ mod uri;
 use bytes::Bytes;
 use rmcp::ErrorData;
 use rmcp::model::{
-    CacheScope, ErrorCode, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult,
-    Resource, ResourceContents, ResourceTemplate,
+    CacheScope, ErrorCode, ListResourceTemplatesResult, ListResourcesResult, MetaObject,
+    ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
 };
 use serde_json::{Value, json};
 
@@ -19,12 +19,14 @@ use healthimaging::model::{
 };
 use healthimaging::{Error, ErrorKind, HealthImaging, NextToken, Page, Result, sweep};
 use healthimaging_render::FrameSelector;
+use healthimaging_viewer::{PAGE, RESOURCE_MEDIA_TYPE, RESOURCE_URI};
 use healthimaging_workflows::document;
 
 use crate::answer::to_object;
 use crate::base64_text;
 use crate::failure::error_document;
 use crate::picture;
+use crate::pixels;
 use crate::server::Server;
 use crate::sheet;
 use crate::stack::Stack;
@@ -32,7 +34,9 @@ use crate::tools::tabulate;
 use crate::visible;
 
 pub(crate) use complete::complete;
-use uri::{DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, ResourceUri, SHEET};
+use uri::{
+    DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, PIXELS, PixelsQuery, ResourceUri, SHEET,
+};
 pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri, table_uri};
 
 const JSON: &str = "application/json";
@@ -43,7 +47,10 @@ const MOST_DATASTORES: usize = 10_000;
 /// How long clients may cache a resource, in milliseconds; never shared between users.
 const FRESH_MS: u64 = 5_000;
 
-/// Lists one page: the index first, then a resource for each data store.
+/// How long clients may cache what does not change, in milliseconds.
+const TEMPLATES_FRESH_MS: u64 = 3_600_000;
+
+/// Lists one page: the index and the viewer first, then a resource for each data store.
 pub(crate) async fn list(
     server: &Server,
     cursor: Option<String>,
@@ -56,6 +63,12 @@ pub(crate) async fn list(
                 .with_title("Data stores")
                 .with_description("All data stores of this server.")
                 .with_mime_type(JSON),
+        );
+        resources.push(
+            Resource::new(RESOURCE_URI, "viewer")
+                .with_title("Viewer")
+                .with_description("The page that shows a series in clients with MCP Apps.")
+                .with_mime_type(RESOURCE_MEDIA_TYPE),
         );
     }
     let next_token = cursor.map(NextToken::try_from).transpose().map_err(|_| {
@@ -100,9 +113,10 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
             "image-frame-picture",
             "A frame as a picture, PNG unless format is jpeg.",
         ),
+        json(PIXELS, "image-frame-pixels", "The pixels of a frame in pieces, for the viewer."),
         template(SHEET, "contact-sheet", "Evenly spaced slices of a series in one picture."),
     ])
-    .with_ttl_ms(3_600_000)
+    .with_ttl_ms(TEMPLATES_FRESH_MS)
     .with_cache_scope(CacheScope::Public)
 }
 
@@ -114,6 +128,9 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
             Some(json!({ "uri": uri })),
         )
     };
+    if uri == RESOURCE_URI {
+        return Ok(viewer());
+    }
     let resource = ResourceUri::parse(uri).ok_or_else(missing)?;
     let contents = match read_resource(server, resource).await {
         Ok(Contents::Json(text)) => {
@@ -130,6 +147,18 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
     Ok(ReadResourceResult::new(vec![contents])
         .with_ttl_ms(FRESH_MS)
         .with_cache_scope(CacheScope::Private))
+}
+
+/// The page of the viewer; it needs nothing beyond what hosts allow by default.
+fn viewer() -> ReadResourceResult {
+    let mut meta = MetaObject::new();
+    meta.insert("ui".to_owned(), json!({ "prefersBorder": false }));
+    let page = ResourceContents::text(PAGE, RESOURCE_URI)
+        .with_mime_type(RESOURCE_MEDIA_TYPE)
+        .with_meta(meta);
+    ReadResourceResult::new(vec![page])
+        .with_ttl_ms(TEMPLATES_FRESH_MS)
+        .with_cache_scope(CacheScope::Public)
 }
 
 /// Contents of a resource.
@@ -183,6 +212,16 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
             .await?;
             let media_type = rendered.format.media_type().to_owned();
             return Ok(Contents::Bytes(rendered.file.into(), media_type));
+        }
+        ResourceUri::Pixels(
+            datastore_id,
+            image_set_id,
+            frame,
+            PixelsQuery { chunk, frame_number },
+        ) => {
+            let place = (datastore_id, image_set_id, frame, frame_number);
+            let decoder = &server.options().decoder;
+            return pixels::piece(service, decoder, place, chunk).await.map(Contents::Json);
         }
         ResourceUri::Sheet(datastore_id, image_set_id, series, options) => {
             let set = Some(image_set_id);

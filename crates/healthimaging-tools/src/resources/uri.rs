@@ -25,6 +25,7 @@ pub(super) const FRAME: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}";
 pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
 
+pub(super) const PIXELS: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/pixels{?chunk,frame_number}";
 pub(super) const SHEET: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/series/{series_instance_uid}/contact-sheet{?format,count,max_size,window_center,window_width}";
 pub(super) const TABLE: &str = "healthimaging://tables/";
 
@@ -38,8 +39,34 @@ pub(super) enum ResourceUri {
     Frame(DatastoreId, ImageSetId, ImageFrameId),
     Picture(DatastoreId, ImageSetId, ImageFrameId, RenderOptions),
     Sheet(DatastoreId, ImageSetId, Uid, SheetOptions),
+    Pixels(DatastoreId, ImageSetId, ImageFrameId, PixelsQuery),
     /// The arguments of a table.
     Table(Map<String, Value>),
+}
+
+/// The query of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct PixelsQuery {
+    /// Piece of the pixels, from 0.
+    pub(super) chunk: usize,
+    /// Number of the frame, from 1, where all frames of an instance are stored as one.
+    pub(super) frame_number: Option<u32>,
+}
+
+impl PixelsQuery {
+    fn parse(query: Option<&str>) -> Option<Self> {
+        let mut asked = Self::default();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=')? {
+                ("chunk", number) => asked.chunk = number.parse().ok()?,
+                ("frame_number", number) => {
+                    asked.frame_number = Some(number.parse().ok().filter(|number| *number > 0)?);
+                }
+                _ => return None,
+            }
+        }
+        Some(asked)
+    }
 }
 
 impl ResourceUri {
@@ -83,6 +110,10 @@ impl ResourceUri {
             }
             ([id, "image-sets", set, "frames", one, "picture"], query) => {
                 Some(Self::Picture(datastore(id)?, image_set(set)?, frame(one)?, options(query)?))
+            }
+            ([id, "image-sets", set, "frames", one, "pixels"], query) => {
+                let query = PixelsQuery::parse(query)?;
+                Some(Self::Pixels(datastore(id)?, image_set(set)?, frame(one)?, query))
             }
             ([id, "image-sets", set, "series", uid, "contact-sheet"], query) => {
                 let uid = Uid::try_from(*uid).ok()?;

@@ -19,6 +19,7 @@ mod store;
 pub(crate) mod tabulate;
 mod tags;
 mod view;
+mod viewer;
 
 use crate::tool::{Subject, ToolEntry};
 
@@ -73,4 +74,5 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<tags::UntagResource>(Subject::Tags),
     ToolEntry::conditional::<changes::UpdateImageSetMetadata>(Subject::ImageSets),
     ToolEntry::conditional::<correct::UpdatePatientStudyMetadata>(Subject::Correct),
+    ToolEntry::of::<viewer::ViewSeries>(Subject::View),
 ];

@@ -111,7 +111,7 @@ impl Tool for GetSeriesContactSheet {
 }
 
 /// Makes a contact sheet, unless the call is cancelled.
-async fn made(context: &Context, stack: &Stack, options: SheetOptions) -> Result<Sheet> {
+pub(super) async fn made(context: &Context, stack: &Stack, options: SheetOptions) -> Result<Sheet> {
     let back_end = (context.service(), context.dicomweb());
     tokio::select! {
         made = sheet::make(back_end, context.decoder(), stack, options) => made,

@@ -150,7 +150,7 @@ fn is_there(fake: &Fake) -> bool {
 }
 
 /// Tools whose answers may have pictures.
-const WITH_PICTURES: [&str; 2] = ["get_image_frame", "get_series_contact_sheet"];
+const WITH_PICTURES: [&str; 3] = ["get_image_frame", "get_series_contact_sheet", "view_series"];
 
 #[tokio::test]
 async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
@@ -169,8 +169,7 @@ async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {
         assert_eq!(annotations.read_only_hint, Some(true));
         for tool in &tools {
             assert!(tool.title.is_some());
-            let has_pictures =
-                ["get_image_frame", "get_series_contact_sheet"].contains(&&*tool.name);
+            let has_pictures = WITH_PICTURES.contains(&&*tool.name);
             assert_eq!(tool.output_schema.is_none(), has_pictures, "{}", tool.name);
         }
     }
@@ -336,8 +335,8 @@ async fn data_stores_and_image_sets_are_resources() {
         }
         let client = connect(&fake, Confirm::Auto, era, TestClient::new(User::CannotBeAsked)).await;
         let all = client.list_all_resources().await.unwrap();
-        assert_eq!(all.len(), 62, "the index and 61 data stores");
-        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 6);
+        assert_eq!(all.len(), 63, "the index, the viewer and 61 data stores");
+        assert_eq!(client.list_all_resource_templates().await.unwrap().len(), 7);
 
         let read =
             async |uri: String| client.read_resource(ReadResourceRequestParams::new(uri)).await;

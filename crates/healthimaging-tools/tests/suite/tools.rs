@@ -325,7 +325,7 @@ async fn the_gates_take_tools_off_the_offer() {
     assert!(names(Offer::All).contains(&"delete_image_set"));
     assert!(names(Offer::NoDelete).contains(&"update_image_set_metadata"));
     assert!(!names(Offer::NoDelete).iter().any(|name| name.contains("delete")));
-    let readers = ["compare_", "get_", "list_", "search_", "summarize_", "tabulate_"];
+    let readers = ["compare_", "get_", "list_", "search_", "summarize_", "tabulate_", "view_"];
     let read_only = names(Offer::ReadOnly);
     assert!(read_only.iter().all(|name| readers.iter().any(|begin| name.starts_with(begin))));
     let server = fake.server(Offer::NoDelete, Confirm::Never);
