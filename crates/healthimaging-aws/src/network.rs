@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use healthimaging::{Error, Result};
+use healthimaging_objects::http_connector;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -61,17 +59,7 @@ impl Network {
 
     /// Returns a connector with these settings.
     pub(crate) fn connector(&self, settings: &HttpConnectorSettings) -> Connector {
-        let mut builder = Connector::builder()
-            .connector_settings(settings.clone())
-            .proxy_config(ProxyConfig::from_env())
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        if let Some(bundle) = &self.bundle {
-            let trusted = TrustStore::empty().with_pem_certificate(bundle.to_vec());
-            if let Ok(context) = TlsContext::builder().with_trust_store(trusted).build() {
-                builder = builder.tls_context(context);
-            }
-        }
-        builder.build()
+        http_connector(settings, self.bundle.as_deref())
     }
 
     /// Returns the HTTP client of the SDK.

@@ -16,11 +16,11 @@ use object_store::buffered::BufWriter;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
-    Certificate, ClientOptions, CredentialProvider, GetOptions, GetRange, GetResult, ObjectStore,
-    ObjectStoreExt,
+    ClientOptions, CredentialProvider, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt,
 };
 use tokio::io::AsyncWriteExt;
 
+use crate::connection::Connection;
 use crate::credentials::{S3Config, S3CredentialSource};
 use crate::listing::{Entry, Listed, ObjectPart, blocking};
 
@@ -52,23 +52,17 @@ impl Bucket {
             .with_region(region)
             .with_credentials(Arc::new(Signer(Arc::clone(&source))));
         let wrong = |error| {
-            Error::validation(
-                "invalid settings of S3: check AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_CA_BUNDLE",
-            )
-            .with_source(error)
+            Error::validation("invalid settings of S3: check AWS_REGION and AWS_ENDPOINT_URL_S3")
+                .with_source(error)
         };
         let mut options = ClientOptions::new();
-        if let Some(pem) = &config.ca_bundle {
-            options = options.with_no_system_certificates(true);
-            for certificate in Certificate::from_pem_bundle(pem).map_err(wrong)? {
-                options = options.with_root_certificate(certificate);
-            }
-        }
         if let Some(endpoint) = &config.endpoint {
             options = options.with_allow_http(endpoint.starts_with("http://"));
             builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
         }
-        let store = builder.with_client_options(options).build().map_err(wrong)?;
+        let connection = Connection { ca_bundle: config.ca_bundle.clone() };
+        let builder = builder.with_client_options(options).with_http_connector(connection);
+        let store = builder.build().map_err(wrong)?;
         Ok(Self { store: Arc::new(store), source, prefix: prefix.to_owned(), download_dir })
     }
 
