@@ -71,32 +71,33 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 struct DeidentifyArguments {
     /// De-identify by a profile of PS3.15: basic
+    // Not named like the profile of the shared AWS files: clap would take one for the other.
     #[arg(long = "deidentify", value_name = "PROFILE")]
-    profile: Option<String>,
+    deidentify: Option<String>,
 
     /// Such as clean-pixel-data,retain-modified-dates
     #[arg(
         long = "deidentify-options",
         value_name = "LIST",
         value_delimiter = ',',
-        requires = "profile"
+        requires = "deidentify"
     )]
     options: Vec<String>,
 
     /// File of 64 hexadecimal digits [default: one in the data folder]
-    #[arg(long = "deidentify-key", value_name = "FILE", requires = "profile")]
+    #[arg(long = "deidentify-key", value_name = "FILE", requires = "deidentify")]
     key: Option<PathBuf>,
 
     /// New file for original and new UIDs and patient IDs
-    #[arg(long, value_name = "FILE", requires = "profile")]
+    #[arg(long, value_name = "FILE", requires = "deidentify")]
     linkage: Option<PathBuf>,
 
     /// Area of the series to blank; you have seen the rest; repeatable
-    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_parser = rectangle, requires = "profile")]
+    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_parser = rectangle, requires = "deidentify")]
     blank: Vec<Rectangle>,
 
     /// You have seen that the series shows no identifying text
-    #[arg(long, requires = "profile")]
+    #[arg(long, requires = "deidentify")]
     reviewed: bool,
 }
 
@@ -132,7 +133,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 impl DeidentifyArguments {
     /// Returns how to de-identify; reads the key, or makes it.
     fn chosen(self, ledger: &Ledger) -> Result<Option<Deidentify>> {
-        let Some(profile) = self.profile else { return Ok(None) };
+        let Some(profile) = self.deidentify else { return Ok(None) };
         let review = Review { blank: self.blank, is_reviewed: self.reviewed };
         let key_file = self.key.as_deref().map(absolute).transpose()?;
         let options = self.options.iter().map(|option| option.trim().to_owned()).collect();

@@ -58,6 +58,23 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
 const PIXELS: &str = "clean-pixel-data";
 
 #[test]
+fn a_profile_of_aws_is_no_profile_of_deidentification() {
+    let rig = captured();
+    let plain = rig.path("plain");
+    let exported = rig
+        .command(&["export", "--out", text(&plain)])
+        .env("HEALTHIMAGING_PROFILE", "basic")
+        .output()
+        .unwrap();
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    assert!(!plain.join("DEIDENTIFICATION").exists());
+    assert_eq!(files(&plain), BTreeSet::from([PathBuf::from("2.25.7/2.25.7.1/2.25.7.1.1.dcm")]));
+    // Held back: the profile of AWS changes nothing of it.
+    let exported = export(&rig, &rig.path("out"), &["--profile", "nobody"]);
+    assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
+}
+
+#[test]
 fn what_is_held_back_is_exported_once_a_person_has_seen_it() {
     let rig = captured();
     let out = rig.path("out");

@@ -93,7 +93,7 @@ def bodies(base, datastore, image_set):
                  b'{"DOE^JOHN": 1}', b'{"filters": "DOE^JOHN"}'):
         assert "DOE" not in refused(asked("POST", f"{base}/datastore/{datastore}/searchImageSets", body), 400, "ValidationException")
     refused(asked("POST", f"{base}/datastore/{datastore}/searchImageSets", b" " * (3 << 20)), 400, "ValidationException")
-    for method, path in (("GET", "/"), ("PUT", "/datastore"), ("GET", "/datastores"), ("POST", f"/datastore/{datastore}")):
+    for method, path in (("PUT", "/datastore"), ("GET", "/datastores"), ("POST", f"/datastore/{datastore}")):
         refused(asked(method, base + path), 404, "UnknownOperationException")
 
 

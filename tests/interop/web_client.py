@@ -193,10 +193,10 @@ def retrieve(client, sets):
         refused(404, call, *[generate_uid() for _ in range(arguments)])
     for call, arguments in ((client.delete_study, uids[:1]), (client.delete_series, uids[:2]), (client.delete_instance, uids)):
         refused(405, call, *arguments)
-    # AWS offers none of these.
-    for call, arguments in ((client.retrieve_series_rendered, uids[:2]), (client.retrieve_instance_rendered, uids)):
-        refused(404, call, *arguments)
-    refused(404, client.retrieve_instance_frames_rendered, *uids, frame_numbers=[1])
+    shown = next(ds for ds in sets if "PixelData" in ds)
+    shown = shown.StudyInstanceUID, shown.SeriesInstanceUID, shown.SOPInstanceUID
+    picture = client.retrieve_instance_frames_rendered(*shown, frame_numbers=[1], media_types=("image/png",))
+    assert picture.startswith(b"\x89PNG"), picture[:8]
 
 
 def not_primary(ahi, store_id, client, ds):
