@@ -163,7 +163,7 @@ def allowed_window(file, width):
 
 def by_client(root, count):
     """dicomweb-client retrieves what it has methods for."""
-    client = DICOMwebClient(root, permissive=True)
+    client = DICOMwebClient(root, permissive_uid=True)
     for study in client.search_for_studies(limit=20):
         study_uid = study["0020000D"]["Value"][0]
         for series in client.search_for_series(study_uid, limit=3):
