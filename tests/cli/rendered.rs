@@ -302,6 +302,62 @@ fn instances_without_images_have_no_pictures() {
     assert!(message.contains("frames 1 to 1, not 2"), "{message}");
 }
 
+/// Imports slices of a study of its own, the pixel data of some of which is cut to so many bytes, and returns its path.
+fn with_cut(web: &Web, study: &str, count: u16, cut: &[(u16, usize)]) -> String {
+    let folder = web.rig.path(study);
+    std::fs::create_dir(&folder).unwrap();
+    for number in 1..=count {
+        let mut phantom = gray(number).study_uid(study).series_uid(&format!("{study}.1"));
+        if let Some((_, bytes)) = cut.iter().find(|(of, _)| *of == number) {
+            phantom = phantom.pixels(vec![7; *bytes]);
+        }
+        let phantom = phantom.sop_uid(&format!("{study}.1.{number}")).patient("ROE^JIM", "MRN-2");
+        std::fs::write(folder.join(number.to_string()), phantom.build()).unwrap();
+    }
+    web.rig.run(&["import", text(&folder)]);
+    web.base.replace(STUDY, study)
+}
+
+#[test]
+fn an_unusable_instance_is_left_out() {
+    let web = Web::new();
+    // The first slice is cut, the one in the middle empty.
+    let base = with_cut(&web, "2.25.40", 5, &[(1, 6), (3, 0)]);
+    let ask = |base: &str, path: &str, accept: &str| {
+        web.served.answer(&format!("GET {base}{path}"), &format!("Accept: {accept}\r\n"), b"")
+    };
+    let slices = [2, 4, 5].map(|number| expected(number, linear(50.0, 101.0)));
+    for path in ["/rendered", "/series/2.25.40.1/rendered"] {
+        let answer = ask(&base, path, "multipart/related; type=\"image/png\"");
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        let found: Vec<_> = parts(&answer).iter().map(|(_, file)| levels(file).0).collect();
+        assert_eq!(found, slices, "{path}");
+    }
+    for path in ["/thumbnail", "/series/2.25.40.1/thumbnail"] {
+        let answer = ask(&base, path, "image/png");
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(slices[..2].contains(&levels(&answer.body).0), "{path}: not next to the middle");
+    }
+    // Nothing is left of a study whose only slice is cut.
+    let base = with_cut(&web, "2.25.50", 1, &[(1, 6)]);
+    for path in ["/rendered", "/thumbnail", "/series/2.25.50.1/rendered"] {
+        let answer = ask(&base, path, "*/*");
+        assert!([404, 406].contains(&answer.status), "{path}: {}", answer.status);
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("frame") || message.contains("pixel"), "{path}: {message}");
+    }
+}
+
+#[test]
+fn all_frames_of_a_list_have_to_exist() {
+    let web = Web::new();
+    for frames in ["1,9", "9,1"] {
+        let path = format!("/series/{COLOR}/instances/2.25.21/frames/{frames}/rendered");
+        let message = web.refused(&path, "*/*", 404);
+        assert!(message.contains("frames 1 to 3, not 9"), "{message}");
+    }
+}
+
 #[test]
 fn parameters_that_make_no_sense_are_named() {
     let web = Web::new();

@@ -48,6 +48,8 @@ pub(super) async fn frames(renderer: Arc<Renderer>, call: Call) -> Result<Respon
         let frame = renderer.frame(image, *number, options).await?;
         return one(&renderer, &call, frame, media).await;
     }
+    // All numbers are checked before the first part: afterwards, a refusal could only cut the answer.
+    renderer.require_frames(&image, &numbers).await?;
     let which = stream::iter(numbers).map(move |number| Ok((Arc::clone(&image), number)));
     several(renderer, which.boxed(), options, media).await
 }
@@ -117,30 +119,44 @@ pub(super) async fn frame_thumbnail(renderer: Arc<Renderer>, call: Call) -> Resu
 /// Returns the thumbnail of an instance.
 pub(super) async fn instance_thumbnail(renderer: Arc<Renderer>, call: Call) -> Result<Response> {
     let place = place(&call)?;
-    representative_thumbnail(&renderer, &call, place).await
+    representative_thumbnail(&renderer, &call, vec![place]).await
 }
 
 /// Returns the thumbnail of a series.
 pub(super) async fn series_thumbnail(renderer: Arc<Renderer>, call: Call) -> Result<Response> {
-    let place = representative::of_series(&renderer, &call).await?;
-    representative_thumbnail(&renderer, &call, place).await
+    let places = representative::of_series(&renderer, &call).await?;
+    representative_thumbnail(&renderer, &call, places).await
 }
 
 /// Returns the thumbnail of a study.
 pub(super) async fn study_thumbnail(renderer: Arc<Renderer>, call: Call) -> Result<Response> {
     reject_image_set(&call)?;
-    let place = representative::of_study(&renderer, &call).await?;
-    representative_thumbnail(&renderer, &call, place).await
+    let places = representative::of_study(&renderer, &call).await?;
+    representative_thumbnail(&renderer, &call, places).await
 }
 
+/// Returns the thumbnail of the first of these instances that can be shown.
 async fn representative_thumbnail(
     renderer: &Renderer,
     call: &Call,
-    place: Place,
+    places: Vec<Place>,
 ) -> Result<Response> {
-    let image = renderer.image(place).await.map_err(without_image)?;
-    let number = representative_frame(&image);
-    thumbnail(renderer, call, image, number).await
+    // No other instance makes up for a faulty request.
+    Parameters::of_thumbnail(call.pairs())?;
+    Media::of_thumbnail(&call.headers)?;
+    let mut refusal = None;
+    for place in places {
+        let shown = async {
+            let image = renderer.image(place).await.map_err(without_image)?;
+            let number = representative_frame(&image);
+            thumbnail(renderer, call, image, number).await
+        };
+        match shown.await {
+            Err(error) if is_unusable(&error) => refusal = refusal.or(Some(error)),
+            answer => return answer,
+        }
+    }
+    Err(refusal.unwrap_or_else(nothing))
 }
 
 async fn thumbnail(
@@ -192,13 +208,13 @@ async fn several(
     let mut refusal = None;
     let first = loop {
         match pictures.next().await {
-            Some(Err(error)) if is_unavailable(&error) => refusal = refusal.or(Some(error)),
+            Some(Err(error)) if is_unusable(&error) => refusal = refusal.or(Some(error)),
             Some(picture) => break picture?,
             None => return Err(refusal.unwrap_or_else(nothing)),
         }
     };
     let pictures =
-        pictures.filter(|picture| future::ready(!picture.as_ref().is_err_and(is_unavailable)));
+        pictures.filter(|picture| future::ready(!picture.as_ref().is_err_and(is_unusable)));
     let parts = stream::once(future::ok(first)).chain(pictures).boxed();
     let mut response = multipart::response(content_type, parts).await?;
     let private = HeaderValue::from_static("private, no-cache");
@@ -209,6 +225,14 @@ async fn several(
 /// Whether there is no picture of an instance or frame.
 fn is_unavailable(error: &Error) -> bool {
     error.kind() == ErrorKind::NotAcceptable
+}
+
+/// Whether the fault is of the instance or frame itself, so that others may have pictures still: it has none, or its pixel
+/// data is absent, cut or damaged.
+fn is_unusable(error: &Error) -> bool {
+    let kind = error.kind();
+    is_unavailable(error)
+        || matches!(kind, ErrorKind::NotFound | ErrorKind::Validation | ErrorKind::NotSupported)
 }
 
 /// Returns the instance of a request.
@@ -238,5 +262,7 @@ fn representative_frame(image: &Image) -> u32 {
 
 fn all_frames(image: Arc<Image>) -> BoxStream<'static, Result<Which>> {
     let count = u32::try_from(image.attributes.number_of_frames()).unwrap_or(u32::MAX);
-    stream::iter(1..=count).map(move |number| Ok((Arc::clone(&image), number))).boxed()
+    let ended = Arc::clone(&image);
+    let numbers = (1..=count).take_while(move |_| !ended.has_ended());
+    stream::iter(numbers).map(move |number| Ok((Arc::clone(&image), number))).boxed()
 }

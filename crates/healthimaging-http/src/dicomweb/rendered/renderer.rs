@@ -1,6 +1,7 @@
 //! Pictures of frames: fetched from the back end by DICOMweb, and rendered on threads that may block.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -61,11 +62,35 @@ pub(super) struct Place {
     pub(super) image_set_id: Option<ImageSetId>,
 }
 
+impl Place {
+    /// Returns the request for frames as they are stored.
+    fn frames(&self, frames: Vec<u32>) -> RetrieveFramesRequest {
+        RetrieveFramesRequest {
+            datastore_id: self.datastore_id.clone(),
+            study_instance_uid: self.study.clone(),
+            series_instance_uid: self.series.clone(),
+            sop_instance_uid: self.sop.clone(),
+            image_set_id: self.image_set_id.clone(),
+            frames,
+            transfer_syntax: TransferSyntaxChoice::Stored,
+        }
+    }
+}
+
 /// An instance with an image.
 #[derive(Debug)]
 pub(super) struct Image {
     place: Place,
     pub(super) attributes: InstanceAttributes,
+    /// Whether the back end lacked one of its frames.
+    ended: AtomicBool,
+}
+
+impl Image {
+    /// Whether a frame was missing, so that none is expected after it, whatever Number of Frames (0028,0008) says.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
 }
 
 /// A frame that is not rendered yet.
@@ -112,7 +137,7 @@ impl Renderer {
                  its metadata",
             ));
         }
-        Ok(Arc::new(Image { place, attributes }))
+        Ok(Arc::new(Image { place, attributes, ended: AtomicBool::new(false) }))
     }
 
     /// Finds a frame, counted from 1.
@@ -124,7 +149,11 @@ impl Renderer {
     ) -> Result<Frame> {
         let closed = |error| Error::internal("the renderer is closed", error);
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
-        let found = self.find(&image, number).await?;
+        let found = self.find(&image, number).await.inspect_err(|error| {
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotAcceptable) {
+                image.ended.store(true, Ordering::Relaxed);
+            }
+        })?;
         let tag = found.content_name.as_ref().map(|name| {
             let which = format!("{}/{number}/{options:?}", image.place.sop);
             tag(&[name.as_bytes(), which.as_bytes()])
@@ -133,26 +162,29 @@ impl Renderer {
         Ok(Frame { image, index, options, found, tag, _turn: turn })
     }
 
+    /// Fails with `NotFound` if the instance lacks one of these frames, counted from 1.
+    pub(super) async fn require_frames(&self, image: &Image, numbers: &[u32]) -> Result<()> {
+        if image.attributes.is_kept_whole() {
+            let count = image.attributes.number_of_frames();
+            let absent = numbers.iter().find(|number| !(1..=count).contains(&(**number as usize)));
+            return absent.map_or(Ok(()), |number| Err(no_frame(count, *number)));
+        }
+        let request = image.place.frames(numbers.to_vec());
+        match self.web.retrieve_frames(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Retrieves the bytes of a frame: decoded by the back end if that makes no difference, else as they are stored.
     async fn find(&self, image: &Image, number: u32) -> Result<RetrieveFramesResponse> {
-        let Place { datastore_id, study, series, sop, image_set_id } = &image.place;
         let attributes = &image.attributes;
         let count = attributes.number_of_frames();
         let is_kept_whole = attributes.is_kept_whole();
         if is_kept_whole && !(1..=count).contains(&(number as usize)) {
-            return Err(Error::not_found(format!(
-                "the instance has frames 1 to {count}, not {number}"
-            )));
+            return Err(no_frame(count, number));
         }
-        let request = RetrieveFramesRequest {
-            datastore_id: datastore_id.clone(),
-            study_instance_uid: study.clone(),
-            series_instance_uid: series.clone(),
-            sop_instance_uid: sop.clone(),
-            image_set_id: image_set_id.clone(),
-            frames: vec![if is_kept_whole { 1 } else { number }],
-            transfer_syntax: TransferSyntaxChoice::Stored,
-        };
+        let request = image.place.frames(vec![if is_kept_whole { 1 } else { number }]);
         if attributes.is_decoded_alike() && !is_kept_whole {
             let transfer_syntax = TransferSyntaxChoice::Uid(Uid::try_from(EXPLICIT_LITTLE_ENDIAN)?);
             let request = RetrieveFramesRequest { transfer_syntax, ..request.clone() };
@@ -196,6 +228,11 @@ impl Renderer {
     }
 }
 
+/// For a frame that an instance of so many frames does not have.
+fn no_frame(count: usize, number: u32) -> Error {
+    Error::not_found(format!("the instance has frames 1 to {count}, not {number}"))
+}
+
 /// Memory of a picture that fills a viewport, in bytes.
 fn size(viewport: &Viewport) -> u64 {
     u64::from(viewport.columns) * u64::from(viewport.rows) * 3
@@ -211,11 +248,15 @@ async fn blocking<T: Send + 'static>(
 
 /// Returns why there is no picture: of pixels that cannot be shown, none is available.
 fn refusal(error: RenderError) -> Error {
-    match &error {
-        RenderError::Unsupported(_) | RenderError::Attribute(_) => {
-            let message = format!("{error}; retrieve the frame with transfer-syntax=*");
-            Error::new(ErrorKind::NotAcceptable, message).with_source(error)
-        }
-        _ => error.into(),
+    let is_unavailable = match &error {
+        RenderError::Unsupported(_) | RenderError::Attribute(_) => true,
+        // Damaged pixel data is no fault of the request.
+        RenderError::Frame(codec) => Error::from(codec.clone()).kind() == ErrorKind::Validation,
+        _ => false,
+    };
+    if is_unavailable {
+        let message = format!("{error}; retrieve the frame with transfer-syntax=*");
+        return Error::new(ErrorKind::NotAcceptable, message).with_source(error);
     }
+    error.into()
 }

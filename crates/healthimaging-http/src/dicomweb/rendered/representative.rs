@@ -23,8 +23,11 @@ const WITHOUT_IMAGES: &[&str] = &[
 /// Instances of a series that are searched for one with an image.
 const MOST: u32 = 1000;
 
-/// Returns the middle instance of the largest series with images of a study.
-pub(super) async fn of_study(renderer: &Renderer, call: &Call) -> Result<Place> {
+/// Instances that are tried, because the pixel data of some cannot be shown.
+const TRIES: u32 = 5;
+
+/// Returns the instances nearest to the middle of the largest series with images of a study, the middle one first.
+pub(super) async fn of_study(renderer: &Renderer, call: &Call) -> Result<Vec<Place>> {
     let study: Uid = call.path("study")?;
     let mut series = search(&*renderer.web, call, SearchLevel::Series(Some(study.clone()))).await?;
     if series.is_empty() {
@@ -34,25 +37,36 @@ pub(super) async fn of_study(renderer: &Renderer, call: &Call) -> Result<Place> 
         let modality = first(one, MODALITY).and_then(Value::as_str).unwrap_or_default();
         (WITHOUT_IMAGES.contains(&modality), std::cmp::Reverse(instances(one)))
     });
+    let mut places = Vec::new();
     for one in &series {
         let series = uid(one, SERIES_INSTANCE_UID)?;
-        if let Some(sop) = middle(renderer, call, &study, &series, instances(one)).await? {
-            return place(call, study, series, sop);
+        for sop in middle(renderer, call, &study, &series, instances(one)).await? {
+            places.push(place(call, study.clone(), series.clone(), sop)?);
+        }
+        if places.len() >= TRIES as usize {
+            break;
         }
     }
-    Err(Error::not_found("the study has no images, so it has no thumbnail"))
+    if places.is_empty() {
+        return Err(Error::not_found("the study has no images, so it has no thumbnail"));
+    }
+    places.truncate(TRIES as usize);
+    Ok(places)
 }
 
-/// Returns the middle instance of a series.
-pub(super) async fn of_series(renderer: &Renderer, call: &Call) -> Result<Place> {
+/// Returns the instances nearest to the middle of a series, the middle one first.
+pub(super) async fn of_series(renderer: &Renderer, call: &Call) -> Result<Vec<Place>> {
+    let place = |study: &Uid, series: &Uid, sop| place(call, study.clone(), series.clone(), sop);
     let (study, series): (Uid, Uid) = (call.path("study")?, call.path("series")?);
     if call.all("imageSetId").next().is_some() {
         let level = SearchLevel::Instances(Some(study.clone()), Some(series.clone()));
         let listed: Vec<Listed> = listed(&*renderer.web, call, level).await?;
+        if listed.is_empty() {
+            return Err(Error::not_found("the image set has no such series"));
+        }
         let middle = listed.len() / 2;
-        let found = listed.into_iter().nth(middle);
-        let sop = found.ok_or_else(|| Error::not_found("the image set has no such series"))?.sop;
-        return place(call, study, series, sop);
+        let nearest = nearest(listed, middle).into_iter();
+        return nearest.map(|one| place(&study, &series, one.sop)).collect();
     }
     let level = SearchLevel::Series(Some(study.clone()));
     let mut request = page(call, level, 1, 0)?;
@@ -61,29 +75,44 @@ pub(super) async fn of_series(renderer: &Renderer, call: &Call) -> Result<Place>
     let found = found.first().ok_or_else(|| {
         Error::not_found("the data store has no such series in its primary image sets")
     })?;
-    let sop = middle(renderer, call, &study, &series, instances(found)).await?;
-    let sop =
-        sop.ok_or_else(|| Error::not_found("the series has no images, so it has no thumbnail"))?;
-    place(call, study, series, sop)
+    let found = middle(renderer, call, &study, &series, instances(found)).await?;
+    if found.is_empty() {
+        return Err(Error::not_found("the series has no images, so it has no thumbnail"));
+    }
+    found.into_iter().map(|sop| place(&study, &series, sop)).collect()
 }
 
-/// Returns the instance in the middle of a series of so many; of those that are images, if that one is none.
+/// Returns the images nearest to the middle of a series of so many; of those that are images, if the middle one is none.
 async fn middle(
     renderer: &Renderer,
     call: &Call,
     study: &Uid,
     series: &Uid,
     count: u64,
-) -> Result<Option<Uid>> {
+) -> Result<Vec<Uid>> {
     let level = || SearchLevel::Instances(Some(study.clone()), Some(series.clone()));
-    let offset = u32::try_from(count / 2).unwrap_or(0);
-    let found = renderer.web.search(page(call, level(), 1, offset)?).await?;
-    if let Some(found) = found.first().filter(|found| first(found, ROWS).is_some()) {
-        return uid(found, SOP_INSTANCE_UID).map(Some);
-    }
-    let mut all = renderer.web.search(page(call, level(), MOST, 0)?).await?;
-    all.retain(|one| first(one, ROWS).is_some());
-    all.get(all.len() / 2).map(|one| uid(one, SOP_INSTANCE_UID)).transpose()
+    let is_image = |one: &DicomJson| first(one, ROWS).is_some();
+    let middle = u32::try_from(count / 2).unwrap_or(0);
+    let offset = middle.saturating_sub(TRIES / 2);
+    let found = renderer.web.search(page(call, level(), TRIES, offset)?).await?;
+    let middle = (middle - offset) as usize;
+    let mut images = if found.get(middle).is_some_and(is_image) {
+        nearest(found, middle)
+    } else {
+        let mut all = renderer.web.search(page(call, level(), MOST, 0)?).await?;
+        all.retain(is_image);
+        let middle = all.len() / 2;
+        nearest(all, middle)
+    };
+    images.retain(is_image);
+    images.iter().map(|one| uid(one, SOP_INSTANCE_UID)).collect()
+}
+
+/// Returns the items nearest to an index, the one at the index first.
+fn nearest<T>(items: Vec<T>, middle: usize) -> Vec<T> {
+    let mut items: Vec<(usize, T)> = items.into_iter().enumerate().collect();
+    items.sort_by_key(|(index, _)| index.abs_diff(middle));
+    items.into_iter().take(TRIES as usize).map(|(_, item)| item).collect()
 }
 
 fn page(call: &Call, level: SearchLevel, limit: u32, offset: u32) -> Result<SearchDicomRequest> {
