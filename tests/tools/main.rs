@@ -148,6 +148,7 @@ macro_rules! cases {
             table {
                 attributes_are_tabulated_and_totalled,
                 doses_of_reports_are_summed,
+                totals_are_of_all_instances,
             }
             search {
                 everything_is_found_without_criteria,

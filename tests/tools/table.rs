@@ -129,6 +129,68 @@ pub(crate) async fn attributes_are_tabulated_and_totalled(rig: Rig) {
     }
 }
 
+pub(crate) async fn totals_are_of_all_instances(rig: Rig) {
+    let datastore = rig.datastore().await;
+    // Times from 09:01 on, and one value that many instances have.
+    let files = (1..=40_u32).map(|number| {
+        let phantom = Phantom::ct()
+            .size(16, 16)
+            .study_uid("2.25.71")
+            .series_uid("2.25.72")
+            .sop_uid(&format!("2.25.73.{number}"))
+            .study_date("20260102")
+            .with(tags::EXPOSURE_TIME, VR::IS, PrimitiveValue::from(number.to_string()))
+            .with(tags::CONTENT_TIME, VR::TM, PrimitiveValue::from(format!("09{number:02}00")))
+            .with(
+                tags::EXPOSURE,
+                VR::IS,
+                PrimitiveValue::from(if number == 40 { "10" } else { "2" }),
+            );
+        PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
+    });
+    rig.import(&datastore, files).await;
+    let table = async |more: Value| {
+        let mut asked = json!({ "datastore_id": datastore });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rig.call("tabulate_attributes", asked).await
+    };
+    let found = table(json!({ "attributes": ["ExposureTime", "Exposure"] })).await;
+    let twenty: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    let listed = format!("{}; … and 20 more", twenty.join("; "));
+    assert_eq!(rows(&found), [json!([listed, "2; 10"])]);
+    let found = table(json!({ "attributes": ["ContentTime"] })).await;
+    assert!(rows(&found)[0][0].as_str().unwrap().ends_with("; 092000; … and 20 more"), "{found}");
+    let attributes = ["ExposureTime", "Exposure", "StudyDate", "ContentTime"];
+    let of = |what: &[&str], name: &str| -> Vec<String> {
+        what.iter().map(|what| format!("{what} of {name}")).collect()
+    };
+    let (numbers, times) = (["count", "sum", "min", "max", "mean"], ["count", "min", "max"]);
+    let columns = [
+        vec!["rows".to_owned()],
+        of(&numbers, attributes[0]),
+        of(&numbers, attributes[1]),
+        of(&times, attributes[2]),
+        of(&times, attributes[3]),
+    ]
+    .concat();
+    for (per_instance, count) in [(false, 1), (true, 40)] {
+        let found = table(json!({
+            "attributes": attributes, "group_by": [], "per_instance": per_instance
+        }))
+        .await;
+        assert_eq!(found["columns"], json!(columns));
+        // 1 to 40; 39 times 2, and 10.
+        assert_eq!(
+            found["rows"],
+            json!([[
+                count, 40, 820.0, 1.0, 40.0, 20.5, 40, 88.0, 2.0, 10.0, 2.2, 40, "20260102",
+                "20260102", 40, "090100", "094000"
+            ]]),
+            "{per_instance}"
+        );
+    }
+}
+
 pub(crate) async fn doses_of_reports_are_summed(rig: Rig) {
     let datastore = rig.filled().await;
     let reports = [

@@ -45,7 +45,8 @@ pub(crate) struct TabulateAttributes {
     /// Concept names in reports, code or meaning, such as 113813 (CT Dose Length Product Total)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     content: Vec<Text>,
-    /// Some of the attributes: a row a group, with count, sum, min, max, mean of the others; [] for one row
+    /// Some of the attributes: a row a group, with count, sum, min, max, mean of the others over all instances (dates,
+    /// times: count, min, max); [] for one row
     #[serde(skip_serializing_if = "Option::is_none")]
     group_by: Option<Vec<Attribute>>,
     /// A row an instance

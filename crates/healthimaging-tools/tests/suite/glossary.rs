@@ -74,7 +74,7 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ),
     (
         "tabulate_attributes.group_by",
-        "Attributes of the table: equal values are one row, with statistics of each other column that has numbers.",
+        "Attributes of the table: equal values are one row, with statistics of each other column that has numbers, over all instances.",
     ),
     (
         "summarize_datastore.max_measured",

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use dicom_core::Tag;
-use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
+use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _, VirtualVr};
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,14 @@ impl Attribute {
     /// Whether a key of a document means this attribute: its keyword, or eight hexadecimal digits.
     pub fn is_named(&self, key: &str) -> bool {
         self.keyword.as_deref() == Some(key) || self.tag.is_some() && tag(key) == self.tag
+    }
+
+    /// The value representation of the dictionary (`PS3.6 §6`), if there is one and only one.
+    pub(crate) fn vr(&self) -> Option<VR> {
+        match StandardDataDictionary.by_tag(self.tag?)?.vr() {
+            VirtualVr::Exact(vr) => Some(vr),
+            _ => None,
+        }
     }
 }
 

@@ -6,11 +6,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use dicom_core::VR;
 use healthimaging::model::{GetImageSetMetadataRequest, SearchCriteria};
 use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result};
 
 use crate::document::{self, Attribute, DocumentText};
 use crate::find::{Criteria, Selection, Text};
+use statistics::Statistics;
+
+mod statistics;
 
 /// Image sets whose metadata is read.
 const MOST_READ: usize = 2_000;
@@ -46,6 +50,8 @@ pub struct Columns {
 pub struct Table {
     /// Names of the columns, with the unit of content items in parentheses if they have one unit.
     pub columns: Vec<String>,
+    /// Whether the values of each column are dates or times (VR DA, TM, DT).
+    times: Vec<bool>,
     /// Rows, by creation time of their image sets.
     pub rows: Vec<Row>,
     /// Image sets that the search examined.
@@ -63,8 +69,11 @@ pub struct Table {
 pub struct Row {
     /// The image set.
     pub image_set_id: ImageSetId,
-    /// The values of each column; none where there is no value.
+    /// The values of each column; none where there is no value. Of an attribute of an image set, the distinct ones, numbers
+    /// in their order; how many more there are than 20 is the last.
     pub cells: Vec<Vec<String>>,
+    /// Of each attribute of an image set, the statistics of all instances.
+    totals: Vec<Statistics>,
 }
 
 /// An instance, as far as a table needs it.
@@ -97,11 +106,17 @@ pub async fn table(
     let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
     let mut table = Table { examined: found.examined, matching, ..Table::default() };
     let mut units: Vec<BTreeSet<String>> = vec![BTreeSet::new(); columns.content.len()];
+    table.times = columns.attributes.iter().map(is_time).collect();
+    table.times.resize(columns.width(), false);
     while let Some(read) = reads.try_next().await? {
         let Some(read) = read else { continue };
         table.read += 1;
         for (all, new) in units.iter_mut().zip(read.units) {
             all.extend(new);
+        }
+        for (is_time, one) in table.times.iter_mut().skip(columns.attributes.len()).zip(read.times)
+        {
+            *is_time |= one;
         }
         let room = MOST_ROWS - table.rows.len();
         table.rows_left_out += read.rows.len().saturating_sub(room);
@@ -118,12 +133,24 @@ pub async fn table(
     Ok(table)
 }
 
+impl Columns {
+    fn width(&self) -> usize {
+        self.attributes.len() + self.content.len()
+    }
+}
+
+fn is_time(attribute: &Attribute) -> bool {
+    matches!(attribute.vr(), Some(VR::DA | VR::TM | VR::DT))
+}
+
 /// The rows of one image set.
 #[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
     /// Units of each content item.
     units: Vec<Vec<String>>,
+    /// Whether each content item is a date or time.
+    times: Vec<bool>,
 }
 
 async fn rows(
@@ -151,9 +178,15 @@ async fn rows(
 
 fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Result<Rows> {
     let levels = document.levels();
-    let mut found = Rows { rows: Vec::new(), units: vec![Vec::new(); columns.content.len()] };
-    let width = columns.attributes.len() + columns.content.len();
-    let mut of_set = vec![Vec::new(); width];
+    let mut found = Rows {
+        rows: Vec::new(),
+        units: vec![Vec::new(); columns.content.len()],
+        times: vec![false; columns.content.len()],
+    };
+    let times: Vec<bool> = columns.attributes.iter().map(is_time).collect();
+    let mut distinct = vec![BTreeSet::new(); columns.attributes.len()];
+    let mut totals = vec![Statistics::default(); columns.attributes.len()];
+    let mut of_set = vec![Vec::new(); columns.content.len()];
     for series in levels.series.values() {
         let upper = [&levels.patient, &levels.study, &series.attributes];
         let at_level = |attribute: &Attribute| {
@@ -163,43 +196,66 @@ fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Resul
         let of_level: Vec<Option<&Value>> = columns.attributes.iter().map(at_level).collect();
         for instance in series.instances.values() {
             let instance: Instance = instance.parse()?;
-            let mut cells = Vec::with_capacity(width);
-            for (attribute, of_level) in columns.attributes.iter().zip(&of_level) {
+            let values = columns.attributes.iter().zip(&of_level).map(|(attribute, of_level)| {
                 // An instance that differs has a value of its own.
                 let mut own = instance.attributes.iter();
                 let own = own.find(|(name, _)| attribute.is_named(name)).map(|(_, value)| value);
-                cells.push(own.or(*of_level).and_then(shown).into_iter().collect());
-            }
+                own.or(*of_level).and_then(shown)
+            });
+            let values: Vec<Option<String>> = values.collect();
             let mut content = vec![Vec::new(); columns.content.len()];
-            collect_content(&instance.attributes, columns, &mut content, &mut found.units, 0);
-            cells.extend(content);
+            collect_content(&instance.attributes, columns, &mut content, &mut found, 0);
             if columns.per_instance {
-                found.rows.push(Row { image_set_id: id.clone(), cells });
+                let cells = values.into_iter().map(|value| value.into_iter().collect());
+                let cells = cells.chain(content).collect();
+                found.rows.push(Row { image_set_id: id.clone(), cells, totals: Vec::new() });
                 continue;
             }
-            for (at, (all, new)) in of_set.iter_mut().zip(cells).enumerate() {
-                // Content items count each; values of attributes count once.
-                let is_content = at >= columns.attributes.len();
-                let new = new.into_iter().filter(|one| is_content || !all.contains(one));
-                let new: Vec<String> = new.collect();
-                if is_content || all.len() < VALUES {
-                    all.extend(new);
+            for (at, value) in values.into_iter().enumerate() {
+                let (Some(value), Some(is_time)) = (value, times.get(at)) else { continue };
+                if let Some(totals) = totals.get_mut(at) {
+                    totals.add(&value, *is_time);
                 }
+                if let Some(distinct) = distinct.get_mut(at) {
+                    distinct.insert(value);
+                }
+            }
+            // Content items count each.
+            for (all, new) in of_set.iter_mut().zip(content) {
+                all.extend(new);
             }
         }
     }
     if !columns.per_instance {
-        found.rows.push(Row { image_set_id: id.clone(), cells: of_set });
+        let cells = distinct.into_iter().map(listed).chain(of_set).collect();
+        found.rows.push(Row { image_set_id: id.clone(), cells, totals });
     }
     Ok(found)
+}
+
+/// The first of distinct values, and how many more there are.
+fn listed(distinct: BTreeSet<String>) -> Vec<String> {
+    let mut values: Vec<String> = distinct.into_iter().collect();
+    let numbers: Option<Vec<f64>> = values.iter().map(|value| value.parse().ok()).collect();
+    if let Some(numbers) = numbers {
+        let mut numbered: Vec<_> = numbers.into_iter().zip(values).collect();
+        numbered.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        values = numbered.into_iter().map(|(_, value)| value).collect();
+    }
+    let more = values.len().saturating_sub(VALUES);
+    values.truncate(VALUES);
+    if more > 0 {
+        values.push(format!("… and {more} more"));
+    }
+    values
 }
 
 /// Collects the values of content items, through all levels of the content.
 fn collect_content(
     item: &Map<String, Value>,
     columns: &Columns,
-    found: &mut [Vec<String>],
-    units: &mut [Vec<String>],
+    values: &mut [Vec<String>],
+    found: &mut Rows,
     depth: usize,
 ) {
     if columns.content.is_empty() || depth > DEEPEST {
@@ -214,8 +270,14 @@ fn collect_content(
         if !is_named("CodeValue") && !is_named("CodeMeaning") {
             continue;
         }
-        let (Some(values), Some(units)) = (found.get_mut(at), units.get_mut(at)) else { continue };
+        let (Some(values), Some(units), Some(is_time)) =
+            (values.get_mut(at), found.units.get_mut(at), found.times.get_mut(at))
+        else {
+            continue;
+        };
         values.extend(content_value(item));
+        // The value types DATETIME, DATE and TIME.
+        *is_time |= ["DateTime", "Date", "Time"].iter().any(|name| item.contains_key(*name));
         let measured = first(item, "MeasuredValueSequence");
         let unit = measured.and_then(|one| first(one, "MeasurementUnitsCodeSequence"));
         let unit = unit.and_then(|unit| unit.get("CodeValue")).and_then(Value::as_str);
@@ -223,7 +285,7 @@ fn collect_content(
     }
     let items = item.get("ContentSequence").and_then(Value::as_array).into_iter().flatten();
     for inner in items.filter_map(Value::as_object) {
-        collect_content(inner, columns, found, units, depth + 1);
+        collect_content(inner, columns, values, found, depth + 1);
     }
 }
 
@@ -263,8 +325,9 @@ fn shown(value: &Value) -> Option<String> {
 }
 
 impl Table {
-    /// Replaces the rows by one for each group of equal values of the first `by` columns: their count and, of each other
-    /// column with numbers, count, sum, minimum, maximum and mean.
+    /// Replaces the rows by one for each group of equal values of the columns `by`: their count and, of the values that
+    /// all instances have in each other column with numbers, count, sum, minimum, maximum and mean; of dates and times
+    /// count, minimum and maximum.
     ///
     /// # Errors
     /// `Validation` if there are fewer columns.
@@ -273,6 +336,7 @@ impl Table {
             return Err(Error::validation("group_by names attributes of the table"));
         }
         let name = |at: &usize| self.columns.get(*at).cloned().unwrap_or_default();
+        let is_time = |at: &usize| self.times.get(*at).copied().unwrap_or_default();
         let measured: Vec<usize> = (0..self.columns.len()).filter(|at| !by.contains(at)).collect();
         let mut groups: BTreeMap<Vec<String>, (usize, Vec<Statistics>)> = BTreeMap::new();
         for row in &self.rows {
@@ -283,10 +347,10 @@ impl Table {
                 .or_insert_with(|| (0, vec![Statistics::default(); measured.len()]));
             *count += 1;
             for (statistics, at) in all.iter_mut().zip(&measured) {
-                cell(at)
-                    .iter()
-                    .filter_map(|value| value.parse().ok())
-                    .for_each(|one| statistics.add(one));
+                match row.totals.get(*at) {
+                    Some(totals) => statistics.merge(totals),
+                    None => cell(at).iter().for_each(|one| statistics.add(one, is_time(at))),
+                }
             }
         }
         // A column without a number has no statistics.
@@ -298,15 +362,22 @@ impl Table {
         columns.push("rows".to_owned());
         for (at, _) in kept() {
             let name = name(at);
-            columns.extend(
-                ["count", "sum", "min", "max", "mean"].map(|what| format!("{what} of {name}")),
-            );
+            let what: &[&str] = if is_time(at) {
+                &["count", "min", "max"]
+            } else {
+                &["count", "sum", "min", "max", "mean"]
+            };
+            columns.extend(what.iter().map(|what| format!("{what} of {name}")));
         }
         let rows = groups.into_iter().map(|(key, (count, all))| {
             let mut row: Vec<Value> = key.into_iter().map(Value::from).collect();
             row.push(count.into());
-            for (statistics, _) in all.iter().zip(&has_numbers).filter(|(_, kept)| **kept) {
-                row.extend(statistics.cells());
+            for (statistics, (at, kept)) in all.iter().zip(measured.iter().zip(&has_numbers)) {
+                match (kept, is_time(at)) {
+                    (false, _) => (),
+                    (true, true) => row.extend(statistics.span()),
+                    (true, false) => row.extend(statistics.cells()),
+                }
             }
             row
         });
@@ -321,43 +392,4 @@ pub struct Grouped {
     pub columns: Vec<String>,
     /// One row a group.
     pub rows: Vec<Vec<Value>>,
-}
-
-/// Numbers of a column.
-#[derive(Debug, Clone, Copy, Default)]
-struct Statistics {
-    count: u32,
-    sum: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Statistics {
-    fn add(&mut self, number: f64) {
-        if !number.is_finite() {
-            return;
-        }
-        (self.low, self.high) = match self.count {
-            0 => (number, number),
-            _ => (self.low.min(number), self.high.max(number)),
-        };
-        self.count = self.count.saturating_add(1);
-        self.sum += number;
-    }
-
-    /// Count, sum, minimum, maximum, mean; to six decimals, which sums of decimal fractions have.
-    fn cells(&self) -> [Value; 5] {
-        let rounded = |number: f64| {
-            let rounded = (number * 1e6).round() / 1e6;
-            Value::from(if rounded.is_finite() { rounded } else { number })
-        };
-        let of_some = |number: f64| if self.count == 0 { Value::Null } else { rounded(number) };
-        [
-            self.count.into(),
-            of_some(self.sum),
-            of_some(self.low),
-            of_some(self.high),
-            of_some(self.sum / f64::from(self.count.max(1))),
-        ]
-    }
 }
