@@ -132,6 +132,11 @@ pub(crate) async fn studies_are_found_by_what_they_have_and_lack(rig: Rig) {
     assert_eq!(studies(json!({ "lacks_modality": "SR,CT" })).await.0.len(), 0);
     assert_eq!(studies(json!({ "has_modality": "SR,CT" })).await.0.len(), 5);
     assert_eq!(studies(json!({})).await.0.len(), 5);
+    // A row is of what matches, and the answer says so.
+    let (with, found) = studies(json!({ "has_modality": "SR", "modality": "MR" })).await;
+    assert_eq!((&with[0]["modalities"], &with[0]["series"]), (&json!(["MR"]), &json!(2)));
+    let summary = found["summary"].as_str().unwrap();
+    assert!(summary.contains("of its matching image sets only"), "{summary}");
     // Image sets of a study, by what the study has.
     for (more, count) in [
         (json!({ "has_modality": "SR", "modality": "MR" }), 2),

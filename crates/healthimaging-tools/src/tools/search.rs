@@ -27,7 +27,7 @@ use crate::tool::{Effect, Tool};
 pub(crate) struct FoundImageSets {
     #[serde(flatten)]
     found: SearchImageSetsResponse,
-    /// With by_study.
+    /// With by_study; modalities, series and counts are of the matching image sets only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     studies: Vec<Study>,
     /// Number of image sets that were examined.
@@ -172,8 +172,12 @@ impl Search {
                 counted(count, "image set")
             ),
         };
+        let of_matching = match found.studies[..] {
+            [] => "",
+            _ => " Modalities, series and counts of a study are of its matching image sets only.",
+        };
         let text = format!(
-            "{what} in all{more}. Examined: {}.{}{not_read}",
+            "{what} in all{more}. Examined: {}.{}{not_read}{of_matching}",
             selected.examined,
             lacks.sentence()
         );
@@ -350,7 +354,7 @@ search_tool! {
     has_modality: Text,
     /// Study lacks it
     lacks_modality: Text,
-    /// One row a study
+    /// One row a study, which counts its matching image sets only
     by_study: bool
 }
 
