@@ -168,7 +168,7 @@ fn content_name(set: &ImageSetRow) -> String {
 fn no_series() -> StoreError {
     Error::not_found(
         "the data store has no such series in this study; only primary image sets are looked at \
-         unless image_set_id names one",
+         unless the image set is named",
     )
     .into()
 }
