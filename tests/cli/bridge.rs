@@ -103,7 +103,7 @@ fn the_bridge_answers_as_the_service_does() {
     for (path, accept) in [
         ("/studies".to_owned(), json),
         ("/studies?limit=1&includefield=all".to_owned(), json),
-        ("/studies?PatientID=nobody".to_owned(), json),
+        ("/studies?PatientID=ABSENT".to_owned(), json),
         ("/series".to_owned(), json),
         ("/instances?limit=2".to_owned(), json),
         (format!("{study}/series"), json),

@@ -70,7 +70,7 @@ fn a_profile_of_aws_is_no_profile_of_deidentification() {
     assert!(!plain.join("DEIDENTIFICATION").exists());
     assert_eq!(files(&plain), BTreeSet::from([PathBuf::from("2.25.7/2.25.7.1/2.25.7.1.1.dcm")]));
     // Held back: the profile of AWS changes nothing of it.
-    let exported = export(&rig, &rig.path("out"), &["--profile", "nobody"]);
+    let exported = export(&rig, &rig.path("out"), &["--profile", "absent"]);
     assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
 }
 

@@ -59,7 +59,7 @@ async fn a_frame_is_read_in_pieces() {
     assert_eq!((&first["bits_allocated"], &first["samples_per_pixel"]), (&json!(16), &json!(1)));
     let mut stream = Vec::new();
     for chunk in 0..pieces {
-        // The first is read twice: a piece is the same whoever read it before.
+        // The first is read twice: a repeated read returns the same piece.
         let piece = read(chunk).await;
         assert_eq!(piece["chunk"], chunk);
         stream.extend(STANDARD.decode(text(&piece["data"])).unwrap());

@@ -83,6 +83,6 @@ mod tests {
         thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(read))));
         assert_eq!(made.load(Ordering::SeqCst), 1);
         let again = flights.open(&"name", || Ok(Arc::new(7))).unwrap();
-        assert_eq!(*again, 7, "nobody had it any more");
+        assert_eq!(*again, 7, "no caller held the value any longer");
     }
 }

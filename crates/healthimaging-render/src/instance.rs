@@ -101,7 +101,7 @@ impl InstanceAttributes {
         integers(&self.0.own, "WarningReason").iter().any(|reason| KEPT_WHOLE.contains(reason))
     }
 
-    /// Returns whether decoded samples mean what the attributes say, whoever decoded them: samples of gray and palette
+    /// Returns whether decoded samples mean what the attributes say, regardless of the decoder: samples of gray and palette
     /// images do. Of color, only a stream says what a decoder makes of it.
     #[must_use]
     pub fn is_decoded_alike(&self) -> bool {

@@ -76,6 +76,16 @@ pub fn candidates<'a>(
     ceiling: usize,
 ) -> impl Stream<Item = Result<ImageSetsMetadataSummary>> + Send + 'a {
     let wanted = SearchCriteria { filters: criteria.filters(), sort: Some(STEADY) };
+    search_pages(service, datastore_id, wanted, ceiling)
+}
+
+/// The image sets that a search finds, page by page; an error above `ceiling`.
+fn search_pages<'a>(
+    service: &'a dyn HealthImaging,
+    datastore_id: &'a DatastoreId,
+    wanted: SearchCriteria,
+    ceiling: usize,
+) -> impl Stream<Item = Result<ImageSetsMetadataSummary>> + Send + 'a {
     let page_size = service.limits().page_size;
     sweep(ceiling, move |next_token| {
         let request = SearchImageSetsRequest {

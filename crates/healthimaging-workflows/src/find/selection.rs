@@ -7,13 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use healthimaging::model::{
-    GetImageSetMetadataRequest, ImageSetsMetadataSummary, SearchCriteria, SearchImageSetsRequest,
-    SearchValue,
+    GetImageSetMetadataRequest, ImageSetsMetadataSummary, SearchCriteria, SearchValue,
 };
-use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, Page, Result, sweep};
+use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, Result};
 
 use super::criteria::modalities_of;
-use super::{Criteria, Lacking, MOST_EXAMINED, STEADY, Text};
+use super::{Criteria, Lacking, MOST_EXAMINED, STEADY, Text, search_pages};
 use crate::document::{self, FETCHED_AT_ONCE};
 
 /// Documents that one search reads for their descriptions.
@@ -128,19 +127,7 @@ async fn all(
 ) -> Result<Vec<ImageSetsMetadataSummary>> {
     let mut wanted = criteria.clone();
     wanted.sort = wanted.sort.or(Some(STEADY));
-    let page_size = service.limits().page_size;
-    let pages = sweep(MOST_EXAMINED, move |next_token| {
-        let request = SearchImageSetsRequest {
-            datastore_id: datastore_id.clone(),
-            search_criteria: wanted.clone(),
-            next_token,
-            max_results: Some(page_size),
-        };
-        async move {
-            let page = service.search_image_sets(request).await?;
-            Ok(Page { items: page.image_sets_metadata_summaries, next_token: page.next_token })
-        }
-    });
+    let pages = search_pages(service, datastore_id, wanted, MOST_EXAMINED);
     let mut seen = HashSet::new();
     let new = pages.try_filter(|set| {
         let is_new = seen.insert(set.image_set_id.clone());
