@@ -16,6 +16,7 @@ mod listen;
 mod observe;
 mod page;
 mod peers;
+mod remainder;
 mod rest;
 mod server;
 mod token;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::base_url::Accepted;
 use crate::peers::{PeerLimits, PeerSlot};
+use crate::remainder::with_remainder;
 
 /// Concurrent connections; others wait. A slow reader occupies one of the 512 threads for blocking work, so the limit is
 /// lower than that.
@@ -125,7 +126,7 @@ async fn serve_requests(
                 begins.cancel();
                 request.extensions_mut().insert(accepted);
                 request.extensions_mut().insert(slot.clone());
-                service.call(request)
+                service.call(with_remainder(request))
             }),
         );
     let mut connection = pin!(connection);

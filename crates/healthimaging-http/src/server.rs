@@ -261,6 +261,8 @@ mod tests {
     use axum::routing::post;
     use futures::FutureExt;
     use healthimaging::Error;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpStream;
 
     const SECRET: &str = "0123456789abcdef";
 
@@ -389,6 +391,39 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server(|| Ok(())).serve(listener, stop.clone()));
+        stop.cancel();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_can_send_a_refused_body_to_its_end() {
+        const LENGTH: usize = BODY_LIMIT;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let guarded = server(|| Ok(())).require(Token::new(SECRET).unwrap());
+        let serving = tokio::spawn(guarded.serve(listener, stop.clone()));
+        let head = |token: &str, length: usize| {
+            format!(
+                "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+            )
+        };
+        let mut client = BufReader::new(TcpStream::connect(address).await.unwrap());
+        client.write_all(head("wrong", LENGTH).as_bytes()).await.unwrap();
+        let mut line = String::new();
+        client.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("HTTP/1.1 401"), "{line}");
+        for _ in 0..LENGTH >> 12 {
+            client.write_all(&[0; 1 << 12]).await.unwrap();
+        }
+        // The connection serves the next request; the first body has no line break.
+        client.write_all(head(SECRET, 3).as_bytes()).await.unwrap();
+        client.write_all(b"abc").await.unwrap();
+        while !line.contains("HTTP/1.1 200") {
+            line.clear();
+            assert!(client.read_line(&mut line).await.unwrap() > 0, "the connection was closed");
+        }
+        drop(client);
         stop.cancel();
         serving.await.unwrap();
     }
