@@ -19,7 +19,11 @@ NAME = "healthimaging"
 COMMAND = "uvx"
 ARGUMENTS = ["healthimaging-mcp-server@latest"]
 LOCAL = {"command": COMMAND, "args": ARGUMENTS}
+# Cursor offers a model at most 40 tools, of all servers together.
+FEW = [*ARGUMENTS, "--toolsets", "core"]
 AWS = {"command": COMMAND, "args": ARGUMENTS, "env": {"AWS_REGION": "us-east-1", "AWS_PROFILE": "imaging"}}
+LOCAL_FEW = {**LOCAL, "args": FEW}
+AWS_FEW = {**AWS, "args": FEW}
 MARKS = ("<!-- assistants: written by packaging/clients.py -->", "<!-- end of assistants -->")
 
 
@@ -85,9 +89,9 @@ def fenced(kind, text):
     return f"```{kind}\n{text}\n```"
 
 
-def both(kind, write):
+def both(kind, write, local=LOCAL, aws=AWS):
     """A block for the embedded store, and one for AWS."""
-    return f"{fenced(kind, write(LOCAL))}\n\nWith AWS:\n\n{fenced(kind, write(AWS))}"
+    return f"{fenced(kind, write(local))}\n\nWith AWS:\n\n{fenced(kind, write(aws))}"
 
 
 def servers(server):
@@ -99,8 +103,9 @@ def sections():
     return {
         "Kiro": f"[Add to Kiro]({link_kiro(LOCAL)}), or `.kiro/settings/mcp.json` of a project, or "
                 f"`~/.kiro/settings/mcp.json`:\n\n{both('json', servers)}",
-        "Cursor": f"[Add to Cursor]({link_cursor(LOCAL)}), or `.cursor/mcp.json` of a project, or `~/.cursor/mcp.json`:\n\n"
-                  f"{both('json', servers)}",
+        "Cursor": "Cursor offers a model at most 40 tools, of all servers together, so that these offer the tools of `core`. "
+                  f"[Add to Cursor]({link_cursor(LOCAL_FEW)}), or `.cursor/mcp.json` of a project, or `~/.cursor/mcp.json`:\n\n"
+                  f"{both('json', servers, LOCAL_FEW, AWS_FEW)}",
         "VS Code": f"[Install in VS Code]({link_code(LOCAL)}), [in VS Code Insiders]({link_code(LOCAL, True)}), or "
                    "`.vscode/mcp.json` of a project:\n\n"
                    f"{both('json', lambda server: under('servers', server, type='stdio'))}",
@@ -130,7 +135,8 @@ def install_document():
         "program on your `PATH` does the same: write `healthimaging-mcp-server` as the command, without arguments. So does npm: "
         "`npx` with the arguments `-y healthimaging-mcp-server@latest`.",
         "The first block of each assistant uses the embedded store of this machine; with a region or a profile, the server uses "
-        "AWS HealthImaging. `--read-only` or `--no-delete` as a further argument limits what the assistant may do.",
+        "AWS HealthImaging. `--read-only` or `--no-delete` as a further argument limits what the assistant may do, and "
+        "`--toolsets` how many tools it reads ([docs/tools.md](tools.md#toolsets)).",
     ]
     for title, text in sections().items():
         parts += [f"## {title}", text]
@@ -145,7 +151,7 @@ def readme_part():
     shields = "https://img.shields.io/badge"
     buttons = [
         button("Add to Kiro", "https://kiro.dev/images/add-to-kiro.svg", link_kiro(LOCAL)),
-        button("Add to Cursor", "https://cursor.com/deeplink/mcp-install-light.svg", link_cursor(LOCAL)),
+        button("Add to Cursor", "https://cursor.com/deeplink/mcp-install-light.svg", link_cursor(LOCAL_FEW)),
         button("Install in VS Code", f"{shields}/VS_Code-Install-0098FF?style=flat-square", link_code(LOCAL)),
         button("Install in VS Code Insiders", f"{shields}/VS_Code_Insiders-Install-24bfa5?style=flat-square",
                link_code(LOCAL, True)),
@@ -159,8 +165,11 @@ def readme_part():
     return "\n\n".join([
         " ".join(buttons),
         fenced("console", "\n".join(lines)),
-        "Kiro, Cursor, Claude Desktop, Cline, Windsurf and Gemini CLI read this JSON:",
+        "Kiro, Claude Desktop, Cline, Windsurf and Gemini CLI read this JSON:",
         both("json", servers),
+        "Cursor reads the same JSON. It offers a model at most 40 tools, of all servers together, so that its block has "
+        "`--toolsets core`:",
+        fenced("json", servers(LOCAL_FEW)),
         "[docs/install.md](docs/install.md) has the file and the block of each assistant, also VS Code, Codex, Zed and Goose.",
     ])
 
@@ -185,7 +194,7 @@ def check_block(kind, text):
     else:
         return
     server = {key: value for key, value in content[NAME].items() if key not in ("type", "source")}
-    assert server in (LOCAL, AWS), text
+    assert server in (LOCAL, AWS, LOCAL_FEW, AWS_FEW), text
 
 
 def check_link(link):
@@ -196,7 +205,8 @@ def check_link(link):
         return
     (config,) = query["config"]
     text = base64.b64decode(config) if parts.hostname == "cursor.com" else config
-    assert json.loads(text) == LOCAL and query["name"] == [NAME], link
+    wanted = LOCAL_FEW if parts.hostname == "cursor.com" else LOCAL
+    assert json.loads(text) == wanted and query["name"] == [NAME], link
 
 
 def check(text):

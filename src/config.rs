@@ -10,8 +10,9 @@ use directories::ProjectDirs;
 use healthimaging::AccountId;
 #[cfg(feature = "local")]
 use healthimaging::MemoryBudget;
+use healthimaging_tools::{Offer, Selection};
 
-use crate::options::{BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm};
+use crate::options::{BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm, Schemas};
 use crate::outcome::InvalidOption;
 
 /// The options with the environment and the defaults filled in.
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) grouping: Grouping,
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
+    pub(crate) selection: Selection,
+    pub(crate) schemas: Schemas,
     pub(crate) confirm: Confirm,
     pub(crate) result: ResultForm,
     pub(crate) frame_format: FrameFormat,
@@ -80,6 +83,21 @@ impl Config {
             allowed_paths =
                 env::split_paths(&listed).filter(|p| !p.as_os_str().is_empty()).collect();
         }
+        let trimmed = |names: Vec<String>| -> Vec<String> {
+            let names = names.iter().map(|name| name.trim());
+            names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        };
+        let selection = Selection::new(
+            &trimmed(options.toolsets),
+            &trimmed(options.tools),
+            &trimmed(options.exclude_tools),
+        )
+        .map_err(|error| InvalidOption(error.message().to_owned()))?;
+        let offer = offer_of(options.read_only, options.no_delete);
+        if !offer.tools().any(|tool| selection.includes(tool)) {
+            let none = "--read-only or --no-delete leaves no tool of those that --toolsets and --tools select";
+            return Err(InvalidOption(none.to_owned()).into());
+        }
         Ok(Self {
             backend,
             reason,
@@ -96,6 +114,8 @@ impl Config {
             grouping: options.grouping,
             read_only: options.read_only,
             no_delete: options.no_delete,
+            selection,
+            schemas: options.schemas,
             confirm: options.confirm,
             result: options.result,
             frame_format: options.frame_format,
@@ -108,6 +128,11 @@ impl Config {
     /// The region in the ARNs of the embedded store.
     pub(crate) fn store_region(&self) -> &str {
         self.region.as_deref().unwrap_or("us-east-1")
+    }
+
+    /// Which effects the tools may have.
+    pub(crate) fn offer(&self) -> Offer {
+        offer_of(self.read_only, self.no_delete)
     }
 
     /// A temporary store in `data_dir`, independent of the environment.
@@ -126,6 +151,8 @@ impl Config {
             grouping: Grouping::Service,
             read_only: false,
             no_delete: false,
+            selection: Selection::default(),
+            schemas: Schemas::Full,
             confirm: Confirm::Auto,
             result: ResultForm::Both,
             frame_format: FrameFormat::Png,
@@ -155,6 +182,14 @@ impl Config {
                 line
             }
         }
+    }
+}
+
+fn offer_of(read_only: bool, no_delete: bool) -> Offer {
+    match (read_only, no_delete) {
+        (true, _) => Offer::ReadOnly,
+        (false, true) => Offer::NoDelete,
+        (false, false) => Offer::All,
     }
 }
 

@@ -75,6 +75,26 @@ pub(crate) struct Options {
     #[arg(hide_possible_values = true)]
     pub(crate) no_delete: bool,
 
+    /// Sets of tools to offer: core, all, search, view, … [default: all]
+    #[arg(long, global = true, env = "HEALTHIMAGING_TOOLSETS", hide_env = true)]
+    #[arg(value_name = "SETS", value_delimiter = ',')]
+    pub(crate) toolsets: Vec<String>,
+
+    /// Tools to offer, besides those of --toolsets
+    #[arg(long, global = true, env = "HEALTHIMAGING_TOOLS", hide_env = true)]
+    #[arg(value_name = "TOOLS", value_delimiter = ',')]
+    pub(crate) tools: Vec<String>,
+
+    /// Tools not to offer
+    #[arg(long, global = true, env = "HEALTHIMAGING_EXCLUDE_TOOLS", hide_env = true)]
+    #[arg(value_name = "TOOLS", value_delimiter = ',')]
+    pub(crate) exclude_tools: Vec<String>,
+
+    /// Schemas that tools are listed with: full or lean
+    #[arg(long, global = true, env = "HEALTHIMAGING_SCHEMAS", hide_env = true)]
+    #[arg(value_enum, value_name = "FORM", default_value = "full", hide_possible_values = true)]
+    pub(crate) schemas: Schemas,
+
     /// How deletions are confirmed: auto, always or never
     #[arg(long, global = true, env = "HEALTHIMAGING_CONFIRM", hide_env = true)]
     #[arg(value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
@@ -127,6 +147,15 @@ pub(crate) enum Grouping {
     Service,
     /// Every attribute of patient, study and series: a difference makes an image set that is not primary.
     Strict,
+}
+
+/// Schemas in the list of tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Schemas {
+    /// Those of arguments and of answers.
+    Full,
+    /// Those of arguments.
+    Lean,
 }
 
 /// Form of the answers of tools.

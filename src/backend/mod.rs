@@ -23,7 +23,7 @@ use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_tools::{
-    Confirm, FrameFormat, Offer, ResultForm, Server, ServerOptions, ViewerAddress,
+    Confirm, FrameFormat, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 
@@ -37,12 +37,30 @@ compile_error!("no back end: build with the feature `local`, `aws` or both");
 /// Most data stores that are searched for a name.
 const MOST_DATASTORES: usize = 10_000;
 
-/// Returns which tools the configuration offers.
-pub(crate) fn offer(config: &Config) -> Offer {
-    match (config.read_only, config.no_delete) {
-        (true, _) => Offer::ReadOnly,
-        (false, true) => Offer::NoDelete,
-        (false, false) => Offer::All,
+/// Returns the options of a server that do not depend on its back end.
+pub(crate) fn server_options(config: &Config) -> ServerOptions {
+    ServerOptions {
+        offer: config.offer(),
+        selection: config.selection.clone(),
+        schemas: match config.schemas {
+            options::Schemas::Full => Schemas::Full,
+            options::Schemas::Lean => Schemas::Lean,
+        },
+        confirm: match config.confirm {
+            options::Confirm::Auto => Confirm::Auto,
+            options::Confirm::Always => Confirm::Always,
+            options::Confirm::Never => Confirm::Never,
+        },
+        result: match config.result {
+            options::ResultForm::Both => ResultForm::Both,
+            options::ResultForm::Text => ResultForm::Text,
+            options::ResultForm::Structured => ResultForm::Structured,
+        },
+        frame_format: match config.frame_format {
+            options::FrameFormat::Png => FrameFormat::Png,
+            options::FrameFormat::Stored => FrameFormat::Stored,
+        },
+        ..ServerOptions::default()
     }
 }
 
@@ -167,24 +185,10 @@ impl Backend {
     /// Creates a server of tools; `page` is the URL of the page that this process serves, with `/` at its end.
     pub(crate) fn server(&self, config: &Config, page: Option<String>) -> Result<Server> {
         let options = ServerOptions {
-            offer: offer(config),
-            confirm: match config.confirm {
-                options::Confirm::Auto => Confirm::Auto,
-                options::Confirm::Always => Confirm::Always,
-                options::Confirm::Never => Confirm::Never,
-            },
-            result: match config.result {
-                options::ResultForm::Both => ResultForm::Both,
-                options::ResultForm::Text => ResultForm::Text,
-                options::ResultForm::Structured => ResultForm::Structured,
-            },
             backend: self.description.clone(),
             decoder: self.decoder.clone(),
-            frame_format: match config.frame_format {
-                options::FrameFormat::Png => FrameFormat::Png,
-                options::FrameFormat::Stored => FrameFormat::Stored,
-            },
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
+            ..server_options(config)
         };
         Ok(Server::new(self.ledger.clone(), options)?)
     }

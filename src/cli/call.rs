@@ -15,7 +15,7 @@ use healthimaging_tools::{Answer, Ask, Consent, Progress, Server, UserReply, err
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
-use crate::backend::{Backend, offer};
+use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
@@ -59,7 +59,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
     } else {
         Consent::Ask(Arc::new(NoTerminal))
     };
-    let mut offered = offer(config).tools();
+    let mut offered = config.offer().tools();
     let reads = offered.any(|tool| tool.name == arguments.tool && tool.effect == Effect::Reads);
     let backend =
         if reads { Backend::open_existing(config).await? } else { Backend::open(config).await? };

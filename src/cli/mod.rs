@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{CommandFactory, Parser, Subcommand};
+use healthimaging_tools::ServerOptions;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, DefaultBackend, log_level};
@@ -147,7 +148,7 @@ fn one_thread() -> Result<Runtime> {
 /// Reports to an MCP client why the server cannot work.
 fn explain(error: &anyhow::Error) -> Result<Outcome> {
     let runtime = one_thread()?;
-    let outcome = runtime.block_on(stdio::explain(error));
+    let outcome = runtime.block_on(stdio::explain(error, ServerOptions::default()));
     runtime.shutdown_background();
     outcome
 }

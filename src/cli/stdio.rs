@@ -4,7 +4,7 @@ use anyhow::Result;
 use healthimaging::{Error, ErrorKind};
 use healthimaging_tools::{Server, ServerOptions};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, server_options};
 use crate::config::Config;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
@@ -13,7 +13,7 @@ use crate::{streams, terminal};
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let backend = match Backend::open_to_serve(config).await {
         Ok(backend) => backend,
-        Err(error) => return explain(&error).await,
+        Err(error) => return explain(&error, server_options(config)).await,
     };
     let server = backend.server(config, None)?;
     let ended = converse(server).await;
@@ -31,7 +31,7 @@ async fn converse(server: Server) -> Result<()> {
 
 /// Answers every call with the reason why the server cannot work: clients show that to their users, and seldom
 /// stderr.
-pub(super) async fn explain(error: &anyhow::Error) -> Result<Outcome> {
+pub(super) async fn explain(error: &anyhow::Error, options: ServerOptions) -> Result<Outcome> {
     let reason = terminal::explained(error);
     terminal::note(&format!("error: {reason}"));
     let known = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
@@ -42,7 +42,7 @@ pub(super) async fn explain(error: &anyhow::Error) -> Result<Outcome> {
     );
     let options = ServerOptions {
         backend: "This server could not start; every tool returns the reason.".to_owned(),
-        ..ServerOptions::default()
+        ..options
     };
     converse(Server::unavailable(&Error::new(kind, message), options)?).await?;
     Ok(Outcome::Failed)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use healthimaging_tools::ToolEntry;
+use healthimaging_tools::{Schemas, ToolEntry};
 use serde_json::{Value, json};
 
 use crate::backend;
@@ -18,9 +18,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
-    let tools = backend::offer(config).tools();
+    let options = backend::server_options(config);
+    let tools = options.tools();
     if arguments.json {
-        let all: Vec<Value> = tools.map(document).collect();
+        let all: Vec<Value> = tools.map(|tool| document(tool, options.schemas)).collect();
         terminal::result(&serde_json::to_string_pretty(&all)?)?;
         return Ok(Outcome::Done);
     }
@@ -32,14 +33,18 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn document(tool: &ToolEntry) -> Value {
+fn document(tool: &ToolEntry, schemas: Schemas) -> Value {
     let definition = tool.definition();
-    json!({
+    let mut document = json!({
         "name": tool.name,
         "title": tool.title,
+        "toolset": tool.toolset.as_str(),
         "effect": tool.effect.as_str(),
         "description": definition.description,
         "input_schema": definition.input_schema,
-        "output_schema": definition.output_schema,
-    })
+    });
+    if schemas == Schemas::Full {
+        document["output_schema"] = Value::Object(definition.output_schema);
+    }
+    document
 }

@@ -59,7 +59,7 @@ impl Served {
     }
 
     /// The status line and body of a request with these header lines.
-    fn ask(&self, request: &str, headers: &str) -> String {
+    pub(crate) fn ask(&self, request: &str, headers: &str) -> String {
         String::from_utf8(self.bytes(request, headers)).unwrap()
     }
 

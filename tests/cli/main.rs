@@ -19,3 +19,4 @@ mod rendered;
 mod rig;
 mod settings;
 mod stub;
+mod toolsets;

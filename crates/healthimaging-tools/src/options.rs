@@ -4,8 +4,9 @@ use healthimaging::Effect;
 use healthimaging_pixels::Decoder;
 
 use crate::confirm::Confirm;
+use crate::selection::Selection;
 
-/// Which tools a server offers.
+/// Which tools a server offers, by their effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Offer {
     /// All.
@@ -40,6 +41,16 @@ pub enum ResultForm {
     Structured,
 }
 
+/// How much the list of tools states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schemas {
+    /// The schemas of arguments and of answers.
+    #[default]
+    Full,
+    /// No schemas of answers.
+    Lean,
+}
+
 /// What `get_image_frame` returns unless the call names a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FrameFormat {
@@ -67,8 +78,12 @@ pub enum ViewerAddress {
 /// How a server behaves.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
-    /// Which tools it offers.
+    /// Which effects its tools may have.
     pub offer: Offer,
+    /// Which of these tools it offers.
+    pub selection: Selection,
+    /// How much the list of tools states.
+    pub schemas: Schemas,
     /// When it acts on a plan.
     pub confirm: Confirm,
     /// Where the data of an answer goes.

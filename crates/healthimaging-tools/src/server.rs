@@ -27,6 +27,13 @@ impl Offer {
     }
 }
 
+impl ServerOptions {
+    /// The tools that a server with these options offers, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
+        self.offer.tools().filter(|tool| self.selection.includes(tool))
+    }
+}
+
 /// A server over one back end; clones are the same server.
 #[derive(Debug, Clone)]
 pub struct Server(Arc<Inner>);
@@ -117,7 +124,7 @@ impl Server {
 
     /// Returns the tools it offers, by name.
     pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
-        self.0.options.offer.tools()
+        self.0.options.tools()
     }
 
     /// Subscribes to the creation and deletion of data stores.
@@ -169,6 +176,12 @@ impl Server {
     pub(crate) fn find(&self, name: &str) -> Result<&'static ToolEntry> {
         let known = TOOLS.iter().find(|tool| tool.name == name);
         match known {
+            Some(tool) if !self.0.options.selection.includes(tool) => {
+                Err(Error::not_found(format!(
+                    "the tool {name} is not offered: the server was started with --toolsets, --tools or \
+                     --exclude-tools"
+                )))
+            }
             Some(tool) if self.0.options.offer.includes(tool.effect) => Ok(tool),
             Some(_) => Err(Error::not_found(format!(
                 "the tool {name} is not offered: the server was started with --read-only or \

@@ -22,45 +22,68 @@ use crate::context::Context;
 use crate::lenient;
 use crate::schema::{self, Definition};
 
-/// Subject of a tool; the documentation lists the tools by it, in this order.
+/// Set of tools that can be switched on or off as a whole; the documentation lists the tools by it, in this
+/// order. Each tool is in exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum Toolset {
     /// Data stores.
     Datastores,
-    /// Import and export.
-    Transfer,
-    /// Search for image sets.
+    /// Search for image sets, and the hierarchy of patients, studies and series.
     Search,
-    /// Patients, studies and series.
-    Hierarchy,
-    /// One image set.
-    ImageSets,
-    /// Pictures of a series.
+    /// One image set: its metadata, versions and copies.
+    Images,
+    /// Pictures.
     View,
-    /// Correction of many image sets at once.
+    /// Documents and reports.
+    Reports,
+    /// Counts, tables and comparisons.
+    Analyze,
+    /// Import.
+    Import,
+    /// Export.
+    Export,
+    /// Changes of metadata.
     Correct,
-    /// Erasure from all image sets.
+    /// Deletion of image sets, studies, series and instances.
     Erase,
-    /// The jobs of this server.
-    Jobs,
     /// Tags.
     Tags,
+    /// The jobs of this server.
+    Jobs,
 }
 
-impl Subject {
-    /// Returns its name for people.
+impl Toolset {
+    /// All, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Datastores,
+        Self::Search,
+        Self::Images,
+        Self::View,
+        Self::Reports,
+        Self::Analyze,
+        Self::Import,
+        Self::Export,
+        Self::Correct,
+        Self::Erase,
+        Self::Tags,
+        Self::Jobs,
+    ];
+
+    /// Returns its name, as `--toolsets` has it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Datastores => "data stores",
-            Self::Transfer => "import and export",
+            Self::Datastores => "datastores",
             Self::Search => "search",
-            Self::Hierarchy => "patients, studies, series",
-            Self::ImageSets => "image sets",
-            Self::View => "viewing",
-            Self::Correct => "correcting",
-            Self::Erase => "erasing",
-            Self::Jobs => "jobs of this server",
+            Self::Images => "images",
+            Self::View => "view",
+            Self::Reports => "reports",
+            Self::Analyze => "analyze",
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Correct => "correct",
+            Self::Erase => "erase",
             Self::Tags => "tags",
+            Self::Jobs => "jobs",
         }
     }
 }
@@ -156,8 +179,12 @@ pub struct ToolEntry {
     pub title: &'static str,
     /// Arguments of a typical call, in JSON.
     pub example: &'static str,
-    /// Its subject.
-    pub subject: Subject,
+    /// The set that it is in.
+    pub toolset: Toolset,
+    /// Whether it is one of the few that `--toolsets core` offers.
+    pub is_core: bool,
+    /// Whether clients that load tools on demand load it at the start.
+    pub is_always_loaded: bool,
     /// Its effect.
     pub effect: Effect,
     /// Whether some calls destroy; these are planned and confirmed first.
@@ -176,7 +203,7 @@ pub struct ToolEntry {
 
 impl ToolEntry {
     /// Creates the entry of a tool that acts when it is called.
-    pub(crate) const fn of<T: Tool>(subject: Subject) -> Self {
+    pub(crate) const fn of<T: Tool>(toolset: Toolset) -> Self {
         const {
             assert!(
                 !matches!(T::EFFECT, Effect::Destroys),
@@ -187,7 +214,9 @@ impl ToolEntry {
             name: T::NAME,
             title: T::TITLE,
             example: T::EXAMPLE,
-            subject,
+            toolset,
+            is_core: false,
+            is_always_loaded: false,
             effect: T::EFFECT,
             may_destroy: false,
             has_pictures: T::HAS_PICTURES,
@@ -201,12 +230,14 @@ impl ToolEntry {
     }
 
     /// Creates the entry of a tool that is confirmed first.
-    pub(crate) const fn planned<T: PlannedTool>(subject: Subject) -> Self {
+    pub(crate) const fn planned<T: PlannedTool>(toolset: Toolset) -> Self {
         Self {
             name: T::NAME,
             title: T::TITLE,
             example: T::EXAMPLE,
-            subject,
+            toolset,
+            is_core: false,
+            is_always_loaded: false,
             effect: T::EFFECT,
             may_destroy: matches!(T::EFFECT, Effect::Destroys),
             has_pictures: false,
@@ -220,7 +251,7 @@ impl ToolEntry {
     }
 
     /// Creates the entry of a tool whose effect depends on the arguments.
-    pub(crate) const fn conditional<T: ConditionalTool>(subject: Subject) -> Self {
+    pub(crate) const fn conditional<T: ConditionalTool>(toolset: Toolset) -> Self {
         Self {
             may_destroy: T::MAY_DESTROY,
             run: Run::Conditional {
@@ -230,8 +261,18 @@ impl ToolEntry {
                 call: act::<T>,
                 steps: (make_plan::<T>, carry_out::<T>),
             },
-            ..Self::planned::<T>(subject)
+            ..Self::planned::<T>(toolset)
         }
+    }
+
+    /// Adds it to those that `core` offers.
+    pub(crate) const fn core(self) -> Self {
+        Self { is_core: true, ..self }
+    }
+
+    /// Adds it to those of `core` that clients load at the start.
+    pub(crate) const fn always_loaded(self) -> Self {
+        Self { is_always_loaded: true, ..self.core() }
     }
 
     /// Returns its definition for clients.

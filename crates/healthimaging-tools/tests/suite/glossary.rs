@@ -46,6 +46,26 @@ fewer words; [transcript.md](transcript.md) shows a call of each tool with its a
   metadata, frames and pictures; their arguments are completed.
 "#;
 
+/// Text about toolsets, which the names of the tools of `core` follow.
+pub(crate) const TOOLSETS: &str = r"
+## Toolsets
+Every description of a tool is read by the model in every conversation, and some clients limit the number of tools (Cursor
+offers a model at most 40, of all servers together). Each option has an environment variable, such as
+`HEALTHIMAGING_TOOLSETS`, and takes a list separated by commas:
+
+* `--toolsets search,view` offers the tools of these sets; the headings below are the names. `core` is a set of the tools
+  that most conversations need; `all` is the default.
+* `--tools get_image_set,get_job` offers these tools, and those of `--toolsets` if that is given.
+* `--exclude-tools delete_datastore` does not offer these tools, whatever else names them.
+* `--schemas lean` lists tools without the schemas of their answers. Clients then cannot validate answers; answers are the
+  same.
+
+`--read-only` and `--no-delete` apply to what is selected. An unknown name is an error at the start, which lists the known
+ones. The options apply to `stdio`, to `/mcp` of `serve`, to `call` and to `tools`. Clients that load tools on demand and
+read `anthropic/alwaysLoad` load six tools of `core` at the start.
+
+The set `core`: ";
+
 /// Argument, or tool and argument, and what it means.
 pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ("annotation", "`false` leaves overlays (60xx) out of the picture."),

@@ -11,4 +11,5 @@ mod sizes;
 mod surface;
 mod tables;
 mod tools;
+mod toolsets;
 mod web;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use healthimaging_tools::{Offer, Subject, ToolEntry};
+use healthimaging_tools::{Offer, ToolEntry, Toolset};
 use serde_json::{Map, Value};
 
-use crate::glossary::{GLOSSARY, HEAD};
+use crate::glossary::{GLOSSARY, HEAD, TOOLSETS};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -23,21 +23,31 @@ fn hold(name: &str, wanted: &str) {
     assert!(found == wanted, "{name} is not what the code says; run with UPDATE=1");
 }
 
-/// The tools of each subject, by name.
-fn by_subject() -> BTreeMap<Subject, Vec<&'static ToolEntry>> {
-    let mut subjects: BTreeMap<_, Vec<_>> = BTreeMap::new();
+/// The tools of each set, by name.
+fn by_toolset() -> BTreeMap<Toolset, Vec<&'static ToolEntry>> {
+    let mut toolsets: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for tool in Offer::All.tools() {
-        subjects.entry(tool.subject).or_default().push(tool);
+        toolsets.entry(tool.toolset).or_default().push(tool);
     }
-    subjects
+    toolsets
+}
+
+/// The tools that `keep` accepts, in a sentence.
+fn names(keep: fn(&ToolEntry) -> bool) -> String {
+    let names: Vec<String> = Offer::All
+        .tools()
+        .filter(|tool| keep(tool))
+        .map(|tool| format!("`{}`", tool.name))
+        .collect();
+    names.join(", ")
 }
 
 #[test]
 fn the_reference_matches_the_table() {
     let mut text = HEAD.to_owned();
-    for (subject, tools) in by_subject() {
-        let (first, rest) = subject.as_str().split_at(1);
-        write!(text, "\n## {}{rest}\n", first.to_uppercase()).unwrap();
+    writeln!(text, "{TOOLSETS}{}.", names(|tool| tool.is_core)).unwrap();
+    for (toolset, tools) in by_toolset() {
+        write!(text, "\n## Toolset {}\n", toolset.as_str()).unwrap();
         for tool in tools {
             text += &section(tool);
         }
@@ -49,10 +59,10 @@ fn the_reference_matches_the_table() {
 fn the_readme_lists_every_tool() {
     const BEGIN: &str = "<!-- tools: written by UPDATE=1 cargo test -p healthimaging-tools -->\n";
     const END: &str = "<!-- end of tools -->";
-    let mut table = "| subject | tools |\n|---|---|\n".to_owned();
-    for (subject, tools) in by_subject() {
+    let mut table = "| toolset | tools |\n|---|---|\n".to_owned();
+    for (toolset, tools) in by_toolset() {
         let names: Vec<String> = tools.iter().map(|tool| format!("`{}`", tool.name)).collect();
-        writeln!(table, "| {} | {} |", subject.as_str(), names.join(" · ")).unwrap();
+        writeln!(table, "| `{}` | {} |", toolset.as_str(), names.join(" · ")).unwrap();
     }
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let (before, rest) = readme.split_once(BEGIN).unwrap();
