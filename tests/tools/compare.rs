@@ -104,30 +104,160 @@ pub(crate) async fn what_keeps_an_image_set_from_being_primary_is_named_and_reso
     assert_eq!(why["instances_in_both"], 0);
     assert!(found["summary"].as_str().unwrap().contains("AccessionNumber"));
     assert_eq!(rows(&found), [json!(["STUDY", "AccessionNumber", "A2", "A1"])]);
-    // The calls that it names do it.
-    for call in why["calls"].as_array().unwrap() {
-        rig.call(call["tool"].as_str().unwrap(), call["arguments"].clone()).await;
-    }
-    let asked = json!({
-        "datastore_id": datastore, "study_instance_uid": "2.25.71", "primary_only": true
-    });
-    let found = rig.call("search_by_study_uid", asked).await;
-    let primaries = found["image_sets_metadata_summaries"].as_array().unwrap();
-    assert_eq!(primaries.len(), 1, "{found}");
-    assert_eq!(primaries[0]["image_set_id"], primary["image_set_id"]);
-    assert_eq!(primaries[0]["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+    let made = resolved(&rig, &datastore, other).await;
+    assert_eq!(made["image_set_id"], primary["image_set_id"]);
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
     // A copy agrees in everything.
-    let copy = json!({
-        "datastore_id": datastore, "source_image_set_id": primary["image_set_id"],
-        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "2" } },
-        "wait_seconds": 60
-    });
-    let copy = rig.call("copy_image_set", copy).await;
-    let copy = &copy["destination_image_set_properties"];
-    let found = rig.call("compare_image_sets", of(&datastore, copy)).await;
+    let copy = copied(&rig, &datastore, &made).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &copy)).await;
     assert_eq!(found["not_primary"]["conflicts"], json!([]));
     assert_eq!(found["not_primary"]["instances_in_both"], 3);
     assert_eq!(found["attributes_total"], 0, "{found}");
+    let made = resolved(&rig, &datastore, &copy).await;
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+    // If the primary one is gone, the copy takes its place.
+    let copy = copied(&rig, &datastore, &made).await;
+    let mut gone = of(&datastore, &made);
+    gone["wait_seconds"] = json!(60);
+    rig.call("delete_image_set", gone).await;
+    let made = resolved(&rig, &datastore, &copy).await;
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+}
+
+/// A copy of an image set, which is not primary.
+async fn copied(rig: &Rig, datastore: &str, set: &Value) -> Value {
+    let copy = json!({
+        "datastore_id": datastore, "source_image_set_id": set["image_set_id"],
+        "copy_image_set_information": {
+            "sourceImageSet": { "latestVersionId": set["version"].to_string() }
+        },
+        "wait_seconds": 60
+    });
+    rig.call("copy_image_set", copy).await["destination_image_set_properties"].clone()
+}
+
+/// Executes what is proposed for an image set that is not primary; returns the only image set that there is then, which
+/// is primary.
+async fn resolved(rig: &Rig, datastore: &str, set: &Value) -> Value {
+    let found = rig.call("compare_image_sets", of(datastore, set)).await;
+    let calls = found["not_primary"]["calls"].as_array().unwrap();
+    assert!(!calls.is_empty(), "{found}");
+    for call in calls {
+        rig.call(call["tool"].as_str().unwrap(), call["arguments"].clone()).await;
+    }
+    let sets = all(rig, datastore).await;
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    assert_eq!(sets[0]["is_primary"], true);
+    sets[0].clone()
+}
+
+/// The image sets of a data store: the primary one, and the first other one.
+async fn both(rig: &Rig, datastore: &str) -> (Value, Value) {
+    let sets = all(rig, datastore).await;
+    let of = |primary: bool| sets.iter().find(|set| set["is_primary"] == primary).unwrap().clone();
+    (of(true), of(false))
+}
+
+pub(crate) async fn another_patient_is_reassigned_and_no_value_of_that_patient_stays(rig: Rig) {
+    let datastore = rig.datastore().await;
+    rig.import(&datastore, [slice(1, "A1")]).await;
+    // Another patient, and an instance that the primary image set has too.
+    let others = [(1, "A1"), (2, "A2"), (3, "A2")].map(|(number, accession)| {
+        let phantom = Phantom::ct()
+            .size(16, 16)
+            .patient("ROE^RICHARD", "MRN-2")
+            .study_uid("2.25.71")
+            .series_uid("2.25.72")
+            .sop_uid(&format!("2.25.73.{number}"))
+            .accession_number(accession)
+            .instance_number(number);
+        PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
+    });
+    let [again, rest @ ..] = others;
+    rig.import(&datastore, rest).await;
+    let (primary, other) = both(&rig, &datastore).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    let why = &found["not_primary"];
+    assert_eq!(why["patient_differs_in"], json!(["PatientID", "PatientName"]), "{found}");
+    let tools: Vec<&str> = why["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| call["tool"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        tools,
+        ["reassign_study", "update_image_set_metadata", "copy_image_set", "delete_image_set"]
+    );
+    let made = resolved(&rig, &datastore, &other).await;
+    assert_eq!(made["image_set_id"], primary["image_set_id"]);
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+    let text = rig.call("get_image_set_metadata", of(&datastore, &made)).await.to_string();
+    assert!(text.contains("DOE^JANE") && !text.contains("ROE^"), "{text}");
+    assert!(text.contains("MRN-1") && !text.contains("MRN-2"), "{text}");
+    // All instances are in the primary one: what is left is to delete the other one.
+    rig.import(&datastore, [again]).await;
+    let (_, other) = both(&rig, &datastore).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    assert_eq!(found["not_primary"]["instances_in_both"], 1);
+    assert_eq!(found["not_primary"]["calls"].as_array().unwrap().len(), 1, "{found}");
+    let made = resolved(&rig, &datastore, &other).await;
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+}
+
+pub(crate) async fn what_the_primary_image_set_has_is_kept_and_the_rest_joins_it(rig: Rig) {
+    let datastore = rig.datastore().await;
+    rig.import(&datastore, [slice(1, "A1"), slice(2, "A1")]).await;
+    rig.import(&datastore, [slice(2, "A2"), slice(3, "A2")]).await;
+    let (_, other) = both(&rig, &datastore).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    assert_eq!(found["not_primary"]["instances_in_both"], 1);
+    let made = resolved(&rig, &datastore, &other).await;
+    assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+    assert_eq!(made["dicom_tags"]["DICOMAccessionNumber"], "A1");
+}
+
+pub(crate) async fn a_study_whose_primary_image_sets_disagree_has_no_call_that_resolves_it(
+    rig: Rig,
+) {
+    let datastore = rig.datastore().await;
+    let other_series = Phantom::ct()
+        .size(16, 16)
+        .patient("DOE^JANE", "MRN-1")
+        .study_uid("2.25.71")
+        .series_uid("2.25.74")
+        .sop_uid("2.25.74.1")
+        .accession_number("A1");
+    let other_series =
+        PhantomFile { relative_path: "other.dcm".into(), bytes: other_series.build() };
+    rig.import(&datastore, [slice(1, "A1"), other_series]).await;
+    rig.import(&datastore, [slice(2, "A2")]).await;
+    let (primary, other) = both(&rig, &datastore).await;
+    let mut asked = of(&datastore, &primary);
+    asked["latest_version_id"] = json!("1");
+    asked["update_image_set_metadata_updates"] = json!({ "DICOMUpdates": { "updatableAttributes": {
+        "SchemaVersion": "1.1", "Study": { "DICOM": { "AccessionNumber": "A3" } }
+    } } });
+    asked["wait_seconds"] = json!(60);
+    rig.call("update_image_set_metadata", asked).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    let why = &found["not_primary"];
+    assert_eq!(why["calls"], json!([]), "{found}");
+    assert!(
+        why["reason"].as_str().unwrap().contains("disagree with each other in AccessionNumber")
+    );
+    // What the reason names resolves it.
+    let update = json!({
+        "datastore_id": datastore, "study_instance_uid": "2.25.71", "wait_seconds": 60,
+        "study_updates": { "AccessionNumber": "A1" }
+    });
+    rig.call("update_patient_study_metadata", update).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    for call in found["not_primary"]["calls"].as_array().unwrap() {
+        rig.call(call["tool"].as_str().unwrap(), call["arguments"].clone()).await;
+    }
+    let sets = all(&rig, &datastore).await;
+    assert!(sets.len() == 2 && sets.iter().all(|set| set["is_primary"] == true), "{sets:?}");
 }
 
 pub(crate) async fn two_data_stores_are_compared_series_by_series(rig: Rig) {

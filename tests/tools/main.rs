@@ -76,6 +76,9 @@ macro_rules! cases {
             compare {
                 two_versions_differ_in_what_was_changed,
                 what_keeps_an_image_set_from_being_primary_is_named_and_resolved,
+                another_patient_is_reassigned_and_no_value_of_that_patient_stays,
+                what_the_primary_image_set_has_is_kept_and_the_rest_joins_it,
+                a_study_whose_primary_image_sets_disagree_has_no_call_that_resolves_it,
                 two_data_stores_are_compared_series_by_series,
             }
             pictures {

@@ -7,7 +7,7 @@ use healthimaging_phantoms::{Archive, Phantom, PhantomFile};
 use serde_json::{Value, json};
 
 use crate::erase::{all, tag};
-use crate::rig::{ARCHIVE, Rig};
+use crate::rig::{ARCHIVE, Rig, uri};
 
 pub(crate) async fn everything_is_found_without_criteria(rig: Rig) {
     let datastore = rig.filled().await;
@@ -269,6 +269,33 @@ pub(crate) async fn a_data_store_is_summarized(rig: Rig) {
     assert_eq!((&few["image_sets"], &few["image_sets_measured"]), (&json!(11), &json!(2)));
     assert_eq!(few["by_patient"].as_array().unwrap().len(), 1);
     assert_eq!(few["largest"].as_array().unwrap().len(), 2);
+    // What was not measured has no bytes, and the rest says of how many image sets they are.
+    for group in few["by_modality"].as_array().unwrap() {
+        let measured = group["image_sets_measured"].as_u64().unwrap_or(u64::MAX);
+        assert_eq!(group.get("bytes").is_none(), measured == 0, "{group}");
+    }
+    assert!(few["summary"].as_str().unwrap().contains("Only the newest 2 were measured"));
+    let mut none = asked.clone();
+    none["max_measured"] = json!(0);
+    let none = rig.call("summarize_datastore", none).await;
+    assert!(!none.to_string().contains("\"bytes\""), "{none}");
+    // A job that completed without a file is among the failed ones.
+    let (folder, outcome) = (rig.allowed().join("broken"), rig.allowed().join("outcome"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(&outcome).unwrap();
+    std::fs::write(folder.join("notes.txt"), "not DICOM").unwrap();
+    let broken = json!({
+        "datastore_id": datastore, "input_s3_uri": uri(&folder), "output_s3_uri": uri(&outcome),
+        "data_access_role_arn": "arn:aws:iam::000000000000:role/import", "wait_seconds": 120
+    });
+    rig.call("start_dicom_import_job", broken).await;
+    let found = rig.call("summarize_datastore", asked.clone()).await;
+    let failed = found["failed_import_jobs"].as_array().unwrap();
+    assert_eq!((failed.len(), &failed[0]["job_status"]), (1, &json!("COMPLETED")), "{found}");
+    assert_eq!(failed[0]["files_failed"], 1);
+    // The outcome folders of the other imports are gone.
+    assert_eq!(found["completed_import_jobs_examined"], 1);
+    assert!(found["completed_import_jobs_unreadable"].as_u64().unwrap() >= 1, "{found}");
     let found = rig.call("get_datastore", asked).await;
     assert_eq!(
         found["counts"]["image_sets"].as_u64().or(found["counts"]["image_sets_at_least"].as_u64()),

@@ -217,6 +217,16 @@ pub async fn counts(objects: &Objects, output: &ObjectUri) -> Result<Counts> {
     })
 }
 
+/// Returns how many files an import job did not import, from the folder that it returns as its output.
+///
+/// # Errors
+/// As [`counts`].
+pub async fn files_failed(objects: &Objects, output: &ObjectUri) -> Result<u64> {
+    let manifest = folder(objects, output)?.read(MANIFEST, LONGEST).await?;
+    let Manifest { job_summary: summary } = parse(&manifest)?;
+    Ok(summary.number_of_files_with_customer_error + summary.number_of_files_with_server_error)
+}
+
 /// Returns the files of a list; none if the job wrote no such list.
 ///
 /// # Errors

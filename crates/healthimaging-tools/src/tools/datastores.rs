@@ -8,16 +8,15 @@ use serde_json::{Map, Value};
 
 use healthimaging::model::{
     CreateDatastoreRequest, CreateDatastoreResponse, DatastoreStatus, DeleteDatastoreRequest,
-    DeleteDatastoreResponse, DicomImportJobSummary, GetDatastoreRequest, GetDatastoreResponse,
-    JobStatus, ListDatastoresRequest, ListDatastoresResponse, ListDicomImportJobsRequest,
-    LosslessStorageFormat, SearchCriteria, SearchImageSetsRequest,
+    DeleteDatastoreResponse, GetDatastoreRequest, GetDatastoreResponse, ListDatastoresRequest,
+    ListDatastoresResponse, LosslessStorageFormat, SearchCriteria, SearchImageSetsRequest,
 };
 use healthimaging::{
     ClientToken, DatastoreId, DatastoreName, Error, KmsKeyArn, LambdaArn, NextToken, Page, Result,
     TagKey, TagValue,
 };
 
-use healthimaging_workflows::overview::{self, Overview};
+use healthimaging_workflows::overview::{self, FailedImports, Overview};
 use healthimaging_workflows::{Plan, counted};
 
 use super::hierarchy::uncancelled;
@@ -153,12 +152,9 @@ type MostMeasured = Within<0, 200_000>;
 pub(crate) struct DatastoreSummary {
     #[serde(flatten)]
     overview: Overview,
-    /// The newest of them.
-    failed_import_jobs: Vec<DicomImportJobSummary>,
+    #[serde(flatten)]
+    failed_imports: FailedImports,
 }
-
-/// Failed import jobs that are listed.
-const FAILED: u32 = 5;
 
 impl Tool for SummarizeDatastore {
     const NAME: &'static str = "summarize_datastore";
@@ -173,25 +169,29 @@ impl Tool for SummarizeDatastore {
         let top = self.top.map_or(10, |top| top.get() as usize);
         let most = self.max_measured.map_or(MEASURED, |most| most.get() as usize);
         let service = context.service();
-        let request = ListDicomImportJobsRequest {
-            datastore_id: datastore_id.clone(),
-            job_status: Some(JobStatus::Failed),
-            next_token: None,
-            max_results: Some(FAILED),
-        };
-        let failed_import_jobs = service.list_dicom_import_jobs(request).await?.job_summaries;
+        let objects = &context.ledger().tools().objects;
+        let failed_imports = overview::failed_imports(service, objects, &datastore_id).await?;
         let read = overview::overview(service, &datastore_id, top, most);
         let overview = uncancelled(context, read).await?;
+        let measured = if overview.image_sets_measured == overview.image_sets {
+            "All were measured.".to_owned()
+        } else {
+            format!(
+                "Only the newest {} were measured: bytes, transfer syntaxes and the largest are theirs; patients are \
+                 ordered by instances.",
+                overview.image_sets_measured
+            )
+        };
         let text = format!(
-            "{} ({} not primary) of {} and {}: {}. Bytes and transfer syntaxes are of the newest {}.",
+            "{} ({} not primary) of {} and {}: {}. {measured} {}.",
             counted(overview.image_sets, "image set"),
             overview.non_primary_image_sets,
             counted(overview.patients, "patient"),
             counted(overview.studies, "study"),
             counted(usize::try_from(overview.instances).unwrap_or(usize::MAX), "instance"),
-            overview.image_sets_measured,
+            failed_imports.summary(),
         );
-        Ok(Reply::new(DatastoreSummary { overview, failed_import_jobs }, text))
+        Ok(Reply::new(DatastoreSummary { overview, failed_imports }, text))
     }
 }
 

@@ -3,6 +3,7 @@
 mod datastores;
 mod differences;
 mod primary;
+mod resolve;
 
 use std::sync::Arc;
 

@@ -3,14 +3,17 @@
 //! Image sets of a study are primary if they agree in seven attributes: Patient ID and the four of the study with all
 //! primary image sets of the study, Series Number with that of the series.
 
+use std::collections::{BTreeSet, HashSet};
+
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use healthimaging::model::ImageSetsMetadataSummary;
-use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid};
+use healthimaging::model::{DicomTags, ImageSetState, ImageSetsMetadataSummary};
+use healthimaging::{Error, HealthImaging, ImageSetId, Result, Uid};
 
 use super::Version;
+use super::resolve::{self, Case};
 use crate::document::Level;
 use crate::find::{self, Criteria, MOST_EXAMINED};
 
@@ -23,9 +26,6 @@ const GROUPING: [(Level, &str); 5] = [
     (Level::Series, "SeriesNumber"),
 ];
 
-/// The attribute that an update sets only if it is forced.
-const FORCED: &str = "StudyID";
-
 /// Why an image set is not primary, and what makes it so.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -37,11 +37,14 @@ pub struct NotPrimary {
     pub is_same_series: bool,
     /// Attributes in which they have to agree and do not.
     pub conflicts: Vec<Conflict>,
-    /// Instances that the primary image set has too; the copy that is made primary replaces them.
+    /// Attributes of the patient level that differ, by keyword.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patient_differs_in: Vec<String>,
+    /// Instances that the primary image set has too.
     pub instances_in_both: usize,
-    /// Why, in a sentence.
+    /// Why, and what the calls do.
     pub reason: String,
-    /// Calls that make it primary, in order.
+    /// Calls that make its instances primary and delete it, in order. None if nothing that can be called resolves it.
     pub calls: Vec<Value>,
 }
 
@@ -76,54 +79,75 @@ pub async fn not_primary(
     }
     let levels = set.document.levels();
     let series = levels.series.keys().next().map(String::as_str).unwrap_or_default();
-    let of_series = match Uid::try_from(series) {
-        Ok(series) => primary_of(service, &set.datastore_id, Criteria::series(series)).await?,
-        Err(_) => None,
-    };
-    let is_same_series = of_series.is_some();
-    let found = match (of_series, levels.study_instance_uid().map(Uid::try_from)) {
-        (None, Some(Ok(study))) => {
-            primary_of(service, &set.datastore_id, Criteria::study(study)).await?
+    let primaries = match levels.study_instance_uid().map(Uid::try_from) {
+        Some(Ok(study)) => {
+            let criteria = Criteria { is_primary: Some(true), ..Criteria::study(study) };
+            find::all(service, &set.datastore_id, &criteria, MOST_EXAMINED).await?.image_sets
         }
-        (found, _) => found,
+        _ => Vec::new(),
     };
-    let Some(found) = found else {
-        let reason = "There is no primary image set of its study: it is a copy, or the primary one \
-                      was deleted.";
-        let not_primary = NotPrimary {
-            primary_image_set_id: None,
-            is_same_series: false,
-            conflicts: Vec::new(),
-            instances_in_both: 0,
-            reason: reason.to_owned(),
-            calls: calls(set, &[]),
-        };
-        return Ok((not_primary, None));
+    let of_series =
+        primaries.iter().find(|one| tag(one, |tags| tags.series_instance_uid.as_ref()) == series);
+    let is_same_series = of_series.is_some();
+    let primary = match of_series.or(primaries.first()) {
+        Some(found) => {
+            let (datastore_id, id) = (set.datastore_id.clone(), found.image_set_id.clone());
+            Some(Version::fetch(service, datastore_id, id, None).await?)
+        }
+        None => None,
     };
-    let id = found.image_set_id;
-    let primary = Version::fetch(service, set.datastore_id.clone(), id, None).await?;
-    let conflicts = conflicts(set, &primary, is_same_series.then_some(series));
-    let instances_in_both = in_both(set, &primary);
-    let reason = reason(&conflicts, is_same_series, instances_in_both);
-    let not_primary = NotPrimary {
-        primary_image_set_id: Some(primary.properties.image_set_id.clone()),
+    let found = primary.as_ref();
+    let case = Case {
+        set,
+        primary: found,
         is_same_series,
-        calls: calls(set, &conflicts),
-        conflicts,
-        instances_in_both,
-        reason,
+        conflicts: found.map_or_else(Vec::new, |primary| {
+            conflicts(set, primary, is_same_series.then_some(series))
+        }),
+        patient_differs_in: found.map_or_else(Vec::new, |primary| patient_differs(set, primary)),
+        only_here: only_here(set, found),
+        disagreeing: disagreeing(&primaries),
+        is_busy: [Some(set), found].into_iter().flatten().any(is_locked),
     };
-    Ok((not_primary, Some(primary)))
+    let (reason, calls) = resolve::resolve(service, &case).await?;
+    let instances = levels.instances().count();
+    let not_primary = NotPrimary {
+        primary_image_set_id: found.map(|primary| primary.properties.image_set_id.clone()),
+        is_same_series,
+        instances_in_both: instances - case.only_here.len(),
+        conflicts: case.conflicts,
+        patient_differs_in: case.patient_differs_in,
+        reason,
+        calls,
+    };
+    Ok((not_primary, primary))
 }
 
-async fn primary_of(
-    service: &dyn HealthImaging,
-    datastore_id: &DatastoreId,
-    mut criteria: Criteria,
-) -> Result<Option<ImageSetsMetadataSummary>> {
-    criteria.is_primary = Some(true);
-    let found = find::all(service, datastore_id, &criteria, MOST_EXAMINED).await?;
-    Ok(found.image_sets.into_iter().next())
+fn is_locked(version: &Version) -> bool {
+    version.properties.image_set_state == ImageSetState::Locked
+}
+
+/// A value of a summary, trimmed; empty where there is none.
+fn tag<'a>(
+    set: &'a ImageSetsMetadataSummary,
+    of: impl Fn(&'a DicomTags) -> Option<&'a String>,
+) -> &'a str {
+    set.dicom_tags.as_ref().and_then(of).map_or("", |text| text.trim())
+}
+
+/// The attributes in which the primary image sets of a study disagree with each other; updates of single ones do that.
+fn disagreeing(primaries: &[ImageSetsMetadataSummary]) -> Vec<&'static str> {
+    type Get = fn(&DicomTags) -> Option<&String>;
+    let attributes: [(&str, Get); 4] = [
+        ("PatientID", |tags| tags.patient_id.as_ref()),
+        ("StudyDate", |tags| tags.study_date.as_ref()),
+        ("AccessionNumber", |tags| tags.accession_number.as_ref()),
+        ("StudyID", |tags| tags.study_id.as_ref()),
+    ];
+    let differs = |(_, of): &(&str, Get)| {
+        primaries.windows(2).any(|pair| tag(&pair[0], of) != tag(&pair[1], of))
+    };
+    attributes.into_iter().filter(differs).map(|(name, _)| name).collect()
 }
 
 fn conflicts(set: &Version, primary: &Version, series: Option<&str>) -> Vec<Conflict> {
@@ -148,91 +172,35 @@ fn value_at(set: &Version, level: Level, series: Option<&str>, attribute: &str) 
         Level::Study => &levels.study,
         _ => &levels.series.get(series?)?.attributes,
     };
-    Some(match attributes.get(attribute) {
+    Some(text_of(attributes.get(attribute)))
+}
+
+fn text_of(value: Option<&Value>) -> String {
+    match value {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
-    })
-}
-
-fn in_both(set: &Version, primary: &Version) -> usize {
-    let of_primary = &primary.document.levels().series;
-    let held = |(uid, series): (&String, &healthimaging_dicom::Series<_>)| {
-        let Some(other) = of_primary.get(uid) else { return 0 };
-        series.instances.keys().filter(|uid| other.instances.contains_key(*uid)).count()
-    };
-    set.document.levels().series.iter().map(held).sum()
-}
-
-fn reason(conflicts: &[Conflict], is_same_series: bool, instances_in_both: usize) -> String {
-    let other = if is_same_series { "series" } else { "study" };
-    if conflicts.is_empty() {
-        let held = match instances_in_both {
-            0 => "",
-            _ => " The primary one has instances of it already.",
-        };
-        return format!(
-            "It agrees with the primary image set of its {other} in all attributes that decide: it is a \
-             copy, or was corrected since.{held}"
-        );
     }
-    let names: Vec<&str> = conflicts.iter().map(|one| one.attribute.as_str()).collect();
-    format!(
-        "It differs from the primary image set of its {other} in {}. The calls set the values of the primary one: if \
-         those are wrong, correct the primary one instead.",
-        names.join(", ")
-    )
 }
 
-/// The calls that make an image set primary: an update of what conflicts, and a copy that is promoted.
-fn calls(set: &Version, conflicts: &[Conflict]) -> Vec<Value> {
-    let mut version = set.properties.version_id.number();
-    let mut calls = Vec::new();
-    if !conflicts.is_empty() {
-        let (mut patient, mut study, mut of_series) = (Map::new(), Map::new(), Map::new());
-        for Conflict { level, attribute, primary_value, .. } in conflicts {
-            let attributes = match level {
-                Level::Patient => &mut patient,
-                Level::Study => &mut study,
-                _ => &mut of_series,
-            };
-            attributes.insert(attribute.clone(), Value::from(primary_value.as_str()));
-        }
-        let mut document = json!({ "SchemaVersion": "1.1" });
-        if !patient.is_empty() {
-            document["Patient"] = json!({ "DICOM": patient });
-        }
-        if !study.is_empty() {
-            document["Study"] = json!({ "DICOM": study });
-        }
-        if let (false, Some(uid)) =
-            (of_series.is_empty(), set.document.levels().series.keys().next())
-        {
-            document["Study"]["Series"] = json!({ uid: { "DICOM": of_series } });
-        }
-        let mut arguments = json!({
-            "datastore_id": set.datastore_id,
-            "image_set_id": set.properties.image_set_id,
-            "latest_version_id": set.properties.version_id,
-            "update_image_set_metadata_updates": {
-                "DICOMUpdates": { "updatableAttributes": document }
-            },
-            "wait_seconds": 60,
-        });
-        if conflicts.iter().any(|one| one.attribute == FORCED) {
-            arguments["force"] = json!(true);
-        }
-        calls.push(json!({ "tool": "update_image_set_metadata", "arguments": arguments }));
-        version += 1;
-    }
-    calls.push(json!({ "tool": "copy_image_set", "arguments": {
-        "datastore_id": set.datastore_id,
-        "source_image_set_id": set.properties.image_set_id,
-        "copy_image_set_information": {
-            "sourceImageSet": { "latestVersionId": version.to_string() }
-        },
-        "promote_to_primary": true,
-        "wait_seconds": 60,
-    } }));
-    calls
+/// Keywords of the patient level of which the two have different values; absent and empty are the same.
+fn patient_differs(set: &Version, primary: &Version) -> Vec<String> {
+    let (own, other) = (&set.document.levels().patient, &primary.document.levels().patient);
+    let keywords: BTreeSet<&String> = own.keys().chain(other.keys()).collect();
+    let differs = |keyword: &&String| text_of(own.get(*keyword)) != text_of(other.get(*keyword));
+    keywords.into_iter().filter(differs).cloned().collect()
+}
+
+/// Series and SOP Instance UIDs of the instances that the primary image set lacks.
+fn only_here<'a>(set: &'a Version, primary: Option<&Version>) -> Vec<(&'a str, &'a str)> {
+    let held: HashSet<&str> = primary
+        .iter()
+        .flat_map(|primary| primary.document.levels().series.values())
+        .flat_map(|series| series.instances.keys().map(String::as_str))
+        .collect();
+    let series = set.document.levels().series.iter();
+    let all = series.flat_map(|(series, content)| {
+        content.instances.keys().map(move |uid| (series.as_str(), uid.as_str()))
+    });
+    all.filter(|(_, uid)| !held.contains(uid)).collect()
 }

@@ -1,5 +1,7 @@
 //! What a data store holds: counts and bytes by modality, patient, month and transfer syntax.
 
+mod failed;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageSetId, Result, T
 
 use crate::document::{self, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, MOST_EXAMINED, is_primary};
+
+pub use failed::{FailedImport, FailedImports, failed_imports};
 
 /// Image sets of which the newest and the largest are listed.
 const LISTED: usize = 5;
@@ -30,19 +34,20 @@ pub struct Overview {
     pub studies: usize,
     /// Instances of all image sets.
     pub instances: u64,
-    /// Bytes of the stored frames of the image sets that were measured.
-    pub bytes: u64,
-    /// Image sets that were measured: their bytes and transfer syntaxes are in the counts, the newest ones.
+    /// Bytes of the stored frames of the image sets that were measured; absent if none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Image sets that were measured, the newest ones: bytes and transfer syntaxes are theirs alone.
     pub image_sets_measured: usize,
     /// By Modality (0008,0060).
     pub by_modality: Vec<Group>,
-    /// By Patient ID (0010,0020), the largest.
+    /// By Patient ID (0010,0020), the largest: by bytes if all image sets were measured, otherwise by instances.
     pub by_patient: Vec<Group>,
     /// By month of the Study Date (0008,0020), the latest.
     pub by_month: Vec<Group>,
     /// By transfer syntax of the stored frames.
     pub by_transfer_syntax: Vec<Group>,
-    /// The largest image sets that were measured.
+    /// The largest of the image sets that were measured.
     pub largest: Vec<Listed>,
     /// The newest image sets.
     pub newest: Vec<Listed>,
@@ -61,8 +66,12 @@ pub struct Group {
     pub image_sets: usize,
     /// Number of instances.
     pub instances: u64,
-    /// Bytes of frames of those that were measured.
-    pub bytes: u64,
+    /// Bytes of frames of those that were measured; absent if none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// How many were measured, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_sets_measured: Option<usize>,
 }
 
 /// An image set.
@@ -140,13 +149,17 @@ pub async fn overview(
         let bytes = size.as_ref().map(|size| size.values().map(|(_, bytes)| bytes).sum::<u64>());
         let one = Listed::of(set, bytes);
         overview.instances += one.instances;
-        overview.bytes += bytes.unwrap_or(0);
+        add(&mut overview.bytes, bytes);
         groups.add(set, &one, size.as_ref());
         listed.push((is_primary(set), one));
     }
     let Groups { modality, patient, month, transfer_syntax, study } = groups;
     (overview.patients, overview.studies) = (patient.len(), study.len());
-    let by_size = |group: &Group| Reverse((group.bytes, group.instances));
+    let is_all_measured = overview.image_sets_measured == overview.image_sets;
+    let by_size = |group: &Group| {
+        let bytes = group.bytes.filter(|_| is_all_measured);
+        Reverse((bytes, group.instances))
+    };
     overview.by_modality = sorted(modality, by_size, usize::MAX);
     overview.by_patient = sorted(patient, by_size, top);
     overview.by_month = sorted(month, |group| Reverse(group.value.clone()), top);
@@ -210,24 +223,34 @@ impl Groups {
             (&mut self.month, month),
             (&mut self.study, study),
         ] {
-            count(grouped, value, one.instances, one.bytes.unwrap_or(0));
+            count(grouped, value, one.instances, one.bytes);
         }
         for (transfer_syntax, (instances, bytes)) in sizes.into_iter().flatten() {
-            count(&mut self.transfer_syntax, transfer_syntax.clone(), *instances, *bytes);
+            count(&mut self.transfer_syntax, transfer_syntax.clone(), *instances, Some(*bytes));
         }
     }
 }
 
-fn count(grouped: &mut Grouped, value: Option<String>, instances: u64, bytes: u64) {
+fn count(grouped: &mut Grouped, value: Option<String>, instances: u64, bytes: Option<u64>) {
     let group = grouped.entry(value).or_default();
     group.image_sets += 1;
     group.instances += instances;
-    group.bytes += bytes;
+    add(&mut group.bytes, bytes);
+    *group.image_sets_measured.get_or_insert_default() += usize::from(bytes.is_some());
+}
+
+fn add(sum: &mut Option<u64>, bytes: Option<u64>) {
+    if let Some(bytes) = bytes {
+        *sum.get_or_insert_default() += bytes;
+    }
 }
 
 /// The groups in an order, equal ones by value.
 fn sorted<K: Ord>(grouped: Grouped, order: impl Fn(&Group) -> K, most: usize) -> Vec<Group> {
-    let groups = grouped.into_iter().map(|(value, group)| Group { value, ..group });
+    let groups = grouped.into_iter().map(|(value, group)| {
+        let measured = group.image_sets_measured.filter(|measured| *measured < group.image_sets);
+        Group { value, image_sets_measured: measured, ..group }
+    });
     let mut groups: Vec<Group> = groups.collect();
     groups.sort_by_key(order);
     groups.truncate(most);
