@@ -9,7 +9,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 BINARY = os.environ["HEALTHIMAGING_BIN"]
-PICTURES = {"get_image_frame", "get_series_contact_sheet", "view_series"}
+PICTURES = {"get_image_frame", "get_report", "get_series_contact_sheet", "view_series"}
 TOOLS = {
     "create_datastore", "delete_datastore", "get_datastore", "list_datastores",
     "start_dicom_import_job", "get_dicom_import_job", "list_dicom_import_jobs",

@@ -114,6 +114,7 @@ async fn the_transcript_shows_every_tool() {
     let store = fill(&mut scribe, folder.path()).await;
     let sets = find(&mut scribe, &store).await;
     read(&mut scribe, &store, &sets[0]).await;
+    report(&mut scribe, folder.path()).await;
     change(&mut scribe, &store, &sets[0]).await;
     export(&mut scribe, &store, folder.path(), &s3).await;
     erase(&mut scribe, &store).await;
@@ -234,6 +235,20 @@ async fn read(scribe: &mut Scribe, store: &str, set: &Value) {
     let asked =
         json!({ "datastore_id": store, "series_instance_uid": asked["series_instance_uid"] });
     scribe.show("view_series", asked).await;
+}
+
+async fn report(scribe: &mut Scribe, folder: &Path) {
+    let phantom = Phantom::report().study_uid("2.25.4301").series_uid("2.25.4302");
+    let file = folder.join("report.dcm");
+    std::fs::write(&file, phantom.sop_uid("2.25.4303").build()).unwrap();
+    let made = scribe
+        .call("create_datastore", json!({ "datastore_name": "reports", "wait_seconds": 60 }))
+        .await;
+    let store = made["datastore_id"].clone();
+    let asked = json!({ "datastore_id": store, "paths": [file] });
+    scribe.call("store_dicom_instances", asked).await;
+    let asked = json!({ "datastore_id": store, "study_instance_uid": "2.25.4301" });
+    scribe.show("get_report", asked).await;
 }
 
 async fn change(scribe: &mut Scribe, store: &str, set: &Value) {

@@ -21,6 +21,7 @@ mod hierarchy;
 mod imports;
 mod jobs;
 mod pictures;
+mod report;
 mod rig;
 mod search;
 mod store;
@@ -96,6 +97,13 @@ macro_rules! cases {
                 a_slice_is_named_by_its_position,
                 frames_of_one_instance_are_slices_too,
                 a_series_without_slices_is_refused_with_the_reason,
+            }
+            report {
+                a_report_is_text_a_table_and_items,
+                a_dose_report_is_a_table_of_events,
+                selections_and_presentation_states_name_what_they_refer_to,
+                a_large_report_comes_in_parts_and_a_deep_one_whole,
+                what_is_no_report_is_refused_with_the_reason,
             }
             correct {
                 a_study_is_corrected_in_one_piece,

@@ -8,6 +8,7 @@
 //! * [`slices`] lists the frames of a series in the order in which they are scrolled, and [`ContactSheet`] puts
 //!   several into one picture. [`native`] returns the pixels themselves.
 //! * [`render_instance_frame`] is the same for a frame and the attributes of its instance as DICOMweb returns them.
+//! * [`report`] reads structured reports, key object selections, presentation states and encapsulated documents.
 //! * [`render_pixels`] is the same for pixels that are decoded and attributes that are read already.
 //!
 //! It fetches nothing, knows no protocol, and names no codec but those that write pictures.
@@ -44,6 +45,7 @@ mod overlay;
 mod palette;
 mod picture;
 mod pixel_aspect;
+pub mod report;
 mod samples;
 mod sheet;
 mod stack;

@@ -47,7 +47,7 @@ pub(crate) fn definition<I: JsonSchema, O: JsonSchema>() -> Definition {
 /// the plan.
 pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     let mut definition = definition::<I, O>();
-    let token = "From the plan, once the user agreed";
+    let token = "From the agreed plan";
     add_properties(
         &mut definition.input_schema,
         [

@@ -14,6 +14,7 @@ mod image_sets;
 mod import_jobs;
 mod jobs;
 mod metadata;
+mod report;
 mod search;
 mod store;
 pub(crate) mod tabulate;
@@ -48,6 +49,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<hierarchy::GetPatientDicomwebStudies>(Toolset::Search),
     ToolEntry::of::<hierarchy::GetPatientSeries>(Toolset::Search),
     ToolEntry::of::<hierarchy::GetPatientStudies>(Toolset::Search).core(),
+    ToolEntry::of::<report::GetReport>(Toolset::Reports),
     ToolEntry::of::<view::GetSeriesContactSheet>(Toolset::View).always_loaded(),
     ToolEntry::of::<hierarchy::GetSeriesPrimaryImageSet>(Toolset::Search),
     ToolEntry::of::<hierarchy::GetStudyPrimaryImageSets>(Toolset::Search),

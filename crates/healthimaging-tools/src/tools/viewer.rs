@@ -23,7 +23,6 @@ use crate::tool::{Effect, Tool};
 pub(crate) struct ViewSeries {
     /// ID, name or ARN
     datastore_id: Option<DatastoreId>,
-    /// (0020,000E)
     series_instance_uid: Uid,
     /// Default: the primary one
     image_set_id: Option<ImageSetId>,

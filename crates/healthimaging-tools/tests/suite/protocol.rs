@@ -150,7 +150,8 @@ fn is_there(fake: &Fake) -> bool {
 }
 
 /// Tools whose answers may have pictures.
-const WITH_PICTURES: [&str; 3] = ["get_image_frame", "get_series_contact_sheet", "view_series"];
+const WITH_PICTURES: [&str; 4] =
+    ["get_image_frame", "get_report", "get_series_contact_sheet", "view_series"];
 
 #[tokio::test]
 async fn both_eras_list_the_tools_in_the_same_order_with_annotations() {

@@ -1,0 +1,144 @@
+//! Finds the reports of a study, series or instance.
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
+use healthimaging::{DatastoreId, DicomWeb, Error, Result, Uid};
+use healthimaging_render::report::ReportKind;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Results of one search.
+const PAGE: u32 = 1000;
+
+/// Most instances of a series, or series of a study, that are looked through.
+const MOST: usize = 10_000;
+
+/// Searches at once.
+const AT_ONCE: usize = 4;
+
+/// Modalities whose series are images; only small ones are looked through for documents.
+const IMAGES: &[&str] = &[
+    "CR", "CT", "DX", "IO", "MG", "MR", "NM", "OPT", "PT", "PX", "RF", "RTDOSE", "RTIMAGE",
+    "RTPLAN", "RTSTRUCT", "SEG", "SM", "US", "XA",
+];
+
+/// Instances of a series of images that may have a document among them.
+const SMALL: u64 = 20;
+
+/// A report.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    pub(super) study_instance_uid: String,
+    pub(super) series_instance_uid: String,
+    pub(super) sop_instance_uid: String,
+    kind: Option<ReportKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_number: Option<String>,
+}
+
+/// What a call names.
+pub(super) struct Wanted {
+    pub(super) datastore_id: DatastoreId,
+    pub(super) study: Option<Uid>,
+    pub(super) series: Option<Uid>,
+    pub(super) instance: Option<Uid>,
+}
+
+impl Wanted {
+    /// Lists the reports, series by series. An instance that is named is listed whatever it is.
+    pub(super) async fn find(&self, web: &dyn DicomWeb) -> Result<Vec<Found>> {
+        let (study, series) = (self.study.clone(), self.series.clone());
+        if let Some(instance) = &self.instance {
+            let filter = ("SOPInstanceUID".to_owned(), instance.to_string());
+            let level = SearchLevel::Instances(study, series);
+            let found = self.search(web, level, vec![filter]).await?;
+            return Ok(found.iter().filter_map(|one| self.read(one)).collect());
+        }
+        let series = match (series, study) {
+            (Some(series), study) => {
+                return self.of_series(web, SearchLevel::Instances(study, Some(series))).await;
+            }
+            (None, Some(study)) => {
+                let level = SearchLevel::Series(Some(study.clone()));
+                let found = self.search(web, level, Vec::new()).await?;
+                let candidates = found.iter().filter(|one| may_have_documents(one));
+                let uids = candidates.filter_map(|one| Uid::try_from(text(one, "0020000E")?).ok());
+                uids.map(|uid| SearchLevel::Instances(Some(study.clone()), Some(uid))).collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        let each = stream::iter(series).map(|level| self.of_series(web, level));
+        let found: Vec<Vec<Found>> = each.buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn of_series(&self, web: &dyn DicomWeb, level: SearchLevel) -> Result<Vec<Found>> {
+        let series = match &level {
+            SearchLevel::Instances(_, series) => series.clone(),
+            _ => None,
+        };
+        let found = self.search(web, level, Vec::new()).await?;
+        let mut found: Vec<Found> = found.iter().filter_map(|one| self.read(one)).collect();
+        found.retain(|one| one.kind.is_some());
+        for one in &mut found {
+            if let (true, Some(series)) = (one.series_instance_uid.is_empty(), &series) {
+                one.series_instance_uid = series.to_string();
+            }
+        }
+        Ok(found)
+    }
+
+    fn read(&self, one: &DicomJson) -> Option<Found> {
+        let named = |uid: &Option<Uid>| uid.as_ref().map(Uid::to_string).unwrap_or_default();
+        Some(Found {
+            study_instance_uid: text(one, "0020000D").unwrap_or_else(|| named(&self.study)),
+            series_instance_uid: text(one, "0020000E").unwrap_or_else(|| named(&self.series)),
+            sop_instance_uid: text(one, "00080018")?,
+            kind: text(one, "00080016").and_then(|uid| ReportKind::of_sop_class(&uid)),
+            instance_number: text(one, "00200013"),
+        })
+    }
+
+    async fn search(
+        &self,
+        web: &dyn DicomWeb,
+        level: SearchLevel,
+        filters: Vec<(String, String)>,
+    ) -> Result<Vec<DicomJson>> {
+        let mut found: Vec<DicomJson> = Vec::new();
+        while found.len() < MOST {
+            let request = SearchDicomRequest {
+                datastore_id: self.datastore_id.clone(),
+                level: level.clone(),
+                filters: filters.clone(),
+                include_fields: Vec::new(),
+                fuzzy_matching: false,
+                limit: Some(PAGE),
+                offset: u32::try_from(found.len()).unwrap_or(u32::MAX),
+            };
+            let page = web.search(request).await?;
+            let is_last = page.len() < PAGE as usize;
+            found.extend(page);
+            if is_last {
+                return Ok(found);
+            }
+        }
+        Err(Error::validation(format!(
+            "there are more than {MOST} results to look through; name the report in sop_instance_uid"
+        )))
+    }
+}
+
+/// Whether a series may have reports: of those of images, only small ones.
+fn may_have_documents(series: &DicomJson) -> bool {
+    let is_small = || text(series, "00201209").and_then(|n| n.parse().ok()).unwrap_or(0) <= SMALL;
+    !text(series, "00080060").is_some_and(|it| IMAGES.contains(&it.as_str())) || is_small()
+}
+
+fn text(data_set: &DicomJson, tag: &str) -> Option<String> {
+    match data_set.get(tag)?.get("Value")?.get(0)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
