@@ -97,6 +97,7 @@ macro_rules! cases {
                 a_slice_is_named_by_its_position,
                 frames_of_one_instance_are_slices_too,
                 a_series_without_slices_is_refused_with_the_reason,
+                faults_of_a_series_are_counted,
             }
             report {
                 a_report_is_text_a_table_and_items,

@@ -182,3 +182,31 @@ pub(crate) async fn a_series_without_slices_is_refused_with_the_reason(rig: Rig)
         rig.refusal("get_series_contact_sheet", asked, "validation_error").await;
     }
 }
+
+/// A series with a slice missing, one twice, and one without a thickness.
+pub(crate) async fn faults_of_a_series_are_counted(rig: Rig) {
+    let heights = [0, 1, 2, 5, 6, 7, 7];
+    let phantoms = heights.into_iter().enumerate().map(|(at, z)| {
+        let phantom = slice(z)
+            .sop_uid(&format!("2.25.81{at}"))
+            .with(tags::INSTANCE_NUMBER, VR::IS, PrimitiveValue::from((at + 1).to_string()))
+            .with(tags::PIXEL_SPACING, VR::DS, PrimitiveValue::from("1\\1"));
+        let thickness = if z == 2 { PrimitiveValue::Empty } else { PrimitiveValue::from("1") };
+        phantom.with(tags::SLICE_THICKNESS, VR::DS, thickness)
+    });
+    let (datastore, _, series) = stored(&rig, phantoms.collect()).await;
+    let asked = json!({ "datastore_id": datastore, "series_instance_uid": series });
+    let found = rig.call("get_series_contact_sheet", asked).await;
+    assert_eq!(
+        found["geometry"],
+        json!({
+            "is_regular": false,
+            "orientations": 1,
+            "spacing": 1.0,
+            "gaps": 1,
+            "distances": [{ "after_slice": 3, "millimeters": 3.0 }],
+            "at_position_of_the_slice_before": 1,
+            "slices_lacking": { "SliceThickness": 1 },
+        })
+    );
+}

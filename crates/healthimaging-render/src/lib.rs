@@ -35,6 +35,7 @@ mod document;
 mod encapsulated;
 mod error;
 mod frame;
+mod geometry;
 mod grayscale;
 mod instance;
 mod labels;
@@ -60,6 +61,7 @@ pub use frame::{
     DrawnFrame, NativeFrame, RenderedFrame, draw, native, render, render_instance_frame,
     render_pixels,
 };
+pub use geometry::{Distance, Geometry};
 pub use instance::InstanceAttributes;
 pub use labels::Labels;
 pub use lookup_table::LookupTable;
@@ -69,6 +71,6 @@ pub use overlay::Overlay;
 pub use palette::{Palette, PaletteData};
 pub use picture::{Channels, Picture};
 pub use sheet::{ContactSheet, Tile};
-pub use stack::{Slice, evenly_spaced, slices};
+pub use stack::{Slice, evenly_spaced, slices, slices_and_geometry};
 pub use viewport::Viewport;
 pub use window::{Window, WindowFunction};

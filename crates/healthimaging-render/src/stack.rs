@@ -8,6 +8,7 @@ use serde_json::Map;
 
 use crate::attributes::{Attributes, Object, numbers, object};
 use crate::error::RenderError;
+use crate::geometry::{Geometry, orientation};
 use crate::orientation::cosines;
 
 /// Most frames of a series.
@@ -37,7 +38,18 @@ pub fn slices(
     document: &DocumentText,
     series_instance_uid: Option<&str>,
 ) -> Result<Vec<Slice>, RenderError> {
-    let mut placed = Vec::new();
+    slices_and_geometry(document, series_instance_uid).map(|(slices, _)| slices)
+}
+
+/// As [`slices`], with what their positions show.
+///
+/// # Errors
+/// As [`slices`].
+pub fn slices_and_geometry(
+    document: &DocumentText,
+    series_instance_uid: Option<&str>,
+) -> Result<(Vec<Slice>, Geometry), RenderError> {
+    let (mut placed, mut geometry) = (Vec::new(), Geometry::default());
     for (uid, series) in &document.levels().series {
         if series_instance_uid.is_some_and(|wanted| wanted != uid) {
             continue;
@@ -50,7 +62,9 @@ pub fn slices(
             let stored = stored.map_or(0, Vec::len);
             let own = object(instance.remove("DICOM"));
             let attributes = Attributes { own, above: [Map::new(), Map::new(), Map::new()] };
+            let before = placed.len();
             place(uid, &attributes, stored, &mut placed)?;
+            geometry.look(&attributes, placed.len() - before);
         }
     }
     if placed.is_empty() {
@@ -60,7 +74,8 @@ pub fn slices(
         ));
     }
     sort(&mut placed);
-    Ok(placed.into_iter().map(|one| one.slice).collect())
+    geometry.measure(&placed);
+    Ok((placed.into_iter().map(|one| one.slice).collect(), geometry))
 }
 
 /// Selects so many of a number of slices: the first, the last, and others evenly between them; the middle one if only
@@ -77,11 +92,15 @@ pub fn evenly_spaced(all: usize, wanted: usize) -> Vec<usize> {
 }
 
 /// A frame and its place in the body.
-struct Placed {
+pub(crate) struct Placed {
     slice: Slice,
+    /// The directions of its rows and of its columns.
+    pub(crate) orientation: Option<[f64; 6]>,
     /// The normal of its plane, and its position along it in micrometers.
-    plane: Option<([f64; 3], f64)>,
-    instance_number: f64,
+    pub(crate) plane: Option<([f64; 3], f64)>,
+    /// 0 if it has none.
+    pub(crate) instance_number: f64,
+    pub(crate) has_number: bool,
 }
 
 fn place(
@@ -105,8 +124,10 @@ fn place(
                 sop_instance_uid: uid.to_owned(),
                 frame_number: u32::try_from(frame + 1).unwrap_or(u32::MAX),
             },
+            orientation: orientation(attributes, frame),
             plane: plane(attributes, frame),
             instance_number: number.unwrap_or(0.0),
+            has_number: number.is_some(),
         });
     }
     Ok(())

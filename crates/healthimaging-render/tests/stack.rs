@@ -3,7 +3,9 @@
 
 use healthimaging::Uid;
 use healthimaging_dicom::DocumentText;
-use healthimaging_render::{FrameSelector, RenderError, Slice, find_frame, slices};
+use healthimaging_render::{
+    FrameSelector, RenderError, Slice, find_frame, slices, slices_and_geometry,
+};
 use serde_json::{Map, Value, json};
 
 /// A document of one series with these instances, each with as many stored frames as it has.
@@ -120,4 +122,95 @@ fn edges_have_the_letters_of_their_directions() {
     let hostile = json!({ "Rows": 2, "PatientOrientation": ["<b>", "F"] });
     assert_eq!(letters(hostile), None);
     assert_eq!(letters(json!({ "Rows": 2 })), None);
+}
+
+/// A slice with all that is expected.
+fn whole(number: u32, z: f64) -> Value {
+    let mut slice = slice(number, z);
+    slice["PixelSpacing"] = json!(["0.5", "0.5"]);
+    slice["SliceThickness"] = json!("2.5");
+    slice
+}
+
+fn geometry(slices: Vec<Value>) -> healthimaging_render::Geometry {
+    let uids: Vec<String> = (0..slices.len()).map(|at| format!("2.25.1{at:03}")).collect();
+    let named: Vec<(&str, Value)> = uids.iter().map(String::as_str).zip(slices).collect();
+    slices_and_geometry(&document(&named), None).unwrap().1
+}
+
+#[test]
+fn regular_slices_have_one_orientation_and_one_spacing() {
+    let found = geometry((0..10).map(|at| whole(at + 1, f64::from(at) * 2.5)).collect());
+    assert!(found.is_regular(), "{found:?}");
+    assert_eq!((found.orientations, found.spacing), (1, Some(2.5)));
+    // Ten micrometers are rounding.
+    let found = geometry(
+        (0..10).map(|at| whole(at + 1, f64::from(at) * 2.5 + 0.004 * f64::from(at % 2))).collect(),
+    );
+    assert!(found.is_regular(), "{found:?}");
+}
+
+#[test]
+fn gaps_uneven_distances_and_repeated_slices_are_found() {
+    // Numbers 5 and 6 are missing, so that 10 mm and 17.5 mm are neighbors; one is 0.5 mm off; one is there twice.
+    let mut slices: Vec<Value> = [1, 2, 3, 4, 7, 8, 9, 10, 11, 12]
+        .into_iter()
+        .map(|number: u32| {
+            let off = if number == 11 { 0.5 } else { 0.0 };
+            whole(number, f64::from(number) * 2.5 + off)
+        })
+        .collect();
+    slices.push(whole(2, 5.0));
+    let found = geometry(slices);
+    assert!(!found.is_regular());
+    assert_eq!((found.gaps, found.uneven, found.at_one_position), (1, 2, 1), "{found:?}");
+    assert_eq!(found.spacing, Some(2.5));
+    let distances: Vec<(usize, f64)> =
+        found.distances.iter().map(|one| (one.after_slice, one.millimeters)).collect();
+    // In the order of the stack: 1, 2, 2, 3, 4, 7, ...
+    assert_eq!(distances, [(5, 7.5), (9, 3.0), (10, 2.0)]);
+    assert_eq!(found.missing_numbers, [5, 6]);
+}
+
+#[test]
+fn mixed_orientations_and_missing_attributes_are_counted() {
+    let mut slices: Vec<Value> = (0..6).map(|at| whole(at + 1, f64::from(at))).collect();
+    slices[2]["ImageOrientationPatient"] = json!(["0", "1", "0", "0", "0", "-1"]);
+    slices[3].as_object_mut().unwrap().remove("SliceThickness");
+    slices[4]["PixelSpacing"] = json!([]);
+    slices[5].as_object_mut().unwrap().remove("ImagePositionPatient");
+    slices[5].as_object_mut().unwrap().remove("InstanceNumber");
+    let found = geometry(slices);
+    // A distance means nothing between planes that cross.
+    assert_eq!((found.orientations, found.spacing), (2, None));
+    let lacking: Vec<(&str, usize)> = found.lacking.into_iter().collect();
+    assert_eq!(
+        lacking,
+        [
+            ("ImagePositionPatient", 1),
+            ("InstanceNumber", 1),
+            ("PixelSpacing", 1),
+            ("SliceThickness", 1)
+        ]
+    );
+}
+
+#[test]
+fn frames_of_enhanced_images_have_what_their_groups_have() {
+    let frame = |z: u32| {
+        json!({
+            "PlaneOrientationSequence": [{ "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"] }],
+            "PlanePositionSequence": [{ "ImagePositionPatient": ["0", "0", z.to_string()] }],
+        })
+    };
+    let image = json!({
+        "Rows": 2, "NumberOfFrames": 4, "InstanceNumber": "1",
+        "SharedFunctionalGroupsSequence": [{
+            "PixelMeasuresSequence": [{ "PixelSpacing": ["1", "1"], "SliceThickness": "3" }]
+        }],
+        "PerFrameFunctionalGroupsSequence": [frame(0), frame(3), frame(6), frame(12)],
+    });
+    let found = geometry(vec![image]);
+    assert_eq!((found.orientations, found.spacing, found.gaps), (1, Some(3.0), 1), "{found:?}");
+    assert!(found.lacking.is_empty() && found.missing_numbers.is_empty(), "{found:?}");
 }

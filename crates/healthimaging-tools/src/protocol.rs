@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
     CompleteResult, ContentBlock, DiscoverResult, ElicitRequest, ElicitRequestParams, ElicitResult,
-    ElicitationAction, ElicitationCapability, ElicitationSchema, Icon, Implementation,
-    InputRequest, InputRequests, InputRequiredResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProgressNotificationParam, ProgressToken, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, Resource, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
-    ToolAnnotations,
+    ElicitationAction, ElicitationCapability, ElicitationSchema, GetPromptRequestParams,
+    GetPromptResponse, Icon, Implementation, InputRequest, InputRequests, InputRequiredResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, Resource, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool, ToolAnnotations,
 };
 use rmcp::service::{Peer, RequestContext, ServiceError, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -28,11 +28,13 @@ use healthimaging_viewer::{RESOURCE_MEDIA_TYPE, RESOURCE_URI};
 use crate::answer::Answer;
 use crate::arguments::Arguments;
 use crate::base64_text;
+use crate::complete;
 use crate::confirm::{Ask, Consent, Round, UserReply};
 use crate::context::{Caller, DEFAULT_WAIT, Progress};
 use crate::failure::error_document;
 use crate::instructions::instructions;
 use crate::options::{ResultForm, Schemas, ServerOptions};
+use crate::prompts;
 use crate::resources;
 use crate::server::{Outcome, Server};
 use crate::tool::{Effect, ToolEntry};
@@ -84,6 +86,7 @@ impl ServerHandler for Handler {
             .enable_tools()
             .enable_resources()
             .enable_resources_list_changed()
+            .enable_prompts()
             .enable_completions()
             .build();
         let mut info =
@@ -178,12 +181,28 @@ impl ServerHandler for Handler {
         resources::read(&self.server, &request.uri).await.map(Into::into)
     }
 
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(prompts::list(self.server.options()))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(self.server.options(), &request).map(Into::into)
+    }
+
     async fn complete(
         &self,
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        resources::complete(&self.server, &request).await.map(CompleteResult::new)
+        complete::complete(&self.server, &request).await.map(CompleteResult::new)
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, MemoryBudget, Result, Uid};
-use healthimaging_render::{FrameLocation, FrameSelector, Slice, find_frame, slices};
+use healthimaging_render::{
+    FrameLocation, FrameSelector, Geometry, Slice, find_frame, slices_and_geometry,
+};
 use healthimaging_workflows::document::{self, DocumentText};
 use healthimaging_workflows::find::{self, Criteria, is_primary};
 
@@ -24,6 +26,7 @@ pub(crate) struct Stack {
     pub(crate) series_instance_uid: String,
     document: Arc<DocumentText>,
     slices: Vec<Slice>,
+    pub(crate) geometry: Geometry,
 }
 
 impl Stack {
@@ -77,13 +80,13 @@ impl Stack {
         };
         let lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
         let (read, uid) = (Arc::clone(&document), series_instance_uid.clone());
-        let slices = tokio::task::spawn_blocking(move || {
+        let (slices, geometry) = tokio::task::spawn_blocking(move || {
             let _lease = lease;
-            slices(&read, Some(&uid))
+            slices_and_geometry(&read, Some(&uid))
         })
         .await
         .map_err(|error| Error::internal("reading the positions of slices failed", error))??;
-        Ok(Self { datastore_id, image_set_id, series_instance_uid, document, slices })
+        Ok(Self { datastore_id, image_set_id, series_instance_uid, document, slices, geometry })
     }
 
     /// Number of its slices; at least 1.

@@ -1,6 +1,5 @@
 //! Resources: data stores, image sets, their metadata and frames, tables, under `healthimaging://`.
 
-mod complete;
 pub(crate) mod count;
 mod uri;
 
@@ -33,10 +32,8 @@ use crate::stack::Stack;
 use crate::tools::tabulate;
 use crate::visible;
 
-pub(crate) use complete::complete;
-use uri::{
-    DATASTORE, FRAME, IMAGE_SET, INDEX, METADATA, PICTURE, PIXELS, PixelsQuery, ResourceUri, SHEET,
-};
+pub(crate) use uri::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE, PIXELS, SHEET};
+use uri::{INDEX, PixelsQuery, ResourceUri};
 pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri, table_uri};
 
 const JSON: &str = "application/json";
@@ -238,7 +235,7 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
     Ok(Contents::Json(value.to_string()))
 }
 
-async fn all_datastores(
+pub(crate) async fn all_datastores(
     service: &dyn HealthImaging,
     status: Option<DatastoreStatus>,
 ) -> Result<Vec<DatastoreSummary>> {
@@ -256,7 +253,7 @@ async fn all_datastores(
 }
 
 /// Converts an error outside of a tool: the same document, as data of a protocol error.
-fn protocol_error(error: &Error) -> ErrorData {
+pub(crate) fn protocol_error(error: &Error) -> ErrorData {
     crate::failure::log("resources", error);
     let code = match error.kind() {
         ErrorKind::Validation | ErrorKind::BadRequest | ErrorKind::NotFound => {

@@ -16,17 +16,17 @@ use crate::sheet::{self, SheetOptions};
 use crate::stack::Stack;
 
 pub(super) const INDEX: &str = "healthimaging://datastores";
-pub(super) const DATASTORE: &str = "healthimaging://datastores/{datastore_id}";
-pub(super) const IMAGE_SET: &str =
+pub(crate) const DATASTORE: &str = "healthimaging://datastores/{datastore_id}";
+pub(crate) const IMAGE_SET: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}";
-pub(super) const METADATA: &str =
+pub(crate) const METADATA: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/metadata{?version_id}";
-pub(super) const FRAME: &str =
+pub(crate) const FRAME: &str =
     "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}";
-pub(super) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
+pub(crate) const PICTURE: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/picture{?format,max_size,window_center,window_width}";
 
-pub(super) const PIXELS: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/pixels{?chunk,frame_number}";
-pub(super) const SHEET: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/series/{series_instance_uid}/contact-sheet{?format,count,max_size,window_center,window_width}";
+pub(crate) const PIXELS: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/frames/{image_frame_id}/pixels{?chunk,frame_number}";
+pub(crate) const SHEET: &str = "healthimaging://datastores/{datastore_id}/image-sets/{image_set_id}/series/{series_instance_uid}/contact-sheet{?format,count,max_size,window_center,window_width}";
 pub(super) const TABLE: &str = "healthimaging://tables/";
 
 /// A resource by its URI.

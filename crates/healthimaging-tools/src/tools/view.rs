@@ -1,10 +1,12 @@
 //! Pictures of a series.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid};
-use healthimaging_render::{Orientation, PictureFormat};
+use healthimaging_render::{Distance, Geometry, Orientation, PictureFormat};
 
 use crate::answer::{Image, Link, Reply};
 use crate::arguments::{SheetCount, SheetSize};
@@ -15,7 +17,7 @@ use crate::sheet::{self, Sheet, SheetOptions};
 use crate::stack::Stack;
 use crate::tool::{Effect, Tool};
 
-/// Get evenly spaced slices of a series in one picture, with slice numbers and orientation letters.
+/// Get evenly spaced slices of a series in one picture, and geometry: gaps, spacing, missing attributes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetSeriesContactSheet {
@@ -67,8 +69,69 @@ pub(crate) struct ContactSheet {
     window_width: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     orientation: Option<Edges>,
+    geometry: SliceGeometry,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// What the positions of all slices show; faults that are absent were not found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct SliceGeometry {
+    is_regular: bool,
+    orientations: usize,
+    /// Millimeters, the median; absent unless all slices are parallel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spacing: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    gaps: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    uneven_distances: usize,
+    /// The first gaps and uneven distances: the slice before, and millimeters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    distances: Vec<SliceDistance>,
+    #[serde(skip_serializing_if = "is_zero")]
+    at_position_of_the_slice_before: usize,
+    /// The first Instance Numbers that no instance has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_instance_numbers: Vec<u64>,
+    /// Slices that lack an attribute, by keyword.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slices_lacking: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct SliceDistance {
+    after_slice: usize,
+    millimeters: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl From<&Geometry> for SliceGeometry {
+    fn from(found: &Geometry) -> Self {
+        let distances = found.distances.iter();
+        Self {
+            is_regular: found.is_regular(),
+            orientations: found.orientations,
+            spacing: found.spacing,
+            gaps: found.gaps,
+            uneven_distances: found.uneven,
+            distances: distances
+                .map(|&Distance { after_slice, millimeters }| SliceDistance {
+                    after_slice,
+                    millimeters,
+                })
+                .collect(),
+            at_position_of_the_slice_before: found.at_one_position,
+            missing_instance_numbers: found.missing_numbers.clone(),
+            slices_lacking: found.lacking.clone(),
+        }
+    }
 }
 
 /// Letters at the edges of all slices.
@@ -160,6 +223,7 @@ fn shown(stack: &Stack, made: Sheet, options: SheetOptions) -> Reply<ContactShee
             top,
             bottom,
         }),
+        geometry: SliceGeometry::from(&stack.geometry),
         notes,
     };
     Reply::new(output, text)

@@ -44,6 +44,11 @@ fewer words; [transcript.md](transcript.md) shows a call of each tool with its a
   properties of one and `counts` of its image sets, exact with the embedded store. AWS HealthImaging cannot count, so at
   most 500 image sets are listed, and more are returned as `image_sets_at_least`. Templates lead to image sets, their
   metadata, frames and pictures; their arguments are completed.
+* **Prompts** are tasks that a user starts: `summarize_patient`, `find_priors`, `check_series_quality`,
+  `explain_not_primary`, `report_import`, `erase_patient`, `export_cohort`, `check_deidentification` and `show_key_images`.
+  Each is a text of a few steps that names only tools that are offered; a prompt whose tools are not offered is not listed.
+  Data stores, patients, studies, series, image sets and import jobs are completed: from one page of a listing, or from up
+  to four pages of a search, most recently changed first. Arguments are given to the model as one line of JSON.
 "#;
 
 /// Text about toolsets, which the names of the tools of `core` follow.

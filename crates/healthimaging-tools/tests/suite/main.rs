@@ -5,6 +5,7 @@ mod consent;
 mod flow;
 mod glossary;
 mod judged;
+mod prompts;
 mod protocol;
 mod reference;
 mod sizes;
