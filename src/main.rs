@@ -5,6 +5,8 @@ mod cli;
 mod config;
 mod decoding;
 mod environment;
+#[cfg(feature = "local")]
+mod ephemeral;
 mod logging;
 mod options;
 mod outcome;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_hung_up(&error) => ExitCode::FAILURE,
         Err(error) => {
             terminal::note(&format!("error: {}", terminal::explained(&error)));
+            // The exit code says the same if stdout is closed.
+            let _ = terminal::document(|| terminal::error(&error));
             outcome::Outcome::of(&error).into()
         }
     }

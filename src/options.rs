@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 /// Flags of every command. Each can be set by an environment variable too, but help names only the rule:
 /// every option keeps to one line.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Options {
     /// Where image sets are kept: local or aws
     #[arg(long, global = true, env = "HEALTHIMAGING_BACKEND", hide_env = true)]
@@ -114,6 +115,14 @@ pub(crate) struct Options {
     // Its variable, HEALTHIMAGING_ALLOW_PATH, is a list as PATH is, which clap cannot split on every platform.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) allow_path: Vec<PathBuf>,
+
+    /// Print the result on stdout as one JSON object, errors too
+    // `call` has an argument of that name.
+    #[arg(long = "json", global = true, env = "HEALTHIMAGING_JSON", hide_env = true)]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) print_json: bool,
 
     /// error, warn, info, debug or trace [default: warn, of serve: info]
     #[arg(long, global = true, value_name = "LEVEL")]

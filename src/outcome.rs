@@ -17,6 +17,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// Returns its word in results.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Partly => "partly",
+            Self::Misused => "misused",
+        }
+    }
+
     /// Returns how a command that ended with an error went.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         if error.is::<InvalidOption>() { Self::Misused } else { Self::Failed }

@@ -3,9 +3,43 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use healthimaging::is_invisible;
+use healthimaging::{ErrorKind, is_invisible};
+use healthimaging_tools::error_document;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+/// Whether results are printed as JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Chooses JSON as the form of results, for the whole process.
+pub(crate) fn print_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether results are printed as JSON.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// Writes the result of a command to stdout if results are printed as JSON: one object in a line.
+pub(crate) fn document(document: impl FnOnce() -> Value) -> io::Result<()> {
+    if is_json() { result(&document().to_string()) } else { Ok(()) }
+}
+
+/// Returns an error in the form in which tools return it.
+///
+/// An error without a public type is of the command line or of the system.
+pub(crate) fn error(error: &anyhow::Error) -> Value {
+    let known = error.chain().find_map(|cause| cause.downcast_ref::<healthimaging::Error>());
+    let is_io = error.chain().any(<dyn Error + 'static>::is::<io::Error>);
+    let kind = if is_io { ErrorKind::Internal } else { ErrorKind::Validation };
+    let mut document =
+        known.map_or_else(|| error_document(&healthimaging::Error::new(kind, "")), error_document);
+    document.insert("message".to_owned(), visible_lines(&explained(error)).into());
+    Value::Object(document)
+}
 
 /// Writes lines to stderr; a closed stderr is not an error.
 pub(crate) fn note(lines: &str) {

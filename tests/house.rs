@@ -119,6 +119,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustix", &["healthimaging-objects", "healthimaging-sandbox", "healthimaging-mcp-server"]),
     ("seccompiler", &["healthimaging-sandbox"]),
     ("clap", &["healthimaging-mcp-server"]),
+    ("clap_complete", &["healthimaging-mcp-server"]),
     ("anyhow", &["healthimaging-mcp-server"]),
 ];
 

@@ -1,10 +1,11 @@
 //! `backup` and `restore`: verified copies of the embedded store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use healthimaging_local::{CopyProgress, CopyReport, LocalStore};
+use serde_json::json;
 
 use super::verify;
 use crate::backend;
@@ -31,7 +32,7 @@ pub(super) async fn back_up(config: &Config, arguments: &Arguments) -> Result<Ou
     let copied = shown(|show| store.back_up(folder, show)).await;
     store.close().await;
     let copied = copied.with_context(|| format!("DIR ({})", folder.display()))?;
-    report(&copied, &format!("backed up to {}", folder.display()))
+    report(&copied, "backed up to", folder)
 }
 
 /// Copies a backup to the data folder, which must be missing or empty.
@@ -45,7 +46,7 @@ pub(super) async fn restore(config: &Config, arguments: &Arguments) -> Result<Ou
     let copied = shown(|show| LocalStore::restore(&local, folder, show)).await;
     let copied =
         copied.with_context(|| format!("{} to {}", folder.display(), config.data_dir.display()))?;
-    report(&copied, &format!("restored to {}", config.data_dir.display()))
+    report(&copied, "restored to", &config.data_dir)
 }
 
 fn check_backend(config: &Config, command: &str) -> Result<()> {
@@ -76,14 +77,25 @@ async fn shown<F: Future<Output = healthimaging::Result<CopyReport>>>(
 
 type Show = Box<dyn Fn(CopyProgress) + Send>;
 
-fn report(copied: &CopyReport, what: &str) -> Result<Outcome> {
+fn report(copied: &CopyReport, what: &str, folder: &Path) -> Result<Outcome> {
+    let place = folder.display();
     terminal::note(&format!(
-        "{} ({}) {what}",
+        "{} ({}) {what} {place}",
         counted(copied.progress.packs_done, "pack"),
         megabytes(copied.progress.bytes_done),
     ));
-    Ok(match verify::report(&copied.verified)? {
+    let outcome = match verify::report(&copied.verified)? {
         Outcome::Done => Outcome::Done,
         _ => Outcome::Partly,
-    })
+    };
+    terminal::document(|| {
+        json!({
+            "outcome": outcome.as_str(),
+            "folder": folder.display().to_string(),
+            "packs": copied.progress.packs_done,
+            "bytes": copied.progress.bytes_done,
+            "verified": verify::document(&copied.verified, outcome),
+        })
+    })?;
+    Ok(outcome)
 }

@@ -12,6 +12,7 @@ use healthimaging::model::{
 };
 #[cfg(feature = "aws")]
 use healthimaging_aws::Aws;
+use serde_json::{Value, json};
 
 use crate::backend::{self, Backend, BackendHandle};
 use crate::config::Config;
@@ -23,25 +24,27 @@ use crate::terminal::{self, counted};
 const EXAMINED: usize = 20;
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
-    let mut report = Report { healthy: true };
-    line("program", concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")))?;
-    line("back end", &format!("{}, {}", config.backend.name(), config.reason))?;
+    let mut report = Report { healthy: true, lines: Vec::new() };
+    report.line("program", concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")))?;
+    report.line("back end", &format!("{}, {}", config.backend.name(), config.reason))?;
     let stdio = &config.under_stdio;
     let checked =
         if stdio.backend == config.backend { "" } else { "; `--backend aws doctor` checks it" };
-    line("under stdio", &format!("{}, {}{checked}", stdio.backend.name(), stdio.reason))?;
+    report.line("under stdio", &format!("{}, {}{checked}", stdio.backend.name(), stdio.reason))?;
     let exists = holds_something(&config.data_dir);
     let state = if exists { "" } else { " (does not exist yet)" };
-    line("data folder", &format!("{}{state}", config.data_dir.display()))?;
+    report.line("data folder", &format!("{}{state}", config.data_dir.display()))?;
     // Opening the embedded store would create it.
     if config.backend == BackendKind::Aws || exists {
         back_end(&mut report, config).await?;
     } else {
-        line("data stores", "none; `import` creates the first")?;
+        report.line("data stores", "none; `import` creates the first")?;
     }
     places(&mut report, config).await?;
-    gates(config)?;
-    Ok(if report.healthy { Outcome::Done } else { Outcome::Failed })
+    gates(&mut report, config)?;
+    let outcome = if report.healthy { Outcome::Done } else { Outcome::Failed };
+    terminal::document(|| json!({ "outcome": outcome.as_str(), "lines": report.lines }))?;
+    Ok(outcome)
 }
 
 /// Whether the folder may hold a store; an empty folder, such as a new volume, does not.
@@ -52,20 +55,26 @@ fn holds_something(folder: &Path) -> bool {
 /// The report, which is printed line by line.
 struct Report {
     healthy: bool,
-}
-
-fn line(name: &str, text: &str) -> Result<()> {
-    Ok(terminal::result(&format!("{name:12}  {text}"))?)
+    lines: Vec<Value>,
 }
 
 impl Report {
+    /// Prints a line, or keeps it for the JSON object.
+    fn line(&mut self, name: &str, text: &str) -> Result<()> {
+        if terminal::is_json() {
+            self.lines.push(json!({ "name": name, "text": text }));
+            return Ok(());
+        }
+        Ok(terminal::result(&format!("{name:12}  {text}"))?)
+    }
+
     /// Prints the outcome of a check.
     fn outcome<E: Display>(&mut self, name: &str, outcome: Result<String, E>) -> Result<()> {
         match outcome {
-            Ok(text) => line(name, &text),
+            Ok(text) => self.line(name, &text),
             Err(error) => {
                 self.healthy = false;
-                line(name, &format!("FAILED: {error}"))
+                self.line(name, &format!("FAILED: {error}"))
             }
         }
     }
@@ -81,16 +90,16 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
         #[cfg(feature = "aws")]
         BackendHandle::Aws(aws) => account(report, aws).await?,
         #[cfg(feature = "local")]
-        BackendHandle::Local(_) => owner(config)?,
+        BackendHandle::Local(_) => owner(report, config)?,
     };
     if known {
         match backend.active_datastores().await {
             Ok(found) => datastores(report, &backend, &found).await?,
             Err(error) => report.outcome("data stores", Err(error))?,
         }
-        writing(config)?;
+        writing(report, config)?;
     } else {
-        line("data stores", "not checked, since credentials are missing")?;
+        report.line("data stores", "not checked, since credentials are missing")?;
     }
     backend.close().await;
     Ok(())
@@ -99,8 +108,8 @@ async fn back_end(report: &mut Report, config: &Config) -> Result<()> {
 /// Prints the AWS identity; returns `false` if credentials are missing.
 #[cfg(feature = "aws")]
 async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
-    line("region", aws.region())?;
-    line("endpoint", aws.endpoint().unwrap_or("the AWS endpoint"))?;
+    report.line("region", aws.region())?;
+    report.line("endpoint", aws.endpoint().unwrap_or("the AWS endpoint"))?;
     let identity = if aws.endpoint().is_some() {
         let found = aws.check_credentials().await;
         found.map(|()| {
@@ -119,9 +128,9 @@ async fn account(report: &mut Report, aws: &Aws) -> Result<bool> {
 
 /// Prints the identity of the embedded store.
 #[cfg(feature = "local")]
-fn owner(config: &Config) -> Result<bool> {
-    line("region", &format!("{}, in ARNs only", config.store_region()))?;
-    line(
+fn owner(report: &mut Report, config: &Config) -> Result<bool> {
+    report.line("region", &format!("{}, in ARNs only", config.store_region()))?;
+    report.line(
         "identity",
         &format!(
             "account {}, in ARNs only; read access to the data folder is access to all of it",
@@ -132,11 +141,11 @@ fn owner(config: &Config) -> Result<bool> {
 }
 
 /// Prints that writing is not checked.
-fn writing(config: &Config) -> Result<()> {
+fn writing(report: &mut Report, config: &Config) -> Result<()> {
     if config.read_only || config.backend == BackendKind::Local {
         return Ok(());
     }
-    line(
+    report.line(
         "writing",
         "not checked, since it would change something; docs/iam/full.json is the policy for it",
     )
@@ -147,9 +156,9 @@ async fn datastores(
     backend: &Backend,
     found: &[DatastoreSummary],
 ) -> Result<()> {
-    line("data stores", &format!("{} ACTIVE", found.len()))?;
+    report.line("data stores", &format!("{} ACTIVE", found.len()))?;
     for one in found.iter().take(EXAMINED) {
-        line("", &format!("{} {}", one.datastore_id, one.datastore_name))?;
+        report.line("", &format!("{} {}", one.datastore_id, one.datastore_name))?;
         let search = SearchImageSetsRequest {
             datastore_id: one.datastore_id.clone(),
             search_criteria: SearchCriteria::default(),
@@ -183,14 +192,14 @@ async fn datastores(
     }
     match found.len().saturating_sub(EXAMINED) {
         0 => Ok(()),
-        more => line("", &counted(more as u64, "more data store")),
+        more => report.line("", &counted(more as u64, "more data store")),
     }
 }
 
 /// Prints where files may be read and written.
 async fn places(report: &mut Report, config: &Config) -> Result<()> {
     if config.allowed_paths.is_empty() {
-        line("file://", "no folder is allowed; name one with --allow-path")?;
+        report.line("file://", "no folder is allowed; name one with --allow-path")?;
     }
     for path in &config.allowed_paths {
         let found = if path.is_dir() {
@@ -202,11 +211,11 @@ async fn places(report: &mut Report, config: &Config) -> Result<()> {
     }
     let s3 = backend::s3(config).await;
     let endpoint = s3.endpoint.as_deref().unwrap_or("the AWS endpoint");
-    line("s3://", &format!("endpoint {endpoint}, credentials of the AWS chain"))
+    report.line("s3://", &format!("endpoint {endpoint}, credentials of the AWS chain"))
 }
 
 /// Prints what keeps tools from changing something.
-fn gates(config: &Config) -> Result<()> {
+fn gates(report: &mut Report, config: &Config) -> Result<()> {
     let offered = match (config.read_only, config.no_delete) {
         (true, _) => "those that read (--read-only)",
         (false, true) => "all but those that delete (--no-delete)",
@@ -217,6 +226,6 @@ fn gates(config: &Config) -> Result<()> {
         Confirm::Always => "through the client, or not at all",
         Confirm::Never => "never",
     };
-    line("tools", offered)?;
-    line("confirmation", asked)
+    report.line("tools", offered)?;
+    report.line("confirmation", asked)
 }

@@ -13,7 +13,7 @@ use healthimaging_workflows::export::{self, Export};
 use healthimaging_workflows::find::{Criteria, Moment, Span};
 use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Ledger, NewJob, Work};
 use indicatif::ProgressBar;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::datastore::find;
 use crate::backend::Backend;
@@ -247,8 +247,9 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         value.and_then(Value::as_u64).unwrap_or_default()
     };
     let held_back = number("files_held_back");
+    let mut unwritten = Vec::new();
     if job.items_failed + held_back > 0 {
-        list_unwritten(ledger, job, held_back).await?;
+        unwritten = list_unwritten(ledger, job, held_back).await?;
     }
     let outcome_uri = report.and_then(|report| report.get("output_s3_uri"));
     let bytes = number("bytes_written");
@@ -280,26 +281,47 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         took.as_secs_f64(),
         megabytes(bytes.saturating_mul(1000) / milliseconds),
     ));
-    Ok(match job.items_failed + held_back {
+    let outcome = match job.items_failed + held_back {
         0 => Outcome::Done,
         _ => Outcome::Partly,
-    })
+    };
+    terminal::document(|| {
+        let mut document = json!({
+            "outcome": outcome.as_str(),
+            "datastore_id": job.datastore_id,
+            "datastore_name": name,
+            "job_id": job.job_id,
+            "not_written": unwritten,
+        });
+        if let (Value::Object(document), Some(report)) = (&mut document, report) {
+            document.extend(report.clone());
+        }
+        document
+    })?;
+    Ok(outcome)
 }
 
-/// Lists the files that were not written, with the image sets of those that a person has to look at.
-async fn list_unwritten(ledger: &Ledger, job: &Job, held_back: u64) -> Result<()> {
+/// Lists the files that were not written, with the image sets of those that a person has to look at; returns the same as
+/// JSON.
+async fn list_unwritten(ledger: &Ledger, job: &Job, held_back: u64) -> Result<Vec<Value>> {
     let outcomes = sweep(usize::MAX, |start| ledger.outcomes(&job.job_id, start, PAGE));
     let mut outcomes = std::pin::pin!(outcomes);
-    let mut listed = 0;
+    let (mut listed, mut documents) = (0, Vec::new());
     while let Some(outcome) = outcomes.try_next().await? {
         let ItemOutcome { item, image_set_id, result, details, error } = outcome;
-        let line = match (result, error) {
+        let (line, document) = match (result, error) {
             (ItemResult::HeldBack, _) => {
                 let message = details.get("message").and_then(Value::as_str).unwrap_or_default();
                 let set = image_set_id.map(String::from).unwrap_or_default();
-                format!("held back: {item} of image set {set}: {message}")
+                (
+                    format!("held back: {item} of image set {set}: {message}"),
+                    json!({ "file": item, "reason": "held back", "image_set_id": set, "message": message }),
+                )
             }
-            (_, Some(error)) => format!("failed: {item}: {}", error.message),
+            (_, Some(error)) => (
+                format!("failed: {item}: {}", error.message),
+                json!({ "file": item, "reason": "failed", "message": error.message }),
+            ),
             (_, None) => continue,
         };
         if listed == LISTED {
@@ -309,6 +331,7 @@ async fn list_unwritten(ledger: &Ledger, job: &Job, held_back: u64) -> Result<()
         }
         listed += 1;
         terminal::note(&line);
+        documents.push(document);
     }
-    Ok(())
+    Ok(documents)
 }

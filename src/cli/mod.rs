@@ -3,6 +3,7 @@
 #[cfg(feature = "local")]
 mod backup;
 mod call;
+mod completions;
 mod datastore;
 #[cfg(feature = "local")]
 mod demo;
@@ -53,7 +54,7 @@ enum Command {
     /// Export instances as DICOM files, to a folder or to S3
     Export(Box<export::Arguments>),
     /// List the tools
-    Tools(tools::Arguments),
+    Tools,
     /// Call a tool and print its result as JSON
     Call(call::Arguments),
     /// Show configuration, identity and reachability; changes nothing
@@ -70,6 +71,8 @@ enum Command {
     /// Run an end-to-end demo on generated scans, then clean up
     #[cfg(feature = "local")]
     Demo,
+    /// Print the script with which a shell completes commands and options
+    Completions(completions::Arguments),
 }
 
 /// Runs the command.
@@ -79,6 +82,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let command = cli.command.unwrap_or(Command::Stdio);
+    // On stdio, stdout belongs to the protocol.
+    if cli.options.print_json && !matches!(command, Command::Stdio) {
+        terminal::print_json();
+    }
     let config = match configured(cli.options, &command) {
         Err(error) if matches!(command, Command::Stdio) => {
             explain(&error)?;
@@ -99,7 +106,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Serve(arguments) => serve::run(&config, arguments).await,
             Command::Import(arguments) => import::run(&config, arguments).await,
             Command::Export(arguments) => export::run(&config, *arguments).await,
-            Command::Tools(arguments) => tools::run(&config, &arguments),
+            Command::Tools => tools::run(&config),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,
             #[cfg(feature = "local")]
@@ -110,6 +117,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Restore(arguments) => backup::restore(&config, &arguments).await,
             #[cfg(feature = "local")]
             Command::Demo => demo::run().await,
+            Command::Completions(arguments) => completions::run(&arguments),
         }
     });
     // A read of stdin cannot be cancelled, and must not keep the process from ending.
@@ -124,6 +132,7 @@ fn announces(command: &Command) -> bool {
         Command::Stdio | Command::Serve(_) => false,
         #[cfg(feature = "local")]
         Command::Demo => false,
+        Command::Completions(_) => false,
         _ => true,
     }
 }
@@ -160,12 +169,17 @@ pub(crate) fn misused(error: &clap::Error) -> ExitCode {
     let names_command = words.any(|word| {
         word != "stdio" && commands.get_subcommands().any(|one| one.get_name() == word)
     });
-    if !error.use_stderr() || names_command || terminal::is_interactive() {
-        error.exit();
-    }
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    if !error.use_stderr() || names_command || terminal::is_interactive() {
+        if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+            terminal::print_json();
+            // The exit code says the same if stdout is closed.
+            let _ = terminal::document(|| terminal::error(&anyhow!(first)));
+        }
+        error.exit();
+    }
     // The exit code is all that is left if this fails.
     let _ = explain(&anyhow!(first));
     ExitCode::from(2)

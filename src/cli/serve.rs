@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Backend, BackendHandle};
 use crate::config::Config;
+#[cfg(feature = "local")]
+use crate::ephemeral::{self, Ephemeral, RESET};
 use crate::options::BackendKind;
 use crate::outcome::{InvalidOption, Outcome};
 use crate::stop::stop_signal;
@@ -45,17 +47,33 @@ pub(super) struct Arguments {
     /// Allow clients of the AWS back end to store instances
     #[arg(long, env = "HEALTHIMAGING_BRIDGE_WRITE", hide_env = true)]
     bridge_write: bool,
+
+    /// Use a temporary store, removed at the end
+    #[cfg(feature = "local")]
+    #[arg(long, env = "HEALTHIMAGING_EPHEMERAL", hide_env = true)]
+    ephemeral: bool,
 }
 
 const VARIABLES: &str = "\
 Any address but loopback needs a token or access keys. Environment variables: HEALTHIMAGING_HTTP,
-HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS, HEALTHIMAGING_HTTP_HOST and
-HEALTHIMAGING_BRIDGE_WRITE; keys and hosts are lists separated by commas.
+HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS, HEALTHIMAGING_HTTP_HOST,
+HEALTHIMAGING_BRIDGE_WRITE and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
 
 With the AWS back end the server signs requests of DICOMweb clients with its own credentials, so it
 always needs a token or access keys, and stores nothing for them without --bridge-write.";
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    #[cfg(feature = "local")]
+    if arguments.ephemeral {
+        let store = Ephemeral::create(config)?;
+        let outcome = serve(&store.config(config), arguments).await;
+        let removed = store.remove();
+        return outcome.and_then(|outcome| removed.map(|()| outcome));
+    }
+    serve(config, arguments).await
+}
+
+async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let token = arguments.http_token.filter(|token| !token.is_empty());
     let token = token.as_deref().map(Token::new).transpose()?;
     let mut keys = arguments.http_access_key;
@@ -79,8 +97,17 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
 
-    let backend = Backend::open_to_serve(config).await?;
+    // Before the store opens, so that a signal never leaves a temporary one behind.
     let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = stop_signal().await {
+            tracing::error!("{error:#}");
+        }
+        tracing::info!("stopping");
+        signalled.cancel();
+    });
+    let backend = Backend::open_to_serve(config).await?;
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
     let page = (config.backend == BackendKind::Local).then(|| format!("http://{address}/"));
     let mcp = http_service::<RequestBody>(backend.server(config, page)?, options);
@@ -102,6 +129,11 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
             server.serve_dicomweb(service, dicomweb, decoder)
         }
     };
+    #[cfg(feature = "local")]
+    if arguments.ephemeral {
+        let service = Arc::clone(&backend.service);
+        server = server.serve_reset(RESET, move || ephemeral::reset(Arc::clone(&service)).boxed());
+    }
     if !keys.is_empty() {
         server = server.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
     }
@@ -109,15 +141,14 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         server = server.require(token);
     }
     terminal::note(&directions(address, config));
+    #[cfg(feature = "local")]
+    if arguments.ephemeral {
+        terminal::note(&format!(
+            "Temporary store in {}, removed at the end; POST http://{address}{RESET} empties it",
+            config.data_dir.display()
+        ));
+    }
 
-    let signalled = stop.clone();
-    tokio::spawn(async move {
-        if let Err(error) = stop_signal().await {
-            tracing::error!("{error:#}");
-        }
-        tracing::info!("stopping");
-        signalled.cancel();
-    });
     server.serve(listener, stop).await;
     backend.close().await;
     Ok(Outcome::Done)

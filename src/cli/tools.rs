@@ -1,7 +1,6 @@
 //! `tools`: lists the tools.
 
 use anyhow::Result;
-use clap::Args;
 use healthimaging_tools::{Schemas, ToolEntry};
 use serde_json::{Value, json};
 
@@ -10,17 +9,11 @@ use crate::config::Config;
 use crate::outcome::Outcome;
 use crate::terminal;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Print names, descriptions and schemas as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<Outcome> {
+/// Prints a line for each tool, or all of them as one JSON array.
+pub(super) fn run(config: &Config) -> Result<Outcome> {
     let options = backend::server_options(config);
     let tools = options.tools();
-    if arguments.json {
+    if terminal::is_json() {
         let all: Vec<Value> = tools.map(|tool| document(tool, options.schemas)).collect();
         terminal::result(&serde_json::to_string_pretty(&all)?)?;
         return Ok(Outcome::Done);

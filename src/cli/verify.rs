@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use healthimaging_local::{Damage, VerifyProgress, VerifyReport};
+use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -24,13 +25,18 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let report = store.verify(show).await;
     bar.finish_and_clear();
     backend.close().await;
-    self::report(&report?)
+    let report = report?;
+    let outcome = self::report(&report)?;
+    terminal::document(|| document(&report, outcome))?;
+    Ok(outcome)
 }
 
 /// Prints what was found.
 pub(super) fn report(report: &VerifyReport) -> Result<Outcome> {
-    for damage in &report.damaged {
-        terminal::result(&described(damage))?;
+    if !terminal::is_json() {
+        for damage in &report.damaged {
+            terminal::result(&described(damage))?;
+        }
     }
     terminal::note(&format!(
         "{}, {} and {} reread ({}); {} damaged",
@@ -41,6 +47,30 @@ pub(super) fn report(report: &VerifyReport) -> Result<Outcome> {
         report.damaged.len(),
     ));
     Ok(if report.damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+/// Returns the result as JSON.
+pub(super) fn document(report: &VerifyReport, outcome: Outcome) -> Value {
+    let damaged: Vec<Value> = report
+        .damaged
+        .iter()
+        .map(|damage| {
+            json!({
+                "image_set_id": damage.image_set_id,
+                "version": damage.version,
+                "image_frame_id": damage.blob,
+                "message": damage.message,
+            })
+        })
+        .collect();
+    json!({
+        "outcome": outcome.as_str(),
+        "image_sets": report.image_sets,
+        "documents": report.documents,
+        "stored_values": report.blobs,
+        "bytes": report.bytes,
+        "damaged": damaged,
+    })
 }
 
 /// Returns where the damage is, and what it is, in a line.

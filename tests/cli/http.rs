@@ -58,6 +58,14 @@ impl Served {
         Self { child, address: said.unwrap() }
     }
 
+    /// Ends it by SIGTERM.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
     /// The status line and body of a request with these header lines.
     pub(crate) fn ask(&self, request: &str, headers: &str) -> String {
         String::from_utf8(self.bytes(request, headers)).unwrap()
@@ -158,9 +166,7 @@ fn http_is_healthy_guarded_and_ends_when_told() {
 
     #[cfg(unix)]
     {
-        let id = served.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        assert_eq!(served.child.wait().unwrap().code(), Some(0));
+        served.terminate();
     }
 }
 

@@ -1,5 +1,5 @@
 //! The command line: exit codes, stdout and stderr.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may")]
 
 mod aws;
 mod backup;
@@ -9,10 +9,12 @@ mod credentials;
 mod deidentify;
 mod dicomweb;
 mod doctor;
+mod ephemeral;
 mod folder;
 mod help;
 mod http;
 mod import;
+mod json;
 mod mistakes;
 mod network;
 mod rendered;

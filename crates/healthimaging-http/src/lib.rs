@@ -17,6 +17,7 @@ mod observe;
 mod page;
 mod peers;
 mod remainder;
+mod reset;
 mod rest;
 mod server;
 mod token;

@@ -9,13 +9,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::future::BoxFuture;
 use healthimaging::{DicomWeb, HealthImaging, Result};
 use healthimaging_pixels::Decoder;
 use http::{StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -26,6 +26,7 @@ use crate::access::{Access, AccessKeys};
 use crate::cors::CorsPolicy;
 use crate::failure::Failure;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
+use crate::reset::{self, Reset};
 use crate::token::Token;
 use crate::{gate, listen, page, peers};
 
@@ -109,6 +110,18 @@ impl HttpServer {
         S::Future: Send + 'static,
     {
         self.mounted = self.mounted.route_service(path, service);
+        self
+    }
+
+    /// Routes POST at exactly `path` to `reset`, which empties the back end and returns what was deleted as JSON.
+    #[must_use]
+    pub fn serve_reset(
+        mut self,
+        path: &str,
+        reset: impl Fn() -> BoxFuture<'static, Result<Value>> + Send + Sync + 'static,
+    ) -> Self {
+        let reset: Reset = Arc::new(reset);
+        self.mounted = self.mounted.route(path, post(reset::reset).with_state(reset));
         self
     }
 
@@ -258,7 +271,6 @@ async fn health(State(probe): State<Probe>) -> Response {
 mod tests {
     use super::*;
     use axum::body::to_bytes;
-    use axum::routing::post;
     use futures::FutureExt;
     use healthimaging::Error;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use healthimaging::model::JobStatus;
 use healthimaging_client::Client;
 use healthimaging_phantoms::{demo_archive, write_to};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::datastore;
@@ -33,7 +33,7 @@ pub(super) async fn run() -> Result<Outcome> {
     let colored = config::may_color() && std::io::stdout().is_terminal();
     let mut script = Script::new(if colored { Colors::Ansi } else { Colors::Plain });
     let (scans, store) = (folder.path().join("scans"), folder.path().join("store"));
-    terminal::result(
+    script::print(
         "HealthImaging on this machine: generated scans, a temporary store, no account.",
     )?;
 
@@ -50,7 +50,8 @@ pub(super) async fn run() -> Result<Outcome> {
     };
     let removed = folder.close().context("the temporary folder cannot be removed");
     outcome.and(removed)?;
-    terminal::result("\nEverything was as expected; the temporary store is gone.")?;
+    script::print("\nEverything was as expected; the temporary store is gone.")?;
+    terminal::document(|| json!({ "outcome": Outcome::Done.as_str() }))?;
     Ok(Outcome::Done)
 }
 

@@ -32,7 +32,7 @@ impl Script {
     pub(super) fn step(&mut self, title: &str) -> io::Result<()> {
         self.step += 1;
         let number = self.step;
-        terminal::result(&self.painted("1", &format!("\n{number}. {title}")))
+        print(&self.painted("1", &format!("\n{number}. {title}")))
     }
 
     /// Prints a request.
@@ -41,17 +41,17 @@ impl Script {
             Value::Null => String::new(),
             _ => shortened(&arguments.to_string()),
         };
-        terminal::result(&self.painted("36", &format!("   → {what} {written}")))
+        print(&self.painted("36", &format!("   → {what} {written}")))
     }
 
     /// Prints an answer.
     pub(super) fn answer(&self, line: &str) -> io::Result<()> {
-        terminal::result(&self.painted("32", &format!("   ← {line}")))
+        print(&self.painted("32", &format!("   ← {line}")))
     }
 
     /// Prints more of an answer, or a remark.
     pub(super) fn detail(line: &str) -> io::Result<()> {
-        terminal::result(&format!("     {line}"))
+        print(&format!("     {line}"))
     }
 
     fn painted(&self, code: &str, text: &str) -> String {
@@ -60,6 +60,15 @@ impl Script {
             Colors::Plain => text.to_owned(),
         }
     }
+}
+
+/// Prints a line for a person: on stderr if the result is JSON.
+pub(super) fn print(line: &str) -> io::Result<()> {
+    if terminal::is_json() {
+        terminal::note(line);
+        return Ok(());
+    }
+    terminal::result(line)
 }
 
 fn shortened(text: &str) -> String {

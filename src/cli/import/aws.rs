@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use healthimaging::DatastoreId;
 use healthimaging_workflows::store::{self, Stored, Watch};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -57,10 +59,14 @@ pub(super) async fn run(
         }
     };
     bar.finish_and_clear();
-    print(stored?, &format!("{name} ({datastore})"), started.elapsed())
+    print(stored?, (&name, &datastore), started.elapsed())
 }
 
-fn print(stored: Stored<String>, datastore: &str, took: Duration) -> Result<Outcome> {
+fn print(
+    stored: Stored<String>,
+    (name, datastore): (&str, &DatastoreId),
+    took: Duration,
+) -> Result<Outcome> {
     let (mut skipped, mut failed) = (Vec::new(), Vec::new());
     let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
     for (key, message) in &stored.failed {
@@ -74,21 +80,22 @@ fn print(stored: Stored<String>, datastore: &str, took: Duration) -> Result<Outc
         }
     }
     let (failed_count, skipped_count) = (failed.len(), skipped.len());
-    report::list("failed", failed.into_iter(), failed_count as u64);
-    report::list("skipped", skipped.into_iter(), skipped_count as u64);
+    report::list("failed", failed.iter().copied(), failed_count as u64);
+    report::list("skipped", skipped.iter().copied(), skipped_count as u64);
     let warned = stored.stored.iter().filter(|(_, one)| one.warning_reason.is_some()).count();
     let sets: BTreeSet<_> = stored.stored.iter().map(|(_, one)| &one.image_set_id).collect();
     let seen = stored.stored.len() + failed_count + skipped_count + stored.not_tried;
-    report::count(&Counts {
+    let counts = Counts {
         seen: seen as u64,
         imported: stored.stored.len() as u64,
         failed: failed_count as u64,
         skipped: skipped_count as u64,
         kinds: kinds.into_iter().collect(),
         warned: warned as u64,
-    });
+    };
+    report::count(&counts);
     terminal::note(&format!(
-        "{} in data store {datastore}, in {:.1} s",
+        "{} in data store {name} ({datastore}), in {:.1} s",
         counted(sets.len() as u64, "image set"),
         took.as_secs_f64()
     ));
@@ -102,7 +109,18 @@ fn print(stored: Stored<String>, datastore: &str, took: Duration) -> Result<Outc
     if stored.not_tried > 0 {
         bail!("stopped; imported files stay{not_tried}");
     }
-    Ok(if failed_count == 0 { Outcome::Done } else { Outcome::Partly })
+    let outcome = if failed_count == 0 { Outcome::Done } else { Outcome::Partly };
+    terminal::document(|| {
+        let more = json!({
+            "datastore_id": datastore,
+            "datastore_name": name,
+            "image_sets": sets.len(),
+            "failed": report::listed(failed.into_iter()),
+            "skipped": report::listed(skipped.into_iter()),
+        });
+        counts.document(outcome, more)
+    })?;
+    Ok(outcome)
 }
 
 /// Files that are not DICOM instances, as the embedded store recognizes them.

@@ -8,6 +8,7 @@ use healthimaging::DatastoreId;
 use healthimaging::model::JobStatus;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
 use indicatif::ProgressBar;
+use serde_json::json;
 
 use super::Input;
 use super::report::{self, Counts, File};
@@ -45,14 +46,28 @@ pub(super) async fn run(
     };
     bar.finish_and_clear();
     let summary = ended?;
-    print(&summary, &datastore, &name);
+    let counts = print(&summary, &datastore, &name);
     print_rate(summary.progress.bytes_done, started.elapsed());
     let failed = summary.progress.refused.saturating_sub(summary.refused.skipped_count());
-    match (summary.status, failed) {
-        (JobStatus::Completed, 0) => Ok(Outcome::Done),
-        (JobStatus::Completed, _) => Ok(Outcome::Partly),
+    let outcome = match (summary.status, failed) {
+        (JobStatus::Completed, 0) => Outcome::Done,
+        (JobStatus::Completed, _) => Outcome::Partly,
         (status, _) => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
-    }
+    };
+    terminal::document(|| {
+        let more = json!({
+            "datastore_id": datastore,
+            "datastore_name": name,
+            "job_id": summary.job_id,
+            "image_sets": summary.progress.image_sets,
+            "bytes": summary.progress.bytes_done,
+            "output_s3_uri": summary.output_s3_uri,
+            "failed": report::listed(files(&summary.refused.failed)),
+            "skipped": report::listed(files(&summary.refused.skipped)),
+        });
+        counts.document(outcome, more)
+    })?;
+    Ok(outcome)
 }
 
 fn show(bar: &ProgressBar, progress: ImportProgress) {
@@ -71,13 +86,13 @@ fn files(refused: &[RefusedFile]) -> impl Iterator<Item = File<'_>> {
     refused.iter().map(|file| File { key: &file.key, message: &file.message })
 }
 
-fn print(summary: &ImportSummary, datastore: &DatastoreId, name: &str) {
+fn print(summary: &ImportSummary, datastore: &DatastoreId, name: &str) -> Counts {
     let ImportProgress { files_done, image_sets, refused, warned, .. } = summary.progress;
     let skipped = summary.refused.skipped_count();
     let failed = refused.saturating_sub(skipped);
     report::list("failed", files(&summary.refused.failed), failed);
     report::list("skipped", files(&summary.refused.skipped), skipped);
-    report::count(&Counts {
+    let counts = Counts {
         seen: files_done,
         imported: files_done.saturating_sub(refused),
         failed,
@@ -89,12 +104,14 @@ fn print(summary: &ImportSummary, datastore: &DatastoreId, name: &str) {
             .map(|(kind, count)| (kind.noun(), *count))
             .collect(),
         warned,
-    });
+    };
+    report::count(&counts);
     terminal::note(&format!(
         "{} in data store {name} ({datastore}); the outcome of each file is in {}",
         counted(image_sets, "image set"),
         summary.output_s3_uri,
     ));
+    counts
 }
 
 /// Prints how many bytes were imported, and how fast.

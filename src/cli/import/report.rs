@@ -1,12 +1,15 @@
 //! The report of an import.
 
+use serde_json::{Value, json};
+
+use crate::outcome::Outcome;
 use crate::terminal::{self, counted};
 
 /// Most files that are listed of those that failed, and of those that were skipped; the rest is counted.
 const LISTED: usize = 20;
 
 /// A file that was not imported.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct File<'a> {
     pub(super) key: &'a str,
     pub(super) message: &'a str,
@@ -25,6 +28,12 @@ pub(super) fn list<'a>(what: &str, files: impl Iterator<Item = File<'a>>, count:
     }
 }
 
+/// Returns files that were not imported as JSON: the first of them.
+pub(super) fn listed<'a>(files: impl Iterator<Item = File<'a>>) -> Vec<Value> {
+    let file = |File { key, message }: File<'a>| json!({ "file": key, "message": message });
+    files.take(LISTED).map(file).collect()
+}
+
 /// What became of the files of an import.
 #[derive(Debug)]
 pub(super) struct Counts {
@@ -35,6 +44,24 @@ pub(super) struct Counts {
     /// Noun and count of each kind of skipped files.
     pub(super) kinds: Vec<(&'static str, u64)>,
     pub(super) warned: u64,
+}
+
+impl Counts {
+    /// Returns the result of an import as JSON; `more` is what else there is of it.
+    pub(super) fn document(&self, outcome: Outcome, more: Value) -> Value {
+        let mut document = json!({
+            "outcome": outcome.as_str(),
+            "files_seen": self.seen,
+            "files_imported": self.imported,
+            "files_failed": self.failed,
+            "files_skipped": self.skipped,
+            "files_warned": self.warned,
+        });
+        if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
+            document.extend(more);
+        }
+        document
+    }
 }
 
 /// Prints the counts in a line.

@@ -1,0 +1,28 @@
+//! A request that empties the back end, for tests of programs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
+use healthimaging::{Error, ErrorKind, Result};
+use http::header;
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Empties the back end, and returns what was deleted.
+pub(crate) type Reset = Arc<dyn Fn() -> BoxFuture<'static, Result<Value>> + Send + Sync>;
+
+/// Empties the back end; web pages, whose requests name their origin, may not ask for it.
+pub(crate) async fn reset(State(reset): State<Reset>, request: Request) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let message = "a web page cannot empty the store; send the request without Origin";
+        return Failure::from(Error::new(ErrorKind::AccessDenied, message)).into_response();
+    }
+    match reset().await {
+        Ok(deleted) => Json(deleted).into_response(),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}

@@ -1,0 +1,140 @@
+//! `serve --ephemeral`: a temporary store, for tests of programs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::TryStreamExt as _;
+use healthimaging::model::{
+    DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest, DeleteImageSetRequest,
+    GetDatastoreRequest, ListDatastoresRequest, SearchCriteria, SearchImageSetsRequest,
+};
+use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, Page, poll_pauses, sweep};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::config::Config;
+use crate::options::BackendKind;
+use crate::outcome::InvalidOption;
+
+/// Path of the request that empties the store.
+pub(crate) const RESET: &str = "/ephemeral/reset";
+
+/// Most data stores, and most image sets of each, that a reset deletes.
+const MOST: usize = 100_000;
+
+/// First pause between two looks at a deletion, and the longest time of a reset.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// A temporary store, which is removed with its folder.
+#[derive(Debug)]
+pub(crate) struct Ephemeral(TempDir);
+
+impl Ephemeral {
+    /// Creates the folder.
+    pub(crate) fn create(config: &Config) -> Result<Self> {
+        let invalid = |why: &str| Err(InvalidOption(format!("--ephemeral {why}")).into());
+        if config.backend == BackendKind::Aws {
+            return invalid("only works with the embedded store: use --backend local");
+        }
+        if config.read_only {
+            return invalid("makes an empty store, which --read-only could not fill");
+        }
+        let folder = tempfile::Builder::new().prefix("healthimaging-ephemeral-").tempdir();
+        folder.map(Self).context("the temporary folder cannot be created")
+    }
+
+    /// The configuration with this store in place of the one that it names.
+    pub(crate) fn config(&self, config: &Config) -> Config {
+        Config { data_dir: self.0.path().to_path_buf(), ..config.clone() }
+    }
+
+    /// Removes the store, once it is closed.
+    pub(crate) fn remove(self) -> Result<()> {
+        self.0.close().context("the temporary store cannot be removed")
+    }
+}
+
+/// Deletes every data store with all that it holds, and returns the counts.
+///
+/// # Errors
+/// A conflict if something does not end in a minute, or a write or an import is running.
+pub(crate) async fn reset(service: Arc<dyn HealthImaging>) -> healthimaging::Result<Value> {
+    let emptying = async {
+        let (mut datastores, mut image_sets) = (0, 0);
+        for datastore in all(&*service).await? {
+            image_sets += empty(&*service, &datastore.datastore_id).await?;
+            delete(&*service, &datastore.datastore_id).await?;
+            datastores += 1;
+        }
+        Ok(json!({ "datastores_deleted": datastores, "image_sets_deleted": image_sets }))
+    };
+    let within = tokio::time::timeout(LONGEST, emptying).await;
+    within.unwrap_or_else(|_| Err(Error::conflict("the store was not empty after a minute")))
+}
+
+async fn all(service: &dyn HealthImaging) -> healthimaging::Result<Vec<DatastoreSummary>> {
+    let pages = sweep(MOST, |next_token| async {
+        let request = ListDatastoresRequest {
+            datastore_status: Some(DatastoreStatus::Active),
+            next_token,
+            max_results: None,
+        };
+        let page = service.list_datastores(request).await?;
+        Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
+    });
+    pages.try_collect().await
+}
+
+/// Deletes the image sets, and waits until they are gone.
+async fn empty(service: &dyn HealthImaging, id: &DatastoreId) -> healthimaging::Result<usize> {
+    let found = || async {
+        let pages = sweep(MOST, |next_token| async {
+            let request = SearchImageSetsRequest {
+                datastore_id: id.clone(),
+                search_criteria: SearchCriteria::default(),
+                next_token,
+                max_results: None,
+            };
+            let page = service.search_image_sets(request).await?;
+            Ok(Page { items: page.image_sets_metadata_summaries, next_token: page.next_token })
+        });
+        pages.try_collect::<Vec<_>>().await
+    };
+    let sets = found().await?;
+    for set in &sets {
+        let request = DeleteImageSetRequest {
+            datastore_id: id.clone(),
+            image_set_id: set.image_set_id.clone(),
+        };
+        match service.delete_image_set(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            deleted => drop(deleted?),
+        }
+    }
+    for pause in poll_pauses(FIRST_PAUSE, LONGEST) {
+        if found().await?.is_empty() {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Ok(sets.len())
+}
+
+/// Deletes an empty data store, and waits until it is gone.
+async fn delete(service: &dyn HealthImaging, id: &DatastoreId) -> healthimaging::Result<()> {
+    service.delete_datastore(DeleteDatastoreRequest { datastore_id: id.clone() }).await?;
+    for pause in poll_pauses(FIRST_PAUSE, LONGEST) {
+        let request = GetDatastoreRequest { datastore_id: id.clone() };
+        let is_gone = match service.get_datastore(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            found => found?.datastore_properties.datastore_status == DatastoreStatus::Deleted,
+        };
+        if is_gone {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
