@@ -81,7 +81,8 @@ fn clients_of_the_bridge_must_authenticate() {
 
     let bridge = Bridge::new(&[]);
     let path = format!("GET {}/studies", bridge.base);
-    assert_eq!(bridge.bridge.answer(&path, "", b"").status, 403);
+    let missing = bridge.bridge.answer(&path, "", b"");
+    assert_eq!((missing.status, missing.header("www-authenticate")), (401, Some("Bearer")));
     let wrong = "Authorization: Bearer 0123456789abcdeX\r\n";
     assert_eq!(bridge.bridge.answer(&path, wrong, b"").status, 403);
     // The AWS API is not bridged.
@@ -175,4 +176,42 @@ fn the_bridge_stores_only_when_it_may() {
     let headers = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/dicom\r\n");
     let path = format!("POST {}/studies", writing.base);
     assert_eq!(reading.answer(&path, &headers, &phantom).status, 403);
+}
+
+/// RFC 9110 §15.6.3: the failure is that of a server behind this one.
+#[test]
+fn a_service_that_is_down_is_a_bad_gateway() {
+    let Bridge { aws, bridge, base, rig: _rig } = Bridge::new(&[]);
+    drop(aws);
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    let failed = bridge.answer(&format!("GET {base}/studies"), &token, b"");
+    assert_eq!(failed.status, 502, "{}", failed.head);
+    let message = failed.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("AWS HealthImaging"), "{message}");
+    assert_eq!(bridge.answer("GET /healthz", "", b"").status, 200);
+    assert_eq!(bridge.answer("GET /readyz", "", b"").status, 503);
+}
+
+#[test]
+fn a_store_that_is_cut_off_stores_nothing_on_either() {
+    let bridge = Bridge::new(&["--bridge-write"]);
+    let phantom = healthimaging_phantoms::Phantom::mr().seed(78).size(8, 8).build();
+    let mut body = Vec::new();
+    for end in [phantom.len(), phantom.len() - 100] {
+        body.extend_from_slice(b"--b\r\nContent-Type: application/dicom\r\n\r\n");
+        body.extend_from_slice(&phantom[..end]);
+        body.extend_from_slice(b"\r\n");
+    }
+    let studies = || bridge.ask(&bridge.aws, "/studies", "application/dicom+json").body;
+    let before = studies();
+    let headers = format!(
+        "Authorization: Bearer {TOKEN}\r\nContent-Type: multipart/related; boundary=b; type=\"application/dicom\"\r\n"
+    );
+    for served in [&bridge.aws, &bridge.bridge] {
+        let refused = served.answer(&format!("POST {}/studies", bridge.base), &headers, &body);
+        assert_eq!(refused.status, 400, "{}", refused.head);
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("ends before its last boundary"), "{message}");
+        assert!(studies() == before);
+    }
 }

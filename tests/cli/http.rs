@@ -215,6 +215,55 @@ fn metrics_are_reachable_with_access_keys_alone() {
     assert_ne!(message, refused.json()["message"].as_str().unwrap());
 }
 
+/// Statuses of RFC 9110; the AWS API keeps those of the service.
+#[test]
+fn dicomweb_refuses_as_http_does() {
+    let rig = Rig::new();
+    assert!(rig.run(&["import", crate::rig::text(&rig.scans())]).status.success());
+    let store = &rig.call("list_datastores", &json!({}))["datastore_summaries"][0]["datastore_id"];
+    let store = format!("/datastore/{}", store.as_str().unwrap());
+    let keys = ["--http-access-key", "AKIDEXAMPLE:a-secret-of-the-test"];
+    let token = "Authorization: Bearer 0123456789abcdef\r\n";
+    let guarded = Served::start(&rig, &[&keys[..], &["--http-token", "0123456789abcdef"]].concat());
+    let unsigned = guarded.answer(&format!("GET {store}/studies"), "", b"");
+    assert_eq!(unsigned.status, 401);
+    let schemes = unsigned.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: "));
+    assert_eq!(schemes.collect::<Vec<_>>(), ["Bearer", "AWS4-HMAC-SHA256"]);
+    assert_eq!(guarded.answer("GET /datastore", "", b"").status, 403);
+
+    for unknown in ["no-such-name", "0123456789abcdef0123456789abcdef"] {
+        let path = format!("GET /datastore/{unknown}/studies");
+        assert_eq!(guarded.answer(&path, token, b"").status, 404, "{unknown}");
+    }
+
+    let studies = guarded.answer(&format!("GET {store}/studies"), token, b"").json();
+    let study = studies[0]["0020000D"]["Value"][0].as_str().unwrap();
+    for path in [format!("{store}/studies/{study}"), format!("{store}/studies/{study}/metadata")] {
+        let misspelled = guarded.answer(&format!("GET {path}?image_set_id=0"), token, b"");
+        assert_eq!(misspelled.status, 400, "{path}");
+        let message = misspelled.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("unknown query parameter"), "{message}");
+    }
+    let series = guarded.answer(&format!("GET {store}/series"), token, b"").json();
+    let series = series[0]["0020000E"]["Value"][0].as_str().unwrap();
+    let path = format!("{store}/studies/{study}/series/{series}/metadata");
+    let misspelled = guarded.answer(&format!("GET {path}?image_set_id=0"), token, b"");
+    assert_eq!(misspelled.status, 400);
+    assert!(misspelled.json()["message"].as_str().unwrap().contains("imageSetId"));
+
+    // Only the head is sent: a body of 2 GiB is refused by its length.
+    let mut stream = TcpStream::connect(&guarded.address).unwrap();
+    write!(
+        stream,
+        "POST {store}/studies HTTP/1.1\r\nHost: localhost\r\n{token}Content-Type: application/dicom\r\n\
+         Content-Length: 2147483648\r\n\r\n"
+    )
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 413 "), "{line}");
+}
+
 /// The effects are those of `UpdateImageSetMetadata` in the developer guide of AWS HealthImaging.
 #[test]
 fn no_delete_holds_over_http() {

@@ -89,7 +89,7 @@ def declared_too_long(address, store):
     connection = connect(address)
     connection.sendall(head(address, store, MULTIPART, f"Content-Length: {2048 * MEBI}"))
     status, body = answer(connection)
-    assert status == 402 and b"1 GiB" in body, (status, body)
+    assert status == 413 and b"1 GiB" in body, (status, body)
     return "refused before a byte of it was sent"
 
 
@@ -106,7 +106,7 @@ def too_long(address, store, template):
     connection.sendall(head(address, store, MULTIPART, "Transfer-Encoding: chunked"))
     taken = send(connection, chunks(pieces()))
     status, body = answer(connection)
-    assert status in (400, 402) and json.loads(body)["message"], (status, body)
+    assert status in (400, 413) and json.loads(body)["message"], (status, body)
     assert taken < 1100 * MEBI, taken
     return f"{status} after {taken // MEBI} MiB: {json.loads(body)['message']}"
 

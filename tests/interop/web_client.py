@@ -282,7 +282,9 @@ def signed_by_hand(address, base, file):
     assert requests.get(presigned()).status_code == 200
     assert requests.get(presigned(secret="another-secret-of-20")).status_code == 403
     assert requests.get(presigned().replace("limit=1", "limit=2")).status_code == 403
-    assert requests.get(f"http://{address}{base}/studies").headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+    missing = requests.get(f"http://{address}{base}/studies")
+    assert missing.status_code == 401 and missing.headers["WWW-Authenticate"] == "AWS4-HMAC-SHA256"
+    assert missing.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
 
     now = datetime.datetime.now(datetime.timezone.utc)
     assert chunked(address, base, file, now) == (200, None)

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
-use healthimaging::{Error, ErrorKind, Source};
+use healthimaging::{Error, ErrorKind, Outage, Source};
 use tower_http::timeout::TimeoutError;
 
 use crate::origin::Origin;
@@ -17,6 +17,9 @@ use crate::origin::Origin;
 pub(crate) const NO_CREDENTIALS: &str = "no credentials found: run `aws configure` or set AWS_PROFILE; \
      searched the environment, the shared config and credentials files (profiles, SSO, processes), \
      web identity tokens, and container and instance roles";
+
+/// Name of the service in errors.
+const NAME: &str = "AWS HealthImaging";
 
 const EXPIRED: &str =
     "the AWS credentials have expired: renew them, for example with `aws sso login`";
@@ -44,7 +47,7 @@ where
         SdkError::ResponseError(context) => {
             of_response(None, None, context.raw().status().as_u16())
         }
-        SdkError::TimeoutError(_) => Error::new(ErrorKind::Service, SLOW),
+        SdkError::TimeoutError(_) => late(SLOW),
         // Failures to dispatch or to build the request, and those of later SDKs.
         _ => of_network(&error),
     };
@@ -72,7 +75,11 @@ where
     );
     let (code, request_id) =
         (error.code().map(str::to_owned), error.request_id().map(str::to_owned));
+    let outage = error.outage();
     let mut unknown = Error::new(ErrorKind::Service, message).with_source(error);
+    if let Some(outage) = outage {
+        unknown = unknown.with_outage(outage);
+    }
     if let Some(code) = code {
         unknown = unknown.with_code(code);
     }
@@ -85,19 +92,24 @@ where
 /// Converts an error of the HTTP client.
 pub(crate) fn of_connector(error: ConnectorError) -> Error {
     if error.is_timeout() {
-        return Error::new(ErrorKind::Service, SLOW).with_source(error);
+        return late(SLOW).with_source(error);
     }
     of_network(&error).with_source(error)
+}
+
+/// Error of a service that did not respond in time.
+pub(crate) fn late(message: &str) -> Error {
+    Error::new(ErrorKind::Service, message).with_outage(Outage::TimedOut)
 }
 
 /// Converts an error of reading a response.
 pub(crate) fn of_body(cause: impl Into<Source>) -> Error {
     let cause = cause.into();
-    let message = if cause.is::<TimeoutError>() {
-        SLOW
-    } else {
-        "the connection to AWS HealthImaging broke before the response was complete; try again"
-    };
+    if cause.is::<TimeoutError>() {
+        return late(SLOW).with_source(cause);
+    }
+    let message =
+        "the connection to AWS HealthImaging broke before the response was complete; try again";
     Error::new(ErrorKind::Service, message).with_source(cause)
 }
 
@@ -149,7 +161,7 @@ fn of_network(error: &(dyn StdError + 'static)) -> Error {
     let message = if says("dns error") || says("failed to lookup address") {
         NO_HOST
     } else if says("timed out") || says("timeout") {
-        SLOW
+        return late(SLOW);
     } else {
         UNREACHABLE
     };
@@ -221,6 +233,11 @@ pub(crate) fn of_response(code: Option<&str>, message: Option<&str>, status: u16
             "{}; the IAM policy of this identity must allow it, see docs/iam and `doctor`",
             message.unwrap_or("access denied").trim_end_matches('.')
         ),
+        (_, ErrorKind::Service) => match message {
+            Some(message) if !message.contains(NAME) => format!("{NAME} failed: {message}"),
+            Some(message) => message.to_owned(),
+            None => default_message(kind, status),
+        },
         (_, kind) => message.map_or_else(|| default_message(kind, status), str::to_owned),
     };
     let error = Error::new(kind, text);

@@ -9,7 +9,9 @@ use axum::extract::{Query, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use healthimaging::{Error, HealthImaging, Result, datastore_named, is_datastore_name, read_json};
+use healthimaging::{
+    Error, ErrorKind, HealthImaging, Result, datastore_named, is_datastore_name, read_json,
+};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,7 +87,9 @@ impl Path {
         if let (Some((_, given)), Some(Names(service))) = (datastore, names)
             && is_datastore_name(given)
         {
-            *given = datastore_named(&*service, given).await?.into();
+            let found = datastore_named(&*service, given).await;
+            // In a path, a name is an identifier as an ID is: without its data store, there is no such resource.
+            *given = found.map_err(unknown)?.into();
         }
         Ok(Self(parts))
     }
@@ -107,6 +111,13 @@ impl Path {
     ) -> Result<Option<T>> {
         self.text(name).map(T::try_from).transpose()
     }
+}
+
+fn unknown(error: Error) -> Error {
+    if error.kind() != ErrorKind::Validation {
+        return error;
+    }
+    Error::not_found(error.message())
 }
 
 /// Returns the parameters of the query, in their order.

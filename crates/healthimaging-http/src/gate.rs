@@ -19,7 +19,7 @@ use crate::base_url::BaseUrl;
 use crate::call::Names;
 use crate::content::{READ_TIMEOUT, check_encoding};
 use crate::cors::CorsPolicy;
-use crate::failure::Failure;
+use crate::failure::{Failure, as_dicomweb};
 use crate::server::BackEnd;
 use crate::{dicomweb, peers, rest};
 
@@ -33,7 +33,7 @@ pub(crate) fn routes(
     cors: CorsPolicy,
 ) -> Router {
     let cors_layer = cors.layer();
-    let gate = Gate { service: Arc::clone(&service), access, cors };
+    let gate = Gate { service: Arc::clone(&service), access, cors, is_bridge: !has_api };
     let is_compressed = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
     let api = if has_api { rest::routes(service) } else { Router::new() };
     api.merge(dicomweb::routes(web, decoder))
@@ -59,10 +59,19 @@ struct Gate {
     service: Arc<dyn HealthImaging>,
     access: Access,
     cors: CorsPolicy,
+    /// Whether the back end is a service behind this server.
+    is_bridge: bool,
 }
 
 /// Passes an admitted request on.
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let is_dicomweb = dicomweb::is_path(request.uri().path());
+    let (is_bridge, challenges) = (gate.is_bridge, gate.access.challenges());
+    let response = answer(gate, request, next).await;
+    if is_dicomweb { as_dicomweb(response, is_bridge, &challenges) } else { response }
+}
+
+async fn answer(gate: Gate, request: Request, next: Next) -> Response {
     let mut request = match admit(&gate, request).await {
         Ok(request) => request,
         Err(error) => return Failure::from(error).into_response(),

@@ -12,6 +12,7 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;
+mod health;
 mod listen;
 mod observe;
 mod page;

@@ -25,10 +25,11 @@ use tower_service::Service;
 use crate::access::{Access, AccessKeys};
 use crate::cors::CorsPolicy;
 use crate::failure::Failure;
+use crate::health::Probe;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::reset::{self, Reset};
 use crate::token::Token;
-use crate::{gate, listen, page, peers};
+use crate::{gate, health, listen, page, peers};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -49,12 +50,10 @@ pub(crate) struct BackEnd {
     pub(crate) has_api: bool,
 }
 
-type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
-
 /// Server of a back end, mounted services, `/healthz`, `/readyz` and `/metrics`.
 ///
-/// `/healthz` answers 200 while the probe succeeds and 503 otherwise; so does `/readyz`, with 503 after shutdown begins.
-/// Both are public, as is the page for browsers at `/` of a server of a back end. `/metrics` has counts of requests in the text format of Prometheus. Everything else requires what
+/// `/healthz` answers 200 while the process runs. `/readyz` answers 200 while the probe succeeds, and 503 otherwise or after
+/// shutdown begins; the probe runs at most every five seconds, as anyone can request it. Both are public, as is the page for browsers at `/` of a server of a back end. `/metrics` has counts of requests in the text format of Prometheus. Everything else requires what
 /// [`require`](Self::require) and [`require_keys`](Self::require_keys) set. Without them every client is admitted, so the
 /// server must be reachable from this machine only.
 pub struct HttpServer {
@@ -179,8 +178,7 @@ impl HttpServer {
             .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
             .layer(middleware::from_fn(require_host));
         let mut server = Router::new()
-            .route("/healthz", get(health).with_state(Arc::clone(&self.probe)))
-            .route("/readyz", get(ready).with_state((self.probe, stop)))
+            .merge(health::routes(self.probe, stop))
             .layer(middleware::from_fn(reject_hosts))
             .merge(mounted);
         if let Some(back_end) = self.back_end {
@@ -202,9 +200,15 @@ impl fmt::Debug for HttpServer {
     }
 }
 
-/// Requires the token; without one, every request is rejected.
+/// Requires the token; a server that has none rejects every request, since no credentials would help.
 async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
-    if token.is_some_and(|token| token.admits(request.headers())) {
+    let Some(token) = token else {
+        let body = json!({ "error": true, "type": "auth_error",
+            "message": "this server accepts only signed requests of DICOMweb and of the AWS API; for MCP and the start \
+                        page, start it with a token too (--http-token or HEALTHIMAGING_HTTP_TOKEN)" });
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+    };
+    if token.admits(request.headers()) {
         peers::admitted(&request);
         return next.run(request).await;
     }
@@ -241,30 +245,10 @@ async fn admit_signed(State(access): State<Access>, request: Request, next: Next
     }
 }
 
-/// Reports a server that is healthy and not shutting down.
-async fn ready(State((probe, stop)): State<(Probe, CancellationToken)>) -> Response {
-    if stop.is_cancelled() {
-        let body = Json(json!({ "status": "stopping" }));
-        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-    }
-    health(State(probe)).await
-}
-
 /// Admits every request, as no token is required.
 async fn admit_all(request: Request, next: Next) -> Response {
     peers::admitted(&request);
     next.run(request).await
-}
-
-async fn health(State(probe): State<Probe>) -> Response {
-    match probe().await {
-        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
-        Err(error) => {
-            tracing::error!(kind = ?error.kind(), "the back end does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable" })))
-                .into_response()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -272,7 +256,6 @@ mod tests {
     use super::*;
     use axum::body::to_bytes;
     use futures::FutureExt;
-    use healthimaging::Error;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpStream;
 
@@ -302,16 +285,6 @@ mod tests {
             request = request.header(header::AUTHORIZATION, value);
         }
         request.body(body).unwrap()
-    }
-
-    #[tokio::test]
-    async fn health_follows_the_probe_and_needs_no_token() {
-        let asked = || http::Request::get("/healthz").body(Body::empty()).unwrap();
-        let token = Token::new(SECRET).unwrap();
-        let (status, _, body) = ask(server(|| Ok(())).require(token), asked()).await;
-        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"ok"}"#));
-        let (status, ..) = ask(server(|| Err(Error::conflict("no"))), asked()).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]
@@ -349,16 +322,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_shuts_down_is_healthy_and_not_ready() {
-        let stop = CancellationToken::new();
-        stop.cancel();
-        for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
-            let asked = http::Request::get(path).body(Body::empty()).unwrap();
-            let response = server(|| Ok(())).router(stop.clone()).call(asked).await.unwrap();
-            assert_eq!(response.status().as_u16(), status, "{path}");
-        }
-        let asked = http::Request::get("/readyz").body(Body::empty()).unwrap();
-        assert_eq!(ask(server(|| Ok(())), asked).await.0, StatusCode::OK);
+    async fn no_token_is_asked_for_where_only_keys_are_accepted() {
+        let keys = AccessKeys::new(["AKIDEXAMPLE:a-secret-of-the-test"]).unwrap();
+        let keyed = server(|| Ok(())).require_keys(keys);
+        let (status, headers, body) = ask(keyed, posted(None, Body::empty())).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert!(!headers.contains_key(header::WWW_AUTHENTICATE));
+        assert!(body.contains("--http-token"), "{body}");
     }
 
     #[tokio::test]

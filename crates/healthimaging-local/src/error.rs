@@ -1,5 +1,6 @@
 //! Errors inside the store, and the one place where they become a [`healthimaging::Error`].
 
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
@@ -79,6 +80,12 @@ impl StoreError {
         match self {
             Self::File { source, .. } => is_full(source),
             Self::Catalog(error) => Fault::of(error) == Fault::Full,
+            // An error of a stream that was written, such as that of a large file.
+            Self::Public(error) => {
+                std::iter::successors(StdError::source(error), |&one| one.source())
+                    .filter_map(|one| one.downcast_ref::<io::Error>())
+                    .any(is_full)
+            }
             _ => false,
         }
     }
@@ -163,5 +170,21 @@ fn catalog_message(error: &catalog::Error) -> &'static str {
              then try again"
         }
         Fault::Other => "the local store failed; see the log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_recognized_behind_other_errors() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let inner = StoreError::file("write", "pack")(full());
+        assert!(inner.is_full());
+        assert!(StoreError::Public(inner.into()).is_full());
+        assert!(StoreError::Public(Error::internal("a stream failed", full())).is_full());
+        let other = io::Error::from(io::ErrorKind::NotFound);
+        assert!(!StoreError::Public(Error::internal("a stream failed", other)).is_full());
     }
 }

@@ -90,6 +90,8 @@ pub struct ServerOptions {
     pub result: ResultForm,
     /// Which back end it uses and why, in a sentence for the model; no secrets.
     pub backend: String,
+    /// Whether image sets are kept by the embedded store, and not by AWS.
+    pub is_embedded: bool,
     /// Decoder of frames for pictures.
     pub decoder: Decoder,
     /// Format of frames when a call names none.

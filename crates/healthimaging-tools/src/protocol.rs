@@ -93,7 +93,12 @@ impl ServerHandler for Handler {
             ServerConfig::new(capabilities).with_instructions(instructions(self.server.options()));
         info.server_info =
             Implementation::new("healthimaging-mcp-server", env!("CARGO_PKG_VERSION"));
-        info.server_info.title = Some("AWS HealthImaging".to_owned());
+        let title = if self.server.options().is_embedded {
+            "HealthImaging with the embedded store"
+        } else {
+            "AWS HealthImaging"
+        };
+        info.server_info.title = Some(title.to_owned());
         info.server_info.icons = Some(vec![icon()]);
         info
     }

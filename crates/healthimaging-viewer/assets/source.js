@@ -45,8 +45,9 @@ class HttpSource {
       if (token) headers.Authorization = `Bearer ${token}`;
       const response = await fetch(this.base + path, { ...options, headers, cache: 'no-cache' });
       if (response.ok) return response;
-      const isMissing = response.headers.get('x-amzn-errortype') === 'MissingAuthenticationTokenException';
-      if (response.status === 401 || (response.status === 403 && (token || isMissing))) {
+      // A server with access keys alone accepts no token.
+      const takesToken = /\bBearer\b/i.test(response.headers.get('WWW-Authenticate') ?? '');
+      if ((response.status === 401 && takesToken) || (response.status === 403 && token)) {
         // Another request may have asked in the meantime.
         if (token === this.token) {
           this.asking ??= askForToken(!!token).finally(() => {

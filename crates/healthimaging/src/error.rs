@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,15 @@ impl ErrorKind {
     }
 }
 
+/// Why the service behind a back end gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// It did not respond in time.
+    TimedOut,
+    /// It reported that it is temporarily unavailable, and after which time to try again.
+    Unavailable(Option<Duration>),
+}
+
 /// An error of any operation.
 ///
 /// Rely on [`Error::kind`], not on the text. The message is for the caller: what is wrong and
@@ -100,6 +110,7 @@ struct Inner {
     source: Option<Source>,
     code: Option<String>,
     request_id: Option<String>,
+    outage: Option<Outage>,
 }
 
 impl Error {
@@ -111,6 +122,7 @@ impl Error {
             source: None,
             code: None,
             request_id: None,
+            outage: None,
         }))
     }
 
@@ -160,6 +172,13 @@ impl Error {
         self
     }
 
+    /// Adds why the service gave no answer.
+    #[must_use]
+    pub fn with_outage(mut self, outage: Outage) -> Self {
+        self.0.outage = Some(outage);
+        self
+    }
+
     /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -182,6 +201,12 @@ impl Error {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
+    }
+
+    /// Returns why the service gave no answer, if that is known.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        self.0.outage
     }
 }
 

@@ -32,7 +32,7 @@ pub use body::Body;
 pub use cache::Cache;
 pub use dicomweb::DicomWeb;
 pub use effect::Effect;
-pub use error::{Error, ErrorKind, PublicType, Result, Source};
+pub use error::{Error, ErrorKind, Outage, PublicType, Result, Source};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,

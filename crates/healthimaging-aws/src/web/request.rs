@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use bytes::Bytes;
 use futures::stream::{BoxStream, TryStreamExt};
-use healthimaging::{Body, DatastoreId, Error, ErrorKind, Result, retry_read};
+use healthimaging::{Body, DatastoreId, Error, Outage, Result, retry_read};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -211,10 +211,7 @@ fn value(text: &str) -> Result<HeaderValue> {
 }
 
 fn late() -> Error {
-    Error::new(
-        ErrorKind::Service,
-        "DICOMweb of AWS HealthImaging did not respond in time; try again",
-    )
+    error::late("DICOMweb of AWS HealthImaging did not respond in time; try again")
 }
 
 async fn refusal(answer: Answer) -> Error {
@@ -224,6 +221,7 @@ async fn refusal(answer: Answer) -> Error {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let request_id = request_id(&answer.headers);
+    let retry_after = retry_after(&answer.headers);
     let body = answer.body.collect(ERROR_BODY).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str);
@@ -234,11 +232,20 @@ async fn refusal(answer: Answer) -> Error {
     let message = text("message").or_else(|| text("Message"));
     // DICOMweb of AWS throttles with 503.
     let status = if answer.status == 503 { 429 } else { answer.status };
-    let error = error::of_response(code, message, status);
+    let mut error = error::of_response(code, message, status);
+    if status == 429 {
+        error = error.with_outage(Outage::Unavailable(retry_after));
+    }
     match request_id {
         Some(id) => error.with_request_id(id),
         None => error,
     }
+}
+
+/// Returns the seconds of `Retry-After`; a date is ignored.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {

@@ -7,6 +7,7 @@ use http::request::Parts;
 
 use super::canonical::{hex_digest, parameters};
 use super::refusal::{incomplete, refused};
+use crate::failure::UNAUTHENTICATED;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -74,7 +75,7 @@ impl Claim {
             )?
         } else {
             return Err(refused(
-                "MissingAuthenticationTokenException",
+                UNAUTHENTICATED,
                 "sign the request (Signature Version 4) with an access key of this server, or send \
                  its bearer token",
             ));

@@ -35,6 +35,13 @@ impl Access {
         self.keys.is_none() && self.token.is_none()
     }
 
+    /// Returns the accepted schemes of authentication, as in `WWW-Authenticate` (RFC 9110 §11.6.1).
+    pub(crate) fn challenges(&self) -> Vec<&'static str> {
+        let token = self.token.as_ref().map(|_| "Bearer");
+        let keys = self.keys.as_ref().map(|_| "AWS4-HMAC-SHA256");
+        token.into_iter().chain(keys).collect()
+    }
+
     /// Admits or rejects a request by its signature. A signed hash of the body, and signed chunks, are verified while the body
     /// is read, which then ends with an error.
     pub(crate) async fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {

@@ -15,7 +15,7 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::accept::{not_acceptable, ranges};
-use super::{JSON, multipart, require_json};
+use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
 use crate::call::Call;
 use crate::content::warning;
 use crate::entity_tag::tagged;
@@ -36,12 +36,14 @@ const AVAILABLE_TRANSFER_SYNTAX_UID: &str = "00083002";
 /// Returns the instances of a study as a multipart.
 pub(super) async fn study(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     reject_image_set(&call)?;
+    check_parameters(&call, &[])?;
     let level = SearchLevel::Instances(Some(call.path("study")?), None);
     instances(web, call, level).await
 }
 
 /// Returns the instances of a series as a multipart.
 pub(super) async fn series(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     let level = SearchLevel::Instances(Some(call.path("study")?), Some(call.path("series")?));
     instances(web, call, level).await
 }
@@ -50,6 +52,7 @@ pub(super) async fn series(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
 pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
     require_json(&call.headers)?;
     reject_image_set(&call)?;
+    check_parameters(&call, &[])?;
     let study: Uid = call.path("study")?;
     let found = search(&*web, &call, SearchLevel::Series(Some(study.clone()))).await?;
     let series: Vec<Uid> =

@@ -17,7 +17,7 @@ use axum::extract::Request;
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use healthimaging::{DicomWeb, Result};
+use healthimaging::{DicomWeb, Error, Result};
 use healthimaging_pixels::Decoder;
 use http::{HeaderMap, HeaderValue, header};
 
@@ -27,6 +27,9 @@ use rendered::Renderer;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use multipart::parts;
+
+/// Parameter of the query that selects an image set, primary or not.
+const IMAGE_SET_ID: &str = "imageSetId";
 
 const JSON: &str = "application/dicom+json";
 
@@ -73,10 +76,36 @@ pub(crate) fn routes(web: Arc<dyn DicomWeb>, decoder: Decoder) -> Router {
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
 }
 
+/// Returns whether a path is one of DICOMweb.
+pub(crate) fn is_path(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    let (root, _, resource) = (segments.next(), segments.next(), segments.next());
+    root == Some("datastore") && matches!(resource, Some("studies" | "series" | "instances"))
+}
+
 /// States that answers depend on `Accept`.
 async fn vary(mut response: Response) -> Response {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     response
+}
+
+/// Returns whether a parameter of the query is one of every resource: `accept` and `charset` select the media type (`PS3.18
+/// §8.3.3`), libraries add `_` to avoid caches, and presigned requests have those of their signature.
+fn is_common(parameter: &str) -> bool {
+    let is_signature = |start: &str| start.eq_ignore_ascii_case("X-Amz-");
+    ["accept", "charset", "_"].iter().any(|known| parameter.eq_ignore_ascii_case(known))
+        || parameter.get(..6).is_some_and(is_signature)
+}
+
+/// Rejects parameters of the query that the resource does not have, so that a misspelled one never selects another content.
+fn check_parameters(call: &Call, known: &[&str]) -> Result<()> {
+    if call.pairs().all(|(name, _)| is_common(name) || known.contains(&name)) {
+        return Ok(());
+    }
+    let known = [known, &["accept", "charset"]].concat().join(", ");
+    Err(Error::validation(format!(
+        "unknown query parameter; the parameters of this resource are {known}"
+    )))
 }
 
 /// Rejects a request for no JSON.
@@ -86,9 +115,8 @@ fn require_json(headers: &HeaderMap) -> Result<()> {
 
 /// Returns data sets in the DICOM JSON Model as the response to a call.
 async fn json(call: Call, data_sets: &impl serde::Serialize) -> Result<Response> {
-    let text = serde_json::to_vec(data_sets).map_err(|error| {
-        healthimaging::Error::internal("the response could not be written as JSON", error)
-    })?;
+    let text = serde_json::to_vec(data_sets)
+        .map_err(|error| Error::internal("the response could not be written as JSON", error))?;
     crate::entity_tag::tagged(&call.headers, call.base_url.complete_bulk_data(text.into()), JSON)
         .await
 }

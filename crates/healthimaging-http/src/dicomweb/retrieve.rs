@@ -13,7 +13,7 @@ use healthimaging::{DicomWeb, Error, ErrorKind, Result};
 use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
-use super::{JSON, multipart, require_json};
+use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
 use crate::content::streamed;
@@ -61,6 +61,7 @@ async fn negotiated<M, T>(
 
 /// Returns an instance as a Part 10 file, by itself or as the only part of a multipart.
 pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     let request = of_instance!(
         call,
         RetrieveInstanceRequest { transfer_syntax: TransferSyntaxChoice::Stored }
@@ -98,6 +99,7 @@ fn tag_of(name: &str, part: &str, envelope: &str, media: &str) -> String {
 
 /// Returns the attributes of an instance.
 pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     require_json(&call.headers)?;
     let request = of_instance!(call, InstanceMetadataRequest {});
     let found = web.instance_metadata(request).await?;
@@ -106,6 +108,7 @@ pub(super) async fn instance_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Res
 
 /// Returns the attributes of every instance of a series.
 pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     require_json(&call.headers)?;
     let request = SeriesMetadataRequest {
         datastore_id: call.path("datastoreId")?,
@@ -119,6 +122,7 @@ pub(super) async fn series_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Resul
 
 /// Returns frames as a multipart.
 pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     let request = of_instance!(
         call,
         RetrieveFramesRequest {
@@ -163,6 +167,7 @@ pub(super) fn frame_numbers(list: &str) -> Result<Vec<u32>> {
 
 /// Returns bulk data.
 pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Response> {
+    check_parameters(&call, &[IMAGE_SET_ID])?;
     let request =
         of_instance!(call, RetrieveBulkdataRequest { bulkdata_id: call.text("bulkdata") });
     let is_bare = any(&call.headers, &[BYTES]).is_ok();

@@ -8,7 +8,7 @@ use healthimaging::model::{SearchDicomRequest, SearchLevel};
 use healthimaging::{DicomWeb, Error, Result};
 use http::header;
 
-use super::{json, require_json};
+use super::{is_common, json, require_json};
 use crate::call::Call;
 use crate::content::warning;
 
@@ -61,10 +61,7 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
             "offset" => request.offset = number(name, value)?,
             "fuzzymatching" => request.fuzzy_matching = call.flag(name)?,
             "includefield" => request.include_fields.extend(value.split(',').map(str::to_owned)),
-            // `accept` selects the media type; libraries add `_` to avoid caches.
-            "accept" | "charset" | "_" => {}
-            // Parameters of a presigned request.
-            _ if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("X-Amz-")) => {}
+            _ if is_common(name) => {}
             _ => request.filters.push((name.to_owned(), value.to_owned())),
         }
     }

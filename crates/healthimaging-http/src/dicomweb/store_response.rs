@@ -21,6 +21,9 @@ const XML: &str = "application/dicom+xml";
 /// Items of a response in one piece.
 const ITEMS: usize = 256;
 
+/// Longest value of LO in characters.
+const LONGEST_COMMENT: usize = 64;
+
 /// Failure reasons of a store without space (`PS3.18` Table I.2-2).
 const OUT_OF_RESOURCES: std::ops::RangeInclusive<u16> = 0xA700..=0xA7FF;
 
@@ -139,6 +142,12 @@ impl Attribute {
         Self { tag: "00081190", vr: "UR", keyword: "RetrieveURL", value: url.map(Value::from) }
     }
 
+    /// What is wrong with an instance (`PS3.7 §C.5`): one value of LO in the default character repertoire.
+    fn error_comment(message: &str) -> Self {
+        let value = (!message.is_empty()).then(|| comment(message).into());
+        Self { tag: "00000902", vr: "LO", keyword: "ErrorComment", value }
+    }
+
     fn reason(tag: &'static str, keyword: &'static str, reason: u16) -> Self {
         Self { tag, vr: "US", keyword, value: Some(reason.into()) }
     }
@@ -170,7 +179,10 @@ pub(super) async fn response(
         .into_iter()
         .partition(|failed| failed.sop_instance_uid.as_ref().is_some_and(|uid| !uid.is_empty()));
     let other_item = |failed: FailedInstance| {
-        vec![Attribute::reason("00081197", "FailureReason", failed.failure_reason)]
+        vec![
+            Attribute::error_comment(&failed.message),
+            Attribute::reason("00081197", "FailureReason", failed.failure_reason),
+        ]
     };
     let attributes = [
         Some(text(url)),
@@ -259,10 +271,23 @@ fn failed_item(failed: FailedInstance) -> Vec<Attribute> {
     let class = failed.sop_class_uid.unwrap_or_default();
     let instance = failed.sop_instance_uid.unwrap_or_default();
     vec![
+        Attribute::error_comment(&failed.message),
         Attribute::uid("00081150", "ReferencedSOPClassUID", &class),
         Attribute::uid("00081155", "ReferencedSOPInstanceUID", &instance),
         Attribute::reason("00081197", "FailureReason", failed.failure_reason),
     ]
+}
+
+/// Returns a text as a value of LO, which has 64 characters and no backslash (`PS3.5 §6.2`); a longer one is cut behind a word.
+fn comment(message: &str) -> String {
+    let is_allowed = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '\\';
+    let text: String = message.chars().map(|c| if is_allowed(c) { c } else { '?' }).collect();
+    if text.len() <= LONGEST_COMMENT {
+        return text;
+    }
+    let cut = text.get(..LONGEST_COMMENT - 3).unwrap_or_default();
+    let cut = cut.rsplit_once(' ').map_or(cut, |(words, _)| words);
+    format!("{}...", cut.trim_end_matches([',', ';', ':']))
 }
 
 /// Returns a text as content of an XML element; characters that XML cannot have are left out.
@@ -345,6 +370,22 @@ mod tests {
         assert_eq!(found["00081190"]["Value"][0], study);
         let (status, found) = json(vec![stored("1.9"), stored("1.8")], Vec::new()).await;
         assert_eq!((status, found["00081190"].get("Value")), (200, None), "of two studies");
+    }
+
+    /// PS3.7 Table C.5: an Error Comment is a value of LO in the default character repertoire.
+    #[tokio::test]
+    async fn failures_say_what_is_wrong() {
+        let long = "the file ends within its pixel data, at byte 1234567; send it again \\ \u{e9}";
+        let refused = |uids, message: &str| FailedInstance {
+            message: message.to_owned(),
+            ..failed(uids, 0xC000)
+        };
+        let some = vec![refused(Some("1.5"), "no \u{e9}\\"), refused(None, long)];
+        let (_, found) = json(Vec::new(), some).await;
+        let of = |sequence: &str| found[sequence]["Value"][0]["00000902"].clone();
+        assert_eq!(of("00081198"), serde_json::json!({ "vr": "LO", "Value": ["no ??"] }));
+        let cut = "the file ends within its pixel data, at byte 1234567; send...";
+        assert_eq!(of("0008119A"), serde_json::json!({ "vr": "LO", "Value": [cut] }));
     }
 
     #[tokio::test]

@@ -2,6 +2,9 @@
 
 mod outcome;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use healthimaging::model::{FailedInstance, StoreInstancesRequest, StoreInstancesResponse};
@@ -72,12 +75,23 @@ pub(crate) async fn store(
             }
             Ok(Read::Large(meta, body, length)) => {
                 storing.batch(std::mem::take(&mut batch)).await?;
-                let sent = Sent::Streamed(body, length);
+                let is_cut = Arc::new(AtomicBool::new(false));
+                let cut = Arc::clone(&is_cut);
+                let body = body.inspect_err(move |_| cut.store(true, Ordering::Relaxed));
+                let sent = Sent::Streamed(body.boxed(), length);
                 let items = vec![Item { position, meta }];
                 storing.send(items, "application/dicom", sent).await?;
+                if is_cut.load(Ordering::Relaxed) {
+                    break;
+                }
             }
             Ok(Read::Unsized) => storing.fail(position, too_long()),
-            Err(error) => storing.fail(position, error.message().to_owned()),
+            // The request cannot be read further. Nothing of it is stored, unless a part of it was sent already.
+            Err(error) if !storing.sent => return Err(error),
+            Err(error) => {
+                storing.fail(position, error.message().to_owned());
+                break;
+            }
         }
     }
     storing.batch(batch).await?;
