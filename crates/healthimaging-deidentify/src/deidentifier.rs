@@ -36,6 +36,9 @@ pub struct Instance {
     /// Whether a person looked at the frames, and found no identifying text outside of the rectangles. Then nothing
     /// is held back but documents and recordings.
     pub is_reviewed: bool,
+    /// Whether [`has_unused_bits`](crate::has_unused_bits) reports such bits in a frame. It matters only for the option
+    /// Clean Pixel Data.
+    pub has_unused_bits: bool,
 }
 
 /// A de-identified instance.
@@ -87,7 +90,8 @@ impl Deidentifier {
     /// Errors: `Validation` for a DICOMDIR, whose records name files and patients of a medium: make a new one from the
     /// de-identified files.
     pub fn deidentify(&self, instance: Instance) -> Result<Deidentified> {
-        let Instance { meta, data_set, has_pixels, rectangles, is_reviewed } = instance;
+        let Instance { meta, data_set, has_pixels, rectangles, is_reviewed, has_unused_bits } =
+            instance;
         if data_set.elements.contains_key(&tags::DIRECTORY_RECORD_SEQUENCE)
             || data_set.text(tags::SOP_CLASS_UID) == Some(uids::MEDIA_STORAGE_DIRECTORY_STORAGE)
             || meta.text(tags::MEDIA_STORAGE_SOP_CLASS_UID)
@@ -97,7 +101,8 @@ impl Deidentifier {
                 "a DICOMDIR cannot be de-identified; create a new one from the de-identified files",
             ));
         }
-        let seen = pixels::Seen { is_reviewed: is_reviewed || !rectangles.is_empty(), rectangles };
+        let is_reviewed = is_reviewed || !rectangles.is_empty();
+        let seen = pixels::Seen { is_reviewed, rectangles, has_unused_bits };
         let pixels = pixels::decide(&data_set, has_pixels, &self.profile, seen);
         let mut walk = Walk {
             deidentifier: self,

@@ -135,6 +135,12 @@ impl Found {
                 for part in parts_of_name(value).filter(is_part) {
                     self.add(part, of_patient);
                 }
+                // An identifier is also written without its separators.
+                let joined: String =
+                    value.chars().filter(|letter| letter.is_alphanumeric()).collect();
+                if !is_name && joined.len() < value.len() && is_part(&joined.as_str()) {
+                    self.add(&joined, of_patient);
+                }
             }
         }
     }
@@ -268,6 +274,8 @@ mod tests {
         assert_eq!(clean("CT of MÜLLER, Li"), "CT of ***, ***");
         assert_eq!(clean("xmüllerx listed mrn-4711"), "x***x listed ***");
         assert_eq!(clean("at st. elsewhere: 太郎"), "at ***: ***");
+        // The identifier without its separator, or with another one.
+        assert_eq!(clean("scan of MRN4711, mrn 4711"), "scan of ***, mrn ***");
         assert_eq!(clean("CT THORAX/ABD 5.0 B30f, 120 kV"), "CT THORAX/ABD 5.0 B30f, 120 kV");
     }
 

@@ -40,6 +40,6 @@ mod walk;
 pub use deidentifier::{Deidentified, Deidentifier, Instance};
 pub use key::Key;
 pub use options::{Profile, ProfileOption};
-pub use pixels::{Blanking, HoldReason, PixelDecision, Rectangle, blank_frame};
+pub use pixels::{Blanking, HoldReason, PixelDecision, Rectangle, blank_frame, has_unused_bits};
 pub use report::{AttributeReport, Outcome, Report};
 pub use table::{Action, Row, TABLE_SOURCE, row};

@@ -39,6 +39,14 @@ pub fn blank_frame(
     Ok(())
 }
 
+/// Reports whether bits that hold no sample are set in a native frame, as those of a removed overlay: in such bits text may be
+/// left that viewers do not show. The sign of a sample may extend over them.
+pub fn has_unused_bits(frame: &[u8], description: &PixelDescription) -> bool {
+    let mut cleared = frame.to_vec();
+    clear_unused_bits(&mut cleared, description);
+    cleared != frame
+}
+
 impl Blanking {
     /// Reports whether a pixel is blanked.
     pub fn covers(&self, column: u32, row: u32) -> bool {

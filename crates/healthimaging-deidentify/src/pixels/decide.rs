@@ -113,12 +113,14 @@ const REPORTS: [&str; 8] = [
 /// Every pixel of every frame is compared with every region.
 const MOST_REGIONS: usize = 64;
 
-/// What a person who looked at the frames found.
+/// What a person who looked at the frames found, and what their bytes show.
 pub(crate) struct Seen {
     /// Whether a person looked.
     pub(crate) is_reviewed: bool,
     /// Areas to blank.
     pub(crate) rectangles: Vec<Rectangle>,
+    /// Whether bits that hold no sample are set.
+    pub(crate) has_unused_bits: bool,
 }
 
 /// Decides about the pixels of an original instance.
@@ -141,7 +143,8 @@ pub(crate) fn decide(
     let mut blanking = Blanking {
         keep: None,
         blank: seen.rectangles,
-        clear_unused_bits: has_embedded_overlay(data_set),
+        clear_unused_bits: has_embedded_overlay(data_set)
+            || seen.has_unused_bits && profile.has(ProfileOption::CleanPixelData),
     };
     // What a person saw is the answer to what would be held back.
     let was_seen = seen.is_reviewed;

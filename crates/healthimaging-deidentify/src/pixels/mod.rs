@@ -6,7 +6,7 @@
 mod blank;
 mod decide;
 
-pub use blank::blank_frame;
+pub use blank::{blank_frame, has_unused_bits};
 pub(crate) use decide::{Seen, decide};
 
 /// Pixels of a frame: columns from `left` to `right` and rows from `top` to `bottom`, counted from 0, all included.
@@ -36,7 +36,7 @@ pub struct Blanking {
     pub keep: Option<Vec<Rectangle>>,
     /// Every pixel inside these goes.
     pub blank: Vec<Rectangle>,
-    /// Whether bits that no sample uses are cleared, because an overlay lies in them.
+    /// Whether bits that no sample uses are cleared.
     pub clear_unused_bits: bool,
 }
 

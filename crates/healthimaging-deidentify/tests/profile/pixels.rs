@@ -1,7 +1,7 @@
 //! Burned-in text: the decision, and blanking.
 
 use healthimaging_deidentify::{
-    Blanking, HoldReason, Instance, PixelDecision, Rectangle, blank_frame,
+    Blanking, HoldReason, Instance, PixelDecision, Rectangle, blank_frame, has_unused_bits,
 };
 use healthimaging_dicom::{DataSet, Element, Value};
 use healthimaging_image::PixelDescription;
@@ -397,6 +397,30 @@ fn unused_bits_are_cleared_and_signs_stay() {
     let mut frame = vec![0x34, 0x12, 0xFF, 0x1F];
     blank_frame(&mut frame, &signed_samples, &blanking).unwrap();
     assert_eq!(frame, [0x34, 0x02, 0xFF, 0xFF]);
+}
+
+#[test]
+fn text_in_unused_bits_is_cleared_with_clean_pixel_data() {
+    let stored = (tags::BITS_STORED, unsigned(VR::US, 12));
+    let high = (tags::HIGH_BIT, unsigned(VR::US, 11));
+    let twelve = described(1, 2, 16, &[stored.clone(), high.clone()]);
+    assert!(has_unused_bits(&[0x34, 0xF2, 0xFF, 0x0F], &twelve));
+    assert!(!has_unused_bits(&[0x34, 0x02, 0xFF, 0x0F], &twelve));
+    let signed = (tags::PIXEL_REPRESENTATION, unsigned(VR::US, 1));
+    let extended = described(1, 2, 16, &[stored, high, signed]);
+    assert!(!has_unused_bits(&[0x34, 0x02, 0xFF, 0xFF], &extended));
+    let found = |options: &[&str]| {
+        let instance = Instance {
+            data_set: image(uids::CT_IMAGE_STORAGE, "CT", []),
+            has_pixels: true,
+            has_unused_bits: true,
+            ..Instance::default()
+        };
+        deidentifier(options).deidentify(instance).unwrap().pixels
+    };
+    let blank = Blanking { clear_unused_bits: true, ..Blanking::default() };
+    assert_eq!(found(&["clean-pixel-data"]), PixelDecision::Blank(blank));
+    assert_eq!(found(&[]), PixelDecision::Pass);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use healthimaging::{MemoryBudget, Result};
 use healthimaging_deidentify::{Blanking, blank_frame};
 use healthimaging_dicom::{Part10, PixelOverrides};
 use healthimaging_image::{ByteOrder, PixelDescription, PlanarConfiguration};
-use healthimaging_pixels::{Decoder, FrameShape, SourceFrame, is_encapsulated};
+use healthimaging_pixels::{Decoder, FrameShape, SourceFrame, codestream_of, is_encapsulated};
 
 use super::spool::{self, unspooled};
 
@@ -60,6 +60,45 @@ pub(super) fn blank<S: Read + Seek>(
     }
     blanked.frames.seek(SeekFrom::Start(0)).map_err(unspooled)?;
     Ok(Some(blanked))
+}
+
+/// Returns whether bits that hold no sample are set in a frame. Blocks.
+///
+/// Errors: a fault of this server, after which the frames may be decoded another time.
+pub(super) fn has_unused_bits<S: Read + Seek>(
+    file: &mut Part10<S>,
+    description: &PixelDescription,
+    decoder: &Decoder,
+) -> Result<bool> {
+    let shape = FrameShape::from(description);
+    if description.bits_stored >= description.bits_allocated || shape.byte_length() > LARGEST {
+        return Ok(false);
+    }
+    let _lease = MemoryBudget::process().work_blocking(shape.byte_length().saturating_mul(4));
+    for index in 0..file.frame_count() {
+        let Ok(data) = file.read_frame(index, LARGEST) else { return Ok(false) };
+        if precision(&data).is_some_and(|bits| bits <= description.bits_stored) {
+            continue;
+        }
+        let Some((pixels, now)) = decoded(file, data, description, decoder)? else {
+            return Ok(false);
+        };
+        if healthimaging_deidentify::has_unused_bits(&pixels, &now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Most bits of a sample that a codestream of JPEG 2000 can hold (ISO/IEC 15444-1 §A.5.1); `None` for other data.
+fn precision(data: &[u8]) -> Option<u16> {
+    let stream = codestream_of(data).ok()?;
+    if !stream.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) {
+        return None;
+    }
+    let components = u16::from_be_bytes([*stream.get(40)?, *stream.get(41)?]);
+    let of_components = stream.get(42..42 + 3 * usize::from(components))?.chunks_exact(3);
+    of_components.filter_map(|one| one.first()).map(|depth| u16::from(depth & 0x7F) + 1).max()
 }
 
 /// Pixels of a frame, little endian, and their description.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use healthimaging::{Body, Error, ImageFrameId, MemoryBudget, MemoryLease, Result};
 use healthimaging_deidentify::{
-    Deidentified, Deidentifier, HoldReason, Instance, PixelDecision, Report,
+    Deidentified, Deidentifier, HoldReason, Instance, PixelDecision, ProfileOption, Report,
 };
 use healthimaging_dicom::{
     BulkElement, BulkValue, Document, InstanceToWrite, Part10, PixelLayout, PixelOverrides,
@@ -19,7 +19,7 @@ use healthimaging_pixels::Decoder;
 use serde::{Deserialize, Serialize};
 
 use super::Review;
-use super::blank::{Blanked, blank};
+use super::blank::{Blanked, blank, has_unused_bits};
 use super::spool::{self, Source, unspooled};
 use crate::work::Tools;
 
@@ -145,6 +145,11 @@ impl Shared {
             Err(error) => return Err(unreadable(error)),
         };
         let description = file.description();
+        let is_cleaned = self.deidentifier.profile().has(ProfileOption::CleanPixelData);
+        let has_unused_bits = match &description {
+            Ok(described) if is_cleaned => has_unused_bits(&mut file, described, &self.decoder)?,
+            _ => false,
+        };
         let Deidentified { meta, data_set, pixels, report } =
             self.deidentifier.deidentify(Instance {
                 meta: std::mem::take(&mut file.meta),
@@ -152,6 +157,7 @@ impl Shared {
                 has_pixels: file.pixels().is_some(),
                 rectangles: self.review.blank.clone(),
                 is_reviewed: self.review.is_reviewed,
+                has_unused_bits,
             })?;
         let blanked = match pixels {
             PixelDecision::Absent | PixelDecision::Pass => None,
