@@ -1,6 +1,7 @@
 //! The viewer: its tool, its page, and the pixels that the page reads.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,23 +26,28 @@ fn noise() -> Vec<u8> {
     values.take(count).flat_map(u16::to_le_bytes).collect()
 }
 
-#[tokio::test]
-async fn a_frame_is_read_in_pieces() {
-    let folder = tempfile::tempdir().unwrap();
-    let scans = folder.path().join("scans");
-    let phantom = Phantom::ct().size(ROWS, COLUMNS).pixels(noise()).sop_uid("2.25.91");
+/// A server whose one data store has this instance: with the ID of the data store and the summary of the image set.
+async fn stored(folder: &Path, phantom: Phantom) -> (Assistant, String, Value) {
+    let scans = folder.join("scans");
     let file = PhantomFile { relative_path: "one.dcm".into(), bytes: phantom.build() };
     write_to(&scans, [file]).unwrap();
-    let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
-    let stored = json!({ "datastore_name": "ward", "wait_seconds": 60 });
-    let store = text(&assistant.call("create_datastore", stored).await["datastore_id"]);
+    let assistant = Assistant(Client::spawn(program(folder)).await.unwrap());
+    let created = json!({ "datastore_name": "ward", "wait_seconds": 60 });
+    let store = text(&assistant.call("create_datastore", created).await["datastore_id"]);
     let import = json!({
         "datastore_id": store, "input_s3_uri": format!("file://{}/", scans.display()),
         "wait_seconds": 300
     });
     assistant.call("start_dicom_import_job", import).await;
-    let found = assistant.call("search_image_sets", json!({})).await;
-    let found = &found["image_sets_metadata_summaries"][0];
+    let mut found = assistant.call("search_image_sets", json!({})).await;
+    (assistant, store, found["image_sets_metadata_summaries"][0].take())
+}
+
+#[tokio::test]
+async fn a_frame_is_read_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let phantom = Phantom::ct().size(ROWS, COLUMNS).pixels(noise()).sop_uid("2.25.91");
+    let (assistant, store, found) = stored(folder.path(), phantom).await;
     let set = text(&found["image_set_id"]);
     let frame = json!({ "image_set_id": set, "sop_instance_uid": "2.25.91" });
     let frame = text(&assistant.call("get_image_frame", frame).await["image_frame_id"]);
@@ -79,25 +85,14 @@ async fn a_frame_is_read_in_pieces() {
 #[tokio::test]
 async fn the_page_is_a_resource_and_a_client_without_apps_gets_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let scans = folder.path().join("scans");
     let phantom = Phantom::ct().size(64, 64).sop_uid("2.25.92");
-    let file = PhantomFile { relative_path: "one.dcm".into(), bytes: phantom.build() };
-    write_to(&scans, [file]).unwrap();
-    let assistant = Assistant(Client::spawn(program(folder.path())).await.unwrap());
+    let (assistant, store, found) = stored(folder.path(), phantom).await;
     let page = assistant.0.read_resource("ui://healthimaging/viewer").await.unwrap();
     assert!(page.starts_with("<!doctype html>"));
     let listed = assistant.0.resources().await.unwrap();
     assert!(listed.iter().any(|(_, uri)| uri == "ui://healthimaging/viewer"), "{listed:?}");
 
-    let stored = json!({ "datastore_name": "ward", "wait_seconds": 60 });
-    let store = text(&assistant.call("create_datastore", stored).await["datastore_id"]);
-    let import = json!({
-        "datastore_id": store, "input_s3_uri": format!("file://{}/", scans.display()),
-        "wait_seconds": 300
-    });
-    assistant.call("start_dicom_import_job", import).await;
-    let found = assistant.call("search_image_sets", json!({})).await;
-    let tags = &found["image_sets_metadata_summaries"][0]["dicom_tags"];
+    let tags = &found["dicom_tags"];
     let (study, series) =
         (text(&tags["DICOMStudyInstanceUID"]), text(&tags["DICOMSeriesInstanceUID"]));
     let asked = json!({

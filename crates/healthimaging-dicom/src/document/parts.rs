@@ -14,7 +14,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::transport::{DocumentOut, InstanceOut, PatientOut, Sorted, StudyOut};
+use super::transport::{DocumentOut, InstanceOut, OneSeries, PatientOut, Sorted, StudyOut};
 use super::{Document, Instance, Series, index};
 
 /// Where an instance stands among those of its series: by `InstanceNumber`, those without one last, and of
@@ -196,13 +196,6 @@ struct SeriesAround<'a> {
 
 impl Serialize for SeriesAround<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct OneSeries<'a> {
-            #[serde(rename = "DICOM")]
-            dicom: Sorted<'a>,
-            #[serde(rename = "Instances")]
-            instances: Place<'a>,
-        }
         to.collect_map(self.series.iter().map(|(uid, series)| {
             let instances = Place { written: self.written, places: self.places };
             (uid, OneSeries { dicom: Sorted(&series.attributes), instances })

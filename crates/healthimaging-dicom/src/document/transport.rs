@@ -93,17 +93,19 @@ pub(super) struct StudyOut<'a, S> {
     pub(super) series: S,
 }
 
+/// A series, with its instances in a form of choice.
+#[derive(Serialize)]
+pub(super) struct OneSeries<'a, I> {
+    #[serde(rename = "DICOM")]
+    pub(super) dicom: Sorted<'a>,
+    #[serde(rename = "Instances")]
+    pub(super) instances: I,
+}
+
 struct SeriesOut<'a>(&'a BTreeMap<String, Series>);
 
 impl Serialize for SeriesOut<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct OneSeries<'a> {
-            #[serde(rename = "DICOM")]
-            dicom: Sorted<'a>,
-            #[serde(rename = "Instances")]
-            instances: InstancesOut<'a>,
-        }
         to.collect_map(self.0.iter().map(|(uid, series)| {
             let dicom = Sorted(&series.attributes);
             let instances = InstancesOut(series);
