@@ -19,10 +19,17 @@ use crate::{options, terminal};
 
 /// Fails if the data folder holds no store.
 pub(super) fn check_exists(config: &Config) -> Result<()> {
+    let folder = &config.data_dir;
     ensure!(
-        LocalStore::exists_in(&config.data_dir),
+        folder.exists() || !folder.is_symlink(),
+        "{} is a symbolic link to a folder that does not exist: restore that folder (is its disk mounted?), or \
+         correct --data-dir",
+        folder.display()
+    );
+    ensure!(
+        LocalStore::exists_in(folder),
         "there is no embedded store in {}: check --data-dir, or create one with `import`",
-        config.data_dir.display()
+        folder.display()
     );
     Ok(())
 }

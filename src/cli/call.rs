@@ -88,11 +88,16 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         Err(stopped) => {
             stopped?;
             bail!(
-                "stopped; a job that the tool started continues when the store is used next (`call list_jobs` \
+                "stopped; a job that the tool started continues while `serve` or `stdio` uses the store (`call list_jobs` \
                  shows it, `call cancel_job` cancels it; `call list_dicom_import_jobs` shows imports)"
             );
         }
     };
+    if reads && called.as_ref().is_ok_and(|answer| is_unfinished(&answer.structured)) {
+        terminal::note(
+            "A job whose process ended continues while `serve` or `stdio` uses the store; `call` only shows it.",
+        );
+    }
     let (document, outcome) = match called {
         Ok(answer) => {
             let outcome = if reads { Outcome::Done } else { outcome(&answer.structured) };
@@ -149,6 +154,16 @@ fn status(answer: &Map<String, Value>) -> Option<&str> {
     answer.get("job_status").and_then(Value::as_str)
 }
 
+/// Returns whether an answer has a job of this server that has not ended.
+fn is_unfinished(answer: &Map<String, Value>) -> bool {
+    let properties = answer.get("job_properties").and_then(Value::as_object);
+    let listed =
+        ["jobs", "job_summaries"].into_iter().find_map(|name| answer.get(name)?.as_array());
+    let listed = listed.into_iter().flatten().filter_map(Value::as_object);
+    let mut jobs = std::iter::once(answer).chain(properties).chain(listed);
+    jobs.any(|job| matches!(status(job), Some("SUBMITTED" | "IN_PROGRESS")))
+}
+
 /// Formats an answer, indented unless that makes it long.
 fn text(document: &Value) -> Result<String> {
     let indented = serde_json::to_string_pretty(document)?;
@@ -164,6 +179,7 @@ fn outcome(answer: &Map<String, Value>) -> Outcome {
         found.unwrap_or_default()
     };
     let failed = count(&["items_failed", "files_failed", "failed"]);
+    let held_back = count(&["files_held_back"]);
     let imported = ["stored", "files_imported"].into_iter().find_map(|name| counts.get(name));
     let succeeded = match imported.and_then(Value::as_u64) {
         Some(stored) => stored,
@@ -171,6 +187,7 @@ fn outcome(answer: &Map<String, Value>) -> Outcome {
     };
     match (status(answer), failed, succeeded) {
         (Some("FAILED" | "CANCELLED"), ..) | (_, 1.., 0) => Outcome::Failed,
+        _ if held_back > 0 => Outcome::Partly,
         (_, 0, _) => Outcome::Done,
         (_, 1.., 1..) => Outcome::Partly,
     }

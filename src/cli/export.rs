@@ -22,7 +22,12 @@ use crate::outcome::Outcome;
 use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
+const RESUMED: &str = "\
+An export that was stopped or killed is a job that continues while `serve` or `stdio` uses the store;
+short commands do not continue it. `call list_jobs` shows it, `call cancel_job` cancels it.";
+
 #[derive(Debug, Args)]
+#[command(after_help = RESUMED)]
 pub(super) struct Arguments {
     /// Folder, created if missing, or S3 prefix (`s3://bucket/prefix/`)
     #[arg(long, value_name = "DIR_OR_URI")]
@@ -219,8 +224,8 @@ async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
                 bar.finish_and_clear();
                 stopped?;
                 bail!(
-                    "stopped; written files stay, and export job {} continues when the store is used \
-                     next (`call get_job` shows it, `call cancel_job` cancels it)",
+                    "stopped; written files stay, and export job {} continues while `serve` or `stdio` uses \
+                     the store (`call get_job` shows it, `call cancel_job` cancels it)",
                     job.job_id
                 );
             }

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use dicom_dictionary_std::tags;
 use healthimaging_phantoms::{Phantom, PhantomFile, VR, write_to};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr, text};
 
@@ -84,6 +84,21 @@ fn what_is_held_back_is_exported_once_a_person_has_seen_it() {
     assert!(stderr(&held).contains("of image set"), "{}", stderr(&held));
     assert!(!stderr(&held).contains("SECRET"), "{}", stderr(&held));
     assert!(files(&out).is_empty());
+    // The tool counts the reasons, too.
+    let asked = json!({ "output_s3_uri": format!("file://{}/", text(&out)),
+        "deidentify": { "profile": "basic", "options": [PIXELS] } });
+    let held = rig.run(&[
+        "--allow-path",
+        text(&out),
+        "call",
+        "start_dicom_export_job",
+        &asked.to_string(),
+    ]);
+    assert_eq!(held.status.code(), Some(3), "{}", stderr(&held));
+    let held: Value = serde_json::from_slice(&held.stdout).unwrap();
+    let reasons = held["held_back_reasons"].as_object().unwrap();
+    assert_eq!(reasons.values().map(Value::as_u64).collect::<Vec<_>>(), [Some(1)], "{held}");
+    assert!(held["summary"].as_str().unwrap().contains("report.ndjson"), "{held}");
 
     let reviewed = rig.path("reviewed");
     let words = ["--deidentify-options", PIXELS, "--series", SERIES, "--reviewed"];
@@ -106,6 +121,28 @@ fn what_is_held_back_is_exported_once_a_person_has_seen_it() {
     let held = export(&rig, &outside, &words);
     assert_eq!(held.status.code(), Some(3), "{}", stderr(&held));
     assert!(files(&outside).is_empty());
+}
+
+/// A text in the bits above Bits Stored (0028,0101), which viewers do not show.
+#[test]
+fn unused_bits_of_samples_are_cleared() {
+    let rig = Rig::new();
+    let hidden: [u16; 4] = [0x0123, 0xF456, 0x0789, 0x1ABC];
+    let scan = Phantom::ct()
+        .size(2, 2)
+        .bits(16, 12)
+        .unsigned()
+        .pixels(hidden.iter().flat_map(|sample| sample.to_le_bytes()).collect());
+    let file = PhantomFile { relative_path: "1.dcm".into(), bytes: scan.build() };
+    write_to(&rig.path("scans"), [file]).unwrap();
+    let imported = rig.run(&["import", text(&rig.path("scans"))]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let out = rig.path("out");
+    let exported = export(&rig, &out, &["--deidentify-options", PIXELS]);
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    let cleared: Vec<u8> =
+        hidden.iter().flat_map(|sample| (sample & 0x0FFF).to_le_bytes()).collect();
+    assert_eq!(samples(&out), cleared);
 }
 
 /// The decoded samples of the one file below a folder.

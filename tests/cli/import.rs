@@ -58,6 +58,16 @@ fn import_has_exit_codes_for_refused_files_and_for_errors() {
 }
 
 #[test]
+fn an_empty_folder_creates_no_data_store() {
+    let rig = Rig::new();
+    std::fs::create_dir_all(rig.path("empty/below")).unwrap();
+    let refused = rig.run(&["import", text(&rig.path("empty"))]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("there is no file in it"), "{}", stderr(&refused));
+    assert!(!rig.path("store").exists());
+}
+
+#[test]
 fn a_folder_that_an_export_wrote_is_imported() {
     let (rig, other) = (Rig::new(), Rig::new());
     let imported = rig.run(&["import", text(&rig.scans())]);

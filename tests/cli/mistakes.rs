@@ -23,6 +23,16 @@ fn commands_that_read_create_no_store() {
     assert_eq!(std::fs::read_dir(rig.path("store")).unwrap().count(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_data_folder_whose_link_leads_nowhere_is_named_so() {
+    let rig = Rig::new();
+    std::os::unix::fs::symlink(rig.path("gone"), rig.path("store")).unwrap();
+    let output = rig.run(&["verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is a symbolic link to a folder"), "{}", stderr(&output));
+}
+
 #[test]
 fn a_log_level_that_does_not_exist_is_refused() {
     let rig = Rig::new();

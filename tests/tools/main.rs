@@ -86,6 +86,7 @@ macro_rules! cases {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,
                 padding_of_another_instance_of_the_series_masks_nothing,
                 a_frame_is_named_by_its_instance_and_number,
+                a_frame_of_an_older_version_is_seen,
                 a_frame_of_jpeg_xl_is_seen,
                 a_large_picture_is_made_smaller,
                 bad_questions_about_frames_are_refused,
@@ -159,7 +160,7 @@ macro_rules! cases {
             }
             table {
                 attributes_are_tabulated_and_totalled,
-                doses_of_reports_are_summed,
+                doses_of_reports_are_summed, private_dates_have_no_sum,
                 totals_are_of_all_instances,
             }
             search {

@@ -259,3 +259,43 @@ pub(crate) async fn a_window_that_is_not_usable_never_refuses_the_picture(rig: R
     assert_eq!(file, png_of(levels));
     assert!(facts["notes"][0].as_str().unwrap().contains("range of values"), "{facts}");
 }
+
+pub(crate) async fn a_frame_of_an_older_version_is_seen(rig: Rig) {
+    let phantom = |uid: &str, level: u8| {
+        let pixels = [level, 0].repeat(6);
+        Phantom::ct().size(2, 3).pixels(pixels).sop_uid(uid).with(
+            tags::INSTANCE_NUMBER,
+            VR::IS,
+            PrimitiveValue::from(level.to_string()),
+        )
+    };
+    let datastore = rig.datastore().await;
+    let files = [("a.dcm", phantom(SOP, 1)), ("b.dcm", phantom("2.25.70", 2))];
+    let files = files
+        .map(|(path, phantom)| PhantomFile { relative_path: path.into(), bytes: phantom.build() });
+    rig.import(&datastore, files).await;
+    let found = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
+    let set = &found["image_sets_metadata_summaries"][0];
+    let place = (datastore.clone(), set["image_set_id"].as_str().unwrap().to_owned());
+    let (before, facts) = picture(&rig, &place, json!({})).await;
+    let removal = json!({
+        "datastore_id": datastore, "image_set_id": place.1, "sop_instance_uid": SOP,
+        "series_instance_uid": set["dicom_tags"]["DICOMSeriesInstanceUID"]
+    });
+    rig.call("remove_instance_from_image_set", removal).await;
+    rig.refusal("get_image_frame", asking(&place, &json!({})), "not_found").await;
+    let older = json!({ "version_id": "1" });
+    assert_eq!(picture(&rig, &place, older).await, (before, facts));
+    let by_slice = json!({ "version_id": "1", "slice": 2, "sop_instance_uid": null });
+    let (_, facts) = picture(&rig, &place, by_slice).await;
+    assert_eq!(
+        (&facts["number_of_slices"], &facts["sop_instance_uid"]),
+        (&json!(2), &json!("2.25.70"))
+    );
+    // These phantoms have no position; the latest version has one of them.
+    let (_, facts) = picture(&rig, &place, json!({ "slice": 1, "sop_instance_uid": null })).await;
+    assert_eq!(
+        (&facts["number_of_slices"], &facts["order"]),
+        (&json!(1), &json!("instance_number"))
+    );
+}

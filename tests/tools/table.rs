@@ -1,7 +1,7 @@
 //! Tables of attributes and of the content of reports.
 
 use dicom_core::value::DataSetSequence;
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use healthimaging_phantoms::{Phantom, PhantomFile};
@@ -26,9 +26,9 @@ fn code(value: &str, meaning: &str) -> InMemDicomObject {
 }
 
 /// The dose length product of an irradiation event (`PS3.16` TID 10013).
-fn event(product: &str) -> InMemDicomObject {
+fn event(product: &str, unit: &str) -> InMemDicomObject {
     let measured = InMemDicomObject::from_element_iter([
-        sequence(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![code("mGy.cm", "mGy.cm")]),
+        sequence(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![code(unit, unit)]),
         text(tags::NUMERIC_VALUE, VR::DS, product),
     ]);
     let number = InMemDicomObject::from_element_iter([
@@ -44,12 +44,19 @@ fn event(product: &str) -> InMemDicomObject {
 }
 
 fn report(number: u32, patient: &str, products: &[&str]) -> PhantomFile {
+    report_in("mGy.cm", number, patient, products)
+}
+
+fn report_in(unit: &str, number: u32, patient: &str, products: &[&str]) -> PhantomFile {
     let phantom = Phantom::report()
         .patient("DOE^JANE", patient)
         .study_uid(&format!("2.25.91.{number}"))
         .series_uid(&format!("2.25.92.{number}"))
         .sop_uid(&format!("2.25.93.{number}"))
-        .with_sequence(tags::CONTENT_SEQUENCE, products.iter().map(|one| event(one)).collect());
+        .with_sequence(
+            tags::CONTENT_SEQUENCE,
+            products.iter().map(|one| event(one, unit)).collect(),
+        );
     PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
 }
 
@@ -225,4 +232,38 @@ pub(crate) async fn doses_of_reports_are_summed(rig: Rig) {
             ["MRN-2", 1, 2, 15.0, 7.5, 7.5, 7.5]
         ])
     );
+    // Values of another unit have columns, and so totals, of their own.
+    rig.import(&datastore, [report_in("Gy.m", 4, "MRN-2", &["0.5"])]).await;
+    let asked_for = json!({ "content": ["113838", "113839"], "group_by": [] });
+    let found = rig.call("tabulate_attributes", asked(asked_for)).await;
+    let columns = found["columns"].as_array().unwrap();
+    assert_eq!(
+        (&columns[1], &columns[6]),
+        (&json!("count of 113838 (Gy.m)"), &json!("count of 113838 (mGy.cm)"))
+    );
+    assert_eq!(found["rows"], json!([[4, 1, 0.5, 0.5, 0.5, 0.5, 5, 265.75, 7.5, 120.5, 53.15]]));
+    // An item that no report has is named.
+    assert_eq!(found["content_not_found"], json!(["113839"]));
+    assert!(found["summary"].as_str().unwrap().contains("named 113839"), "{found}");
+}
+
+pub(crate) async fn private_dates_have_no_sum(rig: Rig) {
+    let datastore = rig.datastore().await;
+    let private = |at: u32| {
+        Phantom::ct()
+            .size(8, 8)
+            .study_uid("2.25.81")
+            .series_uid("2.25.82")
+            .sop_uid(&format!("2.25.83.{at}"))
+            .with(Tag(0x0009, 0x0010), VR::LO, "TEST")
+            .with(Tag(0x0009, 0x1001), VR::DA, PrimitiveValue::from(format!("2026010{at}")))
+    };
+    let files = (1..=2).map(|at| PhantomFile {
+        relative_path: format!("{at}.dcm").into(),
+        bytes: private(at).build(),
+    });
+    rig.import(&datastore, files).await;
+    let asked = json!({ "datastore_id": datastore, "attributes": ["00091001"], "group_by": [] });
+    let found = rig.call("tabulate_attributes", asked).await;
+    assert_eq!(found["rows"], json!([[1, 2, "20260101", "20260102"]]), "{found}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::attributes::{Attributes, number, numbers};
 use crate::orientation::cosines;
-use crate::stack::Placed;
+use crate::stack::{Placed, SliceOrder};
 
 /// Attributes that every slice of a volume has, each with the functional group of an enhanced image that holds it
 /// (PS3.3 §C.7.6.2, §C.7.6.16).
@@ -48,6 +48,8 @@ pub struct Distance {
 /// What the positions of the slices of a series show. Lists have at most 20 entries, counts are whole.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Geometry {
+    /// What orders the slices.
+    pub order: SliceOrder,
     /// Number of different orientations, at most 10; 0 if no slice has one.
     pub orientations: usize,
     /// Usual distance of neighboring slices in millimeters, the median; `None` unless all are parallel.

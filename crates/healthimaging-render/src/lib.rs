@@ -71,6 +71,6 @@ pub use overlay::Overlay;
 pub use palette::{Palette, PaletteData};
 pub use picture::{Channels, Picture};
 pub use sheet::{ContactSheet, Tile};
-pub use stack::{Slice, evenly_spaced, slices, slices_and_geometry};
+pub use stack::{Slice, SliceOrder, evenly_spaced, slices, slices_and_geometry};
 pub use viewport::Viewport;
 pub use window::{Window, WindowFunction};

@@ -26,11 +26,21 @@ pub struct Slice {
     pub frame_number: u32,
 }
 
+/// What orders the frames of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SliceOrder {
+    /// Their positions; frames without one are last.
+    Position,
+    /// Instance Number (0020,0013), as positions are missing or the planes are not parallel.
+    #[default]
+    InstanceNumber,
+}
+
 /// Lists the frames of a series, or of all series of the document, in the order in which they are scrolled.
 ///
-/// If all are parallel, they are ordered by their position along the normal, in the direction of the Instance Numbers;
-/// otherwise by Instance Number. Frames of an instance at one position keep their order. Only one instance is parsed
-/// at a time.
+/// If most have a position and all of those are parallel, they are ordered by their position along the normal, in the
+/// direction of the Instance Numbers, and the others are last; otherwise all are ordered by Instance Number. Frames of an
+/// instance at one position keep their order. Only one instance is parsed at a time.
 ///
 /// # Errors
 /// [`RenderError::NotFound`] if there are no images, [`RenderError::Request`] if there are more than 200,000 frames.
@@ -73,7 +83,7 @@ pub fn slices_and_geometry(
              get_image_set_metadata shows what they hold",
         ));
     }
-    sort(&mut placed);
+    geometry.order = sort(&mut placed);
     geometry.measure(&placed);
     Ok((placed.into_iter().map(|one| one.slice).collect(), geometry))
 }
@@ -149,38 +159,42 @@ fn plane(attributes: &Attributes, frame: usize) -> Option<([f64; 3], f64)> {
     Some((normal, (along * 1000.0 + 0.5).floor()))
 }
 
-fn sort(placed: &mut [Placed]) {
-    let first = placed.first().and_then(|one| one.plane).map(|(normal, _)| normal);
-    let is_parallel = |plane: Option<([f64; 3], f64)>| {
-        let (Some((normal, along)), Some(first)) = (plane, first) else { return false };
+fn sort(placed: &mut [Placed]) -> SliceOrder {
+    placed.sort_by(by_number);
+    // Those without a position are last, by number.
+    placed.sort_by_key(|one| one.plane.is_none());
+    let with_place = placed.iter().filter(|one| one.plane.is_some()).count();
+    let all = placed.len();
+    let (positioned, _) = placed.split_at_mut(with_place);
+    let first = positioned.first().and_then(|one| one.plane).map(|(normal, _)| normal);
+    let is_parallel = |one: &Placed| {
+        let (Some((normal, along)), Some(first)) = (one.plane, first) else { return false };
         along.is_finite()
             && normal.iter().zip(first).all(|(one, other)| (one - other).abs() < PARALLEL)
     };
-    let are_parallel = placed.iter().all(|one| is_parallel(one.plane));
-    let along = |one: &Placed| one.plane.map_or(0.0, |(_, along)| along);
-    let by_number = |one: &Placed, other: &Placed| {
-        let numbers = one.instance_number.total_cmp(&other.instance_number);
-        numbers
-            .then_with(|| one.slice.sop_instance_uid.cmp(&other.slice.sop_instance_uid))
-            .then_with(|| one.slice.frame_number.cmp(&other.slice.frame_number))
-    };
-    if !are_parallel {
+    if 2 * with_place <= all || !positioned.iter().all(is_parallel) {
         placed.sort_by(by_number);
-        return;
+        return SliceOrder::InstanceNumber;
     }
-    let by_place = |one: &Placed, other: &Placed| {
-        along(one).total_cmp(&along(other)).then_with(|| by_number(one, other))
-    };
-    placed.sort_by(by_place);
+    let along = |one: &Placed| one.plane.map_or(0.0, |(_, along)| along);
+    positioned.sort_by(|one, other| along(one).total_cmp(&along(other)));
     // The scanner's own direction is kept.
-    if let (Some(first), Some(last)) = (placed.first(), placed.last())
+    if let (Some(first), Some(last)) = (positioned.first(), positioned.last())
         && along(first) < along(last)
         && number_and_frame(first, last) == Ordering::Greater
     {
-        placed.sort_by(|one, other| {
+        positioned.sort_by(|one, other| {
             along(other).total_cmp(&along(one)).then_with(|| by_number(one, other))
         });
     }
+    SliceOrder::Position
+}
+
+fn by_number(one: &Placed, other: &Placed) -> Ordering {
+    let numbers = one.instance_number.total_cmp(&other.instance_number);
+    numbers
+        .then_with(|| one.slice.sop_instance_uid.cmp(&other.slice.sop_instance_uid))
+        .then_with(|| one.slice.frame_number.cmp(&other.slice.frame_number))
 }
 
 fn number_and_frame(one: &Placed, other: &Placed) -> Ordering {

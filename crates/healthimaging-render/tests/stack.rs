@@ -4,7 +4,7 @@
 use healthimaging::Uid;
 use healthimaging_dicom::DocumentText;
 use healthimaging_render::{
-    FrameSelector, RenderError, Slice, find_frame, slices, slices_and_geometry,
+    FrameSelector, RenderError, Slice, SliceOrder, find_frame, slices, slices_and_geometry,
 };
 use serde_json::{Map, Value, json};
 
@@ -70,6 +70,22 @@ fn slices_without_position_or_that_cross_are_ordered_by_instance_number() {
     let bare = |number: &str| json!({ "Rows": 2, "InstanceNumber": number });
     let without = [("2.25.10", bare("10")), ("2.25.11", bare("9")), ("2.25.12", slice(3, 0.0))];
     assert_eq!(uids(&without), ["2.25.12", "2.25.11", "2.25.10"]);
+}
+
+#[test]
+fn one_slice_without_a_position_is_the_last_one() {
+    let mut bare = slice(2, 0.0);
+    bare.as_object_mut().unwrap().remove("ImagePositionPatient");
+    let some = [
+        ("2.25.10", slice(1, 4.0)),
+        ("2.25.11", bare),
+        ("2.25.12", slice(9, 0.0)),
+        ("2.25.13", slice(4, 2.0)),
+    ];
+    assert_eq!(uids(&some), ["2.25.10", "2.25.13", "2.25.12", "2.25.11"]);
+    let ordered = |some| slices_and_geometry(&document(some), None).unwrap().1.order;
+    assert_eq!(ordered(&some), SliceOrder::Position);
+    assert_eq!(ordered(&some[..2]), SliceOrder::InstanceNumber);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use healthimaging::model::{
 };
 use healthimaging::{
     DatastoreId, DicomWeb, Error, HealthImaging, ImageFrameId, ImageSetId, MemoryBudget, Result,
-    Uid,
+    Uid, VersionId,
 };
 use healthimaging_pixels::{Decoder, content_type, is_video};
 use healthimaging_render::{
@@ -82,14 +82,15 @@ pub(crate) async fn fetch(
     })
 }
 
-/// Finds a frame in the latest metadata of an image set.
+/// Finds a frame in the metadata of a version of an image set, by default the latest.
 pub(crate) async fn locate(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
+    version_id: Option<&VersionId>,
     selector: &FrameSelector,
 ) -> Result<FrameLocation> {
-    let document = latest(service, datastore_id, image_set_id).await?;
+    let document = metadata(service, datastore_id, image_set_id, version_id).await?;
     let _lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
     Ok(find_frame(&document, selector)?)
 }
@@ -100,7 +101,7 @@ pub(crate) async fn frame_ids(
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
 ) -> Result<Vec<String>> {
-    let document = latest(service, datastore_id, image_set_id).await?;
+    let document = metadata(service, datastore_id, image_set_id, None).await?;
     let mut ids = Vec::new();
     for instance in document.levels().instances() {
         ids.extend(instance.frame_ids()?.into_iter().flatten());
@@ -108,16 +109,17 @@ pub(crate) async fn frame_ids(
     Ok(ids)
 }
 
-/// Fetches the latest metadata.
-pub(crate) async fn latest(
+/// Fetches the metadata of a version, by default the latest.
+pub(crate) async fn metadata(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
+    version_id: Option<&VersionId>,
 ) -> Result<Arc<DocumentText>> {
     let request = GetImageSetMetadataRequest {
         datastore_id: datastore_id.clone(),
         image_set_id: image_set_id.clone(),
-        version_id: None,
+        version_id: version_id.cloned(),
     };
     document::fetch(service, request).await
 }
@@ -126,14 +128,13 @@ pub(crate) async fn latest(
 pub(crate) async fn picture(
     back_end: BackEnd<'_>,
     decoder: &Decoder,
-    datastore_id: &DatastoreId,
-    image_set_id: &ImageSetId,
+    place: (&DatastoreId, &ImageSetId),
+    version_id: Option<&VersionId>,
     selector: &FrameSelector,
     options: RenderOptions,
 ) -> Result<(FrameLocation, RenderedFrame)> {
-    let mut location = locate(back_end.0, datastore_id, image_set_id, selector).await?;
-    settle_padding(back_end.1, datastore_id, image_set_id, &mut location).await?;
-    let place = (datastore_id, image_set_id);
+    let mut location = locate(back_end.0, place.0, place.1, version_id, selector).await?;
+    settle_padding(back_end.1, place.0, place.1, &mut location).await?;
     decoded(back_end.0, decoder, place, location, move |decoder, location, stored| {
         render(decoder, location, stored, &options)
     })

@@ -66,11 +66,11 @@ pub(crate) async fn piece(
 ) -> Result<String> {
     let (datastore_id, image_set_id, frame, frame_number) = &place;
     let by_id = FrameSelector::Id(frame.clone());
-    let mut location = picture::locate(service, datastore_id, image_set_id, &by_id).await?;
+    let mut location = picture::locate(service, datastore_id, image_set_id, None, &by_id).await?;
     if let Some(frame_number) = frame_number {
         let uid = Uid::try_from(location.sop_instance_uid.as_str())?;
         let by_number = FrameSelector::Number(uid, *frame_number);
-        location = picture::locate(service, datastore_id, image_set_id, &by_number).await?;
+        location = picture::locate(service, datastore_id, image_set_id, None, &by_number).await?;
     }
     let packed = if let Some(packed) = taken(&place) {
         // The frame itself is not asked for, and the service may still describe what was deleted.

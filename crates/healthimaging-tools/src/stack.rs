@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, MemoryBudget, Result, Uid};
+use healthimaging::{
+    DatastoreId, Error, HealthImaging, ImageSetId, MemoryBudget, Result, Uid, VersionId,
+};
 use healthimaging_render::{
-    FrameLocation, FrameSelector, Geometry, Slice, find_frame, slices_and_geometry,
+    FrameLocation, FrameSelector, Geometry, Slice, SliceOrder, find_frame, slices_and_geometry,
 };
 use healthimaging_workflows::document::{self, DocumentText};
 use healthimaging_workflows::find::{self, Criteria, is_primary};
@@ -41,25 +43,27 @@ impl Stack {
             Some(named) => named,
             None => image_set_of(service, &datastore_id, series.clone()).await?,
         };
-        Self::read(service, datastore_id, image_set_id, Some(series)).await
+        Self::read(service, datastore_id, image_set_id, None, Some(series)).await
     }
 
-    /// Reads the slices of an image set with one series.
+    /// Reads the slices of a version of an image set with one series.
     pub(crate) async fn of_image_set(
         service: &dyn HealthImaging,
         datastore_id: DatastoreId,
         image_set_id: ImageSetId,
+        version_id: Option<&VersionId>,
     ) -> Result<Self> {
-        Self::read(service, datastore_id, image_set_id, None).await
+        Self::read(service, datastore_id, image_set_id, version_id, None).await
     }
 
     async fn read(
         service: &dyn HealthImaging,
         datastore_id: DatastoreId,
         image_set_id: ImageSetId,
+        version_id: Option<&VersionId>,
         series: Option<Uid>,
     ) -> Result<Self> {
-        let document = picture::latest(service, &datastore_id, &image_set_id).await?;
+        let document = picture::metadata(service, &datastore_id, &image_set_id, version_id).await?;
         let all = &document.levels().series;
         let series_instance_uid = match &series {
             Some(wanted) if all.contains_key(wanted.as_str()) => wanted.as_str().to_owned(),
@@ -87,6 +91,14 @@ impl Stack {
         .await
         .map_err(|error| Error::internal("reading the positions of slices failed", error))??;
         Ok(Self { datastore_id, image_set_id, series_instance_uid, document, slices, geometry })
+    }
+
+    /// Returns what orders the slices, in a word of the answer.
+    pub(crate) const fn order(&self) -> &'static str {
+        match self.geometry.order {
+            SliceOrder::Position => "position",
+            SliceOrder::InstanceNumber => "instance_number",
+        }
     }
 
     /// Number of its slices; at least 1.

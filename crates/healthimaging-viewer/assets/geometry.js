@@ -64,8 +64,8 @@ function lettersOf(set) {
   return /^[RLAPHF]{1,3} [RLAPHF]{1,3}$/.test(`${e} ${s}`) ? { e, w: opposite(e), s, n: opposite(s) } : {};
 }
 
-// In the order of their place in the body where all are parallel, or else by Instance Number: the rule of the server's
-// slice numbers (`stack.rs` of healthimaging-render).
+// In the order of their place in the body where most have one and those are parallel, or else by Instance Number: the rule of
+// the server's slice numbers (`stack.rs` of healthimaging-render).
 function sorted(images) {
   const placed = images.map((image) => {
     const [a, b, c, d, e, f] = attributeOf(image, 'PlaneOrientationSequence', 'ImageOrientationPatient'),
@@ -75,23 +75,25 @@ function sorted(images) {
     // Rounding errors of the writer do not order images.
     return { image, normal, along: Math.floor(along * 1000 + 0.5), order: number(image.instance.set, 'InstanceNumber', 0) };
   });
-  const [first] = placed,
-    last = placed.length - 1;
-  const areParallel = placed.every(
-    ({ normal, along }) =>
-      Number.isFinite(along) && normal.every((value, axis) => Math.abs(value - first.normal[axis]) < 0.01),
-  );
   const byNumber = (one, other) =>
     one.order - other.order ||
     (one.image.instance.uid === other.image.instance.uid ? 0 : one.image.instance.uid < other.image.instance.uid ? -1 : 1) ||
     one.image.number - other.image.number;
-  const sort = (sign) => placed.sort((one, other) => sign * (one.along - other.along) || byNumber(one, other));
-  if (!areParallel) placed.sort(byNumber);
-  else if (last > 0) {
-    sort(1);
-    // The scanner's own direction is kept.
-    const isReversed = placed[0].order - placed[last].order || placed[0].image.number - placed[last].image.number;
-    if (placed[0].along < placed[last].along && isReversed > 0) sort(-1);
-  }
-  return placed.map(({ image }) => image);
+  placed.sort(byNumber);
+  // Those without a position are last.
+  const positioned = placed.filter(({ along }) => Number.isFinite(along)),
+    others = placed.filter(({ along }) => !Number.isFinite(along)),
+    [first] = positioned;
+  const areParallel = positioned.every(({ normal }) =>
+    normal.every((value, axis) => Math.abs(value - first.normal[axis]) < 0.01),
+  );
+  if (2 * positioned.length <= placed.length || !areParallel) return placed.map(({ image }) => image);
+  const sort = (sign) => positioned.sort((one, other) => sign * (one.along - other.along) || byNumber(one, other));
+  sort(1);
+  // The scanner's own direction is kept.
+  const lowest = positioned[0],
+    highest = positioned.at(-1),
+    isReversed = lowest.order - highest.order || lowest.image.number - highest.image.number;
+  if (lowest.along < highest.along && isReversed > 0) sort(-1);
+  return [...positioned, ...others].map(({ image }) => image);
 }

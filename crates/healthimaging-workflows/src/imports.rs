@@ -67,6 +67,9 @@ pub struct Counts {
     /// The most frequent reasons of failures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failure_reasons: Vec<Reason>,
+    /// Number of further reasons, which the list of failed files has.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_failure_reasons: usize,
     /// Image sets that it created or extended.
     pub image_sets: usize,
     /// How many of those are not primary.
@@ -204,13 +207,15 @@ pub async fn counts(objects: &Objects, output: &ObjectUri) -> Result<Counts> {
     sets.sort_by_key(|set| set.is_primary != Some(false));
     sets.truncate(IMAGE_SETS);
     let by_service = summary.number_of_files_with_server_error;
+    let (failure_reasons, more_failure_reasons) = reasons(&failures);
     Ok(Counts {
         files_total: summary.number_of_scanned_files,
         files_imported: summary.number_of_imported_files,
         files_failed: summary.number_of_files_with_customer_error + by_service,
         files_failed_by_service: by_service,
         files_with_warnings: lines(&folder, List::Warning).await?.len(),
-        failure_reasons: reasons(&failures),
+        failure_reasons,
+        more_failure_reasons,
         image_sets,
         non_primary_image_sets,
         first_image_sets: sets,
@@ -251,8 +256,13 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     })
 }
 
-/// The most frequent messages first; equal counts in the order of the text.
-fn reasons(failures: &[FileOutcome]) -> Vec<Reason> {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The most frequent messages first, equal counts in the order of the text; and how many more there are.
+fn reasons(failures: &[FileOutcome]) -> (Vec<Reason>, usize) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for message in failures.iter().flat_map(|file| &file.messages) {
         *counts.entry(message).or_default() += 1;
@@ -260,8 +270,9 @@ fn reasons(failures: &[FileOutcome]) -> Vec<Reason> {
     let reason = |(message, files): (&str, usize)| Reason { message: message.to_owned(), files };
     let mut reasons: Vec<Reason> = counts.into_iter().map(reason).collect();
     reasons.sort_by_key(|reason| Reverse(reason.files));
+    let more = reasons.len().saturating_sub(REASONS);
     reasons.truncate(REASONS);
-    reasons
+    (reasons, more)
 }
 
 #[cfg(test)]
@@ -316,6 +327,7 @@ mod tests {
         let reasons: Vec<_> =
             before.failure_reasons.iter().map(|one| (one.message.as_str(), one.files)).collect();
         assert_eq!(reasons, [("two", 2), ("one", 1)]);
+        assert_eq!(before.more_failure_reasons, 0);
         place.write("WARNING/warning.ndjson", Bytes::from(warning)).await.unwrap();
         assert_eq!(counts(&objects, &output).await.unwrap().files_with_warnings, 1);
         let warned = files(&objects, &output, List::Warning).await.unwrap();
@@ -324,6 +336,10 @@ mod tests {
             ("scans/4", &["odd".to_owned()][..])
         );
         assert!(files(&objects, &output, List::Success).await.unwrap().is_empty());
+        let many: String = (0..7).map(|at| failure(&at.to_string(), &at.to_string())).collect();
+        place.write("FAILURE/failure.ndjson", Bytes::from(many)).await.unwrap();
+        let many = counts(&objects, &output).await.unwrap();
+        assert_eq!((many.failure_reasons.len(), many.more_failure_reasons), (5, 2));
         place.write("FAILURE/failure.ndjson", Bytes::from_static(b"{\"a\":")).await.unwrap();
         let error = files(&objects, &output, List::Failure).await.unwrap_err();
         assert!(error.message().contains("documented form"), "{error:?}");

@@ -6,7 +6,7 @@ mod aws;
 mod embedded;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -78,8 +78,28 @@ impl Input {
                     let found = path.canonicalize();
                     found.with_context(|| format!("{} cannot be read", path.display()))
                 });
-                Ok(Self::Paths(found.collect::<Result<_>>()?))
+                let found: Vec<PathBuf> = found.collect::<Result<_>>()?;
+                if !found.iter().any(|path| has_file(path)) {
+                    bail!("PATH: there is no file in it; name files, or a folder of files");
+                }
+                Ok(Self::Paths(found))
             }
         }
     }
+}
+
+/// Returns whether a path is a file, or a folder with one at any depth. A folder that cannot be read may have one: the import
+/// reports it.
+fn has_file(path: &Path) -> bool {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = folder.read_dir() else { return true };
+        for entry in entries {
+            match entry.and_then(|entry| Ok((entry.file_type()?, entry.path()))) {
+                Ok((kind, path)) if kind.is_dir() => folders.push(path),
+                _ => return true,
+            }
+        }
+    }
+    false
 }

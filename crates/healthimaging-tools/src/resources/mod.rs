@@ -201,8 +201,8 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
             let (_, rendered) = picture::picture(
                 (service, server.dicomweb()?),
                 decoder,
-                &datastore_id,
-                &image_set_id,
+                (&datastore_id, &image_set_id),
+                None,
                 &selector,
                 options,
             )

@@ -1,8 +1,10 @@
 //! Export jobs: start, get, list. They are jobs of this server: the AWS API has none.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use healthimaging::model::GetDatastoreRequest;
 use healthimaging::{
@@ -301,6 +303,9 @@ pub(crate) struct ExportJobProperties {
     /// Files that a person has to look at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     files_held_back: Option<u64>,
+    /// Their number by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    held_back_reasons: BTreeMap<String, u64>,
 }
 
 /// How an export is de-identified.
@@ -342,6 +347,7 @@ impl ExportJobProperties {
             include_non_primary: export.include_non_primary,
             deidentify: export.deidentify.map(DeidentifiedBy::of),
             files_held_back: reported("files_held_back"),
+            held_back_reasons: held_back_reasons(report),
             job: ExportJobSummary::of(job),
         })
     }
@@ -352,11 +358,30 @@ impl ExportJobProperties {
         let held_back = self.files_held_back.unwrap_or_default();
         let written = files_done.saturating_sub(*files_failed).saturating_sub(held_back);
         let why = message.as_deref().map(|why| format!(" ({why})"));
-        let held_back = self.files_held_back.map(|files| format!("; held back: {files}"));
+        let counted = self.files_held_back.map(|files| format!("; held back: {files}"));
+        let reasons: Vec<String> = self
+            .held_back_reasons
+            .iter()
+            .map(|(reason, files)| format!("{files} because {reason}"))
+            .collect();
+        let directions = match held_back {
+            0 => String::new(),
+            _ => format!(
+                " Held back: {}. DEIDENTIFICATION/report.ndjson below output_s3_uri lists them: look at their pixels, \
+                 then export each series with review.",
+                reasons.join("; ")
+            ),
+        };
         format!(
-            "Export job {job_id} is {job_status}{}. Files written: {written}; failed: {files_failed}{}.",
+            "Export job {job_id} is {job_status}{}. Files written: {written}; failed: {files_failed}{}.{directions}",
             why.unwrap_or_default(),
-            held_back.unwrap_or_default()
+            counted.unwrap_or_default()
         )
     }
+}
+
+fn held_back_reasons(report: Option<&Map<String, Value>>) -> BTreeMap<String, u64> {
+    let reasons = report.and_then(|report| report.get("held_back_reasons")?.as_object());
+    let reason = |(reason, files): (&String, &Value)| Some((reason.clone(), files.as_u64()?));
+    reasons.into_iter().flatten().filter_map(reason).collect()
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid};
+use healthimaging::{DatastoreId, Error, ImageFrameId, ImageSetId, Result, Uid, VersionId};
 use healthimaging_render::{
     FrameLocation, FrameSelector, PictureFormat, RenderOptions, RenderedFrame,
 };
@@ -30,6 +30,8 @@ pub(crate) struct GetImageFrame {
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
+    /// Default: the latest
+    version_id: Option<VersionId>,
     /// Frame by ID
     image_frame_information: Option<ImageFrameInformation>,
     /// (0008,0018)
@@ -99,6 +101,9 @@ struct PictureFacts {
     slice: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_of_slices: Option<usize>,
+    /// What orders the slices: position, or instance_number where positions are missing or not parallel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     window_center: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,21 +128,25 @@ impl Tool for GetImageFrame {
         let options = self.options(context.frame_format())?;
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
+        let version = self.version_id.as_ref();
         let (selector, place) = match wanted {
             Wanted::Frame(selector) => (selector, None),
             Wanted::Slice(choice) => {
                 let set = self.image_set_id.clone();
-                let stack = Stack::of_image_set(service, datastore_id.clone(), set).await?;
+                let stack =
+                    Stack::of_image_set(service, datastore_id.clone(), set, version).await?;
                 let index = stack.index(choice)?;
-                (stack.selector(index)?, Some((index + 1, stack.len())))
+                let place =
+                    Place { slice: index + 1, number_of_slices: stack.len(), order: stack.order() };
+                (stack.selector(index)?, Some(place))
             }
         };
         if let Some(options) = options {
             let (location, rendered) = picture::picture(
                 (service, context.dicomweb()),
                 context.decoder(),
-                &datastore_id,
-                &self.image_set_id,
+                (&datastore_id, &self.image_set_id),
+                version,
                 &selector,
                 options,
             )
@@ -147,7 +156,7 @@ impl Tool for GetImageFrame {
         let id = match selector {
             FrameSelector::Id(id) => id,
             FrameSelector::Number(..) => {
-                picture::locate(service, &datastore_id, &self.image_set_id, &selector)
+                picture::locate(service, &datastore_id, &self.image_set_id, version, &selector)
                     .await?
                     .image_frame_id
             }
@@ -245,12 +254,16 @@ enum Wanted {
     Slice(SliceChoice),
 }
 
-/// `place` is that of a frame in its series: its number, and the number of all.
-fn shown(
-    location: FrameLocation,
-    rendered: RenderedFrame,
-    place: Option<(usize, usize)>,
-) -> Reply<Frame> {
+/// Place of a frame in its series.
+#[derive(Clone, Copy)]
+struct Place {
+    /// From 1.
+    slice: usize,
+    number_of_slices: usize,
+    order: &'static str,
+}
+
+fn shown(location: FrameLocation, rendered: RenderedFrame, place: Option<Place>) -> Reply<Frame> {
     let RenderedFrame { file, format, window, notes, .. } = rendered;
     let picture = PictureFacts {
         rows: rendered.rows,
@@ -260,14 +273,17 @@ fn shown(
         sop_instance_uid: location.sop_instance_uid,
         frame_number: location.index + 1,
         number_of_frames: location.count,
-        slice: place.map(|(slice, _)| slice),
-        number_of_slices: place.map(|(_, all)| all),
+        slice: place.map(|place| place.slice),
+        number_of_slices: place.map(|place| place.number_of_slices),
+        order: place.map(|place| place.order),
         window_center: window.map(|window| window.center),
         window_width: window.map(|window| window.width),
         voi_lut_function: window.map(|window| window.function.term()),
         notes,
     };
-    let slice = place.map_or_else(String::new, |(slice, all)| format!("Slice {slice} of {all}. "));
+    let slice = place.map_or_else(String::new, |Place { slice, number_of_slices, .. }| {
+        format!("Slice {slice} of {number_of_slices}. ")
+    });
     let text = format!(
         "{slice}Frame {} of {}, {} x {} pixels, as a picture of {} x {}{}.{}",
         picture.frame_number,

@@ -165,7 +165,16 @@ impl Outcome {
             return outcome;
         }
         match Self::read(context, job, list).await {
-            Ok((counts, files)) => (outcome.counts, outcome.files) = (Some(counts), files),
+            Ok((counts, files)) => {
+                if counts.more_failure_reasons > 0 {
+                    outcome.notes.push(format!(
+                        "{} more than failure_reasons shows; each failed file has its reason: page through \
+                         get_dicom_import_job with next_token.",
+                        counted(counts.more_failure_reasons, "reason"),
+                    ));
+                }
+                (outcome.counts, outcome.files) = (Some(counts), files);
+            }
             // A job that failed before its first file has none.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 outcome.notes.push(format!("There is no manifest in {}.", job.output_s3_uri));

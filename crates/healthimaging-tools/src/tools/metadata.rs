@@ -133,7 +133,11 @@ impl Tool for GetImageSetMetadata {
             );
             output.size_bytes = shown.size;
             output.metadata = shown.metadata;
-            let whole = format!("Metadata of an image set with {counts}.");
+            let version = match &output.version_id {
+                Some(version) => format!("version {}", version.as_str()),
+                None => "the latest version".to_owned(),
+            };
+            let whole = format!("Metadata of {version} of an image set with {counts}.");
             let is_whole = output.metadata.is_some()
                 && Reply::new(&output, &*whole).length(context.chosen_datastore())? <= longest;
             if is_whole {

@@ -348,7 +348,7 @@ search_tool! {
     search_criteria: Option<SearchCriteria> => |criteria: Option<SearchCriteria>| {
         (Some(criteria.unwrap_or_default()), Criteria::default())
     },
-    /// In a description or another series-level attribute, any case
+    /// In StudyDescription or series level (not instances), any case
     text: Text,
     /// Study has it, such as SR
     has_modality: Text,
@@ -367,7 +367,7 @@ search_tool! {
     )
     /// Patient ID (0010,0020), exact
     patient_id: Text => |patient| (None, Criteria::patient(patient)),
-    /// In a description or another series-level attribute, any case
+    /// In StudyDescription or series level (not instances), any case
     text: Text,
     /// Study has it, such as SR
     has_modality: Text,

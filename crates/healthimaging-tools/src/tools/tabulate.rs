@@ -94,6 +94,9 @@ pub(crate) struct Tabulated {
     image_sets_matching: usize,
     /// Those whose metadata was read, the newest.
     image_sets_read: usize,
+    /// Content items that no instance has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    content_not_found: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<NextToken>,
 }
@@ -196,8 +199,16 @@ impl Tool for TabulateAttributes {
                 counted(table.rows_left_out, "row"),
             ),
         };
+        let absent = match &table.not_found[..] {
+            [] => String::new(),
+            names => format!(
+                " No instance has a content item named {}; reports name theirs in \
+                 ConceptNameCodeSequence, by code or meaning.",
+                names.join(", ")
+            ),
+        };
         let text = format!(
-            "{} of {}. Examined: {}.{more}{unread}",
+            "{} of {}. Examined: {}.{absent}{more}{unread}",
             counted(rows_total, "row"),
             counted(table.read, "image set"),
             table.examined
@@ -210,6 +221,7 @@ impl Tool for TabulateAttributes {
             image_sets_examined: table.examined,
             image_sets_matching: table.matching,
             image_sets_read: table.read,
+            content_not_found: table.not_found,
             next_token: page.next_token,
         };
         Ok(Reply::new(output, text).with_link(link))
@@ -230,21 +242,54 @@ pub(crate) async fn read_csv(
     Ok(csv(&shown.columns, &shown.rows))
 }
 
-/// Writes a table in the form of RFC 4180.
+/// Writes a table in the form of RFC 4180. A text that a spreadsheet would run as a formula begins with an apostrophe, as OWASP
+/// recommends ("CSV Injection"); numbers stay as they are.
 fn csv(columns: &[String], rows: &[Vec<Value>]) -> String {
     let header: Vec<Value> = columns.iter().map(|name| json!(name)).collect();
     let mut text = String::new();
     for row in std::iter::once(&header).chain(rows) {
         let fields = row.iter().map(|value| match value {
             Value::Null => String::new(),
-            Value::String(text) if text.contains([',', '"', '\r', '\n']) => {
-                format!("\"{}\"", text.replace('"', "\"\""))
-            }
-            Value::String(text) => text.clone(),
+            Value::String(text) => field(text),
             other => other.to_string(),
         });
         text += &fields.collect::<Vec<_>>().join(",");
         text += "\r\n";
     }
     text
+}
+
+fn field(text: &str) -> String {
+    let is_number = |one: &str| one.trim().parse::<f64>().is_ok();
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+        && !text.split(['\\', ';']).all(is_number);
+    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\r', '\n']) {
+        return format!("\"{}\"", text.replace('"', "\"\""));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4180; https://owasp.org/www-community/attacks/CSV_Injection.
+    #[test]
+    fn no_field_is_a_formula() {
+        for (text, expected) in [
+            ("CT", "CT"),
+            ("a,b", "\"a,b\""),
+            ("=HYPERLINK(\"http://x\")", "\"'=HYPERLINK(\"\"http://x\"\")\""),
+            ("+1+cmd", "'+1+cmd"),
+            ("-2+3", "'-2+3"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("-1024.5", "-1024.5"),
+            ("-1\\0\\0", "-1\\0\\0"),
+            ("-1; 2", "-1; 2"),
+        ] {
+            assert_eq!(field(text), expected);
+        }
+    }
 }

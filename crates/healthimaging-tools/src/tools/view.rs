@@ -55,6 +55,8 @@ pub(crate) struct ContactSheet {
     image_set_id: ImageSetId,
     series_instance_uid: String,
     number_of_slices: usize,
+    /// What orders the slices: position, or instance_number where positions are missing or not parallel.
+    order: &'static str,
     /// Numbers of the slices, row by row.
     slices: Vec<usize>,
     grid_rows: u32,
@@ -208,6 +210,7 @@ fn shown(stack: &Stack, made: Sheet, options: SheetOptions) -> Reply<ContactShee
         image_set_id: stack.image_set_id.clone(),
         series_instance_uid: stack.series_instance_uid.clone(),
         number_of_slices: stack.len(),
+        order: stack.order(),
         slices: made.shown,
         grid_rows: grid.rows,
         grid_columns: grid.columns,

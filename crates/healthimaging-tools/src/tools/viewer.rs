@@ -42,6 +42,8 @@ pub(crate) struct Shown {
     series_instance_uid: String,
     slice: usize,
     number_of_slices: usize,
+    /// What orders the slices: position, or instance_number where positions are missing or not parallel.
+    order: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<ShownWindow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +92,7 @@ impl Tool for ViewSeries {
             series_instance_uid: stack.series_instance_uid.clone(),
             slice,
             number_of_slices: stack.len(),
+            order: stack.order(),
             window,
             viewer_url: None,
             dicomweb_url: None,

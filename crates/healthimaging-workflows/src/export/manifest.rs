@@ -1,5 +1,7 @@
 //! What an export writes at its end: a manifest, and one line a file, shaped as those of an import.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use serde::Serialize;
@@ -31,6 +33,8 @@ struct Totals {
     written: u64,
     bytes: u64,
     held_back: u64,
+    /// Files held back, by reason.
+    reasons: BTreeMap<String, u64>,
     customer_errors: u64,
     server_errors: u64,
 }
@@ -138,6 +142,7 @@ impl<'a> Folder<'a> {
         let Value::Object(mut report) = report else { return Map::new() };
         if self.export.deidentify.is_some() {
             report.insert("files_held_back".to_owned(), totals.held_back.into());
+            report.insert("held_back_reasons".to_owned(), json!(totals.reasons));
         }
         report
     }
@@ -148,7 +153,11 @@ impl Totals {
     fn add(&mut self, outcome: &ItemOutcome) -> ItemResult {
         let kind = outcome.error.as_ref().map(|error| error.kind);
         match (outcome.result, kind) {
-            (ItemResult::HeldBack, _) => self.held_back += 1,
+            (ItemResult::HeldBack, _) => {
+                self.held_back += 1;
+                let reason = outcome.details.get("message").and_then(Value::as_str);
+                *self.reasons.entry(reason.unwrap_or("unknown").to_owned()).or_default() += 1;
+            }
             (_, Some(PublicType::ServerError | PublicType::ServiceError)) => {
                 self.server_errors += 1;
             }

@@ -15,6 +15,7 @@ use crate::find::{Criteria, Selection, Text};
 use statistics::Statistics;
 
 mod statistics;
+mod units;
 
 /// Image sets whose metadata is read.
 const MOST_READ: usize = 2_000;
@@ -48,8 +49,11 @@ pub struct Columns {
 /// A table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    /// Names of the columns, with the unit of content items in parentheses if they have one unit.
+    /// Names of the columns, with the unit of content items in parentheses. A content item that has several units has a column
+    /// for each, since values of different units have no sum.
     pub columns: Vec<String>,
+    /// Content items that no instance has.
+    pub not_found: Vec<String>,
     /// Whether the values of each column are dates or times (VR DA, TM, DT).
     times: Vec<bool>,
     /// Rows, by creation time of their image sets.
@@ -72,6 +76,8 @@ pub struct Row {
     /// The values of each column; none where there is no value. Of an attribute of an image set, the distinct ones, numbers
     /// in their order; how many more there are than 20 is the last.
     pub cells: Vec<Vec<String>>,
+    /// The unit of each value of each content item; empty if it has none.
+    units: Vec<Vec<String>>,
     /// Of each attribute of an image set, the statistics of all instances.
     totals: Vec<Statistics>,
 }
@@ -82,6 +88,20 @@ pub struct Row {
 struct Instance {
     #[serde(rename = "DICOM")]
     attributes: Map<String, Value>,
+    /// VRs of private and unknown attributes.
+    #[serde(rename = "DICOMVRs")]
+    vrs: Map<String, Value>,
+}
+
+impl Instance {
+    /// Returns whether an attribute is a date or time.
+    fn has_time(&self, attribute: &Attribute) -> bool {
+        let vr = || self.vrs.iter().find(|(name, _)| attribute.is_named(name))?.1.as_str();
+        match attribute.vr() {
+            Some(vr) => matches!(vr, VR::DA | VR::TM | VR::DT),
+            None => vr().is_some_and(|vr| matches!(vr, "DA" | "TM" | "DT")),
+        }
+    }
 }
 
 /// Reads the table of the image sets that match: of the newest 2,000, and at most 100,000 rows.
@@ -106,30 +126,22 @@ pub async fn table(
     let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
     let mut table = Table { examined: found.examined, matching, ..Table::default() };
     let mut units: Vec<BTreeSet<String>> = vec![BTreeSet::new(); columns.content.len()];
-    table.times = columns.attributes.iter().map(is_time).collect();
-    table.times.resize(columns.width(), false);
+    table.times = vec![false; columns.width()];
     while let Some(read) = reads.try_next().await? {
         let Some(read) = read else { continue };
         table.read += 1;
         for (all, new) in units.iter_mut().zip(read.units) {
             all.extend(new);
         }
-        for (is_time, one) in table.times.iter_mut().skip(columns.attributes.len()).zip(read.times)
-        {
+        for (is_time, one) in table.times.iter_mut().zip(read.times) {
             *is_time |= one;
         }
         let room = MOST_ROWS - table.rows.len();
         table.rows_left_out += read.rows.len().saturating_sub(room);
         table.rows.extend(read.rows.into_iter().take(room));
     }
-    let attributes = columns.attributes.iter().map(|one| String::from(one.clone()));
-    let content = columns.content.iter().zip(&units).map(|(concept, units)| {
-        match units.iter().collect::<Vec<_>>()[..] {
-            [unit] => format!("{} ({unit})", concept.as_str()),
-            _ => concept.as_str().to_owned(),
-        }
-    });
-    table.columns = attributes.chain(content).collect();
+    table.columns = columns.attributes.iter().map(|one| String::from(one.clone())).collect();
+    units::spread(&mut table, &columns.content, &units)?;
     Ok(table)
 }
 
@@ -139,19 +151,18 @@ impl Columns {
     }
 }
 
-fn is_time(attribute: &Attribute) -> bool {
-    matches!(attribute.vr(), Some(VR::DA | VR::TM | VR::DT))
-}
-
 /// The rows of one image set.
 #[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
     /// Units of each content item.
     units: Vec<Vec<String>>,
-    /// Whether each content item is a date or time.
+    /// Whether each column is a date or time.
     times: Vec<bool>,
 }
+
+/// Values of a content item, each with its unit.
+type Measured = Vec<(String, String)>;
 
 async fn rows(
     service: &dyn HealthImaging,
@@ -181,12 +192,11 @@ fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Resul
     let mut found = Rows {
         rows: Vec::new(),
         units: vec![Vec::new(); columns.content.len()],
-        times: vec![false; columns.content.len()],
+        times: vec![false; columns.width()],
     };
-    let times: Vec<bool> = columns.attributes.iter().map(is_time).collect();
     let mut distinct = vec![BTreeSet::new(); columns.attributes.len()];
     let mut totals = vec![Statistics::default(); columns.attributes.len()];
-    let mut of_set = vec![Vec::new(); columns.content.len()];
+    let mut of_set: Vec<Measured> = vec![Vec::new(); columns.content.len()];
     for series in levels.series.values() {
         let upper = [&levels.patient, &levels.study, &series.attributes];
         let at_level = |attribute: &Attribute| {
@@ -196,6 +206,11 @@ fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Resul
         let of_level: Vec<Option<&Value>> = columns.attributes.iter().map(at_level).collect();
         for instance in series.instances.values() {
             let instance: Instance = instance.parse()?;
+            let times: Vec<bool> =
+                columns.attributes.iter().map(|one| instance.has_time(one)).collect();
+            for (all, one) in found.times.iter_mut().zip(&times) {
+                *all |= one;
+            }
             let values = columns.attributes.iter().zip(&of_level).map(|(attribute, of_level)| {
                 // An instance that differs has a value of its own.
                 let mut own = instance.attributes.iter();
@@ -207,8 +222,7 @@ fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Resul
             collect_content(&instance.attributes, columns, &mut content, &mut found, 0);
             if columns.per_instance {
                 let cells = values.into_iter().map(|value| value.into_iter().collect());
-                let cells = cells.chain(content).collect();
-                found.rows.push(Row { image_set_id: id.clone(), cells, totals: Vec::new() });
+                found.rows.push(row(id, cells.collect(), content, Vec::new()));
                 continue;
             }
             for (at, value) in values.into_iter().enumerate() {
@@ -227,10 +241,26 @@ fn rows_of(document: &DocumentText, id: &ImageSetId, columns: &Columns) -> Resul
         }
     }
     if !columns.per_instance {
-        let cells = distinct.into_iter().map(listed).chain(of_set).collect();
-        found.rows.push(Row { image_set_id: id.clone(), cells, totals });
+        let cells = distinct.into_iter().map(listed).collect();
+        found.rows.push(row(id, cells, of_set, totals));
     }
     Ok(found)
+}
+
+/// Returns a row of the cells of attributes and of content items.
+fn row(
+    id: &ImageSetId,
+    mut cells: Vec<Vec<String>>,
+    content: Vec<Measured>,
+    totals: Vec<Statistics>,
+) -> Row {
+    let mut units = Vec::with_capacity(content.len());
+    for measured in content {
+        let (values, of_values): (Vec<_>, Vec<_>) = measured.into_iter().unzip();
+        cells.push(values);
+        units.push(of_values);
+    }
+    Row { image_set_id: id.clone(), cells, units, totals }
 }
 
 /// The first of distinct values, and how many more there are.
@@ -254,7 +284,7 @@ fn listed(distinct: BTreeSet<String>) -> Vec<String> {
 fn collect_content(
     item: &Map<String, Value>,
     columns: &Columns,
-    values: &mut [Vec<String>],
+    values: &mut [Measured],
     found: &mut Rows,
     depth: usize,
 ) {
@@ -270,18 +300,24 @@ fn collect_content(
         if !is_named("CodeValue") && !is_named("CodeMeaning") {
             continue;
         }
+        let time = columns.attributes.len() + at;
         let (Some(values), Some(units), Some(is_time)) =
-            (values.get_mut(at), found.units.get_mut(at), found.times.get_mut(at))
+            (values.get_mut(at), found.units.get_mut(at), found.times.get_mut(time))
         else {
             continue;
         };
-        values.extend(content_value(item));
         // The value types DATETIME, DATE and TIME.
         *is_time |= ["DateTime", "Date", "Time"].iter().any(|name| item.contains_key(*name));
         let measured = first(item, "MeasuredValueSequence");
         let unit = measured.and_then(|one| first(one, "MeasurementUnitsCodeSequence"));
         let unit = unit.and_then(|unit| unit.get("CodeValue")).and_then(Value::as_str);
-        units.extend(unit.map(str::to_owned).filter(|unit| !units.contains(unit)));
+        let unit = unit.unwrap_or_default().trim();
+        if let Some(value) = content_value(item) {
+            values.push((value, unit.to_owned()));
+            if !units.iter().any(|known| known == unit) {
+                units.push(unit.to_owned());
+            }
+        }
     }
     let items = item.get("ContentSequence").and_then(Value::as_array).into_iter().flatten();
     for inner in items.filter_map(Value::as_object) {
