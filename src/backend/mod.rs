@@ -186,7 +186,7 @@ impl Backend {
     pub(crate) fn server(&self, config: &Config, page: Option<String>) -> Result<Server> {
         let options = ServerOptions {
             backend: self.description.clone(),
-            is_embedded: config.backend == options::BackendKind::Local,
+            is_embedded: config.backend == BackendKind::Local,
             decoder: self.decoder.clone(),
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
             ..server_options(config)
