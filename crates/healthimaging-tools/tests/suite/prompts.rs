@@ -154,14 +154,14 @@ async fn arguments_are_completed_from_the_data_store() {
             client.complete(params).await.unwrap().completion.values
         };
         let found = values("erase_patient", "datastore_id", "", json!({})).await;
-        assert_eq!(found, [store.clone()]);
+        assert_eq!(found, std::slice::from_ref(&store));
         let found = values("erase_patient", "patient_id", "MRN-8", json!({})).await;
         assert_eq!(found, ["MRN-8"]);
         let found = values("summarize_patient", "patient_id", "X", json!({})).await;
         assert!(found.is_empty(), "{found:?}");
         let begun = set.as_str();
         let found = values("explain_not_primary", "image_set_id", begun, json!({})).await;
-        assert_eq!(found, [set.clone()]);
+        assert_eq!(found, std::slice::from_ref(&set));
         let found = values("find_priors", "study_instance_uid", "2.25.", json!({})).await;
         assert_eq!(
             BTreeSet::from_iter(found),
