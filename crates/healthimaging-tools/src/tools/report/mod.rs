@@ -19,7 +19,7 @@ use find::{Found, Wanted};
 /// Bytes of memory for each byte of DICOM JSON, about.
 const MEMORY_PER_BYTE: u64 = 16;
 
-/// Read a report (SR, dose, PDF), key object selection or presentation state; several are listed.
+/// Read a structured or dose report, key object selection or presentation state; several are listed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetReport {
@@ -177,8 +177,7 @@ fn answer(
         summary += " Pass next_start as start to continue.";
     }
     if report.document.is_some() {
-        summary += " It is a document of another format, which is not shown; exports and DICOMweb \
-                    return it.";
+        summary += " It is not shown; exports and DICOMweb return it.";
     }
     Ok(Reply::new(Shown { datastore_id, members, next_start }, summary))
 }
