@@ -283,7 +283,7 @@ def signed_by_hand(address, base, file):
     assert requests.get(presigned(secret="another-secret-of-20")).status_code == 403
     assert requests.get(presigned().replace("limit=1", "limit=2")).status_code == 403
     missing = requests.get(f"http://{address}{base}/studies")
-    assert missing.status_code == 401 and missing.headers["WWW-Authenticate"] == "AWS4-HMAC-SHA256"
+    assert missing.status_code == 401 and "AWS4-HMAC-SHA256" in missing.headers["WWW-Authenticate"]
     assert missing.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
 
     now = datetime.datetime.now(datetime.timezone.utc)
