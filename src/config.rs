@@ -12,7 +12,9 @@ use healthimaging::AccountId;
 use healthimaging::MemoryBudget;
 use healthimaging_tools::{Offer, Selection};
 
-use crate::options::{BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm, Schemas};
+use crate::options::{
+    Audit, BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm, Schemas,
+};
 use crate::outcome::InvalidOption;
 
 /// The options with the environment and the defaults filled in.
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) selection: Selection,
     pub(crate) schemas: Schemas,
     pub(crate) confirm: Confirm,
+    pub(crate) audit: Audit,
     pub(crate) result: ResultForm,
     pub(crate) frame_format: FrameFormat,
     pub(crate) allowed_paths: Vec<PathBuf>,
@@ -117,6 +120,7 @@ impl Config {
             selection,
             schemas: options.schemas,
             confirm: options.confirm,
+            audit: options.audit,
             result: options.result,
             frame_format: options.frame_format,
             allowed_paths,
@@ -154,6 +158,7 @@ impl Config {
             selection: Selection::default(),
             schemas: Schemas::Full,
             confirm: Confirm::Auto,
+            audit: Audit::Off,
             result: ResultForm::Both,
             frame_format: FrameFormat::Png,
             allowed_paths: Vec::new(),

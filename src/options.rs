@@ -101,6 +101,11 @@ pub(crate) struct Options {
     #[arg(value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) confirm: Confirm,
 
+    /// What the audit log records: writes, all or off
+    #[arg(long, global = true, env = "HEALTHIMAGING_AUDIT", hide_env = true)]
+    #[arg(value_enum, value_name = "WHAT", default_value = "writes", hide_possible_values = true)]
+    pub(crate) audit: Audit,
+
     /// Form of answers: both, text or structured
     #[arg(long, global = true, env = "HEALTHIMAGING_RESULT", hide_env = true)]
     #[arg(value_enum, value_name = "FORM", default_value = "both", hide_possible_values = true)]
@@ -147,6 +152,17 @@ pub(crate) enum Confirm {
     Always,
     /// Not at all: tools act at once.
     Never,
+}
+
+/// What the audit log records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Audit {
+    /// What writes or destroys.
+    Writes,
+    /// Reads too.
+    All,
+    /// Nothing.
+    Off,
 }
 
 /// Rule by which files of a series share an image set.

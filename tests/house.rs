@@ -37,12 +37,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "healthimaging-pixels",
         ],
     ),
+    ("healthimaging-audit", &["healthimaging"]),
     ("healthimaging-aws", &["healthimaging", "healthimaging-objects"]),
     ("healthimaging-client", &["healthimaging"]),
     (
         "healthimaging-workflows",
         &[
             "healthimaging",
+            "healthimaging-audit",
             "healthimaging-deidentify",
             "healthimaging-dicom",
             "healthimaging-image",
@@ -55,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "healthimaging-tools",
         &[
             "healthimaging",
+            "healthimaging-audit",
             "healthimaging-pixels",
             "healthimaging-render",
             "healthimaging-viewer",
@@ -64,7 +67,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("healthimaging-viewer", &[]),
     (
         "healthimaging-http",
-        &["healthimaging", "healthimaging-pixels", "healthimaging-render", "healthimaging-viewer"],
+        &[
+            "healthimaging",
+            "healthimaging-audit",
+            "healthimaging-pixels",
+            "healthimaging-render",
+            "healthimaging-viewer",
+        ],
     ),
     (
         "healthimaging-testing",
@@ -85,6 +94,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "healthimaging-mcp-server",
         &[
             "healthimaging",
+            "healthimaging-audit",
             "healthimaging-aws",
             "healthimaging-client",
             "healthimaging-http",
@@ -113,6 +123,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("charls", &["healthimaging-pixels"]),
     ("jpeg-encoder", &["healthimaging-render"]),
     ("jxl-oxide", &["healthimaging-pixels"]),
+    ("aws-lc-rs", &["healthimaging-audit"]),
     ("png", &["healthimaging-render"]),
     ("openjpeg-sys", &["healthimaging-pixels"]),
     ("turbojpeg-sys", &["healthimaging-pixels"]),

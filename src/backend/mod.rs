@@ -12,8 +12,9 @@ use anyhow::{Result, bail};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{
-    DicomWeb, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, check_region, sweep,
+    DicomWeb, Effect, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, check_region, sweep,
 };
+use healthimaging_audit::{AuditLevel, AuditLog, Audited, Entry, MakeRoom, Recorded};
 #[cfg(feature = "aws")]
 use healthimaging_aws::Aws;
 use healthimaging_jobs::{JobStore, Runner};
@@ -86,6 +87,8 @@ pub(crate) struct Backend {
     pub(crate) dicomweb: Arc<dyn DicomWeb>,
     /// The jobs of tools, on both.
     pub(crate) ledger: Ledger,
+    /// Where calls are recorded.
+    pub(crate) audit: AuditLog,
     /// Decodes compressed frames, in child processes.
     pub(crate) decoder: Decoder,
     /// Which back end it is, and why, in a sentence.
@@ -116,7 +119,8 @@ impl Backend {
         memory.on_idle(healthimaging_pixels::return_freed_memory);
         let decoder = decoding::decoder()?;
         let Opened { handle, traits, s3 } = opened(config, &decoder).await?;
-        let (service, dicomweb) = guarded(config, traits);
+        let audit = audit_log(config, Some(room(&handle)));
+        let (service, dicomweb) = audited(&audit, guarded(config, traits));
         let mut description = handle.description(&config.reason);
         for path in config.allowed_paths.iter().filter(|path| !path.is_dir()) {
             let note = format!("--allow-path: {} is not a folder.", path.display());
@@ -155,7 +159,7 @@ impl Backend {
             Err(_) if handle.make_room()? => open_ledger(),
             opened => opened,
         }?;
-        Ok(Self { handle, service, dicomweb, ledger, decoder, description })
+        Ok(Self { handle, service, dicomweb, ledger, audit, decoder, description })
     }
 
     /// Opens the back end like [`Backend::open`], but fails where that would create an embedded store.
@@ -188,6 +192,7 @@ impl Backend {
             backend: self.description.clone(),
             is_embedded: config.backend == BackendKind::Local,
             decoder: self.decoder.clone(),
+            audit: self.audit.clone(),
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
             ..server_options(config)
         };
@@ -202,6 +207,34 @@ impl Backend {
         if let BackendHandle::Local(store) = self.handle {
             store.close().await;
         }
+        if let Err(error) = self.audit.flush().await {
+            tracing::error!(?error, "records of the audit log may not be durable");
+        }
+    }
+
+    /// Records a command that writes without an operation of the contract; `paths` appear as digests.
+    pub(crate) async fn recorded<T>(
+        &self,
+        command: &str,
+        paths: &[String],
+        work: impl Future<Output = Result<T>>,
+        objects: impl FnOnce(&T) -> Recorded,
+    ) -> Result<T> {
+        if !self.audit.records(Effect::Writes) {
+            return work.await;
+        }
+        let paths = self.audit.with_keys(|keys| {
+            Recorded::default().with_digests("paths", paths.iter().map(String::as_str), keys)
+        });
+        let entry = Entry::command(command, Effect::Writes);
+        let paths = paths.ok().flatten().unwrap_or_default();
+        let pending = self.audit.begin(entry.with_arguments(paths));
+        let done = work.await;
+        match &done {
+            Ok(done) => pending.end(objects(done), None),
+            Err(_) => pending.end_with("failed"),
+        }
+        done
     }
 
     /// Returns all active data stores.
@@ -319,6 +352,26 @@ fn guarded(config: &Config, (service, dicomweb): Traits) -> Traits {
     } else {
         (service, dicomweb)
     }
+}
+
+/// Returns the audit log of the configuration. A server that only reads records reads only if that is asked for.
+pub(crate) fn audit_log(config: &Config, make_room: Option<MakeRoom>) -> AuditLog {
+    let level = match config.audit {
+        options::Audit::All => AuditLevel::All,
+        options::Audit::Writes if !config.read_only => AuditLevel::Writes,
+        options::Audit::Writes | options::Audit::Off => AuditLevel::Off,
+    };
+    AuditLog::new(&config.data_dir, level, make_room)
+}
+
+/// Releases the space that the embedded store reserves for deletions.
+fn room(handle: &BackendHandle) -> MakeRoom {
+    let handle = handle.clone();
+    Arc::new(move || handle.make_room())
+}
+
+fn audited(log: &AuditLog, (service, dicomweb): Traits) -> Traits {
+    (Arc::new(Audited::new(log.clone(), service)), Arc::new(Audited::new(log.clone(), dicomweb)))
 }
 
 /// What this process offers to jobs that other processes accepted.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use healthimaging::Effect;
+use healthimaging_audit::{Entry, Recorded};
 use healthimaging_local::{CopyProgress, CopyReport, LocalStore};
 use serde_json::json;
 
@@ -46,6 +48,16 @@ pub(super) async fn restore(config: &Config, arguments: &Arguments) -> Result<Ou
     let copied = shown(|show| LocalStore::restore(&local, folder, show)).await;
     let copied =
         copied.with_context(|| format!("{} to {}", folder.display(), config.data_dir.display()))?;
+    let log = backend::audit_log(config, None);
+    if log.records(Effect::Writes) {
+        let source = folder.to_string_lossy().into_owned();
+        let named =
+            log.with_keys(|keys| Recorded::default().with_digests("paths", [&*source], keys));
+        let entry = Entry::command("restore", Effect::Writes);
+        let made = Recorded::default().with_count("packs", copied.progress.packs_done);
+        log.begin(entry.with_arguments(named?.unwrap_or_default())).end(made, None);
+        log.flush().await?;
+    }
     report(&copied, "restored to", &config.data_dir)
 }
 

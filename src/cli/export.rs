@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::TryStreamExt as _;
 use healthimaging::{ObjectUri, Uid, sweep};
+use healthimaging_audit::Recorded;
 use healthimaging_objects::file_uri;
 use healthimaging_workflows::deidentify::{Deidentify, Rectangle, Request, Review};
 use healthimaging_workflows::export::{self, Export};
@@ -206,7 +207,16 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         work: Work::Export(export),
     };
     let started = Instant::now();
-    let job = follow(ledger, ledger.start(new).await?).await?;
+    let named = [arguments.out.clone()];
+    let running = async { follow(ledger, ledger.start(new).await?).await };
+    let made = |job: &Job| {
+        Recorded::default()
+            .with_ids("datastore_id", [job.datastore_id.as_str()])
+            .with_ids("job_id", [job.job_id.as_str()])
+            .with_count("items_done", job.items_done)
+            .with_count("items_failed", job.items_failed)
+    };
+    let job = backend.recorded("export", &named, running, made).await?;
     match job.job_status {
         JobState::Completed => report(ledger, &job, &name, started.elapsed()).await,
         state => bail!("export job {} is {state}: {}", job.job_id, job.message.unwrap_or_default()),

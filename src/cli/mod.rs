@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod audit;
 #[cfg(feature = "local")]
 mod backup;
 mod call;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{CommandFactory, Parser, Subcommand};
+use healthimaging_audit::{Actor, as_actor};
 use healthimaging_tools::ServerOptions;
 use tokio::runtime::{Builder, Runtime};
 
@@ -59,6 +61,8 @@ enum Command {
     Call(call::Arguments),
     /// Show configuration, identity and reachability; changes nothing
     Doctor,
+    /// Check or show the audit log
+    Audit(audit::Arguments),
     /// Check everything in the embedded store against its checksums
     #[cfg(feature = "local")]
     Verify,
@@ -73,6 +77,30 @@ enum Command {
     Demo,
     /// Print the script with which a shell completes commands and options
     Completions(completions::Arguments),
+}
+
+impl Command {
+    /// Its name in the audit log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Serve(_) => "serve",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
+            Self::Tools(_) => "tools",
+            Self::Call(_) => "call",
+            Self::Doctor => "doctor",
+            Self::Audit(_) => "audit",
+            #[cfg(feature = "local")]
+            Self::Verify => "verify",
+            #[cfg(feature = "local")]
+            Self::Backup(_) => "backup",
+            #[cfg(feature = "local")]
+            Self::Restore(_) => "restore",
+            #[cfg(feature = "local")]
+            Self::Demo => "demo",
+        }
+    }
 }
 
 /// Runs the command.
@@ -100,7 +128,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
         Command::Stdio => one_thread()?,
         _ => Runtime::new().context("the async runtime does not start")?,
     };
-    let outcome = runtime.block_on(async {
+    let actor = Actor { tool: Some(command.name().to_owned()), ..Actor::at("command line") };
+    let outcome = runtime.block_on(as_actor(actor, async {
         match command {
             Command::Stdio => stdio::run(&config).await,
             Command::Serve(arguments) => serve::run(&config, arguments).await,
@@ -109,6 +138,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Tools => tools::run(&config),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,
+            Command::Audit(arguments) => audit::run(&config, arguments),
             #[cfg(feature = "local")]
             Command::Verify => verify::run(&config).await,
             #[cfg(feature = "local")]
@@ -119,7 +149,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Demo => demo::run().await,
             Command::Completions(arguments) => completions::run(&arguments),
         }
-    });
+    }));
     // A read of stdin cannot be cancelled, and must not keep the process from ending.
     runtime.shutdown_background();
     outcome

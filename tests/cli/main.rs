@@ -1,6 +1,7 @@
 //! The command line: exit codes, stdout and stderr.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test may")]
 
+mod audit;
 mod aws;
 mod backup;
 mod bridge;

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use healthimaging::{Error, ErrorKind, HealthImaging, Result};
+use healthimaging_audit::{Actor, as_actor};
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::compression::CompressionLayer;
@@ -82,7 +83,8 @@ async fn answer(gate: Gate, request: Request, next: Next) -> Response {
     let base_url = BaseUrl::from_headers(&request);
     request.extensions_mut().insert(base_url);
     request.extensions_mut().insert(Names(gate.service));
-    next.run(request).await
+    let actor = request.extensions().get::<Actor>().cloned().unwrap_or_default();
+    as_actor(actor, next.run(request)).await
 }
 
 async fn admit(gate: &Gate, request: Request) -> Result<Request> {

@@ -4,6 +4,7 @@ mod access;
 mod base_url;
 mod byte_range;
 mod call;
+mod caller;
 mod content;
 mod cors;
 mod dicomweb;

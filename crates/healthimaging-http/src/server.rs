@@ -29,7 +29,7 @@ use crate::health::Probe;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::reset::{self, Reset};
 use crate::token::Token;
-use crate::{gate, health, listen, page, peers};
+use crate::{caller, gate, health, listen, page, peers};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -210,6 +210,7 @@ async fn admit(State(token): State<Option<Token>>, request: Request, next: Next)
     };
     if token.admits(request.headers()) {
         peers::admitted(&request);
+        let request = caller::identified(request, Some("token".to_owned()));
         return next.run(request).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
@@ -248,7 +249,7 @@ async fn admit_signed(State(access): State<Access>, request: Request, next: Next
 /// Admits every request, as no token is required.
 async fn admit_all(request: Request, next: Next) -> Response {
     peers::admitted(&request);
-    next.run(request).await
+    next.run(caller::identified(request, None)).await
 }
 
 #[cfg(test)]

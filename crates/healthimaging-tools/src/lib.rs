@@ -2,6 +2,7 @@
 
 mod answer;
 mod arguments;
+mod audit;
 mod base64_text;
 mod changed;
 mod complete;

@@ -1,6 +1,7 @@
 //! How a server behaves.
 
 use healthimaging::Effect;
+use healthimaging_audit::AuditLog;
 use healthimaging_pixels::Decoder;
 
 use crate::confirm::Confirm;
@@ -98,4 +99,6 @@ pub struct ServerOptions {
     pub frame_format: FrameFormat,
     /// Where a person looks at a series if the client shows no MCP Apps.
     pub viewer: ViewerAddress,
+    /// Where its calls are recorded.
+    pub audit: AuditLog,
 }

@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, random_hex};
+use healthimaging_audit::{Actor, as_actor};
 use healthimaging_viewer::{RESOURCE_MEDIA_TYPE, RESOURCE_URI};
 
 use crate::answer::Answer;
@@ -67,11 +68,31 @@ pub(crate) struct Handler {
     server: Server,
     /// The tools as clients list them, described once.
     tools: Arc<OnceLock<Vec<Tool>>>,
+    /// Identifies the conversation over stdio in the audit log.
+    session: String,
 }
 
 impl Handler {
     pub(crate) fn new(server: Server) -> Self {
-        Self { server, tools: Arc::default() }
+        let session = random_hex().unwrap_or_default().chars().take(16).collect();
+        Self { server, tools: Arc::default(), session }
+    }
+
+    /// Who makes a request: over HTTP, what the server of HTTP found out; the client as it names itself.
+    fn actor(&self, context: &RequestContext<RoleServer>) -> Actor {
+        let head = context.extensions.get::<http::request::Parts>();
+        let actor = match head {
+            Some(head) => head.extensions.get::<Actor>().cloned().unwrap_or_default(),
+            None => Actor {
+                session: Some(self.session.clone()),
+                request_id: Some(context.id.to_string()),
+                ..Actor::at("mcp stdio")
+            },
+        };
+        match context.client_info() {
+            Some(client) => actor.with_client(&client.name, Some(&client.version)),
+            None => actor,
+        }
     }
 
     fn tools(&self) -> &[Tool] {
@@ -148,7 +169,8 @@ impl ServerHandler for Handler {
         };
         let mut changes = self.server.datastores_changed();
         let arguments = request.arguments.unwrap_or_default();
-        let outcome = self.server.dispatch(tool, arguments, consent, caller).await;
+        let work = Box::pin(self.server.dispatch(tool, arguments, consent, caller));
+        let outcome = as_actor(self.actor(&context), work).await;
         if changes.try_recv().is_ok() && !is_modern(&context) {
             deliver(context.peer.notify_resource_list_changed(), NOTIFICATION_TIMEOUT).await;
         }

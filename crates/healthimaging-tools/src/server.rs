@@ -10,12 +10,13 @@ use healthimaging_workflows::{Ledger, Plan};
 
 use crate::answer::Answer;
 use crate::arguments::Arguments;
+use crate::audit;
 use crate::confirm::{self, Consent, Decision, PlanArguments, Seals, UserReply};
 use crate::context::{Caller, Context, DEFAULT_WAIT, Progress};
 use crate::datastore_names;
 use crate::failure;
 use crate::options::{Offer, ServerOptions};
-use crate::tool::{CarryOut, Effect, MakePlan, Run, ToolEntry};
+use crate::tool::{Call, CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
 use crate::turns;
 use crate::visible;
@@ -207,18 +208,21 @@ impl Server {
         let work = async {
             datastore_names::resolve(tool, context.service(), &mut arguments).await?;
             match tool.run {
-                Run::Direct(call) => call(arguments, &context).await.map(Outcome::Answer),
+                Run::Direct(call) => {
+                    Box::pin(self.direct(tool, tool.effect, call, arguments, &context)).await
+                }
                 Run::Planned(steps) => {
-                    self.planned(tool, steps, arguments, &consent, &context).await
+                    Box::pin(self.planned(tool, steps, arguments, &consent, &context)).await
                 }
                 Run::Conditional { effect_of, call, steps } => {
                     let found = effect_of(&arguments)?;
                     self.check_effect(tool, found.effect)?;
                     if found.asks || confirm::wants_plan(&arguments) {
-                        return self.planned(tool, steps, arguments, &consent, &context).await;
+                        return Box::pin(self.planned(tool, steps, arguments, &consent, &context))
+                            .await;
                     }
                     PlanArguments::take(&mut arguments)?;
-                    call(arguments, &context).await.map(Outcome::Answer)
+                    Box::pin(self.direct(tool, found.effect, call, arguments, &context)).await
                 }
             }
         };
@@ -244,6 +248,20 @@ impl Server {
         ))
     }
 
+    async fn direct(
+        &self,
+        tool: &ToolEntry,
+        effect: Effect,
+        call: Call,
+        arguments: Arguments,
+        context: &Context,
+    ) -> Result<Outcome> {
+        let log = &self.0.options.audit;
+        let entry = audit::entry(log, tool, effect, &arguments)?;
+        let answer = audit::carried_out(log, entry, call(arguments, context)).await;
+        answer.map(Outcome::Answer)
+    }
+
     async fn planned(
         &self,
         tool: &'static ToolEntry,
@@ -258,7 +276,15 @@ impl Server {
             return confirm::shown(&plan, None).map(Outcome::Answer);
         }
         let Inner { options, seals, .. } = &*self.0;
+        let log = &options.audit;
+        let recorded = |how| match audit::entry(log, tool, tool.effect, &arguments)? {
+            Some(entry) => audit::planned(log, entry, &plan, how).map(Some),
+            None => Ok(None),
+        };
         let not_agreed = |arguments: &Arguments, plan: &Plan, reply| {
+            if let Some(entry) = recorded("no")? {
+                log.begin(entry).end_with("not agreed");
+            }
             let made = seals.not_agreed(options.confirm, tool.name, arguments, plan, reply);
             made.map(|(error, more)| Outcome::NotAgreed { error, more })
         };
@@ -281,6 +307,8 @@ impl Server {
             Decision::NotAgreed(reply) => return not_agreed(&arguments, &plan, reply),
         }
         tracing::info!(tool = tool.name, image_sets = plan.image_sets.len(), "plan confirmed");
-        carry_out(arguments, plan, context).await.map(Outcome::Answer)
+        let entry = recorded(audit::agreement(options.confirm, consent, &asked))?;
+        let work = carry_out(arguments, plan, context);
+        audit::carried_out(log, entry, work).await.map(Outcome::Answer)
     }
 }

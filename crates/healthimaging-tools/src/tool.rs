@@ -157,7 +157,7 @@ pub(crate) struct CallEffect {
     pub(crate) asks: bool,
 }
 
-type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
+pub(crate) type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
 type EffectOf = fn(&Arguments) -> Result<CallEffect>;
 pub(crate) type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
 pub(crate) type CarryOut =

@@ -10,6 +10,7 @@ use crate::effect::Effect;
 use crate::error::Result;
 use crate::id::DatastoreId;
 use crate::model::{self, ImageSetCount};
+use crate::named::{Named, Names as _};
 use crate::operation::{Limits, Operation, WebOperation};
 use crate::service::HealthImaging;
 
@@ -48,6 +49,12 @@ pub trait Call<S: ?Sized>: Send + Sized {
     ///
     /// `Validation` if that follows from a part of the request that is malformed.
     fn effect(&self) -> Result<Effect>;
+
+    /// Returns the objects that the request names.
+    fn named(&self) -> Named;
+
+    /// Returns the objects that an answer names.
+    fn named_in(response: &Self::Response) -> Named;
 
     /// Copies the request, so that it can be sent again; `None` if its body can be read only once.
     fn again(&self) -> Option<Self>;
@@ -106,6 +113,14 @@ macro_rules! implement {
 
             fn effect(&self) -> Result<Effect> {
                 effect!(self $operation $effect)
+            }
+
+            fn named(&self) -> Named {
+                self.names()
+            }
+
+            fn named_in(response: &Self::Response) -> Named {
+                response.names()
             }
 
             fn again(&self) -> Option<Self> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use healthimaging::DatastoreId;
 use healthimaging::model::JobStatus;
+use healthimaging_audit::Recorded;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -34,6 +35,18 @@ pub(super) async fn run(
             Input::Prefix(prefix) => store.import_objects(&datastore, prefix, shown).await,
         }
     };
+    let running = async { running.await.map_err(Into::into) };
+    let made = |summary: &ImportSummary| {
+        let progress = &summary.progress;
+        Recorded::default()
+            .with_ids("datastore_id", [datastore.as_str()])
+            .with_ids("job_id", [summary.job_id.as_str()])
+            .with_count("files_done", progress.files_done)
+            .with_count("files_failed", progress.refused)
+            .with_count("image_sets", progress.image_sets)
+    };
+    let sources = input.names();
+    let running = backend.recorded("import", &sources, running, made);
     let ended = tokio::select! {
         ended = running => ended,
         stopped = stop_signal() => {

@@ -65,6 +65,17 @@ enum Input {
 }
 
 impl Input {
+    /// Returns the paths or the prefix as text.
+    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "AWS records its operations"))]
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Paths(paths) => {
+                paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+            }
+            Self::Prefix(uri) => vec![uri.to_string()],
+        }
+    }
+
     fn of(named: &[PathBuf]) -> Result<Self> {
         let is_object = |path: &&PathBuf| path.to_str().is_some_and(|path| path.starts_with(S3));
         match (named, named.iter().find(is_object)) {

@@ -13,10 +13,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use chrono::Utc;
 use healthimaging::Result;
+use healthimaging_audit::Actor;
 use http::{Request, header};
 
 pub use keys::AccessKeys;
 
+use crate::caller;
 use crate::token::Token;
 use claim::Claim;
 use payload::Payload;
@@ -45,8 +47,10 @@ impl Access {
     /// Admits or rejects a request by its signature. A signed hash of the body, and signed chunks, are verified while the body
     /// is read, which then ends with an error.
     pub(crate) async fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let credential;
         let body = if self.is_open() || self.is_token(&head.headers)? {
+            credential = (!self.is_open()).then(|| "token".to_owned());
             Payload::of(&head.headers, |_| true)?.unchecked(body)
         } else {
             let claim = Claim::of(&head)?;
@@ -56,8 +60,11 @@ impl Access {
             })?;
             claim.check_time(Utc::now())?;
             let payload = Payload::of(&head.headers, |name| claim.signs(name))?;
+            credential = Some(format!("key {}", claim.access_key));
             payload.checked(body, claim, key, &head).await?
         };
+        let actor = caller::of(&head, credential);
+        head.extensions.insert::<Actor>(actor);
         Ok(Request::from_parts(head, body))
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use healthimaging::{JobId, Result, Timestamp, TurnWatch, watch_turns};
+use healthimaging_audit::{Actor, as_actor};
 use healthimaging_jobs::{
     End, Engine, Handler, Host, Job, JobState, Origin, Ran, Runner, Unfinished, engine,
 };
@@ -150,8 +151,10 @@ async fn run(inner: &Arc<Inner>, job: Job, origin: Origin) -> Result<Ran> {
     let journal = blocking(move || StoreJournal::open(ledger, of_job, watched, origin)).await?;
     inner.news.notify_waiters();
     tracing::info!(job_id = %job.id, tool = job.kind, "job begun");
+    let actor = Actor::job(job.id.as_str(), &job.kind);
+    let work = as_actor(actor, work.run(&inner.tools, &journal));
     let done = tokio::select! {
-        done = watch_turns(Arc::clone(&running) as _, work.run(&inner.tools, &journal)) => done,
+        done = watch_turns(Arc::clone(&running) as _, work) => done,
         never = heed_others(inner, &job.id, &running) => match never {},
     };
     journal.close().await;

@@ -1,0 +1,154 @@
+//! The key of the log: one file of the data folder, from which the key of digests and the key of signatures are derived.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::Path;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+
+/// Name of the key in the folder of the log.
+pub(crate) const NAME: &str = "audit.key";
+/// Bytes of a file that are looked at; a key takes 65.
+const LONGEST: u64 = 1 << 10;
+/// Bytes of a digest that are recorded.
+const DIGEST: usize = 16;
+
+/// The keys of a log.
+pub struct Keys {
+    digests: hmac::Key,
+    signatures: Ed25519KeyPair,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("public_key", &self.public_key()).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Derives the keys from 32 secret bytes.
+    fn of(secret: &[u8]) -> io::Result<Self> {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let derived = |purpose: &str| hmac::sign(&secret, purpose.as_bytes());
+        let digests = hmac::Key::new(
+            hmac::HMAC_SHA256,
+            derived("healthimaging audit: digests of values").as_ref(),
+        );
+        let seed = derived("healthimaging audit: signatures of heads");
+        let signatures = Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
+            .map_err(|_| io::Error::other("the signing key is invalid"))?;
+        Ok(Self { digests, signatures })
+    }
+
+    /// Reads the key of a folder.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` without one; `PermissionDenied` if other users may read it; `InvalidData` if it is not a key.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(NAME);
+        let mut text = String::new();
+        File::open(&path)?.take(LONGEST).read_to_string(&mut text)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
+                return Err(io::Error::new(
+                    ErrorKind::PermissionDenied,
+                    "other users may read audit/audit.key; run chmod 600 on it",
+                ));
+            }
+        }
+        let invalid = || io::Error::new(ErrorKind::InvalidData, "audit/audit.key is not a key");
+        match hex::decode(text.trim()) {
+            Ok(secret) if secret.len() == 32 => Self::of(&secret),
+            _ => Err(invalid()),
+        }
+    }
+
+    /// Reads the key of a folder, or makes it.
+    pub(crate) fn read_or_make(folder: &Path) -> io::Result<Self> {
+        match Self::read(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            read => return read,
+        }
+        make(folder)?;
+        // Another process may have made it at the same time.
+        Self::read(folder)
+    }
+
+    /// Returns the keyed digest of a value, without the padding that DICOM adds: the same value has the same digest
+    /// wherever it appears.
+    pub fn digest(&self, value: &str) -> String {
+        self.digest_of_bytes(trimmed(value.as_bytes()))
+    }
+
+    /// Returns the keyed digest of bytes as they are.
+    pub fn digest_of_bytes(&self, value: &[u8]) -> String {
+        let tag = hmac::sign(&self.digests, value);
+        let bytes = tag.as_ref().get(..DIGEST).unwrap_or_default();
+        format!("hmac:{}", hex::encode(bytes))
+    }
+
+    /// Returns the Ed25519 signature of a text, in hexadecimal.
+    pub fn sign(&self, text: &str) -> String {
+        hex::encode(self.signatures.sign(text.as_bytes()))
+    }
+
+    /// Returns the public key of the signatures, in hexadecimal.
+    pub fn public_key(&self) -> String {
+        hex::encode(self.signatures.public_key())
+    }
+}
+
+/// Returns whether `signature` is that of `text` by `public_key`; both are hexadecimal.
+pub fn verify_signature(public_key: &str, text: &str, signature: &str) -> bool {
+    let (Ok(key), Ok(signature)) = (hex::decode(public_key), hex::decode(signature)) else {
+        return false;
+    };
+    UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), &signature).is_ok()
+}
+
+/// Removes spaces and null characters at both ends.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let start = value.iter().position(|byte| !is_padding(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_padding(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
+}
+
+/// Makes a key that is whole as soon as it has its name; an existing one stays.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(io::Error::other)?;
+    let mut draft_name = [0; 8];
+    getrandom::fill(&mut draft_name).map_err(io::Error::other)?;
+    let draft = folder.join(format!(".{NAME}.{}", hex::encode(draft_name)));
+    let mut file = owner_only().write(true).create_new(true).open(&draft)?;
+    let written = writeln!(file, "{}", hex::encode(secret)).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| match fs::hard_link(&draft, folder.join(NAME)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    fs::remove_file(&draft)?;
+    linked?;
+    sync_folder(folder)
+}
+
+/// Options of files that only their owner reads.
+pub(crate) fn owner_only() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `audit`: checks and shows the audit log.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use healthimaging_audit::{Break, FOLDER, Keys, Lines, Selection, Verified, verify};
+
+use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::terminal::{self, counted};
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the chain of records and its signed head
+    Verify {
+        /// Folder with a copy of the log [default: that of the data folder]
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+
+        /// Public key of the log, hexadecimal [default: that of the data folder]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+
+        /// Record that must be part of the chain, as printed by an earlier check
+        #[arg(long, value_name = "NUMBER:HASH", value_parser = expected)]
+        expect: Option<(u64, String)>,
+    },
+    /// Print records as JSON, one a line
+    Show {
+        /// Only calls about this Patient ID, and those of their jobs
+        #[arg(long, value_name = "ID")]
+        patient: Option<String>,
+    },
+}
+
+fn expected(text: &str) -> Result<(u64, String), String> {
+    let wrong = || "expected the number of a record and its hash, such as 12:9f…".to_owned();
+    let (sequence, hash) = text.split_once(':').ok_or_else(wrong)?;
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match sequence.parse() {
+        Ok(sequence) if is_hash => Ok((sequence, hash.to_ascii_lowercase())),
+        _ => Err(wrong()),
+    }
+}
+
+pub(super) fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    let own = config.data_dir.join(FOLDER);
+    match arguments.command {
+        Command::Verify { folder, key, expect } => {
+            let folder = folder.unwrap_or_else(|| own.clone());
+            let key = match key {
+                Some(key) => key.to_ascii_lowercase(),
+                None => keys(&own)?.public_key(),
+            };
+            let checked = verify(&folder, &key, expect.as_ref());
+            report(&checked.with_context(|| missing(&folder))?, &key)
+        }
+        Command::Show { patient } => show(&own, patient.as_deref()),
+    }
+}
+
+fn missing(folder: &Path) -> String {
+    format!("the audit log in {} cannot be read", folder.display())
+}
+
+fn keys(folder: &Path) -> Result<Keys> {
+    let read = Keys::read(folder);
+    read.with_context(|| format!("the key of the audit log in {} cannot be read", folder.display()))
+}
+
+fn report(checked: &Verified, key: &str) -> Result<Outcome> {
+    let Verified { records, first, last: (sequence, hash), head, broken } = checked;
+    if let Some(Break { place: (file, line), sequence, why }) = broken {
+        let line = if *line == 0 { String::new() } else { format!(", line {line}") };
+        terminal::result(&format!("broken at record {sequence} ({file}{line}): {why}"))?;
+        terminal::note(&format!("{} before it are whole", counted(*records, "record")));
+        return Ok(Outcome::Failed);
+    }
+    terminal::result(&format!("{sequence}:{hash}"))?;
+    terminal::note(&format!("verified {}, {first} to {sequence}", counted(*records, "record")));
+    if *first > 1 {
+        terminal::note("earlier segments are not in the folder");
+    }
+    if let Some(head) = head {
+        terminal::note(&format!(
+            "the head is signed up to record {} at {}",
+            head.sequence, head.time
+        ));
+    }
+    terminal::note(&format!(
+        "public key {key}; keep the printed head elsewhere, and pass it to --expect next time"
+    ));
+    Ok(Outcome::Done)
+}
+
+fn show(folder: &Path, patient: Option<&str>) -> Result<Outcome> {
+    let lines = Lines::open(folder).with_context(|| missing(folder))?;
+    let selected = match patient {
+        Some(id) if id.trim().is_empty() => bail!("--patient is empty; give a Patient ID"),
+        Some(id) => {
+            let found = Selection::find(folder, keys(folder)?.digest(id));
+            Some(found.with_context(|| missing(folder))?)
+        }
+        None => None,
+    };
+    let mut shown = 0_u64;
+    for line in lines {
+        let line = line.with_context(|| missing(folder))?;
+        if line.is_whole && selected.as_ref().is_none_or(|selected| selected.has(&line.text)) {
+            terminal::result(&line.text)?;
+            shown += 1;
+        }
+    }
+    terminal::note(&counted(shown, "record"));
+    Ok(Outcome::Done)
+}
