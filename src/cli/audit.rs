@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use healthimaging_audit::{Break, FOLDER, Keys, Lines, Selection, Verified, verify};
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::outcome::Outcome;
@@ -76,15 +77,22 @@ fn keys(folder: &Path) -> Result<Keys> {
     read.with_context(|| format!("the key of the audit log in {} cannot be read", folder.display()))
 }
 
+/// Prints what was found.
 fn report(checked: &Verified, key: &str) -> Result<Outcome> {
+    let outcome = if checked.broken.is_none() { Outcome::Done } else { Outcome::Failed };
+    terminal::document(|| document(checked, key, outcome))?;
     let Verified { records, first, last: (sequence, hash), head, broken } = checked;
     if let Some(Break { place: (file, line), sequence, why }) = broken {
         let line = if *line == 0 { String::new() } else { format!(", line {line}") };
-        terminal::result(&format!("broken at record {sequence} ({file}{line}): {why}"))?;
-        terminal::note(&format!("{} before it are whole", counted(*records, "record")));
-        return Ok(Outcome::Failed);
+        if !terminal::is_json() {
+            terminal::result(&format!("broken at record {sequence} ({file}{line}): {why}"))?;
+        }
+        terminal::note(&format!("verified before it: {}", counted(*records, "record")));
+        return Ok(outcome);
     }
-    terminal::result(&format!("{sequence}:{hash}"))?;
+    if !terminal::is_json() {
+        terminal::result(&format!("{sequence}:{hash}"))?;
+    }
     terminal::note(&format!("verified {}, {first} to {sequence}", counted(*records, "record")));
     if *first > 1 {
         terminal::note("earlier segments are not in the folder");
@@ -98,7 +106,26 @@ fn report(checked: &Verified, key: &str) -> Result<Outcome> {
     terminal::note(&format!(
         "public key {key}; keep the printed head elsewhere, and pass it to --expect next time"
     ));
-    Ok(Outcome::Done)
+    Ok(outcome)
+}
+
+/// Returns the result as JSON.
+fn document(checked: &Verified, key: &str, outcome: Outcome) -> Value {
+    let Verified { records, first, last: (sequence, hash), head, broken } = checked;
+    let broken = broken.as_ref().map(|broken| {
+        let (file, line) = &broken.place;
+        json!({ "sequence": broken.sequence, "file": file, "line": line, "message": broken.why })
+    });
+    json!({
+        "outcome": outcome.as_str(),
+        "records": records,
+        "first": first,
+        "last": sequence,
+        "hash": hash,
+        "signed_up_to": head.as_ref().map(|head| head.sequence),
+        "public_key": key,
+        "broken": broken,
+    })
 }
 
 fn show(folder: &Path, patient: Option<&str>) -> Result<Outcome> {
@@ -111,14 +138,19 @@ fn show(folder: &Path, patient: Option<&str>) -> Result<Outcome> {
         }
         None => None,
     };
-    let mut shown = 0_u64;
+    let (mut shown, mut records) = (0_u64, Vec::new());
     for line in lines {
         let line = line.with_context(|| missing(folder))?;
         if line.is_whole && selected.as_ref().is_none_or(|selected| selected.has(&line.text)) {
-            terminal::result(&line.text)?;
             shown += 1;
+            if terminal::is_json() {
+                records.extend(serde_json::from_str::<Value>(&line.text));
+            } else {
+                terminal::result(&line.text)?;
+            }
         }
     }
+    terminal::document(|| json!({ "outcome": Outcome::Done.as_str(), "records": records }))?;
     terminal::note(&counted(shown, "record"));
     Ok(Outcome::Done)
 }

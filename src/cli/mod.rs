@@ -87,10 +87,11 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
-            Self::Tools(_) => "tools",
+            Self::Tools => "tools",
             Self::Call(_) => "call",
             Self::Doctor => "doctor",
             Self::Audit(_) => "audit",
+            Self::Completions(_) => "completions",
             #[cfg(feature = "local")]
             Self::Verify => "verify",
             #[cfg(feature = "local")]

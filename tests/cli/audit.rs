@@ -99,6 +99,9 @@ fn verify_names_the_first_broken_record_and_what_was_kept_elsewhere() {
         let refused = rig.run(&["audit", "verify", "--expect", wrong]);
         assert_eq!(refused.status.code(), Some(2), "{wrong}");
     }
+    let printed = rig.run(&["--json", "audit", "verify"]);
+    let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!((&printed["outcome"], &printed["broken"]), (&json!("done"), &Value::Null));
     let log = fs::read_to_string(segment(&rig)).unwrap();
     fs::write(segment(&rig), log.replacen("\"effect\":\"writes\"", "\"effect\":\"reads!\"", 1))
         .unwrap();

@@ -30,6 +30,10 @@ async fn main() -> Result<()> {
         announced.push(start.elapsed());
     }
     log.flush().await?;
-    println!("a write: {:?}; what destroys, two records and a sync: {:?}", median(written), median(announced));
+    println!(
+        "a write: {:?}; what destroys, two records and a sync: {:?}",
+        median(written),
+        median(announced)
+    );
     Ok(())
 }
