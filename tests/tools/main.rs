@@ -11,6 +11,7 @@
 
 mod bad;
 mod compare;
+mod conversations;
 mod correct;
 mod damage;
 mod deidentified;
@@ -81,6 +82,9 @@ macro_rules! cases {
                 what_the_primary_image_set_has_is_kept_and_the_rest_joins_it,
                 a_study_whose_primary_image_sets_disagree_has_no_call_that_resolves_it,
                 two_data_stores_are_compared_series_by_series,
+            }
+            conversations {
+                questions_take_four_calls_at_most,
             }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,

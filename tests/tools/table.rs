@@ -43,7 +43,7 @@ fn event(product: &str, unit: &str) -> InMemDicomObject {
     ])
 }
 
-fn report(number: u32, patient: &str, products: &[&str]) -> PhantomFile {
+pub(crate) fn report(number: u32, patient: &str, products: &[&str]) -> PhantomFile {
     report_in("mGy.cm", number, patient, products)
 }
 
