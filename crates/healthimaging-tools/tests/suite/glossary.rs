@@ -127,6 +127,16 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
         "Default `png`, unless the server runs with `--frame-format stored`. `stored` returns the bytes in \
          base64, up to 1 MiB; a longer frame is a resource.",
     ),
+    (
+        "get_report.format",
+        "`text` (default): the content tree, or what a presentation state refers to and changes. `table`: \
+         measurements; of dose reports, a row an irradiation event. `json`: the items with their codes, or the \
+         references.",
+    ),
+    (
+        "get_report.start",
+        "`next_start` of the previous answer: the lines, rows, items or reports from there on.",
+    ),
     ("frame_number", "Number in the instance, from 1; default 1."),
     ("image_frame_information", "`{\"imageFrameId\": …}`, from the metadata."),
     ("image_set_id", "ID of the image set."),
