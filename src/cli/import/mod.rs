@@ -60,7 +60,6 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 enum Input {
     Paths(Vec<PathBuf>),
     /// All objects whose keys begin with the prefix.
-    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "AWS imports from S3 itself"))]
     Prefix(ObjectUri),
 }
 
