@@ -34,7 +34,7 @@ use crate::wait;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateImageSetMetadata {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -248,7 +248,7 @@ pub(super) async fn settle<const N: usize>(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteImageSet {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: DatastoreId,
     /// Image set ID
     image_set_id: ImageSetId,

@@ -25,7 +25,7 @@ const SERIES: usize = 50;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompareImageSets {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// The old one
     image_set_id: Option<ImageSetId>,

@@ -21,7 +21,7 @@ use crate::tool::{Effect, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CopyImageSet {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set to copy
     source_image_set_id: ImageSetId,

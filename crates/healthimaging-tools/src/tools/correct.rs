@@ -24,7 +24,7 @@ type Attributes = Map<String, Value>;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
@@ -95,7 +95,7 @@ impl ConditionalTool for UpdatePatientStudyMetadata {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
@@ -137,7 +137,7 @@ impl ChangeTool for BulkUpdatePatientMetadata {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReassignStudy {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Option<Uid>,

@@ -93,7 +93,7 @@ async fn await_creation(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDatastore {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
 }
 
@@ -133,7 +133,7 @@ impl Tool for GetDatastore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SummarizeDatastore {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Patients and months to list; default 10
     top: Option<MaxResults>,
@@ -241,7 +241,7 @@ impl Tool for ListDatastores {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteDatastore {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: DatastoreId,
 }
 

@@ -27,7 +27,7 @@ macro_rules! erase_tool {
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $tool {
-            /// ID, name or ARN
+            /// ID or name
             datastore_id: DatastoreId,
             $($(#[$of_field])* $field: $type,)*
             /// Seconds to wait

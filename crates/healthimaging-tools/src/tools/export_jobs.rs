@@ -30,7 +30,7 @@ const PAGE_SIZE: u32 = 50;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomExportJob {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// s3://bucket/prefix/ or file:///folder/
     output_s3_uri: ObjectUri,
@@ -142,7 +142,7 @@ impl Tool for StartDicomExportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomExportJob {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Job ID
     job_id: JobId,
@@ -181,7 +181,7 @@ impl Tool for GetDicomExportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomExportJobs {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     #[serde(alias = "status")]

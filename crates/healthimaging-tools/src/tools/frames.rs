@@ -26,7 +26,7 @@ const LONGEST_STORED: usize = 1 << 20;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageFrame {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,

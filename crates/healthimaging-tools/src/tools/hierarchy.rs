@@ -70,7 +70,7 @@ const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientStudies {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
@@ -118,7 +118,7 @@ impl Tool for GetPatientStudies {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientSeries {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
@@ -167,7 +167,7 @@ impl Tool for GetPatientSeries {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStudySeries {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
@@ -226,7 +226,7 @@ impl Tool for GetStudySeries {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStudyPrimaryImageSets {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
@@ -278,7 +278,7 @@ impl Tool for GetStudyPrimaryImageSets {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetSeriesPrimaryImageSet {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// (0020,000E)
     series_instance_uid: Uid,
@@ -321,7 +321,7 @@ impl Tool for GetSeriesPrimaryImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetPatientDicomwebStudies {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,

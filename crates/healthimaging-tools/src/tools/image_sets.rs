@@ -19,7 +19,7 @@ use crate::tool::{Effect, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSet {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,
@@ -54,7 +54,7 @@ impl Tool for GetImageSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListImageSetVersions {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,

@@ -37,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDicomImportJob {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Required on AWS
     data_access_role_arn: Option<RoleArn>,
@@ -232,7 +232,7 @@ impl Outcome {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetDicomImportJob {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Job ID
     job_id: JobId,
@@ -292,7 +292,7 @@ impl Tool for GetDicomImportJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDicomImportJobs {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     #[serde(alias = "status")]

@@ -67,7 +67,7 @@ impl Tool for GetJob {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Only jobs with this status
     job_status: Option<JobState>,

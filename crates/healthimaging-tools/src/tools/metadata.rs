@@ -29,7 +29,7 @@ const BESIDE: usize = 1_500;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetImageSetMetadata {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Image set ID
     image_set_id: ImageSetId,

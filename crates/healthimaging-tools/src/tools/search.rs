@@ -264,7 +264,7 @@ macro_rules! search_tool {
         #[derive(Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $tool {
-            /// ID, name or ARN
+            /// ID or name
             datastore_id: Option<DatastoreId>,
             $(#[$of_field])*
             $field: $type,

@@ -31,7 +31,7 @@ const PACE: Duration = Duration::from_millis(200);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreDicomInstances {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     /// Absolute; inside the allowed folders of this server
     #[schemars(length(min = 1, max = 100))]

@@ -36,7 +36,7 @@ pub(crate) const CSV: &str = "text/csv";
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TabulateAttributes {
-    /// ID, name or ARN
+    /// ID or name
     #[serde(skip_serializing_if = "Option::is_none")]
     datastore_id: Option<DatastoreId>,
     /// Keywords or tags

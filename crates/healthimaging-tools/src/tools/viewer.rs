@@ -21,7 +21,7 @@ use crate::tool::{Effect, Tool};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ViewSeries {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     series_instance_uid: Uid,
     /// Default: the primary one

@@ -23,7 +23,7 @@ const MEMORY_PER_BYTE: u64 = 16;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetReport {
-    /// ID, name or ARN
+    /// ID or name
     datastore_id: Option<DatastoreId>,
     study_instance_uid: Option<Uid>,
     series_instance_uid: Option<Uid>,
