@@ -4,6 +4,7 @@
 mod aws;
 #[cfg(feature = "local")]
 mod embedded;
+mod peer;
 
 use std::env;
 use std::sync::Arc;
@@ -130,6 +131,7 @@ impl Backend {
         tracing::info!(folder = %config.data_dir.display(), "{description}");
         let tools = Tools {
             back_end: BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) },
+            peers: peer::peers(config, &audit),
             objects: Objects::new(ObjectsConfig {
                 allowed_paths: config.allowed_paths.clone(),
                 s3,

@@ -14,6 +14,7 @@ mod import;
 mod serve;
 mod stdio;
 mod tools;
+mod transfer;
 #[cfg(feature = "local")]
 mod verify;
 
@@ -55,6 +56,8 @@ enum Command {
     Import(import::Arguments),
     /// Export instances as DICOM files, to a folder or to S3
     Export(Box<export::Arguments>),
+    /// Transfer studies to another data store, also between the embedded store and AWS
+    Transfer(Box<transfer::Arguments>),
     /// List the tools
     Tools,
     /// Call a tool and print its result as JSON
@@ -87,6 +90,7 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
+            Self::Transfer(_) => "transfer",
             Self::Tools => "tools",
             Self::Call(_) => "call",
             Self::Doctor => "doctor",
@@ -136,6 +140,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Serve(arguments) => serve::run(&config, arguments).await,
             Command::Import(arguments) => import::run(&config, arguments).await,
             Command::Export(arguments) => export::run(&config, *arguments).await,
+            Command::Transfer(arguments) => transfer::run(&config, *arguments).await,
             Command::Tools => tools::run(&config),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,

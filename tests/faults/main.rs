@@ -9,6 +9,7 @@ mod kill;
 mod line;
 mod stages;
 mod stop;
+mod transfer;
 mod wire_faults;
 
 use std::time::{Duration, Instant};

@@ -249,6 +249,13 @@ async fn report(scribe: &mut Scribe, folder: &Path) {
     scribe.call("store_dicom_instances", asked).await;
     let asked = json!({ "datastore_id": store, "study_instance_uid": "2.25.4301" });
     scribe.show("get_report", asked).await;
+    let copies = json!({ "datastore_name": "copies", "wait_seconds": 60 });
+    scribe.call("create_datastore", copies).await;
+    let asked = json!({
+        "from_datastore": "reports", "to_datastore": "copies",
+        "criteria": { "study_instance_uid": "2.25.4301" }, "wait_seconds": 60
+    });
+    scribe.show("transfer_studies", asked).await;
 }
 
 async fn change(scribe: &mut Scribe, store: &str, set: &Value) {

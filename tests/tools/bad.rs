@@ -64,6 +64,8 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
         "series_instance_uid": series, "wait_seconds": 60
     });
     let exported = rig.call("start_dicom_export_job", exported).await;
+    let another = json!({ "datastore_name": "another", "wait_seconds": 60 });
+    let another = rig.call("create_datastore", another).await;
     let scans = rig.allowed().join("scans");
     std::fs::create_dir_all(&scans).unwrap();
     std::fs::write(scans.join("no.dcm"), "no DICOM").unwrap();
@@ -97,7 +99,9 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
         "to_patient_id": "ANOTHER",
         "criteria": { "modality": "CT" },
         "tags": { "Team": "x" },
-        "tag_keys": ["Team"]
+        "tag_keys": ["Team"],
+        "from_datastore": datastore,
+        "to_datastore": another["datastore_id"]
     })
 }
 
@@ -323,7 +327,7 @@ pub(crate) async fn a_confirmation_is_good_for_one_plan(rig: Rig) {
         // One that holds image sets is not even planned, and these calls of others act at once.
         let others =
             ["delete_datastore", "update_image_set_metadata", "update_patient_study_metadata"];
-        schema["properties"].get("dry_run").is_some() && !others.contains(&tool.name)
+        schema["properties"].get("confirmation_token").is_some() && !others.contains(&tool.name)
     };
     let mut foreign = String::new();
     let mut seen = 0;

@@ -27,6 +27,7 @@ mod rig;
 mod search;
 mod store;
 mod table;
+mod transfer;
 mod update;
 mod view;
 
@@ -85,6 +86,13 @@ macro_rules! cases {
             }
             conversations {
                 questions_take_four_calls_at_most,
+            }
+            transfer {
+                studies_are_transferred_once_and_compared,
+                what_cannot_be_transferred_is_refused_with_the_reason,
+                an_instance_that_cannot_be_read_keeps_no_other_back,
+                another_instance_of_the_same_uid_stays,
+                a_transfer_is_deidentified,
             }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,

@@ -8,7 +8,7 @@ use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig, file_uri};
 use healthimaging_phantoms::{Archive, PhantomFile, write_to};
 use healthimaging_tools::{Answer, Confirm, Consent, Offer, Server, ServerOptions};
-use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
+use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, OpenPeer, Peer, Peers, Side, Tools};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -68,6 +68,29 @@ impl Rig {
     pub(crate) fn confirming(mut self) -> Self {
         self.server = server(&self.ledger, Offer::All, Confirm::Auto);
         self
+    }
+
+    /// The back end.
+    pub(crate) fn back_end(&self) -> BackEnd {
+        self.ledger.tools().back_end.clone()
+    }
+
+    /// A server that has this back end and the one of another rig.
+    pub(crate) fn beside(&self, own: Side, other: &Self) -> Server {
+        #[derive(Debug)]
+        struct Other(BackEnd);
+        #[async_trait::async_trait]
+        impl OpenPeer for Other {
+            async fn open(&self) -> healthimaging::Result<Peer> {
+                Ok(Peer { key: "other".to_owned(), back_end: self.0.clone() })
+            }
+        }
+        let folder = self.folder.path().join("ledger beside");
+        let jobs = Arc::new(JobsFile::open(&folder).unwrap());
+        let tools = self.ledger.tools().clone();
+        let tools = Tools { peers: Peers::new(own, Box::new(Other(other.back_end()))), ..tools };
+        let ledger = Ledger::open(LedgerConfig::new(folder, "beside"), jobs, tools).unwrap();
+        server(&ledger, Offer::All, Confirm::Never)
     }
 
     /// The same, where nothing may be deleted either.

@@ -11,6 +11,7 @@
 //! * [`table`]: attributes of many image sets.
 //! * [`deidentify`]: what is done to instances on their way out, by PS3.15.
 //! * [`traces`]: what stays of erased image sets in files and records.
+//! * [`transfer`]: studies into another data store, of this or of the other back end.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
@@ -24,15 +25,18 @@ pub mod hierarchy;
 pub mod imports;
 mod ledger;
 pub mod overview;
+mod peers;
 mod plan;
 pub mod store;
 pub mod table;
 pub mod traces;
+pub mod transfer;
 mod work;
 
 pub use back_end::BackEnd;
 pub use healthimaging_jobs::JobState;
 pub use healthimaging_pixels::Decoder;
 pub use ledger::{Job, JobFilter, Ledger, LedgerConfig, NewJob};
+pub use peers::{OpenPeer, Peer, Peers, Side};
 pub use plan::{Plan, PlannedChange, PlannedImageSet, PlannedPart, PlannedStudy, counted};
 pub use work::{ItemError, ItemOutcome, ItemResult, Journal, Tools, Work};

@@ -116,11 +116,17 @@ async fn jobs(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Re
             {
                 jobs.exports.push(format!("{} in {}", job.job_id, export.output_uri));
             }
+            Work::Transfer(transfer)
+                if identifiers.are_in(&record) || exported(ledger, &job, identifiers).await? =>
+            {
+                let to = transfer.to.datastore_id;
+                jobs.exports.push(format!("{} into data store {to}", job.job_id));
+            }
             // An ended one keeps ids of image sets only.
             Work::Change(_) if !job.job_status.has_ended() && identifiers.are_in(&record) => {
                 jobs.changes.push(job.job_id.to_string());
             }
-            Work::Export(_) | Work::Change(_) => {}
+            Work::Export(_) | Work::Change(_) | Work::Transfer(_) => {}
         }
     }
     Ok(jobs)

@@ -17,16 +17,19 @@ use healthimaging_pixels::Decoder;
 use crate::back_end::BackEnd;
 use crate::change::{self, Change};
 use crate::export::{self, Export};
+use crate::peers::Peers;
+use crate::transfer::{self, Transfer};
 
 /// What a job does. It is written into the job's file, so what is added later is optional.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one a job")]
 pub enum Work {
     /// Changes and deletions, one after the other.
     Change(Change),
     /// Instances written as Part 10 files.
     Export(Export),
+    /// Instances stored in another data store.
+    Transfer(Transfer),
 }
 
 /// What running work may use.
@@ -34,6 +37,8 @@ pub enum Work {
 pub struct Tools {
     /// The back end.
     pub back_end: BackEnd,
+    /// The other back end of this installation.
+    pub peers: Peers,
     /// Where files are read and written.
     pub objects: Objects,
     /// Decoder of frames that are changed.
@@ -50,7 +55,7 @@ impl Tools {
         data_folder: impl Into<PathBuf>,
     ) -> Self {
         let (decoder, data_folder) = (Decoder::in_process(), data_folder.into());
-        Self { back_end, objects, decoder, data_folder }
+        Self { back_end, peers: Peers::default(), objects, decoder, data_folder }
     }
 }
 
@@ -151,22 +156,23 @@ impl Work {
     pub(crate) fn deletes(&self) -> bool {
         match self {
             Self::Change(change) => change.destroys(),
-            Self::Export(_) => false,
+            Self::Export(_) | Self::Transfer(_) => false,
         }
     }
 
-    /// Whether it writes to S3.
-    pub(crate) fn uses_s3(&self) -> bool {
+    /// Whether it needs AWS credentials beside those of its own back end.
+    pub(crate) fn uses_aws(&self) -> bool {
         match self {
             Self::Change(_) => false,
             Self::Export(export) => export.output_uri.as_str().starts_with("s3://"),
+            Self::Transfer(transfer) => transfer.uses_aws(),
         }
     }
 
     /// The folders that it touches and that `objects` allows, links resolved.
     pub(crate) fn folders(&self, objects: &Objects) -> Vec<PathBuf> {
         match self {
-            Self::Change(_) => Vec::new(),
+            Self::Change(_) | Self::Transfer(_) => Vec::new(),
             Self::Export(export) => {
                 let allowed = objects.allowing(&export.allowed_paths);
                 allowed.resolved_folders([&export.output_uri])
@@ -178,6 +184,7 @@ impl Work {
         match self {
             Self::Change(change) => Self::Change(change.redacted()),
             Self::Export(_) => self,
+            Self::Transfer(transfer) => Self::Transfer(transfer.redacted()),
         }
     }
 
@@ -192,6 +199,7 @@ impl Work {
         match self {
             Self::Change(change) => change::run(change, tools, journal).await,
             Self::Export(export) => export::run(export, tools, journal).await,
+            Self::Transfer(transfer) => transfer::run(transfer, tools, journal).await,
         }
     }
 }

@@ -46,7 +46,6 @@ pub(crate) struct UpdateImageSetMetadata {
     force: Option<bool>,
     /// Update all primary image sets of the study
     include_study_image_sets: Option<bool>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -254,7 +253,6 @@ pub(crate) struct DeleteImageSet {
     image_set_id: ImageSetId,
     /// Leave out: all versions are deleted
     version_id: Option<VersionId>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 

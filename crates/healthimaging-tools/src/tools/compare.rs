@@ -41,7 +41,6 @@ pub(crate) struct CompareImageSets {
     study_instance_uid: Option<Uid>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -33,7 +33,6 @@ pub(crate) struct CopyImageSet {
     force: Option<bool>,
     /// Make the copy primary if allowed
     promote_to_primary: Option<bool>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 

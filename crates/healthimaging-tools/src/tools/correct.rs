@@ -34,7 +34,6 @@ pub(crate) struct UpdatePatientStudyMetadata {
     /// Keyword to value, Study level
     #[serde(default)]
     study_updates: Attributes,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -101,7 +100,6 @@ pub(crate) struct BulkUpdatePatientMetadata {
     patient_id: Text,
     /// Keyword to value, Patient or Study level
     metadata_updates: Attributes,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -150,7 +148,6 @@ pub(crate) struct ReassignStudy {
     /// Keyword to value, in place of those of that patient; all, if there is none
     #[serde(default)]
     patient: Attributes,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 

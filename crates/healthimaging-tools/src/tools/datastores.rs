@@ -45,7 +45,6 @@ pub(crate) struct CreateDatastore {
     lambda_authorizer_arn: Option<LambdaArn>,
     /// Idempotency token
     client_token: Option<ClientToken>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -204,7 +203,6 @@ pub(crate) struct ListDatastores {
     datastore_status: Option<DatastoreStatus>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -30,7 +30,6 @@ macro_rules! erase_tool {
             /// ID or name
             datastore_id: DatastoreId,
             $($(#[$of_field])* $field: $type,)*
-            /// Seconds to wait
             wait_seconds: Option<WaitSeconds>,
         }
 

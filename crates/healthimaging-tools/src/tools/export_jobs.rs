@@ -58,7 +58,6 @@ pub(crate) struct StartDicomExportJob {
     overwrite: Option<bool>,
     /// By PS3.15; images at risk are held back
     deidentify: Option<DeidentifyInput>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -76,7 +75,7 @@ pub(crate) struct DeidentifyInput {
 
 impl DeidentifyInput {
     /// Checks the names; the key is that of the data folder. What a person has to see is no argument of a tool.
-    fn chosen(self, context: &Context) -> Result<Deidentify> {
+    pub(super) fn chosen(self, context: &Context) -> Result<Deidentify> {
         let request = deidentify::Request {
             profile: self.profile,
             options: self.options,
@@ -188,7 +187,6 @@ pub(crate) struct ListDicomExportJobs {
     job_status: Option<JobState>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

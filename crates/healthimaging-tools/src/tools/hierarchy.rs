@@ -74,7 +74,6 @@ pub(crate) struct GetPatientStudies {
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -122,7 +121,6 @@ pub(crate) struct GetPatientSeries {
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -173,7 +171,6 @@ pub(crate) struct GetStudySeries {
     study_instance_uid: Uid,
     /// Only series with this in an attribute of the series level, any case
     text: Option<Text>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -230,7 +227,6 @@ pub(crate) struct GetStudyPrimaryImageSets {
     datastore_id: Option<DatastoreId>,
     /// (0020,000D)
     study_instance_uid: Uid,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -325,7 +321,6 @@ pub(crate) struct GetPatientDicomwebStudies {
     datastore_id: Option<DatastoreId>,
     /// Patient ID (0010,0020), exact
     patient_id: Text,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -60,7 +60,6 @@ pub(crate) struct ListImageSetVersions {
     image_set_id: ImageSetId,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

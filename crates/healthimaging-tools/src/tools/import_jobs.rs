@@ -53,7 +53,6 @@ pub(crate) struct StartDicomImportJob {
     input_owner_account_id: Option<AccountId>,
     /// dicomMetadataMappings: [{studyInstanceUID, seriesInstanceUID?, metadataFilePath}]
     import_configuration: Option<ImportConfiguration>,
-    /// Seconds to wait
     wait_seconds: Option<WaitSeconds>,
 }
 
@@ -240,7 +239,6 @@ pub(crate) struct GetDicomImportJob {
     list: Option<List>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -299,7 +297,6 @@ pub(crate) struct ListDicomImportJobs {
     job_status: Option<JobStatus>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 

@@ -16,7 +16,7 @@ use crate::tool::{Effect, Tool};
 /// Jobs or outcomes in one page of the ledger.
 const PAGE_SIZE: u32 = 50;
 
-/// Get the status of a job of this server (export, deletion, update), with the outcomes of its items.
+/// Get the status of a job of this server (export, transfer, deletion, update), with the outcomes of its items.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetJob {
@@ -24,7 +24,6 @@ pub(crate) struct GetJob {
     job_id: JobId,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -73,7 +72,6 @@ pub(crate) struct ListJobs {
     job_status: Option<JobState>,
     /// 1 to 100; default 50
     max_results: Option<MaxResults>,
-    /// From the previous answer
     next_token: Option<NextToken>,
 }
 
@@ -116,7 +114,7 @@ fn summary(mut job: Job) -> Result<Map<String, Value>> {
 }
 
 /// Returns a job as an object without its absent members.
-fn object(job: &Job) -> Result<Map<String, Value>> {
+pub(super) fn object(job: &Job) -> Result<Map<String, Value>> {
     let mut object = to_object(job)?;
     object.retain(|_, value| !value.is_null());
     Ok(object)

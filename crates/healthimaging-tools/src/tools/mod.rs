@@ -19,6 +19,7 @@ mod search;
 mod store;
 pub(crate) mod tabulate;
 mod tags;
+mod transfer;
 mod view;
 mod viewer;
 
@@ -73,6 +74,7 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<datastores::SummarizeDatastore>(Toolset::Analyze),
     ToolEntry::of::<tabulate::TabulateAttributes>(Toolset::Analyze),
     ToolEntry::of::<tags::TagResource>(Toolset::Tags),
+    ToolEntry::of::<transfer::TransferStudies>(Toolset::Export),
     ToolEntry::of::<tags::UntagResource>(Toolset::Tags),
     ToolEntry::conditional::<changes::UpdateImageSetMetadata>(Toolset::Correct),
     ToolEntry::conditional::<correct::UpdatePatientStudyMetadata>(Toolset::Correct),

@@ -281,7 +281,6 @@ macro_rules! search_tool {
             $($(#[$of_more])* $more: Option<$more_type>,)*
             /// 1 to 100; default 50
             max_results: Option<MaxResults>,
-            /// From the previous answer
             next_token: Option<NextToken>,
         }
 

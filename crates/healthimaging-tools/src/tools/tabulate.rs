@@ -76,7 +76,6 @@ pub(crate) struct TabulateAttributes {
     /// Default 200
     #[serde(skip_serializing_if = "Option::is_none")]
     max_rows: Option<Within<1, 1000>>,
-    /// From the previous answer
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<NextToken>,
 }

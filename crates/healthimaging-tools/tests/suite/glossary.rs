@@ -73,6 +73,22 @@ The set `core`: ";
 
 /// Argument, or tool and argument, and what it means.
 pub(crate) const GLOSSARY: &[(&str, &str)] = &[
+    (
+        "transfer_studies.from_datastore",
+        "ID or name of a data store; `aws:` or `local:` before it names the other back end of this installation.",
+    ),
+    (
+        "transfer_studies.to_datastore",
+        "ID or name of another data store; `aws:` or `local:` before it names the other back end.",
+    ),
+    (
+        "transfer_studies.criteria",
+        "Which image sets, by the keys of `criteria` of `bulk_delete_by_criteria`; `{}` is the whole data store.",
+    ),
+    (
+        "transfer_studies.dry_run",
+        "Return counts, bytes and the time that the quotas need; transfer nothing.",
+    ),
     ("annotation", "`false` leaves overlays (60xx) out of the picture."),
     ("auto_window", "Window from the darkest to the brightest pixel of the frame."),
     ("body_part", "Body Part Examined (0018,0015), in any case, such as `CHEST`."),

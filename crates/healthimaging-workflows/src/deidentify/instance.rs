@@ -301,11 +301,8 @@ impl<S: Read + Seek> Read for Piecewise<'_, S> {
     }
 }
 
-fn unreadable(cause: ReadError) -> Error {
-    Error::internal(
-        "an instance cannot be read as a DICOM file, so it was not de-identified",
-        cause,
-    )
+pub(crate) fn unreadable(cause: impl Into<healthimaging::Source>) -> Error {
+    Error::internal("an instance cannot be read as a DICOM file", cause)
 }
 
 /// Runs work that blocks on another thread.

@@ -16,8 +16,9 @@ use healthimaging_deidentify::{Deidentifier, Key, Profile, ProfileOption};
 use crate::work::Tools;
 
 pub use healthimaging_deidentify::{HoldReason, Outcome, Rectangle, Report, TABLE_SOURCE};
-pub(crate) use instance::blocking;
 pub use instance::{Instances, PixelOutcome, Processed, ReadyInstance};
+pub(crate) use instance::{blocking, unreadable};
+pub(crate) use spool::{Source as Spool, unspooled};
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Default)]

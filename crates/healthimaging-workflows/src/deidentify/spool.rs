@@ -23,11 +23,19 @@ pub(super) fn new(folder: &Path) -> SpooledTempFile {
 
 /// A spool that is read; clones share its position.
 #[derive(Clone)]
-pub(super) struct Source(Arc<Mutex<SpooledTempFile>>);
+pub(crate) struct Source(Arc<Mutex<SpooledTempFile>>);
 
 impl Source {
     pub(super) fn of(spool: SpooledTempFile) -> Self {
         Self(Arc::new(Mutex::new(spool)))
+    }
+
+    /// Reads a body to its end into a spool.
+    ///
+    /// # Errors
+    /// Those of the body, and of writing.
+    pub(crate) async fn spooled(body: Body, folder: &Path) -> Result<Self> {
+        of(body, folder).await
     }
 
     fn spool(&self) -> MutexGuard<'_, SpooledTempFile> {
@@ -71,7 +79,7 @@ pub(super) async fn of(body: Body, folder: &Path) -> Result<Source> {
     .await
 }
 
-pub(super) fn unspooled(cause: io::Error) -> Error {
+pub(crate) fn unspooled(cause: io::Error) -> Error {
     Error::internal(
         "an instance could not be written to a temporary file in the data folder; check whether its disk has room",
         cause,

@@ -193,7 +193,7 @@ impl Ledger {
     /// What a job needs of the process that runs it.
     fn needs(&self, work: &Work) -> Needs {
         let LedgerConfig { runner, back_end_signs, .. } = &self.0.config;
-        let signs = *back_end_signs || work.uses_s3();
+        let signs = *back_end_signs || work.uses_aws();
         Needs {
             folders: Some(work.folders(&self.0.tools.objects)),
             credentials: signs.then(|| runner.credentials.clone()),

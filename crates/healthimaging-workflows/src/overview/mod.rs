@@ -113,7 +113,7 @@ struct Frame {
 }
 
 /// Sizes of an image set: instances and bytes by transfer syntax.
-type Sizes = BTreeMap<Option<String>, (u64, u64)>;
+pub(crate) type Sizes = BTreeMap<Option<String>, (u64, u64)>;
 
 /// Summarizes a data store: all of its image sets are counted, and the `most` newest ones are measured by reading their
 /// metadata. Lists of patients and months have at most `top` entries.
@@ -175,7 +175,7 @@ pub async fn overview(
     Ok(overview)
 }
 
-async fn sizes(
+pub(crate) async fn sizes(
     service: &dyn HealthImaging,
     datastore_id: &DatastoreId,
     image_set_id: ImageSetId,

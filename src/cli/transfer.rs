@@ -1,0 +1,195 @@
+//! `transfer`: stores studies of a data store in another one, of this or of the other back end.
+
+use anyhow::{Result, bail};
+use clap::{ArgGroup, Args};
+use healthimaging::Uid;
+use healthimaging_workflows::deidentify::{Deidentify, Request, Review};
+use healthimaging_workflows::find::{Criteria, Text};
+use healthimaging_workflows::transfer::{self, End, Transfer};
+use healthimaging_workflows::{Job, JobState, Ledger, NewJob, Work};
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::stop::stop_signal;
+use crate::terminal::{self, counted, megabytes, progress_bar};
+
+/// What is transferred: one of four must be given.
+const WHAT: [&str; 4] = ["study", "patient", "criteria", "all"];
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(WHAT).required(true).multiple(true))]
+pub(super) struct Arguments {
+    /// Data store to transfer from, by name or ID; `aws:` or `local:` before it names the other back end
+    #[arg(long, value_name = "NAME")]
+    from: String,
+
+    /// Data store to transfer to, likewise
+    #[arg(long, value_name = "NAME")]
+    to: String,
+
+    /// Only this study
+    #[arg(long, value_name = "UID")]
+    study: Option<String>,
+
+    /// Only studies of this patient
+    #[arg(long, value_name = "ID")]
+    patient: Option<String>,
+
+    /// Only what matches, as of the tool `bulk_delete_by_criteria`
+    #[arg(long, value_name = "JSON")]
+    criteria: Option<String>,
+
+    /// The whole data store
+    #[arg(long, conflicts_with_all = ["study", "patient", "criteria"])]
+    all: bool,
+
+    /// De-identify by a profile of PS3.15: basic
+    #[arg(long = "deidentify", value_name = "PROFILE")]
+    deidentify: Option<String>,
+
+    /// Such as clean-pixel-data,retain-modified-dates
+    #[arg(
+        long = "deidentify-options",
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "deidentify"
+    )]
+    options: Vec<String>,
+
+    /// Print counts, bytes and the time that the quotas need, and transfer nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    if config.read_only {
+        bail!("--read-only does not allow a transfer, which stores instances");
+    }
+    let backend = Backend::open_existing(config).await?;
+    let outcome = transfer(&backend, arguments).await;
+    backend.close().await;
+    outcome
+}
+
+fn criteria(arguments: &Arguments) -> Result<Criteria> {
+    let mut criteria: Criteria = match &arguments.criteria {
+        Some(text) => match serde_json::from_str(text) {
+            Ok(criteria) => criteria,
+            Err(error) => bail!("--criteria: {error}"),
+        },
+        None => Criteria::default(),
+    };
+    if let Some(study) = &arguments.study {
+        criteria.study_instance_uid = Some(Uid::try_from(study.as_str())?);
+    }
+    if let Some(patient) = &arguments.patient {
+        criteria.patient_id = Some(Text::try_from(patient.clone())?);
+    }
+    if criteria.is_empty() && !arguments.all {
+        bail!("--criteria names nothing; --all transfers the whole data store");
+    }
+    Ok(criteria)
+}
+
+async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
+    let criteria = criteria(&arguments)?;
+    let ledger = &backend.ledger;
+    let tools = ledger.tools();
+    let from = End::named(tools, "--from", &arguments.from).await?;
+    let to = End::named(tools, "--to", &arguments.to).await?;
+    let deidentify = match arguments.deidentify {
+        None => None,
+        Some(profile) => {
+            let options = arguments.options.iter().map(|option| option.trim().to_owned()).collect();
+            let request = Request { profile, options, key_file: None, review: Review::default() };
+            Some(Deidentify::new(request, tools)?)
+        }
+    };
+    let transfer = Transfer { from, to, criteria, deidentify };
+    transfer.check()?;
+    if arguments.dry_run {
+        let estimate = transfer::estimate(&transfer, tools).await?;
+        if terminal::is_json() {
+            terminal::document(|| json!(estimate))?;
+        } else {
+            terminal::result(&serde_json::to_string_pretty(&estimate)?)?;
+        }
+        return Ok(Outcome::Done);
+    }
+    let new = NewJob {
+        tool: transfer::TOOL,
+        job_name: None,
+        client_token: None,
+        datastore_id: transfer.from.datastore_id.clone(),
+        work: Work::Transfer(transfer),
+    };
+    let job = follow(ledger, ledger.start(new).await?).await?;
+    match job.job_status {
+        JobState::Completed => report(&job),
+        state => {
+            bail!("transfer job {} is {state}: {}", job.job_id, job.message.unwrap_or_default())
+        }
+    }
+}
+
+/// Shows the progress of the job until it has ended or a signal arrives.
+async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
+    let bar = progress_bar("{bar:30} {pos}/{len} instances {msg}");
+    while !job.job_status.has_ended() {
+        if let Some(total) = job.items_total {
+            bar.set_length(total);
+        }
+        bar.set_position(job.items_done);
+        tokio::select! {
+            changed = ledger.changed(&job) => job = changed?,
+            stopped = stop_signal() => {
+                bar.finish_and_clear();
+                stopped?;
+                bail!(
+                    "stopped; what was transferred stays, and transfer job {} continues when the store is used next \
+                     (`call get_job` shows it, `call cancel_job` cancels it)",
+                    job.job_id
+                );
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(job)
+}
+
+fn report(job: &Job) -> Result<Outcome> {
+    let value = |key: &str| job.report.as_ref().and_then(|report| report.get(key));
+    let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or_default();
+    let (failed, held_back) = (number("instances_failed"), number("instances_held_back"));
+    terminal::note(&format!(
+        "{} transferred ({}) and compared, {} there before, {held_back} held back, {failed} failed; `call get_job` lists \
+         them (job {})",
+        counted(number("instances_transferred"), "instance"),
+        megabytes(number("bytes_transferred")),
+        number("instances_there_before"),
+        job.job_id,
+    ));
+    if let Some(Value::Object(differs_in)) = value("instances_that_differ_in")
+        && !differs_in.is_empty()
+    {
+        let names: Vec<&str> = differs_in.keys().map(String::as_str).collect();
+        terminal::note(&format!("the destination changed {}", names.join(", ")));
+    }
+    let older = value("older_versions_left_out").and_then(|older| older.get("versions"));
+    terminal::note(&format!(
+        "left out: {} that are not primary, {}",
+        counted(number("non_primary_image_sets_left_out"), "image set"),
+        counted(older.and_then(Value::as_u64).unwrap_or_default(), "older version"),
+    ));
+    let outcome = if failed + held_back == 0 { Outcome::Done } else { Outcome::Partly };
+    terminal::document(|| {
+        let mut document = json!({ "outcome": outcome.as_str(), "job_id": job.job_id });
+        if let (Value::Object(document), Some(report)) = (&mut document, &job.report) {
+            document.extend(report.clone());
+        }
+        document
+    })?;
+    Ok(outcome)
+}
