@@ -1,6 +1,7 @@
 //! The slices of a series, in the order in which they are scrolled.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use healthimaging::{
     DatastoreId, Error, HealthImaging, ImageSetId, MemoryBudget, Result, Uid, VersionId,
@@ -27,8 +28,56 @@ pub(crate) struct Stack {
     pub(crate) image_set_id: ImageSetId,
     pub(crate) series_instance_uid: String,
     document: Arc<DocumentText>,
+    order: Arc<Order>,
+}
+
+/// The slices of a series in their order, and what their positions show.
+#[derive(Debug)]
+struct Order {
     slices: Vec<Slice>,
-    pub(crate) geometry: Geometry,
+    geometry: Geometry,
+}
+
+/// The order of a series, and the document that it was read from.
+type Known = (Weak<DocumentText>, String, Arc<Order>);
+
+/// Orders of the documents that were read last, the oldest first: scrolling asks for slice after slice.
+static KNOWN: Mutex<VecDeque<Known>> = Mutex::new(VecDeque::new());
+
+/// Most slices of known orders.
+const MOST_KNOWN: usize = 50_000;
+
+fn known() -> MutexGuard<'static, VecDeque<Known>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the order of the slices of a series, unless it is known.
+async fn order_of(document: &Arc<DocumentText>, series: &str) -> Result<Arc<Order>> {
+    let is_same = |(of, uid, _): &&Known| {
+        uid == series && of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, document))
+    };
+    if let Some((_, _, order)) = known().iter().find(is_same) {
+        return Ok(Arc::clone(order));
+    }
+    let lease = MemoryBudget::process().work(document::parsed_size(document)).await;
+    let (read, uid) = (Arc::clone(document), series.to_owned());
+    let (slices, geometry) = tokio::task::spawn_blocking(move || {
+        let _lease = lease;
+        slices_and_geometry(&read, Some(&uid))
+    })
+    .await
+    .map_err(|error| Error::internal("reading the positions of slices failed", error))??;
+    let order = Arc::new(Order { slices, geometry });
+    let mut known = known();
+    known.retain(|(of, ..)| of.strong_count() > 0);
+    known.push_back((Arc::downgrade(document), series.to_owned(), Arc::clone(&order)));
+    let mut count: usize = known.iter().map(|(_, _, order)| order.slices.len()).sum();
+    while count > MOST_KNOWN
+        && let Some((_, _, oldest)) = known.pop_front()
+    {
+        count -= oldest.slices.len();
+    }
+    Ok(order)
 }
 
 impl Stack {
@@ -82,15 +131,8 @@ impl Stack {
                 None => return Err(Error::not_found("the image set holds no series")),
             },
         };
-        let lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
-        let (read, uid) = (Arc::clone(&document), series_instance_uid.clone());
-        let (slices, geometry) = tokio::task::spawn_blocking(move || {
-            let _lease = lease;
-            slices_and_geometry(&read, Some(&uid))
-        })
-        .await
-        .map_err(|error| Error::internal("reading the positions of slices failed", error))??;
-        Ok(Self { datastore_id, image_set_id, series_instance_uid, document, slices, geometry })
+        let order = order_of(&document, &series_instance_uid).await?;
+        Ok(Self { datastore_id, image_set_id, series_instance_uid, document, order })
     }
 
     /// Returns what orders the slices, in a word of the answer.
@@ -103,7 +145,12 @@ impl Stack {
 
     /// Number of its slices; at least 1.
     pub(crate) fn len(&self) -> usize {
-        self.slices.len()
+        self.order.slices.len()
+    }
+
+    /// What the positions of its slices show.
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.order.geometry
     }
 
     /// Study Instance UID; `None` if the document has none.
@@ -125,7 +172,7 @@ impl Stack {
 
     /// Returns the frame of a slice, from 0.
     pub(crate) fn selector(&self, index: usize) -> Result<FrameSelector> {
-        let slice = self.slices.get(index);
+        let slice = self.order.slices.get(index);
         let slice = slice.ok_or_else(|| Error::internal("no such slice", "an index"))?;
         let uid = Uid::try_from(slice.sop_instance_uid.as_str())?;
         Ok(FrameSelector::Number(uid, slice.frame_number))

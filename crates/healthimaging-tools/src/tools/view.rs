@@ -226,7 +226,7 @@ fn shown(stack: &Stack, made: Sheet, options: SheetOptions) -> Reply<ContactShee
             top,
             bottom,
         }),
-        geometry: SliceGeometry::from(&stack.geometry),
+        geometry: SliceGeometry::from(stack.geometry()),
         notes,
     };
     Reply::new(output, text)

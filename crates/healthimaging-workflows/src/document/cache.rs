@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use healthimaging_dicom::DocumentText;
 
-/// Capacity, in bytes of JSON.
+/// Capacity, in bytes of JSON. A longer document is kept alone: a series of 10,000 slices has one, and is scrolled through.
 const CAPACITY: usize = 16 << 20;
 
 type Entry = (Bytes, Arc<DocumentText>);
@@ -33,15 +33,18 @@ pub(super) fn get(packed: &Bytes) -> Option<Arc<DocumentText>> {
 pub(super) fn insert(packed: Bytes, document: DocumentText) -> Arc<DocumentText> {
     let document = Arc::new(document);
     let size = document.text().len();
-    if size <= CAPACITY {
-        let mut cache = cache();
-        let mut used: usize = cache.iter().map(|(_, one)| one.text().len()).sum();
-        while used + size > CAPACITY
-            && let Some((_, oldest)) = cache.pop_front()
-        {
-            used -= oldest.text().len();
-        }
-        cache.push_back((packed, Arc::clone(&document)));
+    let mut cache = cache();
+    let mut used: usize = cache.iter().map(|(_, one)| one.text().len()).sum();
+    while used + size > CAPACITY
+        && let Some((_, oldest)) = cache.pop_front()
+    {
+        used -= oldest.text().len();
     }
+    cache.push_back((packed, Arc::clone(&document)));
     document
+}
+
+/// Gives the memory of all documents back.
+pub fn forget() {
+    cache().clear();
 }

@@ -22,6 +22,7 @@ use healthimaging_dicom::{Document, InstanceSummary};
 
 pub use attribute::Attribute;
 pub(crate) use attribute::tag;
+pub use cache::forget;
 pub use healthimaging_dicom::DocumentText;
 pub use outline::Outline;
 pub use page::{LEFT_OUT_LISTED, LeftOut, Page, page};
