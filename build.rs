@@ -1,6 +1,8 @@
-//! Links the program with packed relocations where the C library of this machine reads them.
+//! Links the program so that it is small: with packed relocations where the C library of this machine reads them, and each
+//! function of the same code once.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 /// The GNU C library reads packed relative relocations (`DT_RELR`) from this version on.
@@ -9,13 +11,34 @@ const READS_PACKED_RELOCATIONS: (u32, u32) = (2, 36);
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=HEALTHIMAGING_PORTABLE");
+    let is_portable = env::var_os("HEALTHIMAGING_PORTABLE").is_some();
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if is_release && !is_portable && is_linked_by_lld() {
+        // Functions of the same code are kept once.
+        println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
+    }
     // The list of relocations of this program has more than a megabyte; packed, it has a few kilobytes, and start reads less.
-    if is_native_gnu_linux()
-        && env::var_os("HEALTHIMAGING_PORTABLE").is_none()
-        && glibc() >= Some(READS_PACKED_RELOCATIONS)
-    {
+    if is_native_gnu_linux() && !is_portable && glibc() >= Some(READS_PACKED_RELOCATIONS) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+}
+
+/// Returns whether the program is linked by the lld of the toolchain: rustc does that for this target unless it is told
+/// otherwise, or its distributor left lld out.
+fn is_linked_by_lld() -> bool {
+    let target = env::var("TARGET").unwrap_or_default();
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let is_default = env::var_os("RUSTC_LINKER").is_none() && !flags.contains("link");
+    if !is_default || target != "x86_64-unknown-linux-gnu" {
+        return false;
+    }
+    let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().ok();
+    let sysroot = sysroot.and_then(|output| String::from_utf8(output.stdout).ok());
+    sysroot.is_some_and(|sysroot| {
+        let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("bin");
+        tools.join("gcc-ld/ld.lld").exists()
+    })
 }
 
 /// Built for the machine that builds, so that the version of its C library is the one that counts.

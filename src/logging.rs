@@ -2,8 +2,8 @@
 
 use std::io;
 
-use anyhow::{Context, Result, bail};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use anyhow::{Result, bail};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -25,7 +25,7 @@ pub(crate) fn start(level: &str, source: &str) -> Result<()> {
     Ok(())
 }
 
-fn filter(level: &str, source: &str) -> Result<EnvFilter> {
+fn filter(level: &str, source: &str) -> Result<Targets> {
     let invalid = || {
         InvalidOption(format!(
             "{source} is not a log level: use error, warn, info, debug or trace, or directives such as \
@@ -33,13 +33,22 @@ fn filter(level: &str, source: &str) -> Result<EnvFilter> {
         ))
     };
     let directives = directives(level);
-    // A word that is not a level would be read as the name of a crate, all of which is logged.
-    let mut parts = directives.split(',').map(str::trim);
-    let is_valid = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
-    if source != SHARED && !parts.all(is_valid) {
-        bail!(invalid());
+    let mut filter = Targets::new();
+    for part in directives.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        // A word that is not a level would be read as the name of a crate, all of which is logged.
+        let is_plain = part.contains('=') || part.parse::<LevelFilter>().is_ok();
+        match part.parse::<Targets>() {
+            Ok(directive) if is_plain => {
+                filter = filter.with_targets(&directive);
+                if let Some(level) = directive.default_level() {
+                    filter = filter.with_default(level);
+                }
+            }
+            _ if source == SHARED => {}
+            _ => bail!(invalid()),
+        }
     }
-    EnvFilter::try_new(directives).with_context(invalid)
+    Ok(filter)
 }
 
 /// The levels of Python servers, in our words.
@@ -66,7 +75,13 @@ mod tests {
 
     #[test]
     fn other_words_are_refused() {
-        for level in ["loud", "very loud=1=2", "info,loud", "healthimaging_local=loud"] {
+        for level in [
+            "loud",
+            "very loud=1=2",
+            "healthimaging[span]=debug",
+            "info,loud",
+            "healthimaging_local=loud",
+        ] {
             let error = filter(level, "--log-level").unwrap_err().to_string();
             assert!(
                 error.starts_with("--log-level is not a log level: use error, warn"),
@@ -74,6 +89,8 @@ mod tests {
             );
             assert!(!error.contains("loud"), "{error}");
         }
-        assert!(filter("another_program", SHARED).is_ok());
+        for shared in ["another_program", "another[span{field=1}]=debug,healthimaging=info"] {
+            assert!(filter(shared, SHARED).is_ok(), "{shared}");
+        }
     }
 }

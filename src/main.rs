@@ -7,6 +7,7 @@ mod decoding;
 mod environment;
 #[cfg(feature = "local")]
 mod ephemeral;
+mod idle;
 mod logging;
 mod options;
 mod outcome;

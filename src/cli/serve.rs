@@ -20,7 +20,7 @@ use crate::ephemeral::{self, Ephemeral, RESET};
 use crate::options::BackendKind;
 use crate::outcome::{InvalidOption, Outcome};
 use crate::stop::stop_signal;
-use crate::terminal;
+use crate::{idle, terminal};
 
 #[derive(Debug, Args)]
 #[command(after_help = VARIABLES)]
@@ -149,6 +149,7 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
         ));
     }
 
+    idle::watch();
     server.serve(listener, stop).await;
     backend.close().await;
     Ok(Outcome::Done)

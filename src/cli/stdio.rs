@@ -8,7 +8,7 @@ use crate::backend::{Backend, server_options};
 use crate::config::Config;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
-use crate::{streams, terminal};
+use crate::{idle, streams, terminal};
 
 pub(super) async fn run(config: &Config) -> Result<Outcome> {
     let backend = match Backend::open_to_serve(config).await {
@@ -22,6 +22,7 @@ pub(super) async fn run(config: &Config) -> Result<Outcome> {
 }
 
 async fn converse(server: Server) -> Result<()> {
+    idle::watch();
     let (input, output) = (streams::input(), streams::output());
     tokio::select! {
         end = healthimaging_tools::serve(server, input, output) => end.map_err(Into::into),

@@ -136,8 +136,8 @@ impl Stack {
     }
 
     /// Returns what orders the slices, in a word of the answer.
-    pub(crate) const fn order(&self) -> &'static str {
-        match self.geometry.order {
+    pub(crate) fn order(&self) -> &'static str {
+        match self.geometry().order {
             SliceOrder::Position => "position",
             SliceOrder::InstanceNumber => "instance_number",
         }
