@@ -17,7 +17,7 @@ async fn other(rig: &Rig) -> String {
     rig.call("create_datastore", made).await["datastore_id"].as_str().unwrap().to_owned()
 }
 
-fn of(from: &str, to: &str, criteria: Value) -> Value {
+fn of(from: &str, to: &str, criteria: &Value) -> Value {
     json!({ "from_datastore": from, "to_datastore": to, "criteria": criteria, "wait_seconds": 300 })
 }
 
@@ -27,6 +27,14 @@ async fn transferred(rig: &Rig, asked: Value) -> Value {
     assert_eq!(done["job_status"], "COMPLETED", "{done}");
     done["report"].clone()
 }
+
+/// File meta information is that of the program that wrote the file that was stored.
+const WRITTEN: [&str; 4] = [
+    "FileMetaInformationGroupLength",
+    "ImplementationClassUID",
+    "ImplementationVersionName",
+    "TransferSyntaxUID",
+];
 
 fn counts(report: &Value) -> [u64; 4] {
     ["transferred", "there_before", "held_back", "failed"]
@@ -57,7 +65,7 @@ pub(crate) async fn studies_are_transferred_once_and_compared(rig: Rig) {
         "study_updates": { "StudyDescription": "CORRECTED" }, "wait_seconds": 60
     });
     rig.call("update_patient_study_metadata", change).await;
-    let mut asked = of(&from, "other", json!({ "patient_id": patient }));
+    let mut asked = of(&from, "other", &json!({ "patient_id": patient }));
     asked["dry_run"] = json!(true);
     let planned = rig.call("transfer_studies", asked.clone()).await["estimate"].clone();
     assert_eq!((&planned["image_sets"], &planned["studies"]), (&json!(4), &json!(2)));
@@ -72,9 +80,9 @@ pub(crate) async fn studies_are_transferred_once_and_compared(rig: Rig) {
     assert_eq!(report["older_versions_left_out"]["versions"], 2);
     assert_eq!(report["older_versions_left_out"]["first_image_sets"].as_array().unwrap().len(), 2);
     // Then everything: what is there is not stored again.
-    let report = transferred(&rig, of(&from, &to, json!({}))).await;
+    let report = transferred(&rig, of(&from, &to, &json!({}))).await;
     assert_eq!(counts(&report), [INSTANCES - 12, 12, 0, 0], "{report}");
-    let report = transferred(&rig, of(&from, &to, json!({}))).await;
+    let report = transferred(&rig, of(&from, &to, &json!({}))).await;
     assert_eq!(counts(&report), [0, INSTANCES, 0, 0], "{report}");
     let sets = all(&rig, &to).await;
     assert_eq!(sets.len(), SETS);
@@ -83,13 +91,6 @@ pub(crate) async fn studies_are_transferred_once_and_compared(rig: Rig) {
     // An independent comparison.
     let compared = json!({ "datastore_id": from, "other_datastore_id": to });
     let compared = rig.call("compare_image_sets", compared).await;
-    // The file meta information is that of the program that wrote the file that was stored.
-    const WRITTEN: [&str; 4] = [
-        "FileMetaInformationGroupLength",
-        "ImplementationClassUID",
-        "ImplementationVersionName",
-        "TransferSyntaxUID",
-    ];
     for series in compared["series"].as_array().unwrap() {
         let attributes = series["attributes"].as_array().unwrap().iter();
         let mut names = attributes.map(|name| name.as_str().unwrap());
@@ -105,19 +106,19 @@ pub(crate) async fn what_cannot_be_transferred_is_refused_with_the_reason(rig: R
         let message = rig.refusal("transfer_studies", asked, kind).await;
         assert!(message.contains(words), "{message}");
     };
-    refused(of(&from, &from, json!({})), "validation_error", "same data store").await;
-    refused(of(&from, &"0".repeat(32), json!({})), "not_found", "to_datastore").await;
-    refused(of(&from, "nowhere", json!({})), "validation_error", "to_datastore").await;
-    refused(of("no where", &to, json!({})), "validation_error", "from_datastore").await;
-    refused(of(&from, "aws:other", json!({})), "validation_error", "one back end").await;
-    refused(of(&from, &to, json!({ "patient": "X" })), "validation_error", "criteria").await;
-    let mut nothing = of(&from, &to, json!({ "patient_id": "NOBODY" }));
+    refused(of(&from, &from, &json!({})), "validation_error", "same data store").await;
+    refused(of(&from, &"0".repeat(32), &json!({})), "not_found", "to_datastore").await;
+    refused(of(&from, "nowhere", &json!({})), "validation_error", "to_datastore").await;
+    refused(of("no where", &to, &json!({})), "validation_error", "from_datastore").await;
+    refused(of(&from, "aws:other", &json!({})), "validation_error", "one back end").await;
+    refused(of(&from, &to, &json!({ "patient": "X" })), "validation_error", "criteria").await;
+    let mut nothing = of(&from, &to, &json!({ "patient_id": "NOBODY" }));
     nothing["dry_run"] = json!(true);
     refused(nothing, "not_found", "nothing is transferred").await;
     // A data store that is deleted.
     let gone = json!({ "datastore_id": to });
     rig.call("delete_datastore", gone).await;
-    let message = rig.answer("transfer_studies", of(&from, &to, json!({}))).await.unwrap_err();
+    let message = rig.answer("transfer_studies", of(&from, &to, &json!({}))).await.unwrap_err();
     assert!(message["message"].as_str().unwrap().contains("to_datastore"), "{message}");
 }
 
@@ -131,7 +132,7 @@ pub(crate) async fn an_instance_that_cannot_be_read_keeps_no_other_back(rig: Rig
     let middle = bytes.len() / 2;
     bytes[middle..middle + 4].iter_mut().for_each(|byte| *byte ^= 0xFF);
     std::fs::write(pack, bytes).unwrap();
-    let report = transferred(&rig, of(&from, &to, json!({}))).await;
+    let report = transferred(&rig, of(&from, &to, &json!({}))).await;
     let [transferred, there, held, failed] = counts(&report);
     assert_eq!((transferred + failed, there, held), (INSTANCES, 0, 0), "{report}");
     assert!((1..=3).contains(&failed), "{report}");
@@ -152,7 +153,7 @@ pub(crate) async fn another_instance_of_the_same_uid_stays(rig: Rig) {
     let (from, to) = (rig.datastore().await, other(&rig).await);
     rig.import(&from, [slice("ONE")]).await;
     rig.import(&to, [slice("OTHER")]).await;
-    let done = rig.call("transfer_studies", of(&from, &to, json!({}))).await;
+    let done = rig.call("transfer_studies", of(&from, &to, &json!({}))).await;
     assert_eq!(counts(&done["report"]), [0, 0, 0, 1], "{done}");
     let found = rig.call("get_job", json!({ "job_id": done["job_id"] })).await;
     let message = found["outcomes"][0]["error"]["message"].as_str().unwrap();
@@ -162,7 +163,7 @@ pub(crate) async fn another_instance_of_the_same_uid_stays(rig: Rig) {
 
 pub(crate) async fn a_transfer_is_deidentified(rig: Rig) {
     let (from, to) = (rig.filled().await, other(&rig).await);
-    let mut asked = of(&from, &to, json!({}));
+    let mut asked = of(&from, &to, &json!({}));
     asked["deidentify"] = json!({ "profile": "basic", "options": [] });
     let report = transferred(&rig, asked.clone()).await;
     let [transferred_first, _, held, failed] = counts(&report);
@@ -193,16 +194,16 @@ async fn studies_go_from_the_embedded_store_to_aws_and_back() {
     let (local, aws) = (Rig::new(crate::open_local).await, Rig::new(crate::open_aws).await);
     let (here, there) = (local.filled().await, aws.datastore().await);
     let server = local.beside(Side::Local, &aws);
-    let report = done(&server, of(&here, "aws:ward", json!({}))).await;
+    let report = done(&server, of(&here, "aws:ward", &json!({}))).await;
     assert_eq!(counts(&report), [INSTANCES, 0, 0, 0], "{report}");
     assert_eq!(report["instances_that_differ_in"], json!({}), "{report}");
     assert_eq!(instances(&aws, &there).await, instances(&local, &here).await);
     // Back, from the server of the one and from that of the other.
     let back = other(&local).await;
-    let report = done(&server, of("aws:ward", "other", json!({}))).await;
+    let report = done(&server, of("aws:ward", "other", &json!({}))).await;
     assert_eq!(counts(&report), [INSTANCES, 0, 0, 0], "{report}");
     assert_eq!(instances(&local, &back).await, instances(&local, &here).await);
     let server = aws.beside(Side::Aws, &local);
-    let report = done(&server, of("aws:ward", &format!("local:{back}"), json!({}))).await;
+    let report = done(&server, of("aws:ward", &format!("local:{back}"), &json!({}))).await;
     assert_eq!(counts(&report), [0, INSTANCES, 0, 0], "{report}");
 }
