@@ -121,6 +121,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("fast_image_resize", &["healthimaging-render"]),
     ("font8x8", &["healthimaging-render"]),
     ("charls", &["healthimaging-pixels"]),
+    ("hayro", &["healthimaging-pixels"]),
     ("jpeg-encoder", &["healthimaging-render"]),
     ("jxl-oxide", &["healthimaging-pixels"]),
     ("aws-lc-rs", &["healthimaging-audit"]),

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use healthimaging_pixels::{IsolatedDecoder, decode};
+use healthimaging_pixels::{IsolatedDecoder, PdfError, PdfPart, decode, read_pdf};
 use healthimaging_sandbox::Children;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -31,6 +31,56 @@ fn a_child_answers_as_the_decoder_of_this_process_does() {
     assert_eq!(children.decode(&source(shape, &stream)).unwrap(), decoded);
 }
 
+/// A PDF document of a page with this content and these resources, without a table of its objects, which readers then
+/// search for.
+fn pdf(content: &str, resources: &str, more: &str) -> Vec<u8> {
+    let length = content.len();
+    format!(
+        "%PDF-1.7\n1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj\n\
+         2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj\n\
+         3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] /Contents 4 0 R \
+         /Resources << {resources} >> >> endobj\n\
+         4 0 obj << /Length {length} >> stream\n{content}\nendstream endobj\n{more}\n\
+         trailer << /Root 1 0 R /Size 9 >>\n%%EOF\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_pdf_document_is_read_in_a_child_within_its_limits() {
+    let children = Children::new(PROGRAM, COMMAND).with_patience(Duration::from_secs(10));
+    let font = "/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Times-Roman >> >>";
+    let plain = pdf("BT /F1 12 Tf 10 50 Td (All clear) Tj ET", font, "");
+    let page = PdfPart::Page(1, 300);
+    let read = children.read_pdf(&plain, page).unwrap();
+    assert_eq!(read.texts, ["All clear"]);
+    let picture = read.picture.as_ref().unwrap();
+    assert_eq!((picture.columns, picture.rows), (300, 150));
+    assert_eq!(read, read_pdf(&plain, page).unwrap());
+
+    // A form that draws itself, twice each time.
+    let form = "5 0 obj << /Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 5 0 R >> >> \
+                /Length 11 >> stream\n/X Do /X Do\nendstream endobj";
+    let looped = pdf("/X Do", "/XObject << /X 5 0 R >>", form);
+    // An array in an array in an array.
+    let deep = pdf(&format!("{}{}", "[".repeat(200_000), "]".repeat(200_000)), "", "");
+    let wide = plain_text(&plain).replace("[0 0 200 100]", "[0 0 1e30 1]");
+    let huge = plain_text(&plain).replace("[0 0 200 100]", "[0 0 1e9 1e9]");
+    for hostile in [looped, deep, wide.into_bytes(), huge.into_bytes(), b"%PDF-1.7".to_vec()] {
+        // What it is read as is of no matter; that it ends, and the next one is read, is.
+        for part in [page, PdfPart::Text(1)] {
+            let _ = children.read_pdf(&hostile, part);
+        }
+        assert_eq!(children.read_pdf(&plain, page).unwrap(), read);
+    }
+    assert_eq!(children.read_pdf(b"none", page), Err(PdfError::Malformed));
+    assert_eq!(children.read_pdf(&plain, PdfPart::Text(2)), Err(PdfError::NoSuchPage(1)));
+}
+
+fn plain_text(document: &[u8]) -> String {
+    String::from_utf8(document.to_vec()).unwrap()
+}
+
 /// What the system says of a child that has decoded a frame.
 #[test]
 fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
@@ -43,7 +93,7 @@ fn a_child_has_no_files_no_environment_and_no_system_calls_to_spare() {
         .spawn()
         .unwrap();
     // No frame at all, so that the answer is an error.
-    let request = br#"{"transfer_syntax":"1.2.840.10008.1.2.4.90","shape":{"rows":9,"columns":9,"samples_per_pixel":1,"bits_allocated":8,"bits_stored":8,"representation":"Unsigned"},"photometric":"","planar":"Interleaved","length":0}"#;
+    let request = br#"{"Frame":{"transfer_syntax":"1.2.840.10008.1.2.4.90","shape":{"rows":9,"columns":9,"samples_per_pixel":1,"bits_allocated":8,"bits_stored":8,"representation":"Unsigned"},"photometric":"","planar":"Interleaved","length":0}}"#;
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&u32::try_from(request.len()).unwrap().to_le_bytes()).unwrap();
     stdin.write_all(request).unwrap();

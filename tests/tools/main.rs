@@ -117,6 +117,8 @@ macro_rules! cases {
                 a_dose_report_is_a_table_of_events,
                 selections_and_presentation_states_name_what_they_refer_to,
                 a_large_report_comes_in_parts_and_a_deep_one_whole,
+                a_pdf_is_text_and_pictures_of_its_pages,
+                documents_that_are_not_shown_say_why,
                 what_is_no_report_is_refused_with_the_reason,
             }
             correct {

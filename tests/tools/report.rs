@@ -1,5 +1,7 @@
 //! Reports, key object selections, presentation states and encapsulated documents, as they are read.
 
+use std::fmt::Write as _;
+
 use dicom_object::mem::InMemElement;
 use healthimaging_phantoms::{
     DataSetSequence, InMemDicomObject, Phantom, PhantomFile, PrimitiveValue, Tag, VR, tags,
@@ -293,4 +295,141 @@ pub(crate) async fn what_is_no_report_is_refused_with_the_reason(rig: Rig) {
         .refusal("get_report", json!({ "sop_instance_uid": "2.25.915" }), "validation_error")
         .await;
     assert!(message.contains("no report"), "{message}");
+}
+
+/// A PDF document of pages of 200 x 100 points, each from its content stream (ISO 32000-1 §7.5).
+fn pdf(pages: &[&str], more: &str) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages.len()).map(|at| format!("{} 0 R", 3 + 2 * at)).collect();
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()),
+    ];
+    for (at, content) in pages.iter().enumerate() {
+        objects.push(format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] /Contents {} 0 R /Resources << /Font << /F1 \
+             << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+            4 + 2 * at
+        ));
+        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
+    }
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (at, object) in objects.iter().enumerate() {
+        writeln!(table, "{:010} 00000 n ", file.len()).unwrap();
+        write!(file, "{} 0 obj\n{object}\nendobj\n", at + 1).unwrap();
+    }
+    let start = file.len();
+    let size = objects.len() + 1;
+    let trailer =
+        format!("trailer\n<< /Size {size} /Root 1 0 R {more} >>\nstartxref\n{start}\n%%EOF\n");
+    (file + &table + &trailer).into_bytes()
+}
+
+fn encapsulated(at: u32, class: &str, media_type: &str, mut document: Vec<u8>) -> Phantom {
+    if document.len() % 2 == 1 {
+        document.push(0);
+    }
+    Phantom::report()
+        .study_uid(STUDY)
+        .series_uid(&format!("2.25.90{at}"))
+        .sop_uid(&format!("2.25.91{at}"))
+        .without(tags::CONTENT_SEQUENCE)
+        .without(tags::VALUE_TYPE)
+        .with(
+            tags::SOP_CLASS_UID,
+            VR::UI,
+            PrimitiveValue::from(format!("1.2.840.10008.5.1.4.1.1.104.{class}")),
+        )
+        .with(tags::MIME_TYPE_OF_ENCAPSULATED_DOCUMENT, VR::LO, PrimitiveValue::from(media_type))
+        .with(tags::ENCAPSULATED_DOCUMENT, VR::OB, PrimitiveValue::U8(document.into()))
+}
+
+pub(crate) async fn a_pdf_is_text_and_pictures_of_its_pages(rig: Rig) {
+    let first = "BT /F1 12 Tf 10 70 Td (Impression: clear) Tj 0 -16 Td (Lungs) Tj 60 0 Td (normal) Tj ET \
+                 1 0 0 rg 100 10 50 20 re f";
+    let second = "BT /F1 12 Tf 10 70 Td (Page two) Tj ET";
+    // A comment makes it longer than what is in the metadata.
+    let padding = format!("/Padding ({})", "x".repeat(2 << 20));
+    let small = pdf(&[first, second], "");
+    let large = pdf(&[first, second], &padding);
+    let type_of = "application/pdf";
+    store(&rig, vec![encapsulated(1, "1", type_of, small), encapsulated(2, "1", type_of, large)])
+        .await;
+    for sop in ["2.25.911", "2.25.912"] {
+        let read = rig.call("get_report", json!({ "sop_instance_uid": sop })).await;
+        assert_eq!(
+            (&read["kind"], &read["number_of_pages"]),
+            (&json!("encapsulated_pdf"), &json!(2))
+        );
+        assert_eq!(
+            read["pages"],
+            json!([
+                { "page": 1, "text": "Impression: clear\nLungs normal" },
+                { "page": 2, "text": "Page two" },
+            ])
+        );
+        let answer =
+            rig.answer("get_report", json!({ "sop_instance_uid": sop, "page": 1 })).await.unwrap();
+        assert_eq!(answer.structured["text"], "Impression: clear\nLungs normal");
+        let picture = &answer.images[0].data;
+        let mut reader = png::Decoder::new(std::io::Cursor::new(picture)).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgb).unwrap();
+        assert_eq!((info.width, info.height), (1024, 512));
+        // In points from the lower left corner.
+        let at = |x: usize, y: usize| {
+            let place = 3 * ((100 - y) * 512 / 100 * 1024 + x * 1024 / 200);
+            rgb[place..place + 3].to_vec()
+        };
+        assert_eq!((at(125, 20), at(180, 20)), (vec![255, 0, 0], vec![255, 255, 255]));
+        assert!(rgb.chunks(3).any(|pixel| pixel == [0, 0, 0]), "the text is drawn");
+    }
+    let asked = json!({ "sop_instance_uid": "2.25.911", "page": 3 });
+    let message = rig.refusal("get_report", asked, "validation_error").await;
+    assert!(message.contains("number of its pages: 2"), "{message}");
+    let asked = json!({ "sop_instance_uid": "2.25.911", "page": 0 });
+    let message = rig.refusal("get_report", asked, "validation_error").await;
+    assert!(message.contains("page") && message.contains('1'), "{message}");
+    let asked = json!({ "sop_instance_uid": "2.25.911", "start": 2 });
+    rig.refusal("get_report", asked, "validation_error").await;
+}
+
+pub(crate) async fn documents_that_are_not_shown_say_why(rig: Rig) {
+    // Revision 2, with a password that is not empty: its verifier matches nothing (ISO 32000-1 §7.6.3).
+    let verifier = "00".repeat(32);
+    let encrypted = format!(
+        "/ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{verifier}> /U <{verifier}> >>"
+    );
+    let looped = {
+        let text = String::from_utf8(pdf(&["q Q"], "")).unwrap();
+        text.replace("/Kids [3 0 R]", "/Kids [2 0 R]").into_bytes()
+    };
+    store(
+        &rig,
+        vec![
+            encapsulated(1, "1", "application/pdf", pdf(&["q Q"], &encrypted)),
+            encapsulated(2, "1", "application/pdf", b"no PDF at all".to_vec()),
+            encapsulated(3, "1", "application/pdf", looped),
+            encapsulated(4, "2", "text/XML", b"<ClinicalDocument/>".to_vec()),
+            encapsulated(5, "3", "model/stl", vec![0; 84]),
+        ],
+    )
+    .await;
+    let asked = json!({ "sop_instance_uid": "2.25.911" });
+    let message = rig.refusal("get_report", asked, "validation_error").await;
+    assert!(message.contains("encrypted"), "{message}");
+    for sop in ["2.25.912", "2.25.913"] {
+        rig.refusal("get_report", json!({ "sop_instance_uid": sop }), "validation_error").await;
+    }
+    for (sop, kind, name) in [
+        ("2.25.914", "encapsulated_cda", "CDA document"),
+        ("2.25.915", "encapsulated_stl", "STL model"),
+    ] {
+        let read = rig.call("get_report", json!({ "sop_instance_uid": sop })).await;
+        assert_eq!(read["kind"], kind);
+        let summary = read["summary"].as_str().unwrap();
+        assert!(summary.contains(name) && summary.contains("not shown"), "{summary}");
+        let asked = json!({ "sop_instance_uid": sop, "page": 1 });
+        rig.refusal("get_report", asked, "validation_error").await;
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::decode::{DecodedFrame, SourceFrame, decode};
 use crate::error::CodecError;
+use crate::pdf::{PdfContent, PdfError, PdfPart, read_pdf};
 use crate::show::{self, ShownFrame};
 use crate::transfer_syntax::{RLE, is_encapsulated};
 
@@ -17,6 +18,15 @@ pub trait IsolatedDecoder: Debug + Send + Sync {
     /// As [`decode`]; [`CodecError::TookTooLong`], [`CodecError::Crashed`],
     /// [`CodecError::NoDecoder`] and [`CodecError::ForbiddenCall`] besides.
     fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError>;
+
+    /// Reads a PDF document. Blocks.
+    ///
+    /// # Errors
+    /// As [`read_pdf`]; [`PdfError::Failed`] if this place reads no documents.
+    fn read_pdf(&self, data: &[u8], part: PdfPart) -> Result<PdfContent, PdfError> {
+        let _ = (data, part);
+        Err(PdfError::Failed("its reader is for frames only".to_owned()))
+    }
 }
 
 /// Decodes frames from any source; clones share the decoder.
@@ -51,6 +61,17 @@ impl Decoder {
         match &self.isolated {
             Some(place) if is_isolated(source.transfer_syntax) => place.decode(source),
             _ => decode_guarded(source),
+        }
+    }
+
+    /// Reads a PDF document. Blocks.
+    ///
+    /// # Errors
+    /// As [`IsolatedDecoder::read_pdf`].
+    pub fn read_pdf(&self, data: &[u8], part: PdfPart) -> Result<PdfContent, PdfError> {
+        match &self.isolated {
+            Some(place) => place.read_pdf(data, part),
+            None => read_pdf(data, part),
         }
     }
 

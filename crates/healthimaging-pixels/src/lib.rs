@@ -5,6 +5,7 @@
 //! * [`Decoder`] does that for frames from outside, in another process where it is given one.
 //! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
 //!   decoding it again.
+//! * [`read_pdf`] reads the text and pages of a PDF document; [`Decoder::read_pdf`] does it in another process.
 //! * [`decode_stored`] reads back what was stored.
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
 //! * [`disposition`], [`content_type`] and the functions beside them return how AWS HealthImaging treats
@@ -12,7 +13,8 @@
 //! * [`prepare`] is called once by a program that handles many frames, [`return_freed_memory`] after large work, [`warm_up`] by a thread that
 //!   decodes and is about to lose its rights.
 //!
-//! Without the feature `codecs` there are no codecs in C and C++, and frames that need one are unsupported.
+//! Without the feature `codecs` there are no codecs in C and C++, and frames that need one are unsupported. Without the
+//! feature `pdf` PDF documents are not read.
 //!
 //! This is the only crate with `unsafe` code, in `openjph`, `openjpeg`, `memory_stream` and
 //! `turbojpeg`, and the only one that names codecs. It opens no file, reads no data set and keeps
@@ -41,6 +43,9 @@ mod native;
 mod openjpeg;
 #[cfg(feature = "codecs")]
 mod openjph;
+mod pdf;
+#[cfg(feature = "pdf")]
+mod pdf_pages;
 mod rle;
 mod samples;
 mod shape;
@@ -60,6 +65,10 @@ pub use healthimaging_image::{ByteOrder, PixelRepresentation, PlanarConfiguratio
 pub use jp2::{codestream_of, jp2_header, jp2_header_length};
 pub use jpeg::warm_up;
 pub use openjph::{prepare, return_freed_memory};
+pub use pdf::{
+    LARGEST_PAGE, LONGEST_TEXT, MOST_PAGES, PdfContent, PdfError, PdfPart, PdfPicture, READS_PDF,
+    read_pdf,
+};
 pub use shape::FrameShape;
 pub use show::ShownFrame;
 pub use transfer_syntax::{

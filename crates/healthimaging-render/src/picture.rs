@@ -43,6 +43,18 @@ fn factor((rows, columns): (u32, u32), (max_rows, max_columns): (u32, u32)) -> f
 }
 
 impl Picture {
+    /// Makes a picture of red, green and blue samples, row by row; `None` if their number is not that of the size.
+    #[must_use]
+    pub fn of_rgb(rows: u32, columns: u32, samples: Vec<u8>) -> Option<Self> {
+        let count = 3 * u64::from(rows) * u64::from(columns);
+        (samples.len() as u64 == count).then_some(Self {
+            rows,
+            columns,
+            channels: Channels::Rgb,
+            samples,
+        })
+    }
+
     /// Height in pixels.
     #[must_use]
     pub fn rows(&self) -> u32 {

@@ -42,6 +42,12 @@ impl Allowance {
         }
     }
 
+    /// Returns the limits for reading a PDF document of a number of bytes.
+    pub(crate) fn of_pdf(data_length: u64) -> Self {
+        let memory = LARGE.saturating_add(data_length.saturating_mul(MEMORY_PER_BYTE));
+        Self { memory, seconds: 0 }
+    }
+
     /// Whether the child should end after the frame.
     pub(crate) fn is_large(&self) -> bool {
         self.memory > LARGE

@@ -6,7 +6,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use healthimaging_pixels::{CodecError, DecodedFrame, IsolatedDecoder, SourceFrame};
+use healthimaging_pixels::{
+    CodecError, DecodedFrame, IsolatedDecoder, PdfContent, PdfError, PdfPart, SourceFrame,
+};
 
 use crate::allowance::Allowance;
 use crate::worker::{Lost, Unready, Worker, was_refused_a_system_call};
@@ -87,9 +89,13 @@ impl Children {
     }
 }
 
-impl IsolatedDecoder for Children {
-    fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
-        let allowance = Allowance::of(&source.shape, source.data.len() as u64);
+impl Children {
+    /// Lets a child work. If it is lost, another one tries once more.
+    fn work<T>(
+        &self,
+        allowance: Allowance,
+        work: impl Fn(&mut Worker, Duration) -> Result<T, Lost>,
+    ) -> Result<T, CodecError> {
         let time = self.patience + allowance.time();
         let mut turn = self.take();
         for last_try in [false, true] {
@@ -97,12 +103,12 @@ impl IsolatedDecoder for Children {
                 Some(worker) => worker,
                 None => self.start()?,
             };
-            match worker.decode(source, time) {
+            match work(&mut worker, time) {
                 Ok(answer) => {
                     if !allowance.is_large() {
                         turn.worker = Some(worker);
                     }
-                    return answer;
+                    return Ok(answer);
                 }
                 Err(Lost::TookTooLong) => {
                     tracing::warn!(seconds = time.as_secs(), "a decoder was stopped");
@@ -120,6 +126,18 @@ impl IsolatedDecoder for Children {
             }
         }
         Err(CodecError::Crashed)
+    }
+}
+
+impl IsolatedDecoder for Children {
+    fn decode(&self, source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
+        let allowance = Allowance::of(&source.shape, source.data.len() as u64);
+        self.work(allowance, |worker, time| worker.decode(source, time))?
+    }
+
+    fn read_pdf(&self, data: &[u8], part: PdfPart) -> Result<PdfContent, PdfError> {
+        let allowance = Allowance::of_pdf(data.len() as u64);
+        self.work(allowance, |worker, time| worker.read_pdf(data, part, time))?
     }
 }
 

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
-use healthimaging_pixels::{CodecError, FrameShape, PlanarConfiguration, SourceFrame};
+use healthimaging_pixels::{
+    CodecError, FrameShape, PdfError, PdfPart, PlanarConfiguration, SourceFrame,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,27 @@ impl<'a> Request<'a> {
             data,
         }
     }
+}
+
+/// What a child is asked for; bytes follow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Task<'a> {
+    /// A frame to be decoded.
+    Frame(Request<'a>),
+    /// A PDF document of so many bytes to be read.
+    Pdf(PdfPart, u64),
+}
+
+/// The outcome for a PDF document; texts as JSON and pixels follow, if there are any.
+pub(crate) type PdfResponse = Result<PdfHeader, PdfError>;
+
+/// What was read of a PDF document.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PdfHeader {
+    pub(crate) page_count: u32,
+    pub(crate) texts_length: u64,
+    /// Rows and columns of the picture.
+    pub(crate) size: Option<(u32, u32)>,
 }
 
 /// The outcome; the pixels follow, if there are any.

@@ -9,12 +9,18 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use healthimaging_pixels::{CodecError, DecodedFrame, SourceFrame};
+use healthimaging_pixels::{
+    CodecError, DecodedFrame, LARGEST_PAGE, LONGEST_TEXT, PdfContent, PdfError, PdfPart,
+    PdfPicture, SourceFrame,
+};
 
-use crate::message::{READY, Request, Response, read_bytes, read_header, write};
+use crate::message::{PdfResponse, READY, Request, Response, Task, read_bytes, read_header, write};
 
 /// Longest Photometric Interpretation: a code string (PS3.5 §6.2).
 const LONGEST_PHOTOMETRIC: usize = 16;
+
+/// Longest JSON of texts: each character may be an escape, and each page has a text.
+const LONGEST_JSON: u64 = 8 * LONGEST_TEXT as u64;
 
 /// A running child; ended on drop.
 #[derive(Debug)]
@@ -105,6 +111,16 @@ impl Worker {
         self.within(time, |stdin, stdout| exchange(stdin, stdout, source))
     }
 
+    /// Reads a PDF document in the child. A lost child must not be used again.
+    pub(crate) fn read_pdf(
+        &mut self,
+        data: &[u8],
+        part: PdfPart,
+        time: Duration,
+    ) -> Result<Result<PdfContent, PdfError>, Lost> {
+        self.within(time, |stdin, stdout| exchange_pdf(stdin, stdout, data, part))
+    }
+
     /// Exchanges messages with the child, which is killed if that takes longer than `time`.
     fn within<T>(
         &mut self,
@@ -167,7 +183,7 @@ fn exchange(
     from: &mut ChildStdout,
     source: &SourceFrame<'_>,
 ) -> io::Result<Result<DecodedFrame, CodecError>> {
-    write(to, &Request::of(source), source.data)?;
+    write(to, &Task::Frame(Request::of(source)), source.data)?;
     let response = read_header::<Response>(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let pixels = match response {
         Ok(pixels) => pixels,
@@ -181,6 +197,33 @@ fn exchange(
         pixels: read_bytes(from, pixels.length)?,
         photometric: pixels.photometric,
     }))
+}
+
+/// Sends a PDF document and takes the answer, which is not trusted either.
+fn exchange_pdf(
+    to: &mut ChildStdin,
+    from: &mut ChildStdout,
+    data: &[u8],
+    part: PdfPart,
+) -> io::Result<Result<PdfContent, PdfError>> {
+    write(to, &Task::Pdf(part, data.len() as u64), data)?;
+    let header = match read_header::<PdfResponse>(from)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error)),
+    };
+    let is_too_large = |(rows, columns)| rows > LARGEST_PAGE || columns > LARGEST_PAGE;
+    if header.texts_length > LONGEST_JSON || header.size.is_some_and(is_too_large) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let texts = serde_json::from_slice(&read_bytes(from, header.texts_length)?)?;
+    let picture = match header.size {
+        None => None,
+        Some((rows, columns)) => {
+            let rgb = read_bytes(from, 3 * u64::from(rows) * u64::from(columns))?;
+            Some(PdfPicture { rows, columns, rgb })
+        }
+    };
+    Ok(Ok(PdfContent { page_count: header.page_count, texts, picture }))
 }
 
 /// Returns the file of this process.

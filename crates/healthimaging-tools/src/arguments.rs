@@ -155,6 +155,9 @@ pub(crate) type SheetCount = Within<1, 100>;
 /// Number of a frame in its instance.
 pub(crate) type FrameNumber = Within<1, { u32::MAX }>;
 
+/// Number of a page in its document.
+pub(crate) type PageNumber = Within<1, { u32::MAX }>;
+
 impl<const MIN: u32, const MAX: u32> Within<MIN, MAX> {
     pub(crate) const fn get(self) -> u32 {
         self.0

@@ -96,6 +96,31 @@ function contentTree(nodes, left, depth = 0) {
   );
 }
 
+// A PDF document page by page, as pictures and text that the server makes.
+async function showPages(source, report, place) {
+  const frame = el('div', {}),
+    show = async (page) => {
+      const answer = await source.tool('get_report', { ...report, page }),
+        [picture] = answer.pictures ?? [],
+        turn = (name, to) => {
+          const disabled = to < 1 || to > answer.number_of_pages;
+          const onclick = () => show(to).catch((error) => announce(error.message));
+          return el('button', { type: 'button', disabled, onclick }, name);
+        };
+      const isPicture = ['image/png', 'image/jpeg'].includes(picture?.mimeType),
+        src = isPicture ? `data:${picture.mimeType};base64,${picture.data}` : '';
+      frame.replaceChildren(
+        turn('Previous page', page - 1),
+        ` Page ${page} of ${answer.number_of_pages} `,
+        turn('Next page', page + 1),
+        src ? el('img', { src, alt: `Page ${page}` }) : '',
+        el('pre', {}, visible(answer.text ?? '')),
+      );
+    };
+  await show(1);
+  place.append(frame);
+}
+
 // Reports and documents of a series that has no images.
 async function showDocuments(source, instances, place) {
   place.replaceChildren(...(instances.length ? [] : ['The series is empty.']));
@@ -127,14 +152,11 @@ async function showDocuments(source, instances, place) {
       } catch (error) {
         place.append(`The document could not be loaded: ${visible(error.message)}`);
       }
+    } else if (document && media !== 'application/pdf') {
+      place.append(el('p', {}, `${visible(media)} is not shown.`));
     } else if (document) {
       try {
-        const answer = await source.tool('get_report', {
-          datastore_id: of.datastore,
-          series_instance_uid: of.series,
-          sop_instance_uid: uid,
-        });
-        place.append(el('pre', {}, visible(answer.text ?? JSON.stringify(answer, null, 1))));
+        await showPages(source, { datastore_id: of.datastore, sop_instance_uid: uid }, place);
       } catch (error) {
         place.append(`The document could not be loaded: ${visible(error.message)}`);
       }

@@ -5,7 +5,7 @@
 const NATIVE = '1.2.840.10008.1.2.1',
   JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
 
-// The JSON of a tool's answer: structured content, or the first text.
+// The JSON of a tool's answer: structured content, or the first text; and its pictures.
 function answerOf(result) {
   const first = result.content?.find(({ type }) => type === 'text')?.text ?? '';
   let answer = result.structuredContent;
@@ -16,7 +16,8 @@ function answerOf(result) {
       answer = { text: first };
     }
   if (result.isError) throw new Error(answer.message ?? first);
-  return answer;
+  const pictures = (result.content ?? []).filter(({ type }) => type === 'image');
+  return pictures.length ? { ...answer, pictures } : answer;
 }
 
 // Identifiers come from files and addresses: each is one segment of a path.

@@ -16,7 +16,7 @@
 //!   these differ from the metadata, the first piece also has `rows`, `columns`, `samples_per_pixel`,
 //!   `bits_allocated`, `bits_stored`, `high_bit`, `photometric_interpretation` or `planar_configuration`.
 //!   Where an instance with several frames has one stored frame, `&frame_number=N` (from 1) selects one.
-//! * The tool `get_report` (`datastore_id`, `series_instance_uid`, `sop_instance_uid`) has the text of a PDF.
+//! * The tool `get_report` (`datastore_id`, `sop_instance_uid`, `page`) has a page of a PDF as picture and text.
 //!
 //! ```
 //! use healthimaging_viewer::{HEADERS, PAGE};

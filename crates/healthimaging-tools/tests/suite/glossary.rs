@@ -150,8 +150,12 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
          references.",
     ),
     (
+        "get_report.page",
+        "Page of a PDF document, from 1: its picture and its text. Without it, the text of all pages.",
+    ),
+    (
         "get_report.start",
-        "`next_start` of the previous answer: the lines, rows, items or reports from there on.",
+        "`next_start` of the previous answer: the lines, rows, items, pages or reports from there on.",
     ),
     ("frame_number", "Number in the instance, from 1; default 1."),
     ("image_frame_information", "`{\"imageFrameId\": …}`, from the metadata."),

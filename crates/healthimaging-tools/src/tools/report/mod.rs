@@ -1,5 +1,6 @@
 //! Reports: structured ones, key object selections, presentation states and encapsulated documents.
 
+mod document;
 mod find;
 
 use schemars::JsonSchema;
@@ -8,9 +9,11 @@ use serde_json::{Map, Value, json};
 
 use healthimaging::model::InstanceMetadataRequest;
 use healthimaging::{DatastoreId, Error, MemoryBudget, Result, Uid};
+use healthimaging_pixels::{PdfError, READS_PDF};
 use healthimaging_render::report::{LONGEST_REPORT, Report, ReportKind, Table};
 
 use crate::answer::{Reply, to_object};
+use crate::arguments::PageNumber;
 use crate::context::Context;
 use crate::size::{LONGEST_PART, fitting, size_of};
 use crate::tool::{Effect, Tool};
@@ -19,7 +22,7 @@ use find::{Found, Wanted};
 /// Bytes of memory for each byte of DICOM JSON, about.
 const MEMORY_PER_BYTE: u64 = 16;
 
-/// Read a structured or dose report, key object selection or presentation state; several are listed.
+/// Read a structured or dose report, key object selection, presentation state or PDF; several are listed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetReport {
@@ -30,6 +33,8 @@ pub(crate) struct GetReport {
     sop_instance_uid: Option<Uid>,
     /// table: measurements, doses; json: codes
     format: Option<Format>,
+    /// Of a PDF, as picture
+    page: Option<PageNumber>,
     /// next_start
     start: Option<u32>,
 }
@@ -85,6 +90,18 @@ impl Tool for GetReport {
             })),
             [only] => {
                 let report = read(context, &datastore_id, only).await?;
+                let is_pdf = report.header.kind == ReportKind::EncapsulatedPdf;
+                if is_pdf && READS_PDF {
+                    let pages = document::Pages { number: self.page, start };
+                    return document::pdf(context, datastore_id, only, report, pages).await;
+                }
+                if self.page.is_some() {
+                    return Err(if is_pdf {
+                        PdfError::Unsupported.into()
+                    } else {
+                        Error::validation("page only works with PDF documents; omit it")
+                    });
+                }
                 answer(datastore_id, only, &report, self.format.unwrap_or(Format::Text), start)
             }
             _ => list(datastore_id, &found, start),
@@ -135,15 +152,7 @@ fn answer(
     start: usize,
 ) -> Result<Reply<Shown>> {
     let kind = report.header.kind;
-    let mut members = Map::new();
-    for (name, value) in [
-        ("study_instance_uid", &found.study_instance_uid),
-        ("series_instance_uid", &found.series_instance_uid),
-        ("sop_instance_uid", &found.sop_instance_uid),
-    ] {
-        members.insert(name.to_owned(), Value::from(value.as_str()));
-    }
-    members.extend(to_object(&report.header)?);
+    let mut members = head(found, report)?;
     let (part, all) = match format {
         Format::Text => {
             let (lines, all) = part(&report.lines, start)?;
@@ -177,9 +186,26 @@ fn answer(
         summary += " Pass next_start as start to continue.";
     }
     if report.document.is_some() {
+        if kind == ReportKind::EncapsulatedPdf {
+            summary += " This build of the server does not read the pages of PDF documents.";
+        }
         summary += " It is not shown; exports and DICOMweb return it.";
     }
     Ok(Reply::new(Shown { datastore_id, members, next_start }, summary))
+}
+
+/// Returns what all reports have: their UIDs, and what the root says.
+fn head(found: &Found, report: &Report) -> Result<Map<String, Value>> {
+    let mut members = Map::new();
+    for (name, value) in [
+        ("study_instance_uid", &found.study_instance_uid),
+        ("series_instance_uid", &found.series_instance_uid),
+        ("sop_instance_uid", &found.sop_instance_uid),
+    ] {
+        members.insert(name.to_owned(), Value::from(value.as_str()));
+    }
+    members.extend(to_object(&report.header)?);
+    Ok(members)
 }
 
 /// Returns as many items from a place on as an answer holds, and the number of all.
