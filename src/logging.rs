@@ -36,7 +36,9 @@ fn filter(level: &str, source: &str) -> Result<Targets> {
     let mut filter = Targets::new();
     for part in directives.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         // A word that is not a level would be read as the name of a crate, all of which is logged.
-        let is_plain = part.contains('=') || part.parse::<LevelFilter>().is_ok();
+        // Spans are not filtered.
+        let is_plain =
+            !part.contains('[') && (part.contains('=') || part.parse::<LevelFilter>().is_ok());
         match part.parse::<Targets>() {
             Ok(directive) if is_plain => {
                 filter = filter.with_targets(&directive);

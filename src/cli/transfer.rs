@@ -20,6 +20,9 @@ const WHAT: [&str; 4] = ["study", "patient", "criteria", "all"];
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(WHAT).required(true).multiple(true))]
+#[command(
+    override_usage = "healthimaging-mcp-server transfer --from <NAME> --to <NAME> <WHAT> [OPTIONS]"
+)]
 pub(super) struct Arguments {
     /// Data store to transfer from, by name or ID; `aws:` or `local:` before it names the other back end
     #[arg(long, value_name = "NAME")]
@@ -37,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
 
-    /// Only what matches, as of the tool `bulk_delete_by_criteria`
+    /// Only what matches: criteria as of the tool `bulk_delete_by_criteria`
     #[arg(long, value_name = "JSON")]
     criteria: Option<String>,
 
