@@ -28,6 +28,7 @@ use healthimaging_tools::{
     Confirm, FrameFormat, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::options::{self, BackendKind};
@@ -214,10 +215,12 @@ impl Backend {
         }
     }
 
-    /// Records a command that writes without an operation of the contract; `paths` appear as digests.
+    /// Records a command that writes without an operation of the contract, with its arguments as those of a tool;
+    /// `paths` appear as digests.
     pub(crate) async fn recorded<T>(
         &self,
         command: &str,
+        arguments: &Map<String, Value>,
         paths: &[String],
         work: impl Future<Output = Result<T>>,
         objects: impl FnOnce(&T) -> Recorded,
@@ -226,7 +229,11 @@ impl Backend {
             return work.await;
         }
         let paths = self.audit.with_keys(|keys| {
-            Recorded::default().with_digests("paths", paths.iter().map(String::as_str), keys)
+            healthimaging_audit::recorded(arguments, keys).with_digests(
+                "paths",
+                paths.iter().map(String::as_str),
+                keys,
+            )
         });
         let entry = Entry::command(command, Effect::Writes);
         let paths = paths.ok().flatten().unwrap_or_default();

@@ -21,6 +21,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut script = Vec::new();
     generate(arguments.shell, &mut Cli::command(), PROGRAM, &mut script);
-    terminal::result(String::from_utf8_lossy(&script).trim_end())?;
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete 4.6 reads the hyphens of the program's name as separators of sub-commands in some of its names.
+    let script =
+        script.replace("healthimaging__subcmd__mcp__subcmd__server", "healthimaging__mcp__server");
+    terminal::result(script.trim_end())?;
     Ok(Outcome::Done)
 }

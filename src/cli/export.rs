@@ -14,7 +14,7 @@ use healthimaging_workflows::export::{self, Export};
 use healthimaging_workflows::find::{Criteria, Moment, Span};
 use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Ledger, NewJob, Work};
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::datastore::find;
 use crate::backend::Backend;
@@ -169,6 +169,15 @@ fn output(out: &str) -> Result<(ObjectUri, Vec<PathBuf>)> {
     Ok((file_uri(&folder)?, vec![folder]))
 }
 
+/// What the audit log says of a job that has ended.
+pub(super) fn job_objects(job: &Job) -> Recorded {
+    Recorded::default()
+        .with_ids("datastore_id", [job.datastore_id.as_str()])
+        .with_ids("job_id", [job.job_id.as_str()])
+        .with_count("items_done", job.items_done)
+        .with_count("items_failed", job.items_failed)
+}
+
 async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let named = arguments.datastore.as_deref();
     let Some((datastore_id, name)) = find(backend, named).await? else {
@@ -199,6 +208,11 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         allowed_paths,
     };
     export.check(ledger.tools()).await?;
+    let arguments_named = Map::from_iter([
+        ("datastore_id".to_owned(), json!(export.datastore_id)),
+        ("criteria".to_owned(), json!(export.criteria)),
+        ("sop_instance_uid".to_owned(), json!(export.sop_instance_uid)),
+    ]);
     let new = NewJob {
         tool: export::TOOL,
         job_name: None,
@@ -209,14 +223,7 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let started = Instant::now();
     let named = [arguments.out.clone()];
     let running = async { follow(ledger, ledger.start(new).await?).await };
-    let made = |job: &Job| {
-        Recorded::default()
-            .with_ids("datastore_id", [job.datastore_id.as_str()])
-            .with_ids("job_id", [job.job_id.as_str()])
-            .with_count("items_done", job.items_done)
-            .with_count("items_failed", job.items_failed)
-    };
-    let job = backend.recorded("export", &named, running, made).await?;
+    let job = backend.recorded("export", &arguments_named, &named, running, job_objects).await?;
     match job.job_status {
         JobState::Completed => report(ledger, &job, &name, started.elapsed()).await,
         state => bail!("export job {} is {state}: {}", job.job_id, job.message.unwrap_or_default()),

@@ -7,8 +7,9 @@ use healthimaging_workflows::deidentify::{Deidentify, Request, Review};
 use healthimaging_workflows::find::{Criteria, Text};
 use healthimaging_workflows::transfer::{self, End, Transfer};
 use healthimaging_workflows::{Job, JobState, Ledger, NewJob, Work};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::export::job_objects;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
@@ -67,7 +68,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
-    if config.read_only {
+    if config.read_only && !arguments.dry_run {
         bail!("--read-only does not allow a transfer, which stores instances");
     }
     let backend = Backend::open_existing(config).await?;
@@ -110,6 +111,11 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
             Some(Deidentify::new(request, tools)?)
         }
     };
+    let named = Map::from_iter([
+        ("from_datastore".to_owned(), json!(from.datastore_id)),
+        ("to_datastore".to_owned(), json!(to.datastore_id)),
+        ("criteria".to_owned(), json!(criteria)),
+    ]);
     let transfer = Transfer { from, to, criteria, deidentify };
     transfer.check()?;
     if arguments.dry_run {
@@ -128,7 +134,8 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         datastore_id: transfer.from.datastore_id.clone(),
         work: Work::Transfer(transfer),
     };
-    let job = follow(ledger, ledger.start(new).await?).await?;
+    let running = async { follow(ledger, ledger.start(new).await?).await };
+    let job = backend.recorded("transfer", &named, &[], running, job_objects).await?;
     match job.job_status {
         JobState::Completed => report(&job),
         state => {

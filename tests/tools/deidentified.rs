@@ -251,7 +251,7 @@ fn number(vr: VR, value: u32) -> dicom_core::PrimitiveValue {
 }
 
 /// A loop of 20 rows of 30 with one region: columns 5 to 14, rows 4 to 9.
-fn echo() -> Phantom {
+pub(crate) fn echo() -> Phantom {
     let mut region = InMemDicomObject::new_empty();
     for (tag, value) in [
         (tags::REGION_LOCATION_MIN_X0, 5),

@@ -93,6 +93,7 @@ macro_rules! cases {
                 an_instance_that_cannot_be_read_keeps_no_other_back,
                 another_instance_of_the_same_uid_stays,
                 a_transfer_is_deidentified,
+                blanked_pixels_are_compared_decoded,
             }
             pictures {
                 a_frame_is_seen_through_the_window_of_the_file_or_of_the_caller,

@@ -5,7 +5,9 @@ use healthimaging_tools::{Consent, Server};
 use healthimaging_workflows::Side;
 use serde_json::{Value, json};
 
+use crate::deidentified::echo;
 use crate::erase::{all, tag};
+use crate::export::file;
 use crate::rig::Rig;
 
 /// Image sets and instances of the archive.
@@ -179,6 +181,16 @@ pub(crate) async fn a_transfer_is_deidentified(rig: Rig) {
     // The same key makes the same UIDs, so that nothing is stored twice.
     let report = transferred(&rig, asked).await;
     assert_eq!(counts(&report), [0, transferred_first, held, 0], "{report}");
+}
+
+pub(crate) async fn blanked_pixels_are_compared_decoded(rig: Rig) {
+    let (from, to) = (rig.datastore().await, other(&rig).await);
+    rig.import(&from, [file("1.dcm", echo())]).await;
+    let mut asked = of(&from, &to, &json!({}));
+    asked["deidentify"] = json!({ "profile": "basic", "options": ["clean-pixel-data"] });
+    // They are sent without compression, and kept in HTJ2K.
+    let report = transferred(&rig, asked).await;
+    assert_eq!(counts(&report), [1, 0, 0, 0], "{report}");
 }
 
 /// Calls a tool of a server that has two back ends.

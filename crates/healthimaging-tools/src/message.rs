@@ -62,6 +62,38 @@ impl Refusal {
     }
 }
 
+/// Returns what the parameters of a request must have, if they do not: the protocol library answers that there is no such
+/// method.
+fn wanted_params(message: &Value) -> Option<&'static str> {
+    let at = |pointer: &str| message.pointer(pointer);
+    let is_text = |pointer: &str| at(pointer).is_some_and(Value::is_string);
+    let is_object = |pointer: &str| at(pointer).is_some_and(Value::is_object);
+    let (is_valid, wanted) = match message.get("method").and_then(Value::as_str)? {
+        "prompts/get" => (
+            is_text("/params/name")
+                && at("/params/arguments").is_none_or(|given| given.is_object() || given.is_null()),
+            "params must have name, the name of a prompt, as text, and arguments, if any, as an object",
+        ),
+        "resources/read" => {
+            (is_text("/params/uri"), "params must have uri, the URI of a resource, as text")
+        }
+        "completion/complete" => (
+            (is_text("/params/ref/name") || is_text("/params/ref/uri"))
+                && matches!(
+                    at("/params/ref/type").and_then(Value::as_str),
+                    Some("ref/prompt" | "ref/resource")
+                )
+                && is_object("/params/argument")
+                && is_text("/params/argument/name")
+                && is_text("/params/argument/value"),
+            "params must have ref, a ref/prompt with name or a ref/resource with uri, and argument with name and value \
+             as text",
+        ),
+        _ => return None,
+    };
+    (!is_valid).then_some(wanted)
+}
+
 /// Parses a message. The arguments of a tool may be JSON text, as some models write them.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, Refusal> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -84,7 +116,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Refusal> {
         return Err(refusal);
     }
     if !is_call {
-        return Ok(message);
+        return match wanted_params(&message) {
+            Some(wanted) => Err(Refusal::invalid_params(&message, wanted)),
+            None => Ok(message),
+        };
     }
     if let Some(arguments) = message.pointer_mut("/params/arguments")
         && let Some(text) = arguments.as_str()

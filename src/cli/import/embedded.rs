@@ -9,7 +9,7 @@ use healthimaging::model::JobStatus;
 use healthimaging_audit::Recorded;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::Input;
 use super::report::{self, Counts, File};
@@ -45,8 +45,8 @@ pub(super) async fn run(
             .with_count("files_failed", progress.refused)
             .with_count("image_sets", progress.image_sets)
     };
-    let sources = input.names();
-    let running = backend.recorded("import", &sources, running, made);
+    let (arguments, sources) = (Map::new(), input.names());
+    let running = backend.recorded("import", &arguments, &sources, running, made);
     let ended = tokio::select! {
         ended = running => ended,
         stopped = stop_signal() => {

@@ -70,6 +70,8 @@ impl Facts {
             let name = key_of_json(&digits).unwrap_or(digits);
             elements.insert(name, hash.finalize().into());
         }
+        // The description of the pixels is read from it.
+        file.data_set = data_set;
         Ok(Self { uids, elements, pixels: pixels(&mut file, decoder)? })
     }
 
