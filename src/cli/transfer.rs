@@ -25,7 +25,7 @@ const WHAT: [&str; 4] = ["study", "patient", "criteria", "all"];
     override_usage = "healthimaging-mcp-server transfer --from <NAME> --to <NAME> <WHAT> [OPTIONS]"
 )]
 pub(super) struct Arguments {
-    /// Data store to transfer from, by name or ID; `aws:` or `local:` before it names the other back end
+    /// Data store to transfer from: NAME, `aws:NAME` or `local:NAME`
     #[arg(long, value_name = "NAME")]
     from: String,
 
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
 
-    /// Only what matches: criteria as of the tool `bulk_delete_by_criteria`
+    /// Only what matches, as in `bulk_delete_by_criteria`
     #[arg(long, value_name = "JSON")]
     criteria: Option<String>,
 
@@ -62,7 +62,7 @@ pub(super) struct Arguments {
     )]
     options: Vec<String>,
 
-    /// Print counts, bytes and the time that the quotas need, and transfer nothing
+    /// Only print counts, bytes and the time that the quotas need
     #[arg(long)]
     dry_run: bool,
 }
