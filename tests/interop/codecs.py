@@ -62,7 +62,7 @@ class Child:
             "planar": "Interleaved",
             "length": len(case.data),
         }
-        header = json.dumps(request).encode()
+        header = json.dumps({"Frame": request}).encode()
         try:
             self.process.stdin.write(struct.pack("<I", len(header)) + header + case.data)
             self.process.stdin.flush()

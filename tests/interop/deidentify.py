@@ -190,10 +190,10 @@ def dictionary_keywords():
 
 
 def holds(blob, encoded):
-    """Digits may stand in a new UID by chance."""
-    if not encoded.isdigit():
+    """Digits, and the beginning of a short UID, may stand in a new UID by chance."""
+    if not encoded.replace(b".", b"").isdigit():
         return encoded in blob
-    return re.search(rb"(?<![0-9])" + encoded + rb"(?![0-9])", blob) is not None
+    return re.search(rb"(?<![0-9])" + re.escape(encoded) + rb"(?![0-9])", blob) is not None
 
 
 def check_values(path, original, data_set, blob, kept_actions):

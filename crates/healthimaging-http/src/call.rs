@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base_url::BaseUrl;
 use crate::content::{collected, written};
+use crate::dicomweb;
 use crate::failure::Failure;
 
 /// Largest body of an operation in bytes: documents have up to 260,000 characters, which may be escaped.
@@ -88,8 +89,13 @@ impl Path {
             && is_datastore_name(given)
         {
             let found = datastore_named(&*service, given).await;
-            // In a path, a name is an identifier as an ID is: without its data store, there is no such resource.
-            *given = found.map_err(unknown)?.into();
+            *given = match found {
+                // In a path of DICOMweb a name is an identifier as an ID is: there is no such resource. The AWS API has no names.
+                Err(error) if dicomweb::is_path(request.uri().path()) => {
+                    return Err(unknown(error));
+                }
+                found => found?.into(),
+            };
         }
         Ok(Self(parts))
     }
