@@ -18,7 +18,6 @@ use serde::de::DeserializeOwned;
 
 use crate::base_url::BaseUrl;
 use crate::content::{collected, written};
-use crate::dicomweb;
 use crate::failure::Failure;
 
 /// Largest body of an operation in bytes: documents have up to 260,000 characters, which may be escaped.
@@ -74,7 +73,11 @@ pub(crate) struct Path(Vec<(String, String)>);
 
 /// Service in which names of data stores are looked up.
 #[derive(Debug, Clone)]
-pub(crate) struct Names(pub(crate) Arc<dyn HealthImaging>);
+pub(crate) struct Names {
+    pub(crate) service: Arc<dyn HealthImaging>,
+    /// Whether the request is one of DICOMweb.
+    pub(crate) is_dicomweb: bool,
+}
 
 impl Path {
     /// Parses the path of a request and replaces the name of a data store by its id. A path that is not UTF-8 has no valid
@@ -85,13 +88,13 @@ impl Path {
         let mut parts: Vec<(String, String)> = params.iter().flatten().map(owned).collect();
         let datastore = parts.iter_mut().find(|(name, _)| name == "datastoreId");
         let names = request.extensions().get::<Names>().cloned();
-        if let (Some((_, given)), Some(Names(service))) = (datastore, names)
+        if let (Some((_, given)), Some(Names { service, is_dicomweb })) = (datastore, names)
             && is_datastore_name(given)
         {
             let found = datastore_named(&*service, given).await;
             *given = match found {
                 // In a path of DICOMweb a name is an identifier as an ID is: there is no such resource. The AWS API has no names.
-                Err(error) if dicomweb::is_path(request.uri().path()) => {
+                Err(error) if is_dicomweb => {
                     return Err(unknown(error));
                 }
                 found => found?.into(),

@@ -81,8 +81,9 @@ async fn answer(gate: Gate, request: Request, next: Next) -> Response {
         return failure.into_response();
     }
     let base_url = BaseUrl::from_headers(&request);
+    let is_dicomweb = dicomweb::is_path(request.uri().path());
     request.extensions_mut().insert(base_url);
-    request.extensions_mut().insert(Names(gate.service));
+    request.extensions_mut().insert(Names { service: gate.service, is_dicomweb });
     let actor = request.extensions().get::<Actor>().cloned().unwrap_or_default();
     as_actor(actor, next.run(request)).await
 }
