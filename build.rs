@@ -23,8 +23,8 @@ fn main() {
     }
 }
 
-/// Returns whether the program is linked by the lld of the toolchain: rustc does that for this target unless it is told
-/// otherwise, or its distributor left lld out.
+/// Returns whether the program is linked by the lld of the toolchain. That is the default of rustc for this target, unless a
+/// flag or the configuration of cargo names another linker, or the distributor of the toolchain left lld out.
 fn is_linked_by_lld() -> bool {
     let target = env::var("TARGET").unwrap_or_default();
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -74,8 +74,9 @@ pub(super) struct Arguments {
     deidentify: DeidentifyArguments,
 }
 
+/// How instances are de-identified; also an argument of `transfer`.
 #[derive(Debug, Args)]
-struct DeidentifyArguments {
+pub(super) struct ProfileArguments {
     /// De-identify by a profile of PS3.15: basic
     // Not named like the profile of the shared AWS files: clap would take one for the other.
     #[arg(long = "deidentify", value_name = "PROFILE")]
@@ -89,6 +90,20 @@ struct DeidentifyArguments {
         requires = "deidentify"
     )]
     options: Vec<String>,
+}
+
+impl ProfileArguments {
+    /// The profile with its options; `None` if nothing is de-identified.
+    pub(super) fn chosen(self) -> Option<(String, Vec<String>)> {
+        let options = self.options.iter().map(|option| option.trim().to_owned()).collect();
+        self.deidentify.map(|profile| (profile, options))
+    }
+}
+
+#[derive(Debug, Args)]
+struct DeidentifyArguments {
+    #[command(flatten)]
+    profile: ProfileArguments,
 
     /// File of 64 hexadecimal digits [default: one in the data folder]
     #[arg(long = "deidentify-key", value_name = "FILE", requires = "deidentify")]
@@ -139,10 +154,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 impl DeidentifyArguments {
     /// Returns how to de-identify; reads the key, or makes it.
     fn chosen(self, ledger: &Ledger) -> Result<Option<Deidentify>> {
-        let Some(profile) = self.deidentify else { return Ok(None) };
+        let Some((profile, options)) = self.profile.chosen() else { return Ok(None) };
         let review = Review { blank: self.blank, is_reviewed: self.reviewed };
         let key_file = self.key.as_deref().map(absolute).transpose()?;
-        let options = self.options.iter().map(|option| option.trim().to_owned()).collect();
         let request = Request { profile, options, key_file, review };
         Ok(Some(Deidentify::new(request, ledger.tools())?))
     }

@@ -9,7 +9,7 @@ use healthimaging_workflows::transfer::{self, End, Transfer};
 use healthimaging_workflows::{Job, JobState, Ledger, NewJob, Work};
 use serde_json::{Map, Value, json};
 
-use super::export::job_objects;
+use super::export::{ProfileArguments, job_objects};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
@@ -49,18 +49,8 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["study", "patient", "criteria"])]
     all: bool,
 
-    /// De-identify by a profile of PS3.15: basic
-    #[arg(long = "deidentify", value_name = "PROFILE")]
-    deidentify: Option<String>,
-
-    /// Such as clean-pixel-data,retain-modified-dates
-    #[arg(
-        long = "deidentify-options",
-        value_name = "LIST",
-        value_delimiter = ',',
-        requires = "deidentify"
-    )]
-    options: Vec<String>,
+    #[command(flatten)]
+    profile: ProfileArguments,
 
     /// Only print counts, bytes and the time that the quotas need
     #[arg(long)]
@@ -103,10 +93,9 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let tools = ledger.tools();
     let from = End::named(tools, "--from", &arguments.from).await?;
     let to = End::named(tools, "--to", &arguments.to).await?;
-    let deidentify = match arguments.deidentify {
+    let deidentify = match arguments.profile.chosen() {
         None => None,
-        Some(profile) => {
-            let options = arguments.options.iter().map(|option| option.trim().to_owned()).collect();
+        Some((profile, options)) => {
             let request = Request { profile, options, key_file: None, review: Review::default() };
             Some(Deidentify::new(request, tools)?)
         }

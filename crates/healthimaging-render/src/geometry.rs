@@ -24,7 +24,7 @@ const LISTED: usize = 20;
 /// Largest difference of direction cosines of one orientation.
 const PARALLEL: f64 = 0.01;
 
-/// Most orientations that are told apart.
+/// Most orientations that are counted separately.
 const MOST_ORIENTATIONS: usize = 10;
 
 /// Distances that differ by up to so many micrometers are equal: rounding errors of the writer.
