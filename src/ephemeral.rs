@@ -1,5 +1,6 @@
 //! `serve --ephemeral`: a temporary store, for tests of programs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use healthimaging::model::{
     DatastoreStatus, DatastoreSummary, DeleteDatastoreRequest, DeleteImageSetRequest,
     GetDatastoreRequest, ListDatastoresRequest, SearchCriteria, SearchImageSetsRequest,
 };
-use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, Page, poll_pauses, sweep};
+use healthimaging::{
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Page, poll_pauses, sweep,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,22 +59,46 @@ impl Ephemeral {
     }
 }
 
-/// Deletes every data store with all that it holds, and returns the counts.
+/// Deletes every data store with all that it holds, once running imports and writes have ended, and returns the counts.
 ///
 /// # Errors
-/// A conflict if something does not end in a minute, or a write or an import is running.
+/// A conflict if something does not end in a minute.
 pub(crate) async fn reset(service: Arc<dyn HealthImaging>) -> healthimaging::Result<Value> {
     let emptying = async {
-        let (mut datastores, mut image_sets) = (0, 0);
+        let (mut datastores, mut image_sets) = (0, BTreeSet::new());
         for datastore in all(&*service).await? {
-            image_sets += empty(&*service, &datastore.datastore_id).await?;
-            delete(&*service, &datastore.datastore_id).await?;
+            remove(&*service, &datastore.datastore_id, &mut image_sets).await?;
             datastores += 1;
         }
-        Ok(json!({ "datastores_deleted": datastores, "image_sets_deleted": image_sets }))
+        Ok(json!({ "datastores_deleted": datastores, "image_sets_deleted": image_sets.len() }))
     };
     let within = tokio::time::timeout(LONGEST, emptying).await;
-    within.unwrap_or_else(|_| Err(Error::conflict("the store was not empty after a minute")))
+    within.unwrap_or_else(|_| Err(still_written()))
+}
+
+fn still_written() -> Error {
+    Error::conflict(
+        "an import or another write did not end within a minute, so the store is not empty: wait for its end, then reset \
+         again",
+    )
+}
+
+/// Deletes a data store with its image sets, also those that a running import still adds.
+async fn remove(
+    service: &dyn HealthImaging,
+    id: &DatastoreId,
+    image_sets: &mut BTreeSet<ImageSetId>,
+) -> healthimaging::Result<()> {
+    for pause in poll_pauses(FIRST_PAUSE, LONGEST) {
+        empty(service, id, image_sets).await?;
+        match delete(service, id).await {
+            // Something is being written.
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            deleted => return deleted,
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Err(still_written())
 }
 
 async fn all(service: &dyn HealthImaging) -> healthimaging::Result<Vec<DatastoreSummary>> {
@@ -87,8 +114,12 @@ async fn all(service: &dyn HealthImaging) -> healthimaging::Result<Vec<Datastore
     pages.try_collect().await
 }
 
-/// Deletes the image sets, and waits until they are gone.
-async fn empty(service: &dyn HealthImaging, id: &DatastoreId) -> healthimaging::Result<usize> {
+/// Deletes the image sets that are not being written, and waits until they are gone.
+async fn empty(
+    service: &dyn HealthImaging,
+    id: &DatastoreId,
+    deleted: &mut BTreeSet<ImageSetId>,
+) -> healthimaging::Result<()> {
     let found = || async {
         let pages = sweep(MOST, |next_token| async {
             let request = SearchImageSetsRequest {
@@ -110,16 +141,20 @@ async fn empty(service: &dyn HealthImaging, id: &DatastoreId) -> healthimaging::
         };
         match service.delete_image_set(request).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            deleted => drop(deleted?),
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            done => {
+                done?;
+                deleted.insert(set.image_set_id.clone());
+            }
         }
     }
     for pause in poll_pauses(FIRST_PAUSE, LONGEST) {
-        if found().await?.is_empty() {
+        if found().await?.iter().all(|set| !deleted.contains(&set.image_set_id)) {
             break;
         }
         tokio::time::sleep(pause).await;
     }
-    Ok(sets.len())
+    Ok(())
 }
 
 /// Deletes an empty data store, and waits until it is gone.

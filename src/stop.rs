@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-/// Waits for ctrl-c or SIGTERM.
+/// Waits for ctrl-c, SIGTERM or SIGHUP, which a terminal sends when it closes.
 pub(crate) async fn stop_signal() -> Result<()> {
     wait().await.context("signals cannot be received")
 }
@@ -11,9 +11,11 @@ pub(crate) async fn stop_signal() -> Result<()> {
 async fn wait() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted,
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
     }
 }
 

@@ -13,7 +13,8 @@ use anyhow::{Result, bail};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{
-    DicomWeb, Effect, HealthImaging, MemoryBudget, NoDelete, Page, ReadOnly, check_region, sweep,
+    DicomWeb, Effect, HealthImaging, Limit, MemoryBudget, Page, Restrictor, Rights, Traits,
+    check_region, restricted, sweep,
 };
 use healthimaging_audit::{AuditLevel, AuditLog, Audited, Entry, MakeRoom, Recorded};
 #[cfg(feature = "aws")]
@@ -87,6 +88,8 @@ pub(crate) struct Backend {
     pub(crate) service: Arc<dyn HealthImaging>,
     /// DICOMweb, guarded.
     pub(crate) dicomweb: Arc<dyn DicomWeb>,
+    /// Both for callers with limited rights, whose refused calls are recorded too.
+    pub(crate) restrictor: Restrictor,
     /// The jobs of tools, on both.
     pub(crate) ledger: Ledger,
     /// Where calls are recorded.
@@ -96,9 +99,6 @@ pub(crate) struct Backend {
     /// Which back end it is, and why, in a sentence.
     pub(crate) description: String,
 }
-
-/// Both traits of one back end.
-type Traits = (Arc<dyn HealthImaging>, Arc<dyn DicomWeb>);
 
 /// A back end before it is guarded.
 struct Opened {
@@ -122,7 +122,9 @@ impl Backend {
         let decoder = decoding::decoder()?;
         let Opened { handle, traits, s3 } = opened(config, &decoder).await?;
         let audit = audit_log(config, Some(room(&handle)));
-        let (service, dicomweb) = audited(&audit, guarded(config, traits));
+        let guarded = guarded(config, traits);
+        let restrictor = restrictor(&audit, guarded.clone());
+        let (service, dicomweb) = audited(&audit, guarded);
         let mut description = handle.description(&config.reason);
         for path in config.allowed_paths.iter().filter(|path| !path.is_dir()) {
             let note = format!("--allow-path: {} is not a folder.", path.display());
@@ -162,7 +164,7 @@ impl Backend {
             Err(_) if handle.make_room()? => open_ledger(),
             opened => opened,
         }?;
-        Ok(Self { handle, service, dicomweb, ledger, audit, decoder, description })
+        Ok(Self { handle, service, dicomweb, restrictor, ledger, audit, decoder, description })
     }
 
     /// Opens the back end like [`Backend::open`], but fails where that would create an embedded store.
@@ -196,6 +198,7 @@ impl Backend {
             is_embedded: config.backend == BackendKind::Local,
             decoder: self.decoder.clone(),
             audit: self.audit.clone(),
+            restrictor: Some(self.restrictor.clone()),
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
             ..server_options(config)
         };
@@ -353,14 +356,26 @@ pub(crate) async fn store_config(config: &Config) -> Result<LocalConfig> {
     Ok(embedded::config(config, s3(config).await, decoding::decoder()?))
 }
 
-fn guarded(config: &Config, (service, dicomweb): Traits) -> Traits {
+fn guarded(config: &Config, traits: Traits) -> Traits {
+    restricted(&rights(config), traits)
+}
+
+/// What every caller of this process may do.
+fn rights(config: &Config) -> Rights {
+    let rights = Rights::unlimited();
     if config.read_only {
-        (Arc::new(ReadOnly::new(service)), Arc::new(ReadOnly::new(dicomweb)))
+        rights.and(Limit::read_only())
     } else if config.no_delete {
-        (Arc::new(NoDelete::new(service)), dicomweb)
+        rights.and(Limit::no_delete())
     } else {
-        (service, dicomweb)
+        rights
     }
+}
+
+/// Restricts a guarded back end, in front of which calls are recorded.
+fn restrictor(log: &AuditLog, guarded: Traits) -> Restrictor {
+    let log = log.clone();
+    Restrictor::new(move |rights| audited(&log, restricted(rights, guarded.clone())))
 }
 
 /// Returns the audit log of the configuration. A server that only reads records reads only if that is asked for.

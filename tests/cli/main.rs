@@ -1,6 +1,7 @@
 //! The command line: exit codes, stdout and stderr.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test may")]
 
+mod access;
 mod audit;
 mod aws;
 mod backup;
@@ -20,6 +21,7 @@ mod mistakes;
 mod network;
 mod rendered;
 mod rig;
+mod secured;
 mod settings;
 mod stub;
 mod toolsets;

@@ -17,11 +17,16 @@ use serde_json::Value;
 const BULK_DATA: &[u8] = b"\"BulkDataURI\":\"/";
 const RETRIEVE_URL: &str = "00081190";
 
-/// The address on which a connection was accepted.
+/// How a connection was accepted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Accepted(pub(crate) SocketAddr);
+pub(crate) struct Accepted {
+    /// The address of this server.
+    pub(crate) at: SocketAddr,
+    /// Whether it uses TLS.
+    pub(crate) is_tls: bool,
+}
 
-/// `http://host:port`, or nothing where the client sends no host.
+/// `http://host:port`, `https://` with TLS, or nothing where the client sends no host.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BaseUrl(pub(crate) String);
 
@@ -36,8 +41,11 @@ impl BaseUrl {
         let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         // Each proxy appends; the first value is what the client sent.
         let first = |name: &str| text(name)?.split(',').next().map(str::trim);
-        let is_https =
-            first("x-forwarded-proto").is_some_and(|it| it.eq_ignore_ascii_case("https"));
+        let accepted = request.extensions().get::<Accepted>();
+        let is_https = match first("x-forwarded-proto") {
+            Some(protocol) => protocol.eq_ignore_ascii_case("https"),
+            None => accepted.is_some_and(|accepted| accepted.is_tls),
+        };
         let scheme = if is_https { "https" } else { "http" };
         if let Some(host) = first("x-forwarded-host").filter(|host| is_authority(host)) {
             return Self(format!("{scheme}://{host}"));
@@ -47,8 +55,8 @@ impl BaseUrl {
             return Self::default();
         };
         // Some clients leave out the port; on this machine, the one they came by is known.
-        match request.extensions().get::<Accepted>() {
-            Some(Accepted(at)) if at.ip().is_loopback() && is_loopback(host) => {
+        match accepted {
+            Some(Accepted { at, .. }) if at.ip().is_loopback() && is_loopback(host) => {
                 Self(format!("{scheme}://{host}:{}", at.port()))
             }
             _ => Self(format!("{scheme}://{host}")),

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use healthimaging::{
-    Error, ErrorKind, HealthImaging, Result, datastore_named, is_datastore_name, read_json,
+    DicomWeb, Error, ErrorKind, HealthImaging, Result, Traits, datastore_named, is_datastore_name,
+    read_json,
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
@@ -26,7 +27,7 @@ const BODY_LIMIT: usize = 2 << 20;
 /// Creates handlers over a back end.
 pub(crate) struct Operation<S: ?Sized>(pub(crate) Arc<S>);
 
-impl<S: ?Sized + Send + Sync + 'static> Operation<S> {
+impl<S: ?Sized + ForCaller> Operation<S> {
     /// Returns the handler that parses a request and calls `operation`.
     pub(crate) fn run<F, Fut>(&self, operation: F) -> Handler<S, F>
     where
@@ -51,7 +52,7 @@ impl<S: ?Sized, F: Clone> Clone for Handler<S, F> {
 
 impl<S, F, Fut> axum::handler::Handler<(), ()> for Handler<S, F>
 where
-    S: ?Sized + Send + Sync + 'static,
+    S: ?Sized + ForCaller,
     F: Fn(Arc<S>, Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Response>> + Send,
 {
@@ -59,12 +60,41 @@ where
 
     fn call(self, request: Request, (): ()) -> Self::Future {
         Box::pin(async move {
+            let back_end = S::for_caller(self.back_end, &request);
             let answered = match Call::of(request).await {
-                Ok(call) => (self.operation)(self.back_end, call).await,
+                Ok(call) => (self.operation)(back_end, call).await,
                 Err(error) => Err(error),
             };
             answered.unwrap_or_else(|error| Failure::from(error).into_response())
         })
+    }
+}
+
+/// The back end of a caller with limited rights; an extension of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Limited(pub(crate) Traits);
+
+/// What handlers work with, which the rights of a caller can limit.
+pub(crate) trait ForCaller: Send + Sync + 'static {
+    /// Returns what the caller of a request works with.
+    fn for_caller(own: Arc<Self>, request: &Request) -> Arc<Self>;
+}
+
+impl ForCaller for dyn HealthImaging {
+    fn for_caller(own: Arc<Self>, request: &Request) -> Arc<Self> {
+        match request.extensions().get() {
+            Some(Limited((service, _))) => Arc::clone(service),
+            None => own,
+        }
+    }
+}
+
+impl ForCaller for dyn DicomWeb {
+    fn for_caller(own: Arc<Self>, request: &Request) -> Arc<Self> {
+        match request.extensions().get() {
+            Some(Limited((_, dicomweb))) => Arc::clone(dicomweb),
+            None => own,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who sends a request, for the audit log.
 
 use axum::body::Body;
+use healthimaging::Grant;
 use healthimaging_audit::Actor;
 use http::request::{Parts, Request};
 use http::{HeaderMap, header};
@@ -10,16 +11,17 @@ use tower_http::request_id::RequestId;
 /// Header of a session of the Model Context Protocol.
 const SESSION: &str = "mcp-session-id";
 
-/// Adds who sends a request to its extensions; `credential` is what it authenticated with.
-pub(crate) fn identified(request: Request<Body>, credential: Option<String>) -> Request<Body> {
+/// Adds who sends a request, and what that may do, to its extensions.
+pub(crate) fn identified(request: Request<Body>, grant: Grant) -> Request<Body> {
     let (mut head, body) = request.into_parts();
-    let actor = of(&head, credential);
+    let actor = of(&head, &grant);
     head.extensions.insert(actor);
+    head.extensions.insert(grant);
     Request::from_parts(head, body)
 }
 
 /// Returns who sends a request.
-pub(crate) fn of(head: &Parts, credential: Option<String>) -> Actor {
+pub(crate) fn of(head: &Parts, grant: &Grant) -> Actor {
     let path = head.uri.path();
     let door = match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
         ["mcp", ..] => "mcp http",
@@ -27,7 +29,7 @@ pub(crate) fn of(head: &Parts, credential: Option<String>) -> Actor {
         _ => "aws api",
     };
     let actor = Actor {
-        credential,
+        credential: grant.holder().map(str::to_owned),
         request_id: head
             .extensions
             .get::<RequestId>()

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use healthimaging::{Error, ErrorKind, HealthImaging, Result};
+use healthimaging::{Error, ErrorKind, Grant, HealthImaging, Restrictor, Result};
 use healthimaging_audit::{Actor, as_actor};
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -17,7 +17,7 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::access::Access;
 use crate::base_url::BaseUrl;
-use crate::call::Names;
+use crate::call::{Limited, Names};
 use crate::content::{READ_TIMEOUT, check_encoding};
 use crate::cors::CorsPolicy;
 use crate::failure::{Failure, as_dicomweb};
@@ -29,12 +29,15 @@ const LEAST_COMPRESSED: u16 = 1024;
 
 /// The AWS API, if it is served, and DICOMweb.
 pub(crate) fn routes(
-    BackEnd { service, dicomweb: web, decoder, has_api }: BackEnd,
+    BackEnd { service, dicomweb: web, decoder, has_api, restrictor }: BackEnd,
     access: Access,
     cors: CorsPolicy,
 ) -> Router {
     let cors_layer = cors.layer();
-    let gate = Gate { service: Arc::clone(&service), access, cors, is_bridge: !has_api };
+    let restrictor =
+        restrictor.unwrap_or_else(|| Restrictor::of((Arc::clone(&service), Arc::clone(&web))));
+    let gate =
+        Gate { service: Arc::clone(&service), restrictor, access, cors, is_bridge: !has_api };
     let is_compressed = SizeAbove::new(LEAST_COMPRESSED).and(is_json);
     let api = if has_api { rest::routes(service) } else { Router::new() };
     api.merge(dicomweb::routes(web, decoder))
@@ -58,6 +61,7 @@ async fn unknown() -> Failure {
 #[derive(Debug, Clone)]
 struct Gate {
     service: Arc<dyn HealthImaging>,
+    restrictor: Restrictor,
     access: Access,
     cors: CorsPolicy,
     /// Whether the back end is a service behind this server.
@@ -83,7 +87,14 @@ async fn answer(gate: Gate, request: Request, next: Next) -> Response {
     let base_url = BaseUrl::from_headers(&request);
     let is_dicomweb = dicomweb::is_path(request.uri().path());
     request.extensions_mut().insert(base_url);
-    request.extensions_mut().insert(Names { service: gate.service, is_dicomweb });
+    let grant = request.extensions().get::<Grant>().cloned().unwrap_or_default();
+    let mut service = gate.service;
+    if !grant.rights().is_unlimited() {
+        let limited = gate.restrictor.restrict(grant.rights());
+        service = Arc::clone(&limited.0);
+        request.extensions_mut().insert(Limited(limited));
+    }
+    request.extensions_mut().insert(Names { service, is_dicomweb });
     let actor = request.extensions().get::<Actor>().cloned().unwrap_or_default();
     as_actor(actor, next.run(request)).await
 }

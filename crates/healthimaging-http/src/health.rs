@@ -14,6 +14,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::AccessFile;
+
 /// How long a result of the probe is reported.
 const PROBE_LIFE: Duration = Duration::from_secs(5);
 
@@ -21,14 +23,19 @@ const PROBE_LIFE: Duration = Duration::from_secs(5);
 pub(crate) type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// Returns the routes `/healthz` and `/readyz`.
-pub(crate) fn routes(probe: Probe, stop: CancellationToken) -> Router {
-    let readiness = Arc::new(Readiness { probe, stop, last: Mutex::new(None) });
+pub(crate) fn routes(
+    probe: Probe,
+    file: Option<Arc<AccessFile>>,
+    stop: CancellationToken,
+) -> Router {
+    let readiness = Arc::new(Readiness { probe, file, stop, last: Mutex::new(None) });
     Router::new().route("/healthz", get(health)).route("/readyz", get(ready).with_state(readiness))
 }
 
 /// Whether the back end answers, as the probe found recently.
 struct Readiness {
     probe: Probe,
+    file: Option<Arc<AccessFile>>,
     stop: CancellationToken,
     last: Mutex<Option<(Instant, bool)>>,
 }
@@ -61,7 +68,12 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
         "unavailable"
     };
     let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({ "status": status }))).into_response()
+    let mut body = json!({ "status": status });
+    // It still serves, with the credentials of the file before: to restart it would end that.
+    if readiness.file.as_ref().is_some_and(|file| file.is_rejected()) {
+        body["access_file"] = "rejected".into();
+    }
+    (code, Json(body)).into_response()
 }
 
 /// Reports that the process runs.
@@ -80,7 +92,7 @@ mod tests {
     use tower_service::Service;
 
     fn router(answer: fn() -> Result<()>, stop: CancellationToken) -> Router {
-        routes(Arc::new(move || async move { answer() }.boxed()), stop)
+        routes(Arc::new(move || async move { answer() }.boxed()), None, stop)
     }
 
     async fn ask(mut router: Router, path: &str) -> (u16, String) {
@@ -112,7 +124,7 @@ mod tests {
             counted.fetch_add(1, Ordering::Relaxed);
             async { Ok(()) }.boxed()
         };
-        let router = routes(Arc::new(probe), CancellationToken::new());
+        let router = routes(Arc::new(probe), None, CancellationToken::new());
         for path in ["/healthz", "/readyz", "/healthz", "/readyz", "/readyz"] {
             assert_eq!(ask(router.clone(), path).await.0, 200);
         }

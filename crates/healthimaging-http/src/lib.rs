@@ -22,8 +22,11 @@ mod remainder;
 mod reset;
 mod rest;
 mod server;
+mod stamp;
+mod tls;
 mod token;
 
-pub use access::AccessKeys;
+pub use access::{AccessFile, AccessKeys};
 pub use server::{HttpServer, RequestBody};
+pub use tls::Tls;
 pub use token::Token;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +13,21 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base_url::Accepted;
 use crate::peers::{PeerLimits, PeerSlot};
 use crate::remainder::with_remainder;
+use crate::tls::Tls;
 
 /// Concurrent connections; others wait. A slow reader occupies one of the 512 threads for blocking work, so the limit is
 /// lower than that.
@@ -45,10 +51,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Serves `router` until `stop` is cancelled; running requests have `grace` more time.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<&Tls>,
     router: Router,
     stop: CancellationToken,
     grace: Duration,
 ) {
+    let acceptor = tls.map(Tls::acceptor);
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let running = TaskTracker::new();
     let peers = PeerLimits::default();
@@ -57,7 +65,8 @@ pub(crate) async fn serve(
             tracing::debug!("a peer has too many connections without an admitted request");
             continue;
         };
-        running.spawn(connection(stream, router.clone(), stop.clone(), slot, permit));
+        let tls = acceptor.clone();
+        running.spawn(connection(stream, tls, router.clone(), stop.clone(), slot, permit));
     }
     drop(listener);
     running.close();
@@ -92,27 +101,59 @@ async fn next(
 
 async fn connection(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     router: Router,
     stop: CancellationToken,
     slot: PeerSlot,
     _permit: OwnedSemaphorePermit,
 ) {
-    if let Err(error) = serve_requests(stream, router, stop, slot).await {
+    if let Err(error) = serve_requests(stream, tls, router, stop, slot).await {
         tracing::debug!(%error, "a connection failed");
     }
 }
 
+/// The first byte of a TLS connection: the type of a handshake record (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+
+/// The answer to a client that does not use TLS where it must.
+const TLS_REQUIRED: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 57\r\n\
+    Connection: close\r\n\r\nthis server accepts only TLS: use https:// in its address";
+
+/// Bytes of a request without TLS that are read before the connection closes, so that its answer arrives.
+const MOST_REFUSED: u64 = 64 << 10;
+
+type Plain = Pin<Box<TimeoutStream<TcpStream>>>;
+type Connection = Either<Plain, Box<TlsStream<Plain>>>;
+
+/// Sets up TLS, if it is required; `None` for a client that does not use it.
+async fn secured(mut stream: Plain, tls: Option<TlsAcceptor>) -> io::Result<Option<Connection>> {
+    let Some(tls) = tls else { return Ok(Some(Either::Left(stream))) };
+    let mut first = [0];
+    if stream.get_ref().peek(&mut first).await? == 1 && first == [HANDSHAKE] {
+        let stream = tls.accept(stream).await?;
+        return Ok(Some(Either::Right(Box::new(stream))));
+    }
+    stream.write_all(TLS_REQUIRED.as_bytes()).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(MOST_REFUSED), &mut tokio::io::sink()).await?;
+    Ok(None)
+}
+
 async fn serve_requests(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     router: Router,
     stop: CancellationToken,
     slot: PeerSlot,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let accepted = Accepted(stream.local_addr()?);
+    let accepted = Accepted { at: stream.local_addr()?, is_tls: tls.is_some() };
     let slot = slot.shared();
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let begun = Instant::now();
+    let secured = timeout_at(begun + FIRST_REQUEST_TIMEOUT, secured(Box::pin(stream), tls));
+    let Some(stream) = secured.await?? else { return Ok(()) };
     let first_request = CancellationToken::new();
     let begins = first_request.clone();
     let service = TowerToHyperService::new(router);
@@ -121,7 +162,7 @@ async fn serve_requests(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(
-            TokioIo::new(Box::pin(stream)),
+            TokioIo::new(stream),
             service_fn(move |mut request: Request<Incoming>| {
                 begins.cancel();
                 request.extensions_mut().insert(accepted);
@@ -131,7 +172,7 @@ async fn serve_requests(
         );
     let mut connection = pin!(connection);
     let timeout = async {
-        if tokio::time::timeout(FIRST_REQUEST_TIMEOUT, first_request.cancelled()).await.is_ok() {
+        if timeout_at(begun + FIRST_REQUEST_TIMEOUT, first_request.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use healthimaging::{Error, ErrorKind, Result};
+use healthimaging::{Effect, Error, ErrorKind, Grant, Result};
 use http::header;
 use serde_json::Value;
 
@@ -20,6 +20,13 @@ pub(crate) async fn reset(State(reset): State<Reset>, request: Request) -> Respo
     if request.headers().contains_key(header::ORIGIN) {
         let message = "a web page cannot empty the store; send the request without Origin";
         return Failure::from(Error::new(ErrorKind::AccessDenied, message)).into_response();
+    }
+    let grant = request.extensions().get::<Grant>().cloned().unwrap_or_default();
+    let rights = grant.rights();
+    let allowed =
+        rights.check_effect(Effect::Destroys).and_then(|()| rights.check_all_datastores());
+    if let Err(error) = allowed {
+        return Failure::from(error).into_response();
     }
     match reset().await {
         Ok(deleted) => Json(deleted).into_response(),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::future::BoxFuture;
-use healthimaging::{DicomWeb, HealthImaging, Result};
+use healthimaging::{DicomWeb, Grant, HealthImaging, Restrictor, Result};
 use healthimaging_pixels::Decoder;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
@@ -22,12 +22,13 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_service::Service;
 
-use crate::access::{Access, AccessKeys};
+use crate::access::{Access, AccessFile, AccessKeys};
 use crate::cors::CorsPolicy;
 use crate::failure::Failure;
 use crate::health::Probe;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::reset::{self, Reset};
+use crate::tls::Tls;
 use crate::token::Token;
 use crate::{caller, gate, health, listen, page, peers};
 
@@ -48,6 +49,8 @@ pub(crate) struct BackEnd {
     pub(crate) decoder: Decoder,
     /// Whether the AWS API is served too.
     pub(crate) has_api: bool,
+    /// Makes the back end of callers with limited rights; without it, this back end is restricted.
+    pub(crate) restrictor: Option<Restrictor>,
 }
 
 /// Server of a back end, mounted services, `/healthz`, `/readyz` and `/metrics`.
@@ -58,10 +61,12 @@ pub(crate) struct BackEnd {
 /// server must be reachable from this machine only.
 pub struct HttpServer {
     mounted: Router,
+    reset: Option<Router>,
     back_end: Option<BackEnd>,
     probe: Probe,
     access: Access,
     hosts: Vec<String>,
+    tls: Option<Tls>,
     grace: Duration,
 }
 
@@ -70,10 +75,12 @@ impl HttpServer {
     pub fn new(probe: impl Fn() -> BoxFuture<'static, Result<()>> + Send + Sync + 'static) -> Self {
         Self {
             mounted: Router::new(),
+            reset: None,
             back_end: None,
             probe: Arc::new(probe),
             access: Access::default(),
             hosts: Vec::new(),
+            tls: None,
             grace: GRACE,
         }
     }
@@ -90,6 +97,30 @@ impl HttpServer {
     #[must_use]
     pub fn require_keys(mut self, keys: AccessKeys) -> Self {
         self.access.keys = Some(Arc::new(keys));
+        self
+    }
+
+    /// Admits requests with the credentials of a file, each with its own rights.
+    #[must_use]
+    pub fn require_file(mut self, file: AccessFile) -> Self {
+        self.access.file = Some(Arc::new(file));
+        self
+    }
+
+    /// Makes the back end of callers with limited rights, for [`serve_back_end`](Self::serve_back_end) and
+    /// [`serve_dicomweb`](Self::serve_dicomweb), which must be called first.
+    #[must_use]
+    pub fn restrict_with(mut self, restrictor: Restrictor) -> Self {
+        if let Some(back_end) = &mut self.back_end {
+            back_end.restrictor = Some(restrictor);
+        }
+        self
+    }
+
+    /// Accepts only connections with TLS.
+    #[must_use]
+    pub fn secure(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -120,7 +151,7 @@ impl HttpServer {
         reset: impl Fn() -> BoxFuture<'static, Result<Value>> + Send + Sync + 'static,
     ) -> Self {
         let reset: Reset = Arc::new(reset);
-        self.mounted = self.mounted.route(path, post(reset::reset).with_state(reset));
+        self.reset = Some(Router::new().route(path, post(reset::reset).with_state(reset)));
         self
     }
 
@@ -133,7 +164,8 @@ impl HttpServer {
         dicomweb: Arc<dyn DicomWeb>,
         decoder: Decoder,
     ) -> Self {
-        self.back_end = Some(BackEnd { service, dicomweb, decoder, has_api: true });
+        self.back_end =
+            Some(BackEnd { service, dicomweb, decoder, has_api: true, restrictor: None });
         self
     }
 
@@ -145,44 +177,49 @@ impl HttpServer {
         dicomweb: Arc<dyn DicomWeb>,
         decoder: Decoder,
     ) -> Self {
-        self.back_end = Some(BackEnd { service, dicomweb, decoder, has_api: false });
+        self.back_end =
+            Some(BackEnd { service, dicomweb, decoder, has_api: false, restrictor: None });
         self
     }
 
     /// Serves until `stop` is cancelled; running requests have ten more seconds.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let grace = self.grace;
-        listen::serve(listener, self.router(stop.clone()), stop, grace).await;
+        let (tls, grace) = (self.tls.clone(), self.grace);
+        if let Some(file) = &self.access.file {
+            tokio::spawn(watch(Arc::downgrade(file), stop.clone()));
+        }
+        listen::serve(listener, tls.as_ref(), self.router(stop.clone()), stop, grace).await;
     }
 
     fn router(self, stop: CancellationToken) -> Router {
         let metrics = Arc::new(Metrics::default());
         let counts = get(observe::metrics).with_state(Arc::clone(&metrics));
+        let cors = CorsPolicy { is_open: self.access.is_open(), hosts: self.hosts.into() };
         let metrics_route = Router::new().route("/metrics", counts);
-        let admit_token = || middleware::from_fn_with_state(self.access.token.clone(), admit);
-        let (mounted, metrics_route) = match &self.access {
-            access if access.is_open() => (
-                self.mounted.layer(middleware::from_fn(admit_all)),
+        // The service of MCP checks hosts and origins itself, since it allows fewer.
+        let check_host = middleware::from_fn_with_state(cors.clone(), require_local);
+        let mounted = self.mounted.merge(self.reset.unwrap_or_default().layer(check_host));
+        let (mounted, metrics_route) = if self.access.is_open() {
+            (
+                mounted.layer(middleware::from_fn(admit_all)),
                 metrics_route.layer(middleware::from_fn(admit_all)),
-            ),
-            access if access.keys.is_none() => {
-                (self.mounted.layer(admit_token()), metrics_route.layer(admit_token()))
-            }
-            access => (
-                self.mounted.layer(admit_token()),
-                metrics_route.layer(middleware::from_fn_with_state(access.clone(), admit_signed)),
-            ),
+            )
+        } else {
+            let access = || self.access.clone();
+            (
+                mounted.layer(middleware::from_fn_with_state(access(), admit)),
+                metrics_route.layer(middleware::from_fn_with_state(access(), admit_signed)),
+            )
         };
         let mounted = mounted
             .merge(metrics_route)
             .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
             .layer(middleware::from_fn(require_host));
         let mut server = Router::new()
-            .merge(health::routes(self.probe, stop))
+            .merge(health::routes(self.probe, self.access.file.clone(), stop))
             .layer(middleware::from_fn(reject_hosts))
             .merge(mounted);
         if let Some(back_end) = self.back_end {
-            let cors = CorsPolicy { is_open: self.access.is_open(), hosts: self.hosts.into() };
             let page = get(page::page).layer(middleware::from_fn(require_host));
             let routes = gate::routes(back_end, self.access, cors);
             server = server.route("/", page).merge(routes);
@@ -200,27 +237,46 @@ impl fmt::Debug for HttpServer {
     }
 }
 
-/// Requires the token; a server that has none rejects every request, since no credentials would help.
-async fn admit(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
-    let Some(token) = token else {
+/// How often an access file is looked at without a request, so that what is open ends with its credential.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Notices changes of an access file until the server stops.
+async fn watch(file: Weak<AccessFile>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some()
+        && let Some(file) = file.upgrade()
+    {
+        file.current();
+    }
+}
+
+/// Requires a token; a server that has none rejects every request, since no credentials would help.
+async fn admit(State(access): State<Access>, request: Request, next: Next) -> Response {
+    if !access.has_tokens() {
         let body = json!({ "error": true, "type": "auth_error",
             "message": "this server accepts only signed requests of DICOMweb and of the AWS API; for MCP and the start \
                         page, start it with a token too (--http-token or HEALTHIMAGING_HTTP_TOKEN)" });
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
-    };
-    if token.admits(request.headers()) {
+    }
+    if let Some(grant) = access.bearer(request.headers()) {
         peers::admitted(&request);
-        let request = caller::identified(request, Some("token".to_owned()));
-        return next.run(request).await;
+        return next.run(caller::identified(request, grant)).await;
     }
     let body = json!({ "error": true, "type": "auth_error",
-        "message": "send the server's token as `Authorization: Bearer TOKEN`" });
+        "message": "send a token of this server as `Authorization: Bearer TOKEN`" });
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
 }
 
 /// Rejects a request that has not exactly one `Host`.
 async fn require_host(request: Request, next: Next) -> Response {
     match gate::one_host(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// Rejects a request for a public host, or of a page of another host, if no authentication is required.
+async fn require_local(State(cors): State<CorsPolicy>, request: Request, next: Next) -> Response {
+    match cors.admit(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => Failure::from(error).into_response(),
     }
@@ -249,7 +305,7 @@ async fn admit_signed(State(access): State<Access>, request: Request, next: Next
 /// Admits every request, as no token is required.
 async fn admit_all(request: Request, next: Next) -> Response {
     peers::admitted(&request);
-    next.run(caller::identified(request, None)).await
+    next.run(caller::identified(request, Grant::open())).await
 }
 
 #[cfg(test)]

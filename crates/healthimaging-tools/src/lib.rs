@@ -9,6 +9,7 @@ mod complete;
 mod confirm;
 mod context;
 mod datastore_names;
+mod elicitation;
 mod failure;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
@@ -18,6 +19,7 @@ mod lines;
 mod listing;
 mod message;
 mod options;
+mod ownership;
 mod picture;
 mod pixels;
 mod prompts;

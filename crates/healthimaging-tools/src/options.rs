@@ -1,6 +1,6 @@
 //! How a server behaves.
 
-use healthimaging::Effect;
+use healthimaging::{Effect, Restrictor};
 use healthimaging_audit::AuditLog;
 use healthimaging_pixels::Decoder;
 
@@ -19,7 +19,27 @@ pub enum Offer {
     ReadOnly,
 }
 
+impl From<Effect> for Offer {
+    /// Returns the offer of tools up to an effect.
+    fn from(most: Effect) -> Self {
+        match most {
+            Effect::Reads => Self::ReadOnly,
+            Effect::Writes => Self::NoDelete,
+            Effect::Destroys => Self::All,
+        }
+    }
+}
+
 impl Offer {
+    /// Returns what both include.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::ReadOnly, _) | (_, Self::ReadOnly) => Self::ReadOnly,
+            (Self::NoDelete, _) | (_, Self::NoDelete) => Self::NoDelete,
+            (Self::All, Self::All) => Self::All,
+        }
+    }
+
     pub(crate) fn includes(self, effect: Effect) -> bool {
         match self {
             Self::All => true,
@@ -101,4 +121,6 @@ pub struct ServerOptions {
     pub viewer: ViewerAddress,
     /// Where its calls are recorded.
     pub audit: AuditLog,
+    /// Makes the back end of callers with limited rights; without it, that of the server is restricted.
+    pub restrictor: Option<Restrictor>,
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, ContentBlock, DiscoverResult, ElicitRequest, ElicitRequestParams, ElicitResult,
-    ElicitationAction, ElicitationCapability, ElicitationSchema, GetPromptRequestParams,
-    GetPromptResponse, Icon, Implementation, InputRequest, InputRequests, InputRequiredResult,
+    CompleteResult, ContentBlock, DiscoverResult, Extensions, GetPromptRequestParams,
+    GetPromptResponse, Icon, Implementation, InitializeRequestParams, InitializeResult,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, Resource, ServerCapabilities, ServerConfig,
@@ -17,12 +16,11 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext, ServiceError, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use healthimaging::{Error, Result, random_hex};
+use healthimaging::{Error, Grant, Result, random_hex};
 use healthimaging_audit::{Actor, as_actor};
 use healthimaging_viewer::{RESOURCE_MEDIA_TYPE, RESOURCE_URI};
 
@@ -30,8 +28,8 @@ use crate::answer::Answer;
 use crate::arguments::Arguments;
 use crate::base64_text;
 use crate::complete;
-use crate::confirm::{Ask, Consent, Round, UserReply};
 use crate::context::{Caller, DEFAULT_WAIT, Progress};
+use crate::elicitation::{ask_by_answer, consent};
 use crate::failure::error_document;
 use crate::instructions::instructions;
 use crate::options::{ResultForm, Schemas, ServerOptions};
@@ -39,12 +37,6 @@ use crate::prompts;
 use crate::resources;
 use crate::server::{Outcome, Server};
 use crate::tool::{Effect, ToolEntry};
-
-/// Name of the question in a round.
-const AGREEMENT: &str = "agreement";
-
-/// How long a call waits for the reply of the user.
-const REPLY_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long clients may cache the list of tools, in milliseconds: it never changes.
 const TOOLS_FRESH_MS: u64 = 3_600_000;
@@ -95,13 +87,35 @@ impl Handler {
         }
     }
 
+    /// The server as the caller of a request may use it.
+    fn server(&self, context: &RequestContext<RoleServer>) -> Server {
+        self.server.limited(granted(&context.extensions).rights())
+    }
+
     fn tools(&self) -> &[Tool] {
         let options = self.server.options();
         self.tools.get_or_init(|| self.server.tools().map(|tool| describe(tool, options)).collect())
     }
 }
 
+/// What the server of HTTP grants the caller of a request; over stdio everything.
+fn granted(extensions: &Extensions) -> Grant {
+    let head = extensions.get::<http::request::Parts>();
+    head.and_then(|head| head.extensions.get::<Grant>()).cloned().unwrap_or_default()
+}
+
 impl ServerHandler for Handler {
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut answer = self.negotiate_initialize(&request)?;
+        answer.instructions = Some(instructions(self.server(&context).options()));
+        Ok(answer)
+    }
+
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -124,21 +138,28 @@ impl ServerHandler for Handler {
         info
     }
 
-    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, self.get_info())
+        let info = self.get_info().with_instructions(instructions(self.server(&context).options()));
+        Ok(DiscoverResult::from_server_info(versions, info)
             .with_ttl_ms(TOOLS_FRESH_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_cache_scope(cache_scope(&context)))
     }
 
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
+        let server = self.server(&context);
+        let is_offered = |tool: &&Tool| server.find(&tool.name).is_ok();
+        let tools = self.tools().iter().filter(is_offered).cloned().collect();
+        Ok(ListToolsResult::with_all_items(tools)
             .with_ttl_ms(TOOLS_FRESH_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_cache_scope(cache_scope(&context)))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -150,8 +171,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tool = self
-            .server
+        let server = self.server(&context);
+        let tool = server
             .find(&request.name)
             .map_err(|error| ErrorData::invalid_params(error.message().to_owned(), None))?;
         let consent = consent(&request, &context);
@@ -167,18 +188,20 @@ impl ServerHandler for Handler {
             wait: Some(DEFAULT_WAIT),
             has_apps: has_apps(&context),
         };
-        let mut changes = self.server.datastores_changed();
+        let mut changes = server.datastores_changed();
         let arguments = request.arguments.unwrap_or_default();
-        let work = Box::pin(self.server.dispatch(tool, arguments, consent, caller));
+        let work = Box::pin(server.dispatch(tool, arguments, consent, caller));
         let outcome = as_actor(self.actor(&context), work).await;
         if changes.try_recv().is_ok() && !is_modern(&context) {
             deliver(context.peer.notify_resource_list_changed(), NOTIFICATION_TIMEOUT).await;
         }
         match outcome {
             Ok(Outcome::Answer(answer)) => {
-                Ok(success(tool, answer, self.server.options().result)?.into())
+                Ok(success(tool, answer, server.options().result)?.into())
             }
-            Ok(Outcome::Question { question, state }) => Ok(ask_by_answer(question, state)),
+            Ok(Outcome::Question { question, state }) => {
+                Ok(ask_by_answer(question, state).unwrap_or_else(|error| failure(&error).into()))
+            }
             Ok(Outcome::NotAgreed { error, more }) => Ok(failure_with(&error, more).into()),
             Err(error) => Ok(failure(&error).into()),
         }
@@ -187,9 +210,9 @@ impl ServerHandler for Handler {
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(&self.server, request.and_then(|page| page.cursor)).await
+        resources::list(&self.server(&context), request.and_then(|page| page.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -203,33 +226,33 @@ impl ServerHandler for Handler {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(&self.server, &request.uri).await.map(Into::into)
+        resources::read(&self.server(&context), &request.uri).await.map(Into::into)
     }
 
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(prompts::list(self.server.options()))
+        Ok(prompts::list(self.server(&context).options()))
     }
 
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::get(self.server.options(), &request).map(Into::into)
+        prompts::get(self.server(&context).options(), &request).map(Into::into)
     }
 
     async fn complete(
         &self,
         request: CompleteRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        complete::complete(&self.server, &request).await.map(CompleteResult::new)
+        complete::complete(&self.server(&context), &request).await.map(CompleteResult::new)
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -351,92 +374,20 @@ fn has_apps(context: &RequestContext<RoleServer>) -> bool {
     types.is_none_or(|types| types.iter().any(|one| one == RESOURCE_MEDIA_TYPE))
 }
 
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+/// Whether caches may share an answer between callers: with limited rights it is that of the caller.
+fn cache_scope(context: &RequestContext<RoleServer>) -> CacheScope {
+    if granted(&context.extensions).rights().is_unlimited() {
+        CacheScope::Public
+    } else {
+        CacheScope::Private
+    }
+}
+
+pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     // Versions are dates, which sort as text.
     context
         .protocol_version()
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
-}
-
-/// Returns how the user of a request can be asked.
-fn consent(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Consent {
-    let capabilities = context.client_capabilities();
-    let elicitation = capabilities.as_ref().and_then(|can| can.elicitation.as_ref());
-    if !elicitation.is_some_and(has_forms) {
-        return Consent::Unavailable;
-    }
-    if !is_modern(context) {
-        return Consent::Ask(Arc::new(Elicitation(context.peer.clone())));
-    }
-    let reply = request.input_responses.as_ref().and_then(|replies| replies.get(AGREEMENT));
-    let reply = reply.and_then(|reply| ElicitResult::deserialize(reply).ok());
-    // Without a valid reply the question is asked again.
-    Consent::Rounds(
-        reply
-            .zip(request.request_state.clone())
-            .map(|(reply, state)| Round { state, reply: meaning(&reply) }),
-    )
-}
-
-/// Neither form nor URL means forms.
-fn has_forms(elicitation: &ElicitationCapability) -> bool {
-    elicitation.form.is_some() || elicitation.url.is_none()
-}
-
-/// Interprets a reply: an accepted form counts only if the box is ticked.
-fn meaning(reply: &ElicitResult) -> UserReply {
-    let ticked = reply.content.as_ref().and_then(|content| content.get("agree"));
-    match reply.action {
-        ElicitationAction::Accept if ticked == Some(&Value::Bool(true)) => UserReply::Agreed,
-        ElicitationAction::Accept => UserReply::Unticked,
-        ElicitationAction::Cancel => UserReply::Dismissed,
-        _ => UserReply::Declined,
-    }
-}
-
-fn form(question: String) -> Result<ElicitRequestParams> {
-    let schema = json!({
-        "type": "object",
-        "properties": {
-            "agree": { "type": "boolean", "title": "I agree" }
-        },
-        "required": ["agree"]
-    });
-    let requested_schema = ElicitationSchema::deserialize(schema)
-        .map_err(|error| Error::internal("the form is invalid", error))?;
-    Ok(ElicitRequestParams::FormElicitationParams {
-        meta: None,
-        message: question,
-        requested_schema,
-    })
-}
-
-fn ask_by_answer(question: String, state: String) -> CallToolResponse {
-    match form(question) {
-        Ok(form) => {
-            let request = InputRequest::Elicitation(ElicitRequest::new(form));
-            let requests = InputRequests::from([(AGREEMENT.to_owned(), request)]);
-            InputRequiredResult::new(Some(requests), Some(state)).into()
-        }
-        Err(error) => failure(&error).into(),
-    }
-}
-
-/// Asks through the client while the call waits, in the era of `initialize`.
-struct Elicitation(Peer<RoleServer>);
-
-#[async_trait]
-impl Ask for Elicitation {
-    async fn ask(&self, question: &str) -> Result<UserReply> {
-        let form = form(question.to_owned())?;
-        match self.0.create_elicitation_with_timeout(form, Some(REPLY_TIMEOUT)).await {
-            Ok(reply) => Ok(meaning(&reply)),
-            Err(error) => {
-                tracing::info!(%error, "the client could not ask its user");
-                Ok(UserReply::NotAsked)
-            }
-        }
-    }
 }
 
 /// Timeout of a notification. A client that has closed its end receives none, but still waits for answers.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result};
-use healthimaging_workflows::{Ledger, Plan};
+use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result, Rights, restricted};
+use healthimaging_workflows::{BackEnd, Ledger, Plan};
 
 use crate::answer::Answer;
 use crate::arguments::Arguments;
@@ -44,12 +44,12 @@ struct Inner {
     /// The back end and its jobs, or the error that prevents it.
     ledger: std::result::Result<Ledger, Unavailable>,
     options: ServerOptions,
-    seals: Seals,
+    seals: Arc<Seals>,
     datastores_changed: broadcast::Sender<()>,
 }
 
 /// Error that prevents a back end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unavailable {
     kind: ErrorKind,
     message: String,
@@ -100,7 +100,36 @@ impl Server {
         options: ServerOptions,
     ) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
-        Ok(Self(Arc::new(Inner { ledger, options, seals: Seals::new()?, datastores_changed })))
+        Ok(Self(Arc::new(Inner {
+            ledger,
+            options,
+            seals: Arc::new(Seals::new()?),
+            datastores_changed,
+        })))
+    }
+
+    /// Returns the server as a caller with these rights uses it: it offers only the tools, and finds only the data
+    /// stores, that they allow.
+    pub(crate) fn limited(&self, rights: &Rights) -> Self {
+        if rights.is_unlimited() {
+            return self.clone();
+        }
+        let Inner { ledger, options, seals, datastores_changed } = &*self.0;
+        let ledger = ledger.as_ref().map_err(Clone::clone).map(|ledger| {
+            let BackEnd { service, dicomweb } = ledger.tools().back_end.clone();
+            let (service, dicomweb) = match &options.restrictor {
+                Some(restrictor) => restrictor.restrict(rights),
+                None => restricted(rights, (service, dicomweb)),
+            };
+            ledger.restricted(rights.clone(), BackEnd { service, dicomweb })
+        });
+        let offer = options.offer.and(rights.most().into());
+        Self(Arc::new(Inner {
+            ledger,
+            options: ServerOptions { offer, ..options.clone() },
+            seals: Arc::clone(seals),
+            datastores_changed: datastores_changed.clone(),
+        }))
     }
 
     fn ledger(&self) -> Result<&Ledger> {
@@ -186,7 +215,7 @@ impl Server {
             Some(tool) if self.0.options.offer.includes(tool.effect) => Ok(tool),
             Some(_) => Err(Error::not_found(format!(
                 "the tool {name} is not offered: the server was started with --read-only or \
-                 --no-delete"
+                 --no-delete, or the credential of the caller has a smaller scope"
             ))),
             None => Err(Error::not_found("unknown tool; list the tools")),
         }
@@ -242,7 +271,8 @@ impl Server {
             ErrorKind::AccessDenied,
             format!(
                 "this call of {} removes instances, series or a version, and the server was started \
-                 with --no-delete or --read-only: nothing was changed",
+                 with --no-delete or --read-only, or the credential of the caller has a smaller scope: \
+                 nothing was changed",
                 tool.name
             ),
         ))

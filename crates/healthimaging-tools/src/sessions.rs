@@ -8,12 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::Stream;
+use healthimaging::Grant;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::common::server_side_http::ServerSseMessage;
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError,
 };
 use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager};
+
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Most sessions at once.
 pub(crate) const MOST_SESSIONS: usize = 256;
@@ -33,6 +36,15 @@ type Uses = Arc<Mutex<HashMap<SessionId, Use>>>;
 struct Use {
     last: Instant,
     streams: usize,
+    /// Whose session it is; `None` until it is initialized.
+    owner: Option<Owner>,
+}
+
+/// Whose session it is, and what is cancelled when the session is removed.
+#[derive(Debug)]
+struct Owner {
+    holder: Option<String>,
+    _removed: DropGuard,
 }
 
 /// Error of a session.
@@ -95,6 +107,47 @@ impl Sessions {
         self.close_session(&oldest).await
     }
 
+    /// Whether a credential may use a session: only the one that it was opened with.
+    pub(crate) fn is_owned(&self, id: &str, grant: &Grant) -> bool {
+        match uses(&self.uses).get(id).map(|known| &known.owner) {
+            Some(Some(owner)) => owner.holder.as_deref() == grant.holder(),
+            // An unknown session is refused by the library.
+            Some(None) | None => true,
+        }
+    }
+
+    /// Makes a session that of a credential: it ends with the grant.
+    pub(crate) fn own(self: &Arc<Self>, id: &str, grant: &Grant) {
+        let removed = CancellationToken::new();
+        let owner = Owner {
+            holder: grant.holder().map(str::to_owned),
+            _removed: removed.clone().drop_guard(),
+        };
+        let id: SessionId = match uses(&self.uses).get_key_value(id) {
+            Some((id, _)) => Arc::clone(id),
+            None => return,
+        };
+        if let Some(known) = uses(&self.uses).get_mut(&id) {
+            known.owner = Some(owner);
+        }
+        if grant.holder().is_none() {
+            return;
+        }
+        let (sessions, grant) = (Arc::downgrade(self), grant.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = removed.cancelled() => return,
+                () = grant.ended() => {}
+            }
+            if let Some(sessions) = sessions.upgrade() {
+                tracing::info!("a session ended with its credential");
+                if let Err(error) = sessions.close_session(&id).await {
+                    tracing::warn!(%error, "a session could not be ended");
+                }
+            }
+        });
+    }
+
     /// Counts a stream as open until it ends.
     fn counted<S>(&self, id: &SessionId, stream: S) -> Counted<S> {
         if let Some(known) = uses(&self.uses).get_mut(id) {
@@ -112,7 +165,8 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         self.evict().await?;
         let (id, transport) = self.inner.create_session().await?;
-        uses(&self.uses).insert(Arc::clone(&id), Use { last: Instant::now(), streams: 0 });
+        uses(&self.uses)
+            .insert(Arc::clone(&id), Use { last: Instant::now(), streams: 0, owner: None });
         Ok((id, transport))
     }
 

@@ -19,6 +19,7 @@ use tower_service::Service;
 use healthimaging::{Error, Result};
 
 use crate::lines::Lines;
+use crate::ownership::Owned;
 use crate::protocol::Handler;
 use crate::server::Server;
 use crate::sessions::{MOST_SESSIONS, Sessions};
@@ -117,7 +118,7 @@ where
 fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
     handler: H,
     options: HttpOptions,
-) -> Web<StreamableHttpService<H, Sessions>> {
+) -> Owned<Web<StreamableHttpService<H, Sessions>>> {
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(options.allowed_hosts)
         .with_allowed_origins(options.allowed_origins)
@@ -125,5 +126,7 @@ fn streamable<H: rmcp::ServerHandler + Clone + Send + Sync + 'static>(
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(options.shutdown);
     let sessions = Arc::new(Sessions::at_most(MOST_SESSIONS));
-    Web(StreamableHttpService::new(move || Ok(handler.clone()), sessions, config))
+    let service =
+        StreamableHttpService::new(move || Ok(handler.clone()), Arc::clone(&sessions), config);
+    Owned::new(Web(service), sessions)
 }

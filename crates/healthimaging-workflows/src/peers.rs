@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use healthimaging::{Error, Result};
+use healthimaging::{Error, ErrorKind, Result};
 
 use crate::back_end::BackEnd;
 
@@ -39,6 +39,20 @@ pub trait OpenPeer: Send + Sync + fmt::Debug {
     async fn open(&self) -> Result<Peer>;
 }
 
+/// The other back end, for a caller that may not use it.
+#[derive(Debug)]
+struct Closed;
+
+#[async_trait]
+impl OpenPeer for Closed {
+    async fn open(&self) -> Result<Peer> {
+        Err(Error::new(
+            ErrorKind::AccessDenied,
+            "this caller may use only certain data stores of this server, and none of its other back end",
+        ))
+    }
+}
+
 /// The other back end; opened at first use. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Peers(Option<Arc<Inner>>);
@@ -54,6 +68,14 @@ impl Peers {
     /// The other one of `own`, which is the back end of this process.
     pub fn new(own: Side, opener: Box<dyn OpenPeer>) -> Self {
         Self(Some(Arc::new(Inner { own, opener, opened: OnceCell::new() })))
+    }
+
+    /// The same back ends for a caller that may use only the data stores of this process.
+    pub(crate) fn closed(&self) -> Self {
+        Self(self.0.as_ref().map(|inner| {
+            let opener: Box<dyn OpenPeer> = Box::new(Closed);
+            Arc::new(Inner { own: inner.own, opener, opened: OnceCell::new() })
+        }))
     }
 
     /// Whether a back end is that of this process.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{Error, ImageSetId, JobId, PublicType, Result};
+use healthimaging::{DatastoreId, Effect, Error, ImageSetId, JobId, PublicType, Result};
 use healthimaging_jobs::Needs;
 use healthimaging_objects::Objects;
 use healthimaging_pixels::Decoder;
@@ -157,6 +157,19 @@ impl Work {
         match self {
             Self::Change(change) => change.destroys(),
             Self::Export(_) | Self::Transfer(_) => false,
+        }
+    }
+
+    /// Its effect.
+    pub(crate) fn effect(&self) -> Effect {
+        if self.deletes() { Effect::Destroys } else { Effect::Writes }
+    }
+
+    /// The other data store of this back end that it writes to.
+    pub(crate) fn destination(&self) -> Option<&DatastoreId> {
+        match self {
+            Self::Change(_) | Self::Export(_) => None,
+            Self::Transfer(transfer) => Some(&transfer.to.datastore_id),
         }
     }
 

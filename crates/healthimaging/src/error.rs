@@ -136,6 +136,12 @@ impl Error {
         Self::new(ErrorKind::NotFound, message)
     }
 
+    /// The data store does not exist, or not for the caller.
+    #[must_use]
+    pub fn no_datastore() -> Self {
+        Self::not_found("there is no data store with this datastore_id")
+    }
+
     /// Makes an error of kind `Conflict`.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, message)

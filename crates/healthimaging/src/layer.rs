@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use crate::dicomweb::DicomWeb;
 use crate::effect::Effect;
 use crate::error::Result;
-use crate::id::DatastoreId;
-use crate::model::{self, ImageSetCount};
+use crate::id::{DatastoreId, NextToken, Resource, ResourceArn};
+use crate::model::{self, DatastoreSummary, ImageSetCount};
 use crate::named::{Named, Names as _};
 use crate::operation::{Limits, Operation, WebOperation};
+use crate::restricted;
 use crate::service::HealthImaging;
 
 /// An operation of either trait.
@@ -50,6 +51,17 @@ pub trait Call<S: ?Sized>: Send + Sized {
     /// `Validation` if that follows from a part of the request that is malformed.
     fn effect(&self) -> Result<Effect>;
 
+    /// Returns the data store that the request is about; `None` if it is about none or all.
+    fn datastore(&self) -> Option<DatastoreId>;
+
+    /// Returns the data stores that an answer lists, with the token of the next page.
+    fn datastores_in(
+        response: &mut Self::Response,
+    ) -> Option<(&mut Vec<DatastoreSummary>, &mut Option<NextToken>)>;
+
+    /// Returns the request of the next page of a list of data stores.
+    fn continued(&self, token: NextToken) -> Option<Self>;
+
     /// Returns the objects that the request names.
     fn named(&self) -> Named;
 
@@ -71,6 +83,11 @@ pub trait Layer: Send + Sync + fmt::Debug {
     /// Returns the back end behind it.
     fn inner(&self) -> &Self::Inner;
 
+    /// Fails if a data store is not accessible through this layer.
+    fn admit(&self, _: &DatastoreId) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Handles one call: sends it, or fails.
     fn call<C: Call<Self::Inner>>(
         &self,
@@ -86,6 +103,56 @@ macro_rules! effect {
     ($call:ident $operation:ident $effect:ident) => {
         Ok(Effect::$effect)
     };
+}
+
+/// Most requests name their data store.
+macro_rules! datastore {
+    ($call:ident CreateDatastore) => {
+        None
+    };
+    ($call:ident ListDatastores) => {
+        None
+    };
+    ($call:ident TagResource) => {
+        datastore_of(&$call.resource_arn)
+    };
+    ($call:ident UntagResource) => {
+        datastore_of(&$call.resource_arn)
+    };
+    ($call:ident ListTagsForResource) => {
+        datastore_of(&$call.resource_arn)
+    };
+    ($call:ident $operation:ident) => {
+        Some($call.datastore_id.clone())
+    };
+}
+
+fn datastore_of(arn: &ResourceArn) -> Option<DatastoreId> {
+    match arn.resource()? {
+        Resource::Datastore(id) | Resource::ImageSet(id, _) => Some(id),
+    }
+}
+
+/// One answer lists data stores.
+macro_rules! datastores_in {
+    ($answer:ident ListDatastores) => {
+        Some((&mut $answer.datastore_summaries, &mut $answer.next_token))
+    };
+    ($answer:ident $operation:ident) => {{
+        let _ = $answer;
+        None
+    }};
+}
+
+/// One request asks for a page of data stores.
+macro_rules! continued {
+    ($call:ident $token:ident ListDatastores) => {
+        Some(restricted::continued($call, $token))
+    };
+    ($call:ident $token:ident $operation:ident) => {{
+        let _ = $token;
+        None
+    }};
 }
 
 /// Most requests can be sent again.
@@ -113,6 +180,20 @@ macro_rules! implement {
 
             fn effect(&self) -> Result<Effect> {
                 effect!(self $operation $effect)
+            }
+
+            fn datastore(&self) -> Option<DatastoreId> {
+                datastore!(self $operation)
+            }
+
+            fn datastores_in(
+                answer: &mut Self::Response,
+            ) -> Option<(&mut Vec<DatastoreSummary>, &mut Option<NextToken>)> {
+                datastores_in!(answer $operation)
+            }
+
+            fn continued(&self, token: NextToken) -> Option<Self> {
+                continued!(self token $operation)
             }
 
             fn named(&self) -> Named {
@@ -150,6 +231,7 @@ crate::with_operations!(implement HealthImaging Operation {
     }
 
     async fn count_image_sets(&self, datastore_id: DatastoreId) -> Result<Option<ImageSetCount>> {
+        self.admit(&datastore_id).await?;
         self.inner().count_image_sets(datastore_id).await
     }
 });

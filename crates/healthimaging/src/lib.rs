@@ -9,6 +9,7 @@ mod cache;
 mod dicomweb;
 mod effect;
 mod error;
+mod grant;
 mod id;
 mod invisible;
 mod json;
@@ -17,13 +18,13 @@ mod listing;
 mod memory;
 mod named;
 mod names;
-mod no_delete;
 mod operation;
 mod pace;
 mod paced;
 mod page;
-mod read_only;
+mod restricted;
 mod retry;
+mod rights;
 mod service;
 
 pub mod model;
@@ -34,6 +35,7 @@ pub use cache::Cache;
 pub use dicomweb::DicomWeb;
 pub use effect::Effect;
 pub use error::{Error, ErrorKind, Outage, PublicType, Result, Source};
+pub use grant::Grant;
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,
@@ -46,13 +48,13 @@ pub use listing::{Listing, fingerprint};
 pub use memory::{MemoryBudget, MemoryLease, Sheds};
 pub use named::Named;
 pub use names::{datastore_named, is_datastore_name};
-pub use no_delete::NoDelete;
 pub use operation::{Limits, Operation, Rate, WebOperation};
 pub use pace::{Pace, TurnWatch, watch_turns};
 pub use paced::Paced;
 pub use page::{Page, sweep};
-pub use read_only::ReadOnly;
+pub use restricted::{Restricted, Restrictor, Traits, restricted};
 pub use retry::{poll_pauses, retry_read};
+pub use rights::{Limit, Rights};
 pub use service::HealthImaging;
 
 /// A point in time, in the milliseconds that the service returns.

@@ -3,83 +3,124 @@
 mod canonical;
 mod chunked;
 mod claim;
+mod entry;
+mod file;
 mod keys;
 mod payload;
 mod refusal;
 mod spool;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
-use healthimaging::Result;
+use healthimaging::{Grant, Result, Rights};
 use healthimaging_audit::Actor;
 use http::{Request, header};
+use parking_lot::Mutex;
 
+pub use file::AccessFile;
 pub use keys::AccessKeys;
 
 use crate::caller;
-use crate::token::Token;
+use crate::token::{Token, digest, presented};
 use claim::Claim;
+use keys::SigningKey;
 use payload::Payload;
 use refusal::refused;
 
-/// Accepted authentication; without keys and token, none is required.
+/// Accepted authentication; without any, none is required.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
     pub(crate) keys: Option<Arc<AccessKeys>>,
     pub(crate) token: Option<Token>,
+    pub(crate) file: Option<Arc<AccessFile>>,
+    /// What the token grants, and what each key does: everything.
+    grants: Arc<Mutex<BTreeMap<String, Grant>>>,
 }
 
 impl Access {
     /// Returns whether no authentication is required.
     pub(crate) fn is_open(&self) -> bool {
-        self.keys.is_none() && self.token.is_none()
+        self.keys.is_none() && self.token.is_none() && self.file.is_none()
+    }
+
+    /// Returns whether some bearer token is accepted.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.token.is_some() || self.file.is_some()
     }
 
     /// Returns the accepted schemes of authentication, as in `WWW-Authenticate` (RFC 9110 §11.6.1).
     pub(crate) fn challenges(&self) -> Vec<&'static str> {
-        let token = self.token.as_ref().map(|_| "Bearer");
-        let keys = self.keys.as_ref().map(|_| "AWS4-HMAC-SHA256");
+        let token = self.has_tokens().then_some("Bearer");
+        let keys = (self.keys.is_some() || self.file.is_some()).then_some("AWS4-HMAC-SHA256");
         token.into_iter().chain(keys).collect()
     }
 
-    /// Admits or rejects a request by its signature. A signed hash of the body, and signed chunks, are verified while the body
-    /// is read, which then ends with an error.
+    /// Admits or rejects a request by its signature or token, and adds the [`Grant`] and the [`Actor`]. A signed hash of the
+    /// body, and signed chunks, are verified while the body is read, which then ends with an error.
     pub(crate) async fn admit(&self, request: Request<Body>) -> Result<Request<Body>> {
         let (mut head, body) = request.into_parts();
-        let credential;
-        let body = if self.is_open() || self.is_token(&head.headers)? {
-            credential = (!self.is_open()).then(|| "token".to_owned());
-            Payload::of(&head.headers, |_| true)?.unchecked(body)
+        let (grant, body) = if let Some(grant) = self.unsigned(&head.headers)? {
+            (grant, Payload::of(&head.headers, |_| true)?.unchecked(body))
         } else {
             let claim = Claim::of(&head)?;
-            let key = self.keys.as_ref().and_then(|keys| keys.signing_key(&claim));
-            let key = key.ok_or_else(|| {
+            let (key, grant) = self.key(&claim).ok_or_else(|| {
                 refused("UnrecognizedClientException", "unknown access key; use one of this server")
             })?;
             claim.check_time(Utc::now())?;
             let payload = Payload::of(&head.headers, |name| claim.signs(name))?;
-            credential = Some(format!("key {}", claim.access_key));
-            payload.checked(body, claim, key, &head).await?
+            (grant, payload.checked(body, claim, key, &head).await?)
         };
-        let actor = caller::of(&head, credential);
+        let actor = caller::of(&head, &grant);
         head.extensions.insert::<Actor>(actor);
+        head.extensions.insert(grant);
         Ok(Request::from_parts(head, body))
     }
 
-    /// Returns whether a request has the token; a wrong one is rejected.
-    fn is_token(&self, headers: &http::HeaderMap) -> Result<bool> {
+    /// Returns the grant of a request with a token, or of every request if none is required; `None` for a request without
+    /// a token. A wrong one is rejected.
+    fn unsigned(&self, headers: &http::HeaderMap) -> Result<Option<Grant>> {
+        if self.is_open() {
+            return Ok(Some(self.full(None)));
+        }
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.as_bytes().get(..7))
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
         if !bearer {
-            return Ok(false);
+            return Ok(None);
         }
-        if self.token.as_ref().is_some_and(|token| token.admits(headers)) {
-            return Ok(true);
+        self.bearer(headers).map(Some).ok_or_else(|| {
+            refused("AccessDeniedException", "invalid bearer token; use one of this server")
+        })
+    }
+
+    /// Returns the grant of the token of a request.
+    pub(crate) fn bearer(&self, headers: &http::HeaderMap) -> Option<Grant> {
+        let presented = digest(presented(headers)?);
+        if self.token.as_ref().is_some_and(|token| token.is(&presented)) {
+            return Some(self.full(Some("token".to_owned())));
         }
-        Err(refused("AccessDeniedException", "invalid bearer token; use that of this server"))
+        self.file.as_ref()?.current().token(&presented)
+    }
+
+    /// Returns the signing key of a claim, and what its access key grants.
+    fn key(&self, claim: &Claim) -> Option<(SigningKey, Grant)> {
+        let id = claim.access_key.as_str();
+        if let Some(secret) = self.keys.as_ref().and_then(|keys| keys.secret(id)) {
+            return Some((SigningKey::of(secret, claim), self.full(Some(format!("key {id}")))));
+        }
+        let current = self.file.as_ref()?.current();
+        let (secret, grant) = current.key(id)?;
+        Some((SigningKey::of(secret, claim), grant))
+    }
+
+    /// Returns the grant of everything to a credential of the command line.
+    fn full(&self, holder: Option<String>) -> Grant {
+        let Some(holder) = holder else { return Grant::open() };
+        let made = || Grant::new(holder.clone(), Rights::unlimited(), None);
+        self.grants.lock().entry(holder.clone()).or_insert_with(made).clone()
     }
 }

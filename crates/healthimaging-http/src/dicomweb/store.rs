@@ -14,7 +14,7 @@ use super::accept::parameter;
 use super::multipart;
 use super::store_response::{Form, response};
 use crate::base_url::BaseUrl;
-use crate::call::{Path, query, with_accept};
+use crate::call::{ForCaller, Path, query, with_accept};
 use crate::content::read_failure;
 use crate::failure::Failure;
 
@@ -32,6 +32,7 @@ pub(super) async fn store(
     web: Arc<dyn DicomWeb>,
     request: Request,
 ) -> std::result::Result<Response, Failure> {
+    let web = <dyn DicomWeb>::for_caller(web, &request);
     let (form, datastore_id, base_url, request) = parse(request).await?;
     let outcome = web.store_instances(request).await?;
     Ok(response(form, datastore_id, base_url, outcome).await?)

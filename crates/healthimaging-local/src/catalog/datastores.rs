@@ -66,9 +66,7 @@ pub(crate) fn find(reader: &Reader, id: &DatastoreId) -> Result<DatastoreRow> {
         .prepare_cached("SELECT * FROM datastore WHERE id = ?1")?
         .query_and_then([id.as_str()], from_row)?
         .next()
-        .unwrap_or_else(|| {
-            Err(Error::not_found("there is no data store with this datastore_id").into())
-        })
+        .unwrap_or_else(|| Err(Error::no_datastore().into()))
 }
 
 /// The data stores of this name that are `ACTIVE` or about to be.

@@ -19,7 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use healthimaging::{Error, JobId, Listing, NextToken, Page, Result, Timestamp, fingerprint};
+use healthimaging::{
+    DatastoreId, Error, JobId, Listing, NextToken, Page, Result, Rights, Timestamp, fingerprint,
+};
 use healthimaging_jobs::{
     self as jobs, Added, End, Engine, Host, JobQuery, JobState, JobStore, Needs, Origin, Runner,
     engine,
@@ -27,6 +29,7 @@ use healthimaging_jobs::{
 
 pub use job::{Job, JobFilter, NewJob};
 
+use crate::back_end::BackEnd;
 use crate::work::{ItemOutcome, Tools, Work};
 use files::Lease;
 use run::Running;
@@ -66,7 +69,14 @@ impl LedgerConfig {
 
 /// Jobs of this program; clones are the same ledger.
 #[derive(Debug, Clone)]
-pub struct Ledger(Arc<Inner>);
+pub struct Ledger(Arc<Inner>, Option<Arc<View>>);
+
+/// What a caller with limited rights sees of a ledger.
+#[derive(Debug)]
+struct View {
+    rights: Rights,
+    tools: Tools,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -120,18 +130,53 @@ impl Ledger {
         if run_jobs && let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(run::keep(Arc::downgrade(&inner)));
         }
-        Ok(Self(inner))
+        Ok(Self(inner, None))
     }
 
-    /// What its work may use.
+    /// Returns the ledger as a caller with these rights sees it: without the jobs of other data stores. `back_end` allows
+    /// no more than the rights. Jobs are checked when they start, and then run as all others.
+    #[must_use]
+    pub fn restricted(&self, rights: Rights, back_end: BackEnd) -> Self {
+        let mut tools = Tools { back_end, ..self.0.tools.clone() };
+        if rights.limits_datastores() {
+            tools.peers = tools.peers.closed();
+        }
+        Self(Arc::clone(&self.0), Some(Arc::new(View { rights, tools })))
+    }
+
+    /// What a call of its caller may use.
     pub fn tools(&self) -> &Tools {
-        &self.0.tools
+        self.1.as_ref().map_or(&self.0.tools, |view| &view.tools)
+    }
+
+    /// Whether the caller may see the jobs of a data store.
+    async fn shows(&self, datastore_id: &DatastoreId) -> Result<bool> {
+        match &self.1 {
+            None => Ok(true),
+            Some(view) => {
+                view.rights.admits_id(&*self.0.tools.back_end.service, datastore_id).await
+            }
+        }
+    }
+
+    /// Refuses a job that exceeds the rights of the caller.
+    async fn admit(&self, new: &NewJob) -> Result<()> {
+        let Some(view) = &self.1 else { return Ok(()) };
+        view.rights.check_effect(new.work.effect())?;
+        for datastore_id in [Some(&new.datastore_id), new.work.destination()].into_iter().flatten()
+        {
+            if !self.shows(datastore_id).await? {
+                return Err(Error::no_datastore());
+            }
+        }
+        Ok(())
     }
 
     /// Starts a job: it is durable when this returns, and runs in this process.
     ///
     /// The client token of an earlier job answers with that job; with other work it is a `Conflict`.
     pub async fn start(&self, new: NewJob) -> Result<Job> {
+        self.admit(&new).await?;
         if !self.0.config.run_jobs {
             return Err(Error::not_supported(
                 "this server runs no jobs: it was started with --read-only",
@@ -211,8 +256,29 @@ impl Ledger {
         job::work(&self.find(job_id).await?)
     }
 
-    /// Jobs, newest first.
+    /// Jobs, newest first. Pages of a restricted ledger may be shorter.
     pub async fn list(
+        &self,
+        filter: &JobFilter,
+        mut start: Option<NextToken>,
+        count: u32,
+    ) -> Result<Page<Job>> {
+        loop {
+            let Page { items, next_token } = self.page(filter, start, count).await?;
+            let mut shown = Vec::with_capacity(items.len());
+            for job in items {
+                if self.shows(&job.datastore_id).await? {
+                    shown.push(job);
+                }
+            }
+            if !shown.is_empty() || next_token.is_none() {
+                return Ok(Page { items: shown, next_token });
+            }
+            start = next_token;
+        }
+    }
+
+    async fn page(
         &self,
         filter: &JobFilter,
         start: Option<NextToken>,
@@ -353,12 +419,17 @@ impl Ledger {
 
     /// A job of this back end.
     async fn find(&self, job_id: &JobId) -> Result<jobs::Job> {
-        self.0.find(job_id).await?.ok_or_else(|| {
+        let missing = || {
             Error::not_found(
                 "there is no job of that id; list_jobs lists them (ended jobs are kept for 90 \
                      days)",
             )
-        })
+        };
+        let job = self.0.find(job_id).await?.ok_or_else(missing)?;
+        match &job.datastore_id {
+            Some(datastore_id) if !self.shows(datastore_id).await? => Err(missing()),
+            _ => Ok(job),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use axum::extract::Request;
 use bytes::Bytes;
 use futures::StreamExt;
 use healthimaging::model::{
@@ -19,6 +20,7 @@ use healthimaging_render::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::call::ForCaller;
 use crate::entity_tag::tag;
 
 /// Longest DICOM JSON of an instance in bytes.
@@ -39,6 +41,7 @@ const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 type Pictures = Cache<String, (Bytes, Arc<MemoryLease>)>;
 
 /// Renders frames of a back end.
+#[derive(Clone)]
 pub(crate) struct Renderer {
     pub(super) web: Arc<dyn DicomWeb>,
     decoder: Decoder,
@@ -102,6 +105,13 @@ pub(super) struct Frame {
     /// Entity tag of its picture; `None` if the back end has no name of the content.
     pub(super) tag: Option<String>,
     _turn: OwnedSemaphorePermit,
+}
+
+impl ForCaller for Renderer {
+    fn for_caller(own: Arc<Self>, request: &Request) -> Arc<Self> {
+        let web = <dyn DicomWeb>::for_caller(Arc::clone(&own.web), request);
+        if Arc::ptr_eq(&web, &own.web) { own } else { Arc::new(Self { web, ..(*own).clone() }) }
+    }
 }
 
 impl Renderer {

@@ -1,14 +1,17 @@
 //! `serve`: MCP and DICOMweb over HTTP; with the embedded store also the AWS API.
 
+mod credentials;
+
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use futures::FutureExt;
-use healthimaging::ReadOnly;
 use healthimaging::model::ListDatastoresRequest;
-use healthimaging_http::{AccessKeys, HttpServer, RequestBody, Token};
+use healthimaging::{Effect, Limit, Restrictor, Rights, restricted};
+use healthimaging_http::{HttpServer, RequestBody, Tls};
 use healthimaging_tools::{HttpOptions, http_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +24,7 @@ use crate::options::BackendKind;
 use crate::outcome::{InvalidOption, Outcome};
 use crate::stop::stop_signal;
 use crate::{idle, terminal};
+use credentials::Credentials;
 
 #[derive(Debug, Args)]
 #[command(after_help = VARIABLES)]
@@ -39,6 +43,20 @@ pub(super) struct Arguments {
     #[arg(value_name = "ID:SECRET", value_delimiter = ',')]
     http_access_key: Vec<String>,
 
+    /// File of named tokens and access keys, each with its own rights
+    #[arg(long, env = "HEALTHIMAGING_ACCESS_FILE", hide_env = true, value_name = "FILE")]
+    access_file: Option<PathBuf>,
+
+    /// Certificate for TLS, with intermediate ones, as PEM
+    #[arg(long, env = "HEALTHIMAGING_TLS_CERT", hide_env = true, value_name = "FILE")]
+    #[arg(requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Key of the certificate, as PEM
+    #[arg(long, env = "HEALTHIMAGING_TLS_KEY", hide_env = true, value_name = "FILE")]
+    #[arg(requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
     /// Another host name of the server; repeatable
     #[arg(long, env = "HEALTHIMAGING_HTTP_HOST", hide_env = true)]
     #[arg(value_name = "HOST", value_delimiter = ',')]
@@ -55,12 +73,13 @@ pub(super) struct Arguments {
 }
 
 const VARIABLES: &str = "\
-Any address but loopback needs a token or access keys. Environment variables: HEALTHIMAGING_HTTP,
-HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS, HEALTHIMAGING_HTTP_HOST,
-HEALTHIMAGING_BRIDGE_WRITE and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
+Any address but loopback needs a token, access keys or an access file. Environment variables:
+HEALTHIMAGING_HTTP, HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS,
+HEALTHIMAGING_ACCESS_FILE, HEALTHIMAGING_TLS_CERT, HEALTHIMAGING_TLS_KEY,
+HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
 
 With the AWS back end the server signs requests of DICOMweb clients with its own credentials, so it
-always needs a token or access keys, and stores nothing for them without --bridge-write.";
+always needs one of these too, and stores nothing for them without --bridge-write.";
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     #[cfg(feature = "local")]
@@ -74,25 +93,10 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 }
 
 async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
-    let token = arguments.http_token.filter(|token| !token.is_empty());
-    let token = token.as_deref().map(Token::new).transpose()?;
-    let mut keys = arguments.http_access_key;
-    keys.retain(|key| !key.is_empty());
+    let credentials = Credentials::read(&arguments)?;
+    let tls = tls(&arguments)?;
     let address = resolve(&arguments.http).await?;
-    if config.backend == BackendKind::Aws && token.is_none() && keys.is_empty() {
-        bail!(
-            "serve: with the AWS back end, DICOMweb and MCP clients use the credentials of this server, so \
-             they must authenticate: set HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS or both"
-        );
-    }
-    if !address.ip().is_loopback() && token.is_none() && keys.is_empty() {
-        bail!(
-            "--http: {} can be reached from other machines, so clients must authenticate: set \
-             HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS or both, or listen on \
-             127.0.0.1",
-            arguments.http
-        );
-    }
+    credentials.check(config, &arguments.http, address)?;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -109,42 +113,28 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
     });
     let backend = Backend::open_to_serve(config).await?;
     let options = http_options(address, arguments.http_host.clone(), stop.clone());
-    let page = (config.backend == BackendKind::Local).then(|| format!("http://{address}/"));
+    let base = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    let page = (config.backend == BackendKind::Local).then(|| format!("{base}/"));
     let mcp = http_service::<RequestBody>(backend.server(config, page)?, options);
     let mut server = HttpServer::new(probe(&backend))
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())
         .mount("/mcp/", mcp);
-    let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
-    let decoder = backend.decoder.clone();
-    server = match config.backend {
-        BackendKind::Local => server.serve_back_end(service, dicomweb, decoder),
-        // Clients of the AWS API sign with credentials of their own, and need no server between.
-        BackendKind::Aws if arguments.bridge_write => {
-            server.serve_dicomweb(service, dicomweb, decoder)
-        }
-        BackendKind::Aws => {
-            let remedy = "start it with --bridge-write to store instances in AWS HealthImaging";
-            let dicomweb = Arc::new(ReadOnly::unless(remedy, dicomweb));
-            server.serve_dicomweb(service, dicomweb, decoder)
-        }
-    };
+    server = serve_back_end(server, &backend, config, arguments.bridge_write);
     #[cfg(feature = "local")]
     if arguments.ephemeral {
         let service = Arc::clone(&backend.service);
         server = server.serve_reset(RESET, move || ephemeral::reset(Arc::clone(&service)).boxed());
     }
-    if !keys.is_empty() {
-        server = server.require_keys(AccessKeys::new(keys.iter().map(String::as_str))?);
+    server = credentials.require(server);
+    if let Some(tls) = tls {
+        server = server.secure(tls);
     }
-    if let Some(token) = token {
-        server = server.require(token);
-    }
-    terminal::note(&directions(address, config));
+    terminal::note(&directions(&base, config));
     #[cfg(feature = "local")]
     if arguments.ephemeral {
         terminal::note(&format!(
-            "Temporary store in {}, removed at the end; POST http://{address}{RESET} empties it",
+            "Temporary store in {}, removed at the end; POST {base}{RESET} empties it",
             config.data_dir.display()
         ));
     }
@@ -155,24 +145,64 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Serves the back end to callers with and without limited rights. Clients of the AWS API sign with credentials of their
+/// own, and need no server between.
+fn serve_back_end(
+    server: HttpServer,
+    backend: &Backend,
+    config: &Config,
+    bridge_write: bool,
+) -> HttpServer {
+    let (service, dicomweb) = (Arc::clone(&backend.service), Arc::clone(&backend.dicomweb));
+    let (decoder, restrictor) = (backend.decoder.clone(), backend.restrictor.clone());
+    match config.backend {
+        BackendKind::Local => {
+            server.serve_back_end(service, dicomweb, decoder).restrict_with(restrictor)
+        }
+        BackendKind::Aws if bridge_write => {
+            server.serve_dicomweb(service, dicomweb, decoder).restrict_with(restrictor)
+        }
+        BackendKind::Aws => {
+            let reading = Rights::unlimited().and(Limit::new(
+                Effect::Reads,
+                "this server is read-only; start it with --bridge-write to store instances in AWS HealthImaging",
+            ));
+            let (service, dicomweb) = restricted(&reading, (service, dicomweb));
+            let both =
+                move |rights: &Rights| restrictor.restrict(&rights.clone().and_all(&reading));
+            server.serve_dicomweb(service, dicomweb, decoder).restrict_with(Restrictor::new(both))
+        }
+    }
+}
+
 /// Returns the addresses for clients of each kind. SDKs put `runtime-` before the host of some operations; with `u@` it
 /// becomes part of the user name, and the host stays as it is.
-fn directions(address: SocketAddr, config: &Config) -> String {
+fn directions(base: &str, config: &Config) -> String {
     let common = format!(
-        "MCP at http://{address}/mcp\n\
-         Start page and viewer at http://{address}/\n\
-         DICOMweb at http://{address}/datastore/DATASTORE_ID"
+        "MCP at {base}/mcp\n\
+         Start page and viewer at {base}/\n\
+         DICOMweb at {base}/datastore/DATASTORE_ID"
     );
     if config.backend == BackendKind::Aws {
         return common;
     }
     let region = config.store_region();
+    let sdk = base.replacen("://", "://u@", 1);
     format!(
         "{common}\n\
-         AWS API at http://u@{address} for any SDK; boto3 and the AWS CLI also take\n\
-         \x20 AWS_ENDPOINT_URL_MEDICAL_IMAGING=http://{address} \
+         AWS API at {sdk} for any SDK; boto3 and the AWS CLI also take\n\
+         \x20 AWS_ENDPOINT_URL_MEDICAL_IMAGING={base} \
          AWS_DISABLE_HOST_PREFIX_INJECTION=true AWS_REGION={region}"
     )
+}
+
+/// Reads the certificate and the key.
+fn tls(arguments: &Arguments) -> Result<Option<Tls>> {
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
+        return Ok(None);
+    };
+    let opened = Tls::open(certificate, key);
+    Ok(Some(opened.map_err(|error| InvalidOption(error.message().to_owned()))?))
 }
 
 /// Resolves a listen address to the first that it stands for; a port alone means loopback.

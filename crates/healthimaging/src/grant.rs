@@ -1,0 +1,85 @@
+//! A caller that a face has authenticated: by what, what it may do, and until when.
+
+use std::future;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::rights::Rights;
+
+/// What a credential grants. Clones are the same grant.
+#[derive(Debug, Clone)]
+pub struct Grant(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    holder: Option<String>,
+    rights: Rights,
+    expires: Option<SystemTime>,
+    revoked: CancellationToken,
+}
+
+impl Default for Grant {
+    fn default() -> Self {
+        Self::open()
+    }
+}
+
+impl Grant {
+    /// The grant of a caller that need not authenticate.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::made(None, Rights::unlimited(), None)
+    }
+
+    /// The grant of a credential; `holder` is its name, which is no secret.
+    #[must_use]
+    pub fn new(holder: impl Into<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
+        Self::made(Some(holder.into()), rights, expires)
+    }
+
+    fn made(holder: Option<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
+        Self(Arc::new(Inner { holder, rights, expires, revoked: CancellationToken::new() }))
+    }
+
+    /// The name of the credential; `None` if none was required.
+    #[must_use]
+    pub fn holder(&self) -> Option<&str> {
+        self.0.holder.as_deref()
+    }
+
+    /// What the caller may do.
+    #[must_use]
+    pub fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+
+    /// Ends the grant: what it opened ends with it.
+    pub fn revoke(&self) {
+        self.0.revoked.cancel();
+    }
+
+    /// Whether it was revoked or has expired.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.revoked.is_cancelled()
+            || self.0.expires.is_some_and(|expires| expires <= SystemTime::now())
+    }
+
+    /// Waits until the grant is revoked or expires.
+    pub async fn ended(&self) {
+        let expired = async {
+            let Some(expires) = self.0.expires else { return future::pending().await };
+            while let Ok(left) = expires.duration_since(SystemTime::now())
+                && !left.is_zero()
+            {
+                tokio::time::sleep(left).await;
+            }
+        };
+        tokio::select! {
+            () = self.0.revoked.cancelled() => {}
+            () = expired => {}
+        }
+    }
+}
