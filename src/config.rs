@@ -13,7 +13,7 @@ use healthimaging::MemoryBudget;
 use healthimaging_tools::{Offer, Selection};
 
 use crate::options::{
-    Audit, BackendKind, Confirm, FrameFormat, Grouping, Options, ResultForm, Schemas,
+    Audit, BackendKind, Confirm, FrameFormat, Grouping, Options, RedactPhi, ResultForm, Schemas,
 };
 use crate::outcome::InvalidOption;
 
@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) schemas: Schemas,
     pub(crate) confirm: Confirm,
     pub(crate) audit: Audit,
+    pub(crate) redact_phi: RedactPhi,
     pub(crate) result: ResultForm,
     pub(crate) frame_format: FrameFormat,
     pub(crate) allowed_paths: Vec<PathBuf>,
@@ -121,6 +122,7 @@ impl Config {
             schemas: options.schemas,
             confirm: options.confirm,
             audit: options.audit,
+            redact_phi: options.redact_phi,
             result: options.result,
             frame_format: options.frame_format,
             allowed_paths,
@@ -132,6 +134,11 @@ impl Config {
     /// The region in the ARNs of the embedded store.
     pub(crate) fn store_region(&self) -> &str {
         self.region.as_deref().unwrap_or("us-east-1")
+    }
+
+    /// Whether the identity of patients is kept from clients.
+    pub(crate) fn redacts(&self) -> bool {
+        self.redact_phi != RedactPhi::Off
     }
 
     /// Which effects the tools may have.
@@ -159,6 +166,7 @@ impl Config {
             schemas: Schemas::Full,
             confirm: Confirm::Auto,
             audit: Audit::Off,
+            redact_phi: RedactPhi::Off,
             result: ResultForm::Both,
             frame_format: FrameFormat::Png,
             allowed_paths: Vec::new(),

@@ -106,6 +106,13 @@ pub(crate) struct Options {
     #[arg(value_enum, value_name = "WHAT", default_value = "writes", hide_possible_values = true)]
     pub(crate) audit: Audit,
 
+    /// Show tokens in place of patient identity (or =strict)
+    #[arg(long, global = true, env = "HEALTHIMAGING_REDACT_PHI", hide_env = true)]
+    #[arg(value_enum, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", default_value = "off", hide_default_value = true)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) redact_phi: RedactPhi,
+
     /// Form of answers: both, text or structured
     #[arg(long, global = true, env = "HEALTHIMAGING_RESULT", hide_env = true)]
     #[arg(value_enum, value_name = "FORM", default_value = "both", hide_possible_values = true)]
@@ -163,6 +170,19 @@ pub(crate) enum Audit {
     All,
     /// Nothing.
     Off,
+}
+
+/// What is kept from the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RedactPhi {
+    /// Nothing.
+    #[value(alias = "false", alias = "0", alias = "no")]
+    Off,
+    /// What identifies patients.
+    #[value(alias = "true", alias = "1", alias = "yes")]
+    On,
+    /// Descriptions, free text, and pictures that may show text too.
+    Strict,
 }
 
 /// Rule by which files of a series share an image set.

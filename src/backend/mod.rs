@@ -25,9 +25,11 @@ use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
+use healthimaging_redact::Redactor;
 use healthimaging_tools::{
     Confirm, FrameFormat, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
+use healthimaging_workflows::deidentify::data_folder_key;
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 use serde_json::{Map, Value};
 
@@ -66,6 +68,17 @@ pub(crate) fn server_options(config: &Config) -> ServerOptions {
         },
         ..ServerOptions::default()
     }
+}
+
+/// Returns what keeps the identity of patients from clients, if that is configured.
+fn redactor(config: &Config) -> Result<Option<Arc<Redactor>>> {
+    let is_strict = match config.redact_phi {
+        options::RedactPhi::Off => return Ok(None),
+        options::RedactPhi::On => false,
+        options::RedactPhi::Strict => true,
+    };
+    let key = data_folder_key(&config.data_dir)?;
+    Ok(Some(Arc::new(Redactor::new(&key, is_strict)?)))
 }
 
 /// The back end itself.
@@ -199,6 +212,7 @@ impl Backend {
             decoder: self.decoder.clone(),
             audit: self.audit.clone(),
             restrictor: Some(self.restrictor.clone()),
+            redactor: redactor(config)?,
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
             ..server_options(config)
         };

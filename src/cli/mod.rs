@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod export;
 mod import;
+mod redact_token;
 mod serve;
 mod stdio;
 mod tools;
@@ -62,6 +63,8 @@ enum Command {
     Tools,
     /// Call a tool and print its result as JSON
     Call(call::Arguments),
+    /// Print the token that --redact-phi shows in place of a value
+    RedactToken(redact_token::Arguments),
     /// Show configuration, identity and reachability; changes nothing
     Doctor,
     /// Check or show the audit log
@@ -94,6 +97,7 @@ impl Command {
             Self::Tools => "tools",
             Self::Call(_) => "call",
             Self::Doctor => "doctor",
+            Self::RedactToken(_) => "redact-token",
             Self::Audit(_) => "audit",
             Self::Completions(_) => "completions",
             #[cfg(feature = "local")]
@@ -144,6 +148,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Tools => tools::run(&config),
             Command::Call(arguments) => call::run(&config, arguments).await,
             Command::Doctor => doctor::run(&config).await,
+            Command::RedactToken(arguments) => redact_token::run(&config, &arguments),
             Command::Audit(arguments) => audit::run(&config, arguments),
             #[cfg(feature = "local")]
             Command::Verify => verify::run(&config).await,
@@ -168,7 +173,7 @@ fn announces(command: &Command) -> bool {
         Command::Stdio | Command::Serve(_) => false,
         #[cfg(feature = "local")]
         Command::Demo => false,
-        Command::Completions(_) => false,
+        Command::Completions(_) | Command::RedactToken(_) => false,
         _ => true,
     }
 }

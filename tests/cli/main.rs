@@ -19,6 +19,7 @@ mod import;
 mod json;
 mod mistakes;
 mod network;
+mod redaction;
 mod rendered;
 mod rig;
 mod secured;

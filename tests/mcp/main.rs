@@ -6,6 +6,7 @@ mod help;
 mod long;
 mod plain;
 mod readers;
+mod redaction;
 mod streams;
 mod transcript;
 mod viewer;

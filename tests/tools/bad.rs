@@ -106,7 +106,10 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
 }
 
 /// A call of each tool that is in order: what it cannot do without, and its data store.
-async fn in_order(rig: &Rig, datastore: &str) -> Vec<(&'static ToolEntry, Map<String, Value>)> {
+pub(crate) async fn in_order(
+    rig: &Rig,
+    datastore: &str,
+) -> Vec<(&'static ToolEntry, Map<String, Value>)> {
     let facts = facts(rig, datastore).await;
     let arguments = |tool: &ToolEntry| {
         let schema = tool.definition().input_schema;

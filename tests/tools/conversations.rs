@@ -144,7 +144,7 @@ impl Scan {
 }
 
 /// Jane has a chest CT with motion and a dose report, Mary is there twice, Rita was imported in two parts that differ.
-async fn filled(rig: &Rig) -> String {
+pub(crate) async fn filled(rig: &Rig) -> String {
     const JANE: (&str, &str, &str) = ("DOE^JANE", "MRN-1", "19700101");
     const RITA: (&str, &str, &str) = ("POE^RITA", "MRN-4", "19550505");
     let scan = |patient, study, date, described, accession, series, slices| {
@@ -166,7 +166,7 @@ async fn filled(rig: &Rig) -> String {
     datastore
 }
 
-fn patient(id: &str) -> Value {
+pub(crate) fn patient(id: &str) -> Value {
     json!({ "filters": [{ "values": [{ "DICOMPatientId": id }], "operator": "EQUAL" }] })
 }
 

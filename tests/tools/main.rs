@@ -22,6 +22,7 @@ mod hierarchy;
 mod imports;
 mod jobs;
 mod pictures;
+mod redaction;
 mod report;
 mod rig;
 mod search;
@@ -86,6 +87,13 @@ macro_rules! cases {
             }
             conversations {
                 questions_take_four_calls_at_most,
+            }
+            redaction {
+                conversations_by_tokens_show_nothing_and_do_their_work,
+                no_tool_shows_what_identifies_a_patient,
+                guesses_find_nothing,
+                tokens_open_as_their_attribute_only,
+                dates_keep_their_intervals,
             }
             transfer {
                 studies_are_transferred_once_and_compared,

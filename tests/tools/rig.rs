@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig, file_uri};
 use healthimaging_phantoms::{Archive, PhantomFile, write_to};
+use healthimaging_redact::Redactor;
 use healthimaging_tools::{Answer, Confirm, Consent, Offer, Server, ServerOptions};
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, OpenPeer, Peer, Peers, Side, Tools};
 use serde_json::{Value, json};
@@ -68,6 +69,11 @@ impl Rig {
     pub(crate) fn confirming(mut self) -> Self {
         self.server = server(&self.ledger, Offer::All, Confirm::Auto);
         self
+    }
+
+    /// A server over the same store that keeps the identity of patients from its callers.
+    pub(crate) fn redacting(&self, redactor: Arc<Redactor>) -> Server {
+        self.server.redacting(redactor).unwrap()
     }
 
     /// The back end.

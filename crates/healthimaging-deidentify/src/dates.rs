@@ -3,7 +3,7 @@
 use chrono::{Duration, NaiveDate};
 
 /// Returns DA values moved by `days`; `None` when one of them is not a date or leaves the years 1 to 9999.
-pub(crate) fn shift_dates(text: &str, days: i64) -> Option<String> {
+pub fn shift_dates(text: &str, days: i64) -> Option<String> {
     shift_each(text, |date| {
         let digits = if date.len() == 10 && date.is_ascii() {
             // The form of ACR-NEMA, YYYY.MM.DD.
@@ -21,7 +21,7 @@ pub(crate) fn shift_dates(text: &str, days: i64) -> Option<String> {
 }
 
 /// Returns DT values moved by `days`, with the precision, time and time zone that they had; `None` as for dates.
-pub(crate) fn shift_date_times(text: &str, days: i64) -> Option<String> {
+pub fn shift_date_times(text: &str, days: i64) -> Option<String> {
     shift_each(text, |value| {
         let digits = value.bytes().take_while(u8::is_ascii_digit).count();
         let date = value.get(..digits.min(8))?;
@@ -39,7 +39,7 @@ pub(crate) fn has_no_letters(text: &str) -> bool {
 }
 
 /// Reports whether all TM values are times: HH[MM[SS[.FFFFFF]]], or HH:MM:SS as ACR-NEMA had them.
-pub(crate) fn is_time(text: &str) -> bool {
+pub fn is_time(text: &str) -> bool {
     text.split('\\').all(|value| {
         let value = value.trim_matches([' ', '\0']);
         let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));

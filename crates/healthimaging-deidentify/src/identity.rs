@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
-use healthimaging_dicom::{DataSet, Element, Value};
+use healthimaging_dicom::{DataSet, Value};
 use regex::Regex;
 
 use crate::options::Profile;
@@ -62,6 +62,22 @@ impl Identity {
     pub(crate) fn of(data_set: &DataSet, profile: &Profile) -> Self {
         let mut found = Found::default();
         found.collect(data_set, profile, 0);
+        Self::new(&found)
+    }
+
+    /// Collects values that are not in a data set.
+    pub(crate) fn of_values<'a>(
+        values: impl IntoIterator<Item = (Tag, VR, &'a str)>,
+        profile: &Profile,
+    ) -> Self {
+        let mut found = Found::default();
+        for (tag, vr, text) in values {
+            found.element(tag, vr, text, profile);
+        }
+        Self::new(&found)
+    }
+
+    fn new(found: &Found) -> Self {
         let build = |names: &BTreeSet<String>| {
             AhoCorasick::builder().ascii_case_insensitive(true).build(names).ok()
         };
@@ -110,19 +126,19 @@ impl Found {
                         self.collect(item, profile, depth + 1);
                     }
                 }
-                Value::Text(text) => self.element(*tag, element, text, profile),
+                Value::Text(text) => self.element(*tag, element.vr, text, profile),
                 _ => {}
             }
         }
     }
 
-    fn element(&mut self, tag: Tag, element: &Element, text: &str, profile: &Profile) {
-        let is_name = element.vr == VR::PN;
+    fn element(&mut self, tag: Tag, vr: VR, text: &str, profile: &Profile) {
+        let is_name = vr == VR::PN;
         let is_retained = || {
             let action = row(tag).map(|row| row.action(profile));
             matches!(action, None | Some(Action::Keep | Action::Clean))
         };
-        let is_label = matches!(element.vr, VR::LO | VR::SH | VR::AE | VR::UC);
+        let is_label = matches!(vr, VR::LO | VR::SH | VR::AE | VR::UC);
         let of_patient = is_name || OF_PATIENT.contains(&tag);
         if !of_patient && (!is_label || is_retained()) {
             return;
@@ -257,6 +273,8 @@ fn telephone_numbers(text: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use healthimaging_dicom::Element;
+
     use super::*;
 
     fn identity() -> Identity {

@@ -57,6 +57,18 @@ impl Key {
         self.pseudonym("key-id", "")
     }
 
+    /// Returns the key of another use: neither key reveals the other.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Self {
+        Self(self.digest("derived-key", purpose))
+    }
+
+    /// Returns 32 secret bytes, for use as a key of another algorithm.
+    #[must_use]
+    pub fn secret(&self, purpose: &str) -> [u8; LENGTH] {
+        self.digest("secret", purpose)
+    }
+
     /// HMAC-SHA256 of a value; `purpose` keeps the outputs of different uses apart.
     fn digest(&self, purpose: &str, value: &str) -> [u8; 32] {
         // HMAC fills a key up to the block length with zeros (RFC 2104).
@@ -95,7 +107,7 @@ impl Key {
     }
 
     /// Returns by how many days the dates of a patient move: -3650 to -1.
-    pub(crate) fn date_shift(&self, patient: &str) -> i64 {
+    pub fn date_shift(&self, patient: &str) -> i64 {
         let digest = self.digest("date-shift", patient);
         let bits = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
         let days = bits % SHIFT_RANGE;

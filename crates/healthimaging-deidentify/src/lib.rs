@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod cleaner;
 mod content;
 mod dates;
 mod deidentifier;
@@ -37,9 +38,14 @@ mod uids;
 mod unlisted;
 mod walk;
 
+pub use cleaner::Cleaner;
+pub use dates::{is_time, shift_date_times, shift_dates};
 pub use deidentifier::{Deidentified, Deidentifier, Instance};
 pub use key::Key;
 pub use options::{Profile, ProfileOption};
-pub use pixels::{Blanking, HoldReason, PixelDecision, Rectangle, blank_frame, has_unused_bits};
+pub use pixels::{
+    Blanking, HoldReason, PixelDecision, Rectangle, blank_frame, has_unused_bits, may_show_text,
+};
 pub use report::{AttributeReport, Outcome, Report};
 pub use table::{Action, Row, TABLE_SOURCE, row};
+pub use uids::{is_well_known, names_definitions};

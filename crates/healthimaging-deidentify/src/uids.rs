@@ -13,7 +13,7 @@ static WELL_KNOWN: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// Reports whether PS3.6 Annex A registers the UID: a SOP class, a transfer syntax, a coding scheme, a frame of
 /// reference of an atlas, or a well-known instance.
-pub(crate) fn is_well_known(uid: &str) -> bool {
+pub fn is_well_known(uid: &str) -> bool {
     WELL_KNOWN.contains(uid)
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn are_uids(text: &str) -> bool {
 }
 
 /// Reports whether the values of an attribute name definitions, which may be private ones.
-pub(crate) fn names_definitions(tag: Tag) -> bool {
+pub fn names_definitions(tag: Tag) -> bool {
     matches!(
         tag,
         tags::SOP_CLASS_UID

@@ -10,6 +10,7 @@ use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work, counted};
 
 use crate::answer::{Reply, to_object};
 use crate::arguments::WaitSeconds;
+use crate::confirm;
 use crate::context::Context;
 use crate::tool::{Effect, PlannedTool};
 
@@ -71,8 +72,19 @@ impl<T: ChangeTool> PlannedTool for T {
 
     /// Starts the job that carries the plan out, and waits for it.
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Changed>> {
-        let change =
-            plan.change.ok_or_else(|| Error::internal("the plan has no change", T::NAME))?;
+        let change = match context.redaction() {
+            Some(redaction) => {
+                // The plan that was shown has tokens, shifted dates and cleaned texts.
+                let same: T = redaction.with_values(&to_object(&self)?)?;
+                let real = ChangeTool::plan(&same, &context.with_values()).await?;
+                if real.versions() != plan.versions() {
+                    return Err(confirm::stale());
+                }
+                real.change
+            }
+            None => plan.change,
+        };
+        let change = change.ok_or_else(|| Error::internal("the plan has no change", T::NAME))?;
         let new = NewJob {
             tool: T::NAME,
             job_name: None,

@@ -16,6 +16,7 @@ use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
 
 use crate::arguments::WaitSeconds;
 use crate::options::{FrameFormat, ServerOptions, ViewerAddress};
+use crate::redaction::CallRedaction;
 
 /// How long a call waits for the job that it started, unless the arguments set it.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -52,6 +53,7 @@ pub(crate) struct Context {
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
+    redaction: Option<CallRedaction>,
     /// The progress that was reported last.
     reported: Mutex<f64>,
 }
@@ -65,6 +67,7 @@ impl Context {
         options: &ServerOptions,
         caller: Caller,
         datastores_changed: broadcast::Sender<()>,
+        redaction: Option<CallRedaction>,
     ) -> Self {
         Self {
             ledger,
@@ -74,6 +77,7 @@ impl Context {
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
+            redaction,
             reported: Mutex::default(),
         }
     }
@@ -94,9 +98,37 @@ impl Context {
         &*self.back_end().dicomweb
     }
 
-    /// Both.
+    /// Both, as tools see them.
     pub(crate) fn back_end(&self) -> &BackEnd {
+        match &self.redaction {
+            Some(redaction) => redaction.back_end(),
+            None => self.real_back_end(),
+        }
+    }
+
+    /// Both, for work whose answer has no value of a patient.
+    pub(crate) fn real_back_end(&self) -> &BackEnd {
         &self.ledger.tools().back_end
+    }
+
+    /// The context of the same call with values of patients: only for work whose answer has none.
+    pub(crate) fn with_values(&self) -> Self {
+        Self {
+            ledger: self.ledger.clone(),
+            decoder: self.decoder.clone(),
+            frame_format: self.frame_format,
+            viewer: self.viewer.clone(),
+            caller: self.caller.clone(),
+            datastores_changed: self.datastores_changed.clone(),
+            chosen: self.chosen.clone(),
+            redaction: None,
+            reported: Mutex::default(),
+        }
+    }
+
+    /// How the identity of patients is kept from the caller, if it is.
+    pub(crate) fn redaction(&self) -> Option<&CallRedaction> {
+        self.redaction.as_ref()
     }
 
     /// The decoder of frames for pictures.
@@ -133,6 +165,10 @@ impl Context {
     pub(crate) async fn report(&self, done: f64, total: Option<f64>, message: String) {
         if let Some(progress) = &self.caller.progress {
             let done = self.growing(done);
+            let message = match &self.redaction {
+                Some(redaction) => redaction.text(&message),
+                None => message,
+            };
             progress.report(done, total, message).await;
         }
     }

@@ -24,6 +24,7 @@ mod picture;
 mod pixels;
 mod prompts;
 mod protocol;
+mod redaction;
 mod resources;
 mod schema;
 mod selection;

@@ -1,8 +1,11 @@
 //! How a server behaves.
 
+use std::sync::Arc;
+
 use healthimaging::{Effect, Restrictor};
 use healthimaging_audit::AuditLog;
 use healthimaging_pixels::Decoder;
+use healthimaging_redact::Redactor;
 
 use crate::confirm::Confirm;
 use crate::selection::Selection;
@@ -123,4 +126,6 @@ pub struct ServerOptions {
     pub audit: AuditLog,
     /// Makes the back end of callers with limited rights; without it, that of the server is restricted.
     pub restrictor: Option<Restrictor>,
+    /// Keeps the identity of patients from the model.
+    pub redactor: Option<Arc<Redactor>>,
 }

@@ -1,11 +1,13 @@
 //! The server: which tools it offers, and how it carries out a call, independent of the protocol.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result, Rights, restricted};
+use healthimaging_redact::Redactor;
 use healthimaging_workflows::{BackEnd, Ledger, Plan};
 
 use crate::answer::Answer;
@@ -15,7 +17,8 @@ use crate::confirm::{self, Consent, Decision, PlanArguments, Seals, UserReply};
 use crate::context::{Caller, Context, DEFAULT_WAIT, Progress};
 use crate::datastore_names;
 use crate::failure;
-use crate::options::{Offer, ServerOptions};
+use crate::options::{Offer, ServerOptions, ViewerAddress};
+use crate::redaction::Redaction;
 use crate::tool::{Call, CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
 use crate::turns;
@@ -44,6 +47,7 @@ struct Inner {
     /// The back end and its jobs, or the error that prevents it.
     ledger: std::result::Result<Ledger, Unavailable>,
     options: ServerOptions,
+    redaction: Option<Redaction>,
     seals: Arc<Seals>,
     datastores_changed: broadcast::Sender<()>,
 }
@@ -97,10 +101,15 @@ impl Server {
 
     fn of(
         ledger: std::result::Result<Ledger, Unavailable>,
-        options: ServerOptions,
+        mut options: ServerOptions,
     ) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
+        if options.redactor.is_some() {
+            // The pages of a viewer take no tokens.
+            options.viewer = ViewerAddress::None;
+        }
         Ok(Self(Arc::new(Inner {
+            redaction: redaction(&ledger, &options),
             ledger,
             options,
             seals: Arc::new(Seals::new()?),
@@ -114,7 +123,7 @@ impl Server {
         if rights.is_unlimited() {
             return self.clone();
         }
-        let Inner { ledger, options, seals, datastores_changed } = &*self.0;
+        let Inner { ledger, options, seals, datastores_changed, .. } = &*self.0;
         let ledger = ledger.as_ref().map_err(Clone::clone).map(|ledger| {
             let BackEnd { service, dicomweb } = ledger.tools().back_end.clone();
             let (service, dicomweb) = match &options.restrictor {
@@ -125,6 +134,7 @@ impl Server {
         });
         let offer = options.offer.and(rights.most().into());
         Self(Arc::new(Inner {
+            redaction: redaction(&ledger, options),
             ledger,
             options: ServerOptions { offer, ..options.clone() },
             seals: Arc::clone(seals),
@@ -137,14 +147,36 @@ impl Server {
         ledger.map_err(|why| Error::new(why.kind, why.message.clone()))
     }
 
+    /// Returns a server over the same jobs and back end that keeps the identity of patients from its callers: for a
+    /// session whose credential asks for that.
+    pub fn redacting(&self, redactor: Arc<Redactor>) -> Result<Self> {
+        Self::of(
+            self.0.ledger.clone(),
+            ServerOptions { redactor: Some(redactor), ..self.0.options.clone() },
+        )
+    }
+
+    fn back_end(&self) -> Result<&BackEnd> {
+        let ledger = self.ledger()?;
+        Ok(self.0.redaction.as_ref().map_or(&ledger.tools().back_end, Redaction::back_end))
+    }
+
+    /// Returns an error as callers may read it.
+    pub(crate) fn shown_error(&self, error: Error) -> Error {
+        match &self.0.redaction {
+            Some(redaction) => redaction.error(&error),
+            None => error,
+        }
+    }
+
     /// Returns the 18 operations of its back end.
     pub fn service(&self) -> Result<&dyn HealthImaging> {
-        Ok(&*self.ledger()?.tools().back_end.service)
+        Ok(&*self.back_end()?.service)
     }
 
     /// Returns DICOMweb of its back end.
     pub fn dicomweb(&self) -> Result<&dyn DicomWeb> {
-        Ok(&*self.ledger()?.tools().back_end.dicomweb)
+        Ok(&*self.back_end()?.dicomweb)
     }
 
     /// Returns its options.
@@ -232,8 +264,10 @@ impl Server {
         let ledger = self.ledger()?.clone();
         visible::read_arguments(&mut arguments);
         let changed = self.0.datastores_changed.clone();
-        let context = Context::new(ledger, &self.0.options, caller, changed);
         tool.normalize(&mut arguments);
+        let redaction = self.0.redaction.as_ref();
+        let redaction = redaction.map(|one| one.begin(&mut arguments)).transpose()?;
+        let context = Context::new(ledger, &self.0.options, caller, changed, redaction);
         let work = async {
             datastore_names::resolve(tool, context.service(), &mut arguments).await?;
             match tool.run {
@@ -259,6 +293,12 @@ impl Server {
         if let Err(error) = &outcome {
             failure::log(tool.name, error);
         }
+        let outcome = match context.redaction() {
+            Some(redaction) => {
+                outcome.map(|one| redaction.outcome(one)).map_err(|error| redaction.error(&error))
+            }
+            None => outcome,
+        };
         outcome.map(Outcome::shown)
     }
 
@@ -287,7 +327,7 @@ impl Server {
         context: &Context,
     ) -> Result<Outcome> {
         let log = &self.0.options.audit;
-        let entry = audit::entry(log, tool, effect, &arguments)?;
+        let entry = audit::entry(log, tool, effect, &as_recorded(context, &arguments))?;
         let answer = audit::carried_out(log, entry, call(arguments, context)).await;
         answer.map(Outcome::Answer)
     }
@@ -307,10 +347,17 @@ impl Server {
         }
         let Inner { options, seals, .. } = &*self.0;
         let log = &options.audit;
-        let recorded = |how| match audit::entry(log, tool, tool.effect, &arguments)? {
-            Some(entry) => audit::planned(log, entry, &plan, how).map(Some),
-            None => Ok(None),
-        };
+        let recorded =
+            |how| match audit::entry(log, tool, tool.effect, &as_recorded(context, &arguments))? {
+                Some(entry) => match context.redaction() {
+                    Some(redaction) => {
+                        audit::planned(log, entry, &redaction.recorded_plan(&plan)?, how)
+                    }
+                    None => audit::planned(log, entry, &plan, how),
+                }
+                .map(Some),
+                None => Ok(None),
+            };
         let not_agreed = |arguments: &Arguments, plan: &Plan, reply| {
             if let Some(entry) = recorded("no")? {
                 log.begin(entry).end_with("not agreed");
@@ -321,7 +368,12 @@ impl Server {
         match seals.decide(options.confirm, consent, tool.name, &arguments, &asked, &plan)? {
             Decision::Go => {}
             Decision::AskNow(ask) => {
-                let reply = ask.ask(&visible::shown(&plan.question())).await?;
+                let question = plan.question();
+                let question = match context.redaction() {
+                    Some(redaction) => redaction.text(&question),
+                    None => question,
+                };
+                let reply = ask.ask(&visible::shown(&question)).await?;
                 if reply != UserReply::Agreed {
                     return not_agreed(&arguments, &plan, reply);
                 }
@@ -341,4 +393,21 @@ impl Server {
         let work = carry_out(arguments, plan, context);
         audit::carried_out(log, entry, work).await.map(Outcome::Answer)
     }
+}
+
+/// Returns arguments as the audit log records them.
+fn as_recorded<'a>(context: &Context, arguments: &'a Arguments) -> Cow<'a, Arguments> {
+    match context.redaction() {
+        Some(redaction) => redaction.recorded(arguments),
+        None => Cow::Borrowed(arguments),
+    }
+}
+
+/// Returns what a server with these options keeps from the model.
+fn redaction(
+    ledger: &std::result::Result<Ledger, Unavailable>,
+    options: &ServerOptions,
+) -> Option<Redaction> {
+    let (redactor, ledger) = options.redactor.clone().zip(ledger.as_ref().ok())?;
+    Some(Redaction::new(redactor, &ledger.tools().back_end))
 }

@@ -264,6 +264,12 @@ impl Plan {
         }
     }
 
+    /// The image sets of the plan, each in the version that was seen.
+    pub fn versions(&self) -> BTreeSet<(&str, &str)> {
+        let sets = self.image_sets.iter();
+        sets.map(|set| (set.image_set_id.as_str(), set.version_id.as_str())).collect()
+    }
+
     /// SHA-256 of the plan: two plans with the same one are the same.
     pub fn fingerprint(&self) -> Result<String> {
         let value = serde_json::to_value((self, &self.change)).map_err(unwritable)?;

@@ -26,6 +26,7 @@ mod restricted;
 mod retry;
 mod rights;
 mod service;
+mod value_token;
 
 pub mod model;
 
@@ -56,6 +57,7 @@ pub use restricted::{Restricted, Restrictor, Traits, restricted};
 pub use retry::{poll_pauses, retry_read};
 pub use rights::{Limit, Rights};
 pub use service::HealthImaging;
+pub use value_token::{VALUE_TOKEN_PREFIX, is_value_token};
 
 /// A point in time, in the milliseconds that the service returns.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

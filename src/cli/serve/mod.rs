@@ -120,9 +120,13 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
         .allow_hosts(arguments.http_host)
         .mount("/mcp", mcp.clone())
         .mount("/mcp/", mcp);
-    server = serve_back_end(server, &backend, config, arguments.bridge_write);
+    let redacts = config.redacts();
+    // Every other face shows what files hold.
+    if !redacts {
+        server = serve_back_end(server, &backend, config, arguments.bridge_write);
+    }
     #[cfg(feature = "local")]
-    if arguments.ephemeral {
+    if arguments.ephemeral && !redacts {
         let service = Arc::clone(&backend.service);
         server = server.serve_reset(RESET, move || ephemeral::reset(Arc::clone(&service)).boxed());
     }
@@ -130,9 +134,16 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
     if let Some(tls) = tls {
         server = server.secure(tls);
     }
-    terminal::note(&directions(&base, config));
+    if redacts {
+        terminal::note(&format!(
+            "MCP at {base}/mcp\n\
+             Tokens stand for what identifies patients; --redact-phi serves nothing else"
+        ));
+    } else {
+        terminal::note(&directions(&base, config));
+    }
     #[cfg(feature = "local")]
-    if arguments.ephemeral {
+    if arguments.ephemeral && !redacts {
         terminal::note(&format!(
             "Temporary store in {}, removed at the end; POST {base}{RESET} empties it",
             config.data_dir.display()

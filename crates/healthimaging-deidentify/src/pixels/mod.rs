@@ -9,6 +9,16 @@ mod decide;
 pub use blank::{blank_frame, has_unused_bits};
 pub(crate) use decide::{Seen, decide};
 
+use healthimaging_dicom::DataSet;
+
+use crate::options::Profile;
+
+/// Reports whether the frames of an instance may show text, by what kind of image its attributes describe.
+pub fn may_show_text(data_set: &DataSet) -> bool {
+    let seen = Seen { is_reviewed: false, rectangles: Vec::new(), has_unused_bits: false };
+    decide(data_set, true, &Profile::default(), seen) != PixelDecision::Pass
+}
+
 /// Pixels of a frame: columns from `left` to `right` and rows from `top` to `bottom`, counted from 0, all included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rectangle {

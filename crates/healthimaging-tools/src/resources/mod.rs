@@ -139,7 +139,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
             ResourceContents::blob(base64_text::encoded(&bytes), uri).with_mime_type(media_type)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
-        Err(error) => return Err(protocol_error(&error)),
+        Err(error) => return Err(protocol_error(&server.shown_error(error))),
     };
     Ok(ReadResourceResult::new(vec![contents])
         .with_ttl_ms(FRESH_MS)

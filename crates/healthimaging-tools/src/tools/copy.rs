@@ -117,8 +117,13 @@ impl CopyImageSet {
     }
 }
 
-async fn copy_across(across: Across, context: &Context) -> Result<Reply<Copied>> {
-    let back_end = context.back_end();
+async fn copy_across(mut across: Across, context: &Context) -> Result<Reply<Copied>> {
+    if let Some(redaction) = context.redaction() {
+        let copied = across.copiable_attributes.as_deref().map(|part| redaction.copied(part));
+        across.copiable_attributes = copied.transpose()?;
+    }
+    // Files pass from one data store to the other, and none is shown.
+    let back_end = context.real_back_end();
     let (source, stored) = store::watched(context, |watch| across.copy(back_end, watch)).await?;
     let report = StoreReport::of(stored);
     let why = report.first_failure().unwrap_or("no instance was stored");

@@ -83,7 +83,10 @@ erase_tool! {
         let missing = "the data store holds no image set of that patient";
         let older = older(self.erase_older_versions);
         let mut plan = planner.patient_deletion(action, &self.patient_id, older, missing).await?;
-        plan.notes.extend(traces::of(context.ledger(), &plan).await?);
+        // Records name what identifies the patient, not its tokens.
+        let real = context.redaction().map(|redaction| redaction.recorded_plan(&plan)).transpose()?;
+        let traces = traces::of(context.ledger(), real.as_ref().unwrap_or(&plan)).await?;
+        plan.notes.extend(traces);
         Ok(plan)
     }
 }

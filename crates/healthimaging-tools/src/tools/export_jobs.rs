@@ -117,13 +117,17 @@ impl Tool for StartDicomExportJob {
             data_access_role_arn: self.data_access_role_arn,
             allowed_paths: Vec::new(),
         };
-        export.check(context.ledger().tools()).await?;
+        let real: Export = match context.redaction() {
+            Some(redaction) => redaction.with_values(&export)?,
+            None => export.clone(),
+        };
+        real.check(context.ledger().tools()).await?;
         let new = NewJob {
             tool: Self::NAME,
             job_name: self.job_name,
             client_token: self.client_token,
             datastore_id,
-            work: Work::Export(export.clone()),
+            work: Work::Export(real),
         };
         let job = context.run_job(new, self.wait_seconds).await?;
         let job = ExportJobProperties::of(job, export)?;

@@ -58,8 +58,11 @@ impl Tool for TransferStudies {
         let from = End::named(tools, "from_datastore", &self.from_datastore).await?;
         let to = End::named(tools, "to_datastore", &self.to_datastore).await?;
         let deidentify = self.deidentify.map(|input| input.chosen(context)).transpose()?;
-        let transfer = Transfer { from, to, criteria, deidentify };
+        let mut transfer = Transfer { from, to, criteria, deidentify };
         transfer.check()?;
+        if let Some(redaction) = context.redaction() {
+            transfer = redaction.with_values(&transfer)?;
+        }
         if self.dry_run == Some(true) {
             let estimate = transfer::estimate(&transfer, tools).await?;
             let text = summary(&estimate);

@@ -7,7 +7,7 @@ use dicom_dictionary_std::StandardDataDictionary;
 use serde_json::Value;
 
 use healthimaging::model::MetadataUpdates;
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, is_value_token};
 use healthimaging_dicom::has_form;
 
 use super::Object;
@@ -88,6 +88,10 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
     }
     let Some(vr) = vr(name) else { return Ok(()) };
     for text in parts.iter().filter_map(Value::as_str) {
+        // The token of a value; its length and form are not those of the value.
+        if is_value_token(text) {
+            continue;
+        }
         for one in values(vr, text) {
             let wrong = if !is_within(vr, one) {
                 longest(vr).map(|(longest, unit)| format!("at most {longest} {unit}"))

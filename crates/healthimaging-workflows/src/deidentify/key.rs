@@ -35,11 +35,11 @@ pub(super) fn of_folder(folder: &Path) -> Result<Key> {
 }
 
 /// Reads the key in the data folder; makes it, readable by its owner only, if there is none.
-pub(super) fn of_folder_or_new(folder: &Path) -> Result<Key> {
+pub fn of_folder_or_new(folder: &Path) -> Result<Key> {
     if let Some(key) = existing(folder)? {
         return Ok(key);
     }
-    make(folder).map_err(unusable)?;
+    fs::create_dir_all(folder).and_then(|()| make(folder)).map_err(unusable)?;
     // Another process may have made it at the same time.
     existing(folder)?.ok_or_else(|| unusable(ErrorKind::NotFound.into()))
 }

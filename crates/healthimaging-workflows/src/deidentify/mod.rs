@@ -15,6 +15,8 @@ use healthimaging_deidentify::{Deidentifier, Key, Profile, ProfileOption};
 
 use crate::work::Tools;
 
+pub use key::of_folder_or_new as data_folder_key;
+
 pub use healthimaging_deidentify::{HoldReason, Outcome, Rectangle, Report, TABLE_SOURCE};
 pub use instance::{Instances, PixelOutcome, Processed, ReadyInstance};
 pub(crate) use instance::{blocking, unreadable};

@@ -6,7 +6,7 @@ use chrono::{NaiveDate, NaiveTime, Timelike as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use healthimaging::{Error, Result, Timestamp};
+use healthimaging::{Error, Result, Timestamp, is_value_token};
 
 /// Longest text that the service compares, in characters.
 const LONGEST: usize = 256;
@@ -51,7 +51,7 @@ macro_rules! checked {
     };
 }
 
-/// Text to compare with: 1 to 256 characters, without the spaces around it, which only pad.
+/// Text to compare with: 1 to 256 characters, or the token of a value; without the spaces around it, which only pad.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Text(String);
@@ -64,6 +64,7 @@ impl TryFrom<String> for Text {
         match trimmed.chars().count() {
             0 => Err(Error::validation("must not be empty")),
             1..=LONGEST => Ok(Self(trimmed.to_owned())),
+            _ if is_value_token(trimmed) => Ok(Self(trimmed.to_owned())),
             count => Err(Error::validation(format!(
                 "must have at most {LONGEST} characters, but has {count}"
             ))),

@@ -49,6 +49,12 @@ pub(super) async fn pdf(
 ) -> Result<Reply<Shown>> {
     let lacking =
         || Error::new(ErrorKind::NotFound, "the instance has no Encapsulated Document (0042,0011)");
+    if context.redaction().is_some() {
+        return Err(Error::new(
+            ErrorKind::AccessDenied,
+            "the text and the pages of documents may identify the patient, and are withheld (--redact-phi)",
+        ));
+    }
     let document = report.document.take().ok_or_else(lacking)?;
     let bytes = bytes(context, &datastore_id, found, document).await?;
     let members = head(found, &report)?;
