@@ -29,9 +29,14 @@ impl ReadyPacks {
         locked(&self.packs).pop()
     }
 
+    /// Whether more should be made.
+    pub(crate) fn are_few(&self) -> bool {
+        locked(&self.packs).len() < FEW
+    }
+
     /// Makes more if there are few, unless another thread does. Blocks.
     pub(crate) fn fill(&self, folder: &PackFolder) -> Result<()> {
-        if locked(&self.packs).len() >= FEW || self.is_filling.swap(true, Ordering::SeqCst) {
+        if !self.are_few() || self.is_filling.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         let made = new_ids().and_then(|ids| Ok(folder.prepare(ids)?));

@@ -103,6 +103,24 @@ impl Catalog {
         }
     }
 
+    /// As [`Self::write`], in a thread that may block.
+    pub(crate) fn write_together<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.0.file.access != Access::ReadWrite {
+            return Err(StoreError::ReadOnly);
+        }
+        let mut waiting = self.0.writes.add(work);
+        loop {
+            let mut connection = locked(&self.0.writer);
+            if let Some(made) = waiting.made() {
+                return made;
+            }
+            self.0.writes.make(&mut connection);
+        }
+    }
+
     /// As [`Self::read`], in a thread that may block.
     pub(crate) fn read_blocking<T>(
         &self,
@@ -124,7 +142,7 @@ impl Catalog {
         result
     }
 
-    /// As [`Self::write`], in a thread that may block.
+    /// As [`Self::write`], in a transaction of its own, and in a thread that may block.
     pub(crate) fn write_blocking<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,

@@ -9,6 +9,7 @@ use super::attributes;
 use super::blocks::{self, BlockContent, BlockRow, Blocks};
 use super::db::{self, Reader, Tx};
 use super::image_sets::{self, Force, ImageSetRow, NewImageSet, VersionRow};
+use super::written_once::{self, Held, Shown};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 
@@ -33,6 +34,29 @@ impl Content {
     fn adds(&self) -> bool {
         self.blocks.as_ref().is_some_and(|blocks| blocks.replaced.is_some())
     }
+
+    /// What the row of the image set shows.
+    fn shown(&self) -> Result<Shown<'_>> {
+        let index = &self.attributes;
+        Ok(Shown {
+            summary: attributes::summary_column(index)?,
+            study_instance_uid: index.study_instance_uid(),
+            study_datetime: index.study_datetime(),
+            series_number: index.series_number(),
+            series_count: self.series_count,
+            instance_count: index.instance_count,
+            frame_count: index.frame_count,
+        })
+    }
+
+    /// What the row of the version holds.
+    fn held(&self) -> Held<'_> {
+        Held {
+            document: &self.document,
+            details: &self.details,
+            blocks: self.blocks.as_ref().map(|blocks| blocks.count),
+        }
+    }
 }
 
 /// The stored bytes of a version's content.
@@ -56,8 +80,11 @@ pub(crate) fn create(
     content: &Content,
     at: Millis,
 ) -> Result<i64> {
-    let row = image_sets::insert(tx, new, at)?;
-    complete(tx, row, 1, new.workflow, content, at)?;
+    let row = written_once::insert_set(tx, new, at, Some(&content.shown()?))?;
+    let version = new.first_version(at, Some(1));
+    written_once::insert_version(tx, row, &version, Some(&content.held()))?;
+    blocks::write(tx, row, 1, content.blocks.as_ref())?;
+    write_index(tx, row, content)?;
     Ok(row)
 }
 
@@ -72,9 +99,12 @@ pub(crate) fn add_version(
     at: Millis,
 ) -> Result<u32> {
     let version = set.next_version()?;
-    // The set is not locked in between: its state is in nearly all of its indexes.
-    image_sets::push_version(tx, set.row, &active(version, workflow, Some(version), at))?;
-    complete(tx, set.row, version, workflow, content, at)?;
+    let complete = active(version, workflow, Some(version), at);
+    written_once::insert_version(tx, set.row, &complete, Some(&content.held()))?;
+    blocks::write(tx, set.row, version, content.blocks.as_ref())?;
+    // The state is left alone: the set is not locked, and nearly all of its indexes have it.
+    written_once::show(tx, set.row, &content.shown()?, Some((version, workflow, at)))?;
+    write_index(tx, set.row, content)?;
     Ok(version)
 }
 
@@ -129,15 +159,8 @@ pub(crate) fn complete(
     ))?;
     blocks::write(tx, set, version, content.blocks.as_ref())?;
     end(tx, set, version, workflow, Some(version), at)?;
-    write_attributes(tx, set, content)?;
-    if content.adds() {
-        return replace_instances(
-            tx,
-            set,
-            content.instances.iter().map(|(one, block)| (one, *block)),
-        );
-    }
-    write_instances(tx, set, content.instances.iter().map(|(one, block)| (one, *block)))
+    written_once::show(tx, set, &content.shown()?, None)?;
+    write_index(tx, set, content)
 }
 
 /// Completes a write whose content is that of an older version: nothing is stored twice.
@@ -150,7 +173,8 @@ pub(crate) fn complete_with_older(
     at: Millis,
 ) -> Result<()> {
     end(tx, set, version, workflow, Some(older), at)?;
-    write_attributes(tx, set, content)?;
+    written_once::show(tx, set, &content.shown()?, None)?;
+    attributes::write(tx, set, &content.attributes.values)?;
     // The blocks of the older version may have other numbers than those of this content.
     write_instances(tx, set, content.instances.iter().map(|(one, _)| (one, None)))
 }
@@ -207,9 +231,11 @@ pub(crate) fn stored(
     set: i64,
     version: &VersionRow,
 ) -> Result<Option<StoredContent>> {
-    let Some(holder) = version.content_version else {
-        return Ok(None);
-    };
+    version.content_version.map(|holder| held(reader, set, holder)).transpose()
+}
+
+/// The content that a version holds, as stored, compared with its checksums.
+pub(crate) fn held(reader: &Reader, set: i64, holder: u32) -> Result<StoredContent> {
     let mut stored = without_blocks(reader, set, holder)?;
     if let Some(count) = blocks::count(reader, set, holder)? {
         let found = blocks::of_version(reader, set, holder, count)?.into_iter();
@@ -219,7 +245,7 @@ pub(crate) fn stored(
         });
         stored.blocks = Some(found.collect::<Result<_>>()?);
     }
-    Ok(Some(stored))
+    Ok(stored)
 }
 
 /// What a version that holds content has beside its blocks, compared with its checksums.
@@ -260,31 +286,16 @@ pub(crate) fn damaged() -> StoreError {
     StoreError::Damaged("the metadata of a version is damaged".to_owned())
 }
 
-fn write_attributes(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
-    let index = &content.attributes;
-    tx.prepare_cached(
-        "UPDATE image_set SET summary = ?2, study_instance_uid = ?3, series_number = ?4,
-                 series_count = ?5, instance_count = ?6, frame_count = ?7
-             WHERE row = ?1",
-    )?
-    .execute((
-        set,
-        attributes::summary_column(index)?,
-        index.study_instance_uid(),
-        index.series_number(),
-        content.series_count,
-        index.instance_count,
-        index.frame_count,
-    ))?;
-    // By itself, and only where it changes: an UPDATE that names a column writes each index of it.
-    tx.prepare_cached(
-        "UPDATE image_set SET study_datetime = ?2 WHERE row = ?1 AND study_datetime <> ?2",
-    )?
-    .execute((set, index.study_datetime()))?;
+/// Writes what the image set and its instances are found by, where it has changed.
+fn write_index(tx: &Tx<'_>, set: i64, content: &Content) -> Result<()> {
+    let values = &content.attributes.values;
+    let instances = content.instances.iter().map(|(one, block)| (one, *block));
     if content.adds() {
-        return attributes::add(tx, set, &index.values);
+        attributes::add(tx, set, values)?;
+        return replace_instances(tx, set, instances);
     }
-    attributes::write(tx, set, &index.values)
+    attributes::write(tx, set, values)?;
+    write_instances(tx, set, instances)
 }
 
 /// Writes the rows that have changed.

@@ -8,6 +8,7 @@ use healthimaging_dicom::StudyKey;
 
 use super::columns::{checked, word};
 use super::db::{OptionalExtension, Reader, Row, Tx};
+use super::written_once::{insert_set, insert_version};
 use super::{attributes, datastores};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
@@ -224,39 +225,29 @@ pub(crate) struct NewImageSet<'a> {
 
 /// Adds an image set with an empty version 1, and returns its row.
 pub(crate) fn insert(tx: &Tx<'_>, new: &NewImageSet<'_>, at: Millis) -> Result<i64> {
-    tx.prepare_cached(
-        "INSERT INTO image_set (id, datastore, latest_version, state, workflow, is_primary,
-                 created_at, updated_at, last_accessed_at)
-             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?6, ?6)",
-    )?
-    .execute((
-        new.id.as_str(),
-        new.datastore,
-        new.state.as_str(),
-        new.workflow.as_str(),
-        new.hierarchy == Hierarchy::Primary,
-        at,
-    ))?;
-    let row = tx.last_insert_rowid();
-    insert_version(
-        tx,
-        row,
-        &VersionRow {
+    let row = insert_set(tx, new, at, None)?;
+    insert_version(tx, row, &new.first_version(at, None), None)?;
+    Ok(row)
+}
+
+impl NewImageSet<'_> {
+    /// Version 1.
+    pub(super) fn first_version(&self, at: Millis, content_version: Option<u32>) -> VersionRow {
+        VersionRow {
             version: 1,
-            state: new.state,
-            workflow: new.workflow,
+            state: self.state,
+            workflow: self.workflow,
             updated_at: at,
             message: None,
-            forced: new.force == Force::Yes,
-            content_version: None,
-        },
-    )?;
-    Ok(row)
+            forced: self.force == Force::Yes,
+            content_version,
+        }
+    }
 }
 
 /// Adds a version, and makes it the latest.
 pub(crate) fn push_version(tx: &Tx<'_>, set: i64, version: &VersionRow) -> Result<()> {
-    insert_version(tx, set, version)?;
+    insert_version(tx, set, version, None)?;
     tx.prepare_cached("UPDATE image_set SET latest_version = ?2 WHERE row = ?1")?
         .execute((set, version.version))?;
     set_state(tx, set, version.state, version.workflow, version.updated_at)
@@ -303,25 +294,6 @@ pub(crate) fn set_hierarchy(tx: &Tx<'_>, set: i64, hierarchy: Hierarchy) -> Resu
         "UPDATE image_set SET is_primary = ?2 WHERE row = ?1",
         (set, hierarchy == Hierarchy::Primary),
     )?;
-    Ok(())
-}
-
-fn insert_version(tx: &Tx<'_>, set: i64, version: &VersionRow) -> Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO image_set_version (image_set, version, state, workflow, updated_at,
-                 message, forced, content_version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?
-    .execute((
-        set,
-        version.version,
-        version.state.as_str(),
-        version.workflow.as_str(),
-        version.updated_at,
-        &version.message,
-        version.forced,
-        version.content_version,
-    ))?;
     Ok(())
 }
 

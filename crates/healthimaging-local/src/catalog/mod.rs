@@ -29,6 +29,7 @@ pub(crate) mod tags;
 pub(crate) mod tombstone;
 pub(crate) mod verification;
 pub(crate) mod writes;
+mod written_once;
 
 pub(crate) use connections::Catalog;
 pub(crate) use db::{Error, Fault, Reader, Tx, Value as SqlValue};

@@ -43,6 +43,13 @@ pub(crate) struct StoredFile {
     pub(crate) memory: u64,
 }
 
+/// A file that was stored as soon as it was opened, or that waits for memory.
+#[derive(Debug)]
+pub(crate) enum Stored<S> {
+    AtOnce(Box<Result<StoredFile, Failure>>),
+    Waits(Box<OpenFile<S>>),
+}
+
 /// Bytes of memory of a stored blob: its place, and its line in the document.
 const BLOB: u64 = 500;
 
@@ -84,8 +91,26 @@ impl<S: Read + Seek> OpenFile<S> {
         let split = Document::new_instance(&part10.meta, std::mem::take(&mut part10.data_set));
         checks::is_nameable(&split)?;
         let memory = part10.memory;
-        lease.resize(memory);
+        // What storing takes too, if that was leased for the header: then nothing has to be waited for.
+        let whole = memory.saturating_add(plan.memory());
+        lease.resize(if whole <= lease.bytes() { whole } else { memory });
         Ok(Self { part10, split, plan, memory, lease: Some(lease) })
+    }
+
+    /// Bytes of memory that storing takes.
+    fn needs(&self) -> u64 {
+        self.memory.saturating_add(self.plan.memory())
+    }
+
+    /// Puts everything large into the pack if the memory that was leased to open it is enough for that; the file
+    /// again if not. Blocks; frames are encoded by the threads of rayon.
+    pub(super) fn store_at_once(self, format: LosslessFormat, sink: &Sink) -> Stored<S> {
+        match &self.lease {
+            Some(lease) if lease.bytes() >= self.needs() => {
+                Stored::AtOnce(Box::new(self.store(format, sink)))
+            }
+            _ => Stored::Waits(Box::new(self)),
+        }
     }
 
     /// The part that grouping needs.
@@ -140,8 +165,9 @@ pub(crate) async fn store<S: Reopen>(
     format: LosslessFormat,
     sink: &Arc<Sink>,
 ) -> Result<StoredFile, Failure> {
-    let bytes = file.memory.saturating_add(file.plan.memory());
+    let bytes = file.needs();
     match file.lease.take() {
+        Some(lease) if lease.bytes() >= bytes => file.lease = Some(lease),
         // It is the only one of its size.
         Some(mut lease) if file.memory > HEADER => {
             lease.resize(bytes);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use healthimaging::model::{ImageSetState, ImageSetWorkflowStatus};
 use healthimaging::{DatastoreId, ImageSetId};
 use healthimaging_dicom::{Document, GroupKey};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::file::StoredFile;
@@ -103,66 +103,72 @@ impl Group {
         }
         let joined = Arc::new(joined);
         // While the pack is synced, the content of the version is made.
-        let mut pack = NewPack::Sealing(tokio::task::spawn_blocking(move || sink.seal()));
-        let group = Arc::new(self);
+        let (sealed, sealing) = oneshot::channel();
+        // Without a receiver the pack stays without an owner, and is swept.
+        tokio::task::spawn_blocking(move || drop(sealed.send(sink.seal())));
+        let mut pack = NewPack::Sealing(sealing);
+        let (group, refused) = (Arc::new(self), Arc::new(refused));
         let deadline = Instant::now() + LOCKED_AT_MOST;
         while Instant::now() < deadline {
             let series = &group.key.series.series_instance_uid;
             let lock = group.shared.series_locks.lock(group.datastore_row, series).await;
-            let attempt = Arc::clone(&group).attempt(&joined, &mut pack, &refused);
-            if let Some(outcomes) = attempt.await? {
+            let (group, joined) = (Arc::clone(&group), Arc::clone(&joined));
+            let refused = Arc::clone(&refused);
+            let attempt = blocking(move || {
+                let outcomes = group.attempt(&joined, &mut pack, &refused)?;
+                Ok((outcomes, pack))
+            });
+            let (outcomes, new_pack) = attempt.await?;
+            if let Some(outcomes) = outcomes {
                 return Ok(outcomes);
             }
+            pack = new_pack;
             drop(lock);
             tokio::time::sleep(LOCKED_RETRY).await;
         }
         let busy = Refusal::fault("the image set stayed LOCKED by another write; import it again");
         let busy = joined.numbers().map(|number| (number, Outcome::Refused(busy.clone())));
-        let outcomes = refused.into_iter().chain(busy).collect();
+        let outcomes = refused.iter().cloned().chain(busy).collect();
         group.record(outcomes).await
     }
 
-    /// Tries once; `None` if the set is locked, or was written to since it was read.
-    async fn attempt(
-        self: Arc<Self>,
+    /// Tries once, in one thread from the first read to the commit: each change of threads takes as long as a
+    /// small read. `None` if the set is locked, or was written to since it was read. Blocks.
+    fn attempt(
+        self: &Arc<Self>,
         joined: &Arc<Joined>,
         pack: &mut NewPack,
         refused: &[(usize, Outcome)],
     ) -> Result<Option<Vec<(usize, Outcome)>>> {
-        let (group, files) = (Arc::clone(&self), Arc::clone(joined));
-        let Some(prepared) = blocking(move || group.prepare(&files)).await? else {
+        let Some(prepared) = self.prepare(joined)? else {
             return Ok(None);
         };
         let (files, mut outcomes) = (Arc::clone(joined), refused.to_vec());
-        let sealed = pack.sealed().await?;
+        let sealed = pack.sealed()?;
         // The transaction holds it: as long as it may come, a sweep must not.
         let pack = sealed.clone();
-        let group = Arc::clone(&self);
-        let written = self
-            .shared
-            .catalog
-            .write(move |tx| {
-                let Some((row, imported)) = group.commit(tx, &prepared)? else {
-                    return Ok(None);
-                };
-                let version = imported.version;
-                if let Some(pack) = &pack {
-                    packs::adopt(tx, &pack.id, row, &files.blobs, group.shared.now())?;
-                }
-                outcomes.extend(prepared.files.iter().map(|(number, warnings)| {
-                    let warnings = warnings.clone();
-                    let imported = Imported { warnings, ..imported.clone() };
-                    (*number, Outcome::Imported(imported))
-                }));
-                (group.recorder)(tx, &outcomes)?;
-                Ok(Some((outcomes, prepared, version)))
-            })
-            .await?;
+        let group = Arc::clone(self);
+        let written = self.shared.catalog.write_together(move |tx| {
+            let Some((row, imported)) = group.commit(tx, &prepared)? else {
+                return Ok(None);
+            };
+            let version = imported.version;
+            if let Some(pack) = &pack {
+                packs::adopt(tx, &pack.id, row, &files.blobs, group.shared.now())?;
+            }
+            outcomes.extend(prepared.files.iter().map(|(number, warnings)| {
+                let warnings = warnings.clone();
+                let imported = Imported { warnings, ..imported.clone() };
+                (*number, Outcome::Imported(imported))
+            }));
+            (group.recorder)(tx, &outcomes)?;
+            Ok(Some((outcomes, prepared, version)))
+        })?;
         let Some((outcomes, prepared, version)) = written else {
             return Ok(None);
         };
         if let Some(pack) = sealed {
-            tokio::task::spawn_blocking(move || pack.keep()).await?;
+            pack.keep();
         }
         if self.is_read_again
             && let Prepared { id, document: Some(document), .. } = prepared
@@ -330,20 +336,23 @@ fn now_is_apart(now: &Destination) -> bool {
 
 /// The pack of a batch, which may be still being synced.
 enum NewPack {
-    Sealing(JoinHandle<Result<Option<SealedPack>>>),
+    Sealing(oneshot::Receiver<Result<Option<SealedPack>>>),
     Sealed(Option<Arc<SealedPack>>),
 }
 
 impl NewPack {
-    /// Waits until it is durable; `None` if there is none.
-    async fn sealed(&mut self) -> Result<Option<Arc<SealedPack>>> {
-        if let Self::Sealing(sealing) = self {
-            *self = Self::Sealed(sealing.await??.map(Arc::new));
-        }
-        match self {
-            Self::Sealed(Some(pack)) => Ok(Some(Arc::clone(pack))),
-            Self::Sealed(None) | Self::Sealing(_) => Ok(None),
-        }
+    /// Waits until it is durable; `None` if there is none. Blocks.
+    fn sealed(&mut self) -> Result<Option<Arc<SealedPack>>> {
+        let sealed = match std::mem::replace(self, Self::Sealed(None)) {
+            // Lost if the thread that syncs it panicked.
+            Self::Sealing(sealing) => {
+                let sealed = sealing.blocking_recv().map_err(|_| StoreError::Lost)?;
+                sealed?.map(Arc::new)
+            }
+            Self::Sealed(sealed) => sealed,
+        };
+        *self = Self::Sealed(sealed.clone());
+        Ok(sealed)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) use batches::{BatchKey, Batches};
 pub(crate) use file::{Header, OpenFile, StoredFile, lossless_format, store};
 pub(crate) use group::{Arrival, Group, Recorder};
 pub(crate) use memory::{GroupMemory, LargeHeaders};
-pub(crate) use opening::{NotFetched, Reopen, Unopened, header, open};
+pub(crate) use opening::{NotFetched, Reopen, Unopened, header, open, open_and_store};
 pub(crate) use outcome::{Failure, Imported, Outcome, Reason, Refusal, Warning};
 pub(crate) use overrides::Overrides;
 pub use recognize::FileKind;

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use healthimaging::{Error, MemoryBudget, MemoryLease};
 use healthimaging_dicom::{Document, ReadError, ReadLimits, read_header};
+use healthimaging_pixels::LosslessFormat;
 
 use super::checks;
-use super::file::{Header, OpenFile};
+use super::file::{self, Header, OpenFile, Stored, StoredFile};
 use super::memory::{HEADER, LargeHeaders};
-use super::outcome::Refusal;
+use super::outcome::{Failure, Refusal};
 use super::overrides::Overrides;
 use super::recognize;
+use super::sink::Sink;
 use crate::config::Grouping;
 
 /// A source that can be read from its start again, once that has come to an end.
@@ -90,6 +92,27 @@ pub(crate) async fn open<S: Reopen>(
 ) -> Result<OpenFile<S>, Refusal> {
     let read = move |source, lease| OpenFile::of(source, &overrides, lease);
     Ok(within(source, large, read).await?)
+}
+
+/// Reads a file, and puts everything large into the pack that `sink` returns for its header, in the same thread if
+/// there is memory for that. `None` if there is no pack for it.
+pub(crate) async fn open_and_store<S: Reopen>(
+    source: S,
+    large: &LargeHeaders,
+    grouping: Grouping,
+    format: LosslessFormat,
+    sink: impl Fn(Header) -> Option<Arc<Sink>> + Clone + Send + 'static,
+) -> Result<Option<Result<StoredFile, Failure>>, Refusal> {
+    let read = move |source, lease| {
+        let file = OpenFile::of(source, &Overrides::default(), lease)?;
+        let sink = sink(file.header(grouping));
+        Ok(sink.map(|sink| (file.store_at_once(format, &sink), sink)))
+    };
+    Ok(match within(source, large, read).await? {
+        None => None,
+        Some((Stored::AtOnce(stored), _)) => Some(*stored),
+        Some((Stored::Waits(file), sink)) => Some(file::store(*file, format, &sink).await),
+    })
 }
 
 /// Reads what grouping needs: the elements before the pixel data.

@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use healthimaging::{Body, MemoryBudget, MemoryLease};
 
 use super::rope::{Rope, RopeBuilder};
@@ -27,6 +27,10 @@ fn add(lease: &mut Option<MemoryLease>, bytes: usize) -> bool {
     true
 }
 
+/// The next instance of a request; `None` behind the last one. The outer error is the store's or the request's, the
+/// inner one the sender's.
+pub(super) type Arrived = Result<Option<healthimaging::Result<Received>>>;
+
 /// Takes in the instances of a request, one after the other.
 #[derive(Debug)]
 pub(super) struct Receiver {
@@ -39,8 +43,19 @@ impl Receiver {
         Self { shared: Arc::clone(shared), spool: None }
     }
 
+    /// Receives the next one.
+    pub(super) async fn next(
+        &mut self,
+        instances: &mut BoxStream<'static, healthimaging::Result<Body>>,
+    ) -> Arrived {
+        match instances.next().await {
+            Some(body) => self.receive(body?).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Receives one; the outer error is the store's, the inner one the sender's.
-    pub(super) async fn receive(&mut self, body: Body) -> Result<healthimaging::Result<Received>> {
+    async fn receive(&mut self, body: Body) -> Result<healthimaging::Result<Received>> {
         let mut pieces = body.into_stream();
         let mut held = RopeBuilder::default();
         let mut lease = None;

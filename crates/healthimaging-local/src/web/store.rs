@@ -1,9 +1,10 @@
 //! Storing instances (STOW-RS, `PS3.18 §10.5`): the same rules as an import, at once.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use futures::StreamExt;
+use futures::future::{self, Either};
 use futures::stream::BoxStream;
 use healthimaging::model::{
     FailedInstance, StoreInstancesRequest, StoreInstancesResponse, StoredInstance,
@@ -11,14 +12,15 @@ use healthimaging::model::{
 use healthimaging::{Body, Uid};
 use healthimaging_dicom::{ReadLimits, read_sop_uids};
 use healthimaging_pixels::LosslessFormat;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::received::{Received, Receiver};
+use super::received::{Arrived, Received, Receiver};
 use crate::catalog::datastores::{self, DatastoreRow};
 use crate::error::Result;
 use crate::ingest::{
-    self, Arrival, BatchKey, Batches, Failure, Group, GroupMemory, Header, LargeHeaders, OpenFile,
-    Outcome, Refusal, Reopen, Sink, StoredFile,
+    self, Arrival, BatchKey, Batches, Failure, Group, GroupMemory, Header, LargeHeaders, Outcome,
+    Refusal, Reopen, Sink, StoredFile,
 };
 use crate::shared::SharedStore;
 use crate::sync::locked;
@@ -36,9 +38,17 @@ const PROCESSING_FAILURE: u16 = 0x0110;
 
 /// A readable file of a request, in the pack of its batch or with the reason why it is not.
 struct ReadInstance {
-    header: Header,
+    header: Box<Header>,
     batch: BatchKey,
     stored: Result<StoredFile, Failure>,
+}
+
+/// Whether an instance was accepted when its header was read.
+enum Accepted {
+    /// It is not read yet; then this gets a message.
+    Waits(oneshot::Sender<()>),
+    Into(Box<Header>, BatchKey),
+    Refused(Option<Box<Header>>),
 }
 
 /// The outcome of the file at a position of the request.
@@ -53,30 +63,46 @@ pub(crate) async fn store_instances(
     mut request: StoreInstancesRequest,
 ) -> Result<StoreInstancesResponse> {
     let id = request.datastore_id.clone();
-    let datastore = shared.catalog.read(move |reader| datastores::find_active(reader, &id)).await?;
+    let mut instances = request.instances;
+    let (datastore, first) = {
+        // The first instance arrives while the data store is looked up.
+        let looking_up =
+            pin!(shared.catalog.read(move |reader| datastores::find_active(reader, &id)));
+        let mut receiver = Receiver::new(shared);
+        let first = pin!(async {
+            let first = receiver.next(&mut instances).await;
+            (first, receiver)
+        });
+        match future::select(looking_up, first).await {
+            Either::Left((datastore, first)) => (datastore?, first.await),
+            Either::Right((first, looking_up)) => (looking_up.await?, first),
+        }
+    };
     let stow = Arc::new(StowRequest {
         shared: Arc::clone(shared),
         format: ingest::lossless_format(datastore.format),
         study: request.study_instance_uid.take(),
+        batches: Mutex::default(),
         sinks: Mutex::default(),
         memory: Arc::new(Mutex::new(GroupMemory::begin(1).await)),
         large: LargeHeaders::default(),
     });
     let (mut under_way, mut processed) = (JoinSet::new(), Vec::new());
-    let arrived = stow.receive_all(request.instances, &mut under_way, &mut processed);
-    let arrived = arrived.await;
+    let arrived = stow.receive_all(first, instances, &mut under_way, &mut processed).await;
     // Nothing of a request is still being written when it is answered, whatever the answer.
     while let Some(one) = under_way.join_next().await {
         processed.push(one?);
     }
     arrived?;
     let answer = stow.finish(&datastore, processed).await;
-    let filled = Arc::clone(shared);
-    shared.lifecycle.tasks.spawn_blocking(move || {
-        if let Err(error) = filled.blobs.ready.fill(&filled.blobs.packs) {
-            tracing::warn!(%error, "packs could not be made for the next requests");
-        }
-    });
+    if shared.blobs.ready.are_few() {
+        let filled = Arc::clone(shared);
+        shared.lifecycle.tasks.spawn_blocking(move || {
+            if let Err(error) = filled.blobs.ready.fill(&filled.blobs.packs) {
+                tracing::warn!(%error, "packs could not be made for the next requests");
+            }
+        });
+    }
     answer
 }
 
@@ -86,6 +112,7 @@ struct StowRequest {
     format: LosslessFormat,
     /// The study of all instances.
     study: Option<Uid>,
+    batches: Mutex<Batches>,
     /// A pack for each batch.
     sinks: Mutex<HashMap<BatchKey, Arc<Sink>>>,
     /// Of all files.
@@ -97,45 +124,53 @@ impl StowRequest {
     /// Begins to keep each instance when it has arrived.
     async fn receive_all(
         self: &Arc<Self>,
+        (mut arrived, mut receiver): (Arrived, Receiver),
         mut instances: BoxStream<'static, healthimaging::Result<Body>>,
         under_way: &mut JoinSet<Processed>,
         processed: &mut Vec<Processed>,
     ) -> Result<()> {
-        let mut receiver = Receiver::new(&self.shared);
-        let mut batches = Batches::default();
         let mut position = 0;
-        while let Some(body) = instances.next().await {
-            let instance = receiver.receive(body?).await??;
+        while let Some(instance) = arrived? {
             if under_way.len() >= 2 * rayon::current_num_threads()
                 && let Some(one) = under_way.join_next().await
             {
                 processed.push(one?);
             }
+            let (opened, is_opened) = oneshot::channel();
+            under_way.spawn(Arc::clone(self).process(position, instance?, opened));
             // Headers are read in the order of arrival, which decides the batch of an instance that comes again.
-            match self.open(position, instance).await {
-                Ok((header, file)) => {
-                    let batch = batches.add(&header);
-                    let instance = (header, batch, file);
-                    under_way.spawn(Arc::clone(self).process(position, instance));
-                }
-                Err(failed) => processed.push((position, Err(failed))),
-            }
+            // An error: the header cannot be read.
+            is_opened.await.ok();
             position += 1;
+            arrived = receiver.next(&mut instances).await;
         }
         Ok(())
     }
 
-    /// Reads the header of an instance.
-    async fn open(
-        &self,
+    /// Reads an instance, and puts everything large of it into the pack of its batch. `opened` gets a message when its
+    /// header has been read.
+    async fn process(
+        self: Arc<Self>,
         position: usize,
         received: Received,
-    ) -> Result<(Header, OpenFile<Received>), Box<FailedInstance>> {
-        let grouping = self.shared.config.grouping;
+        opened: oneshot::Sender<()>,
+    ) -> Processed {
         let again = received.reopen();
-        let file = match ingest::open(received, Arc::default(), &self.large).await {
-            Ok(file) => file,
-            Err(refusal) => {
+        let accepted = Arc::new(Mutex::new(Accepted::Waits(opened)));
+        let sink = {
+            let (stow, accepted) = (Arc::clone(&self), Arc::clone(&accepted));
+            move |header| stow.accept(header, &mut locked(&accepted))
+        };
+        let grouping = self.shared.config.grouping;
+        let stored =
+            ingest::open_and_store(received, &self.large, grouping, self.format, sink).await;
+        let accepted = std::mem::replace(&mut *locked(&accepted), Accepted::Refused(None));
+        let outcome = match (stored, accepted) {
+            (Ok(Some(stored)), Accepted::Into(header, batch)) => {
+                let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
+                Ok(ReadInstance { header, batch, stored })
+            }
+            (Err(refusal), _) => {
                 // The UIDs by which the sender knows the instance, if they can be read.
                 let limits = ReadLimits { header_bytes: UIDS, ..ReadLimits::default() };
                 let reading =
@@ -143,30 +178,36 @@ impl StowRequest {
                 let uids = reading.await.ok().flatten().unwrap_or_default();
                 let mut failed = failure(position, None, &refusal);
                 (failed.sop_class_uid, failed.sop_instance_uid) = (uids.class, uids.instance);
-                return Err(Box::new(failed));
+                Err(Box::new(failed))
+            }
+            (Ok(_), accepted) => {
+                let header = if let Accepted::Refused(header) = accepted { header } else { None };
+                let message = "the instance is of another study than the request names";
+                let refusal = Refusal::invalid(message);
+                let mut failed = failure(position, header.as_deref(), &refusal);
+                failed.failure_reason = DOES_NOT_MATCH;
+                Err(Box::new(failed))
             }
         };
-        let header = file.header(grouping);
-        let of_study = &header.group.study.study_instance_uid;
-        if self.study.as_ref().is_some_and(|study| study.as_str() != of_study) {
-            let message = "the instance is of another study than the request names";
-            let mut failed = failure(position, Some(&header), &Refusal::invalid(message));
-            failed.failure_reason = DOES_NOT_MATCH;
-            return Err(Box::new(failed));
-        }
-        Ok((header, file))
+        (position, outcome)
     }
 
-    /// Puts everything large of an instance into the pack of its batch.
-    async fn process(
-        self: Arc<Self>,
-        position: usize,
-        (header, batch, file): (Header, BatchKey, OpenFile<Received>),
-    ) -> Processed {
-        let sink = self.sink(&batch);
-        let stored = ingest::store(file, self.format, &sink).await;
-        let stored = stored.and_then(|file| Ok(self.memory().add(file)?));
-        (position, Ok(ReadInstance { header, batch, stored }))
+    /// The pack for an instance with this header; `None` if it is of another study than the request names.
+    fn accept(&self, header: Header, accepted: &mut Accepted) -> Option<Arc<Sink>> {
+        let of_study = &header.group.study.study_instance_uid;
+        let is_of_study = self.study.as_ref().is_none_or(|study| study.as_str() == of_study);
+        let (now, sink) = if is_of_study {
+            let batch = locked(&self.batches).add(&header);
+            let sink = self.sink(&batch);
+            (Accepted::Into(Box::new(header), batch), Some(sink))
+        } else {
+            (Accepted::Refused(Some(Box::new(header))), None)
+        };
+        if let Accepted::Waits(opened) = std::mem::replace(accepted, now) {
+            // The receiver waits for it.
+            opened.send(()).ok();
+        }
+        sink
     }
 
     fn sink(&self, key: &BatchKey) -> Arc<Sink> {
@@ -254,7 +295,7 @@ impl StowRequest {
                     });
                 }
                 (Outcome::Refused(refusal), header) => {
-                    let mut failed = failure(position, header, &refusal);
+                    let mut failed = failure(position, header.map(|header| &**header), &refusal);
                     if is_full {
                         failed.failure_reason = OUT_OF_RESOURCES;
                     }

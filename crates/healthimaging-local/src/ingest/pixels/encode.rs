@@ -79,10 +79,12 @@ fn store_frames<S: Read + Seek>(
             sources.push(source);
         }
         let (format, decoder) = (target.format, target.sink.decoder());
-        let frames: Result<Vec<_>, _> = sources
-            .par_iter()
-            .map(|source| transcode(decoder, &syntax, description, source, format))
-            .collect();
+        let one = |source: &Vec<u8>| transcode(decoder, &syntax, description, source, format);
+        let frames: Result<Vec<_>, _> = match &sources[..] {
+            // Another thread would not be faster.
+            [only] => one(only).map(|frame| vec![frame]),
+            several => several.par_iter().map(one).collect(),
+        };
         for (frame, decoded_as) in frames.map_err(Stop::Codec)? {
             let blob = target.sink.put(BlobKind::Frame, Some(stored), &frame.bytes)?;
             target.instance.frames.push(ImageFrame {
