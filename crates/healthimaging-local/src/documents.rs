@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -140,10 +141,13 @@ pub(crate) struct Documents {
     pub(crate) blocks: OpenBlocks,
     /// Those of earlier forms, as they are served.
     converted: Cache<Name, Bytes>,
+    /// Number of the store among those that this process opened: a restored backup has the same names.
+    store: u64,
 }
 
 impl Default for Documents {
     fn default() -> Self {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
         let unpacked = Arc::new(Cache::new(CACHED));
         let cache: Weak<Cache<_, _>> = Arc::downgrade(&unpacked);
         MemoryBudget::process().add_cache(cache);
@@ -152,6 +156,7 @@ impl Default for Documents {
             in_use: SingleFlight::default(),
             blocks: OpenBlocks::default(),
             converted: Cache::new(CACHED_CONVERTED),
+            store: OPENED.fetch_add(1, Ordering::Relaxed),
         }
     }
 }
@@ -264,6 +269,11 @@ impl Documents {
     ) -> Result<Arc<OpenDocument>> {
         let (document, lease) = self.blocks.instances(levels, row, block)?;
         Ok(Arc::new(OpenDocument { document: Arc::new(document), lease }))
+    }
+
+    /// Names a document as it is served by this store.
+    pub(crate) fn served_name(&self, (id, holder): &Name) -> String {
+        format!("{}/{id}/{holder}", self.store)
     }
 
     /// A document of an earlier form, or in blocks, as it is served: JSON, gzip. Blocks.

@@ -70,8 +70,13 @@ pub fn find_frame(
                 "the latest version of the image set has no frame of that id; ImageFrames in its \
                  metadata lists the ids",
             ))?,
-        FrameSelector::Number(wanted, number) => instances
-            .find(|(_, uid, _)| *uid == wanted.as_str())
+        FrameSelector::Number(wanted, number) => levels
+            .series
+            .values()
+            .find_map(|series| {
+                let (uid, text) = series.instances.get_key_value(wanted.as_str())?;
+                Some((series, uid, text))
+            })
             .map(|(series, uid, text)| (series, uid, text, (*number as usize).saturating_sub(1)))
             .ok_or(RenderError::NotFound(
                 "the image set holds no instance of that sop_instance_uid",

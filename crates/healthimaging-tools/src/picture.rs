@@ -124,16 +124,14 @@ pub(crate) async fn metadata(
     document::fetch(service, request).await
 }
 
-/// Fetches a frame and its metadata, and renders it.
+/// Fetches a frame and renders it.
 pub(crate) async fn picture(
     back_end: BackEnd<'_>,
     decoder: &Decoder,
     place: (&DatastoreId, &ImageSetId),
-    version_id: Option<&VersionId>,
-    selector: &FrameSelector,
+    mut location: FrameLocation,
     options: RenderOptions,
 ) -> Result<(FrameLocation, RenderedFrame)> {
-    let mut location = locate(back_end.0, place.0, place.1, version_id, selector).await?;
     settle_padding(back_end.1, place.0, place.1, &mut location).await?;
     decoded(back_end.0, decoder, place, location, move |decoder, location, stored| {
         render(decoder, location, stored, &options)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -18,12 +19,13 @@ const WAITING: usize = 4;
 pub struct Body {
     stream: BoxStream<'static, Result<Bytes>>,
     length: Option<u64>,
+    name: Option<Arc<str>>,
 }
 
 impl Body {
     /// Makes a body from a stream; `length` in bytes, if it is known.
     pub fn from_stream(stream: BoxStream<'static, Result<Bytes>>, length: Option<u64>) -> Self {
-        Self { stream, length }
+        Self { stream, length, name: None }
     }
 
     /// Runs `write` in a blocking thread, at the pace of the reader: what it writes becomes the body, its error the
@@ -46,6 +48,18 @@ impl Body {
         });
         let pieces = stream::poll_fn(move |context| receiver.poll_recv(context));
         Self::from_stream(pieces.boxed(), length)
+    }
+
+    /// Names the bytes: bodies of one back end with the same name hold the same bytes.
+    #[must_use]
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// Returns the name of the bytes, if they have one: a caller that has read them need not read them again.
+    #[must_use]
+    pub fn name(&self) -> Option<&Arc<str>> {
+        self.name.as_ref()
     }
 
     /// Returns the length in bytes, if it is known before reading.
@@ -105,7 +119,7 @@ impl Write for Pieces {
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         let length = Some(bytes.len() as u64);
-        Self { stream: stream::once(async move { Ok(bytes) }).boxed(), length }
+        Self::from_stream(stream::once(async move { Ok(bytes) }).boxed(), length)
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use healthimaging::{Error, ErrorKind, Result};
+use memchr::memmem;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -76,7 +77,7 @@ impl InstanceText {
     /// Whether it holds these words somewhere.
     #[must_use]
     pub fn holds(&self, words: &str) -> bool {
-        std::str::from_utf8(&self.0).is_ok_and(|text| text.contains(words))
+        memmem::find(&self.0, words.as_bytes()).is_some()
     }
 
     /// Ids of the stored frames, in their order; none of a frame without id.

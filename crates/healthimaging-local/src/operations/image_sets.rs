@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::TimeDelta;
+use futures::stream::{self, StreamExt};
 use healthimaging::model::{
     GetImageFrameRequest, GetImageFrameResponse, GetImageSetMetadataRequest,
     GetImageSetMetadataResponse, GetImageSetRequest, GetImageSetResponse, ImageSetProperties,
     ImageSetState, ListImageSetVersionsRequest, ListImageSetVersionsResponse, Overrides,
     StorageTier,
 };
-use healthimaging::{Body, Error};
+use healthimaging::{Body, DatastoreId, Error};
 use healthimaging_packs::{BlobKind, BlobLocation};
 use healthimaging_pixels::{jp2_header, jp2_header_length};
 
 use super::paging::{self, Position};
 use crate::catalog::Reader;
+use crate::catalog::content::StoredContent;
 use crate::catalog::documents::{check, is_current};
 use crate::catalog::image_sets::{self, ImageSetRow, VersionRow};
 use crate::catalog::packs;
-use crate::catalog::{content, datastores};
+use crate::catalog::{blocks, content, datastores};
 use crate::clock::Millis;
+use crate::documents::Name;
 use crate::error::Result;
 use crate::shared::{Shared, SharedStore};
 
@@ -123,31 +127,59 @@ pub(crate) async fn metadata(
 ) -> Result<GetImageSetMetadataResponse> {
     let at = shared.now();
     let (datastore, id) = (request.datastore_id.clone(), request.image_set_id.clone());
-    let (row, version, stored) = shared
+    let (row, holder, stored) = shared
         .catalog
         .read(move |reader| {
             let set = image_sets::find_in(reader, &request.datastore_id, &request.image_set_id)?;
             let wanted = request.version_id.map_or(u64::from(set.latest_version), |id| id.number());
             let version = image_sets::version(reader, set.row, wanted)?;
-            let stored = content::stored(reader, set.row, &version)?;
-            let stored = stored.ok_or_else(|| nothing_yet(&set))?;
+            let holder = version.content_version.ok_or_else(|| nothing_yet(&set))?;
+            if blocks::count(reader, set.row, holder)?.is_some() {
+                return Ok((set.row, holder, None));
+            }
+            let stored = content::held(reader, set.row, holder)?;
             check(&stored)?;
-            Ok((set.row, version.content_version.unwrap_or(version.version), stored))
+            Ok((set.row, holder, Some(stored)))
         })
         .await?;
     shared.caches.accesses.note(row, at);
-    let document = if is_current(&stored) {
-        stored.document.into()
-    } else {
-        let shared = Arc::clone(shared);
-        let convert = move || shared.caches.documents.served(&stored, &datastore, (id, version));
-        tokio::task::spawn_blocking(convert).await??.into()
+    let name = (id, holder);
+    let served_name = shared.caches.documents.served_name(&name);
+    let document = match stored {
+        Some(stored) if is_current(&stored) => stored.document.into(),
+        Some(stored) => served(shared, stored, datastore, name).await?.into(),
+        // Read when the body is read: a caller that has the content of this name needs no more of it.
+        None => {
+            let shared = Arc::clone(shared);
+            let read = async move {
+                let (in_datastore, of_set) = (datastore.clone(), name.0.clone());
+                let read = move |reader: &Reader| {
+                    let set = image_sets::find_in(reader, &in_datastore, &of_set)?;
+                    content::held(reader, set.row, holder)
+                };
+                let stored = shared.catalog.read(read).await?;
+                Ok(served(&shared, stored, datastore, name).await?)
+            };
+            Body::from_stream(stream::once(read).boxed(), None)
+        }
     };
     Ok(GetImageSetMetadataResponse {
-        image_set_metadata: document,
+        image_set_metadata: document.named(served_name),
         content_type: "application/json".to_owned(),
         content_encoding: "gzip".to_owned(),
     })
+}
+
+/// A document of an earlier form, or in blocks, as it is served.
+async fn served(
+    shared: &SharedStore,
+    stored: StoredContent,
+    datastore: DatastoreId,
+    name: Name,
+) -> Result<Bytes> {
+    let shared = Arc::clone(shared);
+    let convert = move || shared.caches.documents.served(&stored, &datastore, name);
+    tokio::task::spawn_blocking(convert).await?
 }
 
 fn nothing_yet(set: &ImageSetRow) -> Error {

@@ -5,7 +5,8 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use healthimaging::model::{
-    DeleteImageSetRequest, InstanceMetadataRequest, MetadataUpdates, SeriesMetadataRequest,
+    DeleteImageSetRequest, GetImageSetMetadataRequest, InstanceMetadataRequest, MetadataUpdates,
+    SeriesMetadataRequest,
 };
 use healthimaging::{DicomWeb, ErrorKind, HealthImaging, ImageSetId, Uid};
 use healthimaging_phantoms::Phantom;
@@ -224,6 +225,47 @@ async fn what_changes_a_document_in_blocks_keeps_its_versions() {
     assert_eq!([served(1).await, served(2).await], before);
     let sixth = fixture.metadata(&set, Some(6)).await;
     assert_eq!(sixth, fixture.metadata(&set, Some(1)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_named_by_its_content_and_read_when_its_body_is() {
+    let fixture = Fixture::new().await;
+    let numbers = mixed(200);
+    for first in [50, 150] {
+        let set = fixture.import_one_set(&slices(&numbers[..first])).await;
+        let body = async |version: Option<u32>| {
+            let request = GetImageSetMetadataRequest {
+                datastore_id: fixture.datastore.clone(),
+                image_set_id: set.clone(),
+                version_id: version.map(Into::into),
+            };
+            fixture.store.get_image_set_metadata(request).await.unwrap().image_set_metadata
+        };
+        let name = async |version| body(version).await.name().unwrap().to_string();
+        let before = name(None).await;
+        assert_eq!(name(Some(1)).await, before);
+        let unread = body(None).await;
+        fixture.import(&slices(&numbers[first..=first])).await;
+        assert_ne!(name(None).await, before);
+        assert_eq!(name(Some(1)).await, before);
+        // The body is of the version that was the latest when it was asked for.
+        let held = unread.collect(1 << 26).await.unwrap();
+        assert_eq!(held, fixture.metadata_bytes(&set, Some(1)).await.unwrap());
+        fixture.update(&set, MetadataUpdates::RevertToVersion(1.into())).await;
+        assert_eq!(name(None).await, before, "a version that shows older content");
+
+        let unread = body(None).await;
+        let request = DeleteImageSetRequest {
+            datastore_id: fixture.datastore.clone(),
+            image_set_id: set.clone(),
+        };
+        fixture.store.delete_image_set(request).await.unwrap();
+        fixture.settled(&set).await;
+        if first > 100 {
+            let error = unread.collect(1 << 26).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

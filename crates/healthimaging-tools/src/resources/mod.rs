@@ -198,12 +198,13 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
         ResourceUri::Picture(datastore_id, image_set_id, frame, options) => {
             let selector = FrameSelector::Id(frame);
             let decoder = &server.options().decoder;
+            let location =
+                picture::locate(service, &datastore_id, &image_set_id, None, &selector).await?;
             let (_, rendered) = picture::picture(
                 (service, server.dicomweb()?),
                 decoder,
                 (&datastore_id, &image_set_id),
-                None,
-                &selector,
+                location,
                 options,
             )
             .await?;

@@ -129,8 +129,8 @@ impl Tool for GetImageFrame {
         let datastore_id = context.datastore(self.datastore_id).await?;
         let service = context.service();
         let version = self.version_id.as_ref();
-        let (selector, place) = match wanted {
-            Wanted::Frame(selector) => (selector, None),
+        let (frame, place) = match wanted {
+            Wanted::Frame(selector) => (Located::By(selector), None),
             Wanted::Slice(choice) => {
                 let set = self.image_set_id.clone();
                 let stack =
@@ -138,28 +138,31 @@ impl Tool for GetImageFrame {
                 let index = stack.index(choice)?;
                 let place =
                     Place { slice: index + 1, number_of_slices: stack.len(), order: stack.order() };
-                (stack.selector(index)?, Some(place))
+                (Located::At(Box::new(stack.locate(index)?)), Some(place))
             }
         };
+        let locate = async |selector: &FrameSelector| {
+            picture::locate(service, &datastore_id, &self.image_set_id, version, selector).await
+        };
         if let Some(options) = options {
+            let location = match frame {
+                Located::At(location) => *location,
+                Located::By(selector) => locate(&selector).await?,
+            };
             let (location, rendered) = picture::picture(
                 (service, context.dicomweb()),
                 context.decoder(),
                 (&datastore_id, &self.image_set_id),
-                version,
-                &selector,
+                location,
                 options,
             )
             .await?;
             return Ok(shown(location, rendered, place));
         }
-        let id = match selector {
-            FrameSelector::Id(id) => id,
-            FrameSelector::Number(..) => {
-                picture::locate(service, &datastore_id, &self.image_set_id, version, &selector)
-                    .await?
-                    .image_frame_id
-            }
+        let id = match frame {
+            Located::At(location) => location.image_frame_id,
+            Located::By(FrameSelector::Id(id)) => id,
+            Located::By(selector) => locate(&selector).await?.image_frame_id,
         };
         let stored = picture::fetch(service, &datastore_id, &self.image_set_id, &id).await?;
         let size = stored.bytes.len();
@@ -252,6 +255,12 @@ impl GetImageFrame {
 enum Wanted {
     Frame(FrameSelector),
     Slice(SliceChoice),
+}
+
+/// A frame that was found, or what it is to be found by.
+enum Located {
+    At(Box<FrameLocation>),
+    By(FrameSelector),
 }
 
 /// Place of a frame in its series.

@@ -20,6 +20,8 @@ use healthimaging::model::{GetImageSetMetadataRequest, GetImageSetMetadataRespon
 use healthimaging::{Error, ErrorKind, HealthImaging, MemoryBudget, Result};
 use healthimaging_dicom::{Document, InstanceSummary};
 
+use cache::Key;
+
 pub use attribute::Attribute;
 pub(crate) use attribute::tag;
 pub use cache::forget;
@@ -62,17 +64,26 @@ pub struct Cut {
     pub size: usize,
 }
 
-/// Fetches a document, and unpacks it unless it is in the cache.
+/// Fetches a document, and unpacks it unless it is in the cache. If its content has a name and is in the cache, its body is not
+/// read.
 pub async fn fetch(
     service: &dyn HealthImaging,
     request: GetImageSetMetadataRequest,
 ) -> Result<Arc<DocumentText>> {
-    let packed = Packed::fetch(service, request, LONGEST).await?;
-    let key = packed.bytes.clone();
+    let response = service.get_image_set_metadata(request).await?;
+    let name = response.image_set_metadata.name().cloned().map(Key::Name);
+    if let Some(known) = name.as_ref().and_then(cache::get) {
+        return Ok(known);
+    }
+    let packed = Packed::read(response, LONGEST).await?;
+    let size = packed.bytes.len() * COMPRESSION;
+    let key = match name {
+        Some(name) => name,
+        None => Key::Packed(packed.bytes.clone()),
+    };
     if let Some(known) = cache::get(&key) {
         return Ok(known);
     }
-    let size = key.len() * COMPRESSION;
     let document = beside_others(size, move || DocumentText::read(packed.unpacked()?)).await?;
     Ok(cache::insert(key, document))
 }
@@ -155,8 +166,11 @@ impl Packed {
         request: GetImageSetMetadataRequest,
         longest: u64,
     ) -> Result<Self> {
-        let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } =
-            service.get_image_set_metadata(request).await?;
+        Self::read(service.get_image_set_metadata(request).await?, longest).await
+    }
+
+    async fn read(response: GetImageSetMetadataResponse, longest: u64) -> Result<Self> {
+        let GetImageSetMetadataResponse { image_set_metadata, content_encoding, .. } = response;
         Ok(Self {
             bytes: image_set_metadata.collect(longest).await?,
             is_gzip: content_encoding == "gzip",

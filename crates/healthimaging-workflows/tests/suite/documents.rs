@@ -1,5 +1,8 @@
 //! Documents in part, and the series that they add up to.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use healthimaging::model::{GetImageSetMetadataRequest, SearchImageSetsRequest};
@@ -44,6 +47,29 @@ async fn a_part_is_what_was_asked_for() {
         let error = document::cut(&whole, part).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
+}
+
+#[tokio::test]
+async fn a_document_whose_name_is_known_is_not_read_again() {
+    let fake = Fake::default();
+    fake.add(77, document(&[("1.2.3", 2)]), true);
+    let read = Arc::clone(&fake.0.lock().unwrap().bodies_read);
+    let request = GetImageSetMetadataRequest { image_set_id: id(77), ..request() };
+    let fetch = async || document::fetch(&fake, request.clone()).await.unwrap();
+    let first = fetch().await;
+    assert!(Arc::ptr_eq(&fetch().await, &first));
+    assert_eq!(read.load(Ordering::SeqCst), 2);
+
+    fake.0.lock().unwrap().are_named = true;
+    let named = fetch().await;
+    assert!(Arc::ptr_eq(&fetch().await, &named));
+    assert_eq!(read.load(Ordering::SeqCst), 3);
+
+    // Another version has another name.
+    let other = document(&[("1.2.3", 3)]);
+    fake.0.lock().unwrap().sets.get_mut(&id(77)).unwrap().versions.push(other);
+    assert_eq!(fetch().await.levels().instances().count(), 3);
+    assert_eq!(read.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ use healthimaging::model::{
     UpdateImageSetMetadataRequest, UpdateImageSetMetadataResponse,
 };
 use healthimaging::{
-    DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, ImageSetId, Limits, Page, Result,
+    Body, DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, ImageSetId, Limits, Page, Result,
     VersionId, sweep,
 };
 use healthimaging_jobs_sqlite::JobsFile;
@@ -50,6 +51,9 @@ pub(crate) struct State {
     pub(crate) sets: BTreeMap<ImageSetId, Set>,
     /// Of the next calls of each request.
     pub(crate) faults: BTreeMap<&'static str, VecDeque<Fault>>,
+    /// Whether documents have names; then, how many bodies were read.
+    pub(crate) are_named: bool,
+    pub(crate) bodies_read: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -165,8 +169,15 @@ impl State {
                 request.version_id.as_ref().map_or(Ok(latest), |id| id.number().try_into());
             let version: usize = version.map_err(|_| missing())?;
             let document = set.versions.get(version - 1).ok_or_else(missing)?;
+            let body: Body = document.to_string().into_bytes().into();
+            let read = Arc::clone(&self.bodies_read);
+            let counted = body.into_stream().inspect(move |_| {
+                read.fetch_add(1, Ordering::SeqCst);
+            });
+            let body = Body::from_stream(counted.boxed(), None);
+            let name = format!("{}/{version}", request.image_set_id);
             return Ok(Box::new(GetImageSetMetadataResponse {
-                image_set_metadata: document.to_string().into_bytes().into(),
+                image_set_metadata: if self.are_named { body.named(name) } else { body },
                 content_type: "application/json".to_owned(),
                 content_encoding: String::new(),
             }));

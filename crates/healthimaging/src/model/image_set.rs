@@ -160,7 +160,8 @@ pub struct GetImageSetMetadataRequest {
 /// Output of `GetImageSetMetadata`.
 #[derive(Debug)]
 pub struct GetImageSetMetadataResponse {
-    /// The document: JSON, compressed with gzip.
+    /// The document: JSON, compressed with gzip. The embedded store names its content, and reads a large one when
+    /// the body is read.
     pub image_set_metadata: Body,
     /// `application/json`.
     pub content_type: String,
