@@ -210,20 +210,36 @@ pub(crate) fn misused(error: &clap::Error) -> ExitCode {
     let names_command = words.any(|word| {
         word != "stdio" && commands.get_subcommands().any(|one| one.get_name() == word)
     });
-    let text = error.render().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let first = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-    if !error.use_stderr() || names_command || terminal::is_interactive() {
-        if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+    let message = in_a_line(&error.render().to_string());
+    let wants_json = wants_json();
+    if !error.use_stderr() || names_command || wants_json || terminal::is_interactive() {
+        if error.use_stderr() && wants_json {
             terminal::print_json();
             // The exit code says the same if stdout is closed.
-            let _ = terminal::document(|| terminal::error(&anyhow!(first)));
+            let _ = terminal::document(|| terminal::error(&anyhow!(message)));
         }
         error.exit();
     }
     // The exit code is all that is left if this fails.
-    let _ = explain(&anyhow!(first));
+    let _ = explain(&anyhow!(message));
     ExitCode::from(2)
+}
+
+/// Whether results are to be printed as JSON, where the flags could not be read. On stdio, stdout belongs to the protocol.
+fn wants_json() -> bool {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let is_named = |name: &str| words.iter().any(|word| word == name);
+    let by_flag = is_named("--json") || is_named("--json=true");
+    let by_variable = || std::env::var("HEALTHIMAGING_JSON").is_ok_and(|set| set == "true");
+    (by_flag || by_variable()) && !is_named("stdio")
+}
+
+/// The message of an error of clap, without the usage.
+fn in_a_line(text: &str) -> String {
+    let ends = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+    let lines = text.lines().map(str::trim).take_while(ends).filter(|line| !line.is_empty());
+    let message = lines.collect::<Vec<_>>().join(" ");
+    message.strip_prefix("error: ").unwrap_or(&message).to_owned()
 }
 
 /// Printed for a person who starts the program by hand.

@@ -1,12 +1,14 @@
 //! `transfer`: stores studies of a data store in another one, of this or of the other back end.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args};
-use healthimaging::Uid;
+use healthimaging::{Uid, read_json};
 use healthimaging_workflows::deidentify::{Deidentify, Request, Review};
 use healthimaging_workflows::find::{Criteria, Text};
 use healthimaging_workflows::transfer::{self, End, Transfer};
-use healthimaging_workflows::{Job, JobState, Ledger, NewJob, Work};
+use healthimaging_workflows::{ItemResult, Job, JobState, Ledger, NewJob, Work};
 use serde_json::{Map, Value, json};
 
 use super::export::{ProfileArguments, job_objects};
@@ -15,6 +17,12 @@ use crate::config::Config;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
+
+/// Outcomes that are read at once.
+const PAGE: u32 = 1_000;
+
+/// Reasons that are listed.
+const LISTED: usize = 20;
 
 /// What is transferred: one of four must be given.
 const WHAT: [&str; 4] = ["study", "patient", "criteria", "all"];
@@ -34,8 +42,8 @@ pub(super) struct Arguments {
     to: String,
 
     /// Only this study
-    #[arg(long, value_name = "UID")]
-    study: Option<String>,
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    study: Option<Uid>,
 
     /// Only studies of this patient
     #[arg(long, value_name = "ID")]
@@ -57,6 +65,15 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
+/// Reads a UID in the form of PS3.5 section 9.1; `--criteria` takes UIDs of other forms too.
+fn uid(text: &str) -> Result<Uid> {
+    let is_uid = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !is_uid {
+        bail!("not a UID: a UID has digits and periods, 64 at most");
+    }
+    Ok(Uid::try_from(text)?)
+}
+
 pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     if config.read_only && !arguments.dry_run {
         bail!("--read-only does not allow a transfer, which stores instances");
@@ -68,15 +85,12 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 }
 
 fn criteria(arguments: &Arguments) -> Result<Criteria> {
-    let mut criteria: Criteria = match &arguments.criteria {
-        Some(text) => match serde_json::from_str(text) {
-            Ok(criteria) => criteria,
-            Err(error) => bail!("--criteria: {error}"),
-        },
+    let mut criteria = match &arguments.criteria {
+        Some(text) => read_json::<Criteria>("--criteria", text.as_bytes())?,
         None => Criteria::default(),
     };
     if let Some(study) = &arguments.study {
-        criteria.study_instance_uid = Some(Uid::try_from(study.as_str())?);
+        criteria.study_instance_uid = Some(study.clone());
     }
     if let Some(patient) = &arguments.patient {
         criteria.patient_id = Some(Text::try_from(patient.clone())?);
@@ -116,6 +130,7 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         }
         return Ok(Outcome::Done);
     }
+    transfer::check_matches(&transfer, tools).await?;
     let new = NewJob {
         tool: transfer::TOOL,
         job_name: None,
@@ -126,7 +141,7 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let running = async { follow(ledger, ledger.start(new).await?).await };
     let job = backend.recorded("transfer", &named, &[], running, job_objects).await?;
     match job.job_status {
-        JobState::Completed => report(&job),
+        JobState::Completed => report(&job, &reasons(ledger, &job).await?),
         state => {
             bail!("transfer job {} is {state}: {}", job.job_id, job.message.unwrap_or_default())
         }
@@ -158,7 +173,31 @@ async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
     Ok(job)
 }
 
-fn report(job: &Job) -> Result<Outcome> {
+/// Why instances failed or were held back, each reason with the number of instances.
+async fn reasons(ledger: &Ledger, job: &Job) -> Result<BTreeMap<String, u64>> {
+    let mut reasons = BTreeMap::new();
+    let mut start = None;
+    loop {
+        let page = ledger.outcomes(&job.job_id, start, PAGE).await?;
+        for outcome in page.items {
+            let message = match (outcome.error, outcome.result) {
+                (Some(error), _) => error.message,
+                (None, ItemResult::HeldBack) => {
+                    let message = outcome.details.get("message").and_then(Value::as_str);
+                    format!("held back: {}", message.unwrap_or_default())
+                }
+                _ => continue,
+            };
+            *reasons.entry(message).or_default() += 1;
+        }
+        start = page.next_token;
+        if start.is_none() {
+            return Ok(reasons);
+        }
+    }
+}
+
+fn report(job: &Job, reasons: &BTreeMap<String, u64>) -> Result<Outcome> {
     let value = |key: &str| job.report.as_ref().and_then(|report| report.get(key));
     let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or_default();
     let (failed, held_back) = (number("instances_failed"), number("instances_held_back"));
@@ -170,6 +209,12 @@ fn report(job: &Job) -> Result<Outcome> {
         number("instances_there_before"),
         job.job_id,
     ));
+    for (reason, count) in reasons.iter().take(LISTED) {
+        terminal::note(&format!("{}: {reason}", counted(*count, "instance")));
+    }
+    if reasons.len() > LISTED {
+        terminal::note(&format!("{} more reasons", reasons.len() - LISTED));
+    }
     if let Some(Value::Object(differs_in)) = value("instances_that_differ_in")
         && !differs_in.is_empty()
     {
@@ -182,9 +227,20 @@ fn report(job: &Job) -> Result<Outcome> {
         counted(number("non_primary_image_sets_left_out"), "image set"),
         counted(older.and_then(Value::as_u64).unwrap_or_default(), "older version"),
     ));
-    let outcome = if failed + held_back == 0 { Outcome::Done } else { Outcome::Partly };
+    let arrived = number("instances_transferred") + number("instances_there_before");
+    let outcome = match (failed + held_back, arrived) {
+        (0, _) => Outcome::Done,
+        (_, 0) => Outcome::Failed,
+        _ => Outcome::Partly,
+    };
     terminal::document(|| {
-        let mut document = json!({ "outcome": outcome.as_str(), "job_id": job.job_id });
+        let listed = reasons.iter().take(LISTED);
+        let listed: Vec<Value> = listed
+            .map(|(reason, count)| json!({ "message": reason, "instances": count }))
+            .collect();
+        let mut document = json!({
+            "outcome": outcome.as_str(), "job_id": job.job_id, "reasons": listed
+        });
         if let (Value::Object(document), Some(report)) = (&mut document, &job.report) {
             document.extend(report.clone());
         }

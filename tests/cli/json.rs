@@ -95,6 +95,9 @@ fn errors_are_objects_with_the_public_type() {
         ),
         (&["--json", "export"], 2, "validation_error", "--out"),
         (&["--json", "--toolsets", "x", "tools"], 2, "validation_error", "--toolsets"),
+        (&["--json", "importt"], 2, "validation_error", "importt"),
+        (&["--json", "--no-such-flag"], 2, "validation_error", "--no-such-flag"),
+        (&["transfer", "--to", "x", "--all", "--json"], 2, "validation_error", "--from <NAME>"),
     ] {
         let output = rig.run(words);
         assert_eq!(output.status.code(), Some(code), "{words:?}: {}", stderr(&output));
@@ -102,9 +105,11 @@ fn errors_are_objects_with_the_public_type() {
         assert_eq!((&error["error"], &error["type"]), (&json!(true), &json!(kind)), "{words:?}");
         let message = error["message"].as_str().unwrap();
         let said = stderr(&output);
-        assert!(message.contains(part) || said.contains(part), "{words:?}: {message}");
+        assert!(message.contains(part), "{words:?}: {message}");
         assert!(said.contains("error: "), "{said}");
     }
+    let by_variable = rig.command(&["export"]).env("HEALTHIMAGING_JSON", "true").output().unwrap();
+    assert_eq!(object(&by_variable)["type"], "validation_error");
     // Without the flag, stdout stays empty.
     assert!(stdout(&rig.run(&["verify"])).is_empty());
 }

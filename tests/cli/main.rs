@@ -26,3 +26,4 @@ mod secured;
 mod settings;
 mod stub;
 mod toolsets;
+mod transfer;

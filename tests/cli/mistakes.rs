@@ -78,3 +78,35 @@ fn errors_take_two_lines_at_most() {
         assert!(stdout(&output).is_empty());
     }
 }
+
+#[test]
+fn an_import_without_any_instance_creates_nothing() {
+    let rig = Rig::new();
+    std::fs::create_dir(rig.path("papers")).unwrap();
+    let notes = rig.path("papers/notes.txt");
+    std::fs::write(&notes, "not an image").unwrap();
+    std::fs::write(rig.path("papers/empty"), "").unwrap();
+    let refused = |path: &std::path::Path| {
+        let output = rig.run(&["import", text(path), "--datastore", "new"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let expected = "no file in it is a DICOM instance; nothing was created";
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    };
+    refused(&notes);
+    refused(&rig.path("papers"));
+    assert!(!rig.path("store").exists());
+    // The store is there, and the data store is not.
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    refused(&rig.path("papers"));
+    let listed = rig.call("list_datastores", &serde_json::json!({}));
+    assert_eq!(listed["datastore_summaries"].as_array().unwrap().len(), 1, "{listed}");
+    // Into one that is there, they are skipped.
+    let output = rig.run(&["import", text(&notes)]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // Where everything failed, so did the import.
+    let broken = [&[0; 128][..], b"DICM rubbish"].concat();
+    std::fs::write(rig.path("broken.dcm"), broken).unwrap();
+    let output = rig.run(&["import", text(&rig.path("broken.dcm"))]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}

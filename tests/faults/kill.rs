@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use healthimaging_phantoms::{Archive, write_to};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::assistant::Assistant;
+use crate::kills::{kill_until_it_has_ended, recorded};
 use crate::until;
 
 /// One patient, 24 studies of two series.
@@ -66,14 +65,7 @@ impl Scene {
 
     /// How many items of a job have an outcome on disk, and whether the job has ended.
     fn recorded(&self, id: &str) -> (usize, bool) {
-        let file = self.folder.path().join("data/ledger/jobs.sqlite");
-        let jobs = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-        jobs.busy_timeout(Duration::from_secs(30)).unwrap();
-        let sql = "SELECT (SELECT count(*) FROM job_item WHERE job = job.row), ended_at IS NOT NULL
-                   FROM job WHERE id = ?1";
-        let found = jobs.query_row(sql, [id], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
-        let (items, has_ended) = found.unwrap();
-        (items.try_into().unwrap(), has_ended)
+        recorded(self.folder.path(), id)
     }
 
     async fn has_recorded(&self, id: &str, outcomes: usize) {
@@ -97,23 +89,9 @@ impl Scene {
     async fn finish_killing(&self, tool: &str, asked: Value, every: usize) -> (Value, usize) {
         let mut assistant = self.program().await;
         let id = self.begin(&mut assistant, tool, asked).await;
-        let mut deaths = 0;
-        let mut next = 0;
-        loop {
-            // The first is killed as soon as the job is accepted.
-            let ended = until(async || {
-                let (done, ended) = self.recorded(&id);
-                (ended || done >= next).then_some(ended)
-            })
-            .await;
-            if ended {
-                break;
-            }
-            assistant.kill().await;
-            deaths += 1;
-            next = self.recorded(&id).0 + every;
-            assistant = self.program().await;
-        }
+        let job = (self.folder.path(), id.as_str());
+        let killed = kill_until_it_has_ended(job, assistant, || self.program(), |_| every);
+        let (mut assistant, deaths) = killed.await;
         let asked = json!({ "job_id": id, "max_results": 100 });
         let found = assistant.call("get_job", asked).await;
         assert_eq!(found["job"]["job_status"], "COMPLETED", "{found}");

@@ -6,6 +6,7 @@
 mod assistant;
 mod flags;
 mod kill;
+mod kills;
 mod line;
 mod stages;
 mod stop;

@@ -20,7 +20,7 @@ use healthimaging_local::{LocalConfig, LocalStore};
 use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_phantoms::Archive;
 use healthimaging_workflows::change::planning::{Holders, OlderVersions, Planner};
-use healthimaging_workflows::change::{Part, Values};
+use healthimaging_workflows::change::{Part, SeriesValues, Values};
 use healthimaging_workflows::document::{self, Contents};
 use healthimaging_workflows::find::{self, Criteria, is_primary};
 use healthimaging_workflows::{
@@ -308,6 +308,79 @@ fn a_study_is_updated_in_one_version() {
             assert_eq!(outcomes.len(), 2);
             let made = |outcome: &ItemOutcome| outcome.result == ItemResult::Updated;
             assert!(outcomes.iter().all(made), "{outcomes:?}");
+        },
+    });
+}
+
+/// The values of the instances, wherever they are.
+fn summaries(seen: &[Seen]) -> Vec<(String, String)> {
+    let mut all: Vec<_> = seen
+        .iter()
+        .flat_map(|set| {
+            let laterality = |uid: &String| {
+                let series = set.contents.series.values();
+                let mut of_instance =
+                    series.filter(|series| series.instances.contains_key(uid.as_str()));
+                let found = of_instance.next().unwrap().text("Laterality");
+                found.unwrap_or_default().to_owned()
+            };
+            instances(set).into_iter().map(move |uid| {
+                let laterality = laterality(&uid);
+                (uid, laterality)
+            })
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_series_is_replaced_by_a_changed_copy_once() {
+    try_every_death(&Case {
+        plan: |planner, seen| {
+            let series = seen[0].contents.series.keys().next().unwrap().parse().unwrap();
+            let values = json!({ "Laterality": "L", "ImageComments": "LEFT" });
+            let values = values.as_object().unwrap().clone();
+            let values = SeriesValues::new(series, None, values).unwrap();
+            async move { planner.series_update("update", values).await }.boxed()
+        },
+        check: |before, after, outcomes| {
+            assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
+            assert!(after.iter().all(|set| is_primary(&set.summary)));
+            let old = &before[0].summary.image_set_id;
+            let is_old = |set: &&Seen| set.summary.image_set_id == *old;
+            assert_eq!(after.iter().filter(is_old).count(), 0);
+            let changed: Vec<String> = instances(&before[0]);
+            let mut wanted = summaries(before);
+            for (uid, laterality) in &mut wanted {
+                if changed.contains(uid) {
+                    "L".clone_into(laterality);
+                }
+            }
+            assert_eq!(summaries(after), wanted);
+            let items: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
+            assert_eq!(items, [format!("{old}/copy"), format!("{old}/primary"), old.to_string()]);
+            let place = &outcomes[2].details["replaced_by"];
+            let new = after.iter().find(|set| set.summary.image_set_id.as_str() == place);
+            assert_eq!(new.unwrap().summary.version, Some(1), "older versions are gone");
+        },
+    });
+}
+
+#[test]
+fn instances_are_updated_in_one_version() {
+    try_every_death(&Case {
+        plan: |planner, seen| {
+            let series = seen[0].contents.series.keys().next().unwrap().parse().unwrap();
+            let values = json!({ "ImageComments": "LEFT" }).as_object().unwrap().clone();
+            let values = SeriesValues::new(series, None, values).unwrap();
+            async move { planner.series_update("update", values).await }.boxed()
+        },
+        check: |_, after, outcomes| {
+            let versions: Vec<_> = after.iter().map(|set| set.summary.version).collect();
+            assert_eq!(versions, [Some(2), Some(1)]);
+            let results: Vec<ItemResult> = outcomes.iter().map(|one| one.result).collect();
+            assert_eq!(results, [ItemResult::Updated]);
         },
     });
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::Instant;
 
 use healthimaging_phantoms::{Archive, write_to};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::assistant::{Assistant, program};
+use crate::kills::{kill_until_it_has_ended, recorded};
 use crate::until;
 
 /// Slices of a series; `TRANSFER_INSTANCES` instances in all, else a few.
@@ -53,18 +53,6 @@ async fn made(assistant: &mut Assistant, name: &str) -> String {
     let made = json!({ "datastore_name": name, "wait_seconds": 60 });
     let made = assistant.call("create_datastore", made).await;
     made["datastore_id"].as_str().unwrap().to_owned()
-}
-
-/// How many outcomes a job has on disk, and whether it has ended.
-fn recorded(folder: &Path, id: &str) -> (usize, bool) {
-    let file = folder.join("data/ledger/jobs.sqlite");
-    let jobs = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-    jobs.busy_timeout(Duration::from_secs(30)).unwrap();
-    let sql = "SELECT (SELECT count(*) FROM job_item WHERE job = job.row), ended_at IS NOT NULL
-               FROM job WHERE id = ?1";
-    let found = jobs.query_row(sql, [id], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
-    let (items, has_ended) = found.unwrap();
-    (items.try_into().unwrap(), has_ended)
 }
 
 /// All image sets of a data store.
@@ -114,22 +102,13 @@ async fn a_transfer_is_complete_and_stores_nothing_twice_whatever_is_killed() {
     });
     let begun = assistant.call("transfer_studies", asked).await;
     let id = begun["job_id"].as_str().unwrap().to_owned();
-    let (mut deaths, mut next) = (0, 0);
-    loop {
-        let ended = until(async || {
-            let (done, ended) = recorded(here.path(), &id);
-            (ended || done >= next).then_some(ended)
-        })
-        .await;
-        if ended {
-            break;
-        }
-        assistant.kill().await;
-        deaths += 1;
-        // Odd numbers, so that kills fall before, between and after the requests.
-        next = recorded(here.path(), &id).0 + (deaths * 7) % 23 + 1;
-        assistant = Assistant::of(&mut source(here.path(), &address)).await;
-    }
+    let start = || async { Assistant::of(&mut source(here.path(), &address)).await };
+    // Odd numbers, so that kills fall before, between and after the requests.
+    let more = |deaths: usize| (deaths * 7) % 23 + 1;
+    let begun = Instant::now();
+    let (mut assistant, deaths) =
+        kill_until_it_has_ended((here.path(), &id), assistant, start, more).await;
+    println!("{instances} instances, {deaths} kills, {:.1} s", begun.elapsed().as_secs_f64());
     assert!(deaths > 3, "{deaths}");
     let found = assistant.call("get_job", json!({ "job_id": id, "max_results": 1 })).await;
     let (job, report) = (&found["job"], &found["job"]["report"]);

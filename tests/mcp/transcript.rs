@@ -311,6 +311,12 @@ async fn change(scribe: &mut Scribe, store: &str, set: &Value) {
     back["confirmation_token"] = plan["confirmation_token"].clone();
     scribe.call("bulk_update_patient_metadata", back).await;
 
+    let asked = json!({
+        "datastore_id": store, "series_instance_uid": "2.25.4202",
+        "metadata_updates": { "Laterality": "L" }, "wait_seconds": 60
+    });
+    scribe.show_planned("update_series_metadata", asked).await;
+
     let found = scribe.call("get_datastore", json!({ "datastore_id": store })).await;
     let arn = &found["datastore_properties"]["datastore_arn"];
     let asked = json!({ "resource_arn": arn, "tags": { "Team": "radiology" } });

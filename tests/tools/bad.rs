@@ -95,6 +95,7 @@ async fn facts(rig: &Rig, datastore: &str) -> Value {
         "copy_image_set_information": { "sourceImageSet": { "latestVersionId": version } },
         "metadata_updates": { "PatientName": "X" },
         "study_updates": { "StudyDescription": "X" },
+        "series_updates": { "SeriesDescription": "X" },
         "patient": { "PatientName": "X" },
         "to_patient_id": "ANOTHER",
         "criteria": { "modality": "CT" },
@@ -134,6 +135,7 @@ pub(crate) async fn in_order(
             .map(|name| {
                 let fact = match (tool.name, name) {
                     ("get_dicom_import_job", "job_id") => "import_job_id",
+                    ("update_series_metadata", "metadata_updates") => "series_updates",
                     _ => name,
                 };
                 (name.to_owned(), facts[fact].clone())
@@ -231,7 +233,9 @@ pub(crate) async fn one_wrong_argument_is_refused_by_every_tool(rig: Rig) {
         unknown.insert("no_such_argument".to_owned(), json!(1));
         let error = refusal(&rig, tool.name, &unknown).await;
         check(tool.name, &error, &["validation_error"], &json!(1));
-        assert!(error["message"].as_str().unwrap().contains("no_such_argument"));
+        // Its name may be patient data.
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("unknown member") && !message.contains("no_such"), "{message}");
         let mut endless = arguments.clone();
         endless.insert("x".repeat(ENDLESS), json!(1));
         let error = refusal(&rig, tool.name, &endless).await;
@@ -249,8 +253,8 @@ pub(crate) async fn one_wrong_argument_is_refused_by_every_tool(rig: Rig) {
                 let error = refusal(&rig, tool.name, &changed).await;
                 check(tool.name, &error, &["validation_error"], &value);
                 let message = error["message"].as_str().unwrap();
-                let names_it = message.contains(name.as_str()) || message.contains("noSuchKey");
-                assert!(names_it, "{}: {name}: {message}", tool.name);
+                assert!(message.contains(name.as_str()), "{}: {name}: {message}", tool.name);
+                assert!(!message.contains("noSuchKey"), "{}: {name}: {message}", tool.name);
             }
         }
     }

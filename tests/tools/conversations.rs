@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use healthimaging::Operation;
 use healthimaging_phantoms::{Phantom, PhantomFile};
+use healthimaging_tools::{Consent, Server};
+use healthimaging_workflows::Side;
 use serde_json::{Map, Value, json};
 
-use crate::rig::{Rig, uri};
+use crate::report::{encapsulated, pdf};
+use crate::rig::{Open, Rig, uri};
 use crate::table::report;
 
 /// Most calls of a conversation.
@@ -26,6 +30,8 @@ answers (JSON, without pictures). An arrow is followed by the `summary` of an an
 /// A conversation that is counted and written down.
 struct Talk<'a> {
     rig: &'a Rig,
+    /// The server that is asked, in place of that of the rig.
+    server: Option<Server>,
     page: String,
     ids: Vec<String>,
     calls: usize,
@@ -39,8 +45,13 @@ impl Talk<'_> {
     }
 
     async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        let answer = self.rig.answer(tool, arguments.clone()).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{tool}: {error}"));
+        let answer =
+            if let (Some(server), Value::Object(arguments)) = (&self.server, arguments.clone()) {
+                server.call(tool, arguments, Consent::Unavailable).await.unwrap()
+            } else {
+                let answer = self.rig.answer(tool, arguments.clone()).await;
+                answer.unwrap_or_else(|error| panic!("{tool}: {error}"))
+            };
         self.calls += 1;
         let found = Value::Object(answer.structured);
         self.bytes += found.to_string().len();
@@ -174,11 +185,13 @@ pub(crate) async fn questions_take_four_calls_at_most(rig: Rig) {
     let rig = rig.confirming();
     let datastore = filled(&rig).await;
     let page = HEAD.to_owned();
-    let mut talk = Talk { rig: &rig, page, ids: Vec::new(), calls: 0, bytes: 0 };
+    let mut talk = Talk { rig: &rig, server: None, page, ids: Vec::new(), calls: 0, bytes: 0 };
     reading(&mut talk).await;
     comparing(&mut talk, &datastore).await;
     moving_files(&mut talk, &datastore).await;
     changing(&mut talk, &datastore).await;
+    showing(&mut talk, &datastore).await;
+    copying(&mut talk).await;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conversations.md");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, &talk.page).unwrap();
@@ -312,6 +325,18 @@ async fn changing(talk: &mut Talk<'_>, datastore: &str) {
     assert_eq!(found["studies"].as_array().unwrap().len(), 3, "{found}");
     talk.end("The plan compares both patients; afterwards MRN-2 has all studies.");
 
+    talk.ask("The laterality of series 2.25.100.1 is missing: it is the left side");
+    let asked = json!({
+        "datastore_id": datastore, "series_instance_uid": "2.25.100.1",
+        "metadata_updates": { "Laterality": "L" }, "wait_seconds": 60
+    });
+    let (plan, done) = talk.confirmed("update_series_metadata", asked).await;
+    assert_eq!(plan["changes"][0]["attribute"], "Laterality", "{plan}");
+    assert_eq!(done["report"]["without_the_values"]["image_sets"], 0, "{done}");
+    talk.end(
+        "The service does not change the series of a primary image set: a changed copy took its place, as the plan said.",
+    );
+
     talk.ask("Forget patient MRN-4");
     let asked = json!({
         "datastore_id": datastore, "patient_id": "MRN-4", "erase_older_versions": true,
@@ -322,4 +347,46 @@ async fn changing(talk: &mut Talk<'_>, datastore: &str) {
     let found = talk.call("search_image_sets", asked).await;
     assert_eq!(found["image_sets_metadata_summaries"], json!([]), "{found}");
     talk.end("The plan names what goes; afterwards nothing is found.");
+}
+
+async fn showing(talk: &mut Talk<'_>, datastore: &str) {
+    let page = "BT /F1 12 Tf 10 70 Td (Impression: clear) Tj ET";
+    let document = encapsulated(1, "1", "application/pdf", pdf(&[page], ""));
+    let document = document.study_uid("2.25.500").patient("DOE^JANE", "MRN-1");
+    let file = PhantomFile { relative_path: "1.dcm".into(), bytes: document.build() };
+    talk.rig.import(datastore, [file]).await;
+    talk.ask("Show me the PDF of study 2.25.500");
+    let asked = json!({ "study_instance_uid": "2.25.500", "page": 1 });
+    let found = talk.call("get_report", asked).await;
+    assert_eq!(found["text"], "Impression: clear", "{found}");
+    talk.end("Its text, and the page as a picture.");
+}
+
+/// Between both back ends; the one is that of the conversation.
+async fn copying(talk: &mut Talk<'_>) {
+    let limits = talk.rig.back_end().service.limits();
+    let is_aws = (limits.rate)(Operation::CopyImageSet).is_some();
+    let (own, open): (Side, Open) =
+        if is_aws { (Side::Aws, crate::open_local) } else { (Side::Local, crate::open_aws) };
+    let other = Rig::new(open).await;
+    let aws = if is_aws { talk.rig } else { &other };
+    if is_aws {
+        filled(&other).await;
+    }
+    let made = json!({ "datastore_name": "research", "wait_seconds": 60 });
+    aws.call("create_datastore", made).await;
+    talk.server = Some(talk.rig.beside(own, &other));
+    talk.ask("Copy study 2.25.100 to the data store research in AWS");
+    let mut asked = json!({
+        "from_datastore": "local:ward", "to_datastore": "aws:research",
+        "criteria": { "study_instance_uid": "2.25.100" }, "dry_run": true
+    });
+    let found = talk.call("transfer_studies", asked.clone()).await;
+    assert_eq!(found["estimate"]["instances"], 7, "{found}");
+    asked.as_object_mut().unwrap().shift_remove("dry_run");
+    asked["wait_seconds"] = json!(300);
+    let done = talk.call("transfer_studies", asked).await;
+    assert_eq!(done["report"]["instances_transferred"], 7, "{done}");
+    assert_eq!(done["report"]["instances_that_differ_in"], json!({}), "{done}");
+    talk.end("Seven instances, each read back and compared.");
 }

@@ -1,6 +1,7 @@
 //! Correcting patients and studies.
 
-use healthimaging_phantoms::{Phantom, PhantomFile};
+use dicom_dictionary_std::tags;
+use healthimaging_phantoms::{Phantom, PhantomFile, VR};
 use serde_json::{Value, json};
 
 use crate::erase::{all, tag};
@@ -235,4 +236,206 @@ pub(crate) async fn a_plan_that_cannot_succeed_says_so(rig: Rig) {
         let plan = rig.call("bulk_update_patient_metadata", asked).await;
         assert!(plan["plan"]["notes"].to_string().contains(words), "{plan}");
     }
+}
+
+/// A slice of a series.
+fn of_series(number: u32, laterality: &str) -> PhantomFile {
+    let phantom = Phantom::ct()
+        .size(16, 16)
+        .patient("DOE^JANE", "MRN-1")
+        .study_uid("2.25.81")
+        .series_uid("2.25.82")
+        .sop_uid(&format!("2.25.83.{number}"))
+        .instance_number(number)
+        .with(tags::LATERALITY, VR::CS, laterality);
+    PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
+}
+
+async fn document(rig: &Rig, datastore: &str, set: &Value) -> Value {
+    let asked = json!({ "datastore_id": datastore, "image_set_id": set["image_set_id"] });
+    rig.call("get_image_set_metadata", asked).await["metadata"].take()
+}
+
+/// What documents of one series differ in, beside their IDs.
+fn without_ids(mut document: Value) -> Value {
+    document["ImageSetID"].take();
+    let instances = document["Study"]["Series"]["2.25.82"]["Instances"].as_object_mut().unwrap();
+    for instance in instances.values_mut() {
+        for frame in instance["ImageFrames"].as_array_mut().unwrap() {
+            frame["ID"].take();
+        }
+    }
+    document
+}
+
+/// A series with a primary image set, and with a copy of it that is not.
+async fn twice(rig: &Rig) -> (String, Value) {
+    let datastore = rig.datastore().await;
+    rig.import(&datastore, (1..=3).map(|number| of_series(number, "R"))).await;
+    let set = all(rig, &datastore).await[0].clone();
+    let copy = json!({
+        "datastore_id": datastore, "source_image_set_id": set["image_set_id"], "wait_seconds": 60,
+        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } }
+    });
+    rig.call("copy_image_set", copy).await;
+    (datastore, set)
+}
+
+fn series(datastore: &str, values: &Value) -> Value {
+    json!({
+        "datastore_id": datastore, "series_instance_uid": "2.25.82", "metadata_updates": values,
+        "wait_seconds": 60
+    })
+}
+
+pub(crate) async fn a_series_gets_values_in_an_update_or_in_a_copy(rig: Rig) {
+    let rig = rig.confirming();
+    let (datastore, old) = twice(&rig).await;
+    let before = document(&rig, &datastore, &old).await;
+    // Attributes of instances need no consent: there is a new version, and the older one keeps what there was.
+    let mut asked = series(&datastore, &json!({ "ImageComments": "LEFT" }));
+    asked["sop_instance_uid"] = json!("2.25.83.2");
+    let done = rig.call("update_series_metadata", asked.clone()).await;
+    assert_eq!((&done["items_done"], &done["items_failed"]), (&json!(2), &json!(0)), "{done}");
+    let sets = all(&rig, &datastore).await;
+    assert!(sets.iter().all(|set| set["version"] == 2), "{sets:?}");
+    let mut wanted = without_ids(before.clone());
+    let of = "/Study/Series/2.25.82/Instances/2.25.83.2/DICOM";
+    wanted.pointer_mut(of).unwrap()["ImageComments"] = json!("LEFT");
+    assert_eq!(without_ids(document(&rig, &datastore, &old).await), wanted);
+    // Nothing is done twice.
+    let done = rig.call("update_series_metadata", asked).await;
+    assert_eq!(done["outcomes"][0]["result"], "unchanged", "{done}");
+    // The Series level of the primary image set is set in a copy.
+    let asked = series(&datastore, &json!({ "Laterality": "L", "SeriesDescription": "LEFT KNEE" }));
+    let planned = rig.call("update_series_metadata", asked.clone()).await;
+    let plan = &planned["plan"];
+    assert_eq!(plan["cannot_be_undone"], true, "{plan}");
+    let notes = plan["notes"].to_string();
+    assert!(notes.contains("older versions") && notes.contains("new id"), "{plan}");
+    let change = |name: &str| {
+        let changes = plan["changes"].as_array().unwrap();
+        changes.iter().find(|one| one["attribute"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        (&change("Laterality")["from"], &change("Laterality")["to"]),
+        (&json!(["R"]), &json!("L"))
+    );
+    let actions: Vec<&str> = plan["image_sets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|set| set["action"].as_str().unwrap())
+        .collect();
+    assert!(actions.contains(&"copy_change_and_delete") && actions.contains(&"update"), "{plan}");
+    assert!(all(&rig, &datastore).await.iter().all(|set| set["version"] == 2));
+    let mut confirmed = asked.clone();
+    confirmed["confirmation_token"] = planned["confirmation_token"].clone();
+    let done = rig.call("update_series_metadata", confirmed).await;
+    assert_eq!(
+        (&done["job_status"], &done["items_failed"]),
+        (&json!("COMPLETED"), &json!(0)),
+        "{done}"
+    );
+    assert_eq!(done["report"]["without_the_values"]["image_sets"], 0, "{done}");
+    assert_eq!(done["report"]["replaced_by_changed_copy"]["versions_erased"], 2, "{done}");
+    let sets = all(&rig, &datastore).await;
+    assert_eq!(sets.len(), 2, "{sets:?}");
+    assert!(sets.iter().all(|set| set["image_set_id"] != old["image_set_id"]));
+    let levels = wanted.pointer_mut("/Study/Series/2.25.82/DICOM").unwrap();
+    levels["Laterality"] = json!("L");
+    levels["SeriesDescription"] = json!("LEFT KNEE");
+    let primary = sets.iter().find(|set| set["is_primary"] == true).unwrap();
+    let found = document(&rig, &datastore, primary).await;
+    assert_eq!(without_ids(found.clone()), wanted);
+    for number in 1..=3 {
+        let instance =
+            &found["Study"]["Series"]["2.25.82"]["Instances"][format!("2.25.83.{number}")];
+        let asked = json!({
+            "datastore_id": datastore, "image_set_id": primary["image_set_id"],
+            "image_frame_information": { "imageFrameId": instance["ImageFrames"][0]["ID"] }
+        });
+        assert_eq!(rig.answer("get_image_frame", asked).await.unwrap().images.len(), 1);
+    }
+    // What is there already needs no consent.
+    let done = rig.call("update_series_metadata", asked).await;
+    assert!(
+        done["outcomes"].as_array().unwrap().iter().all(|one| one["result"] == "unchanged"),
+        "{done}"
+    );
+}
+
+pub(crate) async fn what_a_series_cannot_get_is_refused(rig: Rig) {
+    let (datastore, _) = twice(&rig).await;
+    for (values, words) in [
+        (json!({}), "nothing to set"),
+        (json!({ "PatientName": "X" }), "update_patient_study_metadata"),
+        (json!({ "StudyDate": "20200101" }), "update_patient_study_metadata"),
+        (json!({ "SOPInstanceUID": "1.2" }), "stays as it is"),
+        (json!({ "TransferSyntaxUID": "1.2.840.10008.1.2" }), "as it was received"),
+        (json!({ "BitsStored": 8 }), "how pixels"),
+        (json!({ "Laterality": "left" }), "VR CS"),
+        (json!({ "SeriesNumber": "x" }), "integer"),
+        (json!({ "Laterality": ["L", "R"] }), "one value"),
+        (json!({ "PixelPaddingValue": "x" }), "VR"),
+        (json!({ "00091001": "x" }), "no keyword"),
+    ] {
+        let asked = series(&datastore, &values);
+        let message = rig.refusal("update_series_metadata", asked, "validation_error").await;
+        assert!(message.contains(words), "{values}: {message}");
+    }
+    let mut other = series(&datastore, &json!({ "Laterality": "L" }));
+    other["series_instance_uid"] = json!("2.25.9");
+    rig.refusal("update_series_metadata", other, "not_found").await;
+    let mut other = series(&datastore, &json!({ "ImageComments": "L" }));
+    other["sop_instance_uid"] = json!("2.25.9");
+    rig.refusal("update_series_metadata", other, "not_found").await;
+    assert!(all(&rig, &datastore).await.iter().all(|set| set["version"] == 1));
+    // Where nothing may be deleted, a copy takes no image set's place, and instances are updated.
+    let rig = rig.without_deletions();
+    let laterality = series(&datastore, &json!({ "Laterality": "L" }));
+    let message = rig.refusal("update_series_metadata", laterality, "auth_error").await;
+    assert!(message.contains("--no-delete"), "{message}");
+    let comments = series(&datastore, &json!({ "ImageComments": "LEFT" }));
+    assert_eq!(rig.call("update_series_metadata", comments).await["items_failed"], 0);
+    let sets = all(&rig, &datastore).await;
+    assert!(sets.iter().all(|set| set["version"] == 2), "{sets:?}");
+}
+
+pub(crate) async fn instances_with_values_of_their_own_get_the_value_of_the_series(rig: Rig) {
+    let datastore = rig.datastore().await;
+    rig.import(&datastore, [of_series(1, "R"), of_series(2, "L"), of_series(3, "R")]).await;
+    let done =
+        rig.call("update_series_metadata", series(&datastore, &json!({ "Laterality": "R" }))).await;
+    assert_eq!(done["items_failed"], 0, "{done}");
+    let sets = all(&rig, &datastore).await;
+    let found = document(&rig, &datastore, &sets[0]).await;
+    let series = &found["Study"]["Series"]["2.25.82"];
+    assert_eq!((sets.len(), &series["DICOM"]["Laterality"]), (1, &json!("R")));
+    for instance in series["Instances"].as_object().unwrap().values() {
+        assert!(instance["DICOM"].get("Laterality").is_none(), "{instance}");
+    }
+}
+
+pub(crate) async fn a_series_whose_copy_could_not_be_primary_stays(rig: Rig) {
+    let datastore = rig.datastore().await;
+    rig.import(&datastore, (1..=2).map(|number| of_series(number, "R"))).await;
+    let other = Phantom::ct().size(16, 16).patient("DOE^JANE", "MRN-1").study_uid("2.25.81");
+    let bytes = other.series_uid("2.25.84").sop_uid("2.25.84.1").build();
+    // An update of one image set makes two primary ones of a study disagree.
+    rig.import(&datastore, [PhantomFile { relative_path: "4.dcm".into(), bytes }]).await;
+    let sets = all(&rig, &datastore).await;
+    let set = sets.iter().find(|set| tag(set, "DICOMSeriesInstanceUID") == "2.25.84").unwrap();
+    let document =
+        json!({ "SchemaVersion": "1.1", "Study": { "DICOM": { "AccessionNumber": "OTHER" } } });
+    let change = json!({
+        "datastore_id": datastore, "image_set_id": set["image_set_id"], "latest_version_id": "1",
+        "update_image_set_metadata_updates": { "DICOMUpdates": { "updatableAttributes": document } },
+        "wait_seconds": 60
+    });
+    rig.call("update_image_set_metadata", change).await;
+    let asked = series(&datastore, &json!({ "Laterality": "L" }));
+    let message = rig.refusal("update_series_metadata", asked, "service_error").await;
+    assert!(message.contains("AccessionNumber"), "{message}");
+    assert_eq!(all(&rig, &datastore).await.len(), 2);
 }

@@ -126,6 +126,7 @@ macro_rules! cases {
                 a_dose_report_is_a_table_of_events,
                 selections_and_presentation_states_name_what_they_refer_to,
                 a_large_report_comes_in_parts_and_a_deep_one_whole,
+                a_report_of_an_image_set_that_is_not_primary_is_read,
                 a_pdf_is_text_and_pictures_of_its_pages,
                 documents_that_are_not_shown_say_why,
                 what_is_no_report_is_refused_with_the_reason,
@@ -136,6 +137,10 @@ macro_rules! cases {
                 a_study_moves_to_another_patient_with_all_its_attributes,
                 a_plan_that_cannot_succeed_says_so,
                 what_cannot_be_set_is_refused_before_anything_changes,
+                a_series_gets_values_in_an_update_or_in_a_copy,
+                what_a_series_cannot_get_is_refused,
+                instances_with_values_of_their_own_get_the_value_of_the_series,
+                a_series_whose_copy_could_not_be_primary_stays,
             }
             erase {
                 a_patient_goes_and_the_others_stay,

@@ -284,6 +284,29 @@ pub(crate) async fn a_large_report_comes_in_parts_and_a_deep_one_whole(rig: Rig)
     assert!(read["text"].as_str().unwrap().ends_with("Finding [DCM 121071]: the deepest"));
 }
 
+pub(crate) async fn a_report_of_an_image_set_that_is_not_primary_is_read(rig: Rig) {
+    let name = ["126000", "DCM", "Imaging Measurement Report"];
+    store(&rig, vec![document("88.33", 1, name, vec![number(LENGTH, "7", "mm")])]).await;
+    let found = rig.call("search_image_sets", json!({})).await;
+    let set = &found["image_sets_metadata_summaries"][0]["image_set_id"];
+    let copied = json!({
+        "source_image_set_id": set, "datastore_id": found["datastore_id"], "wait_seconds": 60,
+        "copy_image_set_information": { "sourceImageSet": { "latestVersionId": "1" } }
+    });
+    rig.call("copy_image_set", copied).await;
+    let deleted =
+        json!({ "datastore_id": found["datastore_id"], "image_set_id": set, "wait_seconds": 60 });
+    rig.call("delete_image_set", deleted).await;
+    rig.refusal("get_report", json!({ "sop_instance_uid": "2.25.911" }), "not_found").await;
+    let found = rig.call("search_image_sets", json!({})).await;
+    let copy = &found["image_sets_metadata_summaries"][0]["image_set_id"];
+    let read = rig.call("get_report", json!({ "image_set_id": copy })).await;
+    assert_eq!(read["sop_instance_uid"], "2.25.911");
+    assert!(read["text"].as_str().unwrap().contains("7 mm"), "{read}");
+    let other = json!({ "image_set_id": copy, "sop_instance_uid": "2.25.1" });
+    rig.refusal("get_report", other, "not_found").await;
+}
+
 pub(crate) async fn what_is_no_report_is_refused_with_the_reason(rig: Rig) {
     let ct = Phantom::ct().size(16, 16).study_uid(STUDY).series_uid("2.25.905").sop_uid("2.25.915");
     store(&rig, vec![ct]).await;
@@ -298,7 +321,7 @@ pub(crate) async fn what_is_no_report_is_refused_with_the_reason(rig: Rig) {
 }
 
 /// A PDF document of pages of 200 x 100 points, each from its content stream (ISO 32000-1 §7.5).
-fn pdf(pages: &[&str], more: &str) -> Vec<u8> {
+pub(crate) fn pdf(pages: &[&str], more: &str) -> Vec<u8> {
     let kids: Vec<String> = (0..pages.len()).map(|at| format!("{} 0 R", 3 + 2 * at)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -325,7 +348,12 @@ fn pdf(pages: &[&str], more: &str) -> Vec<u8> {
     (file + &table + &trailer).into_bytes()
 }
 
-fn encapsulated(at: u32, class: &str, media_type: &str, mut document: Vec<u8>) -> Phantom {
+pub(crate) fn encapsulated(
+    at: u32,
+    class: &str,
+    media_type: &str,
+    mut document: Vec<u8>,
+) -> Phantom {
     if document.len() % 2 == 1 {
         document.push(0);
     }

@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
-use healthimaging::{Error, Result};
+use healthimaging::{Error, Result, plain_type};
 
 use crate::schema;
 
@@ -27,9 +28,9 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> R
 /// Parses an object, with the same errors.
 pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
     serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
-        let path = brief(&error.path().to_string());
+        let path = brief(&path_of(&error));
         let words = without_value(&error.into_inner().to_string());
-        if path == "." || words.contains(&path) {
+        if path.is_empty() || path == "." || words.contains(&path) {
             Error::validation(words)
         } else if words.starts_with("must ") || words.starts_with("starts ") {
             Error::validation(format!("{path} {words}"))
@@ -37,6 +38,21 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: Arguments) -> Result<T> {
             Error::validation(format!("`{path}`: {words}"))
         }
     })
+}
+
+/// Start of what serde says of a member that it does not know, whose name follows.
+const UNKNOWN: &str = "unknown field `";
+
+/// Returns where an error is, without the name of an unknown member.
+fn path_of(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let path = error.path();
+    if !error.inner().to_string().starts_with(UNKNOWN) {
+        return path.to_string();
+    }
+    let segments: Vec<&Segment> = path.iter().collect();
+    let known = segments.split_last().map_or(&segments[..], |(_, known)| known);
+    let known = known.iter().map(ToString::to_string);
+    known.collect::<Vec<_>>().join(".")
 }
 
 /// Returns the path of the first list in the place of another type.
@@ -96,17 +112,18 @@ fn brief(name: &str) -> String {
 fn without_value(words: &str) -> String {
     const REPEATS_VALUE: [&str; 4] =
         ["invalid type: ", "invalid value: ", "unknown variant ", "invalid length "];
-    if let Some(rest) = words.strip_prefix("unknown field `")
-        && let Some((name, expected)) = rest.rsplit_once("`, expected ")
-    {
-        return format!("unknown field `{}`, expected {expected}", brief(name));
+    if let Some(rest) = words.strip_prefix(UNKNOWN) {
+        return match rest.rsplit_once("`, expected ") {
+            Some((name, expected)) => known_members(name, expected),
+            None => "unknown member; none is expected".to_owned(),
+        };
     }
     for fault in REPEATS_VALUE {
         if let Some(rest) = words.strip_prefix(fault)
             && let Some((_, expected)) = rest.rsplit_once(", expected ")
         {
             return match fault {
-                "invalid type: " => format!("must be {}", plain(expected)),
+                "invalid type: " | "invalid value: " => format!("must be {}", plain_type(expected)),
                 _ => format!("{}, expected {expected}", fault.trim_end_matches([' ', ':'])),
             };
         }
@@ -114,19 +131,36 @@ fn without_value(words: &str) -> String {
     words.to_owned()
 }
 
-/// Names a type of JSON as callers know it, in place of the word of serde.
-fn plain(expected: &str) -> String {
-    match expected {
-        "a map" | "map" => "an object".to_owned(),
-        "a sequence" | "sequence" => "a list".to_owned(),
-        "a string" | "string" | "a borrowed string" => "text".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "i64" | "u64" | "i32" | "u32" => "an integer".to_owned(),
-        "f64" => "a number".to_owned(),
-        other if other.starts_with("struct ") => "an object".to_owned(),
-        other if other.starts_with("tuple ") => "a list".to_owned(),
-        other => other.to_owned(),
+/// Names the member that may be meant, or all that are known; never the one that was sent, which may be patient data.
+fn known_members(sent: &str, expected: &str) -> String {
+    let known = expected.split('`').skip(1).step_by(2);
+    let nearest = known.map(|name| (distance(sent, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= NEAR.min(name.len() / 2) => {
+            format!("unknown member; perhaps `{name}` is meant. Expected {expected}")
+        }
+        _ => format!("unknown member; expected {expected}"),
     }
+}
+
+/// Most edits between a name that was sent and one that may be meant.
+const NEAR: usize = 4;
+
+/// Number of insertions, deletions and replacements that make one name of the other (Levenshtein), or more than [`NEAR`].
+fn distance(one: &str, other: &str) -> usize {
+    if one.len().abs_diff(other.len()) > NEAR {
+        return NEAR + 1;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, of_one) in one.bytes().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], at + 1);
+        for (place, of_other) in other.bytes().enumerate() {
+            let replaced = before + usize::from(of_one != of_other);
+            before = row[place + 1];
+            row[place + 1] = replaced.min(row[place] + 1).min(before + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// An integer from `MIN` to `MAX`; the error for another one names the range.

@@ -77,7 +77,8 @@ impl<T: ChangeTool> PlannedTool for T {
                 // The plan that was shown has tokens, shifted dates and cleaned texts.
                 let same: T = redaction.with_values(&to_object(&self)?)?;
                 let real = ChangeTool::plan(&same, &context.with_values()).await?;
-                if real.versions() != plan.versions() {
+                let destroys_more = real.cannot_be_undone && !plan.cannot_be_undone;
+                if real.versions() != plan.versions() || destroys_more {
                     return Err(confirm::stale());
                 }
                 real.change

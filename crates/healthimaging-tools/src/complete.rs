@@ -26,6 +26,9 @@ use crate::visible;
 /// Most pages of a search that a completion reads.
 const MOST_PAGES: usize = 4;
 
+/// Most data stores that a completion looks into.
+const MOST_DATASTORES: usize = 4;
+
 /// Returns values that start with the argument.
 pub(crate) async fn complete(
     server: &Server,
@@ -64,13 +67,26 @@ async fn values(
 ) -> Result<Vec<String>> {
     let argument = request.argument.name.as_str();
     match argument {
-        "datastore_id" => return datastore_ids(service).await,
+        "datastore_id" => {
+            let takes_names = matches!(request.r#ref, Reference::Prompt(_));
+            return datastore_ids(service, takes_names).await;
+        }
         "format" => return Ok(vec!["png".to_owned(), "jpeg".to_owned()]),
         _ => {}
     }
-    let Some(datastore_id) = datastore_of(service, request).await? else {
-        return Ok(Vec::new());
-    };
+    let mut values = Vec::new();
+    for datastore_id in datastores_of(service, request).await? {
+        values.extend(values_in(service, request, datastore_id).await?);
+    }
+    Ok(values)
+}
+
+async fn values_in(
+    service: &dyn HealthImaging,
+    request: &CompleteRequestParams,
+    datastore_id: DatastoreId,
+) -> Result<Vec<String>> {
+    let argument = request.argument.name.as_str();
     match (argument, image_set_of(request)) {
         ("image_set_id", _) => image_set_ids(service, datastore_id).await,
         ("version_id", Some(set)) => version_ids(service, datastore_id, set).await,
@@ -95,22 +111,24 @@ fn known<'a>(request: &'a CompleteRequestParams, name: &str) -> Option<&'a str> 
     Some(known.as_str())
 }
 
-/// Returns the data store that the client has resolved, or the only active one.
-async fn datastore_of(
+/// Returns the data store that the client has resolved, by ID or name, or else the first active ones.
+async fn datastores_of(
     service: &dyn HealthImaging,
     request: &CompleteRequestParams,
-) -> Result<Option<DatastoreId>> {
-    if let Some(named) = known(request, "datastore_id") {
-        return Ok(DatastoreId::try_from(named).ok());
+) -> Result<Vec<DatastoreId>> {
+    let named = known(request, "datastore_id").filter(|named| !named.is_empty());
+    if let Some(id) = named.and_then(|named| DatastoreId::try_from(named).ok()) {
+        return Ok(vec![id]);
     }
     let active = ListDatastoresRequest {
         datastore_status: Some(DatastoreStatus::Active),
         next_token: None,
-        max_results: Some(2),
+        max_results: Some(service.limits().page_size),
     };
     let mut active = service.list_datastores(active).await?.datastore_summaries;
-    let only = active.pop();
-    Ok(only.filter(|_| active.is_empty()).map(|only| only.datastore_id))
+    active.retain(|one| named.is_none_or(|named| one.datastore_name == named));
+    active.truncate(MOST_DATASTORES);
+    Ok(active.into_iter().map(|one| one.datastore_id).collect())
 }
 
 fn image_set_of(request: &CompleteRequestParams) -> Option<ImageSetId> {
@@ -181,9 +199,13 @@ async fn import_job_ids(
     Ok(found.job_summaries.into_iter().map(|job| job.job_id.into()).collect())
 }
 
-async fn datastore_ids(service: &dyn HealthImaging) -> Result<Vec<String>> {
+/// Lists the IDs; names too, where tools will get the value, which take both.
+async fn datastore_ids(service: &dyn HealthImaging, takes_names: bool) -> Result<Vec<String>> {
     let all = all_datastores(service, Some(DatastoreStatus::Active)).await?;
-    Ok(all.into_iter().map(|datastore| datastore.datastore_id.into()).collect())
+    let names = all.iter().filter(|_| takes_names).map(|one| one.datastore_name.clone());
+    let names: BTreeSet<String> = names.collect();
+    let ids = all.into_iter().map(|datastore| datastore.datastore_id.into());
+    Ok(names.into_iter().chain(ids).collect())
 }
 
 /// Lists those of the first page only: completion is not a listing.

@@ -47,12 +47,12 @@ pub(crate) fn definition<I: JsonSchema, O: JsonSchema>() -> Definition {
 /// the plan.
 pub(crate) fn planned_definition<I: JsonSchema, O: JsonSchema>() -> Definition {
     let mut definition = definition::<I, O>();
-    let token = "From the agreed plan";
     add_properties(
         &mut definition.input_schema,
         [
             ("dry_run", json!({ "type": "boolean", "description": "Plan only" })),
-            ("confirmation_token", json!({ "type": "string", "description": token })),
+            // The answer that shows a plan explains it.
+            ("confirmation_token", json!({ "type": "string" })),
         ],
     );
     // A plan is answered without the members that describe what was done.

@@ -275,14 +275,16 @@ impl Server {
                     Box::pin(self.direct(tool, tool.effect, call, arguments, &context)).await
                 }
                 Run::Planned(steps) => {
-                    Box::pin(self.planned(tool, steps, arguments, &consent, &context)).await
+                    let planned = (tool, tool.effect);
+                    Box::pin(self.planned(planned, steps, arguments, &consent, &context)).await
                 }
                 Run::Conditional { effect_of, call, steps } => {
-                    let found = effect_of(&arguments)?;
+                    let found = effect_of(&arguments, &context).await?;
                     self.check_effect(tool, found.effect)?;
                     if found.asks || confirm::wants_plan(&arguments) {
-                        return Box::pin(self.planned(tool, steps, arguments, &consent, &context))
-                            .await;
+                        let planned = (tool, found.effect);
+                        let work = self.planned(planned, steps, arguments, &consent, &context);
+                        return Box::pin(work).await;
                     }
                     PlanArguments::take(&mut arguments)?;
                     Box::pin(self.direct(tool, found.effect, call, arguments, &context)).await
@@ -310,9 +312,9 @@ impl Server {
         Err(Error::new(
             ErrorKind::AccessDenied,
             format!(
-                "this call of {} removes instances, series or a version, and the server was started \
-                 with --no-delete or --read-only, or the credential of the caller has a smaller scope: \
-                 nothing was changed",
+                "this call of {} removes an image set, instances, series or a version, and the server was \
+                 started with --no-delete or --read-only, or the credential of the caller has a smaller \
+                 scope: nothing was changed",
                 tool.name
             ),
         ))
@@ -334,7 +336,7 @@ impl Server {
 
     async fn planned(
         &self,
-        tool: &'static ToolEntry,
+        (tool, effect): (&'static ToolEntry, Effect),
         (make_plan, carry_out): (MakePlan, CarryOut),
         mut arguments: Arguments,
         consent: &Consent,
@@ -348,7 +350,7 @@ impl Server {
         let Inner { options, seals, .. } = &*self.0;
         let log = &options.audit;
         let recorded =
-            |how| match audit::entry(log, tool, tool.effect, &as_recorded(context, &arguments))? {
+            |how| match audit::entry(log, tool, effect, &as_recorded(context, &arguments))? {
                 Some(entry) => match context.redaction() {
                     Some(redaction) => {
                         audit::planned(log, entry, &redaction.recorded_plan(&plan)?, how)

@@ -141,8 +141,8 @@ pub(crate) trait ConditionalTool: PlannedTool {
     /// Whether some calls destroy.
     const MAY_DESTROY: bool;
 
-    /// Returns the effect of a call with these arguments.
-    fn call_effect(&self) -> Result<CallEffect>;
+    /// Returns the effect of a call with these arguments, by reading only.
+    fn call_effect(&self, context: &Context) -> impl Future<Output = Result<CallEffect>> + Send;
 
     /// Does it, unasked.
     fn act(self, context: &Context) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
@@ -158,7 +158,7 @@ pub(crate) struct CallEffect {
 }
 
 pub(crate) type Call = for<'a> fn(Arguments, &'a Context) -> BoxFuture<'a, Result<Answer>>;
-type EffectOf = fn(&Arguments) -> Result<CallEffect>;
+type EffectOf = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<CallEffect>>;
 pub(crate) type MakePlan = for<'a> fn(&'a Arguments, &'a Context) -> BoxFuture<'a, Result<Plan>>;
 pub(crate) type CarryOut =
     for<'a> fn(Arguments, Plan, &'a Context) -> BoxFuture<'a, Result<Answer>>;
@@ -255,9 +255,7 @@ impl ToolEntry {
         Self {
             may_destroy: T::MAY_DESTROY,
             run: Run::Conditional {
-                effect_of: |arguments| {
-                    arguments::parse::<T>(confirm::without_plan_arguments(arguments))?.call_effect()
-                },
+                effect_of: effect_of::<T>,
                 call: act::<T>,
                 steps: (make_plan::<T>, carry_out::<T>),
             },
@@ -305,6 +303,16 @@ fn call<T: Tool>(arguments: Arguments, context: &Context) -> BoxFuture<'_, Resul
     Box::pin(async move {
         let tool: T = arguments::parse(arguments)?;
         tool.call(context).await?.into_answer(context.chosen_datastore())
+    })
+}
+
+fn effect_of<'a, T: ConditionalTool>(
+    arguments: &'a Arguments,
+    context: &'a Context,
+) -> BoxFuture<'a, Result<CallEffect>> {
+    Box::pin(async move {
+        let tool: T = arguments::parse(confirm::without_plan_arguments(arguments))?;
+        tool.call_effect(context).await
     })
 }
 

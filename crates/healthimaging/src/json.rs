@@ -37,12 +37,33 @@ fn without_values(message: &str) -> String {
         Some((found, expected)) if found.starts_with("unknown field") => {
             format!("unknown member, expected {expected}")
         }
-        Some((_, expected)) => format!("expected {expected}"),
+        Some((_, expected)) => format!("expected {}", plain_type(expected)),
         None if message.starts_with("unknown field") => {
             "unknown member; none is expected".to_owned()
         }
         // Our own words about an id or a value, or the name of a member that is missing.
         None => message.to_owned(),
+    }
+}
+
+/// Names a type of JSON as callers know it, in place of the word of serde.
+#[must_use]
+pub fn plain_type(expected: &str) -> &str {
+    match expected {
+        "a map" | "map" => "an object",
+        "a sequence" | "sequence" => "a list",
+        "a string" | "string" | "a borrowed string" | "str" => "text",
+        "a boolean" | "bool" => "true or false",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer from 0",
+        "f32" | "f64" => "a number",
+        "unit" => "null",
+        other if other.starts_with("struct ") || other.starts_with("internally tagged ") => {
+            "an object"
+        }
+        other if other.starts_with("tuple ") => "a list",
+        other if other.starts_with("data did not match any variant") => "another form",
+        other => other,
     }
 }
 
@@ -149,7 +170,7 @@ mod tests {
         }
         assert_eq!(
             refused(r#"{"number": "1"}"#),
-            "invalid request body: expected u32 (line 1, column 14)"
+            "invalid request body: expected an integer from 0 (line 1, column 14)"
         );
         assert!(refused("{}").contains("missing field `number`"));
         assert!(refused(r#"{"n": 1}"#).contains("unknown member, expected"));

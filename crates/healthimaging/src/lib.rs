@@ -43,7 +43,7 @@ pub use id::{
     Uid, VersionId, check_region, path_segment, random_hex,
 };
 pub use invisible::is_invisible;
-pub use json::read_json;
+pub use json::{plain_type, read_json};
 pub use layer::{AnyOperation, Call, Layer};
 pub use listing::{Listing, fingerprint};
 pub use memory::{MemoryBudget, MemoryLease, Sheds};

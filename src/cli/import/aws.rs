@@ -109,7 +109,11 @@ fn print(
     if stored.not_tried > 0 {
         bail!("stopped; imported files stay{not_tried}");
     }
-    let outcome = if failed_count == 0 { Outcome::Done } else { Outcome::Partly };
+    let outcome = match (failed_count, counts.imported) {
+        (0, _) => Outcome::Done,
+        (_, 0) => Outcome::Failed,
+        _ => Outcome::Partly,
+    };
     terminal::document(|| {
         let more = json!({
             "datastore_id": datastore,

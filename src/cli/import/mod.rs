@@ -6,11 +6,17 @@ mod aws;
 mod embedded;
 mod report;
 
+#[cfg(feature = "local")]
+use std::fs::File;
+#[cfg(feature = "local")]
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use healthimaging::ObjectUri;
+#[cfg(feature = "local")]
+use healthimaging_local::FileKind;
 
 use crate::backend::{Backend, BackendHandle};
 use crate::config::Config;
@@ -28,6 +34,10 @@ pub(super) struct Arguments {
     datastore: Option<String>,
 }
 
+/// Bytes that show what a file is.
+#[cfg(feature = "local")]
+const START: u64 = 512;
+
 /// Start of a URI that names a prefix of a bucket.
 const S3: &str = "s3://";
 
@@ -41,6 +51,10 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
             "AWS imports from S3 itself: call the tool start_dicom_import_job, which names the role \
              that may read the bucket"
         );
+    }
+    #[cfg(feature = "local")]
+    if config.backend == BackendKind::Local && embedded::is_missing(config) {
+        input.check_instances()?;
     }
     let backend = Backend::open(config).await?;
     let named = arguments.datastore.as_deref();
@@ -75,6 +89,17 @@ impl Input {
         }
     }
 
+    /// Refuses files none of which may be a DICOM instance: asked before something is created for them.
+    #[cfg(feature = "local")]
+    fn check_instances(&self) -> Result<()> {
+        match self {
+            Self::Paths(paths) if !paths.iter().any(|path| has_file(path, may_be_instance)) => {
+                bail!("PATH: no file in it is a DICOM instance; nothing was created")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn of(named: &[PathBuf]) -> Result<Self> {
         let is_object = |path: &&PathBuf| path.to_str().is_some_and(|path| path.starts_with(S3));
         match (named, named.iter().find(is_object)) {
@@ -89,7 +114,7 @@ impl Input {
                     found.with_context(|| format!("{} cannot be read", path.display()))
                 });
                 let found: Vec<PathBuf> = found.collect::<Result<_>>()?;
-                if !found.iter().any(|path| has_file(path)) {
+                if !found.iter().any(|path| has_file(path, |_| true)) {
                     bail!("PATH: there is no file in it; name files, or a folder of files");
                 }
                 Ok(Self::Paths(found))
@@ -98,18 +123,30 @@ impl Input {
     }
 }
 
-/// Returns whether a path is a file, or a folder with one at any depth. A folder that cannot be read may have one: the import
-/// reports it.
-fn has_file(path: &Path) -> bool {
+/// Returns whether a path is such a file, or a folder with one at any depth. A folder that cannot be read may have one: the
+/// import reports it.
+fn has_file(path: &Path, is_wanted: impl Fn(&Path) -> bool) -> bool {
+    if path.is_file() {
+        return is_wanted(path);
+    }
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = folder.read_dir() else { return true };
         for entry in entries {
             match entry.and_then(|entry| Ok((entry.file_type()?, entry.path()))) {
                 Ok((kind, path)) if kind.is_dir() => folders.push(path),
+                Ok((_, path)) if !is_wanted(&path) => {}
                 _ => return true,
             }
         }
     }
     false
+}
+
+/// Returns whether the first bytes of a file may be those of a DICOM instance. A file that cannot be read may be one.
+#[cfg(feature = "local")]
+fn may_be_instance(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    read.is_err() || !start.is_empty() && FileKind::recognize(&start).is_none()
 }

@@ -293,11 +293,18 @@ pub(super) const PROMPTS: &[PromptEntry] = &[
         task: "Show the key images of a study.",
         steps: &[
             SERIES_OF_STUDY,
-            may(&[by(
-                &["get_image_set_metadata"],
-                "If a series has modality KO or PR, call get_image_set_metadata of its image set with level INSTANCE: \
-                 ContentSequence and ReferencedSeriesSequence name the instances that were selected.",
-            )]),
+            may(&[
+                by(
+                    &["get_report"],
+                    "If a series has modality KO or PR, call get_report with its series_instance_uid, or with its \
+                     image_set_id if it is not primary: the instances and frames that were selected, and why.",
+                ),
+                by(
+                    &["get_image_set_metadata"],
+                    "If a series has modality KO or PR, call get_image_set_metadata of its image set with level \
+                     INSTANCE: ContentSequence and ReferencedSeriesSequence name the instances that were selected.",
+                ),
+            ]),
             need(&[
                 by(
                     &["get_image_frame"],

@@ -163,7 +163,7 @@ impl UpdateImageSetMetadata {
 impl ConditionalTool for UpdateImageSetMetadata {
     const MAY_DESTROY: bool = true;
 
-    fn call_effect(&self) -> Result<CallEffect> {
+    async fn call_effect(&self, _: &Context) -> Result<CallEffect> {
         let updates: MetadataUpdates = self.update_image_set_metadata_updates.clone().try_into()?;
         let effect = updates.effect()?;
         Ok(CallEffect { effect, asks: effect == Effect::Destroys || updates.moves_images()? })

@@ -136,9 +136,16 @@ impl CompareImageSets {
         let listing = Listing::of(&(Self::NAME, &output.old, &output.new))?;
         let wanted = listing::wanted_of(self.max_results);
         let page = listing::page_of(&listing, attributes, wanted, self.next_token.as_ref())?;
+        let stored = match found.instances_stored_differently {
+            0 => String::new(),
+            count => format!(
+                " {} differ in how they are stored (file meta information, transfer syntax), not in content.",
+                counted(count, "instance")
+            ),
+        };
         let text = format!(
             "{}{} differ{}; instances: {} in both, {} only in the old one, {} only in the new one; frames: {} \
-             equal, {} different.",
+             equal, {} different.{stored}",
             reason.map(|reason| format!("{reason} ")).unwrap_or_default(),
             counted(total + found.attributes_not_listed, "attribute"),
             if total + found.attributes_not_listed == 1 { "s" } else { "" },

@@ -6,21 +6,22 @@ use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, Error, Result, Uid};
 use healthimaging_workflows::Plan;
-use healthimaging_workflows::change::Values;
 use healthimaging_workflows::change::planning::{Planner, Reassignment};
+use healthimaging_workflows::change::{SeriesValues, Values};
 use healthimaging_workflows::find::{Criteria, Text};
 
-use crate::answer::Reply;
+use crate::answer::{Reply, to_object};
 use crate::arguments::WaitSeconds;
 use crate::changed::ChangeTool;
+use crate::confirm;
 use crate::context::Context;
 use crate::tool::{CallEffect, ConditionalTool, Effect, PlannedTool};
 
 /// Attributes by keyword.
 type Attributes = Map<String, Value>;
 
-/// Set Patient and Study level attributes, by keyword, in every image set of a study: all primary ones
-/// at once, to keep the study consistent. A change of PatientID is confirmed first.
+/// Set Patient and Study level attributes in every image set of a study, the primary ones at once. A change of PatientID is
+/// confirmed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdatePatientStudyMetadata {
@@ -77,7 +78,7 @@ impl ConditionalTool for UpdatePatientStudyMetadata {
     const MAY_DESTROY: bool = false;
 
     /// A new Patient ID moves the study to another patient, so the user has to agree.
-    fn call_effect(&self) -> Result<CallEffect> {
+    async fn call_effect(&self, _: &Context) -> Result<CallEffect> {
         let asks = self.values()?.keywords().any(|keyword| keyword == "PatientID");
         Ok(CallEffect { effect: Effect::Writes, asks })
     }
@@ -90,7 +91,72 @@ impl ConditionalTool for UpdatePatientStudyMetadata {
     }
 }
 
-/// Set Patient and Study level attributes, by keyword, in every image set of a patient, study by study.
+/// Set Series and Instance level attributes in every image set of a series. Where the service needs it, a changed copy
+/// replaces the image set (new ID, no older versions), planned first.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateSeriesMetadata {
+    /// ID or name
+    datastore_id: Option<DatastoreId>,
+    series_instance_uid: Uid,
+    /// The only instance to change
+    sop_instance_uid: Option<Uid>,
+    /// Keyword to value
+    metadata_updates: Attributes,
+    wait_seconds: Option<WaitSeconds>,
+}
+
+impl ChangeTool for UpdateSeriesMetadata {
+    const NAME: &'static str = "update_series_metadata";
+    const TITLE: &'static str = "Update series metadata";
+    const EXAMPLE: &'static str = r#"{"datastore_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "series_instance_uid": "1.2.826.0.1.3680043.8.498.1.1", "metadata_updates": {"Laterality": "L"}, "wait_seconds": 60}"#;
+    const EFFECT: Effect = Effect::Writes;
+
+    fn wait_seconds(&self) -> Option<WaitSeconds> {
+        self.wait_seconds
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan> {
+        let values = SeriesValues::new(
+            self.series_instance_uid.clone(),
+            self.sop_instance_uid.clone(),
+            self.metadata_updates.clone(),
+        )?;
+        let datastore_id = context.datastore(self.datastore_id.clone()).await?;
+        let planner = Planner { service: context.service(), datastore_id: &datastore_id };
+        planner.series_update("set attributes in all image sets of a series", values).await
+    }
+}
+
+impl ConditionalTool for UpdateSeriesMetadata {
+    const MAY_DESTROY: bool = true;
+
+    /// An image set that the service does not change is replaced, so the user has to agree.
+    async fn call_effect(&self, context: &Context) -> Result<CallEffect> {
+        // What is there decides, and not what the model is shown of it.
+        let plan = match context.redaction() {
+            Some(redaction) => {
+                let real: Self = redaction.with_values(&to_object(self)?)?;
+                ChangeTool::plan(&real, &context.with_values()).await?
+            }
+            None => ChangeTool::plan(self, context).await?,
+        };
+        let destroys = plan.cannot_be_undone;
+        let effect = if destroys { Effect::Destroys } else { Effect::Writes };
+        Ok(CallEffect { effect, asks: destroys })
+    }
+
+    async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
+        let plan = ChangeTool::plan(&self, context).await?;
+        if plan.cannot_be_undone {
+            // An image set became primary during the call.
+            return Err(confirm::stale());
+        }
+        self.carry_out(plan, context).await
+    }
+}
+
+/// Set Patient and Study level attributes in every image set of a patient, study by study.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkUpdatePatientMetadata {

@@ -78,5 +78,6 @@ pub(crate) const TOOLS: &[ToolEntry] = &[
     ToolEntry::of::<tags::UntagResource>(Toolset::Tags),
     ToolEntry::conditional::<changes::UpdateImageSetMetadata>(Toolset::Correct),
     ToolEntry::conditional::<correct::UpdatePatientStudyMetadata>(Toolset::Correct),
+    ToolEntry::conditional::<correct::UpdateSeriesMetadata>(Toolset::Correct),
     ToolEntry::of::<viewer::ViewSeries>(Toolset::View).core(),
 ];

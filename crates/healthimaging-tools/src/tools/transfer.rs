@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use healthimaging::{Error, Result};
+use healthimaging::Result;
 use healthimaging_workflows::find::Criteria;
 use healthimaging_workflows::transfer::{self, End, Estimate, Transfer};
 use healthimaging_workflows::{NewJob, Work, counted};
@@ -26,7 +26,8 @@ pub(crate) struct TransferStudies {
     /// Likewise
     to_datastore: String,
     /// As in bulk_delete_by_criteria; {} is everything
-    criteria: Map<String, Value>,
+    #[schemars(with = "Map<String, Value>")]
+    criteria: Criteria,
     /// By PS3.15; images at risk are held back
     deidentify: Option<DeidentifyInput>,
     /// Only counts, bytes and time
@@ -52,13 +53,11 @@ impl Tool for TransferStudies {
     type Output = TransferAnswer;
 
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
-        let criteria: Criteria = serde_json::from_value(Value::Object(self.criteria))
-            .map_err(|error| Error::validation(format!("criteria: {error}")))?;
         let tools = context.ledger().tools();
         let from = End::named(tools, "from_datastore", &self.from_datastore).await?;
         let to = End::named(tools, "to_datastore", &self.to_datastore).await?;
         let deidentify = self.deidentify.map(|input| input.chosen(context)).transpose()?;
-        let mut transfer = Transfer { from, to, criteria, deidentify };
+        let mut transfer = Transfer { from, to, criteria: self.criteria, deidentify };
         transfer.check()?;
         if let Some(redaction) = context.redaction() {
             transfer = redaction.with_values(&transfer)?;
@@ -71,6 +70,7 @@ impl Tool for TransferStudies {
                 text,
             ));
         }
+        transfer::check_matches(&transfer, tools).await?;
         let new = NewJob {
             tool: Self::NAME,
             job_name: None,

@@ -154,9 +154,22 @@ async fn arguments_are_completed_from_the_data_store() {
             client.complete(params).await.unwrap().completion.values
         };
         let found = values("erase_patient", "datastore_id", "", json!({})).await;
-        assert_eq!(found, std::slice::from_ref(&store));
-        let found = values("erase_patient", "patient_id", "MRN-8", json!({})).await;
-        assert_eq!(found, ["MRN-8"]);
+        assert_eq!(found, ["store-a".to_owned(), store.clone()]);
+        let found = values("erase_patient", "datastore_id", "store", json!({})).await;
+        assert_eq!(found, ["store-a"]);
+        // Of several data stores, the one that was named by ID or name, or else all.
+        let other = fake.add_datastore("b", DatastoreStatus::Active);
+        for known in
+            [json!({}), json!({ "datastore_id": store }), json!({ "datastore_id": "store-a" })]
+        {
+            let found = values("erase_patient", "patient_id", "MRN-8", known.clone()).await;
+            assert_eq!(found, ["MRN-8"], "{known}");
+            let found = values("explain_not_primary", "image_set_id", &set, known.clone()).await;
+            assert_eq!(found, std::slice::from_ref(&set), "{known}");
+        }
+        let known = json!({ "datastore_id": other });
+        let found = values("erase_patient", "patient_id", "MRN-8", known).await;
+        assert!(found.is_empty(), "{found:?}");
         let found = values("summarize_patient", "patient_id", "X", json!({})).await;
         assert!(found.is_empty(), "{found:?}");
         let begun = set.as_str();

@@ -100,9 +100,9 @@ fn inputs_refuse_what_they_do_not_know_and_are_described() {
         let properties = definition.input_schema["properties"].as_object().unwrap();
         for (name, property) in properties {
             let words = property["description"].as_str().unwrap_or_default();
-            // The names of UIDs are the keywords of DICOM; of the two others, the reference has a sentence.
+            // The names of UIDs are the keywords of DICOM; of the others, the reference has a sentence.
             let is_named = name.ends_with("_instance_uid")
-                || ["next_token", "wait_seconds"].contains(&name.as_str());
+                || ["confirmation_token", "next_token", "wait_seconds"].contains(&name.as_str());
             assert!(is_named || !words.is_empty(), "{}: {name} has no description", tool.name);
         }
         let asks =

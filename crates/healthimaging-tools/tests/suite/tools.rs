@@ -79,7 +79,8 @@ async fn frames_are_numbered_from_1() {
 async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
     let (fake, _) = one_store();
     let cases = [
-        (json!({ "datastore": "x" }), "unknown field `datastore`, expected `datastore_id`"),
+        (json!({ "datastore": "x" }), "perhaps `datastore_id` is meant. Expected `datastore_id`"),
+        (json!({ "DOE^JANE": "x" }), "unknown member; expected `datastore_id`"),
         (json!({ "datastore_id": 5 }), "datastore_id"),
         (json!({ "datastore_id": "DOE^JANE" }), "datastore_id must have 32 characters"),
     ];

@@ -12,7 +12,7 @@ use crate::document::Contents;
 use crate::plan::PlannedChange;
 
 /// Bytes of an update document, at most (`medical-imaging/2023-07-19`).
-const LONGEST_DOCUMENT: usize = 30_000;
+pub(super) const LONGEST_DOCUMENT: usize = 30_000;
 
 /// Values to set at the Patient and the Study level, by keyword.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,19 +57,12 @@ impl Values {
                 "there is nothing to set: give at least one attribute, such as PatientName",
             ));
         }
-        for (keyword, value) in self.all() {
-            if keyword == "StudyInstanceUID" {
-                return Err(Error::validation(
-                    "StudyInstanceUID says which study it is, and cannot be set for a whole study",
-                ));
-            }
-            if !(value.is_string() || value.is_number() || value.is_array()) {
-                return Err(Error::validation(format!(
-                    "{keyword}: the value must be text, a number, or a list; to remove an attribute \
-                     use update_image_set_metadata with removableAttributes"
-                )));
-            }
+        if self.keywords().any(|keyword| keyword == "StudyInstanceUID") {
+            return Err(Error::validation(
+                "StudyInstanceUID says which study it is, and cannot be set for a whole study",
+            ));
         }
+        check_values(self.all())?;
         forms::check_attributes(&self.patient, Strictness::Form)?;
         forms::check_attributes(&self.study, Strictness::Form)?;
         if self.document().to_string().len() > LONGEST_DOCUMENT {
@@ -109,9 +102,7 @@ impl Values {
 
     /// Whether the service takes them with `force` only: Study ID, sequences, several values.
     pub(super) fn need_force(&self) -> bool {
-        self.keywords().any(|keyword| {
-            keyword == "StudyID" || keyword.ends_with("Sequence") || allows_several_values(keyword)
-        })
+        self.keywords().any(needs_force)
     }
 
     /// Whether an image set has them all, and no instance has a value of its own.
@@ -181,8 +172,48 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// Padding does not count, nor whether a number is written as text.
-fn same(found: Option<&Value>, wanted: &Value) -> bool {
+/// Refuses values that no attribute has.
+pub(super) fn check_values<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> Result<()> {
+    for (keyword, value) in values {
+        if !(value.is_string() || value.is_number() || value.is_array()) {
+            return Err(Error::validation(format!(
+                "{keyword}: the value must be text, a number, or a list; to remove an attribute \
+                 use update_image_set_metadata with removableAttributes"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the service takes an attribute with `force` only: Study ID, sequences, several values.
+pub(super) fn needs_force(keyword: &str) -> bool {
+    keyword == "StudyID" || keyword.ends_with("Sequence") || allows_several_values(keyword)
+}
+
+/// Whether a value is there: padding does not count, nor whether a number is written as text, nor whether one value stands
+/// in a list.
+pub(super) fn same(found: Option<&Value>, wanted: &Value) -> bool {
+    fn parts(value: &Value) -> &[Value] {
+        match value {
+            Value::Array(parts) => parts,
+            Value::Null => &[],
+            Value::String(text) if text.trim().is_empty() => &[],
+            one => std::slice::from_ref(one),
+        }
+    }
+    fn is_same(found: &Value, wanted: &Value) -> bool {
+        match (found, wanted) {
+            (Value::Object(found), Value::Object(wanted)) => {
+                found.len() == wanted.len()
+                    && wanted.iter().all(|(name, value)| same(found.get(name), value))
+            }
+            (Value::Number(found), Value::Number(wanted)) => found.as_f64() == wanted.as_f64(),
+            _ => match (text(found), text(wanted)) {
+                (Some(found), Some(wanted)) => found == wanted,
+                _ => found == wanted,
+            },
+        }
+    }
     fn text(value: &Value) -> Option<String> {
         match value {
             Value::Null => Some(String::new()),
@@ -191,11 +222,9 @@ fn same(found: Option<&Value>, wanted: &Value) -> bool {
             _ => None,
         }
     }
-    let found = found.unwrap_or(&Value::Null);
-    match (text(found), text(wanted)) {
-        (Some(found), Some(wanted)) => found == wanted,
-        _ => found == wanted,
-    }
+    let (found, wanted) = (parts(found.unwrap_or(&Value::Null)), parts(wanted));
+    found.len() == wanted.len()
+        && found.iter().zip(wanted).all(|(found, wanted)| is_same(found, wanted))
 }
 
 fn check_level(keyword: &str, level: Level) -> Result<()> {
@@ -218,14 +247,41 @@ fn unknown(keyword: &str, level: &str) -> Error {
     let is_plain = keyword.len() <= 64 && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let shown = if is_plain { keyword } else { "a key" };
     Error::validation(format!(
-        "{shown} is no keyword of the {level} level, such as PatientName or StudyDescription; series \
-         and instances are changed with update_image_set_metadata"
+        "{shown} is no keyword of the {level} level, such as PatientName or StudyDescription; \
+         update_series_metadata sets attributes of series and instances"
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_there_however_it_is_written() {
+        for (found, wanted) in [
+            (json!("A "), json!("A")),
+            (json!("5 "), json!(5)),
+            (json!(1), json!(1.0)),
+            (json!(["A"]), json!("A")),
+            (json!(["A", ""]), json!(["A ", null])),
+            (Value::Null, json!("")),
+            (Value::Null, json!([])),
+            (
+                json!([{ "CodeValue": "7 ", "CodeMeaning": null }]),
+                json!([{ "CodeMeaning": "", "CodeValue": "7" }]),
+            ),
+        ] {
+            assert!(same(Some(&found), &wanted), "{found} {wanted}");
+        }
+        for (found, wanted) in [
+            (json!("A"), json!("B")),
+            (json!(["A", "B"]), json!("A")),
+            (json!([{ "CodeValue": "7" }]), json!([{ "CodeValue": "8" }])),
+            (json!([{ "CodeValue": "7" }]), json!([{}])),
+        ] {
+            assert!(!same(Some(&found), &wanted), "{found} {wanted}");
+        }
+    }
 
     #[test]
     fn an_instance_with_a_value_of_its_own_has_to_be_updated() {

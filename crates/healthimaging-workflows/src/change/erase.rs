@@ -19,7 +19,7 @@ use crate::work::ItemResult;
 impl Run<'_> {
     /// Whether an earlier run has copied the rest, and died before it deleted the image set.
     pub(super) fn is_half_erased(&self, step: &Step) -> bool {
-        matches!(step.action, Action::Erase { .. } | Action::Renew { .. })
+        matches!(step.action, Action::Erase { .. } | Action::Renew { .. } | Action::Replace { .. })
             && self.recorded(&copy_item(step)).is_some()
     }
 
@@ -46,7 +46,7 @@ impl Run<'_> {
     }
 
     /// What an earlier run recorded of this step: the copy, or the place of its instances.
-    fn recorded(&self, item: &str) -> Option<ImageSetId> {
+    pub(super) fn recorded(&self, item: &str) -> Option<ImageSetId> {
         let outcome = self.journal.outcome_of(item)?;
         if outcome.error.is_some() {
             return None;
@@ -55,7 +55,11 @@ impl Run<'_> {
     }
 
     /// Copies the rest, and records the copy; nothing when there is no rest to copy any more.
-    async fn copy_rest(&self, step: &Step, known: &[ImageSetId]) -> Stepped<Option<ImageSetId>> {
+    pub(super) async fn copy_rest(
+        &self,
+        step: &Step,
+        known: &[ImageSetId],
+    ) -> Stepped<Option<ImageSetId>> {
         let id = &step.image_set_id;
         let Some(now) = self.sets.unlocked(id).await? else {
             return Ok(None);
@@ -64,7 +68,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let contents = self.sets.contents(id, &now.version_id).await?;
-        let rest = if matches!(step.action, Action::Renew { .. }) {
+        let rest = if matches!(step.action, Action::Renew { .. } | Action::Replace { .. }) {
             everything(&contents)
         } else {
             let Without::Rest { rest, .. } = self.part()?.taken_from(&contents) else {
@@ -127,7 +131,7 @@ impl Run<'_> {
 
     /// Puts the copy into the primary hierarchy and takes it away; the image set that holds its instances
     /// there.
-    async fn promote(
+    pub(super) async fn promote(
         &self,
         sets: &ImageSets<'_>,
         step: &Step,
@@ -148,7 +152,7 @@ impl Run<'_> {
     }
 
     /// Deletes the image set, unless it has changed since it was copied; where it stays, the copy goes.
-    async fn delete_source(
+    pub(super) async fn delete_source(
         &self,
         sets: &ImageSets<'_>,
         step: &Step,
@@ -236,12 +240,12 @@ fn not_promoted(halt: Halt, copy: &ImageSetId) -> Halt {
 }
 
 /// The item of the journal under which a copy is recorded.
-fn copy_item(step: &Step) -> String {
+pub(super) fn copy_item(step: &Step) -> String {
     format!("{}/copy", step.image_set_id)
 }
 
 /// The item under which the place of the copy in the primary hierarchy is recorded.
-fn place_item(step: &Step) -> String {
+pub(super) fn place_item(step: &Step) -> String {
     format!("{}/primary", step.image_set_id)
 }
 

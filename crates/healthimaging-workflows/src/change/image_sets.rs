@@ -7,20 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{
     CopyImageSetInformation, CopyImageSetRequest, CopySource, DeleteImageSetRequest, DicomCopies,
-    GetImageSetMetadataRequest, GetImageSetRequest, ImageSetProperties, ImageSetState,
-    ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
+    GetImageFrameRequest, GetImageSetMetadataRequest, GetImageSetRequest, ImageSetProperties,
+    ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
-    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result, TurnWatch, VersionId,
-    poll_pauses, retry_read, watch_turns,
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result, TurnWatch,
+    VersionId, poll_pauses, retry_read, watch_turns,
 };
 
+use crate::compare::Version;
 use crate::document::{self, Contents};
 
 /// How long a step waits for an image set that is locked.
@@ -34,6 +37,9 @@ const DELETIONS: usize = 4;
 
 /// What is said where the service does not say why.
 pub(super) const NO_REASON: &str = "the service gave no reason";
+
+/// SHA-256.
+pub(super) type Digest = [u8; 32];
 
 /// Why a step did not come to its end.
 #[derive(Debug)]
@@ -145,6 +151,38 @@ impl<'a> ImageSets<'a> {
             version_id: Some(version_id.clone()),
         };
         self.read(|| document::contents(self.service, request.clone())).await
+    }
+
+    /// A version with its document; the latest if none is named.
+    pub(super) async fn fetched(
+        &self,
+        id: &ImageSetId,
+        version_id: Option<&VersionId>,
+    ) -> Step<Version> {
+        let fetch = || {
+            let (datastore_id, version_id) = (self.datastore_id.clone(), version_id.cloned());
+            Version::fetch(self.service, datastore_id, id.clone(), version_id)
+        };
+        self.read(fetch).await
+    }
+
+    /// SHA-256 of a stored frame.
+    pub(super) async fn frame_digest(&self, id: &ImageSetId, frame: &ImageFrameId) -> Step<Digest> {
+        let request = GetImageFrameRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: id.clone(),
+            image_frame_id: frame.clone(),
+        };
+        let read = || async {
+            let found = self.service.get_image_frame(request.clone()).await?;
+            let mut pieces = found.image_frame.into_stream();
+            let mut digest = Sha256::new();
+            while let Some(piece) = pieces.try_next().await? {
+                digest.update(&piece);
+            }
+            Ok(digest.finalize().into())
+        };
+        self.read(read).await
     }
 
     /// Deletes an image set, and waits until it is gone.

@@ -12,8 +12,10 @@ pub mod one_update;
 mod part;
 pub mod planning;
 mod remove;
+mod replace;
 mod report;
 mod run;
+mod series;
 mod update;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ use crate::find::Criteria;
 pub use attributes::Values;
 pub use part::Part;
 pub(crate) use run::run;
+pub use series::SeriesValues;
 
 /// Changes and deletions of one data store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ pub struct Change {
     /// What is to be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Values>,
+    /// What is to be set in a series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_values: Option<SeriesValues>,
     /// What is done, an image set at a time.
     pub steps: Vec<Step>,
 }
@@ -104,6 +110,12 @@ pub enum Action {
         /// The others.
         others: Vec<ImageSetId>,
     },
+    /// The latest version is copied to a new image set, the values of the series are set in the copy, which joins the primary
+    /// hierarchy, and this one is deleted with all its versions.
+    Replace {
+        /// The image sets of the study that were there before.
+        known: Vec<ImageSetId>,
+    },
 }
 
 impl Action {
@@ -115,6 +127,7 @@ impl Action {
             Self::Erase { .. } => "copy_rest_and_delete",
             Self::Renew { .. } => "copy_latest_and_delete",
             Self::Update | Self::UpdateStudy { .. } => "update",
+            Self::Replace { .. } => "copy_change_and_delete",
         }
     }
 }
@@ -122,7 +135,12 @@ impl Action {
 impl Change {
     /// Whether it takes something away.
     pub(crate) fn destroys(&self) -> bool {
-        self.values.is_none()
+        self.values.is_none() && (self.series_values.is_none() || self.replaces())
+    }
+
+    /// Whether image sets are replaced by changed copies.
+    pub fn replaces(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Replace { .. }))
     }
 
     /// What may stay on disk once the job has ended: ids of image sets and counts, and the names of
@@ -134,6 +152,7 @@ impl Change {
             target: Target::Forgotten {},
             part: None,
             values: self.values.as_ref().map(Values::without_values),
+            series_values: self.series_values.as_ref().map(SeriesValues::without_values),
             ..self
         }
     }

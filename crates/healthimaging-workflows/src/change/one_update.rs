@@ -1,6 +1,7 @@
 //! The plan of one metadata update: what it removes, sets or takes back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use healthimaging::model::{
     GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState, MetadataUpdates,
@@ -13,7 +14,7 @@ use serde_json::Value;
 use super::Object;
 use super::attributes::shown;
 use super::planning::{Planner, Seen};
-use crate::document::{self, Contents};
+use crate::document::{self, Contents, DocumentText};
 use crate::find::Criteria;
 use crate::plan::{Plan, PlannedChange, PlannedImageSet, PlannedStudy, counted};
 
@@ -83,13 +84,23 @@ async fn check_applies(
         version_id: Some(seen.version_id.clone()),
     };
     let document = document::fetch(service, metadata).await?;
+    check_updates(document, updates, set.unwrap_or_default(), rules).await
+}
+
+/// Refuses updates that cannot be applied to a document; `targets` are what they name.
+pub(super) async fn check_updates(
+    document: Arc<DocumentText>,
+    targets: UpdateDocuments,
+    updates: UpdateDocuments,
+    rules: UpdateRules,
+) -> Result<()> {
     // Applying an update copies the document.
     let lease = MemoryBudget::process().work(2 * document::parsed_size(&document)).await;
     document::beside_others(document.text().len(), move || {
         let _lease = lease;
         let mut document: Document = Document::parse(document.text())?;
-        updates.check_targets(&document)?;
-        set.unwrap_or_default().apply(&mut document, &rules).map_err(|failure| {
+        targets.check_targets(&document)?;
+        updates.apply(&mut document, &rules).map_err(|failure| {
             let why = failure.message.trim_start_matches("INVALID_REQUEST:").trim();
             Error::validation(format!("this update cannot succeed: {why}"))
         })

@@ -75,7 +75,8 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
     let by_id: HashMap<&str, &Step> =
         change.steps.iter().map(|step| (step.image_set_id.as_str(), step)).collect();
     let (mut by_result, mut gone) = (BTreeMap::<String, u64>::new(), HashSet::new());
-    let [mut deleted, mut removed, mut erased, mut renewed] = <[Counts; 4]>::default();
+    let [mut deleted, mut removed, mut erased, mut renewed, mut replaced] =
+        <[Counts; 5]>::default();
     let mut updated = Updated::default();
     let mut outcomes = run.journal.outcomes();
     while let Some(outcome) = outcomes.try_next().await? {
@@ -90,6 +91,7 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
                 match step.action {
                     Action::Erase { .. } => erased.add(step, &outcome),
                     Action::Renew { .. } => renewed.add(step, &outcome),
+                    Action::Replace { .. } => replaced.add(step, &outcome),
                     _ => deleted.add(step, &outcome),
                 }
             }
@@ -134,16 +136,21 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
         json!({ "image_sets": renewed.image_sets, "versions_erased": renewed.versions }),
     );
     count(
+        "replaced_by_changed_copy",
+        |action| matches!(action, Action::Replace { .. }),
+        json!({ "image_sets": replaced.image_sets, "versions_erased": replaced.versions }),
+    );
+    count(
         "updated",
         |action| matches!(action, Action::Update | Action::UpdateStudy { .. }),
         json!({ "image_sets": updated.image_sets, "studies": updated.studies.len() }),
     );
     match remaining(run, &gone).await {
         Ok(left) => {
-            let name = match (&change.values, &change.part) {
-                (Some(_), _) => "without_the_values",
-                (None, Some(_)) => "still_holding",
-                (None, None) => "remaining",
+            let name = match &change.part {
+                _ if sets_values(change) => "without_the_values",
+                Some(_) => "still_holding",
+                None => "remaining",
             };
             let named: Vec<&ImageSetId> = left.iter().take(NAMED).collect();
             report.insert(
@@ -158,10 +165,14 @@ pub(super) async fn report(run: &Run<'_>) -> Result<Object> {
             report.insert("not_searched".to_owned(), json!(message));
         }
     }
-    if change.destroys() {
+    if !sets_values(change) {
         report.insert("not_reached".to_owned(), json!(NOT_REACHED));
     }
     Ok(report)
+}
+
+fn sets_values(change: &Change) -> bool {
+    change.values.is_some() || change.series_values.is_some()
 }
 
 /// Image sets that the change was about and that still hold what was to go, or lack what was to be set.
@@ -194,7 +205,7 @@ async fn candidates(run: &Run<'_>) -> Stepped<Vec<ImageSetId>> {
         Action::UpdateStudy { others } => [&[step.image_set_id.clone()][..], others].concat(),
         _ => vec![step.image_set_id.clone()],
     });
-    if run.change.values.is_some() || run.change.part.is_some() {
+    if sets_values(run.change) || run.change.part.is_some() {
         ids.extend(steps.filter(|id| !known.contains(id)));
     }
     Ok(ids)
@@ -207,7 +218,7 @@ async fn is_left(
     id: ImageSetId,
 ) -> Stepped<Option<ImageSetId>> {
     let change = run.change;
-    if change.part.is_none() && change.values.is_none() && !gone.contains(&id) {
+    if change.part.is_none() && !sets_values(change) && !gone.contains(&id) {
         return Ok(Some(id));
     }
     // A search may lag behind a deletion.
@@ -219,6 +230,9 @@ async fn is_left(
         part.taken_from(&contents) != Without::Same
     } else if let Some(values) = &change.values {
         !values.are_in(&run.sets.contents(&id, &now.version_id).await?)
+    } else if let Some(values) = &change.series_values {
+        let document = run.sets.fetched(&id, Some(&now.version_id)).await?.document;
+        values.lacking(&document).await?.is_some()
     } else {
         true
     };

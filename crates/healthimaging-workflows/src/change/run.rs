@@ -10,7 +10,7 @@ use healthimaging::{Error, ErrorKind, ImageSetId, Result};
 use healthimaging_jobs::is_lack_of_access;
 
 use super::image_sets::{Halt, ImageSets, Step as Stepped};
-use super::{Action, Change, Object, Part, Step, Target, Values, report};
+use super::{Action, Change, Object, Part, SeriesValues, Step, Target, Values, report};
 use crate::find;
 use crate::work::{ItemError, ItemOutcome, ItemResult, Journal, Tools};
 
@@ -56,7 +56,9 @@ impl Change {
         let items = self.steps.iter().map(|step| match &step.action {
             Action::UpdateStudy { others } => 1 + others.len(),
             // The copy, its place in the primary hierarchy, and the deletion.
-            Action::Erase { primary: true, .. } | Action::Renew { primary: true, .. } => 3,
+            Action::Erase { primary: true, .. }
+            | Action::Renew { primary: true, .. }
+            | Action::Replace { .. } => 3,
             Action::Erase { .. } | Action::Renew { .. } => 2,
             Action::Delete | Action::Remove | Action::Update => 1,
         });
@@ -97,8 +99,10 @@ impl Run<'_> {
             Action::Erase { primary, known } | Action::Renew { primary, known } => {
                 self.erase(step, *primary, known).await
             }
+            Action::Update if self.change.series_values.is_some() => self.update_series(step).await,
             Action::Update => self.update(step).await,
             Action::UpdateStudy { others } => self.update_study(step, others).await,
+            Action::Replace { known } => self.replace(step, known).await,
         };
         match done {
             Ok(done) => self.record(id, done).await,
@@ -156,6 +160,12 @@ impl Run<'_> {
     /// The values that the change sets.
     pub(super) fn values(&self) -> Result<&Values> {
         let values = self.change.values.as_ref();
+        values.ok_or_else(|| Error::internal("the job has no values to set", "no values"))
+    }
+
+    /// The values that the change sets in a series.
+    pub(super) fn series_values(&self) -> Result<&SeriesValues> {
+        let values = self.change.series_values.as_ref();
         values.ok_or_else(|| Error::internal("the job has no values to set", "no values"))
     }
 

@@ -142,7 +142,7 @@ async fn primaries(
 
 /// Values that are there already: a version that came since the plan is that of an earlier run, or of a
 /// write whose answer was lost.
-fn found_done(step: &Step, latest: &VersionId) -> ItemResult {
+pub(super) fn found_done(step: &Step, latest: &VersionId) -> ItemResult {
     if latest.number() > step.version_id.number() {
         ItemResult::Updated
     } else {
@@ -150,7 +150,7 @@ fn found_done(step: &Step, latest: &VersionId) -> ItemResult {
     }
 }
 
-fn as_version(result: ItemResult, version: &VersionId) -> Done {
+pub(super) fn as_version(result: ItemResult, version: &VersionId) -> Done {
     Done::new(result).with("version_id", version.as_str())
 }
 

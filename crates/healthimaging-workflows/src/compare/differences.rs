@@ -22,6 +22,12 @@ const UIDS: usize = 20;
 /// Longest value that is shown, in bytes of JSON.
 const LONGEST: usize = 300;
 
+/// Members beside the attributes that follow from how a data store keeps frames.
+const OF_STORAGE: [&str; 2] = ["ChecksumType", "StoredTransferSyntaxUID"];
+
+/// Group of file meta information (PS3.10 7.1), which describes the file that was stored.
+const FILE_META: u16 = 0x0002;
+
 /// What differs between two documents.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -51,6 +57,12 @@ pub struct Differences {
     /// SOP Instance UIDs of the first instances with such frames.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instances_with_different_frames: Vec<String>,
+    /// Instances in both that differ in how they are stored: file meta information, transfer syntax. No difference of content.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub instances_stored_differently: usize,
+    /// The attributes in which those differ.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub stored_differently_in: BTreeSet<String>,
 }
 
 /// An attribute that differs.
@@ -168,12 +180,19 @@ impl Found {
             _ => Object::new(),
         };
         let (old_attributes, new_attributes) = (attributes(&mut old), attributes(&mut new));
+        let mut is_stored_differently = false;
         // Beside the attributes are the transfer syntax of the frames and value representations.
         for (old, new) in [(&old_attributes, &new_attributes), (&old, &new)] {
             for (attribute, old, new) in differing(old, new) {
-                self.instance_attribute(uid, attribute, old, new);
+                if is_of_storage(attribute) {
+                    is_stored_differently = true;
+                    self.all.stored_differently_in.insert(attribute.to_owned());
+                } else {
+                    self.instance_attribute(uid, attribute, old, new);
+                }
             }
         }
+        self.all.instances_stored_differently += usize::from(is_stored_differently);
         Ok(())
     }
 
@@ -244,6 +263,12 @@ fn shown(value: &Value) -> Value {
     }
     let start: String = text.chars().take(LONGEST / 2).collect();
     Value::String(format!("{start}… ({} bytes)", text.len()))
+}
+
+/// Whether an attribute says how an instance was received or is stored.
+fn is_of_storage(attribute: &str) -> bool {
+    OF_STORAGE.contains(&attribute)
+        || document::tag_of(attribute).is_some_and(|tag| tag.group() == FILE_META)
 }
 
 fn add(uid: &str, count: &mut usize, listed: &mut Vec<String>) {

@@ -17,6 +17,7 @@ use crate::document::{self, DocumentText};
 
 pub use datastores::{DatastoreComparison, Key, SeriesDifference, SeriesState, datastores};
 pub use differences::{Difference, Differences, differences};
+pub(crate) use primary::obstacles;
 pub use primary::{Conflict, NotPrimary, not_primary};
 
 /// An image set in a version, with its document.

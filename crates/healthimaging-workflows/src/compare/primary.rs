@@ -10,11 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use healthimaging::model::{DicomTags, ImageSetState, ImageSetsMetadataSummary};
-use healthimaging::{Error, HealthImaging, ImageSetId, Result, Uid};
+use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid};
+use healthimaging_dicom::{InstanceSummary, Series};
 
 use super::Version;
 use super::resolve::{self, Case};
-use crate::document::Level;
+use crate::document::{Contents, Level};
 use crate::find::{self, Criteria, MOST_EXAMINED};
 
 /// The attributes that must agree, with their levels. The UIDs decide with which image sets.
@@ -135,19 +136,62 @@ fn tag<'a>(
     set.dicom_tags.as_ref().and_then(of).map_or("", |text| text.trim())
 }
 
+/// Returns an attribute of a summary.
+type Get = fn(&DicomTags) -> Option<&String>;
+
+/// The attributes of [`GROUPING`] above the series.
+const OF_STUDY: [(&str, Get); 4] = [
+    ("PatientID", |tags| tags.patient_id.as_ref()),
+    ("StudyDate", |tags| tags.study_date.as_ref()),
+    ("AccessionNumber", |tags| tags.accession_number.as_ref()),
+    ("StudyID", |tags| tags.study_id.as_ref()),
+];
+
 /// The attributes in which the primary image sets of a study disagree with each other; updates of single ones do that.
 fn disagreeing(primaries: &[ImageSetsMetadataSummary]) -> Vec<&'static str> {
-    type Get = fn(&DicomTags) -> Option<&String>;
-    let attributes: [(&str, Get); 4] = [
-        ("PatientID", |tags| tags.patient_id.as_ref()),
-        ("StudyDate", |tags| tags.study_date.as_ref()),
-        ("AccessionNumber", |tags| tags.accession_number.as_ref()),
-        ("StudyID", |tags| tags.study_id.as_ref()),
-    ];
     let differs = |(_, of): &(&str, Get)| {
         primaries.windows(2).any(|pair| tag(&pair[0], of) != tag(&pair[1], of))
     };
-    attributes.into_iter().filter(differs).map(|(name, _)| name).collect()
+    OF_STUDY.into_iter().filter(differs).map(|(name, _)| name).collect()
+}
+
+/// The attributes in which an image set disagrees with the primary ones of its study, but for one that is to go: they keep
+/// it from becoming primary.
+///
+/// # Errors
+/// Those of a search; `Conflict` if the image set names no study.
+pub(crate) async fn obstacles(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+    contents: &Contents,
+    except: &ImageSetId,
+) -> Result<Vec<&'static str>> {
+    let study = contents.study_instance_uid().and_then(|uid| Uid::try_from(uid.trim()).ok());
+    let study =
+        study.ok_or_else(|| Error::conflict("the metadata of the image set names no study"))?;
+    let criteria = Criteria { is_primary: Some(true), ..Criteria::study(study) };
+    let found = find::all(service, datastore_id, &criteria, MOST_EXAMINED).await?.image_sets;
+    let others: Vec<_> = found.into_iter().filter(|one| one.image_set_id != *except).collect();
+    let text = |name: &str| {
+        let value = contents.patient.get(name).or_else(|| contents.study.get(name));
+        text_of(value)
+    };
+    let differs = |(name, of): &(&str, Get)| {
+        let own = text(name);
+        others.iter().any(|other| tag(other, of) != own)
+    };
+    let mut names: Vec<&str> = OF_STUDY.into_iter().filter(differs).map(|(name, _)| name).collect();
+    let series_differs = |(uid, series): (&String, &Series<InstanceSummary>)| {
+        let own = text_of(series.attributes.get("SeriesNumber")).parse::<i64>().ok();
+        let of_series = others.iter().filter_map(|other| other.dicom_tags.as_ref());
+        let mut of_series =
+            of_series.filter(|tags| tags.series_instance_uid.as_deref() == Some(uid.as_str()));
+        of_series.any(|tags| tags.series_number.map(i64::from) != own)
+    };
+    if contents.series.iter().any(series_differs) {
+        names.push("SeriesNumber");
+    }
+    Ok(names)
 }
 
 fn conflicts(set: &Version, primary: &Version, series: Option<&str>) -> Vec<Conflict> {

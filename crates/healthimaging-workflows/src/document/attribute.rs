@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _, VirtualVr};
+use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry, VirtualVr};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -84,6 +84,11 @@ pub(crate) fn tag(text: &str) -> Option<Tag> {
         is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
     };
     Some(Tag(number(group)?, number(element)?))
+}
+
+/// The tag of a key of a document: a keyword, or eight hexadecimal digits.
+pub(crate) fn tag_of(key: &str) -> Option<Tag> {
+    StandardDataDictionary.by_name(key).map(DataDictionaryEntry::tag).or_else(|| tag(key))
 }
 
 /// Names a keyword, where it can be one: what else a caller wrote is not repeated.

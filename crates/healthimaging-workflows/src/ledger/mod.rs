@@ -179,7 +179,7 @@ impl Ledger {
         self.admit(&new).await?;
         if !self.0.config.run_jobs {
             return Err(Error::not_supported(
-                "this server runs no jobs: it was started with --read-only",
+                "this server runs no jobs: it was started with --read-only, or its data folder cannot be written",
             ));
         }
         if self.0.closing.is_cancelled() {

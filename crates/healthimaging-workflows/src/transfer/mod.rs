@@ -71,7 +71,12 @@ impl End {
         let (side, name) = match named.split_once(':') {
             Some(("aws", name)) => (Some(Side::Aws), name),
             Some(("local", name)) => (Some(Side::Local), name),
-            _ => (None, named),
+            Some(_) => {
+                return Err(Error::validation(format!(
+                    "{argument}: only aws: and local: may precede the ID or name of a data store, which has no colon"
+                )));
+            }
+            None => (None, named),
         };
         Self::find(tools, side, name).await.map_err(|error| {
             Error::new(error.kind(), format!("{argument}: {}", error.message())).with_source(error)
@@ -150,19 +155,43 @@ impl Selected {
         let found = find::all(service, from, &transfer.criteria, MOST_EXAMINED).await?;
         let (image_sets, others): (Vec<_>, Vec<_>) =
             found.image_sets.into_iter().partition(find::is_primary);
-        if image_sets.is_empty() && !transfer.criteria.is_empty() {
-            let others = match others.len() {
-                0 => String::new(),
-                count => format!(
-                    "; {count} image sets match that are not primary, compare_image_sets says why"
-                ),
-            };
-            return Err(Error::not_found(format!(
-                "no primary image set of the data store matches, so nothing is transferred{others}"
-            )));
+        if image_sets.is_empty() {
+            return Err(nothing_matches(others.len()));
         }
         Ok(Self { image_sets, non_primary: others.len() as u64 })
     }
+}
+
+fn nothing_matches(non_primary: usize) -> Error {
+    let others = match non_primary {
+        0 => String::new(),
+        count => {
+            format!("; {count} image sets match that are not primary, compare_image_sets says why")
+        }
+    };
+    Error::not_found(format!(
+        "no primary image set of the data store matches, so nothing is transferred{others}"
+    ))
+}
+
+/// Checks that there is something to transfer; reads until it finds the first image set.
+///
+/// # Errors
+/// `NotFound` if nothing matches.
+pub async fn check_matches(transfer: &Transfer, tools: &Tools) -> Result<()> {
+    let from = transfer.from.open(tools).await?.back_end;
+    let (criteria, datastore_id) = (&transfer.criteria, &transfer.from.datastore_id);
+    let found = find::candidates(&*from.service, datastore_id, criteria, MOST_EXAMINED);
+    let mut found = pin!(found);
+    let mut others = 0;
+    while let Some(set) = found.try_next().await? {
+        match (criteria.matches(&set), find::is_primary(&set)) {
+            (true, true) => return Ok(()),
+            (true, false) => others += 1,
+            (false, _) => {}
+        }
+    }
+    Err(nothing_matches(others))
 }
 
 /// Carries it out, or what is left of it.

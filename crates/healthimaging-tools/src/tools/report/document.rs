@@ -91,7 +91,7 @@ async fn bytes(
                 study_instance_uid: Uid::try_from(found.study_instance_uid.as_str())?,
                 series_instance_uid: Uid::try_from(found.series_instance_uid.as_str())?,
                 sop_instance_uid: Uid::try_from(found.sop_instance_uid.as_str())?,
-                image_set_id: None,
+                image_set_id: found.image_set_id.clone(),
                 bulkdata_id,
             };
             let found = context.dicomweb().retrieve_bulkdata(request).await?;

@@ -1,11 +1,14 @@
 //! Finds the reports of a study, series or instance.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use healthimaging::model::{DicomJson, SearchDicomRequest, SearchLevel};
-use healthimaging::{DatastoreId, DicomWeb, Error, Result, Uid};
+use healthimaging::model::{
+    DicomJson, GetImageSetMetadataRequest, SearchDicomRequest, SearchLevel,
+};
+use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Result, Uid};
 use healthimaging_render::report::ReportKind;
-use serde::Serialize;
-use serde_json::Value;
+use healthimaging_workflows::document;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Results of one search.
 const PAGE: u32 = 1000;
@@ -34,6 +37,9 @@ pub(super) struct Found {
     kind: Option<ReportKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_number: Option<String>,
+    /// The image set that holds it, if that was named.
+    #[serde(skip)]
+    pub(super) image_set_id: Option<ImageSetId>,
 }
 
 /// What a call names.
@@ -42,11 +48,26 @@ pub(super) struct Wanted {
     pub(super) study: Option<Uid>,
     pub(super) series: Option<Uid>,
     pub(super) instance: Option<Uid>,
+    pub(super) image_set: Option<ImageSetId>,
+}
+
+/// An instance of a metadata document.
+#[derive(Debug, Deserialize)]
+struct Instance {
+    #[serde(rename = "DICOM", default)]
+    attributes: Map<String, Value>,
 }
 
 impl Wanted {
     /// Lists the reports, series by series. An instance that is named is listed whatever it is.
-    pub(super) async fn find(&self, web: &dyn DicomWeb) -> Result<Vec<Found>> {
+    pub(super) async fn find(
+        &self,
+        service: &dyn HealthImaging,
+        web: &dyn DicomWeb,
+    ) -> Result<Vec<Found>> {
+        if let Some(image_set_id) = &self.image_set {
+            return self.of_image_set(service, image_set_id).await;
+        }
         let (study, series) = (self.study.clone(), self.series.clone());
         if let Some(instance) = &self.instance {
             let filter = ("SOPInstanceUID".to_owned(), instance.to_string());
@@ -70,6 +91,50 @@ impl Wanted {
         let each = stream::iter(series).map(|level| self.of_series(web, level));
         let found: Vec<Vec<Found>> = each.buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Those of an image set, which DICOMweb does not find unless it is primary.
+    async fn of_image_set(
+        &self,
+        service: &dyn HealthImaging,
+        image_set_id: &ImageSetId,
+    ) -> Result<Vec<Found>> {
+        let request = GetImageSetMetadataRequest {
+            datastore_id: self.datastore_id.clone(),
+            image_set_id: image_set_id.clone(),
+            version_id: None,
+        };
+        let document = document::fetch(service, request).await?;
+        let levels = document.levels();
+        let is = |wanted: &Option<Uid>, uid: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.as_str() == uid)
+        };
+        let study = levels.study_instance_uid().unwrap_or_default();
+        let mut found = Vec::new();
+        let series =
+            levels.series.iter().filter(|(uid, _)| is(&self.study, study) && is(&self.series, uid));
+        for (series_uid, series) in series {
+            for (sop_uid, text) in
+                series.instances.iter().filter(|(uid, _)| is(&self.instance, uid))
+            {
+                let Instance { attributes } = text.parse()?;
+                let class = attributes.get("SOPClassUID").and_then(Value::as_str);
+                let kind = class.and_then(|class| ReportKind::of_sop_class(class.trim()));
+                if kind.is_none() && self.instance.is_none() {
+                    continue;
+                }
+                let number = attributes.get("InstanceNumber").and_then(Value::as_str);
+                found.push(Found {
+                    study_instance_uid: study.to_owned(),
+                    series_instance_uid: series_uid.clone(),
+                    sop_instance_uid: sop_uid.clone(),
+                    kind,
+                    instance_number: number.map(|number| number.trim().to_owned()),
+                    image_set_id: Some(image_set_id.clone()),
+                });
+            }
+        }
+        Ok(found)
     }
 
     async fn of_series(&self, web: &dyn DicomWeb, level: SearchLevel) -> Result<Vec<Found>> {
@@ -96,6 +161,7 @@ impl Wanted {
             sop_instance_uid: text(one, "00080018")?,
             kind: text(one, "00080016").and_then(|uid| ReportKind::of_sop_class(&uid)),
             instance_number: text(one, "00200013"),
+            image_set_id: None,
         })
     }
 

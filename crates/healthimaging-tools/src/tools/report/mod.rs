@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use healthimaging::model::InstanceMetadataRequest;
-use healthimaging::{DatastoreId, Error, MemoryBudget, Result, Uid};
+use healthimaging::{DatastoreId, Error, ImageSetId, MemoryBudget, Result, Uid};
 use healthimaging_pixels::{PdfError, READS_PDF};
 use healthimaging_render::report::{LONGEST_REPORT, Report, ReportKind, Table};
 
@@ -31,6 +31,8 @@ pub(crate) struct GetReport {
     study_instance_uid: Option<Uid>,
     series_instance_uid: Option<Uid>,
     sop_instance_uid: Option<Uid>,
+    /// One that is not primary
+    image_set_id: Option<ImageSetId>,
     /// table: measurements, doses; json: codes
     format: Option<Format>,
     /// Of a PDF, as picture
@@ -69,19 +71,24 @@ impl Tool for GetReport {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let (study, series) = (self.study_instance_uid, self.series_instance_uid);
         let instance = self.sop_instance_uid;
-        if study.is_none() && series.is_none() && instance.is_none() {
+        let image_set = self.image_set_id;
+        if study.is_none() && series.is_none() && instance.is_none() && image_set.is_none() {
             return Err(Error::validation(
-                "name a report, or what holds it, in sop_instance_uid, series_instance_uid or \
-                 study_instance_uid",
+                "name a report, or what holds it, in sop_instance_uid, series_instance_uid, study_instance_uid or \
+                 image_set_id",
             ));
         }
         let is_named = instance.is_some();
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let wanted = Wanted { datastore_id, study, series, instance };
-        let found = wanted.find(context.dicomweb()).await?;
+        let is_of_set = image_set.is_some();
+        let wanted = Wanted { datastore_id, study, series, instance, image_set };
+        let found = wanted.find(context.service(), context.dicomweb()).await?;
         let datastore_id = wanted.datastore_id;
         let start = self.start.unwrap_or(0) as usize;
         match &found[..] {
+            [] if is_of_set => Err(Error::not_found(
+                "the image set has no such report, document, key object selection or presentation state",
+            )),
             [] => Err(Error::not_found(if is_named {
                 "the primary image sets of the data store have no such instance"
             } else {
@@ -116,7 +123,7 @@ async fn read(context: &Context, datastore_id: &DatastoreId, found: &Found) -> R
         study_instance_uid: Uid::try_from(found.study_instance_uid.as_str())?,
         series_instance_uid: Uid::try_from(found.series_instance_uid.as_str())?,
         sop_instance_uid: Uid::try_from(found.sop_instance_uid.as_str())?,
-        image_set_id: None,
+        image_set_id: found.image_set_id.clone(),
     };
     let json = context.dicomweb().instance_metadata(request).await?.collect(LONGEST_REPORT).await?;
     let memory = (json.len() as u64).saturating_mul(MEMORY_PER_BYTE);

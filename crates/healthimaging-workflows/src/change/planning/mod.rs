@@ -2,6 +2,7 @@
 
 mod earlier;
 mod reassign;
+mod series;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -233,6 +234,7 @@ impl Planner<'_> {
             target,
             part: None,
             values: None,
+            series_values: None,
             steps: Vec::new(),
         }
     }
@@ -418,13 +420,14 @@ fn plan(action: &str, mut change: Change, acts: Vec<(Seen, Action)>) -> Plan {
             Action::Remove => Some(KEPT),
             Action::Erase { .. } => Some(REPLACED),
             Action::Renew { .. } => Some(earlier::RENEWED),
+            Action::Replace { .. } => Some(series::REPLACED),
             _ => None,
         };
         notes.extend(note.filter(|note| !notes.contains(note)));
         let number = studies.len();
         let study = *studies.entry(seen.study.clone()).or_insert(number);
         plan.cannot_be_undone |=
-            matches!(action, Action::Delete | Action::Erase { .. } | Action::Renew { .. });
+            !matches!(action, Action::Remove | Action::Update | Action::UpdateStudy { .. });
         of_sets.push(seen.of);
         plan.image_sets.push(PlannedImageSet {
             image_set_id: seen.image_set_id.clone(),
