@@ -518,9 +518,13 @@ pub(crate) async fn dates_keep_their_intervals(rig: Rig) {
     let later = day("2.25.101") + chrono::Days::new(1);
     let values = |date: NaiveDate| json!({ "DICOMStudyDateAndTime": { "DICOMStudyDate": date.format("%Y%m%d").to_string() } });
     let mut criteria = patient(&veil.token("PatientID", "MRN-1"));
-    let span = json!({ "values": [values(later), values(day("2.25.100"))], "operator": "BETWEEN" });
+    // A day without a time is its midnight.
+    let end = day("2.25.100") + chrono::Days::new(1);
+    let span = json!({ "values": [values(later), values(end)], "operator": "BETWEEN" });
     criteria["filters"].as_array_mut().unwrap().push(span);
-    let found = veil.call("search_image_sets", json!({ "search_criteria": criteria })).await;
+    let found = veil
+        .call("search_image_sets", json!({ "search_criteria": criteria, "modality": "CT" }))
+        .await;
     let sets = found["image_sets_metadata_summaries"].as_array().unwrap();
     let studies: BTreeSet<_> =
         sets.iter().map(|set| tag(set, "DICOMStudyInstanceUID").to_owned()).collect();
