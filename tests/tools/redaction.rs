@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use chrono::NaiveDate;
 use healthimaging_phantoms::{Phantom, PhantomFile};
 use healthimaging_redact::Redactor;
@@ -514,6 +515,24 @@ pub(crate) async fn dates_keep_their_intervals(rig: Rig) {
     assert_eq!((day("2.25.100") - day("2.25.101")).num_days(), 731);
     let real = NaiveDate::from_ymd_opt(2024, 3, 1).unwrap();
     assert_ne!(day("2.25.100"), real);
+    // The token of a page holds what the results are sorted by: encrypted.
+    let asked = json!({
+        "search_criteria": {
+            "filters": patient(&veil.token("PatientID", "MRN-1"))["filters"],
+            "sort": { "sortField": "DICOMStudyDateAndTime", "sortOrder": "ASC" }
+        },
+        "max_results": 1
+    });
+    let first = veil.call("search_image_sets", asked.clone()).await;
+    let token = first["next_token"].as_str().unwrap();
+    let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).unwrap();
+    let token: Value = serde_json::from_slice(&token).unwrap();
+    assert!(token["after"].as_str().unwrap().starts_with("phi-page-"), "{token}");
+    let mut next = asked;
+    next["next_token"] = first["next_token"].clone();
+    let second = veil.call("search_image_sets", next).await;
+    let id = |found: &Value| found["image_sets_metadata_summaries"][0]["image_set_id"].clone();
+    assert_ne!(id(&first), id(&second));
     // Beside the token of a patient, a date is compared with what is shown.
     let later = day("2.25.101") + chrono::Days::new(1);
     let values = |date: NaiveDate| json!({ "DICOMStudyDateAndTime": { "DICOMStudyDate": date.format("%Y%m%d").to_string() } });

@@ -8,7 +8,8 @@ use healthimaging::model::{
     self, GetImageSetMetadataRequest, GetImageSetMetadataResponse, ImageSetCount, MetadataUpdates,
 };
 use healthimaging::{
-    Body, DatastoreId, Error, ErrorKind, HealthImaging, Limits, Result, read_json,
+    Body, DatastoreId, Error, ErrorKind, HealthImaging, Limits, Listing, NextToken, Result,
+    read_json,
 };
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -17,6 +18,8 @@ use super::Redacted;
 use crate::Redactor;
 use crate::pictures::may_show_text;
 
+/// Class of the tokens of page tokens.
+const PAGE: &str = "page";
 /// Longest document, in bytes as sent.
 const LONGEST: u64 = 64 << 20;
 /// Documents longer than this, in bytes as sent, are processed on another thread and one at a time.
@@ -68,8 +71,11 @@ implement! {
         &self,
         request: model::SearchImageSetsRequest,
     ) -> Result<model::SearchImageSetsResponse> {
-        let (request, dates) = self.redactor.search(request)?;
+        let (mut request, dates) = self.redactor.search(request)?;
+        // A token of the back end holds values: what the results are sorted by, and a digest of the query.
+        request.next_token = self.redactor.real_page(request.next_token.as_ref())?;
         let mut found = self.inner.search_image_sets(request).await?;
+        found.next_token = self.redactor.shown_page(found.next_token.as_ref())?;
         for set in &mut found.image_sets_metadata_summaries {
             set.dicom_tags = set.dicom_tags.as_ref().map(|tags| self.redactor.summary(tags));
         }
@@ -161,6 +167,22 @@ implement! {
 }
 
 impl Redactor {
+    /// Returns the page token of the back end.
+    fn real_page(&self, token: Option<&NextToken>) -> Result<Option<NextToken>> {
+        let Some(token) = token else { return Ok(None) };
+        let opened = self.tokens.open(PAGE, token.as_str()).ok_or_else(Listing::foreign_token)?;
+        NextToken::try_from(opened).map(Some)
+    }
+
+    /// Returns a token in place of a page token of the back end.
+    fn shown_page(&self, token: Option<&NextToken>) -> Result<Option<NextToken>> {
+        let Some(token) = token else { return Ok(None) };
+        let sealed = self.tokens.seal(PAGE, token.as_str());
+        let sealed =
+            sealed.ok_or_else(|| Error::internal("a token could not be made", "AES-SIV"))?;
+        NextToken::try_from(sealed).map(Some)
+    }
+
     /// Returns the document that names the parts to copy, with UIDs in place of tokens.
     ///
     /// # Errors
