@@ -5,6 +5,8 @@ mod aws;
 #[cfg(feature = "local")]
 mod embedded;
 mod peer;
+#[cfg(feature = "local")]
+mod scan;
 
 use std::env;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use healthimaging_redact::Redactor;
 use healthimaging_tools::{
     Confirm, FrameFormat, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
+use healthimaging_workflows::certificate::{Certifying, StoreScan};
 use healthimaging_workflows::deidentify::data_folder_key;
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 use serde_json::{Map, Value};
@@ -155,6 +158,7 @@ impl Backend {
             }),
             decoder: decoder.clone(),
             data_folder: config.data_dir.clone(),
+            certifying: Certifying { back_end: handle.key(), scan: handle.scan(config) },
         };
         let folder = config.data_dir.join("ledger");
         let run_jobs = !config.read_only && !handle.is_read_only();
@@ -330,6 +334,22 @@ impl BackendHandle {
                 Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
                 None => format!("https://dicom-medical-imaging.{}.amazonaws.com/", aws.region()),
             }),
+        }
+    }
+
+    /// Returns the disk of the store, if this program can search it.
+    fn scan(&self, config: &Config) -> Option<Arc<dyn StoreScan>> {
+        match self {
+            #[cfg(feature = "local")]
+            Self::Local(store) => {
+                let (store, ledger) = (Arc::clone(store), config.data_dir.join("ledger"));
+                Some(Arc::new(scan::LocalScan { store, ledger }))
+            }
+            #[cfg(feature = "aws")]
+            Self::Aws(_) => {
+                let _ = config;
+                None
+            }
         }
     }
 

@@ -27,7 +27,7 @@ enum Command {
         folder: Option<PathBuf>,
 
         /// Public key of the log, hexadecimal [default: that of the data folder]
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", value_parser = public_key)]
         key: Option<String>,
 
         /// Record that must be part of the chain, as printed by an earlier check
@@ -52,13 +52,20 @@ fn expected(text: &str) -> Result<(u64, String), String> {
     }
 }
 
+fn public_key(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("expected a public key, 64 hexadecimal digits, as printed by audit verify".to_owned())
+}
+
 pub(super) fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let own = config.data_dir.join(FOLDER);
     match arguments.command {
         Command::Verify { folder, key, expect } => {
             let folder = folder.unwrap_or_else(|| own.clone());
             let key = match key {
-                Some(key) => key.to_ascii_lowercase(),
+                Some(key) => key,
                 None => keys(&own)?.public_key(),
             };
             let checked = verify(&folder, &key, expect.as_ref());
@@ -81,7 +88,13 @@ fn keys(folder: &Path) -> Result<Keys> {
 fn report(checked: &Verified, key: &str) -> Result<Outcome> {
     let outcome = if checked.broken.is_none() { Outcome::Done } else { Outcome::Failed };
     terminal::document(|| document(checked, key, outcome))?;
-    let Verified { records, first, last: (sequence, hash), head, broken } = checked;
+    let Verified { records, first, last: (sequence, hash), head, broken, signed_anew } = checked;
+    for record in signed_anew {
+        terminal::note(&format!(
+            "record {record}: the signed head was missing, and was signed anew; records before it may have been removed \
+             (--expect with a head that was kept elsewhere shows whether)"
+        ));
+    }
     if let Some(Break { place: (file, line), sequence, why }) = broken {
         let line = if *line == 0 { String::new() } else { format!(", line {line}") };
         if !terminal::is_json() {
@@ -111,7 +124,7 @@ fn report(checked: &Verified, key: &str) -> Result<Outcome> {
 
 /// Returns the result as JSON.
 fn document(checked: &Verified, key: &str, outcome: Outcome) -> Value {
-    let Verified { records, first, last: (sequence, hash), head, broken } = checked;
+    let Verified { records, first, last: (sequence, hash), head, broken, signed_anew } = checked;
     let broken = broken.as_ref().map(|broken| {
         let (file, line) = &broken.place;
         json!({ "sequence": broken.sequence, "file": file, "line": line, "message": broken.why })
@@ -125,11 +138,31 @@ fn document(checked: &Verified, key: &str, outcome: Outcome) -> Value {
         "signed_up_to": head.as_ref().map(|head| head.sequence),
         "public_key": key,
         "broken": broken,
+        "signed_anew": signed_anew,
     })
+}
+
+/// Returns a warning if the log is not as it was written.
+fn warning(folder: &Path) -> Option<String> {
+    let why = match keys(folder) {
+        Err(error) => terminal::explained(&error),
+        Ok(keys) => match verify(folder, &keys.public_key(), None) {
+            Err(error) => error.to_string(),
+            Ok(checked) => {
+                let Break { sequence, why, .. } = checked.broken?;
+                format!("broken at record {sequence}: {why}")
+            }
+        },
+    };
+    Some(format!("warning: these records cannot be relied on: {why}; run audit verify"))
 }
 
 fn show(folder: &Path, patient: Option<&str>) -> Result<Outcome> {
     let lines = Lines::open(folder).with_context(|| missing(folder))?;
+    let warning = warning(folder);
+    if let Some(warning) = &warning {
+        terminal::note(warning);
+    }
     let selected = match patient {
         Some(id) if id.trim().is_empty() => bail!("--patient is empty; give a Patient ID"),
         Some(id) => {
@@ -150,7 +183,9 @@ fn show(folder: &Path, patient: Option<&str>) -> Result<Outcome> {
             }
         }
     }
-    terminal::document(|| json!({ "outcome": Outcome::Done.as_str(), "records": records }))?;
+    terminal::document(
+        || json!({ "outcome": Outcome::Done.as_str(), "records": records, "warning": warning }),
+    )?;
     terminal::note(&counted(shown, "record"));
     Ok(Outcome::Done)
 }

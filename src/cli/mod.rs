@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "local")]
 mod backup;
 mod call;
+mod certificate;
 mod completions;
 mod datastore;
 #[cfg(feature = "local")]
@@ -69,6 +70,8 @@ enum Command {
     Doctor,
     /// Check or show the audit log
     Audit(audit::Arguments),
+    /// List, show or check certificates of erasure
+    Certificate(certificate::Arguments),
     /// Check everything in the embedded store against its checksums
     #[cfg(feature = "local")]
     Verify,
@@ -99,6 +102,7 @@ impl Command {
             Self::Doctor => "doctor",
             Self::RedactToken(_) => "redact-token",
             Self::Audit(_) => "audit",
+            Self::Certificate(_) => "certificate",
             Self::Completions(_) => "completions",
             #[cfg(feature = "local")]
             Self::Verify => "verify",
@@ -150,6 +154,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome> {
             Command::Doctor => doctor::run(&config).await,
             Command::RedactToken(arguments) => redact_token::run(&config, &arguments),
             Command::Audit(arguments) => audit::run(&config, arguments),
+            Command::Certificate(arguments) => certificate::run(&config, arguments).await,
             #[cfg(feature = "local")]
             Command::Verify => verify::run(&config).await,
             #[cfg(feature = "local")]

@@ -39,6 +39,7 @@ fn segment(rig: &Rig) -> PathBuf {
 fn records(rig: &Rig, words: &[&str]) -> Vec<Value> {
     let shown = rig.run(&[&["audit", "show"], words].concat());
     assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+    assert!(!stderr(&shown).contains("warning"), "{}", stderr(&shown));
     stdout(&shown).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -108,6 +109,14 @@ fn verify_names_the_first_broken_record_and_what_was_kept_elsewhere() {
     let broken = rig.run(&["audit", "verify"]);
     assert_eq!(broken.status.code(), Some(1));
     assert!(stdout(&broken).starts_with("broken at record 1 "), "{}", stdout(&broken));
+    let shown = rig.run(&["audit", "show"]);
+    assert!(stderr(&shown).contains("warning: these records cannot be relied on"));
+    for wrong in ["zz", "", &"0".repeat(63), &"g".repeat(64)] {
+        let refused = rig.run(&["audit", "verify", "--key", wrong]);
+        assert_eq!(refused.status.code(), Some(2), "{wrong}");
+    }
+    let other = rig.run(&["audit", "verify", "--key", &"0".repeat(64)]);
+    assert_eq!(other.status.code(), Some(1));
 }
 
 #[test]

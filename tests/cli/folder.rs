@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use healthimaging_phantoms::Phantom;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr, stdout, text};
 
@@ -125,6 +125,43 @@ fn a_store_on_a_full_disk_can_be_read_and_erased_from() {
     assert_eq!(output.status.code(), Some(0), "{} {}", stdout(&output), stderr(&output));
     assert_eq!(read("found.txt").matches("\"image_set_id\"").count(), 2, "{}", read("found.txt"));
     assert_eq!(read("left.txt").matches("\"image_set_id\"").count(), 1, "{}", read("left.txt"));
+}
+
+#[test]
+fn a_patient_is_erased_from_a_full_disk_on_record_and_other_writes_fail() {
+    let rig = Rig::new();
+    let script = r#"
+        $HMS import scans --datastore scans 2> import.txt
+        $HMS call search_image_sets '{"datastore_id": "scans"}' > found.txt
+        patient=$(sed -n 's/.*"DICOMPatientId": *"\([^"]*\)".*/\1/p' found.txt | head -n 1)
+        head -c 100M /dev/zero > disk/filler 2> filled.txt || true
+        test -e disk/store/reserve
+        $HMS call delete_patient_studies "{\"datastore_id\": \"scans\", \"patient_id\": \"$patient\"}" --yes > deleted.txt
+        ! test -e disk/store/reserve
+        head -c 100M /dev/zero > disk/more 2> filled.txt || true
+        ! $HMS import scans --datastore scans 2> refused.txt
+        rm disk/filler disk/more
+        $HMS audit verify 2> verified.txt
+        $HMS audit show --patient "$patient" > shown.txt
+        $HMS certificate list > certificates.txt
+        $HMS call search_image_sets '{"datastore_id": "scans"}' > left.txt"#;
+    let Some(output) = mounting(folder(&rig), script) else { return };
+    let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
+    let told = || {
+        let files = ["refused.txt", "deleted.txt", "verified.txt"].map(read);
+        format!("{} {} {files:?}", stdout(&output), stderr(&output))
+    };
+    assert_eq!(output.status.code(), Some(0), "{}", told());
+    assert!(read("refused.txt").contains("full"), "{}", read("refused.txt"));
+    assert_eq!(read("left.txt").matches("\"image_set_id\"").count(), 0, "{}", read("left.txt"));
+    // A tool and two image sets, each before and after.
+    let events: Vec<Value> =
+        read("shown.txt").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 6, "{}", read("shown.txt"));
+    assert!(
+        events.iter().filter(|event| event["event"] == "end").all(|end| end["outcome"] == "done")
+    );
+    assert!(read("certificates.txt").contains("erased"), "{}", told());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod aws;
 mod backup;
 mod bridge;
 mod call;
+mod certificate;
 mod credentials;
 mod deidentify;
 mod dicomweb;

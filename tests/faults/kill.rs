@@ -126,6 +126,23 @@ async fn a_deletion_goes_on_after_every_kill() {
     assert_eq!(found["job"]["report"]["remaining"]["image_sets"], 0);
     let mut assistant = scene.program().await;
     assert_eq!(scene.sets(&mut assistant).await, Vec::<Value>::new());
+    // One certificate, of what the first program saw before it deleted anything.
+    let folder = scene.folder.path().join("data/certificates");
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let certificate: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    // The import names the folder of the patient, and the server does not change what it reported.
+    assert_eq!(certificate["verdict"], "erased_traces_remain", "{certificate}");
+    assert_eq!(certificate["scan"]["found_places"], 1, "{}", certificate["scan"]);
+    let place = certificate["scan"]["found"][0]["place"].as_str().unwrap();
+    assert!(place.starts_with("imports/") && place.ends_with("success.ndjson"), "{place}");
+    assert_eq!(certificate["search"]["image_sets_found"], 0);
+    assert_eq!(certificate["certificate_id"], found["job"]["job_id"]);
+    assert_eq!(certificate["counts"]["image_sets_erased"], SETS);
+    assert_eq!(certificate["counts"]["packs"], SETS);
+    // 24 studies, two series and two instances of each; the archive has a frame of reference for each series or study.
+    assert!(certificate["scan"]["method"]["uids"].as_u64().unwrap() >= 24 + 2 * 48);
 }
 
 #[tokio::test]

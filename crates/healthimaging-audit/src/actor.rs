@@ -72,7 +72,7 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// Returns the user of the operating system that runs this process.
-pub(crate) fn os_user() -> &'static str {
+pub fn os_user() -> &'static str {
     static USER: OnceLock<String> = OnceLock::new();
     USER.get_or_init(name_of_user)
 }

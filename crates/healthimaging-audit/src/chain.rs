@@ -1,6 +1,6 @@
 //! Appends records to the chain of a folder. Every call blocks.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use chrono::Utc;
 
 use crate::entry::Entry;
 use crate::head::{self, Head};
-use crate::keys::{Keys, owner_only, sync_folder};
+use crate::keys::{Keys, make_folder, owner_only, sync_folder};
 use crate::tail::{HASH, LONGEST_LINE, Tail, hash, sealed_path, segment_path};
 
 /// Length at which a segment is complete, in bytes.
@@ -16,6 +16,9 @@ const SEGMENT: u64 = 16 << 20;
 
 /// Name of the file whose lock the writer of a record holds.
 const LOCK: &str = "lock";
+
+/// Command of the record that a missing head was signed anew.
+pub(crate) const SIGNED_ANEW: &str = "sign a missing head anew";
 
 /// The chain of a folder, open to append.
 #[derive(Debug)]
@@ -31,11 +34,7 @@ pub(crate) struct Chain {
 impl Chain {
     /// Opens the chain of a folder, which is made if it is missing.
     pub(crate) fn open(folder: &Path, segment_length: Option<u64>) -> io::Result<Self> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+        make_folder(folder)?;
         let lock = owner_only().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
         let keys = Keys::read_or_make(folder)?;
         let segment_length = segment_length.unwrap_or(SEGMENT);
@@ -58,6 +57,7 @@ impl Chain {
     fn append_locked(&mut self, entry: &Entry) -> io::Result<File> {
         let (mut tail, file) = self.place()?;
         let (mut tail_hash, mut lines) = (tail.hash.clone(), String::new());
+        let is_headless = tail.sequence > 0 && !self.folder.join(head::NAME).exists();
         let mut add = |entry: &Entry, sequence: u64| {
             let text = entry.line(sequence, &tail_hash, Utc::now());
             tail_hash = hash(&text);
@@ -76,7 +76,13 @@ impl Chain {
             file.set_len(tail.length)?;
             tail.torn = 0;
         }
-        let is_first = tail.sequence == 0;
+        if is_headless {
+            // Without it, nothing shows how many records there were.
+            let anew = Entry::command(SIGNED_ANEW, healthimaging::Effect::Writes);
+            tail.sequence += 1;
+            add(&anew.with_outcome("done"), tail.sequence);
+        }
+        let must_be_signed = is_headless || tail.sequence == 0;
         tail.sequence += 1;
         add(entry, tail.sequence);
         if lines.len() > LONGEST_LINE {
@@ -88,7 +94,7 @@ impl Chain {
         let written = file.try_clone()?;
         let (sequence, last) = (tail.sequence, tail.hash.clone());
         self.seen = Some((tail, file));
-        if is_first {
+        if must_be_signed {
             written.sync_data()?;
             sync_folder(&self.folder)?;
             self.sign(sequence, &last)?;

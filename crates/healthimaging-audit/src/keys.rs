@@ -1,11 +1,13 @@
 //! The key of the log: one file of the data folder, from which the key of digests and the key of signatures are derived.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+
+use crate::tail::segments;
 
 /// Name of the key in the folder of the log.
 pub(crate) const NAME: &str = "audit.key";
@@ -67,11 +69,33 @@ impl Keys {
         }
     }
 
-    /// Reads the key of a folder, or makes it.
+    /// Reads the keys of a data folder, or makes them; a log without records is made with them.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); and if the folder cannot be written, or the log has lost its key.
+    pub fn of_data_folder(data_folder: &Path) -> io::Result<Self> {
+        let folder = data_folder.join(crate::FOLDER);
+        make_folder(&folder)?;
+        Self::read_or_make(&folder)
+    }
+
+    /// Reads the key of a folder, or makes it. A log that has lost its key gets no other one: its records could not be
+    /// verified any more, and no patient be found in them.
     pub(crate) fn read_or_make(folder: &Path) -> io::Result<Self> {
         match Self::read(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             read => return read,
+        }
+        if !segments(folder)?.is_empty() {
+            return match Self::read(folder) {
+                // Another process has made both.
+                Ok(keys) => Ok(keys),
+                Err(_) => Err(io::Error::other(
+                    "audit.key is missing, and the log has records that it signed; restore it, or move the folder audit \
+                     away to begin a new log",
+                )),
+            };
         }
         make(folder)?;
         // Another process may have made it at the same time.
@@ -86,9 +110,13 @@ impl Keys {
 
     /// Returns the keyed digest of bytes as they are.
     pub fn digest_of_bytes(&self, value: &[u8]) -> String {
+        format!("hmac:{}", hex::encode(self.tag(value)))
+    }
+
+    /// Returns the bytes of the keyed digest of bytes as they are.
+    pub fn tag(&self, value: &[u8]) -> [u8; DIGEST] {
         let tag = hmac::sign(&self.digests, value);
-        let bytes = tag.as_ref().get(..DIGEST).unwrap_or_default();
-        format!("hmac:{}", hex::encode(bytes))
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// Returns the Ed25519 signature of a text, in hexadecimal.
@@ -134,6 +162,15 @@ fn make(folder: &Path) -> io::Result<()> {
     fs::remove_file(&draft)?;
     linked?;
     sync_folder(folder)
+}
+
+/// Makes a folder that only its owner reads, unless it is there.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Options of files that only their owner reads.

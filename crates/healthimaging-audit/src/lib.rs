@@ -16,7 +16,7 @@ mod reading;
 mod tail;
 mod verification;
 
-pub use actor::{Actor, as_actor};
+pub use actor::{Actor, as_actor, os_user};
 pub use arguments::{Recorded, recorded};
 pub use entry::Entry;
 pub use head::Head;

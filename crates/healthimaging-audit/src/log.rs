@@ -107,7 +107,7 @@ impl AuditLog {
     /// `Internal` if the folder of the log cannot be used.
     pub fn with_keys<T>(&self, make: impl Fn(&Keys) -> T) -> Result<Option<T>> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        inner.with_chain(|chain| Ok(make(chain.keys()))).map(Some)
+        inner.with_chain(true, |chain| Ok(make(chain.keys()))).map(Some)
     }
 
     /// Returns what is recorded of the arguments of a tool.
@@ -133,7 +133,7 @@ impl AuditLog {
             let work = move || {
                 // The deletion itself needs the reserved space too.
                 inner.make_room()?;
-                let file = inner.with_chain(|chain| chain.append(&of_call))?;
+                let file = inner.with_chain(true, |chain| chain.append(&of_call))?;
                 if is_durable {
                     file.sync_data().map_err(unwritable)
                 } else {
@@ -164,7 +164,9 @@ impl AuditLog {
 
     fn append(&self, entry: &Entry) -> Result<()> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        inner.with_chain(|chain| chain.append(entry)).map(|_: File| ())?;
+        // The reserved space is for deletions, of which writes must leave some.
+        let destroys = entry.effect() == Effect::Destroys;
+        inner.with_chain(destroys, |chain| chain.append(entry)).map(|_: File| ())?;
         self.sync_soon();
         Ok(())
     }
@@ -187,11 +189,12 @@ impl AuditLog {
 }
 
 impl Inner {
-    /// Uses the chain, which is opened first; once more if the disk is full and has reserved space.
-    fn with_chain<T>(&self, mut work: impl FnMut(&mut Chain) -> io::Result<T>) -> Result<T>
-    where
-        T: Sized,
-    {
+    /// Uses the chain, which is opened first; once more if the disk is full and has reserved space that may be used.
+    fn with_chain<T>(
+        &self,
+        may_make_room: bool,
+        mut work: impl FnMut(&mut Chain) -> io::Result<T>,
+    ) -> Result<T> {
         let mut chain = self.chain.lock();
         let mut attempt = || -> io::Result<T> {
             let open = match chain.take() {
@@ -201,7 +204,9 @@ impl Inner {
             work(chain.insert(open))
         };
         match attempt() {
-            Err(error) if is_full(&error) && self.make_room()? => attempt().map_err(unwritable),
+            Err(error) if may_make_room && is_full(&error) && self.make_room()? => {
+                attempt().map_err(unwritable)
+            }
             done => done.map_err(unwritable),
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::chain::SIGNED_ANEW;
 use crate::head::{self, Head};
 use crate::reading::{Line, Lines};
 use crate::tail::{NO_HASH, hash, parse, sealed_path, segments, split};
@@ -23,6 +24,8 @@ pub struct Verified {
     pub head: Option<Head>,
     /// The first place where the chain is broken.
     pub broken: Option<Break>,
+    /// Records before which the signed head was missing: until then, records may have been removed from the end.
+    pub signed_anew: Vec<u64>,
 }
 
 /// Where a chain is broken, and why.
@@ -58,6 +61,7 @@ pub fn verify(
         last: (0, NO_HASH.to_owned()),
         head: head.clone(),
         broken: None,
+        signed_anew: Vec::new(),
     };
     let mut demands = Demands::new();
     for segment in segments(folder)? {
@@ -134,6 +138,9 @@ impl Verified {
             return Some(Break { place, sequence, why });
         }
         self.first = if self.first == 0 { sequence } else { self.first };
+        if record.get("command").and_then(Value::as_str) == Some(SIGNED_ANEW) {
+            self.signed_anew.push(sequence);
+        }
         self.records += 1;
         self.last = (sequence, stated.to_owned());
         None

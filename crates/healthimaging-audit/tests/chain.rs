@@ -248,6 +248,24 @@ async fn an_incomplete_last_line_is_removed_and_recorded() {
 }
 
 #[tokio::test]
+async fn a_head_that_was_removed_is_recorded_and_a_key_that_was_removed_is_not_replaced() {
+    let log = Log::with(3).await;
+    fs::remove_file(log.files().join("head.json")).unwrap();
+    log.edit(0, |lines| drop(lines.pop()));
+    let other = Log::open(log.folder.path());
+    other.begin(Entry::tool("next", Effect::Writes)).end(Recorded::default(), None);
+    let checked = log.check();
+    assert_eq!((checked.broken, checked.signed_anew), (None, vec![3]), "{:?}", log.lines());
+    assert!(log.lines().last().unwrap().contains(r#""tool":"next""#));
+    fs::remove_file(log.files().join("audit.key")).unwrap();
+    let other = Log::open(log.folder.path());
+    let entry = Entry::operation("DeleteImageSet", Effect::Destroys);
+    let error = other.announce(entry).await.unwrap_err();
+    assert!(error.message().contains("audit.key is missing"), "{error}");
+    assert!(!log.files().join("audit.key").exists());
+}
+
+#[tokio::test]
 async fn several_processes_write_one_chain() {
     let log = Log::new();
     // Each log has files and locks of its own, as another process has.

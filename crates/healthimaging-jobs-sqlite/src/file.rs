@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::uri::uri;
-use crate::{rows, schema, scrub};
+use crate::{rows, schema, scrub, walk};
 
 /// The format that this program writes, kept in `PRAGMA user_version`.
 const FORMAT: i64 = 1;
@@ -98,6 +98,11 @@ impl JobsFile {
             return Ok(T::default());
         };
         read(connection, work).map_err(unusable)
+    }
+
+    /// Visits table, column and text of everything in the file, except for the job `except`. Blocks.
+    pub fn walk(&self, except: &str, visit: &mut dyn FnMut(&str, &str, &str)) -> Result<()> {
+        self.read(|connection| walk::texts(connection, except, visit))
     }
 
     /// Writes; what was written is durable when this returns.

@@ -24,6 +24,7 @@ pub mod scrub;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod walk;
 
 pub use file::JobsFile;
 pub use rows::{
@@ -33,3 +34,4 @@ pub use rows::{
 };
 pub use schema::CREATE;
 pub use uri::uri;
+pub use walk::tables;

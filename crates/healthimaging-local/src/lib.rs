@@ -56,6 +56,6 @@ pub use ingest::FileKind;
 pub use jobs::Probe;
 pub use quotas::Quotas;
 pub use store::{
-    CopyProgress, CopyReport, Damage, ImportSummary, LocalStore, RefusedFile, RefusedFiles,
-    VerifyProgress, VerifyReport,
+    CopyProgress, CopyReport, Damage, ImportSummary, LocalStore, Piece, RefusedFile, RefusedFiles,
+    StorePlace, StoreVisit, VerifyProgress, VerifyReport,
 };

@@ -46,6 +46,7 @@ mod blob;
 mod error;
 mod files;
 mod folder;
+mod records;
 mod sweep;
 mod verify;
 mod writer;

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use healthimaging::{DatastoreId, Error, Result};
-use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work, counted};
+use healthimaging_workflows::certificate::{self, Certify};
+use healthimaging_workflows::{ItemOutcome, Job, NewJob, Plan, Work, counted, traces};
 
 use crate::answer::{Reply, to_object};
 use crate::arguments::WaitSeconds;
@@ -72,7 +73,7 @@ impl<T: ChangeTool> PlannedTool for T {
 
     /// Starts the job that carries the plan out, and waits for it.
     async fn carry_out(self, plan: Plan, context: &Context) -> Result<Reply<Changed>> {
-        let change = match context.redaction() {
+        let real = match context.redaction() {
             Some(redaction) => {
                 // The plan that was shown has tokens, shifted dates and cleaned texts.
                 let same: T = redaction.with_values(&to_object(&self)?)?;
@@ -81,11 +82,15 @@ impl<T: ChangeTool> PlannedTool for T {
                 if real.versions() != plan.versions() || destroys_more {
                     return Err(confirm::stale());
                 }
-                real.change
+                Some(real)
             }
-            None => plan.change,
+            None => None,
         };
-        let change = change.ok_or_else(|| Error::internal("the plan has no change", T::NAME))?;
+        let not_reached = not_reached(T::NAME, real.as_ref().unwrap_or(&plan), context).await;
+        let change = real.map_or(plan.change, |real| real.change);
+        let mut change =
+            change.ok_or_else(|| Error::internal("the plan has no change", T::NAME))?;
+        change.certify = Certify::of(T::NAME, not_reached).map(Box::new);
         let new = NewJob {
             tool: T::NAME,
             job_name: None,
@@ -103,6 +108,25 @@ impl<T: ChangeTool> PlannedTool for T {
             !["datastore_id", "wait_seconds"].contains(&name.as_str()) && !value.is_null()
         });
         Ok(Reply::new(answer(job, &outcomes, plan.notes, &asked)?, text))
+    }
+}
+
+/// What a deletion that is certified does not reach, with digests of paths.
+async fn not_reached(tool: &str, plan: &Plan, context: &Context) -> Vec<String> {
+    if !Certify::is_due(tool) {
+        return Vec::new();
+    }
+    let traces = match &plan.traces {
+        Some(traces) => Ok(traces.clone()),
+        None => traces::found(context.ledger(), plan).await,
+    };
+    let folder = &context.ledger().tools().data_folder;
+    match traces {
+        Ok(traces) => traces.lines(|place| certificate::digest(folder, place)),
+        Err(error) => {
+            tracing::warn!(%error, "jobs that name what is deleted were not found");
+            vec!["Jobs whose files name what was deleted could not be listed.".to_owned()]
+        }
     }
 }
 
@@ -146,6 +170,13 @@ fn brief(job: &Job) -> String {
         text.push_str(" It is still running: get_job returns its status, cancel_job stops it.");
     }
     text.push_str(&job.report.as_ref().and_then(proof).unwrap_or_default());
+    let certificate = job.report.as_ref().and_then(|report| report.get("certificate"));
+    let of = |name: &str| certificate?.get(name)?.as_str();
+    if let Some((id, summary)) = of("certificate_id").zip(of("summary")) {
+        text.push_str(&format!(" Certificate {id}: {summary}."));
+    } else if let Some(why) = of("not_made") {
+        text.push_str(&format!(" No certificate was made: {why}."));
+    }
     text
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result, Rights, restricted};
+use healthimaging_audit::{Actor, as_actor};
 use healthimaging_redact::Redactor;
 use healthimaging_workflows::{BackEnd, Ledger, Plan};
 
@@ -391,8 +392,14 @@ impl Server {
             Decision::NotAgreed(reply) => return not_agreed(&arguments, &plan, reply),
         }
         tracing::info!(tool = tool.name, image_sets = plan.image_sets.len(), "plan confirmed");
-        let entry = recorded(audit::agreement(options.confirm, consent, &asked))?;
+        let how = audit::agreement(options.confirm, consent, &asked);
+        let entry = recorded(how)?;
+        // Without an audit log too, a certificate states how its plan was agreed to.
+        let actor = entry.is_none().then(|| Actor { agreed: Some(how), ..Actor::current() });
         let work = carry_out(arguments, plan, context);
+        if let Some(actor) = actor {
+            return as_actor(actor, work).await.map(Outcome::Answer);
+        }
         audit::carried_out(log, entry, work).await.map(Outcome::Answer)
     }
 }

@@ -11,10 +11,12 @@
 //! * [`table`]: attributes of many image sets.
 //! * [`deidentify`]: what is done to instances on their way out, by PS3.15.
 //! * [`traces`]: what stays of erased image sets in files and records.
+//! * [`certificate`]: what a deletion erased, and what a search and a scan found afterwards, signed.
 //! * [`transfer`]: studies into another data store, of this or of the other back end.
 //! * [`Ledger`]: long work as durable jobs that can be watched, cancelled and taken over.
 
 mod back_end;
+pub mod certificate;
 pub mod change;
 pub mod compare;
 pub mod deidentify;

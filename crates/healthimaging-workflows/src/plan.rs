@@ -10,6 +10,7 @@ use healthimaging::{DatastoreId, Error, ImageSetId, Result, VersionId, fingerpri
 use crate::change::Change;
 use crate::document::Contents;
 use crate::find::Criteria;
+use crate::traces::Traces;
 
 /// Most entries of a list that a plan shows; all of them count for its fingerprint.
 const SHOWN: usize = 100;
@@ -56,6 +57,9 @@ pub struct Plan {
     /// How it would be done, where a job does it.
     #[serde(skip)]
     pub change: Option<Change>,
+    /// What the deletion does not reach, if that was looked for.
+    #[serde(skip)]
+    pub traces: Option<Traces>,
 }
 
 /// An image set in the version that was seen when the plan was made.
@@ -239,6 +243,7 @@ impl Plan {
             notes: Vec::new(),
             cannot_be_undone: true,
             change: None,
+            traces: None,
         }
     }
 

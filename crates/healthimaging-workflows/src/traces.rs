@@ -7,7 +7,7 @@ use std::pin::pin;
 use futures::TryStreamExt as _;
 
 use healthimaging::model::{GetDicomImportJobRequest, ListDicomImportJobsRequest};
-use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri, Page, Result, sweep};
+use healthimaging::{Error, ErrorKind, ImageSetId, JobId, ObjectUri, Page, Result, sweep};
 
 use crate::imports::{self, List};
 use crate::ledger::{Job, JobFilter, Ledger};
@@ -27,34 +27,74 @@ const PAGE: u32 = 100;
 ///
 /// Files that cannot be read are named as such. Nothing is erased: the files belong to the owner of their folder.
 pub async fn of(ledger: &Ledger, plan: &Plan) -> Result<Vec<String>> {
+    Ok(found(ledger, plan).await?.lines(str::to_owned))
+}
+
+/// Finds the jobs whose records and files hold identifiers of the image sets of a plan.
+pub async fn found(ledger: &Ledger, plan: &Plan) -> Result<Traces> {
     let identifiers = Identifiers::of(plan);
     let jobs = jobs(ledger, plan, &identifiers).await?;
     let imports = imports_naming(ledger, plan, &identifiers).await?;
-    let kinds = [
-        (
-            "Not erased, files and manifests of export jobs, and the records of these jobs",
-            jobs.exports,
-        ),
-        ("Not erased, records of jobs that have not ended", jobs.changes),
-        (
-            "Not erased, imported files, and the outcome files of import jobs, which name paths and image sets",
-            imports.naming,
-        ),
-        ("Outcome files of import jobs that could not be read", imports.unread),
-    ];
-    let lines = kinds.iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| {
-        let more = match names.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
-        format!("{what}: {}{more}.", shown.join(", "))
-    });
-    let mut lines: Vec<String> = lines.collect();
-    if imports.older > 0 {
-        lines.push(format!("Outcome files of {} older import jobs were not read.", imports.older));
+    Ok(Traces {
+        older: imports.older,
+        kinds: [
+            (
+                "Not erased, files and manifests of export jobs, and the records of these jobs",
+                jobs.exports,
+            ),
+            ("Not erased, records of jobs that have not ended", jobs.changes),
+            (
+                "Not erased, imported files, and the outcome files of import jobs, which name paths and image sets",
+                imports.naming,
+            ),
+            ("Outcome files of import jobs that could not be read", imports.unread),
+        ],
+    })
+}
+
+/// A job, and the places of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trace {
+    job: String,
+    /// Each with the word before it.
+    places: Vec<(&'static str, String)>,
+}
+
+/// Jobs whose records and files hold identifiers of image sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    kinds: [(&'static str, Vec<Trace>); 4],
+    older: usize,
+}
+
+impl Trace {
+    fn of<const N: usize>(job: &JobId, places: [(&'static str, String); N]) -> Self {
+        Self { job: job.to_string(), places: places.into() }
     }
-    Ok(lines)
+}
+
+impl Traces {
+    /// Names the jobs, in one line for each kind; the places of files are shown as `shown` returns them.
+    pub fn lines(&self, shown: impl Fn(&str) -> String) -> Vec<String> {
+        let name_of = |Trace { job, places }: &Trace| {
+            let places = places.iter().map(|(word, place)| format!(" {word} {}", shown(place)));
+            job.clone() + &places.collect::<String>()
+        };
+        let kinds = self.kinds.iter().filter(|(_, traces)| !traces.is_empty());
+        let lines = kinds.map(|(what, traces)| {
+            let more = match traces.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let names: Vec<String> = traces.iter().take(NAMED).map(name_of).collect();
+            format!("{what}: {}{more}.", names.join(", "))
+        });
+        let mut lines: Vec<String> = lines.collect();
+        if self.older > 0 {
+            lines.push(format!("Outcome files of {} older import jobs were not read.", self.older));
+        }
+        lines
+    }
 }
 
 /// What image sets, and the patients and studies in them, are known by.
@@ -97,8 +137,8 @@ impl<'a> Identifiers<'a> {
 /// Jobs of the ledger that name the image sets or their patients.
 #[derive(Default)]
 struct Jobs {
-    exports: Vec<String>,
-    changes: Vec<String>,
+    exports: Vec<Trace>,
+    changes: Vec<Trace>,
 }
 
 async fn jobs(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Result<Jobs> {
@@ -114,17 +154,21 @@ async fn jobs(ledger: &Ledger, plan: &Plan, identifiers: &Identifiers<'_>) -> Re
             Work::Export(export)
                 if identifiers.are_in(&record) || exported(ledger, &job, identifiers).await? =>
             {
-                jobs.exports.push(format!("{} in {}", job.job_id, export.output_uri));
+                let place = export.output_uri.to_string();
+                jobs.exports.push(Trace::of(&job.job_id, [("in", place)]));
             }
             Work::Transfer(transfer)
                 if identifiers.are_in(&record) || exported(ledger, &job, identifiers).await? =>
             {
                 let to = transfer.to.datastore_id;
-                jobs.exports.push(format!("{} into data store {to}", job.job_id));
+                jobs.exports.push(Trace {
+                    job: format!("{} into data store {to}", job.job_id),
+                    places: Vec::new(),
+                });
             }
             // An ended one keeps ids of image sets only.
             Work::Change(_) if !job.job_status.has_ended() && identifiers.are_in(&record) => {
-                jobs.changes.push(job.job_id.to_string());
+                jobs.changes.push(Trace::of(&job.job_id, []));
             }
             Work::Export(_) | Work::Change(_) | Work::Transfer(_) => {}
         }
@@ -146,8 +190,8 @@ async fn exported(ledger: &Ledger, job: &Job, identifiers: &Identifiers<'_>) -> 
 /// Import jobs by what their outcome files hold.
 #[derive(Default)]
 struct Imports {
-    naming: Vec<String>,
-    unread: Vec<String>,
+    naming: Vec<Trace>,
+    unread: Vec<Trace>,
     older: usize,
 }
 
@@ -176,7 +220,8 @@ async fn imports_naming(
             job_id: job.job_id.clone(),
         };
         let job = service.get_dicom_import_job(request).await?.job_properties;
-        let name = format!("{} of {} in {}", job.job_id, job.input_s3_uri, job.output_s3_uri);
+        let places = [("of", job.input_s3_uri.to_string()), ("in", job.output_s3_uri.to_string())];
+        let name = Trace::of(&job.job_id, places);
         match are_named(ledger, &job.output_s3_uri, identifiers).await {
             Ok(true) => imports.naming.push(name),
             Ok(false) => {}

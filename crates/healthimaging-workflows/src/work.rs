@@ -15,6 +15,7 @@ use healthimaging_objects::Objects;
 use healthimaging_pixels::Decoder;
 
 use crate::back_end::BackEnd;
+use crate::certificate::Certifying;
 use crate::change::{self, Change};
 use crate::export::{self, Export};
 use crate::peers::Peers;
@@ -43,8 +44,10 @@ pub struct Tools {
     pub objects: Objects,
     /// Decoder of frames that are changed.
     pub decoder: Decoder,
-    /// The data folder: the de-identification key, and temporary files.
+    /// The data folder: the de-identification key, certificates, and temporary files.
     pub data_folder: PathBuf,
+    /// How certificates of erasures are made.
+    pub certifying: Certifying,
 }
 
 impl Tools {
@@ -55,7 +58,8 @@ impl Tools {
         data_folder: impl Into<PathBuf>,
     ) -> Self {
         let (decoder, data_folder) = (Decoder::in_process(), data_folder.into());
-        Self { back_end, peers: Peers::default(), objects, decoder, data_folder }
+        let (peers, certifying) = (Peers::default(), Certifying::default());
+        Self { back_end, peers, objects, decoder, data_folder, certifying }
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) mod snapshot;
 pub(crate) mod tags;
 pub(crate) mod tombstone;
 pub(crate) mod verification;
+pub(crate) mod walk;
 pub(crate) mod writes;
 mod written_once;
 

@@ -10,7 +10,7 @@ use healthimaging_jobs::{Job, Needs};
 use healthimaging_jobs_sqlite as sql;
 use serde::{Deserialize, Serialize};
 
-use super::db::Tx;
+use super::db::{Reader, Tx};
 use crate::clock::Millis;
 use crate::error::{Result, StoreError};
 
@@ -139,6 +139,13 @@ pub(crate) fn insert(tx: &Tx<'_>, owner: &str, work: &Work, at: Millis) -> Resul
     };
     sql::insert(tx, &job)?;
     Ok(id)
+}
+
+/// Whether something is left to be done for a deletion.
+pub(crate) fn deletes(reader: &Reader) -> Result<bool> {
+    let [.., delete, clean_up] = Work::KINDS;
+    let found = "SELECT 1 FROM job WHERE scope = ?1 AND kind IN (?2, ?3) AND ended_at IS NULL";
+    Ok(reader.prepare_cached(found)?.exists((WRITE, delete, clean_up))?)
 }
 
 /// Replaces a write by the rest of it, within the transaction that carries it out; `false` if another process

@@ -3,6 +3,7 @@
 mod backup;
 mod imports;
 mod verify;
+mod walk;
 
 use std::fmt;
 use std::path::Path;
@@ -17,9 +18,11 @@ use crate::error::StoreError;
 use crate::shared::{Shared, SharedStore};
 use crate::{maintenance, operations, web};
 
+pub use crate::catalog::walk::Piece;
 pub use backup::{CopyProgress, CopyReport};
 pub use imports::{ImportSummary, RefusedFile, RefusedFiles};
 pub use verify::{Damage, VerifyProgress, VerifyReport};
+pub use walk::{StorePlace, StoreVisit};
 
 /// AWS HealthImaging in a folder.
 ///

@@ -85,8 +85,9 @@ erase_tool! {
         let mut plan = planner.patient_deletion(action, &self.patient_id, older, missing).await?;
         // Records name what identifies the patient, not its tokens.
         let real = context.redaction().map(|redaction| redaction.recorded_plan(&plan)).transpose()?;
-        let traces = traces::of(context.ledger(), real.as_ref().unwrap_or(&plan)).await?;
-        plan.notes.extend(traces);
+        let traces = traces::found(context.ledger(), real.as_ref().unwrap_or(&plan)).await?;
+        plan.notes.extend(traces.lines(str::to_owned));
+        plan.traces = Some(traces);
         Ok(plan)
     }
 }

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use healthimaging::{DatastoreId, ImageSetId, VersionId};
 
+use crate::certificate::Certify;
 use crate::find::Criteria;
 
 pub use attributes::Values;
@@ -48,6 +49,9 @@ pub struct Change {
     pub series_values: Option<SeriesValues>,
     /// What is done, an image set at a time.
     pub steps: Vec<Step>,
+    /// What the certificate at its end needs; none for changes without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certify: Option<Box<Certify>>,
 }
 
 /// What a change is about.

@@ -11,6 +11,7 @@ use healthimaging_jobs::is_lack_of_access;
 
 use super::image_sets::{Halt, ImageSets, Step as Stepped};
 use super::{Action, Change, Object, Part, SeriesValues, Step, Target, Values, report};
+use crate::certificate;
 use crate::find;
 use crate::work::{ItemError, ItemOutcome, ItemResult, Journal, Tools};
 
@@ -40,14 +41,25 @@ pub(crate) async fn run(
     let sets = ImageSets::new(&*service, &change.datastore_id, journal.cancelled());
     let run = Run { change, sets, journal };
     journal.expect(change.items());
-    run.steps().await?;
-    let run = if journal.is_called_off() {
-        // The report states what is left in any case.
-        Run { sets: run.sets.finishing(), ..run }
-    } else {
-        run
+    let Some(certify) = change.certify.as_deref() else {
+        run.steps().await?;
+        return report::report(&run.at_the_end()).await;
     };
-    report::report(&run).await
+    let begun = certificate::begin(change, tools, journal).await;
+    let done = run.steps().await;
+    let is_left = journal.cancelled().is_cancelled() && !journal.is_called_off();
+    let failed = match done {
+        Err(error) if is_left || is_lack_of_access(error.kind()) => return Err(error),
+        Err(error) => Some(error),
+        Ok(()) => None,
+    };
+    let mut report = report::report(&run.at_the_end()).await?;
+    if !is_left {
+        let of = (change, certify);
+        let made = certificate::finish(of, begun, tools, journal, &report, failed.as_ref()).await;
+        report.insert("certificate".to_owned(), made);
+    }
+    failed.map_or(Ok(report), Err)
 }
 
 impl Change {
@@ -67,6 +79,15 @@ impl Change {
 }
 
 impl Run<'_> {
+    /// What the report is made with: it states what is left in any case.
+    fn at_the_end(self) -> Self {
+        if self.journal.is_called_off() {
+            Self { sets: self.sets.finishing(), ..self }
+        } else {
+            self
+        }
+    }
+
     /// Does all steps, some at once.
     async fn steps(&self) -> Result<()> {
         let (mut steps, mut working) = (self.change.steps.iter(), FuturesUnordered::new());

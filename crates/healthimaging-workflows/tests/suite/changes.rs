@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use healthimaging::ErrorKind;
+use healthimaging_workflows::certificate::{self, Certify};
 use healthimaging_workflows::change::planning::{Holders, OlderVersions};
 use healthimaging_workflows::change::{Part, Values};
 use healthimaging_workflows::find::Criteria;
@@ -123,14 +124,26 @@ async fn reads_are_retried_and_a_write_whose_response_is_lost_is_looked_up() {
 async fn a_write_that_is_refused_is_a_failed_item() {
     let scene = Scene::new();
     scene.fake.add(1, document(&[("1.2.3", 1)]), true);
-    let plan = scene
+    let mut plan = scene
         .plan(|planner| async move {
             planner.deletion("delete", Criteria::default(), 10, "nothing").await
         })
         .await;
+    plan.change.as_mut().unwrap().certify =
+        Certify::of("bulk_delete_by_criteria", Vec::new()).map(Box::new);
     scene.fake.fail("DeleteImageSetRequest", &[Fault::Refused(ErrorKind::AccessDenied)]);
     let (job, outcomes) = scene.carry_out(plan).await;
     assert_eq!(outcomes[0].result, ItemResult::Failed, "{outcomes:?}");
     assert_eq!(outcomes[0].error.as_ref().unwrap().kind.as_str(), "auth_error");
-    assert_eq!(job.report.unwrap()["remaining"]["image_sets"], 1);
+    let report = job.report.unwrap();
+    assert_eq!(report["remaining"]["image_sets"], 1);
+    assert_eq!(report["certificate"]["verdict"], "not_complete", "{report:?}");
+    let text = certificate::read(scene.folder.path(), &job.job_id).unwrap();
+    let certificate: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(certificate["image_sets"][0]["outcome"], "failed");
+    assert_eq!(certificate["image_sets"][0]["error"], "auth_error");
+    assert_eq!(certificate["counts"]["image_sets_erased"], 0);
+    assert_eq!(certificate["search"]["image_sets_found"], 1);
+    let scan = certificate["scan"]["not_scanned"].as_str().unwrap();
+    assert!(scan.contains("only the search"), "{scan}");
 }

@@ -358,7 +358,7 @@ fn missing() -> Error {
 pub(crate) struct Scene {
     pub(crate) fake: Fake,
     ledger: Ledger,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Scene {
@@ -371,7 +371,7 @@ impl Scene {
         let jobs = Arc::new(JobsFile::open(folder.path()).unwrap());
         let config = LedgerConfig::new(folder.path(), "fake");
         let ledger = Ledger::open(config, jobs, tools).unwrap();
-        Self { fake, ledger, _folder: folder }
+        Self { fake, ledger, folder }
     }
 
     /// Makes a plan with a planner of the fake.

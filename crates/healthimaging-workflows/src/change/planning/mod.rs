@@ -236,6 +236,7 @@ impl Planner<'_> {
             values: None,
             series_values: None,
             steps: Vec::new(),
+            certify: None,
         }
     }
 

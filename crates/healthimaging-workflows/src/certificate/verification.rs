@@ -1,0 +1,247 @@
+//! Checking a certificate later: its signature, and whether what was erased has come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::Utc;
+use healthimaging::model::{GetImageSetRequest, ImageSetState};
+use healthimaging::{Error, ErrorKind, HealthImaging, ImageSetId, Result, Timestamp};
+use healthimaging_audit::{FOLDER as AUDIT, Keys, verify_signature};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::folder::{self, Reach};
+use super::identifiers::Digests;
+use super::matcher::{Findings, Matcher};
+use super::scan::StoreScan;
+use super::{Certificate, FORMAT, KIND};
+
+/// Most image sets that are asked for.
+const ASKED: usize = 1000;
+
+/// What is checked, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The certificate.
+    pub text: String,
+    /// The data folder whose key signed it.
+    pub data_folder: PathBuf,
+    /// The back end that is open.
+    pub back_end: String,
+    /// Values that are looked for as bytes too.
+    pub values: Vec<String>,
+    /// Whether all files of the data folder are read.
+    pub full: bool,
+}
+
+/// How a search was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was searched, and by what, in sentences.
+    pub method: Vec<String>,
+    /// Number of digests that were looked for.
+    pub digests: usize,
+    /// Number of given values that the certificate is about, and that were looked for as bytes.
+    pub values_as_bytes: usize,
+    /// Number of given values that the certificate is not about.
+    pub values_not_of_certificate: usize,
+    /// Strings, frames and files.
+    pub pieces: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that could not be read.
+    pub unread: Vec<String>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// When it ended.
+    pub checked_at: Timestamp,
+    /// Image sets of the certificate that the back end has again, or still.
+    pub image_sets_there: Vec<ImageSetId>,
+    /// Image sets that were asked for.
+    pub image_sets_asked: usize,
+    /// Image sets that hold what was erased, with the number of identifiers.
+    pub found_in_image_sets: BTreeMap<ImageSetId, usize>,
+    /// Other places, with the number of identifiers.
+    pub found_elsewhere: BTreeMap<String, usize>,
+    /// How the store was searched; `None` if it was not.
+    pub search: Option<Check>,
+}
+
+impl Verification {
+    /// Whether nothing of what was erased was found.
+    pub fn is_clean(&self) -> bool {
+        self.image_sets_there.is_empty()
+            && self.found_in_image_sets.is_empty()
+            && self.found_elsewhere.is_empty()
+            && self.search.as_ref().is_none_or(|search| search.unread.is_empty())
+    }
+}
+
+/// Reads a certificate and checks its signature.
+///
+/// # Errors
+///
+/// `Validation` if it is no certificate, is altered, or was signed by the key of another store.
+pub(super) fn signed(text: &str, data_folder: &Path) -> Result<(Certificate, Arc<Keys>)> {
+    let invalid = |why: &str| Error::validation(why.to_owned());
+    let document: Value = serde_json::from_str(text)
+        .map_err(|_| invalid("the file is not a certificate: it is not JSON"))?;
+    if document.get("kind").and_then(Value::as_str) != Some(KIND) {
+        return Err(invalid("the file is not a certificate of erasure"));
+    }
+    if document.get("format").and_then(Value::as_u64).is_none_or(|format| format > FORMAT) {
+        return Err(invalid("the certificate was made by a newer release; use that one"));
+    }
+    let keys = Keys::read(&data_folder.join(AUDIT)).map_err(|cause| {
+        let message =
+            format!("the key of the audit log, which signs certificates, cannot be read ({cause})");
+        Error::validation(message).with_source(cause)
+    })?;
+    let of = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
+    if !verify_signature(of("public_key"), &Certificate::signed_text(&document), of("signature")) {
+        return Err(invalid(
+            "the certificate is altered: its signature does not match its content",
+        ));
+    }
+    if of("public_key") != keys.public_key() {
+        return Err(invalid(
+            "the certificate was signed by the key of another store; check --data-dir",
+        ));
+    }
+    let certificate = serde_json::from_value(document)
+        .map_err(|cause| invalid("the certificate is damaged").with_source(cause))?;
+    Ok((certificate, Arc::new(keys)))
+}
+
+/// Checks a certificate: its signature, the image sets that it lists, and, where the disk of the store can be searched, every
+/// string and frame. `progress` is called with the bytes that were read, and ends the search.
+///
+/// # Errors
+///
+/// `Validation` if the certificate is altered or of another store or back end.
+pub async fn verify(
+    request: Request,
+    service: &dyn HealthImaging,
+    scan: Option<Arc<dyn StoreScan>>,
+    progress: impl FnMut(u64) -> ControlFlow<()> + Send + 'static,
+) -> Result<(Certificate, Verification)> {
+    let (certificate, keys) = signed(&request.text, &request.data_folder)?;
+    if certificate.back_end != request.back_end {
+        return Err(Error::validation(format!(
+            "the certificate is about the back end {}, and the open one is {}; check --backend, --region and \
+             --endpoint-url",
+            certificate.back_end, request.back_end
+        )));
+    }
+    let deleted = certificate.image_sets.iter().filter(|set| set.versions.is_some());
+    let asked: Vec<ImageSetId> = deleted.map(|set| set.image_set_id.clone()).take(ASKED).collect();
+    let mut there = Vec::new();
+    if let Some(datastore_id) = certificate.datastore_id() {
+        for image_set_id in &asked {
+            let request = GetImageSetRequest {
+                datastore_id: datastore_id.clone(),
+                image_set_id: image_set_id.clone(),
+                version_id: None,
+            };
+            match service.get_image_set(request).await {
+                Ok(found) if found.properties.image_set_state == ImageSetState::Deleted => {}
+                Ok(_) => there.push(image_set_id.clone()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let digests = certificate.identifiers.read().ok_or_else(|| {
+        Error::validation("the certificate is damaged: it has a digest that is none")
+    })?;
+    let mut verification = Verification {
+        checked_at: Utc::now(),
+        image_sets_there: there,
+        image_sets_asked: asked.len(),
+        found_in_image_sets: BTreeMap::new(),
+        found_elsewhere: BTreeMap::new(),
+        search: None,
+    };
+    if let Some(scan) = scan.filter(|_| !digests.is_empty()) {
+        let searched =
+            tokio::task::spawn_blocking(move || search(&request, &digests, keys, &*scan, progress));
+        let (findings, check) = searched
+            .await
+            .map_err(|cause| Error::internal("the search of the store failed", cause))??;
+        let held: BTreeSet<u32> = findings.held.values().flatten().copied().collect();
+        let count = |found: BTreeSet<u32>| found.len();
+        let places = findings.elsewhere.into_iter().filter_map(|(place, found)| {
+            let found = found.difference(&held).count();
+            (found > 0).then_some((place, found))
+        });
+        verification.found_elsewhere = places.collect();
+        verification.found_in_image_sets =
+            findings.held.into_iter().map(|(id, found)| (id, count(found))).collect();
+        verification.search = Some(check);
+        verification.checked_at = Utc::now();
+    }
+    Ok((certificate, verification))
+}
+
+fn search(
+    request: &Request,
+    digests: &Digests,
+    keys: Arc<Keys>,
+    scan: &dyn StoreScan,
+    mut progress: impl FnMut(u64) -> ControlFlow<()>,
+) -> Result<(Findings, Check)> {
+    let values = request.values.iter().map(String::as_str);
+    let mut matcher = Matcher::new(keys, digests, values)?;
+    let values_as_bytes = matcher.texts();
+    let mut is_ended = false;
+    let mut before = 0;
+    scan.walk("", &mut |piece, place| {
+        matcher.visit(piece, place);
+        let flow = progress(matcher.findings.bytes - before);
+        before = matcher.findings.bytes;
+        is_ended |= flow.is_break();
+        flow
+    })?;
+    let reach = if request.full { Reach::Full } else { Reach::WithJobs };
+    let unread = folder::search(&request.data_folder, reach, "", scan, &mut matcher, &mut |read| {
+        let flow = progress(read);
+        is_ended |= flow.is_break();
+        flow
+    });
+    if is_ended {
+        return Err(Error::conflict("the search was ended before it was complete"));
+    }
+    let findings = matcher.findings;
+    let mut method = vec![
+        "Signature: verified with the public key of this store.".to_owned(),
+        "By digest: every UID, every whole value and every word of the rows of the catalog and of the ledger of jobs, of \
+         documents (unpacked), of the audit log and of outcome files of imports."
+            .to_owned(),
+        "By checksum and length: every stored frame.".to_owned(),
+        "In the bytes of the catalog, of its write-ahead log and of the file of jobs: UIDs by digest.".to_owned(),
+    ];
+    method.push(if request.full {
+        "All files of the data folder were read, with all packs.".to_owned()
+    } else {
+        "Packs were not read: their frames are compared by the list in the catalog. --full reads all files.".to_owned()
+    });
+    method.push(match values_as_bytes {
+        0 => "No value was searched as bytes; --values FILE does.".to_owned(),
+        values => format!("As bytes: {values} given values that the certificate is about."),
+    });
+    let check = Check {
+        method,
+        digests: digests.all().count(),
+        values_as_bytes,
+        values_not_of_certificate: request.values.len() - values_as_bytes,
+        pieces: findings.pieces,
+        bytes: findings.bytes,
+        unread,
+    };
+    Ok((findings, check))
+}

@@ -1,0 +1,238 @@
+//! `certificate`: lists, shows and checks certificates of erasure.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use healthimaging::JobId;
+use healthimaging_workflows::certificate::{
+    self, Certificate, Check, Request, Verdict, Verification,
+};
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::outcome::Outcome;
+use crate::terminal::{self, counted, megabytes, progress_bar};
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the certificates in the data folder, the newest first
+    List,
+    /// Print a certificate as JSON, or write its page
+    Show {
+        /// ID of the certificate, which is that of the job
+        #[arg(value_name = "ID")]
+        id: JobId,
+
+        /// Write a page for people to this new file instead
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Check the signature of a certificate, and search again for what was erased
+    Verify {
+        /// File of the certificate, or its ID
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        /// File with values, one a line, that are searched as bytes too
+        #[arg(long, value_name = "FILE")]
+        values: Option<PathBuf>,
+
+        /// Read every file of the data folder, with all packs
+        #[arg(long)]
+        full: bool,
+
+        /// Write a page for people with the result to this new file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+}
+
+pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
+    match arguments.command {
+        Command::List => list(config),
+        Command::Show { id, html } => show(config, &id, html.as_deref()),
+        Command::Verify { file, values, full, html } => {
+            let text = text_of(config, &file)?;
+            let values = values.map(|file| values_of(&file)).transpose()?.unwrap_or_default();
+            let found = verify(config, text, values, full).await?;
+            report(&found.0, &found.1, html.as_deref())
+        }
+    }
+}
+
+fn verdict(certificate: &Certificate) -> &'static str {
+    match certificate.verdict {
+        Verdict::Erased => "erased",
+        Verdict::ErasedTracesRemain => "erased, traces remain",
+        Verdict::NotComplete => "not complete",
+    }
+}
+
+fn list(config: &Config) -> Result<Outcome> {
+    let (certificates, others) = certificate::list(&config.data_dir)?;
+    terminal::document(|| {
+        let listed: Vec<Value> = certificates.iter().map(Certificate::short).collect();
+        let others: Vec<String> = others.iter().map(|path| path.display().to_string()).collect();
+        json!({ "outcome": Outcome::Done.as_str(), "certificates": listed, "not_certificates": others })
+    })?;
+    for certificate in certificates.iter().filter(|_| !terminal::is_json()) {
+        terminal::result(&format!(
+            "{}  {}  {}  {}",
+            certificate.certificate_id,
+            certificate.made_at.format("%Y-%m-%d %H:%M:%S"),
+            verdict(certificate),
+            certificate.scope.get("tool").and_then(Value::as_str).unwrap_or_default(),
+        ))?;
+    }
+    for path in others {
+        terminal::note(&format!("{} is not a certificate", path.display()));
+    }
+    terminal::note(&counted(certificates.len() as u64, "certificate"));
+    Ok(Outcome::Done)
+}
+
+fn show(config: &Config, id: &JobId, html: Option<&Path>) -> Result<Outcome> {
+    let text = certificate::read(&config.data_dir, id)?;
+    match html {
+        Some(file) => {
+            let certificate = serde_json::from_str(&text).context("the certificate is damaged")?;
+            write_page(file, &certificate::page(&certificate, None))?;
+            terminal::document(|| json!({ "outcome": Outcome::Done.as_str(), "file": file }))?;
+        }
+        None => terminal::result(&text)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// Writes a page to a new file that only its owner may read.
+fn write_page(file: &Path, page: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut to| to.write_all(page.as_bytes()));
+    written.with_context(|| format!("{} cannot be written", file.display()))?;
+    terminal::note(&format!("the page is in {}", file.display()));
+    Ok(())
+}
+
+/// The text of a certificate by the path of its file or by its ID.
+fn text_of(config: &Config, file: &Path) -> Result<String> {
+    let id = file.to_str().and_then(|text| JobId::try_from(text.to_owned()).ok());
+    match id.filter(|_| !file.exists()) {
+        Some(id) => Ok(certificate::read(&config.data_dir, &id)?),
+        None => fs::read_to_string(file)
+            .with_context(|| format!("the certificate {} cannot be read", file.display())),
+    }
+}
+
+fn values_of(file: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("--values: {} cannot be read", file.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
+async fn verify(
+    config: &Config,
+    text: String,
+    values: Vec<String>,
+    full: bool,
+) -> Result<(Certificate, Verification)> {
+    let reading = Config { read_only: true, ..config.clone() };
+    let backend = Backend::open_existing(&reading).await?;
+    let certifying = backend.ledger.tools().certifying.clone();
+    let request = Request {
+        text,
+        data_folder: config.data_dir.clone(),
+        back_end: certifying.back_end,
+        values,
+        full,
+    };
+    let bar = progress_bar("{spinner} {msg} searched");
+    let (shown, mut bytes) = (bar.clone(), 0);
+    let progress = move |read: u64| {
+        bytes += read;
+        shown.set_message(megabytes(bytes));
+        shown.tick();
+        ControlFlow::Continue(())
+    };
+    let service = std::sync::Arc::clone(&backend.service);
+    let verified = certificate::verify(request, &*service, certifying.scan, progress).await;
+    bar.finish_and_clear();
+    drop(service);
+    backend.close().await;
+    Ok(verified?)
+}
+
+fn report(certificate: &Certificate, found: &Verification, html: Option<&Path>) -> Result<Outcome> {
+    let outcome = if found.is_clean() { Outcome::Done } else { Outcome::Failed };
+    if let Some(file) = html {
+        write_page(file, &certificate::page(certificate, Some(found)))?;
+    }
+    terminal::document(|| {
+        json!({
+            "outcome": outcome.as_str(),
+            "certificate": certificate.short(),
+            "verification": found,
+        })
+    })?;
+    if !terminal::is_json() {
+        for id in &found.image_sets_there {
+            terminal::result(&format!("image set {id} of the certificate is there"))?;
+        }
+        for (id, count) in &found.found_in_image_sets {
+            let count = counted(*count as u64, "identifier");
+            terminal::result(&format!("image set {id}: {count} of what was erased"))?;
+        }
+        for (place, count) in &found.found_elsewhere {
+            let count = counted(*count as u64, "identifier");
+            terminal::result(&format!("{place}: {count} of what was erased"))?;
+        }
+    }
+    terminal::note(&format!("certificate of {}: {}", certificate.made_at, certificate.summary));
+    let asked = counted(found.image_sets_asked as u64, "image set");
+    terminal::note(&format!(
+        "signature verified; {asked} of the certificate asked for, {} there",
+        found.image_sets_there.len()
+    ));
+    let Some(Check { method, digests, pieces, bytes, unread, values_not_of_certificate, .. }) =
+        &found.search
+    else {
+        terminal::note(
+            "the storage was not searched: the certificate has no digests, or it is that of the service",
+        );
+        return Ok(outcome);
+    };
+    for line in method {
+        terminal::note(line);
+    }
+    if *values_not_of_certificate > 0 {
+        terminal::note(&format!(
+            "{values_not_of_certificate} given values were not searched: the certificate is not about them, or they are \
+             shorter than 8 characters",
+        ));
+    }
+    for name in unread {
+        terminal::note(&format!("could not be read: {name}"));
+    }
+    terminal::note(&format!(
+        "{} looked for in {}: {}",
+        counted(*digests as u64, "digest"),
+        format_args!("{pieces} pieces ({})", megabytes(*bytes)),
+        if found.is_clean() { "nothing of what was erased was found" } else { "found, see above" },
+    ));
+    Ok(outcome)
+}
