@@ -1,16 +1,15 @@
 //! The configuration: flags, the environment (which is read here alone) and defaults.
 
-use std::env;
-#[cfg(feature = "local")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
 use healthimaging::AccountId;
 #[cfg(feature = "local")]
 use healthimaging::MemoryBudget;
-use healthimaging_tools::{Offer, Selection};
+use healthimaging_tools::{Offer, Policy, Selection};
 
 use crate::options::{
     Audit, BackendKind, Confirm, FrameFormat, Grouping, Options, RedactPhi, ResultForm, Schemas,
@@ -36,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     pub(crate) no_delete: bool,
     pub(crate) selection: Selection,
+    pub(crate) policy: Policy,
     pub(crate) schemas: Schemas,
     pub(crate) confirm: Confirm,
     pub(crate) audit: Audit,
@@ -97,6 +97,10 @@ impl Config {
             &trimmed(options.exclude_tools),
         )
         .map_err(|error| InvalidOption(error.message().to_owned()))?;
+        let policy = match &options.policy {
+            Some(path) => policy(path)?,
+            None => Policy::default(),
+        };
         let offer = offer_of(options.read_only, options.no_delete);
         if !offer.tools().any(|tool| selection.includes(tool)) {
             let none = "--read-only or --no-delete leaves no tool of those that --toolsets and --tools select";
@@ -119,6 +123,7 @@ impl Config {
             read_only: options.read_only,
             no_delete: options.no_delete,
             selection,
+            policy,
             schemas: options.schemas,
             confirm: options.confirm,
             audit: options.audit,
@@ -163,6 +168,7 @@ impl Config {
             read_only: false,
             no_delete: false,
             selection: Selection::default(),
+            policy: Policy::default(),
             schemas: Schemas::Full,
             confirm: Confirm::Auto,
             audit: Audit::Off,
@@ -196,6 +202,13 @@ impl Config {
             }
         }
     }
+}
+
+/// Reads a policy file.
+fn policy(path: &Path) -> Result<Policy> {
+    let invalid = |why: &dyn Display| InvalidOption(format!("--policy {}: {why}", path.display()));
+    let text = fs::read(path).map_err(|error| invalid(&error))?;
+    Ok(Policy::parse(&text).map_err(|error| invalid(&error))?)
 }
 
 fn offer_of(read_only: bool, no_delete: bool) -> Offer {

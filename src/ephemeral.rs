@@ -103,12 +103,12 @@ async fn remove(
 
 async fn all(service: &dyn HealthImaging) -> healthimaging::Result<Vec<DatastoreSummary>> {
     let pages = sweep(MOST, |next_token| async {
-        let request = ListDatastoresRequest {
-            datastore_status: Some(DatastoreStatus::Active),
-            next_token,
-            max_results: None,
-        };
-        let page = service.list_datastores(request).await?;
+        let request =
+            ListDatastoresRequest { datastore_status: None, next_token, max_results: None };
+        let mut page = service.list_datastores(request).await?;
+        page.datastore_summaries.retain(|one| {
+            matches!(one.datastore_status, DatastoreStatus::Active | DatastoreStatus::Creating)
+        });
         Ok(Page { items: page.datastore_summaries, next_token: page.next_token })
     });
     pages.try_collect().await

@@ -76,6 +76,11 @@ pub(crate) struct Options {
     #[arg(hide_possible_values = true)]
     pub(crate) no_delete: bool,
 
+    /// File of what is forbidden: tools, data stores, bulk sizes
+    #[arg(long, global = true, env = "HEALTHIMAGING_POLICY", hide_env = true)]
+    #[arg(value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
     /// Sets of tools to offer: core, all, search, view, … [default: all]
     #[arg(long, global = true, env = "HEALTHIMAGING_TOOLSETS", hide_env = true)]
     #[arg(value_name = "SETS", value_delimiter = ',')]

@@ -50,6 +50,7 @@ const MOST_DATASTORES: usize = 10_000;
 pub(crate) fn server_options(config: &Config) -> ServerOptions {
     ServerOptions {
         offer: config.offer(),
+        policy: config.policy.clone(),
         selection: config.selection.clone(),
         schemas: match config.schemas {
             options::Schemas::Full => Schemas::Full,
@@ -139,8 +140,10 @@ impl Backend {
         let Opened { handle, traits, s3 } = opened(config, &decoder).await?;
         let audit = audit_log(config, Some(room(&handle)));
         let guarded = guarded(config, traits);
-        let restrictor = restrictor(&audit, guarded.clone());
-        let (service, dicomweb) = audited(&audit, guarded);
+        let restrictor = restrictor(&audit, config.policy.rights().clone(), guarded.clone());
+        let (service, dicomweb) = restrictor.restrict(&Rights::unlimited());
+        // Jobs are checked when they start. Those of other processes are run as these accepted them.
+        let of_jobs = audited(&audit, guarded);
         let mut description = handle.description(&config.reason);
         for path in config.allowed_paths.iter().filter(|path| !path.is_dir()) {
             let note = format!("--allow-path: {} is not a folder.", path.display());
@@ -149,7 +152,7 @@ impl Backend {
         }
         tracing::info!(folder = %config.data_dir.display(), "{description}");
         let tools = Tools {
-            back_end: BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) },
+            back_end: BackEnd { service: of_jobs.0, dicomweb: of_jobs.1 },
             peers: peer::peers(config, &audit),
             objects: Objects::new(ObjectsConfig {
                 allowed_paths: config.allowed_paths.clone(),
@@ -181,6 +184,14 @@ impl Backend {
             Err(_) if handle.make_room()? => open_ledger(),
             opened => opened,
         }?;
+        let rights = config.policy.rights();
+        let ledger = if rights.is_unlimited() {
+            ledger
+        } else {
+            let of_callers =
+                BackEnd { service: Arc::clone(&service), dicomweb: Arc::clone(&dicomweb) };
+            ledger.restricted(rights.clone(), of_callers)
+        };
         Ok(Self { handle, service, dicomweb, restrictor, ledger, audit, decoder, description })
     }
 
@@ -406,10 +417,13 @@ fn rights(config: &Config) -> Rights {
     }
 }
 
-/// Restricts a guarded back end, in front of which calls are recorded.
-fn restrictor(log: &AuditLog, guarded: Traits) -> Restrictor {
+/// Restricts a guarded back end by the policy and the rights of a caller; calls are recorded in front of that.
+fn restrictor(log: &AuditLog, policy: Rights, guarded: Traits) -> Restrictor {
     let log = log.clone();
-    Restrictor::new(move |rights| audited(&log, restricted(rights, guarded.clone())))
+    Restrictor::new(move |rights| {
+        let rights = policy.clone().and_all(rights);
+        audited(&log, restricted(&rights, guarded.clone()))
+    })
 }
 
 /// Returns the audit log of the configuration. A server that only reads records reads only if that is asked for.

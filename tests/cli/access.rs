@@ -272,3 +272,59 @@ fn an_access_file_that_cannot_be_used_is_a_start_error() {
     let missing = rig.run(&["serve", "--access-file", text(&rig.path("none"))]);
     assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
 }
+
+#[test]
+fn a_policy_forbids_what_flags_and_credentials_allow() {
+    let stage = Stage::new();
+    let (main, other) = (&stage.main, &stage.other);
+    let policy = stage.rig.path("policy.json");
+    let document = json!({ "forbidden_tools": ["delete_study"], "forbidden_datastores": ["other"],
+        "most_image_sets": { "delete": 1, "update": 1, "export": 1 } });
+    fs::write(&policy, document.to_string()).unwrap();
+    let access = stage.rig.path("access.json");
+    let served =
+        Served::start(&stage.rig, &["--access-file", text(&access), "--policy", text(&policy)]);
+    // A forbidden tool is not listed, and a call of it is refused with the reason.
+    let listed = mcp(&served, ADMIN, "tools/list", json!({})).to_string();
+    assert!(listed.contains("\"delete_patient_studies\"") && !listed.contains("\"delete_study\""));
+    let refused = call(&served, ADMIN, "delete_study", &json!({}));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("policy"), "{refused}");
+    // A forbidden data store does not exist, also over the other faces.
+    let found = call(&served, ADMIN, "list_datastores", &json!({}));
+    assert!(!found.to_string().contains(other.as_str()), "{found}");
+    for path in [format!("/datastore/{other}"), format!("/datastore/{other}/studies")] {
+        assert_eq!(asked(&served, ADMIN, &format!("GET {path}"), b"").status, 404, "{path}");
+    }
+    // Two series are too many.
+    let sets = call(&served, ADMIN, "search_image_sets", &json!({ "datastore_id": main }));
+    let set = &sets["structuredContent"]["image_sets_metadata_summaries"][0];
+    let patient = &set["dicom_tags"]["DICOMPatientId"];
+    assert!(patient.is_string(), "{sets}");
+    for (tool, arguments) in [
+        ("delete_patient_studies", json!({ "datastore_id": main, "patient_id": patient })),
+        (
+            "start_dicom_export_job",
+            json!({ "datastore_id": main, "output_s3_uri": "s3://bucket/out/" }),
+        ),
+        (
+            "transfer_studies",
+            json!({ "from_datastore": main, "to_datastore": "main", "criteria": {} }),
+        ),
+    ] {
+        let refused = call(&served, ADMIN, tool, &arguments);
+        assert_eq!(refused["isError"], true, "{tool}: {refused}");
+        let is_same = tool == "transfer_studies";
+        assert!(
+            is_same || refused.to_string().contains("allows 1 image sets"),
+            "{tool}: {refused}"
+        );
+    }
+    drop(served);
+    // It holds without a server of HTTP too.
+    let called = stage.rig.run(&["call", "delete_study", "{}", "--policy", text(&policy)]);
+    assert_ne!(called.status.code(), Some(0));
+    fs::write(&policy, r#"{"forbidden": []}"#).unwrap();
+    let refused = stage.rig.run(&["stdio", "--policy", text(&policy)]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--policy"), "{}", stderr(&refused));
+}

@@ -1,5 +1,6 @@
 //! `serve --ephemeral`: a store that ends with the server, and a reset that only such a server has.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,6 +63,52 @@ fn a_reset_empties_the_store_and_the_end_removes_it() {
         served.terminate();
         assert!(stores(&rig).is_empty(), "{:?}", stores(&rig));
     }
+}
+
+/// A page of a host that an attacker resolves to this machine names it in `Host` (DNS rebinding).
+#[test]
+fn a_reset_for_a_public_host_is_refused() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &["--ephemeral"]);
+    let mut stream = std::net::TcpStream::connect(&served.address).unwrap();
+    write!(
+        stream,
+        "{RESET} HTTP/1.1\r\nHost: evil.example:8730\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
+
+#[test]
+fn a_reset_waits_for_a_running_import() {
+    let rig = Rig::new();
+    let served = Served::start(&rig, &["--ephemeral"]);
+    let [store] = &stores(&rig)[..] else { panic!("one temporary store") };
+    let scans = rig.scans();
+    let mut import = Command::new(env!("CARGO_BIN_EXE_healthimaging-mcp-server"));
+    import.env_clear().arg("--data-dir").arg(store).args(["import", text(&scans)]);
+    let mut importing = import.args(["--datastore", "one"]).spawn().unwrap();
+    while datastores(&served) == 0 {
+        assert!(importing.try_wait().unwrap().is_none_or(|status| status.success()));
+    }
+    let reset = served.answer(RESET, "", b"");
+    assert_eq!(reset.status, 200, "{}", reset.head);
+    assert_eq!(datastores(&served), 0);
+    // Whether the import found its data store depends on who was first.
+    importing.wait().unwrap();
+}
+
+/// A terminal that closes sends SIGHUP.
+#[cfg(unix)]
+#[test]
+fn a_closed_terminal_leaves_no_store_behind() {
+    let rig = Rig::new();
+    let mut served = Served::start(&rig, &["--ephemeral"]);
+    assert_eq!(stores(&rig).len(), 1);
+    served.end_by("-HUP");
+    assert!(stores(&rig).is_empty(), "{:?}", stores(&rig));
 }
 
 #[test]

@@ -61,8 +61,14 @@ impl Served {
     /// Ends it by SIGTERM.
     #[cfg(unix)]
     pub(crate) fn terminate(&mut self) {
+        self.end_by("-TERM");
+    }
+
+    /// Ends it by a signal.
+    #[cfg(unix)]
+    pub(crate) fn end_by(&mut self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 

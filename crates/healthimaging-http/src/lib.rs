@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod admission;
 mod base_url;
 mod byte_range;
 mod call;
@@ -26,7 +27,7 @@ mod stamp;
 mod tls;
 mod token;
 
-pub use access::{AccessFile, AccessKeys};
+pub use access::{AccessFile, AccessKeys, Fetch, JwksSource, OAuth};
 pub use server::{HttpServer, RequestBody};
 pub use tls::Tls;
 pub use token::Token;

@@ -5,32 +5,33 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::middleware;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use futures::future::BoxFuture;
-use healthimaging::{DicomWeb, Grant, HealthImaging, Restrictor, Result};
+use healthimaging::{DicomWeb, HealthImaging, Restrictor, Result};
 use healthimaging_pixels::Decoder;
-use http::{StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_service::Service;
 
-use crate::access::{Access, AccessFile, AccessKeys};
+use crate::access::{Access, AccessFile, AccessKeys, METADATA, OAuth};
+use crate::admission::{
+    admit, admit_all, admit_signed, metadata, reject_hosts, require_host, require_local,
+};
 use crate::cors::CorsPolicy;
-use crate::failure::Failure;
 use crate::health::Probe;
 use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::reset::{self, Reset};
 use crate::tls::Tls;
 use crate::token::Token;
-use crate::{caller, gate, health, listen, page, peers};
+use crate::{gate, health, listen, page};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
 const BODY_LIMIT: usize = 16 << 20;
@@ -104,6 +105,13 @@ impl HttpServer {
     #[must_use]
     pub fn require_file(mut self, file: AccessFile) -> Self {
         self.access.file = Some(Arc::new(file));
+        self
+    }
+
+    /// Admits requests to mounted services with access tokens of an authorization server too.
+    #[must_use]
+    pub fn require_oauth(mut self, oauth: OAuth) -> Self {
+        self.access.oauth = Some(Arc::new(oauth));
         self
     }
 
@@ -215,7 +223,14 @@ impl HttpServer {
             .merge(metrics_route)
             .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
             .layer(middleware::from_fn(require_host));
-        let mut server = Router::new()
+        let described = match &self.access.oauth {
+            Some(oauth) => Router::new()
+                .route(METADATA, get(metadata))
+                .route(&format!("{METADATA}/mcp"), get(metadata))
+                .with_state(Arc::clone(oauth)),
+            None => Router::new(),
+        };
+        let mut server = described
             .merge(health::routes(self.probe, self.access.file.clone(), stop))
             .layer(middleware::from_fn(reject_hosts))
             .merge(mounted);
@@ -249,70 +264,12 @@ async fn watch(file: Weak<AccessFile>, stop: CancellationToken) {
     }
 }
 
-/// Requires a token; a server that has none rejects every request, since no credentials would help.
-async fn admit(State(access): State<Access>, request: Request, next: Next) -> Response {
-    if !access.has_tokens() {
-        let body = json!({ "error": true, "type": "auth_error",
-            "message": "this server accepts only signed requests of DICOMweb and of the AWS API; for MCP and the start \
-                        page, start it with a token too (--http-token or HEALTHIMAGING_HTTP_TOKEN)" });
-        return (StatusCode::FORBIDDEN, Json(body)).into_response();
-    }
-    if let Some(grant) = access.bearer(request.headers()) {
-        peers::admitted(&request);
-        return next.run(caller::identified(request, grant)).await;
-    }
-    let body = json!({ "error": true, "type": "auth_error",
-        "message": "send a token of this server as `Authorization: Bearer TOKEN`" });
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
-}
-
-/// Rejects a request that has not exactly one `Host`.
-async fn require_host(request: Request, next: Next) -> Response {
-    match gate::one_host(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Failure::from(error).into_response(),
-    }
-}
-
-/// Rejects a request for a public host, or of a page of another host, if no authentication is required.
-async fn require_local(State(cors): State<CorsPolicy>, request: Request, next: Next) -> Response {
-    match cors.admit(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Failure::from(error).into_response(),
-    }
-}
-
-/// Rejects a request with several `Host`; probes may have none.
-async fn reject_hosts(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::HOST) {
-        require_host(request, next).await
-    } else {
-        next.run(request).await
-    }
-}
-
-/// Requires the token or a signature.
-async fn admit_signed(State(access): State<Access>, request: Request, next: Next) -> Response {
-    match access.admit(request).await {
-        Ok(request) => {
-            peers::admitted(&request);
-            next.run(request).await
-        }
-        Err(error) => Failure::from(error).into_response(),
-    }
-}
-
-/// Admits every request, as no token is required.
-async fn admit_all(request: Request, next: Next) -> Response {
-    peers::admitted(&request);
-    next.run(caller::identified(request, Grant::open())).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::body::to_bytes;
     use futures::FutureExt;
+    use http::{StatusCode, header};
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpStream;
 

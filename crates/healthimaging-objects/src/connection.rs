@@ -14,15 +14,19 @@ use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSett
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SdkRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
+use healthimaging::{Error, ErrorKind};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Limited, StreamBody};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
 };
 use tokio::time::timeout;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -43,6 +47,34 @@ pub fn http_connector(settings: &HttpConnectorSettings, ca_bundle: Option<&[u8]>
         }
     }
     builder.build()
+}
+
+/// Returns the content at a URL, of at most `most` bytes; with certificates in PEM it trusts them, instead of those of the system.
+///
+/// # Errors
+/// `Service` if there is no answer in time, or another status than 200.
+pub async fn fetch(
+    url: &str,
+    ca_bundle: Option<&[u8]>,
+    most: usize,
+) -> healthimaging::Result<Bytes> {
+    let failed = |error: BoxError| {
+        Error::new(ErrorKind::Service, "the address could not be read").with_source(error)
+    };
+    let settings =
+        HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(READ).build();
+    let mut request = SdkRequest::get(url).map_err(|error| failed(error.into()))?;
+    request.headers_mut().insert("accept", "application/json");
+    let read = async {
+        let response = http_connector(&settings, ca_bundle).call(request).await;
+        let response = response.map_err(|error| failed(error.into()))?;
+        if response.status().as_u16() != 200 {
+            return Err(failed(format!("status {}", response.status().as_u16()).into()));
+        }
+        let body = Limited::new(response.into_body(), most).collect().await;
+        Ok(body.map_err(failed)?.to_bytes())
+    };
+    timeout(READ, read).await.map_err(|error| failed(error.into()))?
 }
 
 /// Connects to S3; with certificates in PEM it trusts them, instead of those of the system.
@@ -94,7 +126,7 @@ impl HttpService for Client {
 /// The parts of a body, each within [`READ`].
 fn parts(
     body: SdkBody,
-) -> impl futures::Stream<Item = Result<Frame<bytes::Bytes>, HttpError>> + Send + 'static {
+) -> impl futures::Stream<Item = Result<Frame<Bytes>, HttpError>> + Send + 'static {
     let interrupted = |error| HttpError::new_boxed(HttpErrorKind::Interrupted, error);
     stream::try_unfold(body, move |mut body| async move {
         match timeout(READ, body.frame()).await {

@@ -8,7 +8,7 @@ mod listing;
 mod location;
 mod writer;
 
-pub use connection::http_connector;
+pub use connection::{fetch, http_connector};
 pub use credentials::{S3Config, S3CredentialSource, S3Credentials, StaticS3Credentials};
 pub use folder::file_uri;
 pub use listing::{Entry, Listed, ObjectPart};

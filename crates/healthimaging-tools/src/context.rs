@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use healthimaging::model::{DatastoreStatus, ListDatastoresRequest};
 use healthimaging::{DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, Result};
 use healthimaging_pixels::Decoder;
-use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob};
+use healthimaging_workflows::find::{self, MOST_EXAMINED};
+use healthimaging_workflows::{BackEnd, Job, Ledger, NewJob, Work};
 
 use crate::arguments::WaitSeconds;
 use crate::options::{FrameFormat, ServerOptions, ViewerAddress};
+use crate::policy::{self, Policy};
 use crate::redaction::CallRedaction;
 
 /// How long a call waits for the job that it started, unless the arguments set it.
@@ -50,6 +52,7 @@ pub(crate) struct Context {
     decoder: Decoder,
     frame_format: FrameFormat,
     viewer: ViewerAddress,
+    policy: Policy,
     caller: Caller,
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
@@ -74,6 +77,7 @@ impl Context {
             decoder: options.decoder.clone(),
             frame_format: options.frame_format,
             viewer: options.viewer.clone(),
+            policy: options.policy.clone(),
             caller,
             datastores_changed,
             chosen: OnceLock::new(),
@@ -181,8 +185,24 @@ impl Context {
 
     /// Starts a job, and [follows](Self::follow) it.
     pub(crate) async fn run_job(&self, new: NewJob, wait: Option<WaitSeconds>) -> Result<Job> {
+        self.check_export(&new.work).await?;
         let job = self.ledger.start(new).await?;
         self.follow(job, wait).await
+    }
+
+    /// Refuses an export or a transfer of more image sets than the policy allows.
+    async fn check_export(&self, work: &Work) -> Result<()> {
+        let (datastore_id, criteria) = match work {
+            Work::Export(export) => (&export.datastore_id, &export.criteria),
+            Work::Transfer(transfer) => (&transfer.from.datastore_id, &transfer.criteria),
+            Work::Change(_) => return Ok(()),
+        };
+        let Some(most) = self.policy.most_exported() else { return Ok(()) };
+        let found = find::all(self.service(), datastore_id, criteria, MOST_EXAMINED).await?;
+        match found.image_sets.len() {
+            count if count > most => Err(policy::too_many(count, most)),
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the end of a job, at most as long as the caller waits, reports its progress, and returns

@@ -8,6 +8,7 @@ use healthimaging_pixels::Decoder;
 use healthimaging_redact::Redactor;
 
 use crate::confirm::Confirm;
+use crate::policy::Policy;
 use crate::selection::Selection;
 
 /// Which tools a server offers, by their effect.
@@ -124,6 +125,8 @@ pub struct ServerOptions {
     pub viewer: ViewerAddress,
     /// Where its calls are recorded.
     pub audit: AuditLog,
+    /// What is forbidden besides.
+    pub policy: Policy,
     /// Makes the back end of callers with limited rights; without it, that of the server is restricted.
     pub restrictor: Option<Restrictor>,
     /// Keeps the identity of patients from the model.

@@ -35,7 +35,9 @@ impl Offer {
 impl ServerOptions {
     /// The tools that a server with these options offers, by name.
     pub fn tools(&self) -> impl Iterator<Item = &'static ToolEntry> {
-        self.offer.tools().filter(|tool| self.selection.includes(tool))
+        let is_offered =
+            |tool: &&ToolEntry| self.selection.includes(tool) && !self.policy.forbids(tool);
+        self.offer.tools().filter(is_offered)
     }
 }
 
@@ -239,6 +241,9 @@ impl Server {
     pub(crate) fn find(&self, name: &str) -> Result<&'static ToolEntry> {
         let known = TOOLS.iter().find(|tool| tool.name == name);
         match known {
+            Some(tool) if self.0.options.policy.forbids(tool) => {
+                Err(Error::not_found(format!("the policy of this server forbids the tool {name}")))
+            }
             Some(tool) if !self.0.options.selection.includes(tool) => {
                 Err(Error::not_found(format!(
                     "the tool {name} is not offered: the server was started with --toolsets, --tools or \
@@ -288,6 +293,10 @@ impl Server {
                         return Box::pin(work).await;
                     }
                     PlanArguments::take(&mut arguments)?;
+                    if self.0.options.policy.limits(tool) {
+                        let plan = (steps.0)(&arguments, &context).await?;
+                        self.0.options.policy.check(tool, &plan)?;
+                    }
                     Box::pin(self.direct(tool, found.effect, call, arguments, &context)).await
                 }
             }
@@ -345,6 +354,7 @@ impl Server {
     ) -> Result<Outcome> {
         let asked = PlanArguments::take(&mut arguments)?;
         let plan = make_plan(&arguments, context).await?;
+        self.0.options.policy.check(tool, &plan)?;
         if asked.dry_run == Some(true) {
             return confirm::shown(&plan, None).map(Outcome::Answer);
         }

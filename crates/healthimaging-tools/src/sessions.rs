@@ -43,7 +43,7 @@ struct Use {
 /// Whose session it is, and what is cancelled when the session is removed.
 #[derive(Debug)]
 struct Owner {
-    holder: Option<String>,
+    grant: Grant,
     _removed: DropGuard,
 }
 
@@ -109,8 +109,13 @@ impl Sessions {
 
     /// Whether a credential may use a session: only the one that it was opened with.
     pub(crate) fn is_owned(&self, id: &str, grant: &Grant) -> bool {
-        match uses(&self.uses).get(id).map(|known| &known.owner) {
-            Some(Some(owner)) => owner.holder.as_deref() == grant.holder(),
+        match uses(&self.uses).get_mut(id).map(|known| &mut known.owner) {
+            Some(Some(owner)) if owner.grant.holder() == grant.holder() => {
+                // An access token is replaced by another before it expires.
+                owner.grant = grant.clone();
+                true
+            }
+            Some(Some(_)) => false,
             // An unknown session is refused by the library.
             Some(None) | None => true,
         }
@@ -119,10 +124,7 @@ impl Sessions {
     /// Makes a session that of a credential: it ends with the grant.
     pub(crate) fn own(self: &Arc<Self>, id: &str, grant: &Grant) {
         let removed = CancellationToken::new();
-        let owner = Owner {
-            holder: grant.holder().map(str::to_owned),
-            _removed: removed.clone().drop_guard(),
-        };
+        let owner = Owner { grant: grant.clone(), _removed: removed.clone().drop_guard() };
         let id: SessionId = match uses(&self.uses).get_key_value(id) {
             Some((id, _)) => Arc::clone(id),
             None => return,
@@ -133,19 +135,34 @@ impl Sessions {
         if grant.holder().is_none() {
             return;
         }
-        let (sessions, grant) = (Arc::downgrade(self), grant.clone());
+        let (sessions, mut grant) = (Arc::downgrade(self), grant.clone());
         tokio::spawn(async move {
-            tokio::select! {
-                () = removed.cancelled() => return,
-                () = grant.ended() => {}
-            }
-            if let Some(sessions) = sessions.upgrade() {
-                tracing::info!("a session ended with its credential");
-                if let Err(error) = sessions.close_session(&id).await {
-                    tracing::warn!(%error, "a session could not be ended");
+            loop {
+                tokio::select! {
+                    () = removed.cancelled() => return,
+                    () = grant.ended() => {}
+                }
+                let Some(sessions) = sessions.upgrade() else { return };
+                match sessions.renewed(&id) {
+                    Some(renewed) => grant = renewed,
+                    None => return sessions.end(&id).await,
                 }
             }
         });
+    }
+
+    /// Returns the grant with which a session was last used, unless that has ended too.
+    fn renewed(&self, id: &SessionId) -> Option<Grant> {
+        let uses = uses(&self.uses);
+        let grant = &uses.get(id)?.owner.as_ref()?.grant;
+        (!grant.has_ended()).then(|| grant.clone())
+    }
+
+    async fn end(&self, id: &SessionId) {
+        tracing::info!("a session ended with its credential");
+        if let Err(error) = self.close_session(id).await {
+            tracing::warn!(%error, "a session could not be ended");
+        }
     }
 
     /// Counts a stream as open until it ends.

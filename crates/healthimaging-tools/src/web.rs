@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use healthimaging::{Effect, Grant, InsufficientScope};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -21,6 +22,7 @@ use sse_stream::SseStream;
 use tower_service::Service;
 
 use crate::message::{self, Refusal};
+use crate::tools::TOOLS;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -84,6 +86,12 @@ where
     }
     let is_json = is_of_type(&head.headers, JSON);
     let read = message::parse(&body);
+    let grant = head.extensions.get::<Grant>();
+    if let (Ok(message), Some(grant)) = (&read, grant)
+        && let Some(needed) = exceeding(message, grant)
+    {
+        return Ok(insufficient(needed));
+    }
     let body = match &read {
         Ok(message) => message.to_string().into(),
         Err(_) => body,
@@ -101,6 +109,24 @@ where
         }
         _ => Ok(answer),
     }
+}
+
+/// Returns the effect of the tool that a message calls, if an access token has a smaller scope.
+fn exceeding(message: &Value, grant: &Grant) -> Option<Effect> {
+    let is_call = message.get("method").is_some_and(|method| method == "tools/call");
+    if !is_call || !grant.can_widen() {
+        return None;
+    }
+    let name = message.pointer("/params/name")?.as_str()?;
+    let tool = TOOLS.iter().find(|tool| tool.name == name)?;
+    (tool.effect > grant.rights().most()).then_some(tool.effect)
+}
+
+/// Asks the client for a wider scope; the server of HTTP adds the challenge.
+fn insufficient(needed: Effect) -> Answer {
+    let mut answer = text(StatusCode::FORBIDDEN, "the access token has a smaller scope");
+    answer.extensions_mut().insert(InsufficientScope(needed));
+    answer
 }
 
 /// Response types that a client accepts.

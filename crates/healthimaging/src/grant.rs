@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::effect::Effect;
 use crate::rights::Rights;
 
 /// What a credential grants. Clones are the same grant.
@@ -17,6 +18,7 @@ struct Inner {
     holder: Option<String>,
     rights: Rights,
     expires: Option<SystemTime>,
+    can_widen: bool,
     revoked: CancellationToken,
 }
 
@@ -30,17 +32,39 @@ impl Grant {
     /// The grant of a caller that need not authenticate.
     #[must_use]
     pub fn open() -> Self {
-        Self::made(None, Rights::unlimited(), None)
+        Self::made(None, Rights::unlimited(), None, false)
     }
 
     /// The grant of a credential; `holder` is its name, which is no secret.
     #[must_use]
     pub fn new(holder: impl Into<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
-        Self::made(Some(holder.into()), rights, expires)
+        Self::made(Some(holder.into()), rights, expires, false)
     }
 
-    fn made(holder: Option<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
-        Self(Arc::new(Inner { holder, rights, expires, revoked: CancellationToken::new() }))
+    /// The grant of an access token, whose holder can ask its issuer for a wider scope.
+    #[must_use]
+    pub fn of_access_token(
+        holder: impl Into<String>,
+        rights: Rights,
+        expires: Option<SystemTime>,
+    ) -> Self {
+        Self::made(Some(holder.into()), rights, expires, true)
+    }
+
+    fn made(
+        holder: Option<String>,
+        rights: Rights,
+        expires: Option<SystemTime>,
+        can_widen: bool,
+    ) -> Self {
+        let revoked = CancellationToken::new();
+        Self(Arc::new(Inner { holder, rights, expires, can_widen, revoked }))
+    }
+
+    /// Whether the caller can get a wider scope, and so should be asked to.
+    #[must_use]
+    pub fn can_widen(&self) -> bool {
+        self.0.can_widen
     }
 
     /// The name of the credential; `None` if none was required.
@@ -83,3 +107,7 @@ impl Grant {
         }
     }
 }
+
+/// Marks a response to a call whose effect the scope of its access token does not include.
+#[derive(Debug, Clone, Copy)]
+pub struct InsufficientScope(pub Effect);

@@ -1,11 +1,14 @@
 //! What clients of `serve` authenticate with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use healthimaging_http::{AccessFile, AccessKeys, HttpServer, Token};
+use futures::FutureExt as _;
+use healthimaging_http::{AccessFile, AccessKeys, HttpServer, JwksSource, OAuth, Token};
 
 use super::Arguments;
+use crate::backend;
 use crate::config::Config;
 use crate::options::BackendKind;
 use crate::outcome::InvalidOption;
@@ -16,11 +19,12 @@ pub(super) struct Credentials {
     token: Option<Token>,
     keys: Option<AccessKeys>,
     file: Option<AccessFile>,
+    oauth: Option<OAuth>,
 }
 
 impl Credentials {
     /// Reads the flags.
-    pub(super) fn read(arguments: &Arguments) -> Result<Self> {
+    pub(super) async fn read(config: &Config, arguments: &Arguments) -> Result<Self> {
         let token = arguments.http_token.as_deref().filter(|token| !token.is_empty());
         let token = token.map(Token::new).transpose()?;
         let given = arguments.http_access_key.iter().map(String::as_str);
@@ -39,11 +43,12 @@ impl Credentials {
                 "the access key {id} is in --http-access-key and in --access-file: remove one of them"
             )));
         }
-        Ok(Self { token, keys, file })
+        let oauth = oauth(config, arguments).await?;
+        Ok(Self { token, keys, file, oauth })
     }
 
     fn is_none(&self) -> bool {
-        self.token.is_none() && self.keys.is_none() && self.file.is_none()
+        self.token.is_none() && self.keys.is_none() && self.file.is_none() && self.oauth.is_none()
     }
 
     /// Refuses to serve without credentials where others than the user of this machine could reach the data.
@@ -79,6 +84,35 @@ impl Credentials {
         if let Some(file) = self.file {
             server = server.require_file(file);
         }
+        if let Some(oauth) = self.oauth {
+            server = server.require_oauth(oauth);
+        }
         server
     }
+}
+
+/// Largest document of an authorization server in bytes.
+const LARGEST_DOCUMENT: usize = 1 << 20;
+
+/// Reads the flags of the authorization server. Its documents are fetched when the first access token is verified.
+async fn oauth(config: &Config, arguments: &Arguments) -> Result<Option<OAuth>> {
+    let (Some(issuer), Some(audience)) = (&arguments.oauth_issuer, &arguments.oauth_audience)
+    else {
+        return Ok(None);
+    };
+    let source = match &arguments.oauth_jwks {
+        None => JwksSource::Issuer,
+        Some(url) if url.contains("://") => JwksSource::Url(url.clone()),
+        Some(path) => JwksSource::File(path.into()),
+    };
+    let ca_bundle = Arc::new(backend::s3(config).await.ca_bundle);
+    let fetch = move |url: String| {
+        let ca_bundle = Arc::clone(&ca_bundle);
+        async move {
+            healthimaging_objects::fetch(&url, ca_bundle.as_deref(), LARGEST_DOCUMENT).await
+        }
+        .boxed()
+    };
+    let opened = OAuth::new(issuer, audience, source, Arc::new(fetch));
+    Ok(Some(opened.map_err(|error| InvalidOption(error.message().to_owned()))?))
 }

@@ -47,6 +47,21 @@ pub(super) struct Arguments {
     #[arg(long, env = "HEALTHIMAGING_ACCESS_FILE", hide_env = true, value_name = "FILE")]
     access_file: Option<PathBuf>,
 
+    /// Authorization server whose access tokens MCP accepts
+    #[arg(long, env = "HEALTHIMAGING_OAUTH_ISSUER", hide_env = true, value_name = "URL")]
+    #[arg(requires = "oauth_audience")]
+    oauth_issuer: Option<String>,
+
+    /// URI of this server in access tokens
+    #[arg(long, env = "HEALTHIMAGING_OAUTH_AUDIENCE", hide_env = true, value_name = "URI")]
+    #[arg(requires = "oauth_issuer")]
+    oauth_audience: Option<String>,
+
+    /// Keys of the issuer, a file or URL [default: from its metadata]
+    #[arg(long, env = "HEALTHIMAGING_OAUTH_JWKS", hide_env = true, value_name = "JWKS")]
+    #[arg(requires = "oauth_issuer")]
+    oauth_jwks: Option<String>,
+
     /// Certificate for TLS, with intermediate ones, as PEM
     #[arg(long, env = "HEALTHIMAGING_TLS_CERT", hide_env = true, value_name = "FILE")]
     #[arg(requires = "tls_key")]
@@ -75,7 +90,8 @@ pub(super) struct Arguments {
 const VARIABLES: &str = "\
 Any address but loopback needs a token, access keys or an access file. Environment variables:
 HEALTHIMAGING_HTTP, HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS,
-HEALTHIMAGING_ACCESS_FILE, HEALTHIMAGING_TLS_CERT, HEALTHIMAGING_TLS_KEY,
+HEALTHIMAGING_ACCESS_FILE, HEALTHIMAGING_OAUTH_ISSUER, HEALTHIMAGING_OAUTH_AUDIENCE,
+HEALTHIMAGING_OAUTH_JWKS, HEALTHIMAGING_TLS_CERT, HEALTHIMAGING_TLS_KEY,
 HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
 
 With the AWS back end the server signs requests of DICOMweb clients with its own credentials, so it
@@ -93,7 +109,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
 }
 
 async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
-    let credentials = Credentials::read(&arguments)?;
+    let credentials = Credentials::read(config, &arguments).await?;
     let tls = tls(&arguments)?;
     let address = resolve(&arguments.http).await?;
     credentials.check(config, &arguments.http, address)?;

@@ -5,7 +5,9 @@ mod chunked;
 mod claim;
 mod entry;
 mod file;
+mod jwks;
 mod keys;
+mod oauth;
 mod payload;
 mod refusal;
 mod spool;
@@ -22,6 +24,8 @@ use parking_lot::Mutex;
 
 pub use file::AccessFile;
 pub use keys::AccessKeys;
+pub use oauth::{Fetch, JwksSource, OAuth};
+pub(crate) use oauth::{METADATA, Refusal};
 
 use crate::caller;
 use crate::token::{Token, digest, presented};
@@ -36,6 +40,8 @@ pub(crate) struct Access {
     pub(crate) keys: Option<Arc<AccessKeys>>,
     pub(crate) token: Option<Token>,
     pub(crate) file: Option<Arc<AccessFile>>,
+    /// For MCP.
+    pub(crate) oauth: Option<Arc<OAuth>>,
     /// What the token grants, and what each key does: everything.
     grants: Arc<Mutex<BTreeMap<String, Grant>>>,
 }
@@ -43,7 +49,7 @@ pub(crate) struct Access {
 impl Access {
     /// Returns whether no authentication is required.
     pub(crate) fn is_open(&self) -> bool {
-        self.keys.is_none() && self.token.is_none() && self.file.is_none()
+        !self.has_tokens() && self.keys.is_none() && self.oauth.is_none()
     }
 
     /// Returns whether some bearer token is accepted.

@@ -138,6 +138,10 @@ impl Ledger {
     #[must_use]
     pub fn restricted(&self, rights: Rights, back_end: BackEnd) -> Self {
         let mut tools = Tools { back_end, ..self.0.tools.clone() };
+        let rights = match &self.1 {
+            Some(view) => view.rights.clone().and_all(&rights),
+            None => rights,
+        };
         if rights.limits_datastores() {
             tools.peers = tools.peers.closed();
         }
