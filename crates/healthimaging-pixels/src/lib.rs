@@ -6,6 +6,7 @@
 //! * [`encode`] turns pixels into a lossless HTJ2K or JPEG 2000 codestream, and proves it by
 //!   decoding it again.
 //! * [`read_pdf`] reads the text and pages of a PDF document; [`Decoder::read_pdf`] does it in another process.
+//! * [`lower_resolution`] takes a lower resolution out of an HTJ2K frame, for small pictures.
 //! * [`decode_stored`] reads back what was stored.
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
 //! * [`disposition`], [`content_type`] and the functions beside them return how AWS HealthImaging treats
@@ -46,6 +47,7 @@ mod openjph;
 mod pdf;
 #[cfg(feature = "pdf")]
 mod pdf_pages;
+mod resolution;
 mod rle;
 mod samples;
 mod shape;
@@ -69,6 +71,7 @@ pub use pdf::{
     LARGEST_PAGE, LONGEST_TEXT, MOST_PAGES, PdfContent, PdfError, PdfPart, PdfPicture, READS_PDF,
     read_pdf,
 };
+pub use resolution::lower_resolution;
 pub use shape::FrameShape;
 pub use show::ShownFrame;
 pub use transfer_syntax::{

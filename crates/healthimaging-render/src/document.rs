@@ -258,10 +258,17 @@ impl Instance {
 
     /// CRC-32 of a stored frame, of the full resolution: the last, where there are several.
     pub(crate) fn checksum(&self, entry: usize) -> Option<u32> {
-        let frame = self.frames.get(entry)?;
-        let levels = frame.get("PixelDataChecksumFromBaseToFullResolution")?;
-        let checksum = levels.as_array()?.last()?.get("Checksum")?.as_u64()?;
-        u32::try_from(checksum).ok()
+        checksum_of(self.checksums(entry)?.last()?)
+    }
+
+    /// CRC-32 of a lower resolution of a stored frame; `None` if the document has none.
+    pub(crate) fn lower_checksum(&self, entry: usize, (rows, columns): (u32, u32)) -> Option<u32> {
+        let is_it = |level: &&Value| level["Height"] == rows && level["Width"] == columns;
+        checksum_of(self.checksums(entry)?.iter().find(is_it)?)
+    }
+
+    fn checksums(&self, entry: usize) -> Option<&Vec<Value>> {
+        self.frames.get(entry)?.get("PixelDataChecksumFromBaseToFullResolution")?.as_array()
     }
 
     /// Whether checksums are of stored bytes, as for frames that are kept as received, and not of
@@ -281,6 +288,10 @@ impl Instance {
             && is_encapsulated(syntax)
             && disposition(syntax, 8) != Disposition::Keep
     }
+}
+
+fn checksum_of(level: &Value) -> Option<u32> {
+    u32::try_from(level.get("Checksum")?.as_u64()?).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use healthimaging_image::{PixelDescription, PlanarConfiguration, SampleFormat};
 use healthimaging_pixels::{
     CodecError, DecodedFrame, Decoder, FrameShape, ShownFrame, SourceFrame, checksum, is_video,
+    lower_resolution,
 };
 
 use crate::attributes::Attributes;
@@ -12,6 +13,7 @@ use crate::document::{FrameLocation, StoredPixels};
 use crate::error::RenderError;
 use crate::grayscale;
 use crate::instance::InstanceAttributes;
+use crate::lower::least;
 use crate::options::{Contrast, PictureFormat, RenderOptions};
 use crate::overlay::{FrameSamples, Overlay};
 use crate::picture::{Channels, Picture};
@@ -104,7 +106,8 @@ pub fn draw(
     let attributes = &location.instance.attributes;
     let described = described(attributes)?;
     let mut notes = Vec::new();
-    let frame = decode(decoder, location, stored, &described, &mut notes)?;
+    let least = least(attributes, location.index, &described, options);
+    let frame = decode(decoder, location, stored, &described, least, &mut notes)?;
     show(attributes, location.index, &described, frame, options, notes)
 }
 
@@ -139,7 +142,8 @@ pub fn render_instance_frame(
         planar: if is_kept_whole { described.planar } else { PlanarConfiguration::Interleaved },
         data: &data,
     };
-    let frame = decode_source(decoder, &source, &described, &mut notes)?;
+    let least = least(attributes, index, &described, options);
+    let frame = decode_source(decoder, &source, &described, least, &mut notes)?;
     show(attributes, index, &described, frame, options, notes)?.encode(options)
 }
 
@@ -173,9 +177,14 @@ fn show(
     if let Some(viewport) = &options.viewport {
         picture = viewport.cropped(picture)?;
     }
-    let mut size = (picture.rows, picture.columns);
+    let is_lower = (description.rows, description.columns) != (described.rows, described.columns);
+    let mut size = if is_lower {
+        (described.rows, described.columns)
+    } else {
+        (picture.rows, picture.columns)
+    };
     if let Some((ratio, keyword)) = pixel_aspect::of(attributes, index) {
-        size = pixel_aspect::square(picture.rows, picture.columns, ratio);
+        size = pixel_aspect::square(size.0, size.1, ratio);
         notes.push(format!(
             "scaled to square pixels: by {keyword}, a pixel of the frame is {} times as high as wide",
             (ratio * 1000.0).round() / 1000.0
@@ -228,7 +237,8 @@ pub fn native(
     stored: &[u8],
 ) -> Result<NativeFrame, RenderError> {
     let described = described(&location.instance.attributes)?;
-    let (description, frame) = decode(decoder, location, stored, &described, &mut Vec::new())?;
+    let (description, frame) =
+        decode(decoder, location, stored, &described, None, &mut Vec::new())?;
     let DecodedFrame { pixels, photometric } = frame;
     let planar = PlanarConfiguration::Interleaved;
     let description = PixelDescription { photometric, planar, ..description };
@@ -241,6 +251,7 @@ fn decode(
     location: &FrameLocation,
     stored: &[u8],
     described: &PixelDescription,
+    least: Option<(u32, u32)>,
     notes: &mut Vec<String>,
 ) -> Result<(PixelDescription, DecodedFrame), RenderError> {
     let instance = &location.instance;
@@ -261,20 +272,36 @@ fn decode(
         planar: described.planar,
         data: &data,
     };
-    let (description, frame) = decode_source(decoder, &source, described, notes)?;
+    let (description, frame) = decode_source(decoder, &source, described, least, notes)?;
+    let size = (description.rows, description.columns);
+    let is_whole = size == (described.rows, described.columns);
+    let expected = if is_whole { expected } else { instance.lower_checksum(location.entry, size) };
     if !of_stored && expected.is_some_and(|expected| expected != checksum(&frame.pixels)) {
         return Err(RenderError::Checksum);
     }
     Ok((description, frame))
 }
 
-/// Decodes a frame. Samples of other than whole bytes become such; the description follows.
+/// Decodes a frame, or a lower resolution with at least these rows and columns. Samples of other than whole bytes become such;
+/// the description follows.
 fn decode_source(
     decoder: &Decoder,
     source: &SourceFrame<'_>,
     described: &PixelDescription,
+    least: Option<(u32, u32)>,
     notes: &mut Vec<String>,
 ) -> Result<(PixelDescription, DecodedFrame), RenderError> {
+    let lower = least.and_then(|least| {
+        let (shape, data) =
+            lower_resolution(source.transfer_syntax, &source.shape, source.data, least)?;
+        // A stream of another writer may not have the form that its header describes: then all of it is decoded.
+        let shown = decoder.decode_to_show(&SourceFrame { shape, data: &data, ..*source }).ok()?;
+        Some((shape, shown))
+    });
+    if let Some((shape, ShownFrame { frame, .. })) = lower {
+        let (rows, columns) = (shape.rows, shape.columns);
+        return Ok((PixelDescription { rows, columns, ..described.clone() }, frame));
+    }
     let ShownFrame { shape, frame, is_complete } = decoder.decode_to_show(source)?;
     if !is_complete {
         notes.push("the frame is cut short; pixels that are missing are shown as 0".to_owned());

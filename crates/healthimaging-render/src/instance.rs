@@ -12,6 +12,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use crate::attributes::{Attributes, Object, integers, number};
+use crate::lower::least;
+use crate::options::RenderOptions;
 
 /// Member of a name whose value is the name (PS3.18 §F.2.2).
 const ALPHABETIC: &str = "Alphabetic";
@@ -109,6 +111,14 @@ impl InstanceAttributes {
             described.samples_per_pixel == 1
                 || matches!(described.photometric.as_str(), "RGB" | "YBR_FULL")
         })
+    }
+
+    /// Returns whether the picture of a frame, counted from 0, may be made of a lower resolution: then the frame is best
+    /// retrieved as it is stored.
+    #[must_use]
+    pub fn uses_lower_resolution(&self, index: usize, options: &RenderOptions) -> bool {
+        let described = PixelDescription::of(&self.0);
+        described.is_ok_and(|described| least(&self.0, index, &described, options).is_some())
     }
 
     /// Bytes of memory that rendering a frame takes, about: as stored, decoded and as a picture. 0 where the

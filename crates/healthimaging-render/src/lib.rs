@@ -40,6 +40,7 @@ mod grayscale;
 mod instance;
 mod labels;
 mod lookup_table;
+mod lower;
 mod options;
 mod orientation;
 mod overlay;

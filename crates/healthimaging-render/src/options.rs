@@ -58,6 +58,9 @@ pub struct RenderOptions {
     pub annotation: bool,
     /// The part of the frame that is shown, and the size that it fills; `max_rows` and `max_columns` do not count then.
     pub viewport: Option<Viewport>,
+    /// Whether a small picture may be made of a lower resolution of the frame, if it is stored with several. That is
+    /// faster, and levels differ slightly from those of the whole frame.
+    pub may_use_lower_resolution: bool,
     /// Texts that are drawn into the picture (`annotation` in PS3.18 §8.3.5.1.1).
     pub labels: Labels,
     /// Quality of JPEG pictures, 1 to 100 (`quality` in PS3.18 §8.3.5.1.2).
@@ -74,6 +77,7 @@ impl Default for RenderOptions {
             contrast: Contrast::File,
             annotation: true,
             viewport: None,
+            may_use_lower_resolution: false,
             labels: Labels::NONE,
             // No artifacts that could be taken for findings.
             quality: 92,

@@ -67,6 +67,11 @@ impl Overlay {
     }
 }
 
+/// Whether the instance has an overlay.
+pub(crate) fn exist(attributes: &Attributes) -> bool {
+    (0..GROUPS).any(|index| Plane { attributes, group: 0x6000 + 2 * index }.exists())
+}
+
 /// The decoded samples of a frame of one sample a pixel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameSamples<'a> {

@@ -42,6 +42,25 @@ fn factor((rows, columns): (u32, u32), (max_rows, max_columns): (u32, u32)) -> f
         .min(f64::from(max_columns.max(1)) / f64::from(columns))
 }
 
+/// The rows and columns of a picture of these proportions that is as large as a limit and a factor allow.
+pub(crate) fn side_lengths(
+    (rows, columns): (u32, u32),
+    limit: (u32, u32),
+    most: f64,
+) -> (u32, u32) {
+    let factor = factor((rows, columns), limit).min(most);
+    let side = |length: u32| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not larger than what it has to fit"
+        )]
+        let scaled = (f64::from(length) * factor).round() as u32;
+        scaled.max(1)
+    };
+    (side(rows), side(columns))
+}
+
 impl Picture {
     /// Makes a picture of red, green and blue samples, row by row; `None` if their number is not that of the size.
     #[must_use]
@@ -89,8 +108,7 @@ impl Picture {
         size: (u32, u32),
         (max_rows, max_columns): (u32, u32),
     ) -> Result<Self, RenderError> {
-        let factor = factor(size, (max_rows, max_columns)).min(1.0);
-        self.of_size(size, factor)
+        self.of_size(side_lengths(size, (max_rows, max_columns), 1.0))
     }
 
     /// The picture in other proportions, `rows` to `columns`, and as large as a viewport allows
@@ -99,20 +117,10 @@ impl Picture {
     /// # Errors
     /// [`RenderError::Encoding`] when it cannot be scaled.
     pub fn filling(self, size: (u32, u32), viewport: (u32, u32)) -> Result<Self, RenderError> {
-        self.of_size(size, factor(size, viewport))
+        self.of_size(side_lengths(size, viewport, f64::INFINITY))
     }
 
-    fn of_size(self, (rows, columns): (u32, u32), factor: f64) -> Result<Self, RenderError> {
-        let side = |length: u32| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "not larger than what it has to fit"
-            )]
-            let scaled = (f64::from(length) * factor).round() as u32;
-            scaled.max(1)
-        };
-        let (rows, columns) = (side(rows), side(columns));
+    fn of_size(self, (rows, columns): (u32, u32)) -> Result<Self, RenderError> {
         if (rows, columns) == (self.rows, self.columns) {
             return Ok(self);
         }

@@ -129,6 +129,7 @@ impl Making<'_> {
             max_rows: self.grid.cell_rows,
             max_columns: self.grid.cell_columns,
             contrast,
+            may_use_lower_resolution: true,
             ..RenderOptions::default()
         };
         let place = (datastore_id, image_set_id);

@@ -159,7 +159,9 @@ impl Renderer {
     ) -> Result<Frame> {
         let closed = |error| Error::internal("the renderer is closed", error);
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
-        let found = self.find(&image, number).await.inspect_err(|error| {
+        let index = (number as usize).saturating_sub(1);
+        let is_lower = image.attributes.uses_lower_resolution(index, &options);
+        let found = self.find(&image, number, is_lower).await.inspect_err(|error| {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotAcceptable) {
                 image.ended.store(true, Ordering::Relaxed);
             }
@@ -168,7 +170,6 @@ impl Renderer {
             let which = format!("{}/{number}/{options:?}", image.place.sop);
             tag(&[name.as_bytes(), which.as_bytes()])
         });
-        let index = (number as usize).saturating_sub(1);
         Ok(Frame { image, index, options, found, tag, _turn: turn })
     }
 
@@ -186,8 +187,14 @@ impl Renderer {
         }
     }
 
-    /// Retrieves the bytes of a frame: decoded by the back end if that makes no difference, else as they are stored.
-    async fn find(&self, image: &Image, number: u32) -> Result<RetrieveFramesResponse> {
+    /// Retrieves the bytes of a frame: decoded by the back end if that makes no difference, else as they are stored, also
+    /// if a lower resolution of them is enough.
+    async fn find(
+        &self,
+        image: &Image,
+        number: u32,
+        is_lower: bool,
+    ) -> Result<RetrieveFramesResponse> {
         let attributes = &image.attributes;
         let count = attributes.number_of_frames();
         let is_kept_whole = attributes.is_kept_whole();
@@ -195,7 +202,7 @@ impl Renderer {
             return Err(no_frame(count, number));
         }
         let request = image.place.frames(vec![if is_kept_whole { 1 } else { number }]);
-        if attributes.is_decoded_alike() && !is_kept_whole {
+        if attributes.is_decoded_alike() && !is_kept_whole && !is_lower {
             let transfer_syntax = TransferSyntaxChoice::Uid(Uid::try_from(EXPLICIT_LITTLE_ENDIAN)?);
             let request = RetrieveFramesRequest { transfer_syntax, ..request.clone() };
             match self.web.retrieve_frames(request).await {
