@@ -100,6 +100,17 @@ impl Range {
     }
 }
 
+/// Returns whether the header excludes a media type by its name, with a weight of 0 (RFC 9110 §12.4.2), although a wider range
+/// may contain it.
+pub(super) fn excludes(headers: &HeaderMap, media: &str) -> bool {
+    let written = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    written.flat_map(|text| split_outside_quotes(text, ',')).any(|range| {
+        let name = range.split(';').next().unwrap_or_default();
+        let weight = parameter(range, "q").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case(media) && weight.is_some_and(|weight| weight <= 0.0)
+    })
+}
+
 /// Returns whether a range such as `image/*` contains a media type.
 fn covers(range: &str, media: &str) -> bool {
     range == "*/*"

@@ -102,10 +102,15 @@ fn check_parameters(call: &Call, known: &[&str]) -> Result<()> {
     if call.pairs().all(|(name, _)| is_common(name) || known.contains(&name)) {
         return Ok(());
     }
+    Err(unknown_parameter(known))
+}
+
+/// Error of a parameter that a resource with these does not have.
+fn unknown_parameter(known: &[&str]) -> Error {
     let known = [known, &["accept", "charset"]].concat().join(", ");
-    Err(Error::validation(format!(
+    Error::validation(format!(
         "unknown query parameter; the parameters of this resource are {known}"
-    )))
+    ))
 }
 
 /// Rejects a request for no JSON.

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures::stream::{self, BoxStream, StreamExt};
 use healthimaging::model::StoreInstancesRequest;
-use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result};
+use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, Uid};
 use http::{HeaderMap, header};
 
 use super::accept::parameter;
@@ -42,7 +42,14 @@ async fn parse(
     mut request: Request,
 ) -> std::result::Result<(Form, DatastoreId, BaseUrl, StoreInstancesRequest), Failure> {
     let path = Path::of(&mut request).await?;
-    let (datastore_id, study) = (path.get::<DatastoreId>("datastoreId")?, path.get_if("study")?);
+    let datastore_id = path.get::<DatastoreId>("datastoreId")?;
+    let study: Option<Uid> = path.get_if("study")?;
+    if study.as_ref().is_some_and(|study| !is_valid(study.as_str())) {
+        return Err(Error::validation(
+            "the study of the path is not a valid UID (PS3.5 section 9.1); store to /studies for any study",
+        )
+        .into());
+    }
     let query = query(&mut request).await?;
     let headers = with_accept(request.headers().clone(), &query);
     let form = Form::select(&headers)?;
@@ -58,6 +65,16 @@ async fn parse(
         instances,
     };
     Ok((form, datastore_id, base_url, request))
+}
+
+/// Returns whether a text has the form of a UID: up to 64 digits and periods, no component empty or with a leading 0.
+fn is_valid(uid: &str) -> bool {
+    let is_component = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && (text == "0" || !text.starts_with('0'))
+    };
+    uid.len() <= 64 && uid.split('.').all(is_component)
 }
 
 /// Returns the files of a body of this media type.
@@ -119,4 +136,19 @@ fn bounded(headers: &HeaderMap, body: HttpBody) -> Result<BodyDataStream> {
         if seen > MAX_BODY { Err(too_long()) } else { Ok(piece) }
     });
     Ok(HttpBody::from_stream(pieces).into_data_stream())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid;
+
+    #[test]
+    fn uids_of_paths_have_the_form_of_the_standard() {
+        for valid in ["1.2.840.10008.1.2", "2.25.0", "0.0", "1"] {
+            assert!(is_valid(valid), "{valid}");
+        }
+        for wrong in ["", "abc", "1..2", "1.2.", "1.02", "1.2 ", &"1.".repeat(40)] {
+            assert!(!is_valid(wrong), "{wrong}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use healthimaging::{Error, Result};
 use healthimaging_render::PictureFormat;
 use http::HeaderMap;
 
-use crate::dicomweb::accept::{Range, not_acceptable, ranges};
+use crate::dicomweb::accept::{Range, excludes, not_acceptable, ranges};
 
 const FORMATS: [PictureFormat; 2] = [PictureFormat::Jpeg, PictureFormat::Png];
 
@@ -23,12 +23,14 @@ pub(super) struct Media {
 impl Media {
     /// Selects how one picture is returned.
     pub(super) fn of_one(headers: &HeaderMap) -> Result<Self> {
-        Self::select(headers, ONE, |range| Self::alone(range).or_else(|| Self::parts(range)))
+        Self::select(headers, ONE, |range| {
+            Self::alone(headers, range).or_else(|| Self::parts(range))
+        })
     }
 
     /// Selects how a picture is returned that is never a part of a multipart.
     pub(super) fn of_thumbnail(headers: &HeaderMap) -> Result<Self> {
-        Self::select(headers, "image/jpeg, image/png", Self::alone)
+        Self::select(headers, "image/jpeg, image/png", |range| Self::alone(headers, range))
     }
 
     /// Selects how several pictures are returned.
@@ -45,8 +47,9 @@ impl Media {
         ranges(headers).iter().find_map(media).ok_or_else(refused)
     }
 
-    fn alone(range: &Range) -> Option<Self> {
-        let format = FORMATS.into_iter().find(|format| range.covers(format.media_type()))?;
+    fn alone(headers: &HeaderMap, range: &Range) -> Option<Self> {
+        let is_acceptable = |media| range.covers(media) && !excludes(headers, media);
+        let format = FORMATS.into_iter().find(|format| is_acceptable(format.media_type()))?;
         Some(Self { format, is_multipart: false })
     }
 
@@ -79,6 +82,8 @@ mod tests {
             ("multipart/related; type=image/*", Some((JPEG, true)), Some((JPEG, true))),
             ("multipart/related", Some((JPEG, true)), Some((JPEG, true))),
             ("image/gif", None, None),
+            ("image/jpeg;q=0, image/*", Some((PNG, false)), None),
+            ("*/*, image/jpeg; q=0.0, image/png;q=0", Some((JPEG, true)), Some((JPEG, true))),
             ("video/mp4, text/html", None, None),
             ("multipart/related; type=\"application/dicom\"", None, None),
         ] {

@@ -7,6 +7,8 @@ use healthimaging_render::{
     Contrast, Labels, PictureFormat, RenderOptions, Viewport, Window, WindowFunction,
 };
 
+use crate::dicomweb::{IMAGE_SET_ID, is_common, unknown_parameter};
+
 /// Greatest width and height of a viewport in pixels.
 const LONGEST_SIDE: u32 = 8192;
 
@@ -25,8 +27,12 @@ pub(super) struct Parameters {
     labels: Option<Labels>,
 }
 
+/// Parameters of pictures.
+const KNOWN: &[&str] = &["window", "viewport", "quality", "annotation", IMAGE_SET_ID];
+
 impl Parameters {
-    /// Parses the parameters of a query; others are ignored.
+    /// Parses the parameters of a query. Those that the resource does not have are rejected, so that a misspelled one never
+    /// selects another picture.
     pub(super) fn parse<'a>(query: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let mut parsed = Self::default();
         for (name, value) in query {
@@ -35,7 +41,8 @@ impl Parameters {
                 "viewport" => once(name, &mut parsed.viewport, viewport(value)?)?,
                 "annotation" => once(name, &mut parsed.labels, labels(value)?)?,
                 "quality" => once(name, &mut parsed.quality, quality(value)?)?,
-                _ => {}
+                _ if name == IMAGE_SET_ID || is_common(name) => {}
+                _ => return Err(unknown_parameter(KNOWN)),
             }
         }
         Ok(parsed)
@@ -72,7 +79,12 @@ impl Parameters {
     /// Returns the options of a thumbnail.
     pub(super) fn thumbnail_options(&self, format: PictureFormat) -> RenderOptions {
         let most = self.viewport.map_or(THUMBNAIL, |_| u32::MAX);
-        RenderOptions { max_rows: most, max_columns: most, ..self.options(format) }
+        RenderOptions {
+            max_rows: most,
+            max_columns: most,
+            may_use_lower_resolution: true,
+            ..self.options(format)
+        }
     }
 }
 
@@ -261,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_given_once_and_others_are_ignored() {
+    fn a_parameter_is_given_once_and_others_are_named() {
         assert_eq!(parse(&[("quality", "1")]).unwrap().quality, Some(1));
         for wrong in ["", "0", "101", "-1", "1.5", "high"] {
             assert!(parse(&[("quality", wrong)]).is_err(), "{wrong}");
@@ -275,6 +287,11 @@ mod tests {
         }
         let twice = parse(&[("quality", "50"), ("quality", "60")]).unwrap_err();
         assert_eq!(twice.message(), "quality is given more than once");
-        assert_eq!(parse(&[("accept", "image/png"), ("_", "1")]).unwrap(), Parameters::default());
+        let common =
+            [("accept", "image/png"), ("_", "1"), ("charset", "utf-8"), ("imageSetId", "0")];
+        assert_eq!(parse(&common).unwrap(), Parameters::default());
+        let unknown = parse(&[("windw", "40,400")]).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Validation);
+        assert!(unknown.message().contains("window, viewport, quality"), "{unknown}");
     }
 }
