@@ -28,3 +28,4 @@ mod settings;
 mod stub;
 mod toolsets;
 mod transfer;
+mod viewer;

@@ -26,8 +26,10 @@ mod server;
 mod stamp;
 mod tls;
 mod token;
+mod viewer;
 
 pub use access::{AccessFile, AccessKeys, Fetch, JwksSource, OAuth};
 pub use server::{HttpServer, RequestBody};
 pub use tls::Tls;
 pub use token::Token;
+pub use viewer::Viewer;

@@ -2,13 +2,21 @@
 //!
 //! It holds no data, so it needs no token; what it then requests does.
 
-use axum::response::{IntoResponse, Response};
-use healthimaging_viewer::{HEADERS, PAGE, PAGE_GZIP};
-use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use std::sync::Arc;
 
-use crate::entity_tag::is_known;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use healthimaging_viewer::{ETAG, HEADERS, PAGE, PAGE_GZIP, page_with_viewer};
+use http::header::{self, HeaderName};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
+use tower_http::compression::CompressionLayer;
+
+use crate::entity_tag::{is_known, tag};
 use crate::failure::Failure;
+use crate::viewer::{self, Viewer};
 
 /// What clients that are no browsers are sent.
 const DIRECTIONS: &str = "healthimaging-mcp-server\n\
@@ -17,9 +25,48 @@ const DIRECTIONS: &str = "healthimaging-mcp-server\n\
     /mcp                     MCP\n\
     /datastore/DATASTORE_ID  DICOMweb\n";
 
+/// The page that a server has at `/`.
+#[derive(Debug, Clone)]
+enum Page {
+    /// As it is built.
+    Plain,
+    /// With links to a viewer.
+    WithViewer { html: Bytes, tag: Arc<str> },
+}
+
+impl Page {
+    /// The page of a server with this viewer.
+    fn new(viewer: Option<&Viewer>) -> Self {
+        let Some(viewer) = viewer else { return Self::Plain };
+        let html = page_with_viewer(viewer.kind());
+        let tag = tag(&[html.as_bytes()]).into();
+        Self::WithViewer { html: html.into(), tag }
+    }
+
+    fn tag(&self) -> &str {
+        match self {
+            Self::Plain => ETAG,
+            Self::WithViewer { tag, .. } => tag,
+        }
+    }
+}
+
+/// Routes of the page, and of a viewer.
+pub(crate) fn routes(viewer: Option<&Viewer>) -> Router {
+    let mut routes = Router::new().route("/", get(page).with_state(Page::new(viewer)));
+    if let Some(viewer) = viewer {
+        let files = get(viewer::serve).with_state(viewer.clone());
+        routes = routes
+            .route(viewer::PLACE, files.clone())
+            .route(viewer::FILES, files)
+            .route(viewer::WITHOUT_SLASH, get(viewer::add_slash));
+    }
+    routes.layer(CompressionLayer::new().compress_when(is_page))
+}
+
 /// The page for a client that names HTML in `Accept`, as browsers do. Clients that accept any type, such as curl, are sent a
 /// text; others get the answer of an unknown path.
-pub(crate) async fn page(asked: HeaderMap) -> Response {
+async fn page(State(page): State<Page>, asked: HeaderMap) -> Response {
     if !accepts(&asked, &header::ACCEPT, "text/html") {
         let is_any = ["*/*", "text/*", "text/plain"];
         if asked.contains_key(header::ACCEPT)
@@ -30,25 +77,34 @@ pub(crate) async fn page(asked: HeaderMap) -> Response {
         return ([(header::VARY, "accept")], DIRECTIONS).into_response();
     }
     let is_gzip = accepts(&asked, &header::ACCEPT_ENCODING, "gzip");
-    let mut response = if is_known(&asked, healthimaging_viewer::ETAG) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else if is_gzip {
-        let mut response = PAGE_GZIP.into_response();
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response
-    } else {
-        PAGE.into_response()
+    let mut response = match &page {
+        _ if is_known(&asked, page.tag()) => StatusCode::NOT_MODIFIED.into_response(),
+        Page::Plain if is_gzip => {
+            let gzip = HeaderValue::from_static("gzip");
+            ([(header::CONTENT_ENCODING, gzip)], PAGE_GZIP).into_response()
+        }
+        Page::Plain => PAGE.into_response(),
+        Page::WithViewer { html, .. } => html.clone().into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    if let Ok(tag) = HeaderValue::from_str(page.tag()) {
+        headers.insert(header::ETAG, tag);
+    }
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     response
 }
 
+/// Returns whether a response is compressed for clients that accept it: pages are.
+fn is_page(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    media.is_some_and(|media| media.starts_with(b"text/html"))
+}
+
 /// Whether a header lists this value with a weight above 0.
-fn accepts(asked: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+pub(crate) fn accepts(asked: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let lists = asked.get_all(name).iter().filter_map(|list| list.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|one| {
         let (value, weight) = one.split_once(';').unwrap_or((one, ""));
@@ -71,7 +127,7 @@ mod tests {
         for (name, value) in asked {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let (head, body) = page(headers).await.into_parts();
+        let (head, body) = page(State(Page::Plain), headers).await.into_parts();
         (head.status, head.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
     }
 
@@ -100,8 +156,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_has_the_page_is_answered_304() {
         let (_, headers, _) = answered(&[]).await;
-        assert_eq!(headers[header::ETAG], healthimaging_viewer::ETAG);
-        let known = [(header::IF_NONE_MATCH, healthimaging_viewer::ETAG)];
+        assert_eq!(headers[header::ETAG], ETAG);
+        let known = [(header::IF_NONE_MATCH, ETAG)];
         let (status, headers, body) = answered(&known).await;
         assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
         assert!(headers.contains_key(header::CONTENT_SECURITY_POLICY));
@@ -118,6 +174,6 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert_eq!(headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
         assert!(String::from_utf8(body).unwrap().contains("/mcp"));
-        assert_eq!(page(HeaderMap::new()).await.status(), StatusCode::OK);
+        assert_eq!(page(State(Page::Plain), HeaderMap::new()).await.status(), StatusCode::OK);
     }
 }

@@ -31,6 +31,7 @@ use crate::observe::{self, Metrics, REQUEST_ID, RandomIds};
 use crate::reset::{self, Reset};
 use crate::tls::Tls;
 use crate::token::Token;
+use crate::viewer::{self, Viewer};
 use crate::{gate, health, listen, page};
 
 /// Largest request body of mounted services in bytes; the MCP service keeps its own, smaller limit.
@@ -68,6 +69,7 @@ pub struct HttpServer {
     access: Access,
     hosts: Vec<String>,
     tls: Option<Tls>,
+    viewer: Option<Viewer>,
     grace: Duration,
 }
 
@@ -82,6 +84,7 @@ impl HttpServer {
             access: Access::default(),
             hosts: Vec::new(),
             tls: None,
+            viewer: None,
             grace: GRACE,
         }
     }
@@ -190,6 +193,13 @@ impl HttpServer {
         self
     }
 
+    /// Serves a viewer at `/view/`, for the back end. Its files are public; they hold no data.
+    #[must_use]
+    pub fn serve_viewer(mut self, viewer: Viewer) -> Self {
+        self.viewer = Some(viewer);
+        self
+    }
+
     /// Serves until `stop` is cancelled; running requests have ten more seconds.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let (tls, grace) = (self.tls.clone(), self.grace);
@@ -235,9 +245,11 @@ impl HttpServer {
             .layer(middleware::from_fn(reject_hosts))
             .merge(mounted);
         if let Some(back_end) = self.back_end {
-            let page = get(page::page).layer(middleware::from_fn(require_host));
-            let routes = gate::routes(back_end, self.access, cors);
-            server = server.route("/", page).merge(routes);
+            let pages = page::routes(self.viewer.as_ref()).layer(middleware::from_fn(require_host));
+            server = server.merge(pages).merge(gate::routes(back_end, self.access, cors));
+        }
+        if let Some(viewer) = self.viewer {
+            server = server.layer(middleware::from_fn_with_state(viewer, viewer::at_root));
         }
         server
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))

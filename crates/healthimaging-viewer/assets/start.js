@@ -44,6 +44,26 @@ const state = (name) => el('span', { class: `state ${visible(name)}` }, visible(
 const when = (time) => (time ? new Date(time).toLocaleString() : '');
 const failed = (error) => el('p', { class: 'error' }, visible(error.message));
 
+// Another viewer that this server has: `ohif`, `other`, or none.
+const { viewer } = document.documentElement.dataset;
+
+// The address at which the viewer found that a token is required, and which left it for this page to ask for.
+function returnToViewer() {
+  const next = source.token && sessionStorage.getItem('next');
+  if (!next?.startsWith(`${location.origin}${source.base}view/`)) return false;
+  sessionStorage.removeItem('next');
+  location.replace(next);
+  return true;
+}
+
+// Whole slides have a mode of their own.
+function viewerLink(datastore, set) {
+  const mode = values(set, 'ModalitiesInStudy').includes('SM') ? 'microscopy' : 'viewer';
+  const uid = text(set, 'StudyInstanceUID');
+  const href = `view/${mode}/${segment(datastore)}?StudyInstanceUIDs=${segment(uid)}`;
+  return el('a', { href, 'aria-label': `Open in OHIF: ${person(text(set, 'PatientName')) || 'no name'}` }, 'OHIF');
+}
+
 async function start() {
   const [found, stores] = await Promise.all([
     source.mcp('server/discover').catch(() => null),
@@ -55,7 +75,11 @@ async function start() {
   const info = found?.serverInfo ?? found?._meta?.['io.modelcontextprotocol/serverInfo'] ?? {};
   byId('server').textContent =
     `${visible(info.title ?? info.name ?? 'healthimaging-mcp-server')} ${visible(info.version)} at ${location.host}`;
+  byId('viewer').hidden = !viewer;
+  if (viewer)
+    byId('viewer').replaceChildren(el('a', { href: 'view/' }, `Open in ${viewer === 'ohif' ? 'OHIF' : 'the viewer'}`));
   if (stores instanceof Error) return byId('datastores').replaceChildren(failed(stores));
+  if (viewer && returnToViewer()) return;
   byId('search').elements.datastore.replaceChildren(
     ...stores
       .filter((store) => store.datastore_status === 'ACTIVE')
@@ -246,13 +270,17 @@ async function search(offset = 0) {
         values(set, 'ModalitiesInStudy').join(' '),
         text(set, 'StudyDescription'),
         `${number(set, 'NumberOfStudyRelatedSeries', '–')} / ${number(set, 'NumberOfStudyRelatedInstances', '–')}`,
+        ...(viewer === 'ohif' ? [viewerLink(datastore, set)] : []),
       ),
     );
   });
   const turn = (label, to) => el('button', { type: 'button', onclick: () => search(to) }, label);
   byId('studies').replaceChildren(
     rows.length
-      ? table(['Patient', 'ID', 'Date', 'Modality', 'Description', 'Series / images'], rows)
+      ? table(
+          ['Patient', 'ID', 'Date', 'Modality', 'Description', 'Series / images', ...(viewer === 'ohif' ? ['Open in'] : [])],
+          rows,
+        )
       : el('p', {}, 'No study matches.'),
     el('p', {}, offset ? turn('Previous', offset - 25) : null, found.length > 25 ? turn('Next', offset + 25) : null),
   );

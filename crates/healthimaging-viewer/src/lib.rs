@@ -49,6 +49,17 @@ pub const HEADERS: [(&str, &str); 8] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
+/// Configuration of OHIF (its `app-config.js`) for a server that has the page at `/` and OHIF at `view/`. It makes a data source
+/// of each data store, and authenticates with the token that the page keeps.
+pub const OHIF_CONFIG: &str = include_str!("../assets/ohif-config.js");
+
+/// Returns the page with links to another viewer at `view/`. `kind` is `ohif`, in whose addresses it then links to studies, or
+/// `other`.
+#[must_use]
+pub fn page_with_viewer(kind: &str) -> String {
+    PAGE.replacen("<html lang=\"en\"", &format!("<html lang=\"en\" data-viewer=\"{kind}\""), 1)
+}
+
 /// URI of the page as a resource of MCP Apps.
 pub const RESOURCE_URI: &str = "ui://healthimaging/viewer";
 

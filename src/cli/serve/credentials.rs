@@ -73,6 +73,16 @@ impl Credentials {
         Ok(())
     }
 
+    /// Refuses to serve a viewer to browsers that could not sign in: they have a token, or nothing.
+    pub(super) fn check_browser(&self) -> Result<()> {
+        if self.is_none() || self.token.is_some() || self.file.is_some() {
+            return Ok(());
+        }
+        bail!(InvalidOption(
+            "--viewer: a browser cannot sign requests with access keys; set HEALTHIMAGING_HTTP_TOKEN too".into()
+        ))
+    }
+
     /// Makes a server require them.
     pub(super) fn require(self, mut server: HttpServer) -> HttpServer {
         if let Some(keys) = self.keys {

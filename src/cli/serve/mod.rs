@@ -3,7 +3,7 @@
 mod credentials;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use clap::Args;
 use futures::FutureExt;
 use healthimaging::model::ListDatastoresRequest;
 use healthimaging::{Effect, Limit, Restrictor, Rights, restricted};
-use healthimaging_http::{HttpServer, RequestBody, Tls};
+use healthimaging_http::{HttpServer, RequestBody, Tls, Viewer};
 use healthimaging_tools::{HttpOptions, http_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -81,6 +81,10 @@ pub(super) struct Arguments {
     #[arg(long, env = "HEALTHIMAGING_BRIDGE_WRITE", hide_env = true)]
     bridge_write: bool,
 
+    /// Folder of a web viewer, such as OHIF, to serve at /view/
+    #[arg(long, env = "HEALTHIMAGING_VIEWER", hide_env = true, value_name = "DIR")]
+    viewer: Option<PathBuf>,
+
     /// Use a temporary store, removed at the end
     #[cfg(feature = "local")]
     #[arg(long, env = "HEALTHIMAGING_EPHEMERAL", hide_env = true)]
@@ -92,7 +96,11 @@ Any address but loopback needs a token, access keys or an access file. Environme
 HEALTHIMAGING_HTTP, HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS,
 HEALTHIMAGING_ACCESS_FILE, HEALTHIMAGING_OAUTH_ISSUER, HEALTHIMAGING_OAUTH_AUDIENCE,
 HEALTHIMAGING_OAUTH_JWKS, HEALTHIMAGING_TLS_CERT, HEALTHIMAGING_TLS_KEY,
-HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
+HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE, HEALTHIMAGING_VIEWER and
+HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
+
+--viewer takes the built files of a web viewer, such as node_modules/@ohif/app/dist, with an
+index.html. OHIF gets its configuration from this server.
 
 With the AWS back end the server signs requests of DICOMweb clients with its own credentials, so it
 always needs one of these too, and stores nothing for them without --bridge-write.";
@@ -113,6 +121,14 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
     let tls = tls(&arguments)?;
     let address = resolve(&arguments.http).await?;
     credentials.check(config, &arguments.http, address)?;
+    let viewer = arguments.viewer.as_deref().map(open_viewer).transpose()?;
+    if viewer.is_some() {
+        credentials.check_browser()?;
+        if config.redacts() {
+            let why = "--viewer cannot be used with --redact-phi: a viewer shows what files hold";
+            return Err(InvalidOption(why.to_owned()).into());
+        }
+    }
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -156,7 +172,12 @@ async fn serve(config: &Config, arguments: Arguments) -> Result<Outcome> {
              Tokens stand for what identifies patients; --redact-phi serves nothing else"
         ));
     } else {
-        terminal::note(&directions(&base, config));
+        let mut directions = directions(&base, config);
+        if let Some(viewer) = viewer {
+            server = server.serve_viewer(viewer);
+            directions = format!("{directions}\nViewer at {base}/view/");
+        }
+        terminal::note(&directions);
     }
     #[cfg(feature = "local")]
     if arguments.ephemeral && !redacts {
@@ -200,6 +221,12 @@ fn serve_back_end(
             server.serve_dicomweb(service, dicomweb, decoder).restrict_with(Restrictor::new(both))
         }
     }
+}
+
+/// Opens the folder of a viewer.
+fn open_viewer(folder: &Path) -> Result<Viewer> {
+    let invalid = |error: healthimaging::Error| InvalidOption(format!("--viewer: {error}"));
+    Ok(Viewer::open(folder).map_err(invalid)?)
 }
 
 /// Returns the addresses for clients of each kind. SDKs put `runtime-` before the host of some operations; with `u@` it
