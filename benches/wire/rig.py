@@ -66,11 +66,11 @@ def load(address, requests, connections):
         return run(SECONDS)
 
 
-def ask(address, method, path, body=None, accept="*/*"):
+def ask(address, method, path, body=None, accept="*/*", headers=None):
     """The body of one answer, which must be a success."""
     connection = http.client.HTTPConnection(address, timeout=60)
     with contextlib.closing(connection):
-        connection.request(method, path, body, {"Accept": accept, "Content-Type": "application/json"})
+        connection.request(method, path, body, {"Accept": accept, "Content-Type": "application/json", **(headers or {})})
         answer = connection.getresponse()
         read = answer.read()
         assert answer.status < 300, (method, path, answer.status, read[:500])
