@@ -75,7 +75,7 @@ impl Credentials {
 
     /// Refuses to serve a viewer to browsers that could not sign in: they have a token, or nothing.
     pub(super) fn check_browser(&self) -> Result<()> {
-        if self.is_none() || self.token.is_some() || self.file.is_some() {
+        if self.is_none() || self.token.is_some() || self.file.is_some() || self.oauth.is_some() {
             return Ok(());
         }
         bail!(InvalidOption(
