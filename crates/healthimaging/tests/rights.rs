@@ -1,5 +1,4 @@
 //! Rights: what a restricted back end lets through.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use healthimaging::{Effect, Error, ErrorKind, Limit, Rights};
 
