@@ -122,6 +122,7 @@ impl Context {
             decoder: self.decoder.clone(),
             frame_format: self.frame_format,
             viewer: self.viewer.clone(),
+            policy: self.policy.clone(),
             caller: self.caller.clone(),
             datastores_changed: self.datastores_changed.clone(),
             chosen: self.chosen.clone(),
