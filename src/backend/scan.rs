@@ -12,7 +12,7 @@ use healthimaging_local::{LocalStore, Piece as StorePiece};
 use healthimaging_workflows::certificate::{Piece, Place, StoreScan, Visit};
 
 /// How long to wait for the clean-up of deletions; a reader of another process may delay it.
-const CLEAN_UP: Duration = Duration::from_secs(60);
+const CLEAN_UP: Duration = Duration::from_mins(1);
 
 /// The embedded store, and the ledger of jobs beside it.
 #[derive(Debug)]

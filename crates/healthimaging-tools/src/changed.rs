@@ -173,9 +173,9 @@ fn brief(job: &Job) -> String {
     let certificate = job.report.as_ref().and_then(|report| report.get("certificate"));
     let of = |name: &str| certificate?.get(name)?.as_str();
     if let Some((id, summary)) = of("certificate_id").zip(of("summary")) {
-        text.push_str(&format!(" Certificate {id}: {summary}."));
+        text = format!("{text} Certificate {id}: {summary}.");
     } else if let Some(why) = of("not_made") {
-        text.push_str(&format!(" No certificate was made: {why}."));
+        text = format!("{text} No certificate was made: {why}.");
     }
     text
 }

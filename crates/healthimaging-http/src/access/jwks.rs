@@ -150,7 +150,7 @@ impl Jwks {
         parsed(&(self.fetch)(url).await?)
     }
 
-    /// Asks the issuer for the address of its keys (RFC 8414 §3, OpenID Connect Discovery §4).
+    /// Asks the issuer for the address of its keys (RFC 8414 §3, `OpenID` Connect Discovery §4).
     async fn discovered(&self) -> Result<String> {
         let mut last = None;
         for url in metadata_urls(&self.issuer) {

@@ -314,6 +314,7 @@ mod tests {
         (OAuth::new(ISSUER, AUDIENCE, source, fetch).unwrap(), count)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the type of a fetch")]
     fn answered() -> Result<Bytes> {
         Ok(key_set().to_string().into())
     }
