@@ -81,7 +81,7 @@ impl Keys {
     }
 
     /// Reads the key of a folder, or makes it. A log that has lost its key gets no other one: its records could not be
-    /// verified any more, and no patient be found in them.
+    /// verified, and no patient be found in them.
     pub(crate) fn read_or_make(folder: &Path) -> io::Result<Self> {
         match Self::read(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
