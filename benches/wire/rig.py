@@ -107,7 +107,8 @@ def running(command, **named):
 @contextlib.contextmanager
 def serving(data):
     """Our server over the store in `data`: its address, and its process."""
-    command = [BINARY, "--backend", "local", "--data-dir", data, "serve", "--http", "127.0.0.1:0"]
+    command = [BINARY, "--backend", "local", "--data-dir", data, "--log-level", "warn", "serve", "--http", "127.0.0.1:0"]
+    # Nothing reads the log, and a full pipe would stop the server.
     with running(command, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if found := re.search(r"MCP at http://(\S+)/mcp", line):
