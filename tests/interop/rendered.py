@@ -49,13 +49,14 @@ def post(url, body, headers):
         return error.code
 
 
-def create_datastore(base):
-    """The id of a new data store that is active."""
+def create_datastore(base, headers=None):
+    """The id of a new data store that is active; the headers are those of who may create it."""
     body = json.dumps({"datastoreName": "rendered", "clientToken": "1"}).encode()
-    request = urllib.request.Request(f"{base}/datastore", data=body, headers={"Content-Type": "application/json"})
+    headers = headers or {}
+    request = urllib.request.Request(f"{base}/datastore", data=body, headers={"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request) as answer:
         datastore = json.load(answer)["datastoreId"]
-    while json.loads(get(f"{base}/datastore/{datastore}", {})[1])["datastoreProperties"]["datastoreStatus"] != "ACTIVE":
+    while json.loads(get(f"{base}/datastore/{datastore}", headers)[1])["datastoreProperties"]["datastoreStatus"] != "ACTIVE":
         time.sleep(0.1)
     return datastore
 

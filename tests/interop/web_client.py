@@ -366,4 +366,5 @@ def main(folder):
         print("bearer token: let in and refused")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
