@@ -118,6 +118,13 @@ pub(crate) struct Options {
     #[arg(hide_possible_values = true)]
     pub(crate) redact_phi: RedactPhi,
 
+    /// Show values, not tokens, to the person asked for consent
+    #[arg(long, global = true, env = "HEALTHIMAGING_REDACT_PHI_SHOW_IN_CONSENT", hide_env = true)]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", value_parser = BoolishValueParser::new(), hide_default_value = true)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) redact_phi_show_in_consent: bool,
+
     /// Form of answers: both, text or structured
     #[arg(long, global = true, env = "HEALTHIMAGING_RESULT", hide_env = true)]
     #[arg(value_enum, value_name = "FORM", default_value = "both", hide_possible_values = true)]

@@ -9,7 +9,8 @@ mod peer;
 mod scan;
 
 use std::env;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use futures::TryStreamExt;
@@ -29,7 +30,7 @@ use healthimaging_objects::{Objects, ObjectsConfig, S3Config};
 use healthimaging_pixels::Decoder;
 use healthimaging_redact::Redactor;
 use healthimaging_tools::{
-    Confirm, FrameFormat, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
+    Confirm, FrameFormat, RedactorSource, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
 use healthimaging_workflows::certificate::{Certifying, StoreScan};
 use healthimaging_workflows::deidentify::data_folder_key;
@@ -70,6 +71,7 @@ pub(crate) fn server_options(config: &Config) -> ServerOptions {
             options::FrameFormat::Png => FrameFormat::Png,
             options::FrameFormat::Stored => FrameFormat::Stored,
         },
+        consent_shows_identity: config.redact_phi_show_in_consent,
         ..ServerOptions::default()
     }
 }
@@ -81,8 +83,25 @@ fn redactor(config: &Config) -> Result<Option<Arc<Redactor>>> {
         options::RedactPhi::On => false,
         options::RedactPhi::Strict => true,
     };
-    let key = data_folder_key(&config.data_dir)?;
-    Ok(Some(Arc::new(Redactor::new(&key, is_strict)?)))
+    Ok(Some(open_redactor(&config.data_dir, is_strict)?))
+}
+
+fn open_redactor(data_folder: &Path, is_strict: bool) -> healthimaging::Result<Arc<Redactor>> {
+    let key = data_folder_key(data_folder)?;
+    Ok(Arc::new(Redactor::new(&key, is_strict)?))
+}
+
+/// Returns what keeps the identity of patients from single credentials. It is made, with its key, when the first of them is
+/// used: the access file may get one later.
+fn redactor_of_grants(config: &Config) -> RedactorSource {
+    let (data_folder, made) = (config.data_dir.clone(), Mutex::new(None));
+    RedactorSource::new(move || {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*made {
+            Some(redactor) => Ok(Arc::clone(redactor)),
+            None => Ok(Arc::clone(made.insert(open_redactor(&data_folder, false)?))),
+        }
+    })
 }
 
 /// The back end itself.
@@ -228,6 +247,7 @@ impl Backend {
             audit: self.audit.clone(),
             restrictor: Some(self.restrictor.clone()),
             redactor: redactor(config)?,
+            redactor_of_grants: Some(redactor_of_grants(config)),
             viewer: page.map_or_else(|| self.handle.viewer(), ViewerAddress::Served),
             ..server_options(config)
         };

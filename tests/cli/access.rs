@@ -11,17 +11,17 @@ use crate::rig::{Rig, stderr, text};
 
 const VIEWER: &str = "viewer-token-of-the-test";
 const DEVELOPER: &str = "developer-token-of-the-test";
-const ADMIN: &str = "admin-token-of-the-test";
+pub(crate) const ADMIN: &str = "admin-token-of-the-test";
 
 /// A store with two data stores of the same scans, and an access file.
-struct Stage {
-    rig: Rig,
-    main: String,
+pub(crate) struct Stage {
+    pub(crate) rig: Rig,
+    pub(crate) main: String,
     other: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let rig = Rig::new();
         let scans = rig.scans();
         for name in ["main", "other"] {
@@ -43,7 +43,7 @@ impl Stage {
         stage
     }
 
-    fn write(&self, credentials: &Value) {
+    pub(crate) fn write(&self, credentials: &Value) {
         let path = self.rig.path("access.json");
         fs::write(&path, json!({ "credentials": credentials }).to_string()).unwrap();
         #[cfg(unix)]
@@ -53,17 +53,17 @@ impl Stage {
         }
     }
 
-    fn serve(&self) -> Served {
+    pub(crate) fn serve(&self) -> Served {
         Served::start(&self.rig, &["--access-file", text(&self.rig.path("access.json"))])
     }
 }
 
-fn asked(served: &Served, token: &str, request: &str, body: &[u8]) -> Answer {
+pub(crate) fn asked(served: &Served, token: &str, request: &str, body: &[u8]) -> Answer {
     served.answer(request, &format!("Authorization: Bearer {token}\r\n"), body)
 }
 
 /// A request of MCP without a session.
-fn mcp(served: &Served, token: &str, method: &str, mut params: Value) -> Value {
+pub(crate) fn mcp(served: &Served, token: &str, method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -77,7 +77,7 @@ fn mcp(served: &Served, token: &str, method: &str, mut params: Value) -> Value {
     served.answer("POST /mcp", &headers, body.to_string().as_bytes()).json()
 }
 
-fn call(served: &Served, token: &str, tool: &str, arguments: &Value) -> Value {
+pub(crate) fn call(served: &Served, token: &str, tool: &str, arguments: &Value) -> Value {
     let answer = mcp(served, token, "tools/call", json!({ "name": tool, "arguments": arguments }));
     answer.get("result").cloned().unwrap_or(answer)
 }

@@ -6,7 +6,7 @@ use healthimaging_phantoms::{Phantom, PhantomFile, write_to};
 use serde_json::{Value, json};
 
 use crate::program;
-use crate::wire::{Wire, request};
+use crate::wire::{Wire, initialize, modern, request};
 
 /// What identifies the patient of [`files`], in parts.
 const SECRETS: [&str; 9] = [
@@ -145,4 +145,71 @@ async fn nothing_on_the_wire_or_in_the_log_identifies_a_patient() {
 
     check("the log", &std::fs::read_to_string(&log).unwrap());
     watched.wire.hang_up().await;
+}
+
+/// Asks for an erasure by a client with elicitation, and returns the question to its user and the answer after a refusal,
+/// in both eras of the protocol.
+async fn questions(flags: &[&str]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    write_to(&folder.path().join("scans"), files()).unwrap();
+    let scans = format!("file://{}/", folder.path().join("scans").display());
+    let mut command = program(folder.path());
+    command.arg("--redact-phi").args(flags).stderr(std::process::Stdio::null());
+    let mut wire = Wire::over(folder, command);
+    let mut greeting = initialize();
+    greeting["params"]["capabilities"] = json!({ "elicitation": {} });
+    wire.ask(greeting).await;
+    let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    wire.send(&ready.to_string()).await;
+    let call = |id: u32, tool: &str, arguments: Value| {
+        request(id, "tools/call", &json!({ "name": tool, "arguments": arguments }))
+    };
+    let made = json!({ "datastore_name": "ward", "wait_seconds": 60 });
+    let made = wire.ask(call(1, "create_datastore", made)).await;
+    let store = made["result"]["structuredContent"]["datastore_id"].clone();
+    let import = json!({ "datastore_id": store, "input_s3_uri": scans, "wait_seconds": 120 });
+    wire.ask(call(2, "start_dicom_import_job", import)).await;
+    let found = wire.ask(call(3, "search_image_sets", json!({}))).await;
+    let set = &found["result"]["structuredContent"]["image_sets_metadata_summaries"][0];
+    let patient = set["dicom_tags"]["DICOMPatientId"].clone();
+    let erase =
+        call(4, "delete_patient_studies", json!({ "datastore_id": store, "patient_id": patient }));
+
+    wire.send(&erase.to_string()).await;
+    let asked = wire.next().await;
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let question = asked["params"]["message"].as_str().unwrap().to_owned();
+    let reply = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "decline" } });
+    wire.send(&reply.to_string()).await;
+    let answer = wire.next().await;
+    let mut all = vec![(question, answer.to_string())];
+
+    let mut params = modern(erase["params"].clone());
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+    let round = wire.ask(request(5, "tools/call", &params)).await;
+    let asked = &round["result"]["inputRequests"]["agreement"]["params"]["message"];
+    let question = asked.as_str().unwrap_or_else(|| panic!("{round}")).to_owned();
+    params["requestState"] = round["result"]["requestState"].clone();
+    params["inputResponses"] = json!({ "agreement": { "action": "decline" } });
+    let answer = wire.ask(request(6, "tools/call", &params)).await;
+    all.push((question, answer.to_string()));
+    wire.hang_up().await;
+    all
+}
+
+#[tokio::test]
+async fn only_the_person_asked_for_consent_may_see_values_and_only_by_a_flag() {
+    for (question, answer) in questions(&[]).await {
+        assert!(question.contains("phi-"), "{question}");
+        check("the question", &question);
+        check("the answer", &answer);
+    }
+    for (question, answer) in questions(&["--redact-phi-show-in-consent"]).await {
+        for value in ["QUILLFEATHER", "XQZ-77031", "2024-02-29"] {
+            assert!(question.contains(value), "{question}");
+        }
+        assert!(!question.contains("phi-"), "{question}");
+        assert!(answer.contains("phi-"), "{answer}");
+        check("the answer", &answer);
+    }
 }

@@ -91,7 +91,7 @@ pub(crate) fn request(id: u32, method: &str, params: &Value) -> Value {
 }
 
 /// The parameters of a request of the new era, which says everything itself.
-fn modern(mut params: Value) -> Value {
+pub(crate) fn modern(mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},

@@ -73,7 +73,7 @@ impl Rig {
 
     /// A server over the same store that keeps the identity of patients from its callers.
     pub(crate) fn redacting(&self, redactor: Arc<Redactor>) -> Server {
-        self.server.redacting(redactor).unwrap()
+        self.server.redacting(redactor)
     }
 
     /// The back end.

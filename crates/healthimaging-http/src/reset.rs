@@ -22,6 +22,10 @@ pub(crate) async fn reset(State(reset): State<Reset>, request: Request) -> Respo
         return Failure::from(Error::new(ErrorKind::AccessDenied, message)).into_response();
     }
     let grant = request.extensions().get::<Grant>().cloned().unwrap_or_default();
+    if grant.redacts() {
+        let message = "a credential with redact reaches only MCP at /mcp";
+        return Failure::from(Error::new(ErrorKind::AccessDenied, message)).into_response();
+    }
     let rights = grant.rights();
     let allowed =
         rights.check_effect(Effect::Destroys).and_then(|()| rights.check_all_datastores());

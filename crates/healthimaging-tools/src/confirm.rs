@@ -98,7 +98,7 @@ pub(crate) enum Decision {
     /// Ask during the call, then check that the plan is unchanged.
     AskNow(Arc<dyn Ask>),
     /// Answer with a question.
-    AskByAnswer { question: String, state: String },
+    AskByAnswer { state: String },
     /// Answer with the plan.
     ShowPlan(Answer),
     /// The user did not agree.
@@ -239,10 +239,9 @@ impl Seals {
         match consent {
             Consent::Given => Ok(Decision::Go),
             Consent::Ask(ask) => Ok(Decision::AskNow(Arc::clone(ask))),
-            Consent::Rounds(None) => Ok(Decision::AskByAnswer {
-                question: plan.question(),
-                state: self.seal(Kind::Round, tool, arguments, &print),
-            }),
+            Consent::Rounds(None) => {
+                Ok(Decision::AskByAnswer { state: self.seal(Kind::Round, tool, arguments, &print) })
+            }
             Consent::Rounds(Some(round)) => {
                 self.check(Kind::Round, &round.state, tool, arguments, &print)?;
                 Ok(match round.reply {

@@ -115,7 +115,8 @@ impl Context {
         &self.ledger.tools().back_end
     }
 
-    /// The context of the same call with values of patients: only for work whose answer has none.
+    /// The context of the same call with values of patients: only for work whose answer has none, and for questions that
+    /// may have them.
     pub(crate) fn with_values(&self) -> Self {
         Self {
             ledger: self.ledger.clone(),

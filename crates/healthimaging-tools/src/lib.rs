@@ -47,7 +47,9 @@ pub use arguments::Arguments;
 pub use confirm::{Ask, Confirm, Consent, Round, UserReply};
 pub use context::Progress;
 pub use failure::error_document;
-pub use options::{FrameFormat, Offer, ResultForm, Schemas, ServerOptions, ViewerAddress};
+pub use options::{
+    FrameFormat, Offer, RedactorSource, ResultForm, Schemas, ServerOptions, ViewerAddress,
+};
 pub use policy::Policy;
 pub use schema::{Definition, SUMMARY};
 pub use selection::Selection;

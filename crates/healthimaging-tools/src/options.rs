@@ -1,8 +1,9 @@
 //! How a server behaves.
 
+use std::fmt;
 use std::sync::Arc;
 
-use healthimaging::{Effect, Restrictor};
+use healthimaging::{Effect, Restrictor, Result};
 use healthimaging_audit::AuditLog;
 use healthimaging_pixels::Decoder;
 use healthimaging_redact::Redactor;
@@ -131,4 +132,29 @@ pub struct ServerOptions {
     pub restrictor: Option<Restrictor>,
     /// Keeps the identity of patients from the model.
     pub redactor: Option<Arc<Redactor>>,
+    /// Whether questions to the user have the values that the model does not see.
+    pub consent_shows_identity: bool,
+    /// Keeps it from the callers whose grant asks for that; without it, their requests are refused.
+    pub redactor_of_grants: Option<RedactorSource>,
+}
+
+/// Makes a redactor when the first caller needs one: its key is made with it.
+#[derive(Clone)]
+pub struct RedactorSource(Arc<dyn Fn() -> Result<Arc<Redactor>> + Send + Sync>);
+
+impl RedactorSource {
+    /// Makes one of a function, which is called for each request that needs it.
+    pub fn new(make: impl Fn() -> Result<Arc<Redactor>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(crate) fn redactor(&self) -> Result<Arc<Redactor>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for RedactorSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactorSource").finish_non_exhaustive()
+    }
 }

@@ -88,8 +88,10 @@ impl Handler {
     }
 
     /// The server as the caller of a request may use it.
-    fn server(&self, context: &RequestContext<RoleServer>) -> Server {
-        self.server.limited(granted(&context.extensions).rights())
+    fn server(&self, context: &RequestContext<RoleServer>) -> Result<Server, ErrorData> {
+        self.server
+            .granted(&granted(&context.extensions))
+            .map_err(|error| ErrorData::internal_error(error.message().to_owned(), None))
     }
 
     fn tools(&self) -> &[Tool] {
@@ -112,7 +114,7 @@ impl ServerHandler for Handler {
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
         let mut answer = self.negotiate_initialize(&request)?;
-        answer.instructions = Some(instructions(self.server(&context).options()));
+        answer.instructions = Some(instructions(self.server(&context)?.options()));
         Ok(answer)
     }
 
@@ -143,7 +145,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        let info = self.get_info().with_instructions(instructions(self.server(&context).options()));
+        let info =
+            self.get_info().with_instructions(instructions(self.server(&context)?.options()));
         Ok(DiscoverResult::from_server_info(versions, info)
             .with_ttl_ms(TOOLS_FRESH_MS)
             .with_cache_scope(cache_scope(&context)))
@@ -154,7 +157,7 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let server = self.server(&context);
+        let server = self.server(&context)?;
         let is_offered = |tool: &&Tool| server.find(&tool.name).is_ok();
         let tools = self.tools().iter().filter(is_offered).cloned().collect();
         Ok(ListToolsResult::with_all_items(tools)
@@ -171,7 +174,7 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let server = self.server(&context);
+        let server = self.server(&context)?;
         let tool = server
             .find(&request.name)
             .map_err(|error| ErrorData::invalid_params(error.message().to_owned(), None))?;
@@ -212,7 +215,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(&self.server(&context), request.and_then(|page| page.cursor)).await
+        resources::list(&self.server(&context)?, request.and_then(|page| page.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -228,7 +231,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(&self.server(&context), &request.uri).await.map(Into::into)
+        resources::read(&self.server(&context)?, &request.uri).await.map(Into::into)
     }
 
     async fn list_prompts(
@@ -236,7 +239,7 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(prompts::list(self.server(&context).options()))
+        Ok(prompts::list(self.server(&context)?.options()))
     }
 
     async fn get_prompt(
@@ -244,7 +247,7 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::get(self.server(&context).options(), &request).map(Into::into)
+        prompts::get(self.server(&context)?.options(), &request).map(Into::into)
     }
 
     async fn complete(
@@ -252,7 +255,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        complete::complete(&self.server(&context), &request).await.map(CompleteResult::new)
+        complete::complete(&self.server(&context)?, &request).await.map(CompleteResult::new)
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -374,9 +377,10 @@ fn has_apps(context: &RequestContext<RoleServer>) -> bool {
     types.is_none_or(|types| types.iter().any(|one| one == RESOURCE_MEDIA_TYPE))
 }
 
-/// Whether caches may share an answer between callers: with limited rights it is that of the caller.
+/// Whether caches may share an answer between callers: with limited rights or redaction it is that of the caller.
 fn cache_scope(context: &RequestContext<RoleServer>) -> CacheScope {
-    if granted(&context.extensions).rights().is_unlimited() {
+    let grant = granted(&context.extensions);
+    if grant.rights().is_unlimited() && !grant.redacts() {
         CacheScope::Public
     } else {
         CacheScope::Private

@@ -148,9 +148,8 @@ impl CallRedaction {
                 self.members(&mut answer.structured);
                 Outcome::Answer(answer)
             }
-            Outcome::Question { question, state } => {
-                Outcome::Question { question: self.text(&question), state }
-            }
+            // It was redacted where it was made, unless the user may read values.
+            Outcome::Question { .. } => outcome,
             Outcome::NotAgreed { error, mut more } => {
                 self.members(&mut more);
                 Outcome::NotAgreed { error: self.error(&error), more }

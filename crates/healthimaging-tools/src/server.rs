@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{DicomWeb, Error, ErrorKind, HealthImaging, Result, Rights, restricted};
+use healthimaging::{DicomWeb, Error, ErrorKind, Grant, HealthImaging, Result, Rights, restricted};
 use healthimaging_audit::{Actor, as_actor};
 use healthimaging_redact::Redactor;
 use healthimaging_workflows::{BackEnd, Ledger, Plan};
@@ -104,25 +104,49 @@ impl Server {
 
     fn of(
         ledger: std::result::Result<Ledger, Unavailable>,
-        mut options: ServerOptions,
+        options: ServerOptions,
     ) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
+        Ok(Self::made(ledger, options, Arc::new(Seals::new()?), datastores_changed))
+    }
+
+    fn made(
+        ledger: std::result::Result<Ledger, Unavailable>,
+        mut options: ServerOptions,
+        seals: Arc<Seals>,
+        datastores_changed: broadcast::Sender<()>,
+    ) -> Self {
         if options.redactor.is_some() {
             // The pages of a viewer take no tokens.
             options.viewer = ViewerAddress::None;
         }
-        Ok(Self(Arc::new(Inner {
-            redaction: redaction(&ledger, &options),
-            ledger,
-            options,
-            seals: Arc::new(Seals::new()?),
-            datastores_changed,
-        })))
+        let redaction = redaction(&ledger, &options);
+        Self(Arc::new(Inner { ledger, options, redaction, seals, datastores_changed }))
     }
 
-    /// Returns the server as a caller with these rights uses it: it offers only the tools, and finds only the data
-    /// stores, that they allow.
-    pub(crate) fn limited(&self, rights: &Rights) -> Self {
+    /// Returns the server as a caller with this grant uses it: it offers only the tools, and finds only the data
+    /// stores, that its rights allow, and keeps the identity of patients from it if the grant asks for that.
+    ///
+    /// # Errors
+    /// If this server cannot redact.
+    pub(crate) fn granted(&self, grant: &Grant) -> Result<Self> {
+        let limited = self.limited(grant.rights());
+        let options = limited.options();
+        if !grant.redacts() || options.redactor.is_some() {
+            return Ok(limited);
+        }
+        let Some(source) = &options.redactor_of_grants else {
+            return Err(Error::new(
+                ErrorKind::AccessDenied,
+                "the identity of patients is kept from this credential, and this server cannot redact",
+            ));
+        };
+        let redactor = source.redactor()?;
+        Ok(limited.redacting(redactor))
+    }
+
+    /// Returns the server as a caller with these rights uses it.
+    fn limited(&self, rights: &Rights) -> Self {
         if rights.is_unlimited() {
             return self.clone();
         }
@@ -136,13 +160,8 @@ impl Server {
             ledger.restricted(rights.clone(), BackEnd { service, dicomweb })
         });
         let offer = options.offer.and(rights.most().into());
-        Self(Arc::new(Inner {
-            redaction: redaction(&ledger, options),
-            ledger,
-            options: ServerOptions { offer, ..options.clone() },
-            seals: Arc::clone(seals),
-            datastores_changed: datastores_changed.clone(),
-        }))
+        let options = ServerOptions { offer, ..options.clone() };
+        Self::made(ledger, options, Arc::clone(seals), datastores_changed.clone())
     }
 
     fn ledger(&self) -> Result<&Ledger> {
@@ -150,13 +169,13 @@ impl Server {
         ledger.map_err(|why| Error::new(why.kind, why.message.clone()))
     }
 
-    /// Returns a server over the same jobs and back end that keeps the identity of patients from its callers: for a
-    /// session whose credential asks for that.
-    pub fn redacting(&self, redactor: Arc<Redactor>) -> Result<Self> {
-        Self::of(
-            self.0.ledger.clone(),
-            ServerOptions { redactor: Some(redactor), ..self.0.options.clone() },
-        )
+    /// Returns a server over the same jobs and back end that keeps the identity of patients from its callers. A plan
+    /// that one of both showed is confirmed at that one only, since they read different arguments.
+    #[must_use]
+    pub fn redacting(&self, redactor: Arc<Redactor>) -> Self {
+        let Inner { ledger, options, seals, datastores_changed, .. } = &*self.0;
+        let options = ServerOptions { redactor: Some(redactor), ..options.clone() };
+        Self::made(ledger.clone(), options, Arc::clone(seals), datastores_changed.clone())
     }
 
     fn back_end(&self) -> Result<&BackEnd> {
@@ -381,11 +400,7 @@ impl Server {
         match seals.decide(options.confirm, consent, tool.name, &arguments, &asked, &plan)? {
             Decision::Go => {}
             Decision::AskNow(ask) => {
-                let question = plan.question();
-                let question = match context.redaction() {
-                    Some(redaction) => redaction.text(&question),
-                    None => question,
-                };
+                let question = self.question(make_plan, &arguments, &plan, context).await?;
                 let reply = ask.ask(&visible::shown(&question)).await?;
                 if reply != UserReply::Agreed {
                     return not_agreed(&arguments, &plan, reply);
@@ -395,7 +410,8 @@ impl Server {
                     return Err(confirm::stale());
                 }
             }
-            Decision::AskByAnswer { question, state } => {
+            Decision::AskByAnswer { state } => {
+                let question = self.question(make_plan, &arguments, &plan, context).await?;
                 return Ok(Outcome::Question { question, state });
             }
             Decision::ShowPlan(answer) => return Ok(Outcome::Answer(answer)),
@@ -411,6 +427,29 @@ impl Server {
             return as_actor(actor, work).await.map(Outcome::Answer);
         }
         audit::carried_out(log, entry, work).await.map(Outcome::Answer)
+    }
+
+    /// Returns the question to the user about a plan. With redaction it has tokens, unless the client is trusted to keep
+    /// questions from its model; then it is about the same plan, made again with the values.
+    async fn question(
+        &self,
+        make_plan: MakePlan,
+        arguments: &Arguments,
+        plan: &Plan,
+        context: &Context,
+    ) -> Result<String> {
+        let Some(redaction) = context.redaction() else {
+            return Ok(plan.question());
+        };
+        if !self.0.options.consent_shows_identity {
+            return Ok(redaction.text(&plan.question()));
+        }
+        let values: Arguments = redaction.with_values(arguments)?;
+        let real = make_plan(&values, &context.with_values()).await?;
+        if real.versions() != plan.versions() || real.cannot_be_undone != plan.cannot_be_undone {
+            return Err(confirm::stale());
+        }
+        Ok(real.question())
     }
 }
 

@@ -19,7 +19,16 @@ struct Inner {
     rights: Rights,
     expires: Option<SystemTime>,
     can_widen: bool,
+    redacts: bool,
     revoked: CancellationToken,
+}
+
+/// What a grant was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Credential,
+    Redacting,
+    AccessToken,
 }
 
 impl Default for Grant {
@@ -32,13 +41,23 @@ impl Grant {
     /// The grant of a caller that need not authenticate.
     #[must_use]
     pub fn open() -> Self {
-        Self::made(None, Rights::unlimited(), None, false)
+        Self::made(None, Rights::unlimited(), None, Kind::Credential)
     }
 
     /// The grant of a credential; `holder` is its name, which is no secret.
     #[must_use]
     pub fn new(holder: impl Into<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
-        Self::made(Some(holder.into()), rights, expires, false)
+        Self::made(Some(holder.into()), rights, expires, Kind::Credential)
+    }
+
+    /// The grant of a credential from whose holder the identity of patients is kept: only faces that redact serve it.
+    #[must_use]
+    pub fn redacting(
+        holder: impl Into<String>,
+        rights: Rights,
+        expires: Option<SystemTime>,
+    ) -> Self {
+        Self::made(Some(holder.into()), rights, expires, Kind::Redacting)
     }
 
     /// The grant of an access token, whose holder can ask its issuer for a wider scope.
@@ -48,23 +67,30 @@ impl Grant {
         rights: Rights,
         expires: Option<SystemTime>,
     ) -> Self {
-        Self::made(Some(holder.into()), rights, expires, true)
+        Self::made(Some(holder.into()), rights, expires, Kind::AccessToken)
     }
 
     fn made(
         holder: Option<String>,
         rights: Rights,
         expires: Option<SystemTime>,
-        can_widen: bool,
+        kind: Kind,
     ) -> Self {
         let revoked = CancellationToken::new();
-        Self(Arc::new(Inner { holder, rights, expires, can_widen, revoked }))
+        let (can_widen, redacts) = (kind == Kind::AccessToken, kind == Kind::Redacting);
+        Self(Arc::new(Inner { holder, rights, expires, can_widen, redacts, revoked }))
     }
 
     /// Whether the caller can get a wider scope, and so should be asked to.
     #[must_use]
     pub fn can_widen(&self) -> bool {
         self.0.can_widen
+    }
+
+    /// Whether the identity of patients is kept from the caller.
+    #[must_use]
+    pub fn redacts(&self) -> bool {
+        self.0.redacts
     }
 
     /// The name of the credential; `None` if none was required.

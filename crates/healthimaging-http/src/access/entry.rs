@@ -21,6 +21,7 @@ pub(super) struct Credential {
     pub(super) proof: Proof,
     scope: Effect,
     datastores: Option<Vec<String>>,
+    redacts: bool,
     expires: Option<DateTime<Utc>>,
 }
 
@@ -65,7 +66,7 @@ enum Scope {
 impl Credential {
     /// Returns what it grants.
     pub(super) fn grant(&self) -> Grant {
-        let Self { name, scope, datastores, expires, .. } = self;
+        let Self { name, scope, datastores, redacts, expires, .. } = self;
         let rights = match (scope, datastores) {
             (Effect::Destroys, None) => Rights::unlimited(),
             (_, datastores) => {
@@ -80,7 +81,8 @@ impl Credential {
                 })
             }
         };
-        Grant::new(name, rights, expires.map(Into::into))
+        let made = if *redacts { Grant::redacting } else { Grant::new };
+        made(name.clone(), rights, expires.map(Into::into))
     }
 }
 
@@ -158,8 +160,12 @@ impl Entry {
                 return Err("datastores lists at least one ID or name of a data store".to_owned());
             }
         }
-        if self.redact {
-            return Err("redact is not supported by this version; remove it".to_owned());
+        if self.redact && matches!(proof, Proof::Key { .. }) {
+            return Err(
+                "redact needs a token: signed requests are for the AWS API and DICOMweb, which \
+                 a credential with redact does not reach"
+                    .to_owned(),
+            );
         }
         Ok(Credential {
             name: self.name,
@@ -170,6 +176,7 @@ impl Entry {
                 Scope::Destroy => Effect::Destroys,
             },
             datastores: self.datastores,
+            redacts: self.redact,
             expires: self.expires,
         })
     }
@@ -191,6 +198,7 @@ mod tests {
         for fine in [
             json!({ "name": "a", "token": token, "scope": "read" }),
             json!({ "name": "a", "token_sha256": hash, "scope": "write", "datastores": ["main"] }),
+            json!({ "name": "a", "token": token, "scope": "destroy", "redact": true }),
             json!({ "name": "a.b@c-d_1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": token,
                 "scope": "destroy", "expires": "2030-01-01T00:00:00+01:00", "redact": false }),
         ] {
@@ -206,7 +214,9 @@ mod tests {
             json!({ "name": "a", "token": token, "scope": "read", "datastore": "main" }),
             json!({ "name": "a", "token": token, "scope": "read", "datastores": [] }),
             json!({ "name": "a", "token": token, "scope": "read", "datastores": ["a b"] }),
-            json!({ "name": "a", "token": token, "scope": "read", "redact": true }),
+            json!({ "name": "a", "token": token, "scope": "read", "redact": "strict" }),
+            json!({ "name": "a", "access_key_id": "AKID", "secret_access_key": token, "scope": "read",
+                "redact": true }),
             json!({ "name": "a", "token": token, "scope": "read", "expires": "tomorrow" }),
             json!({ "name": "a", "token": token, "token_sha256": hash, "scope": "read" }),
             json!({ "name": "a", "token": "short", "scope": "read" }),

@@ -79,6 +79,13 @@ impl Access {
             let payload = Payload::of(&head.headers, |name| claim.signs(name))?;
             (grant, payload.checked(body, claim, key, &head).await?)
         };
+        if grant.redacts() {
+            return Err(refused(
+                "AccessDeniedException",
+                "the identity of patients is kept from this credential (redact in the access file), so it reaches only \
+                 MCP at /mcp; use another credential for the AWS API and DICOMweb",
+            ));
+        }
         let actor = caller::of(&head, &grant);
         head.extensions.insert::<Actor>(actor);
         head.extensions.insert(grant);
@@ -106,10 +113,12 @@ impl Access {
     /// Returns the grant of the token of a request.
     pub(crate) fn bearer(&self, headers: &http::HeaderMap) -> Option<Grant> {
         let presented = digest(presented(headers)?);
-        if self.token.as_ref().is_some_and(|token| token.is(&presented)) {
-            return Some(self.full(Some("token".to_owned())));
+        // If both accept a token, that of the file grants less.
+        if let Some(grant) = self.file.as_ref().and_then(|file| file.current().token(&presented)) {
+            return Some(grant);
         }
-        self.file.as_ref()?.current().token(&presented)
+        let is_known = self.token.as_ref().is_some_and(|token| token.is(&presented));
+        is_known.then(|| self.full(Some("token".to_owned())))
     }
 
     /// Returns the signing key of a claim, and what its access key grants.
