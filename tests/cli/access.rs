@@ -278,7 +278,7 @@ fn a_policy_forbids_what_flags_and_credentials_allow() {
     let stage = Stage::new();
     let (main, other) = (&stage.main, &stage.other);
     let policy = stage.rig.path("policy.json");
-    let document = json!({ "forbidden_tools": ["delete_study"], "forbidden_datastores": ["other"],
+    let document = json!({ "forbidden_tools": ["delete_study", "get_image_set_metadata"], "forbidden_datastores": ["other"],
         "most_image_sets": { "delete": 1, "update": 1, "export": 1 } });
     fs::write(&policy, document.to_string()).unwrap();
     let access = stage.rig.path("access.json");
@@ -289,6 +289,15 @@ fn a_policy_forbids_what_flags_and_credentials_allow() {
     assert!(listed.contains("\"delete_patient_studies\"") && !listed.contains("\"delete_study\""));
     let refused = call(&served, ADMIN, "delete_study", &json!({}));
     assert!(refused["error"]["message"].as_str().unwrap().contains("policy"), "{refused}");
+    // What shows the same as a forbidden tool is refused too.
+    let sets = call(&served, ADMIN, "search_image_sets", &json!({ "datastore_id": main }));
+    let set = &sets["structuredContent"]["image_sets_metadata_summaries"][0]["image_set_id"];
+    let uri = format!("healthimaging://datastores/{main}/image-sets/{}", set.as_str().unwrap());
+    let read = |uri: String| mcp(&served, ADMIN, "resources/read", json!({ "uri": uri }));
+    let refused = read(format!("{uri}/metadata"));
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("forbids the tool get_image_set_metadata"), "{refused}");
+    assert!(read(uri)["result"].is_object());
     // A forbidden data store does not exist, also over the other faces.
     let found = call(&served, ADMIN, "list_datastores", &json!({}));
     assert!(!found.to_string().contains(other.as_str()), "{found}");

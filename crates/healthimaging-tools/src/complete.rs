@@ -50,7 +50,9 @@ pub(crate) async fn complete(
         _ => return Err(ErrorData::invalid_params("completes prompts and templates only", None)),
     }
     let service = server.service().map_err(|error| protocol_error(&error))?;
-    let values = values(service, request).await.map_err(|error| protocol_error(&error))?;
+    let is_offered = argument == "datastore_id" || server.check_policy("search_image_sets").is_ok();
+    let values = if is_offered { values(service, request).await } else { Ok(Vec::new()) };
+    let values = values.map_err(|error| protocol_error(&server.shown_error(error)))?;
     // Values are shown, and taken, as answers of tools show them.
     let shown = values.into_iter().map(|value| visible::shown(&value).into_owned());
     let fitting: Vec<String> =

@@ -278,6 +278,23 @@ impl Server {
         }
     }
 
+    /// Refuses what shows the same as a tool that the policy forbids.
+    ///
+    /// # Errors
+    /// `AccessDenied` with the name of the tool.
+    pub(crate) fn check_policy(&self, shown_by: &str) -> Result<()> {
+        let policy = &self.0.options.policy;
+        if TOOLS.iter().any(|tool| tool.name == shown_by && policy.forbids(tool)) {
+            return Err(Error::new(
+                ErrorKind::AccessDenied,
+                format!(
+                    "the policy of this server forbids the tool {shown_by}, and so what shows the same"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     /// Calls a tool; errors are logged only here.
     pub(crate) async fn dispatch(
         &self,

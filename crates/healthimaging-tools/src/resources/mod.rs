@@ -33,7 +33,7 @@ use crate::tools::tabulate;
 use crate::visible;
 
 pub(crate) use uri::{DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE, PIXELS, SHEET};
-use uri::{INDEX, PixelsQuery, ResourceUri};
+use uri::{INDEX, LIST_DATASTORES, PixelsQuery, ResourceUri};
 pub(crate) use uri::{frame_uri, metadata_uri, sheet_uri, table_uri};
 
 const JSON: &str = "application/json";
@@ -71,12 +71,18 @@ pub(crate) async fn list(
     let next_token = cursor.map(NextToken::try_from).transpose().map_err(|_| {
         ErrorData::invalid_params("invalid cursor; leave it out to start again", None)
     })?;
+    if server.check_policy(LIST_DATASTORES).is_err() {
+        return Ok(ListResourcesResult::with_all_items(resources)
+            .with_ttl_ms(FRESH_MS)
+            .with_cache_scope(CacheScope::Private));
+    }
     let request = ListDatastoresRequest {
         datastore_status: None,
         next_token,
         max_results: Some(service.limits().page_size),
     };
-    let page = service.list_datastores(request).await.map_err(|error| protocol_error(&error))?;
+    let page = service.list_datastores(request).await;
+    let page = page.map_err(|error| protocol_error(&server.shown_error(error)))?;
     resources.extend(page.datastore_summaries.iter().map(datastore_resource));
     let mut result = ListResourcesResult::with_all_items(resources)
         .with_ttl_ms(FRESH_MS)
@@ -167,6 +173,7 @@ enum Contents {
 }
 
 async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Contents> {
+    server.check_policy(resource.shown_by())?;
     let service = server.service()?;
     let value = match resource {
         ResourceUri::Index => {

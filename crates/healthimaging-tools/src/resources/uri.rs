@@ -69,7 +69,25 @@ impl PixelsQuery {
     }
 }
 
+/// The tool that shows what the index does.
+pub(super) const LIST_DATASTORES: &str = "list_datastores";
+
 impl ResourceUri {
+    /// The tool that shows the same: a policy that forbids it forbids the resource.
+    pub(super) fn shown_by(&self) -> &'static str {
+        match self {
+            Self::Index => LIST_DATASTORES,
+            Self::Datastore(..) => "get_datastore",
+            Self::ImageSet(..) => "get_image_set",
+            Self::Metadata(..) => "get_image_set_metadata",
+            Self::Frame(..) | Self::Picture(..) => "get_image_frame",
+            // The viewer reads them.
+            Self::Pixels(..) => "view_series",
+            Self::Sheet(..) => "get_series_contact_sheet",
+            Self::Table(..) => "tabulate_attributes",
+        }
+    }
+
     pub(super) fn parse(uri: &str) -> Option<Self> {
         if let Some(arguments) = uri.strip_prefix(TABLE) {
             let json = URL_SAFE_NO_PAD.decode(arguments).ok()?;
