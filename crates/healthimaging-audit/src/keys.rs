@@ -1,18 +1,19 @@
 //! The key of the log: one file of the data folder, from which the key of digests and the key of signatures are derived.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+#[cfg(unix)]
+use std::fs::File;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
+use crate::key_file::{self, Readers};
 use crate::tail::segments;
 
 /// Name of the key in the folder of the log.
 pub(crate) const NAME: &str = "audit.key";
-/// Bytes of a file that are looked at; a key takes 65.
-const LONGEST: u64 = 1 << 10;
 /// Bytes of a digest that are recorded.
 const DIGEST: usize = 16;
 
@@ -49,24 +50,9 @@ impl Keys {
     ///
     /// `NotFound` without one; `PermissionDenied` if other users may read it; `InvalidData` if it is not a key.
     pub fn read(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(NAME);
-        let mut text = String::new();
-        File::open(&path)?.take(LONGEST).read_to_string(&mut text)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
-                return Err(io::Error::new(
-                    ErrorKind::PermissionDenied,
-                    "other users may read audit/audit.key; run chmod 600 on it",
-                ));
-            }
-        }
-        let invalid = || io::Error::new(ErrorKind::InvalidData, "audit/audit.key is not a key");
-        match hex::decode(text.trim()) {
-            Ok(secret) if secret.len() == 32 => Self::of(&secret),
-            _ => Err(invalid()),
-        }
+        key_file::read(&folder.join(NAME), Readers::Owner)
+            .map_err(named)
+            .and_then(|key| Self::of(&key))
     }
 
     /// Reads the keys of a data folder, or makes them; a log without records is made with them.
@@ -97,9 +83,7 @@ impl Keys {
                 )),
             };
         }
-        make(folder)?;
-        // Another process may have made it at the same time.
-        Self::read(folder)
+        key_file::read_or_make(&folder.join(NAME)).map_err(named).and_then(|key| Self::of(&key))
     }
 
     /// Returns the keyed digest of a value, without the padding that DICOM adds: the same value has the same digest
@@ -146,22 +130,14 @@ fn trimmed(value: &[u8]) -> &[u8] {
     value.get(start..end).unwrap_or_default()
 }
 
-/// Makes a key that is whole as soon as it has its name; an existing one stays.
-fn make(folder: &Path) -> io::Result<()> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    let mut draft_name = [0; 8];
-    getrandom::fill(&mut draft_name).map_err(io::Error::other)?;
-    let draft = folder.join(format!(".{NAME}.{}", hex::encode(draft_name)));
-    let mut file = owner_only().write(true).create_new(true).open(&draft)?;
-    let written = writeln!(file, "{}", hex::encode(secret)).and_then(|()| file.sync_all());
-    let linked = written.and_then(|()| match fs::hard_link(&draft, folder.join(NAME)) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    });
-    fs::remove_file(&draft)?;
-    linked?;
-    sync_folder(folder)
+/// Names the key in an error that has a text of its own.
+fn named(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::InvalidData if error.raw_os_error().is_none() => {
+            io::Error::new(error.kind(), format!("audit/{NAME}: {error}"))
+        }
+        _ => error,
+    }
 }
 
 /// Makes a folder that only its owner reads, unless it is there.

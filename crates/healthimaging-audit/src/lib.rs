@@ -9,6 +9,7 @@ mod arguments;
 mod chain;
 mod entry;
 mod head;
+pub mod key_file;
 mod keys;
 mod layer;
 mod log;
