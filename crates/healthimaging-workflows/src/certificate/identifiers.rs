@@ -6,7 +6,7 @@ use healthimaging_audit::Keys;
 use serde::{Deserialize, Serialize};
 
 use super::scan::Piece;
-use super::strings::{plain, strings};
+use super::strings::{is_named, plain, strings};
 
 /// Attributes whose values identify an object of an image set.
 const UIDS: [&str; 4] =
@@ -89,11 +89,11 @@ impl Identifiers {
     }
 
     fn add(&mut self, key: &str, value: &str) {
-        let key = plain(key);
-        let is_uid = UIDS.contains(&&*key);
-        if !is_uid && !IDENTIFYING.contains(&&*key) {
+        let is_uid = UIDS.iter().any(|name| is_named(key, name));
+        if !is_uid && !identifies(key) {
             return;
         }
+        let key = plain(key);
         for value in value.split('\\').map(trimmed).filter(|value| !value.is_empty()) {
             if is_uid && value.starts_with(STANDARD) {
                 // Such as the frame of reference of an atlas.
@@ -137,9 +137,9 @@ fn is_long(key: &str, value: &str) -> bool {
     value.len() >= LONG && key != "patientbirthdate"
 }
 
-/// Whether values of an attribute may be looked for.
+/// Whether values of a key, in any spelling, may be looked for.
 pub(super) fn identifies(key: &str) -> bool {
-    IDENTIFYING.contains(&key)
+    IDENTIFYING.iter().any(|name| is_named(key, name))
 }
 
 /// The digest of a value that a search names, as the identifiers of an image set have it.

@@ -45,6 +45,9 @@ pub(super) struct Matcher {
     short: HashMap<[u8; 16], u32>,
     frames: HashMap<[u8; 16], u32>,
     texts: Option<(AhoCorasick, Vec<u32>)>,
+    /// Whether a JSON text without any of the texts holds none of the UIDs and longer values: all of them are known, and
+    /// JSON has no other spelling of them but escapes of Unicode.
+    is_complete: bool,
     /// Longer texts that contain one of the texts, such as the UID of another study.
     longer: HashSet<Vec<u8>>,
     known: Vec<u64>,
@@ -78,6 +81,11 @@ impl Matcher {
                 numbers.push(*number);
             }
         }
+        let known: HashSet<u32> = numbers.iter().copied().collect();
+        let is_plain = |text: &String| {
+            text.bytes().all(|byte| byte >= 0x20 && !matches!(byte, b'"' | b'\\' | b'/'))
+        };
+        let is_complete = known.len() == whole.len() && patterns.iter().all(is_plain);
         let automaton = (!patterns.is_empty()).then(|| {
             AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns)
         });
@@ -90,6 +98,7 @@ impl Matcher {
             short: numbered(short_from, short_values).into_iter().collect(),
             frames: numbered(short_from + short_values.len(), frames).into_iter().collect(),
             texts: automaton.map(|automaton| (automaton, numbers)),
+            is_complete,
             longer: HashSet::new(),
             known: vec![0; KNOWN],
             findings: Findings::default(),
@@ -108,8 +117,16 @@ impl Matcher {
         match piece {
             Piece::Text(text) => {
                 self.findings.bytes += text.len() as u64;
-                self.bytes_in_text(text);
-                strings(text, &mut |key, string| self.string(key, string));
+                let has_texts = self.bytes_in_text(text);
+                if has_texts || !self.is_complete || text.contains("\\u") {
+                    strings(text, &mut |key, string| self.string(key, string));
+                } else if !self.short.is_empty() {
+                    strings(text, &mut |key, string| {
+                        for value in string.split('\\').map(trimmed) {
+                            self.short_value(key, value);
+                        }
+                    });
+                }
             }
             Piece::Attribute { keyword, value } => {
                 self.findings.bytes += value.len() as u64;
@@ -153,16 +170,20 @@ impl Matcher {
     fn string(&mut self, key: Option<&str>, string: &str) {
         for value in string.split('\\').map(trimmed) {
             self.whole_string(value);
-            if !self.short.is_empty()
-                && !value.is_empty()
-                && let Some(key) = key.map(plain).filter(|key| identifies(key))
-            {
-                let digest = digest_of_short(&self.keys, &key, value);
-                self.hits.extend(self.short.get(&digest));
-            }
+            self.short_value(key, value);
             for word in words(value).filter(|word| word.len() < value.len()) {
                 self.whole_string(word);
             }
+        }
+    }
+
+    fn short_value(&mut self, key: Option<&str>, value: &str) {
+        if !self.short.is_empty()
+            && !value.is_empty()
+            && let Some(key) = key.filter(|key| identifies(key))
+        {
+            let digest = digest_of_short(&self.keys, &plain(key), value);
+            self.hits.extend(self.short.get(&digest));
         }
     }
 
@@ -188,11 +209,14 @@ impl Matcher {
         }
     }
 
-    /// Finds texts as words of their own. A longer word is remembered: where values lie side by side, it is no match.
-    fn bytes_in_text(&mut self, text: &str) {
-        let Some((automaton, numbers)) = &self.texts else { return };
+    /// Finds texts as words of their own; returns whether there is any, also as a part of a longer word, which is
+    /// remembered: where values lie side by side, it is no match.
+    fn bytes_in_text(&mut self, text: &str) -> bool {
+        let Some((automaton, numbers)) = &self.texts else { return false };
         let bytes = text.as_bytes();
+        let mut is_found = false;
         for found in automaton.find_iter(bytes) {
+            is_found = true;
             let run = run(bytes, found.range());
             if run == found.range() {
                 self.hits.extend(numbers.get(found.pattern().as_usize()));
@@ -200,6 +224,7 @@ impl Matcher {
                 self.longer.insert(bytes.get(run).unwrap_or_default().to_vec());
             }
         }
+        is_found
     }
 
     fn raw_bytes(&mut self, bytes: &[u8]) {
@@ -281,9 +306,15 @@ mod tests {
     }
 
     #[test]
-    fn whole_strings_are_found_by_their_digests() {
+    fn whole_strings_are_found_by_their_digests_and_with_known_values_alike() {
         let (_folder, mut matcher) = matcher(false);
+        let (_folder, mut known) = self::matcher(true);
+        assert!(known.is_complete && !matcher.is_complete);
         for (text, wanted) in [
+            (r#"{"path":"ward/1.2.3.4.dcm"}"#, 1),
+            (r#"{"patient_id":"MRN\u002d20071984"}"#, 1),
+            (r#"{"study_id":"77 ","x":["1.2.3.44"]}"#, 1),
+            (r#"{"StudyID":"A\\77"}"#, 1),
             (r#"{"patient_id":"MRN-20071984 "}"#, 1),
             (r#"{"path":"ward/MRN-20071984.dcm"}"#, 1),
             (r#"{"message":"study 1.2.3.4 is locked."}"#, 1),
@@ -294,6 +325,7 @@ mod tests {
             ("1.2.3.44", 0),
         ] {
             assert_eq!(found(&mut matcher, Piece::Text(text)), wanted, "{text}");
+            assert_eq!(found(&mut known, Piece::Text(text)), wanted, "{text}, with values");
         }
         assert_eq!(found(&mut matcher, Piece::Frame { length: 4000, crc32: 7 }), 1);
         assert_eq!(found(&mut matcher, Piece::Frame { length: 4, crc32: 7 }), 0);

@@ -1,5 +1,7 @@
 //! The strings in a text, and what they are the values of.
 
+use std::borrow::Cow;
+
 use serde_json::from_str;
 
 /// Calls `each` with every string in a JSON text, or a piece of one, and with the key that it is a value of. Keys are strings
@@ -8,7 +10,7 @@ pub(super) fn strings(text: &str, each: &mut dyn FnMut(Option<&str>, &str)) {
     if !text.trim_start().starts_with(['{', '[', '"']) {
         return each(None, text);
     }
-    let mut key: Option<String> = None;
+    let mut key: Option<Cow<'_, str>> = None;
     let mut rest = text;
     while let Some(start) = rest.find('"') {
         let begun = rest.get(start + 1..).unwrap_or_default();
@@ -18,7 +20,7 @@ pub(super) fn strings(text: &str, each: &mut dyn FnMut(Option<&str>, &str)) {
         let raw = begun.get(..length).unwrap_or_default();
         rest = begun.get(length + 1..).unwrap_or_default();
         let unescaped = raw.contains('\\').then(|| from_str::<String>(&format!("\"{raw}\"")).ok());
-        let string = unescaped.flatten().unwrap_or_else(|| raw.to_owned());
+        let string = unescaped.flatten().map_or(Cow::Borrowed(raw), Cow::Owned);
         if rest.trim_start().starts_with(':') {
             each(None, &string);
             key = Some(string);
@@ -30,18 +32,16 @@ pub(super) fn strings(text: &str, each: &mut dyn FnMut(Option<&str>, &str)) {
 
 /// Length of a string up to its closing quotation mark.
 fn end_of(text: &str) -> Option<usize> {
-    let mut is_escaped = false;
-    text.bytes().position(|byte| match byte {
-        _ if is_escaped => {
-            is_escaped = false;
-            false
+    let mut from = 0;
+    loop {
+        let at = from + text.get(from..)?.find('"')?;
+        let before = text.get(..at)?.bytes().rev();
+        // An even number of backslashes escape each other.
+        if before.take_while(|byte| *byte == b'\\').count() % 2 == 0 {
+            return Some(at);
         }
-        b'\\' => {
-            is_escaped = true;
-            false
-        }
-        byte => byte == b'"',
-    })
+        from = at + 1;
+    }
 }
 
 /// The words of a string: what paths and sentences are made of, names of files also without their ending.
@@ -66,6 +66,12 @@ pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase()
 }
 
+/// Whether a key, in any spelling, has this plain name.
+pub(super) fn is_named(key: &str, plain: &str) -> bool {
+    let letters = key.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase());
+    letters.eq(plain.bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +90,10 @@ mod tests {
             assert!(found.contains(&wanted), "{wanted:?} of {found:?}");
         }
         assert!(found.contains(&(None, "1.2.3".to_owned())), "{found:?}");
+        let mut escaped = Vec::new();
+        strings(r#"["a\\","\"b\\\"","c"]"#, &mut |_, string| escaped.push(string.to_owned()));
+        assert_eq!(escaped, ["a\\", "\"b\\\"", "c"]);
+        assert!(is_named("patient_ID", "patientid") && !is_named("patientids", "patientid"));
         let mut plain = Vec::new();
         strings("no JSON", &mut |_, string| plain.push(string.to_owned()));
         assert_eq!(plain, ["no JSON"]);
