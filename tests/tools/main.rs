@@ -22,6 +22,7 @@ mod hierarchy;
 mod imports;
 mod jobs;
 mod pictures;
+mod planted;
 mod redaction;
 mod report;
 mod rig;
@@ -94,6 +95,9 @@ macro_rules! cases {
                 guesses_find_nothing,
                 tokens_open_as_their_attribute_only,
                 dates_keep_their_intervals,
+            }
+            planted {
+                every_tool_keeps_planted_values_from_the_model,
             }
             transfer {
                 studies_are_transferred_once_and_compared,

@@ -1,7 +1,7 @@
 //! `--redact-phi`: nothing that identifies a patient leaves, tools work by tokens, and guesses find nothing.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use chrono::NaiveDate;
@@ -17,27 +17,34 @@ use crate::erase::{all, tag};
 use crate::rig::{Rig, uri};
 
 /// A server with redaction, and what must not leave it.
-struct Veil<'a> {
+pub(crate) struct Veil<'a> {
     rig: &'a Rig,
-    server: Server,
+    pub(crate) server: Server,
     redactor: Arc<Redactor>,
     secrets: BTreeSet<String>,
+    /// Tools that were called.
+    pub(crate) called: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Veil<'a> {
-    fn new(rig: &'a Rig, is_strict: bool, secrets: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(
+        rig: &'a Rig,
+        is_strict: bool,
+        secrets: impl IntoIterator<Item = String>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = data_folder_key(folder.path()).unwrap();
         let redactor = Arc::new(Redactor::new(&key, is_strict).unwrap());
         let server = rig.redacting(Arc::clone(&redactor));
-        Self { rig, server, redactor, secrets: secrets.into_iter().collect() }
+        let secrets = secrets.into_iter().collect();
+        Self { rig, server, redactor, secrets, called: Mutex::default() }
     }
 
-    fn token(&self, attribute: &str, value: &str) -> String {
+    pub(crate) fn token(&self, attribute: &str, value: &str) -> String {
         self.redactor.token(attribute, value).unwrap()
     }
 
-    fn uid(&self, uid: &str) -> String {
+    pub(crate) fn uid(&self, uid: &str) -> String {
         self.token("StudyInstanceUID", uid)
     }
 
@@ -49,7 +56,7 @@ impl<'a> Veil<'a> {
     }
 
     /// The first secret that a text holds as a word; UIDs count anywhere.
-    fn found(&self, text: &str) -> Option<&str> {
+    pub(crate) fn found(&self, text: &str) -> Option<&str> {
         let lower = text.to_lowercase();
         let is_in = |secret: &&String| {
             let is_uid = secret.matches('.').count() > 1;
@@ -65,12 +72,17 @@ impl<'a> Veil<'a> {
     }
 
     /// Calls a tool, and looks through all of the answer or of the error.
-    async fn try_call(&self, tool: &str, arguments: &Value) -> Result<Value, Value> {
+    pub(crate) async fn try_call(&self, tool: &str, arguments: &Value) -> Result<Value, Value> {
         let Value::Object(given) = arguments.clone() else { panic!("not an object") };
+        self.called.lock().unwrap().insert(tool.to_owned());
         match self.server.call(tool, given, Consent::Unavailable).await {
             Ok(answer) => {
                 let links: Vec<_> = answer.links.iter().map(|link| &link.uri).collect();
                 self.check(tool, &format!("{links:?}"));
+                // A picture may have texts beside its pixels.
+                for image in &answer.images {
+                    self.check(tool, &String::from_utf8_lossy(&image.data));
+                }
                 let structured = Value::Object(answer.structured);
                 self.check(tool, &structured.to_string());
                 Ok(structured)
@@ -83,7 +95,7 @@ impl<'a> Veil<'a> {
         }
     }
 
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
         let answer = self.try_call(tool, &arguments).await;
         answer.unwrap_or_else(|error| panic!("{tool} {arguments}: {error}"))
     }

@@ -13,11 +13,11 @@ use crate::rig::Rig;
 const STUDY: &str = "2.25.900";
 
 /// An item of a sequence from its elements.
-fn item(elements: Vec<InMemElement>) -> InMemDicomObject {
+pub(crate) fn item(elements: Vec<InMemElement>) -> InMemDicomObject {
     InMemDicomObject::from_element_iter(elements)
 }
 
-fn text(tag: Tag, vr: VR, value: &str) -> InMemElement {
+pub(crate) fn text(tag: Tag, vr: VR, value: &str) -> InMemElement {
     InMemElement::new(tag, vr, PrimitiveValue::from(value))
 }
 
@@ -35,7 +35,7 @@ fn code(tag: Tag, value: &str, scheme: &str, meaning: &str) -> InMemElement {
 }
 
 /// An item of a content tree (PS3.3 §C.17.3): its value type, concept name, and the rest of it.
-fn node(kind: &str, name: [&str; 3], more: Vec<InMemElement>) -> InMemDicomObject {
+pub(crate) fn node(kind: &str, name: [&str; 3], more: Vec<InMemElement>) -> InMemDicomObject {
     let [value, scheme, meaning] = name;
     let mut elements = vec![
         text(tags::RELATIONSHIP_TYPE, VR::CS, "CONTAINS"),
@@ -54,7 +54,12 @@ fn number(name: [&str; 3], value: &str, unit: &str) -> InMemDicomObject {
     node("NUM", name, vec![sequence(tags::MEASURED_VALUE_SEQUENCE, vec![measured])])
 }
 
-fn document(class: &str, at: u32, name: [&str; 3], content: Vec<InMemDicomObject>) -> Phantom {
+pub(crate) fn document(
+    class: &str,
+    at: u32,
+    name: [&str; 3],
+    content: Vec<InMemDicomObject>,
+) -> Phantom {
     let [value, scheme, meaning] = name;
     let named = item(vec![code(tags::CONCEPT_NAME_CODE_SEQUENCE, value, scheme, meaning)]);
     let named = named.element(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap().value().clone();
