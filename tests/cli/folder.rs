@@ -147,11 +147,11 @@ fn a_patient_is_erased_from_a_full_disk_on_record_and_other_writes_fail() {
         $HMS call search_image_sets '{"datastore_id": "scans"}' > left.txt"#;
     let Some(output) = mounting(folder(&rig), script) else { return };
     let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
-    let told = || {
+    let report = || {
         let files = ["refused.txt", "deleted.txt", "verified.txt"].map(read);
         format!("{} {} {files:?}", stdout(&output), stderr(&output))
     };
-    assert_eq!(output.status.code(), Some(0), "{}", told());
+    assert_eq!(output.status.code(), Some(0), "{}", report());
     assert!(read("refused.txt").contains("full"), "{}", read("refused.txt"));
     assert_eq!(read("left.txt").matches("\"image_set_id\"").count(), 0, "{}", read("left.txt"));
     // A tool and two image sets, each before and after.
@@ -161,7 +161,7 @@ fn a_patient_is_erased_from_a_full_disk_on_record_and_other_writes_fail() {
     assert!(
         events.iter().filter(|event| event["event"] == "end").all(|end| end["outcome"] == "done")
     );
-    assert!(read("certificates.txt").contains("erased"), "{}", told());
+    assert!(read("certificates.txt").contains("erased"), "{}", report());
 }
 
 #[test]

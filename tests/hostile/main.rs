@@ -99,7 +99,11 @@ impl Imported {
             "{all} {files} seen, {imported} imported, {refused} failed, 0 skipped, {warned} with a warning"
         );
         assert!(self.said.contains(&expected), "not {expected}: {}", self.said);
-        let code = if refused == 0 { 0 } else { 3 };
+        let code = match (imported, refused) {
+            (_, 0) => 0,
+            (0, _) => 1,
+            _ => 3,
+        };
         assert_eq!(self.output.status.code(), Some(code), "{}", self.said);
     }
 }

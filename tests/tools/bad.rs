@@ -254,7 +254,9 @@ pub(crate) async fn one_wrong_argument_is_refused_by_every_tool(rig: Rig) {
                 check(tool.name, &error, &["validation_error"], &value);
                 let message = error["message"].as_str().unwrap();
                 assert!(message.contains(name.as_str()), "{}: {name}: {message}", tool.name);
-                assert!(!message.contains("noSuchKey"), "{}: {name}: {message}", tool.name);
+                // Keys of tags hold no patient data by AWS's terms, and every key is allowed.
+                let may_name_key = name == "tags" || !message.contains("noSuchKey");
+                assert!(may_name_key, "{}: {name}: {message}", tool.name);
             }
         }
     }

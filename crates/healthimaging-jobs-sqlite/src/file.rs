@@ -9,7 +9,7 @@ use std::time::Duration;
 use healthimaging::{ClientToken, Error, JobId, Result, Timestamp};
 use healthimaging_jobs::{Added, End, Item, Job, JobQuery, JobStore, Unfinished};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::uri::uri;
 use crate::{rows, schema, scrub, walk};
@@ -18,6 +18,8 @@ use crate::{rows, schema, scrub, walk};
 const FORMAT: i64 = 1;
 /// How long to wait for a write of another process; write transactions are short.
 const BUSY: Duration = Duration::from_secs(30);
+/// The index of the write-ahead log could not grow (<https://sqlite.org/rescode.html#ioerr_shmsize>).
+const SHM_SIZE: i32 = 4874;
 
 /// Deleted data is overwritten, since it may be patient data; [`JobsFile::clean`] removes what is left in pages
 /// and in the log.
@@ -206,12 +208,22 @@ fn check_format(connection: &Connection) -> Result<()> {
     }
 }
 
+/// Returns whether a statement failed because the disk is full.
+#[must_use]
+pub fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| error.extended_code == SHM_SIZE)
+}
+
 fn unusable(cause: impl Into<healthimaging::Source>) -> Error {
-    Error::internal(
+    let cause = cause.into();
+    let message = if cause.downcast_ref().is_some_and(is_full) {
+        "the disk is full, so the file of jobs (jobs.sqlite) cannot be written; free space, then try again"
+    } else {
         "the file of jobs (jobs.sqlite) cannot be used; check whether the data folder can be written and its \
-         disk has room",
-        cause,
-    )
+         disk has room"
+    };
+    Error::internal(message, cause)
 }
 
 impl JobStore for JobsFile {

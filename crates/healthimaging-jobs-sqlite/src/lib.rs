@@ -26,7 +26,7 @@ mod tests;
 mod uri;
 mod walk;
 
-pub use file::JobsFile;
+pub use file::{JobsFile, is_full};
 pub use rows::{
     begin, cancel, count, end, expect, expire, find, has_expired, hold, insert, is_busy, item,
     items, items_by_key, page, record, remove, remove_all, remove_items, set_progress, set_request,

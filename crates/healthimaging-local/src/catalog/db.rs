@@ -1,5 +1,6 @@
 //! The database under names of the catalog: what uses the catalog names no library.
 
+use healthimaging_jobs_sqlite::is_full;
 use rusqlite::Error::{
     FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
 };
@@ -15,9 +16,6 @@ pub(crate) use rusqlite::{Error, OptionalExtension, Result, Row, ToSql, params_f
 pub(crate) type Reader = rusqlite::Connection;
 /// A write transaction.
 pub(crate) type Tx<'a> = rusqlite::Transaction<'a>;
-
-/// The index of the write-ahead log could not grow (<https://sqlite.org/rescode.html#ioerr_shmsize>).
-const SHM_SIZE: i32 = 4874;
 
 /// Kind of a failure of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +36,8 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn of(error: &Error) -> Self {
-        let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            Some(_) if extended == Some(SHM_SIZE) => Self::Full,
+            Some(_) if is_full(error) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,

@@ -1,5 +1,7 @@
 //! Which attributes can be set for a patient and for a study, and the values to set.
 
+use dicom_core::dictionary::DataDictionary;
+use dicom_dictionary_std::StandardDataDictionary;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -45,7 +47,7 @@ impl Values {
             match Level::of_key(&keyword) {
                 Level::Patient => sorted.patient.insert(keyword, value),
                 Level::Study => sorted.study.insert(keyword, value),
-                _ => return Err(unknown(&keyword, "Patient or Study")),
+                _ => return Err(unknown(&keyword, "metadata_updates", "Patient or Study")),
             };
         }
         sorted.checked()
@@ -228,9 +230,9 @@ pub(super) fn same(found: Option<&Value>, wanted: &Value) -> bool {
 }
 
 fn check_level(keyword: &str, level: Level) -> Result<()> {
-    let (other, right) = match level {
-        Level::Study => (Level::Patient, "patient_updates"),
-        _ => (Level::Study, "study_updates"),
+    let (argument, other, right) = match level {
+        Level::Study => ("study_updates", Level::Patient, "patient_updates"),
+        _ => ("patient_updates", Level::Study, "study_updates"),
     };
     match Level::of_key(keyword) {
         found if found == level => Ok(()),
@@ -238,16 +240,16 @@ fn check_level(keyword: &str, level: Level) -> Result<()> {
             "{keyword} is not an attribute of the {} level; give it in {right}",
             level.name()
         ))),
-        _ => Err(unknown(keyword, level.name())),
+        _ => Err(unknown(keyword, argument, level.name())),
     }
 }
 
-/// A keyword is the caller's own text: it is repeated only where it looks like one.
-fn unknown(keyword: &str, level: &str) -> Error {
-    let is_plain = keyword.len() <= 64 && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let shown = if is_plain { keyword } else { "a key" };
+/// A keyword is the caller's own text, which may be a patient's name: it is repeated only if the dictionary has it.
+fn unknown(keyword: &str, argument: &str, level: &str) -> Error {
+    let is_keyword = StandardDataDictionary.by_name(keyword).is_some();
+    let shown = if is_keyword { keyword } else { "a key" };
     Error::validation(format!(
-        "{shown} is no keyword of the {level} level, such as PatientName or StudyDescription; \
+        "{argument}: {shown} is no keyword of the {level} level, such as PatientName or StudyDescription; \
          update_series_metadata sets attributes of series and instances"
     ))
 }
