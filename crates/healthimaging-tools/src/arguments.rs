@@ -110,13 +110,17 @@ fn brief(name: &str) -> String {
 
 /// Removes the invalid value from a message of serde: it may be patient data.
 fn without_value(words: &str) -> String {
-    const REPEATS_VALUE: [&str; 4] =
-        ["invalid type: ", "invalid value: ", "unknown variant ", "invalid length "];
+    const REPEATS_VALUE: [&str; 3] = ["invalid type: ", "invalid value: ", "invalid length "];
     if let Some(rest) = words.strip_prefix(UNKNOWN) {
         return match rest.rsplit_once("`, expected ") {
-            Some((name, expected)) => known_members(name, expected),
+            Some((name, expected)) => known("unknown member", name, expected),
             None => "unknown member; none is expected".to_owned(),
         };
+    }
+    if let Some((sent, expected)) =
+        words.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected "))
+    {
+        return known("unknown variant", sent, expected);
     }
     for fault in REPEATS_VALUE {
         if let Some(rest) = words.strip_prefix(fault)
@@ -131,20 +135,35 @@ fn without_value(words: &str) -> String {
     words.to_owned()
 }
 
-/// Names the member that may be meant, or all that are known; never the one that was sent, which may be patient data.
-fn known_members(sent: &str, expected: &str) -> String {
-    let known = expected.split('`').skip(1).step_by(2);
-    let nearest = known.map(|name| (distance(sent, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= NEAR.min(name.len() / 2) => {
-            format!("unknown member; perhaps `{name}` is meant. Expected {expected}")
-        }
-        _ => format!("unknown member; expected {expected}"),
+/// Names the word that may be meant, and all that are known; never the one that was sent, which may be patient data.
+fn known(fault: &str, sent: &str, expected: &str) -> String {
+    match nearest(sent, expected.split('`').skip(1).step_by(2)) {
+        Some(name) => format!("{fault}; perhaps `{name}` is meant. Expected {expected}"),
+        None => format!("{fault}; expected {expected}"),
     }
 }
 
-/// Most edits between a name that was sent and one that may be meant.
+/// Most edits between a word that was sent and one that may be meant; of short words, a third of their length.
 const NEAR: usize = 4;
+
+/// Returns the known word that is nearest to another one, if it is near.
+pub(crate) fn nearest<'a>(sent: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // What is longer is near to none.
+    if sent.len() > 2 * LONGEST_NAME {
+        return None;
+    }
+    let of_plain = |word: &str| distance(&plain(sent), &plain(word));
+    // Of two spellings of one name, the one that is written alike.
+    let distances = known.map(|word| (of_plain(word), distance(sent, word), word));
+    let (distance, _, word) = distances.min()?;
+    (distance <= NEAR.min(word.len() / 3)).then_some(word)
+}
+
+/// Returns a word without what names of the API and of tools differ in: case, underscores and the prefix `DICOM`.
+fn plain(word: &str) -> String {
+    let word = word.replace('_', "").to_ascii_lowercase();
+    word.strip_prefix("dicom").map(str::to_owned).unwrap_or(word)
+}
 
 /// Number of insertions, deletions and replacements that make one name of the other (Levenshtein), or more than [`NEAR`].
 fn distance(one: &str, other: &str) -> usize {

@@ -3,7 +3,7 @@
 //! A completion reads at most [`MOST_PAGES`] pages of a search, at the pace of every call: it helps to type, and is not
 //! a listing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rmcp::ErrorData;
 use rmcp::model::{CompleteRequestParams, CompletionInfo, Reference};
@@ -204,10 +204,14 @@ async fn import_job_ids(
 /// Lists the IDs; names too, where tools will get the value, which take both.
 async fn datastore_ids(service: &dyn HealthImaging, takes_names: bool) -> Result<Vec<String>> {
     let all = all_datastores(service, Some(DatastoreStatus::Active)).await?;
-    let names = all.iter().filter(|_| takes_names).map(|one| one.datastore_name.clone());
-    let names: BTreeSet<String> = names.collect();
-    let ids = all.into_iter().map(|datastore| datastore.datastore_id.into());
-    Ok(names.into_iter().chain(ids).collect())
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for one in all.iter().filter(|_| takes_names) {
+        *names.entry(one.datastore_name.clone()).or_default() += 1;
+    }
+    // A name that several have identifies none of them.
+    let names = names.into_iter().filter(|(_, count)| *count == 1).map(|(name, _)| name);
+    let ids = all.iter().map(|datastore| datastore.datastore_id.as_str().to_owned());
+    Ok(names.chain(ids).collect())
 }
 
 /// Lists those of the first page only: completion is not a listing.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use healthimaging::{Error, Result};
 
+use crate::arguments::nearest;
 use crate::tool::{ToolEntry, Toolset};
 use crate::tools::TOOLS;
 
@@ -74,5 +75,10 @@ fn known(flag: &str, name: &str) -> Result<&'static str> {
         return Ok(tool.name);
     }
     let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
-    Err(Error::validation(format!("{flag} has an unknown name: use some of {}", names.join(", "))))
+    let near = nearest(name, names.iter().copied());
+    let near = near.map_or_else(String::new, |near| format!("; perhaps {near} is meant"));
+    Err(Error::validation(format!(
+        "{flag} has an unknown name{near}: use some of {}",
+        names.join(", ")
+    )))
 }

@@ -12,7 +12,7 @@ use healthimaging_redact::Redactor;
 use healthimaging_workflows::{BackEnd, Ledger, Plan};
 
 use crate::answer::Answer;
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, nearest};
 use crate::audit;
 use crate::confirm::{self, Consent, Decision, PlanArguments, Seals, UserReply};
 use crate::context::{Caller, Context, DEFAULT_WAIT, Progress};
@@ -274,7 +274,15 @@ impl Server {
                 "the tool {name} is not offered: the server was started with --read-only or \
                  --no-delete, or the credential of the caller has a smaller scope"
             ))),
-            None => Err(Error::not_found("unknown tool; list the tools")),
+            None => {
+                let offered = self.tools().map(|tool| tool.name);
+                Err(Error::not_found(match nearest(name, offered) {
+                    Some(near) => {
+                        format!("unknown tool; perhaps {near} is meant, or list the tools")
+                    }
+                    None => "unknown tool; list the tools".to_owned(),
+                }))
+            }
         }
     }
 

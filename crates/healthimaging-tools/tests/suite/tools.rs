@@ -81,6 +81,7 @@ async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
     let cases = [
         (json!({ "datastore": "x" }), "perhaps `datastore_id` is meant. Expected `datastore_id`"),
         (json!({ "DOE^JANE": "x" }), "unknown member; expected `datastore_id`"),
+        (json!({ "dataStoreID": "x" }), "perhaps `datastore_id` is meant"),
         (json!({ "datastore_id": 5 }), "datastore_id"),
         (json!({ "datastore_id": "DOE^JANE" }), "datastore_id must have 32 characters"),
     ];
@@ -96,6 +97,25 @@ async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
     let error = call(&fake, "list_datastores", json!({ "status": "DOE^JANE" })).await.unwrap_err();
     assert!(error.message().contains("CREATE_FAILED"), "{}", error.message());
     assert!(!error.message().contains("DOE"), "{}", error.message());
+    for (filter, near) in [
+        ("DICOMPatientID", "perhaps `DICOMPatientId` is meant. Expected one of"),
+        ("study_instance_uid", "perhaps `DICOMStudyInstanceUID` is meant. Expected one of"),
+        ("DOE^JANE", "unknown variant; expected one of"),
+    ] {
+        let criteria =
+            json!({ "filters": [{ "operator": "EQUAL", "values": [{ (filter): "DOE^JANE" }] }] });
+        let input = json!({ "search_criteria": criteria });
+        let error = call(&fake, "search_image_sets", input).await.unwrap_err();
+        assert!(error.message().contains(near), "{}", error.message());
+        assert!(!error.message().contains("DOE"), "{}", error.message());
+    }
+    for (tool, message) in [
+        ("search_imagesets", "unknown tool; perhaps search_image_sets is meant, or list the tools"),
+        ("DOE^JANE", "unknown tool; list the tools"),
+    ] {
+        let error = call(&fake, tool, json!({})).await.unwrap_err();
+        assert_eq!(error.message(), message);
+    }
     let error = call(&fake, "get_image_set", json!({})).await.unwrap_err();
     assert!(error.message().contains("missing field `image_set_id`"), "{}", error.message());
 }
