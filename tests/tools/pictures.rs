@@ -1,5 +1,11 @@
 //! Frames as pictures.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use healthimaging::{AnyOperation, Call, HealthImaging, Layer, Operation};
 use healthimaging_image::{
     PixelDescription, PixelRepresentation, PlanarConfiguration, SampleFormat,
 };
@@ -9,9 +15,10 @@ use healthimaging_render::{
     Display, Picture, PictureFormat, Voi, Window, WindowFunction, render_pixels,
 };
 use healthimaging_tools::Answer;
+use healthimaging_workflows::BackEnd;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Opening, Rig};
 
 const SOP: &str = "2.25.71";
 
@@ -298,4 +305,85 @@ pub(crate) async fn a_frame_of_an_older_version_is_seen(rig: Rig) {
         (&facts["number_of_slices"], &facts["order"]),
         (&json!(1), &json!("instance_number"))
     );
+}
+
+/// Documents that were asked for by the only test that uses [`Counted`].
+static DOCUMENTS: AtomicUsize = AtomicUsize::new(0);
+
+/// The AWS back end, whose calls for documents are counted.
+#[derive(Debug)]
+struct Counted(Arc<dyn HealthImaging>);
+
+impl Layer for Counted {
+    type Inner = dyn HealthImaging;
+
+    fn inner(&self) -> &Self::Inner {
+        &*self.0
+    }
+
+    async fn call<C: Call<Self::Inner>>(&self, call: C) -> healthimaging::Result<C::Response> {
+        if call.operation() == AnyOperation::Api(Operation::GetImageSetMetadata) {
+            DOCUMENTS.fetch_add(1, Ordering::Relaxed);
+        }
+        call.send(&*self.0).await
+    }
+}
+
+fn open_counted(opening: Opening) -> BoxFuture<'static, BackEnd> {
+    async move {
+        let BackEnd { service, dicomweb } = crate::open_aws(opening).await;
+        BackEnd { service: Arc::new(Counted(service)), dicomweb }
+    }
+    .boxed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_of_one_version_read_its_document_once() {
+    let rig = Rig::new(open_counted).await;
+    let datastore = rig.datastore().await;
+    let slice = |number: u32| {
+        let phantom = Phantom::ct().size(16, 16).study_uid("2.25.72").series_uid("2.25.73");
+        let phantom = phantom.sop_uid(&format!("{SOP}.{number}")).instance_number(number);
+        PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
+    };
+    rig.import(&datastore, (1..=3).map(slice)).await;
+    let found = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
+    let set = found["image_sets_metadata_summaries"][0]["image_set_id"].clone();
+    let asking = |more: Value| {
+        let mut asked = json!({ "datastore_id": datastore, "image_set_id": set });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    // How many documents the calls of a list ask for.
+    let documents = async |calls: &[(&str, Value)]| {
+        let before = DOCUMENTS.load(Ordering::Relaxed);
+        for (tool, arguments) in calls {
+            let answer = rig.answer(tool, asking(arguments.clone())).await.unwrap();
+            assert_eq!(answer.images.len(), 1, "{tool}");
+        }
+        DOCUMENTS.load(Ordering::Relaxed) - before
+    };
+    let pictures = [
+        ("get_image_frame", json!({ "slice": "middle" })),
+        ("get_image_frame", json!({ "slice": 1 })),
+        ("get_image_frame", json!({ "sop_instance_uid": format!("{SOP}.3") })),
+        ("get_image_frame", json!({ "sop_instance_uid": format!("{SOP}.3"), "version_id": "1" })),
+        ("get_series_contact_sheet", json!({ "series_instance_uid": "2.25.73" })),
+    ];
+    assert_eq!(documents(&pictures).await, 1);
+    assert_eq!(documents(&pictures).await, 0);
+    // Another version is another document; that of the older one is known.
+    let changes = json!({ "DICOMUpdates": { "updatableAttributes": {
+        "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "OTHER" } }
+    } } });
+    let update = json!({
+        "latest_version_id": "1", "update_image_set_metadata_updates": changes, "wait_seconds": 60
+    });
+    rig.call("update_image_set_metadata", asking(update)).await;
+    assert_eq!(documents(&pictures).await, 1);
+    // What was deleted is not shown from a cache.
+    rig.call("delete_image_set", asking(json!({ "wait_seconds": 60 }))).await;
+    for (tool, arguments) in &pictures {
+        rig.refusal(tool, asking(arguments.clone()), "not_found").await;
+    }
 }

@@ -21,6 +21,7 @@ use crate::resources::{
     DATASTORE, FRAME, IMAGE_SET, METADATA, PICTURE, PIXELS, SHEET, all_datastores, protocol_error,
 };
 use crate::server::Server;
+use crate::versions::Documents;
 use crate::visible;
 
 /// Most pages of a search that a completion reads.
@@ -49,9 +50,9 @@ pub(crate) async fn complete(
         }
         _ => return Err(ErrorData::invalid_params("completes prompts and templates only", None)),
     }
-    let service = server.service().map_err(|error| protocol_error(&error))?;
+    let documents = server.documents().map_err(|error| protocol_error(&error))?;
     let is_offered = argument == "datastore_id" || server.check_policy("search_image_sets").is_ok();
-    let values = if is_offered { values(service, request).await } else { Ok(Vec::new()) };
+    let values = if is_offered { values(documents, request).await } else { Ok(Vec::new()) };
     let values = values.map_err(|error| protocol_error(&server.shown_error(error)))?;
     // Values are shown, and taken, as answers of tools show them.
     let shown = values.into_iter().map(|value| visible::shown(&value).into_owned());
@@ -63,10 +64,8 @@ pub(crate) async fn complete(
         .map_err(|message| ErrorData::internal_error(message, None))
 }
 
-async fn values(
-    service: &dyn HealthImaging,
-    request: &CompleteRequestParams,
-) -> Result<Vec<String>> {
+async fn values(documents: Documents<'_>, request: &CompleteRequestParams) -> Result<Vec<String>> {
+    let service = documents.service;
     let argument = request.argument.name.as_str();
     match argument {
         "datastore_id" => {
@@ -78,21 +77,22 @@ async fn values(
     }
     let mut values = Vec::new();
     for datastore_id in datastores_of(service, request).await? {
-        values.extend(values_in(service, request, datastore_id).await?);
+        values.extend(values_in(documents, request, datastore_id).await?);
     }
     Ok(values)
 }
 
 async fn values_in(
-    service: &dyn HealthImaging,
+    documents: Documents<'_>,
     request: &CompleteRequestParams,
     datastore_id: DatastoreId,
 ) -> Result<Vec<String>> {
+    let service = documents.service;
     let argument = request.argument.name.as_str();
     match (argument, image_set_of(request)) {
         ("image_set_id", _) => image_set_ids(service, datastore_id).await,
         ("version_id", Some(set)) => version_ids(service, datastore_id, set).await,
-        ("image_frame_id", Some(set)) => picture::frame_ids(service, &datastore_id, &set).await,
+        ("image_frame_id", Some(set)) => picture::frame_ids(documents, &datastore_id, &set).await,
         ("patient_id", _) => {
             search(service, datastore_id, request, |tags| tags.patient_id.as_ref()).await
         }

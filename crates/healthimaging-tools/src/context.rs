@@ -19,6 +19,7 @@ use crate::arguments::WaitSeconds;
 use crate::options::{FrameFormat, ServerOptions, ViewerAddress};
 use crate::policy::{self, Policy};
 use crate::redaction::CallRedaction;
+use crate::versions::{Documents, Versions};
 
 /// How long a call waits for the job that it started, unless the arguments set it.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -57,6 +58,7 @@ pub(crate) struct Context {
     datastores_changed: broadcast::Sender<()>,
     chosen: OnceLock<DatastoreId>,
     redaction: Option<CallRedaction>,
+    versions: Arc<Versions>,
     /// The progress that was reported last.
     reported: Mutex<f64>,
 }
@@ -71,6 +73,7 @@ impl Context {
         caller: Caller,
         datastores_changed: broadcast::Sender<()>,
         redaction: Option<CallRedaction>,
+        versions: Arc<Versions>,
     ) -> Self {
         Self {
             ledger,
@@ -82,6 +85,7 @@ impl Context {
             datastores_changed,
             chosen: OnceLock::new(),
             redaction,
+            versions,
             reported: Mutex::default(),
         }
     }
@@ -95,6 +99,11 @@ impl Context {
     /// The 18 operations.
     pub(crate) fn service(&self) -> &dyn HealthImaging {
         &*self.back_end().service
+    }
+
+    /// Its documents, for pictures.
+    pub(crate) fn documents(&self) -> Documents<'_> {
+        Documents { service: self.service(), versions: &self.versions }
     }
 
     /// DICOMweb.
@@ -128,6 +137,7 @@ impl Context {
             datastores_changed: self.datastores_changed.clone(),
             chosen: self.chosen.clone(),
             redaction: None,
+            versions: Arc::default(),
             reported: Mutex::default(),
         }
     }

@@ -38,6 +38,7 @@ mod tool;
 mod tools;
 mod transport;
 mod turns;
+mod versions;
 mod visible;
 mod wait;
 mod web;

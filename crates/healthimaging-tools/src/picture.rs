@@ -1,13 +1,10 @@
 //! Fetches frames and their metadata, and renders pictures.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use healthimaging::ErrorKind::{AccessDenied, NotFound, NotSupported};
-use healthimaging::model::{
-    GetImageFrameRequest, GetImageSetMetadataRequest, InstanceMetadataRequest,
-};
+use healthimaging::model::{GetImageFrameRequest, InstanceMetadataRequest};
 use healthimaging::{
     DatastoreId, DicomWeb, Error, HealthImaging, ImageFrameId, ImageSetId, MemoryBudget, Result,
     Uid, VersionId,
@@ -17,8 +14,10 @@ use healthimaging_render::{
     Contrast, FrameLocation, FrameSelector, RenderError, RenderOptions, RenderedFrame, Window,
     WindowFunction, find_frame, render,
 };
-use healthimaging_workflows::document::{self, DocumentText};
+use healthimaging_workflows::document;
 use serde_json::value::RawValue;
+
+use crate::versions::Documents;
 
 /// Longest frame that is returned, in bytes as stored.
 const LONGEST_FRAME: u64 = 64 * 1024 * 1024;
@@ -84,44 +83,29 @@ pub(crate) async fn fetch(
 
 /// Finds a frame in the metadata of a version of an image set, by default the latest.
 pub(crate) async fn locate(
-    service: &dyn HealthImaging,
+    documents: Documents<'_>,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
     version_id: Option<&VersionId>,
     selector: &FrameSelector,
 ) -> Result<FrameLocation> {
-    let document = metadata(service, datastore_id, image_set_id, version_id).await?;
+    let document = documents.fetch(datastore_id, image_set_id, version_id).await?;
     let _lease = MemoryBudget::process().work(document::parsed_size(&document)).await;
     Ok(find_frame(&document, selector)?)
 }
 
 /// Lists the IDs of all frames in the latest metadata.
 pub(crate) async fn frame_ids(
-    service: &dyn HealthImaging,
+    documents: Documents<'_>,
     datastore_id: &DatastoreId,
     image_set_id: &ImageSetId,
 ) -> Result<Vec<String>> {
-    let document = metadata(service, datastore_id, image_set_id, None).await?;
+    let document = documents.fetch(datastore_id, image_set_id, None).await?;
     let mut ids = Vec::new();
     for instance in document.levels().instances() {
         ids.extend(instance.frame_ids()?.into_iter().flatten());
     }
     Ok(ids)
-}
-
-/// Fetches the metadata of a version, by default the latest.
-pub(crate) async fn metadata(
-    service: &dyn HealthImaging,
-    datastore_id: &DatastoreId,
-    image_set_id: &ImageSetId,
-    version_id: Option<&VersionId>,
-) -> Result<Arc<DocumentText>> {
-    let request = GetImageSetMetadataRequest {
-        datastore_id: datastore_id.clone(),
-        image_set_id: image_set_id.clone(),
-        version_id: version_id.cloned(),
-    };
-    document::fetch(service, request).await
 }
 
 /// Fetches a frame and renders it.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::base64_text;
 use crate::picture;
+use crate::versions::Documents;
 
 /// Longest piece in bytes: 500,000 characters of base64, which hosts pass on.
 const LONGEST_PIECE: usize = 375_000;
@@ -59,18 +60,19 @@ fn keep() -> MutexGuard<'static, VecDeque<Kept>> {
 
 /// Returns a piece of the pixels of a frame, from 0, as JSON. The image set is always read first.
 pub(crate) async fn piece(
-    service: &dyn HealthImaging,
+    documents: Documents<'_>,
     decoder: &Decoder,
     place: Place,
     number: usize,
 ) -> Result<String> {
     let (datastore_id, image_set_id, frame, frame_number) = &place;
+    let service = documents.service;
     let by_id = FrameSelector::Id(frame.clone());
-    let mut location = picture::locate(service, datastore_id, image_set_id, None, &by_id).await?;
+    let mut location = picture::locate(documents, datastore_id, image_set_id, None, &by_id).await?;
     if let Some(frame_number) = frame_number {
         let uid = Uid::try_from(location.sop_instance_uid.as_str())?;
         let by_number = FrameSelector::Number(uid, *frame_number);
-        location = picture::locate(service, datastore_id, image_set_id, None, &by_number).await?;
+        location = picture::locate(documents, datastore_id, image_set_id, None, &by_number).await?;
     }
     let packed = if let Some(packed) = taken(&place) {
         // The frame itself is not asked for, and the service may still describe what was deleted.

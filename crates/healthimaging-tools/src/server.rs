@@ -23,6 +23,7 @@ use crate::redaction::Redaction;
 use crate::tool::{Call, CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
 use crate::turns;
+use crate::versions::{Documents, Versions};
 use crate::visible;
 
 impl Offer {
@@ -51,6 +52,7 @@ struct Inner {
     ledger: std::result::Result<Ledger, Unavailable>,
     options: ServerOptions,
     redaction: Option<Redaction>,
+    versions: Arc<Versions>,
     seals: Arc<Seals>,
     datastores_changed: broadcast::Sender<()>,
 }
@@ -107,12 +109,14 @@ impl Server {
         options: ServerOptions,
     ) -> Result<Self> {
         let (datastores_changed, _) = broadcast::channel(16);
-        Ok(Self::made(ledger, options, Arc::new(Seals::new()?), datastores_changed))
+        let seals = Arc::new(Seals::new()?);
+        Ok(Self::made(ledger, options, Arc::default(), seals, datastores_changed))
     }
 
     fn made(
         ledger: std::result::Result<Ledger, Unavailable>,
         mut options: ServerOptions,
+        versions: Arc<Versions>,
         seals: Arc<Seals>,
         datastores_changed: broadcast::Sender<()>,
     ) -> Self {
@@ -121,7 +125,7 @@ impl Server {
             options.viewer = ViewerAddress::None;
         }
         let redaction = redaction(&ledger, &options);
-        Self(Arc::new(Inner { ledger, options, redaction, seals, datastores_changed }))
+        Self(Arc::new(Inner { ledger, options, redaction, versions, seals, datastores_changed }))
     }
 
     /// Returns the server as a caller with this grant uses it: it offers only the tools, and finds only the data
@@ -150,7 +154,7 @@ impl Server {
         if rights.is_unlimited() {
             return self.clone();
         }
-        let Inner { ledger, options, seals, datastores_changed, .. } = &*self.0;
+        let Inner { ledger, options, versions, seals, datastores_changed, .. } = &*self.0;
         let ledger = ledger.as_ref().map_err(Clone::clone).map(|ledger| {
             let BackEnd { service, dicomweb } = ledger.tools().back_end.clone();
             let (service, dicomweb) = match &options.restrictor {
@@ -161,7 +165,8 @@ impl Server {
         });
         let offer = options.offer.and(rights.most().into());
         let options = ServerOptions { offer, ..options.clone() };
-        Self::made(ledger, options, Arc::clone(seals), datastores_changed.clone())
+        let (versions, seals) = (Arc::clone(versions), Arc::clone(seals));
+        Self::made(ledger, options, versions, seals, datastores_changed.clone())
     }
 
     fn ledger(&self) -> Result<&Ledger> {
@@ -175,7 +180,9 @@ impl Server {
     pub fn redacting(&self, redactor: Arc<Redactor>) -> Self {
         let Inner { ledger, options, seals, datastores_changed, .. } = &*self.0;
         let options = ServerOptions { redactor: Some(redactor), ..options.clone() };
-        Self::made(ledger.clone(), options, Arc::clone(seals), datastores_changed.clone())
+        // Documents that are shown differently are not shared.
+        let (versions, seals) = (Arc::default(), Arc::clone(seals));
+        Self::made(ledger.clone(), options, versions, seals, datastores_changed.clone())
     }
 
     fn back_end(&self) -> Result<&BackEnd> {
@@ -194,6 +201,11 @@ impl Server {
     /// Returns the 18 operations of its back end.
     pub fn service(&self) -> Result<&dyn HealthImaging> {
         Ok(&*self.back_end()?.service)
+    }
+
+    /// Returns its documents, for pictures.
+    pub(crate) fn documents(&self) -> Result<Documents<'_>> {
+        Ok(Documents { service: self.service()?, versions: &self.0.versions })
     }
 
     /// Returns DICOMweb of its back end.
@@ -317,7 +329,14 @@ impl Server {
         tool.normalize(&mut arguments);
         let redaction = self.0.redaction.as_ref();
         let redaction = redaction.map(|one| one.begin(&mut arguments)).transpose()?;
-        let context = Context::new(ledger, &self.0.options, caller, changed, redaction);
+        let context = Context::new(
+            ledger,
+            &self.0.options,
+            caller,
+            changed,
+            redaction,
+            Arc::clone(&self.0.versions),
+        );
         let work = async {
             datastore_names::resolve(tool, context.service(), &mut arguments).await?;
             match tool.run {

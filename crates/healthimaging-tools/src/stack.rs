@@ -13,7 +13,7 @@ use healthimaging_workflows::document::{self, DocumentText};
 use healthimaging_workflows::find::{self, Criteria, is_primary};
 
 use crate::arguments::SliceChoice;
-use crate::picture;
+use crate::versions::Documents;
 
 /// Most image sets that are looked through for those of a series.
 const MOST_OF_A_SERIES: usize = 1_000;
@@ -83,36 +83,36 @@ async fn order_of(document: &Arc<DocumentText>, series: &str) -> Result<Arc<Orde
 impl Stack {
     /// Reads the slices of a series from an image set, or else from its primary or only one.
     pub(crate) async fn of_series(
-        service: &dyn HealthImaging,
+        documents: Documents<'_>,
         datastore_id: DatastoreId,
         series: Uid,
         image_set_id: Option<ImageSetId>,
     ) -> Result<Self> {
         let image_set_id = match image_set_id {
             Some(named) => named,
-            None => image_set_of(service, &datastore_id, series.clone()).await?,
+            None => image_set_of(documents.service, &datastore_id, series.clone()).await?,
         };
-        Self::read(service, datastore_id, image_set_id, None, Some(series)).await
+        Self::read(documents, datastore_id, image_set_id, None, Some(series)).await
     }
 
     /// Reads the slices of a version of an image set with one series.
     pub(crate) async fn of_image_set(
-        service: &dyn HealthImaging,
+        documents: Documents<'_>,
         datastore_id: DatastoreId,
         image_set_id: ImageSetId,
         version_id: Option<&VersionId>,
     ) -> Result<Self> {
-        Self::read(service, datastore_id, image_set_id, version_id, None).await
+        Self::read(documents, datastore_id, image_set_id, version_id, None).await
     }
 
     async fn read(
-        service: &dyn HealthImaging,
+        documents: Documents<'_>,
         datastore_id: DatastoreId,
         image_set_id: ImageSetId,
         version_id: Option<&VersionId>,
         series: Option<Uid>,
     ) -> Result<Self> {
-        let document = picture::metadata(service, &datastore_id, &image_set_id, version_id).await?;
+        let document = documents.fetch(&datastore_id, &image_set_id, version_id).await?;
         let all = &document.levels().series;
         let series_instance_uid = match &series {
             Some(wanted) if all.contains_key(wanted.as_str()) => wanted.as_str().to_owned(),

@@ -205,8 +205,9 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
         ResourceUri::Picture(datastore_id, image_set_id, frame, options) => {
             let selector = FrameSelector::Id(frame);
             let decoder = &server.options().decoder;
+            let documents = server.documents()?;
             let location =
-                picture::locate(service, &datastore_id, &image_set_id, None, &selector).await?;
+                picture::locate(documents, &datastore_id, &image_set_id, None, &selector).await?;
             let (_, rendered) = picture::picture(
                 (service, server.dicomweb()?),
                 decoder,
@@ -226,11 +227,13 @@ async fn read_resource(server: &Server, resource: ResourceUri) -> Result<Content
         ) => {
             let place = (datastore_id, image_set_id, frame, frame_number);
             let decoder = &server.options().decoder;
-            return pixels::piece(service, decoder, place, chunk).await.map(Contents::Json);
+            return pixels::piece(server.documents()?, decoder, place, chunk)
+                .await
+                .map(Contents::Json);
         }
         ResourceUri::Sheet(datastore_id, image_set_id, series, options) => {
             let set = Some(image_set_id);
-            let stack = Stack::of_series(service, datastore_id, series, set).await?;
+            let stack = Stack::of_series(server.documents()?, datastore_id, series, set).await?;
             let back_end = (service, server.dicomweb()?);
             let made = sheet::make(back_end, &server.options().decoder, &stack, options).await?;
             let media_type = options.format.media_type().to_owned();

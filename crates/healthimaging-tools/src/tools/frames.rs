@@ -127,14 +127,14 @@ impl Tool for GetImageFrame {
         let wanted = self.wanted()?;
         let options = self.options(context.frame_format())?;
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let service = context.service();
+        let (service, documents) = (context.service(), context.documents());
         let version = self.version_id.as_ref();
         let (frame, place) = match wanted {
             Wanted::Frame(selector) => (Located::By(selector), None),
             Wanted::Slice(choice) => {
                 let set = self.image_set_id.clone();
                 let stack =
-                    Stack::of_image_set(service, datastore_id.clone(), set, version).await?;
+                    Stack::of_image_set(documents, datastore_id.clone(), set, version).await?;
                 let index = stack.index(choice)?;
                 let place =
                     Place { slice: index + 1, number_of_slices: stack.len(), order: stack.order() };
@@ -142,7 +142,7 @@ impl Tool for GetImageFrame {
             }
         };
         let locate = async |selector: &FrameSelector| {
-            picture::locate(service, &datastore_id, &self.image_set_id, version, selector).await
+            picture::locate(documents, &datastore_id, &self.image_set_id, version, selector).await
         };
         if let Some(options) = options {
             let location = match frame {

@@ -166,9 +166,9 @@ impl Tool for GetSeriesContactSheet {
             },
         };
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let service = context.service();
+        let documents = context.documents();
         let uid = self.series_instance_uid;
-        let stack = Stack::of_series(service, datastore_id, uid, self.image_set_id).await?;
+        let stack = Stack::of_series(documents, datastore_id, uid, self.image_set_id).await?;
         let made = made(context, &stack, options).await?;
         Ok(shown(&stack, made, options))
     }

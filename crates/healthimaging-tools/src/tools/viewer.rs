@@ -75,9 +75,9 @@ impl Tool for ViewSeries {
     async fn call(self, context: &Context) -> Result<Reply<Self::Output>> {
         let contrast = picture::contrast(self.window_center, self.window_width, false)?;
         let datastore_id = context.datastore(self.datastore_id).await?;
-        let service = context.service();
+        let documents = context.documents();
         let uid = self.series_instance_uid;
-        let stack = Stack::of_series(service, datastore_id, uid, self.image_set_id).await?;
+        let stack = Stack::of_series(documents, datastore_id, uid, self.image_set_id).await?;
         let slice = match self.slice {
             Some(choice) => stack.index(choice)? + 1,
             None => 1,
