@@ -104,6 +104,7 @@ macro_rules! cases {
                 what_cannot_be_transferred_is_refused_with_the_reason,
                 an_instance_that_cannot_be_read_keeps_no_other_back,
                 another_instance_of_the_same_uid_stays,
+                a_color_transform_is_no_difference_of_content,
                 a_transfer_is_deidentified,
                 blanked_pixels_are_compared_decoded,
             }

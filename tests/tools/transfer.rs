@@ -31,10 +31,12 @@ async fn transferred(rig: &Rig, asked: Value) -> Value {
 }
 
 /// File meta information is that of the program that wrote the file that was stored.
-const WRITTEN: [&str; 4] = [
+/// Pixels in color have the color transform of the stored frames.
+const WRITTEN: [&str; 5] = [
     "FileMetaInformationGroupLength",
     "ImplementationClassUID",
     "ImplementationVersionName",
+    "PhotometricInterpretation",
     "TransferSyntaxUID",
 ];
 
@@ -158,6 +160,27 @@ pub(crate) async fn an_instance_that_cannot_be_read_keeps_no_other_back(rig: Rig
     assert_eq!((transferred + failed, there, held), (INSTANCES, 0, 0), "{report}");
     assert!((1..=3).contains(&failed), "{report}");
     assert_eq!(instances(&rig, &to).await.len() as u64, transferred);
+}
+
+pub(crate) async fn a_color_transform_is_no_difference_of_content(rig: Rig) {
+    let (from, to) = (rig.datastore().await, other(&rig).await);
+    let loop_ = Phantom::ultrasound().size(16, 12).frames(2).study_uid("2.25.74");
+    let bytes = loop_.series_uid("2.25.75").sop_uid("2.25.76").build();
+    rig.import(&from, [PhantomFile { relative_path: "1.dcm".into(), bytes }]).await;
+    let report = transferred(&rig, of(&from, &to, &json!({}))).await;
+    assert_eq!(counts(&report), [1, 0, 0, 0], "{report}");
+    let compared = json!({ "datastore_id": from, "other_datastore_id": to });
+    let compared = rig.call("compare_image_sets", compared).await;
+    assert!(compared.get("series").is_none(), "{compared}");
+    let set = async |datastore: &str| all(&rig, datastore).await[0]["image_set_id"].clone();
+    let pair = json!({
+        "datastore_id": from, "image_set_id": set(&from).await, "other_datastore_id": to,
+        "other_image_set_id": set(&to).await
+    });
+    let compared = rig.call("compare_image_sets", pair).await;
+    assert!(compared.get("attributes").is_none(), "{compared}");
+    let stored = &compared["counts"]["stored_differently_in"];
+    assert!(stored.to_string().contains("PhotometricInterpretation"), "{compared}");
 }
 
 pub(crate) async fn another_instance_of_the_same_uid_stays(rig: Rig) {

@@ -184,7 +184,7 @@ impl Found {
         // Beside the attributes are the transfer syntax of the frames and value representations.
         for (old, new) in [(&old_attributes, &new_attributes), (&old, &new)] {
             for (attribute, old, new) in differing(old, new) {
-                if is_of_storage(attribute) {
+                if is_of_storage(attribute) || is_color_transform(attribute, [old, new]) {
                     is_stored_differently = true;
                     self.all.stored_differently_in.insert(attribute.to_owned());
                 } else {
@@ -269,6 +269,15 @@ fn shown(value: &Value) -> Value {
 fn is_of_storage(attribute: &str) -> bool {
     OF_STORAGE.contains(&attribute)
         || document::tag_of(attribute).is_some_and(|tag| tag.group() == FILE_META)
+}
+
+/// Whether the Photometric Interpretation differs only by the reversible color transform of JPEG 2000 (PS3.5 8.2.4): which of
+/// both it is follows from how the data store received the pixels, and decoded they are the same.
+fn is_color_transform(attribute: &str, values: [Option<&Value>; 2]) -> bool {
+    let is_one = |value: Option<&Value>| {
+        value.and_then(Value::as_str).is_some_and(|text| ["RGB", "YBR_RCT"].contains(&text.trim()))
+    };
+    attribute == "PhotometricInterpretation" && values.into_iter().all(is_one)
 }
 
 fn add(uid: &str, count: &mut usize, listed: &mut Vec<String>) {
