@@ -1,5 +1,6 @@
 //! Patients, studies, series.
 
+use healthimaging_phantoms::{Phantom, PhantomFile};
 use serde_json::{Value, json};
 
 use crate::erase::{all, tag};
@@ -9,6 +10,38 @@ fn with(datastore: &str, key: &str, value: &str) -> Value {
     let mut asked = json!({ "datastore_id": datastore });
     asked[key] = json!(value);
     asked
+}
+
+pub(crate) async fn two_people_of_one_patient_id_are_noticed(rig: Rig) {
+    let datastore = rig.datastore().await;
+    let study = |number: u32, name: &str, born: &str| {
+        let phantom = Phantom::ct().size(8, 8).patient(name, "MRN-1").born(born, "F");
+        let phantom = phantom.study_uid(&format!("2.25.{number}"));
+        let phantom = phantom.series_uid(&format!("2.25.{number}.1"));
+        let bytes = phantom.sop_uid(&format!("2.25.{number}.1.1")).build();
+        PhantomFile { relative_path: format!("{number}.dcm").into(), bytes }
+    };
+    rig.import(&datastore, [study(1, "DOE^JANE", "19700101")]).await;
+    let asked = with(&datastore, "patient_id", "MRN-1");
+    let said = async |tool: &str| {
+        let found = rig.call(tool, asked.clone()).await;
+        found["summary"].as_str().unwrap().to_owned()
+    };
+    assert!(!said("get_patient_studies").await.contains("differ"));
+    // Empty components of a name are none.
+    rig.import(&datastore, [study(2, "DOE^JANE^", "19700101")]).await;
+    assert!(!said("get_patient_studies").await.contains("differ"));
+    rig.import(&datastore, [study(3, "ROE^JANE", "19800101")]).await;
+    let warning = "Image sets of one Patient ID differ in PatientName, PatientBirthDate";
+    assert!(said("get_patient_studies").await.contains(warning));
+    assert!(said("get_patient_series").await.contains(warning));
+    let mut asked = asked.clone();
+    asked["dry_run"] = json!(true);
+    let plan = rig.call("delete_patient_studies", asked.clone()).await["plan"].clone();
+    assert!(plan["notes"].to_string().contains(warning), "{plan}");
+    asked["metadata_updates"] = json!({ "PatientComments": "X" });
+    let plan = rig.call("bulk_update_patient_metadata", asked).await["plan"].clone();
+    assert!(plan["notes"].to_string().contains(warning), "{plan}");
 }
 
 pub(crate) async fn a_patient_has_studies_and_series(rig: Rig) {

@@ -182,6 +182,7 @@ macro_rules! cases {
             }
             hierarchy {
                 a_patient_has_studies_and_series,
+                two_people_of_one_patient_id_are_noticed,
                 primary_is_the_flag_of_the_service_and_not_a_version,
                 dicomweb_studies_are_of_this_patient_alone,
             }

@@ -63,6 +63,11 @@ fn paged<T: Serialize>(
     Ok((page, left_out, text))
 }
 
+/// Returns a summary with a warning behind it.
+fn warned(summary: String, warning: Option<String>) -> String {
+    warning.into_iter().fold(summary, |summary, warning| format!("{summary} {warning}"))
+}
+
 const NO_PATIENT: &str = "the data store holds no image set of that patient; IDs are compared \
                           exactly, including case and leading zeros";
 
@@ -101,6 +106,7 @@ impl Tool for GetPatientStudies {
         let criteria = Criteria::patient(self.patient_id);
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
         let studies = hierarchy::studies(&found.image_sets);
+        let warning = hierarchy::warning(&found.image_sets);
         let token = self.next_token.as_ref();
         let (page, studies_left_out, text) = paged(studies, "study", &listing, token)?;
         let output = PatientStudies {
@@ -109,7 +115,7 @@ impl Tool for GetPatientStudies {
             image_sets_examined: found.examined,
             next_token: page.next_token,
         };
-        Ok(Reply::new(output, text))
+        Ok(Reply::new(output, warned(text, warning)))
     }
 }
 
@@ -149,6 +155,7 @@ impl Tool for GetPatientSeries {
         let found = found(context, &datastore_id, &criteria, NO_PATIENT).await?;
         let read = hierarchy::series(context.service(), &datastore_id, &found.image_sets, None);
         let series = uncancelled(context, read).await?;
+        let warning = hierarchy::warning(&found.image_sets);
         let token = self.next_token.as_ref();
         let (page, series_left_out, text) = paged(series, "series", &listing, token)?;
         let output = PatientSeries {
@@ -157,7 +164,7 @@ impl Tool for GetPatientSeries {
             image_sets_examined: found.examined,
             next_token: page.next_token,
         };
-        Ok(Reply::new(output, text))
+        Ok(Reply::new(output, warned(text, warning)))
     }
 }
 

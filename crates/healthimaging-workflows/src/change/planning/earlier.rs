@@ -13,6 +13,7 @@ use super::{OlderVersions, Planner, Seen};
 use crate::change::{Action, Target};
 use crate::document::{self, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, Text};
+use crate::hierarchy;
 use crate::plan::Plan;
 
 /// Image sets that a note names; the rest is counted.
@@ -49,10 +50,11 @@ impl Planner<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), Some(error)),
             Err(error) => return Err(error),
         };
+        let warning = hierarchy::warning(&found);
         let whole = self.versions_of(found).await?;
         let is_all = (self.service.limits().rate)(Operation::GetImageSetMetadata).is_none();
         let named = self.named_before(patient, &whole, is_all).await?;
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = warning.into_iter().collect();
         match (named.len(), older, nothing) {
             (0, _, Some(error)) if is_all => return Err(error),
             (0, _, Some(_)) => return Err(Error::not_found(format!("{missing}; {NOT_EXAMINED}"))),

@@ -17,6 +17,7 @@ use super::part::Without;
 use super::{Action, Change, Part, Step, Target, Values};
 use crate::document::{self, Contents, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, is_primary};
+use crate::hierarchy;
 use crate::plan::{Plan, PlannedImageSet, PlannedStudy};
 
 const KEPT: &str = "Removing makes a new version; the older versions of these image sets keep what is \
@@ -99,10 +100,13 @@ impl Planner<'_> {
                 found.len()
             )));
         }
+        let warning = hierarchy::warning(&found);
         let seen: Vec<Seen> = self.versions_of(found).await?;
         let acts = seen.into_iter().map(|seen| (seen, Action::Delete)).collect();
         let change = self.change(Target::Matching(Box::new(criteria)));
-        Ok(plan(action, change, acts))
+        let mut plan = plan(action, change, acts);
+        plan.notes.extend(warning);
+        Ok(plan)
     }
 
     /// Taking a part out of every image set that holds it.
@@ -162,6 +166,7 @@ impl Planner<'_> {
         missing: &str,
     ) -> Result<Plan> {
         let found = self.matching(&criteria, missing).await?;
+        let warning = hierarchy::warning(&found);
         let mut seen = self.versions_of(found).await?;
         let of_all: Vec<PlannedStudy> = seen.iter().map(|one| one.of.clone()).collect();
         let planned: Vec<PlannedImageSet> = seen.iter().map(Seen::updated).collect();
@@ -193,6 +198,7 @@ impl Planner<'_> {
         plan.studies.clear();
         plan.add_studies(of_all);
         plan.notes.extend(target);
+        plan.notes.extend(warning);
         plan.notes.push(OLD_VALUES.to_owned());
         plan.notes.extend(is_forced.then(|| FORCED.to_owned()));
         Ok(plan)

@@ -80,12 +80,18 @@ impl Planner<'_> {
                 if values.instance().is_some() { "instance of that series" } else { "series" };
             return Err(Error::not_found(format!("the data store holds no such {what}")));
         }
-        let is_replaced = |(_, action): &&(Seen, Action)| matches!(action, Action::Replace { .. });
-        if acts.iter().filter(is_replaced).count() > 1 {
-            return Err(Error::conflict(
-                "the series has several primary image sets, which their copies would join: nothing was changed. Merge them \
-                 with copy_image_set first",
-            ));
+        let replaced: Vec<&str> = acts
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Replace { .. }))
+            .map(|(seen, _)| seen.image_set_id.as_str())
+            .collect();
+        if replaced.len() > 1 {
+            return Err(Error::conflict(format!(
+                "the series has several primary image sets, which their changed copies would join: {}. Nothing was \
+                 changed. Copy the instances of the others into one of them (copy_image_set with destinationImageSet), \
+                 delete those whose instances it then holds, and call again",
+                replaced.join(", ")
+            )));
         }
         if acts.iter().any(|(_, action)| matches!(action, Action::Update)) {
             notes.push(OLD_VALUES.to_owned());
@@ -130,7 +136,9 @@ impl Planner<'_> {
         (has_quotas && frames > FRAMES_OF_A_COPY).then(|| {
             format!(
                 "The image set has {frames} frames, and the default quota of the service for a copy is \
-                 {FRAMES_OF_A_COPY}: if it refuses the copy, nothing is changed, and the outcome says so."
+                 {FRAMES_OF_A_COPY}: if it refuses the copy, nothing is changed, and the outcome says so. Then request a \
+                 higher quota for frames of a copy from AWS, or set attributes of the Instance level only, which need no \
+                 copy."
             )
         })
     }
