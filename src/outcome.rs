@@ -27,6 +27,15 @@ impl Outcome {
         }
     }
 
+    /// Returns how a command went of which so many items succeeded, failed, and were held back until a person has seen them.
+    pub(crate) fn of_items(succeeded: u64, failed: u64, held_back: u64) -> Self {
+        match (succeeded, failed, held_back) {
+            (_, 0, 0) => Self::Done,
+            (0, _, 0) => Self::Failed,
+            _ => Self::Partly,
+        }
+    }
+
     /// Returns how a command that ended with an error went.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         if error.is::<InvalidOption>() { Self::Misused } else { Self::Failed }

@@ -33,8 +33,12 @@ pub(crate) fn document(document: impl FnOnce() -> Value) -> io::Result<()> {
 /// An error without a public type is of the command line or of the system.
 pub(crate) fn error(error: &anyhow::Error) -> Value {
     let known = error.chain().find_map(|cause| cause.downcast_ref::<healthimaging::Error>());
-    let is_io = error.chain().any(<dyn Error + 'static>::is::<io::Error>);
-    let kind = if is_io { ErrorKind::Internal } else { ErrorKind::Validation };
+    let of_system = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let kind = match of_system.map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => ErrorKind::NotFound,
+        Some(_) => ErrorKind::Internal,
+        None => ErrorKind::Validation,
+    };
     let mut document =
         known.map_or_else(|| error_document(&healthimaging::Error::new(kind, "")), error_document);
     document.insert("message".to_owned(), visible_lines(&explained(error)).into());

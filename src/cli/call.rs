@@ -179,17 +179,17 @@ fn outcome(answer: &Map<String, Value>) -> Outcome {
         found.unwrap_or_default()
     };
     let failed = count(&["items_failed", "files_failed", "failed"]);
-    let held_back = count(&["files_held_back"]);
+    let of_report = |name: &str| answer.get("report")?.get(name)?.as_u64();
+    let held_back =
+        count(&["files_held_back"]) + of_report("instances_held_back").unwrap_or_default();
     let imported = ["stored", "files_imported"].into_iter().find_map(|name| counts.get(name));
     let succeeded = match imported.and_then(Value::as_u64) {
         Some(stored) => stored,
         None => count(&["items_done", "files_done"]).saturating_sub(failed),
     };
-    match (status(answer), failed, succeeded) {
-        (Some("FAILED" | "CANCELLED"), ..) | (_, 1.., 0) => Outcome::Failed,
-        _ if held_back > 0 => Outcome::Partly,
-        (_, 0, _) => Outcome::Done,
-        (_, 1.., 1..) => Outcome::Partly,
+    match status(answer) {
+        Some("FAILED" | "CANCELLED") => Outcome::Failed,
+        _ => Outcome::of_items(succeeded, failed, held_back),
     }
 }
 
@@ -310,6 +310,12 @@ mod tests {
                 json!({ "job_status": "COMPLETED", "files_done": done, "files_failed": failed });
             assert_eq!(of(job), expected, "{done} {failed}");
         }
+        // What is held back waits for a person, by whatever tool.
+        let held = json!({ "job_status": "COMPLETED", "files_done": 0, "files_held_back": 2 });
+        assert_eq!(of(held), Outcome::Partly);
+        let report = json!({ "instances_held_back": 2 });
+        let held = json!({ "job_status": "COMPLETED", "items_done": 2, "report": report });
+        assert_eq!(of(held), Outcome::Partly);
         assert_eq!(of(json!({ "stored": 0, "failed": 2 })), Outcome::Failed);
         assert_eq!(of(json!({ "stored": 1, "failed": 2 })), Outcome::Partly);
     }

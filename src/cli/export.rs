@@ -317,10 +317,7 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         took.as_secs_f64(),
         megabytes(bytes.saturating_mul(1000) / milliseconds),
     ));
-    let outcome = match job.items_failed + held_back {
-        0 => Outcome::Done,
-        _ => Outcome::Partly,
-    };
+    let outcome = Outcome::of_items(number("files_written"), job.items_failed, held_back);
     terminal::document(|| {
         let mut document = json!({
             "outcome": outcome.as_str(),

@@ -228,11 +228,7 @@ fn report(job: &Job, reasons: &BTreeMap<String, u64>) -> Result<Outcome> {
         counted(older.and_then(Value::as_u64).unwrap_or_default(), "older version"),
     ));
     let arrived = number("instances_transferred") + number("instances_there_before");
-    let outcome = match (failed + held_back, arrived) {
-        (0, _) => Outcome::Done,
-        (_, 0) => Outcome::Failed,
-        _ => Outcome::Partly,
-    };
+    let outcome = Outcome::of_items(arrived, failed, held_back);
     terminal::document(|| {
         let listed = reasons.iter().take(LISTED);
         let listed: Vec<Value> = listed

@@ -86,7 +86,7 @@ fn errors_are_objects_with_the_public_type() {
     for (words, code, kind, part) in [
         (&["--json", "verify"][..], 1, "validation_error", "no embedded store"),
         (&["verify", "--json", "--backend", "aws"], 1, "validation_error", "embedded store"),
-        (&["--json", "import", "/no/such/file"], 1, "server_error", "cannot be read"),
+        (&["--json", "import", "/no/such/file"], 1, "not_found", "cannot be read"),
         (
             &["--json", "export", "--out", "o", "--log-level", "loud"],
             2,

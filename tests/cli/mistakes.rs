@@ -89,7 +89,7 @@ fn an_import_without_any_instance_creates_nothing() {
     let refused = |path: &std::path::Path| {
         let output = rig.run(&["import", text(path), "--datastore", "new"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        let expected = "no file in it is a DICOM instance; nothing was created";
+        let expected = "no file in it is a DICOM instance; nothing was imported";
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     };
     refused(&notes);
@@ -101,9 +101,10 @@ fn an_import_without_any_instance_creates_nothing() {
     refused(&rig.path("papers"));
     let listed = rig.call("list_datastores", &serde_json::json!({}));
     assert_eq!(listed["datastore_summaries"].as_array().unwrap().len(), 1, "{listed}");
-    // Into one that is there, they are skipped.
+    // The same for a data store that is there.
     let output = rig.run(&["import", text(&notes)]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nothing was imported"), "{}", stderr(&output));
     // Where everything failed, so did the import.
     let broken = [&[0; 128][..], b"DICM rubbish"].concat();
     std::fs::write(rig.path("broken.dcm"), broken).unwrap();

@@ -109,11 +109,7 @@ fn print(
     if stored.not_tried > 0 {
         bail!("stopped; imported files stay{not_tried}");
     }
-    let outcome = match (failed_count, counts.imported) {
-        (0, _) => Outcome::Done,
-        (_, 0) => Outcome::Failed,
-        _ => Outcome::Partly,
-    };
+    let outcome = counts.outcome();
     terminal::document(|| {
         let more = json!({
             "datastore_id": datastore,

@@ -14,16 +14,10 @@ use serde_json::{Map, json};
 use super::Input;
 use super::report::{self, Counts, File};
 use crate::backend::Backend;
-use crate::cli::datastore::{find, find_or_create};
-use crate::config::Config;
+use crate::cli::datastore::find_or_create;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
-
-/// Whether the import would create the store.
-pub(super) fn is_missing(config: &Config) -> bool {
-    !LocalStore::exists_in(&config.data_dir)
-}
 
 pub(super) async fn run(
     backend: &Backend,
@@ -31,9 +25,6 @@ pub(super) async fn run(
     named: Option<&str>,
     input: &Input,
 ) -> Result<Outcome> {
-    if find(backend, named).await?.is_none() {
-        input.check_instances()?;
-    }
     let (datastore, name) = find_or_create(backend, named).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
@@ -70,12 +61,9 @@ pub(super) async fn run(
     let summary = ended?;
     let counts = print(&summary, &datastore, &name);
     print_rate(summary.progress.bytes_done, started.elapsed());
-    let failed = summary.progress.refused.saturating_sub(summary.refused.skipped_count());
-    let outcome = match (summary.status, failed) {
-        (JobStatus::Completed, 0) => Outcome::Done,
-        (JobStatus::Completed, _) if counts.imported == 0 => Outcome::Failed,
-        (JobStatus::Completed, _) => Outcome::Partly,
-        (status, _) => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
+    let outcome = match summary.status {
+        JobStatus::Completed => counts.outcome(),
+        status => bail!("the import is {status}: {}", summary.message.unwrap_or_default()),
     };
     terminal::document(|| {
         let more = json!({

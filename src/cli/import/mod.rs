@@ -53,7 +53,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         );
     }
     #[cfg(feature = "local")]
-    if config.backend == BackendKind::Local && embedded::is_missing(config) {
+    if config.backend == BackendKind::Local {
         input.check_instances()?;
     }
     let backend = Backend::open(config).await?;
@@ -94,7 +94,7 @@ impl Input {
     fn check_instances(&self) -> Result<()> {
         match self {
             Self::Paths(paths) if !paths.iter().any(|path| has_file(path, may_be_instance)) => {
-                bail!("PATH: no file in it is a DICOM instance; nothing was created")
+                bail!("PATH: no file in it is a DICOM instance; nothing was imported")
             }
             _ => Ok(()),
         }

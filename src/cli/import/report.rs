@@ -47,6 +47,14 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Returns how the import went; one that imported nothing failed, also if everything was skipped.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.imported {
+            0 => Outcome::Failed,
+            imported => Outcome::of_items(imported, self.failed, 0),
+        }
+    }
+
     /// Returns the result of an import as JSON; `more` is what else there is of it.
     pub(super) fn document(&self, outcome: Outcome, more: Value) -> Value {
         let mut document = json!({
