@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use healthimaging_phantoms::{Archive, write_to};
+use healthimaging_phantoms::{Archive, Phantom, PhantomFile, write_to};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr, stdout, text};
@@ -199,6 +199,35 @@ fn call_prints_no_more_than_an_answer_has() {
     let indented = serde_json::to_string_pretty(&answer).unwrap();
     assert!(indented.len() > 60_000, "the answer is long enough: {}", indented.len());
     assert!(output.stdout.len() <= 60_001, "{} bytes", output.stdout.len());
+}
+
+/// The default quota of AWS for frames of one copy is 1,000.
+#[test]
+fn a_series_beyond_the_quota_of_copies_stays_and_the_error_says_what_to_do() {
+    let rig = Rig::new();
+    let phantom = Phantom::mr().size(2, 2).frames(1001).study_uid("2.25.1").series_uid("2.25.2");
+    let file = PhantomFile { relative_path: "1.dcm".into(), bytes: phantom.build() };
+    write_to(&rig.path("scans"), [file]).unwrap();
+    let imported = rig.run(&["import", text(&rig.path("scans")), "--datastore", "ward"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let update = |quotas: &str| {
+        let asked = json!({ "datastore_id": "ward", "series_instance_uid": "2.25.2",
+            "metadata_updates": { "Laterality": "L" } });
+        let quotas = format!("--aws-quotas={quotas}");
+        rig.run(&[&quotas, "call", "update_series_metadata", &asked.to_string(), "--yes"])
+    };
+    let set = || rig.call("search_image_sets", &json!({}))["image_sets_metadata_summaries"].take();
+    let before = set();
+    let refused = update("true");
+    assert_eq!(refused.status.code(), Some(1), "{}", stdout(&refused));
+    let said = stdout(&refused);
+    assert!(said.contains("nothing was changed. Request a higher quota"), "{said}");
+    let ids = |sets: &Value| sets.as_array().unwrap().len() == 1 && sets[0]["version"] == 1;
+    assert!(ids(&before) && ids(&set()));
+    assert_eq!(before[0]["image_set_id"], set()[0]["image_set_id"]);
+    let done = update("false");
+    assert_eq!(done.status.code(), Some(0), "{}", stdout(&done));
+    assert_ne!(before[0]["image_set_id"], set()[0]["image_set_id"]);
 }
 
 #[test]

@@ -68,7 +68,8 @@ impl Run<'_> {
             return Ok(None);
         }
         let contents = self.sets.contents(id, &now.version_id).await?;
-        let rest = if matches!(step.action, Action::Renew { .. } | Action::Replace { .. }) {
+        let copies_all = matches!(step.action, Action::Renew { .. } | Action::Replace { .. });
+        let rest = if copies_all {
             everything(&contents)
         } else {
             let Without::Rest { rest, .. } = self.part()?.taken_from(&contents) else {
@@ -77,7 +78,8 @@ impl Run<'_> {
             rest
         };
         let criteria = Criteria::study(study_of(&contents)?);
-        let how = Copy { selection: Some(&rest), promote: false };
+        // A selection has at most 260,000 characters, which name some 3,700 instances.
+        let how = Copy { selection: (!copies_all).then_some(&rest), promote: false };
         let mut attempts = Attempts::at(id);
         let copy = loop {
             // One may be there from a killed run, or from a call whose answer was lost.
@@ -86,7 +88,7 @@ impl Run<'_> {
             }
             match self.sets.copy(id, &now.version_id, how).await {
                 Ok(copy) => break copy,
-                Err(halt) => attempts.again(halt)?,
+                Err(halt) => attempts.again(beyond_quota(halt))?,
             }
             // A copy that is being made locks its source, and is found only when it is made.
             self.sets.unlocked(id).await?;
@@ -222,6 +224,17 @@ async fn primary_place(sets: &ImageSets<'_>, contents: &Contents) -> Stepped<Opt
         }
     }
     Ok(None)
+}
+
+/// The error of a first copy, with what to do about a quota: frames of one copy are 1,000 unless it was raised.
+fn beyond_quota(halt: Halt) -> Halt {
+    match halt {
+        Halt::Failed(error) if error.kind() == ErrorKind::QuotaExceeded => {
+            let advice = "nothing was changed. Request a higher quota from AWS (frames of one copy), then call again";
+            Halt::Failed(Error::new(error.kind(), format!("{}: {advice}", error.message())))
+        }
+        other => other,
+    }
 }
 
 /// The error of a copy that could not be promoted.
