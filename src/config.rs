@@ -19,6 +19,7 @@ use crate::outcome::InvalidOption;
 /// The options with the environment and the defaults filled in.
 #[derive(Debug, Clone)]
 #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "some is of the embedded store"))]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Config {
     pub(crate) backend: BackendKind,
     pub(crate) data_dir: PathBuf,

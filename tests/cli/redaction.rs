@@ -82,8 +82,8 @@ fn a_credential_with_redact_sees_tokens_and_reaches_mcp_alone() {
     let set = &set["structuredContent"]["image_sets_metadata_summaries"][0]["image_set_id"];
     let set = set.as_str().unwrap();
     let uri = format!("healthimaging://datastores/{}/image-sets/{set}/metadata", stage.main);
-    let read = mcp(&served, ASSISTANT, "resources/read", json!({ "uri": uri }));
-    let texts = format!("{listed}{read}");
+    let metadata = mcp(&served, ASSISTANT, "resources/read", json!({ "uri": uri }));
+    let texts = format!("{listed}{metadata}");
     assert!(texts.contains(&token) && !texts.contains(&patient), "{texts}");
 
     // Every other face refuses it, and says why.
