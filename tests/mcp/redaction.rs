@@ -154,7 +154,9 @@ async fn questions(flags: &[&str]) -> Vec<(String, String)> {
     write_to(&folder.path().join("scans"), files()).unwrap();
     let scans = format!("file://{}/", folder.path().join("scans").display());
     let mut command = program(folder.path());
-    command.arg("--redact-phi").args(flags).stderr(std::process::Stdio::null());
+    let log = folder.path().join("log");
+    command.args(["--redact-phi", "--log-level", "debug"]).args(flags);
+    command.stderr(File::create(&log).unwrap());
     let mut wire = Wire::over(folder, command);
     let mut greeting = initialize();
     greeting["params"]["capabilities"] = json!({ "elicitation": {} });
@@ -193,6 +195,7 @@ async fn questions(flags: &[&str]) -> Vec<(String, String)> {
     params["inputResponses"] = json!({ "agreement": { "action": "decline" } });
     let answer = wire.ask(request(6, "tools/call", &params)).await;
     all.push((question, answer.to_string()));
+    check("the log", &std::fs::read_to_string(&log).unwrap());
     wire.hang_up().await;
     all
 }

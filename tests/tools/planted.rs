@@ -37,8 +37,8 @@ const PLANTED: [&str; 26] = [
     "2.25.4711.",
 ];
 
-/// A text without names: only `strict` withholds it.
-const FREE_TEXT: &str = "scan of the lodger";
+/// Texts of the Clean Descriptors Option without names: only `strict` withholds them.
+const FREE_TEXT: [&str; 2] = ["scan of the lodger", "lamplighter"];
 
 const PATIENT: [&str; 2] = ["QUILLFEATHER^ZEBEDEE", "XQZ-77031"];
 const ANOTHER: [&str; 2] = ["MARROWBY^GWENDOLEN", "KLM-80802"];
@@ -67,10 +67,14 @@ fn planted(phantom: Phantom, [name, id]: [&str; 2], study: u32, series: u32) -> 
         .with(Tag(0x0010, 0x1000), VR::LO, value("OLD-55512"))
         .with(tags::PATIENT_ADDRESS, VR::LO, value("17 Wychwood Lane"))
         .with(tags::PATIENT_TELEPHONE_NUMBERS, VR::SH, value("0131-5550199"))
-        .with(tags::PATIENT_COMMENTS, VR::LT, value(FREE_TEXT))
+        .with(tags::PATIENT_COMMENTS, VR::LT, value(FREE_TEXT[0]))
         .with(tags::INSTITUTION_NAME, VR::LO, value("Thornbury Infirmary"))
         .with(tags::REFERRING_PHYSICIAN_NAME, VR::PN, value("PENHALIGON^ISOLDE"))
         .with(tags::OPERATORS_NAME, VR::PN, value("BLATHERWICK^ODO"))
+        .with(tags::OCCUPATION, VR::SH, value(FREE_TEXT[1]))
+        .with(tags::CONTENT_CREATOR_NAME, VR::PN, value("BLATHERWICK^ODO"))
+        .with(tags::IMAGE_COMMENTS, VR::LT, value(&format!("{} moved", family(name))))
+        .with(tags::ACQUISITION_DATE_TIME, VR::DT, value("20240229093000.5"))
         .with(tags::DEVICE_SERIAL_NUMBER, VR::LO, value("SER-60606"))
         .with(tags::STATION_NAME, VR::SH, value("STN-717"))
         .with_sequence(tags::REQUEST_ATTRIBUTES_SEQUENCE, vec![request])
@@ -104,7 +108,18 @@ fn files() -> Vec<PhantomFile> {
         ["121008", "DCM", "Person Observer Name"],
         vec![text(tags::PERSON_NAME, VR::PN, "PENHALIGON^ISOLDE")],
     );
-    let report = document("88.33", 1, ["126000", "DCM", "Report"], vec![finding, observer]);
+    let contains = |kind: &str, element| node(kind, ["111526", "DCM", "Event"], vec![element]);
+    let facts = [
+        contains("DATE", text(tags::DATE, VR::DA, "20240229")),
+        contains("DATETIME", text(tags::DATE_TIME, VR::DT, "20240229093000.5")),
+        contains("UIDREF", text(tags::UID, VR::UI, "2.25.4711.1.1.1")),
+    ];
+    let report = document(
+        "88.33",
+        1,
+        ["126000", "DCM", "Report"],
+        [vec![finding, observer], facts.into()].concat(),
+    );
     let page = "BT /F1 12 Tf 10 70 Td (Zebedee Quillfeather, 17 Wychwood Lane) Tj ET";
     let letter = encapsulated(2, "1", "application/pdf", pdf(&[page], ""));
     let sound = Phantom::ultrasound().size(64, 64);
@@ -179,7 +194,7 @@ pub(crate) async fn every_tool_keeps_planted_values_from_the_model(rig: Rig) {
     rig.import(&datastore, files()).await;
     let mut called = std::collections::BTreeSet::new();
     for is_strict in [true, false] {
-        let planted = PLANTED.iter().chain(is_strict.then_some(&FREE_TEXT));
+        let planted = PLANTED.iter().chain(FREE_TEXT.iter().filter(|_| is_strict));
         let veil = Veil::new(&rig, is_strict, planted.map(|text| (*text).to_owned()));
         let plain = rig.call("search_image_sets", json!({ "datastore_id": datastore })).await;
         assert!(veil.found(&plain.to_string()).is_some(), "what is looked for is there");

@@ -55,17 +55,18 @@ impl<'a> Veil<'a> {
         }
     }
 
-    /// The first secret that a text holds as a word; UIDs count anywhere.
+    /// The first secret that a text holds as a word; UIDs and dates count anywhere.
     pub(crate) fn found(&self, text: &str) -> Option<&str> {
         let lower = text.to_lowercase();
         let is_in = |secret: &&String| {
-            let is_uid = secret.matches('.').count() > 1;
+            let is_date = secret.len() == 8 && secret.bytes().all(|byte| byte.is_ascii_digit());
+            let is_anywhere = is_date || secret.matches('.').count() > 1;
             let wanted = secret.to_lowercase();
             lower.match_indices(&wanted).any(|(at, _)| {
                 let before = lower[..at].chars().next_back();
                 let after = lower[at + wanted.len()..].chars().next();
                 let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
-                is_uid || !is_word(before) && !is_word(after)
+                is_anywhere || !is_word(before) && !is_word(after)
             })
         };
         self.secrets.iter().find(is_in).map(String::as_str)
