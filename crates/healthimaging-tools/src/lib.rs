@@ -19,6 +19,7 @@ mod lines;
 mod listing;
 mod message;
 mod options;
+mod outcome;
 mod ownership;
 mod picture;
 mod pixels;

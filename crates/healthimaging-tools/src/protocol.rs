@@ -33,9 +33,10 @@ use crate::elicitation::{ask_by_answer, consent};
 use crate::failure::error_document;
 use crate::instructions::instructions;
 use crate::options::{ResultForm, Schemas, ServerOptions};
+use crate::outcome::Outcome;
 use crate::prompts;
 use crate::resources;
-use crate::server::{Outcome, Server};
+use crate::server::Server;
 use crate::tool::{Effect, ToolEntry};
 
 /// How long clients may cache the list of tools, in milliseconds: it never changes.

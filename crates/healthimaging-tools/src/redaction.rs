@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::arguments::Arguments;
-use crate::server::Outcome;
+use crate::outcome::Outcome;
 
 /// What a server keeps from the model, and how.
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ use crate::context::{Caller, Context, DEFAULT_WAIT, Progress};
 use crate::datastore_names;
 use crate::failure;
 use crate::options::{Offer, ServerOptions, ViewerAddress};
+use crate::outcome::Outcome;
 use crate::redaction::Redaction;
 use crate::tool::{Call, CarryOut, Effect, MakePlan, Run, ToolEntry};
 use crate::tools::TOOLS;
@@ -62,33 +63,6 @@ struct Inner {
 struct Unavailable {
     kind: ErrorKind,
     message: String,
-}
-
-/// Result of a call.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// It was carried out.
-    Answer(Answer),
-    /// The user has to agree first; the reply brings `state` back.
-    Question { question: String, state: String },
-    /// The user did not agree: why, and beside the error the plan and a token.
-    NotAgreed { error: Error, more: Arguments },
-}
-
-impl Outcome {
-    /// Returns it as it is sent: without invisible characters.
-    fn shown(self) -> Self {
-        match self {
-            Self::Answer(answer) => Self::Answer(answer.shown()),
-            Self::Question { question, state } => {
-                Self::Question { question: visible::shown(&question).into_owned(), state }
-            }
-            Self::NotAgreed { error, mut more } => {
-                more.values_mut().for_each(visible::show);
-                Self::NotAgreed { error, more }
-            }
-        }
-    }
 }
 
 impl Server {
