@@ -19,10 +19,42 @@ pub type Arguments = Map<String, Value>;
 /// the value.
 pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(arguments: Arguments) -> Result<T> {
     // Serde accepts a list of the fields of an object in order, which is never meant.
-    if let Some(path) = list_for_object::<T>(&arguments) {
-        return Err(Error::validation(format!("`{}` must be an object, not a list", brief(&path))));
+    if let Some((path, wanted)) = misplaced::<T>(&arguments) {
+        return Err(Error::validation(format!("`{}` must be {wanted}, not a list", brief(&path))));
     }
-    read(arguments)
+    let names: Vec<String> = arguments.keys().cloned().collect();
+    read(arguments).map_err(|error| match nested::<T>(&names, error.message()) {
+        Some(words) => Error::validation(words),
+        None => error,
+    })
+}
+
+/// Start of the error of a member that is near to none of its object.
+const UNKNOWN_MEMBER: &str = "unknown member; expected ";
+
+/// Returns the error of an unknown argument that is a member of another one, such as a filter.
+fn nested<T: JsonSchema>(names: &[String], error: &str) -> Option<String> {
+    let expected = error.strip_prefix(UNKNOWN_MEMBER)?;
+    let schema = schema::whole_input_schema::<T>();
+    let unknown = names.iter().find(|name| schema::member(&schema, name).is_none())?;
+    if unknown.len() > LONGEST_NAME {
+        return None;
+    }
+    let path = path_of_member(&schema, &plain(unknown), "")?;
+    Some(format!("unknown member; perhaps `{path}` is meant. Expected {expected}"))
+}
+
+/// Returns the path of the first member of that name, as [`plain`] returns names.
+fn path_of_member(schema: &Value, wanted: &str, path: &str) -> Option<String> {
+    let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let mut members = members.map(|(name, inner)| {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        (name, inner, path)
+    });
+    let of_members = members.find_map(|(name, inner, path)| {
+        if plain(name) == wanted { Some(path) } else { path_of_member(inner, wanted, &path) }
+    });
+    of_members.or_else(|| path_of_member(schema.get("items")?, wanted, &format!("{path}[]")))
 }
 
 /// Parses an object, with the same errors.
@@ -55,8 +87,8 @@ fn path_of(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     known.collect::<Vec<_>>().join(".")
 }
 
-/// Returns the path of the first list in the place of another type.
-fn list_for_object<T: JsonSchema>(arguments: &Arguments) -> Option<String> {
+/// Returns the path of the first list in the place of another type, and that type in words.
+fn misplaced<T: JsonSchema>(arguments: &Arguments) -> Option<(String, &'static str)> {
     // Most calls have no list, and need no schema.
     if !arguments.values().any(has_list) {
         return None;
@@ -74,9 +106,9 @@ fn has_list(value: &Value) -> bool {
     }
 }
 
-fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<String> {
+fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<(String, &'static str)> {
     match value {
-        Value::Array(_) if !takes_list(schema) => Some(path.to_owned()),
+        Value::Array(_) if !takes_list(schema) => Some((path.to_owned(), wanted_type(schema))),
         Value::Array(items) => {
             let of_items = schema.get("items")?;
             let mut items = items.iter().enumerate();
@@ -86,6 +118,16 @@ fn misplaced_list(schema: &Value, value: &Value, path: &str) -> Option<String> {
             misplaced_list(schema::member(schema, name)?, inner, &format!("{path}.{name}"))
         }),
         _ => None,
+    }
+}
+
+fn wanted_type(schema: &Value) -> &'static str {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string") => "text",
+        Some("integer") => "an integer",
+        Some("number") => "a number",
+        Some("boolean") => "true or false",
+        _ => "an object",
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::model::{DatastoreStatus, ListDatastoresRequest};
+use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{DatastoreId, DicomWeb, Error, ErrorKind, HealthImaging, Result};
 use healthimaging_pixels::Decoder;
 use healthimaging_workflows::find::{self, MOST_EXAMINED};
@@ -62,6 +62,9 @@ pub(crate) struct Context {
     /// The progress that was reported last.
     reported: Mutex<f64>,
 }
+
+/// Most data stores that an error names.
+const LISTED: usize = 10;
 
 /// Progress of a wait: the protocol requires that it grows each time.
 const WAITED: f64 = 0.001;
@@ -274,7 +277,7 @@ impl Context {
         let request = ListDatastoresRequest {
             datastore_status: Some(DatastoreStatus::Active),
             next_token: None,
-            max_results: Some(2),
+            max_results: Some(self.service().limits().page_size),
         };
         let active = self.service().list_datastores(request).await?;
         match &active.datastore_summaries[..] {
@@ -285,10 +288,14 @@ impl Context {
                 "no data store is active; create one with create_datastore, then name it in \
                  datastore_id",
             )),
-            _ => Err(Error::validation(
-                "several data stores are active; name one in datastore_id (list_datastores lists \
-                 them)",
-            )),
+            several => {
+                let is_whole = active.next_token.is_none() && several.len() <= LISTED;
+                let more = if is_whole { "" } else { " and more, which list_datastores lists" };
+                Err(Error::validation(format!(
+                    "several data stores are active; name one in datastore_id: {}{more}",
+                    distinct(several).collect::<Vec<_>>().join(", ")
+                )))
+            }
         }
     }
 
@@ -296,6 +303,14 @@ impl Context {
     pub(crate) fn chosen_datastore(&self) -> Option<&DatastoreId> {
         self.chosen.get()
     }
+}
+
+/// Returns what identifies the first data stores: the name, or the ID if others have the same name.
+fn distinct(all: &[DatastoreSummary]) -> impl Iterator<Item = &str> {
+    all.iter().take(LISTED).map(|one| {
+        let same = all.iter().filter(|other| other.datastore_name == one.datastore_name);
+        if same.count() == 1 { one.datastore_name.as_str() } else { one.datastore_id.as_str() }
+    })
 }
 
 /// Waits until a time; for ever without one.

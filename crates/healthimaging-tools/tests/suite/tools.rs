@@ -109,6 +109,18 @@ async fn input_errors_name_the_field_and_do_not_repeat_the_value() {
         assert!(error.message().contains(near), "{}", error.message());
         assert!(!error.message().contains("DOE"), "{}", error.message());
     }
+    for (input, words) in [
+        (
+            json!({ "patient_id": "DOE^JANE" }),
+            "perhaps `search_criteria.filters[].values[].DICOMPatientId` is meant. Expected one of",
+        ),
+        (json!({ "modality": ["DOE^JANE"] }), "`modality` must be text, not a list"),
+        (json!({ "search_criteria": ["DOE^JANE"] }), "`search_criteria` must be an object, not a"),
+    ] {
+        let error = call(&fake, "search_image_sets", input).await.unwrap_err();
+        assert!(error.message().contains(words), "{}", error.message());
+        assert!(!error.message().contains("DOE"), "{}", error.message());
+    }
     for (tool, message) in [
         ("search_imagesets", "unknown tool; perhaps search_image_sets is meant, or list the tools"),
         ("DOE^JANE", "unknown tool; list the tools"),
@@ -142,9 +154,18 @@ async fn the_only_active_data_store_may_be_left_out_and_is_named() {
     assert_eq!(answer.structured["datastore_id"], json!(store));
     assert!(answer.summary().contains(&store));
 
-    fake.add_datastore("c", DatastoreStatus::Active);
+    let one = fake.add_datastore("c", DatastoreStatus::Active);
     let error = call(&fake, "search_image_sets", json!({})).await.unwrap_err();
-    assert!(error.message().contains("several data stores"), "{}", error.message());
+    let message = error.message();
+    let (start, names) = message.split_once(": ").unwrap();
+    assert!(start.starts_with("several data stores"), "{message}");
+    assert!(["store-a, store-c", "store-c, store-a"].contains(&names), "{message}");
+    // A name that two have identifies neither.
+    let other = fake.add_datastore("c", DatastoreStatus::Active);
+    let error = call(&fake, "search_image_sets", json!({})).await.unwrap_err();
+    for id in [&one, &other] {
+        assert!(error.message().contains(id.as_str()), "{}", error.message());
+    }
     let error = call(&fake, "delete_image_set", json!({ "image_set_id": id("s") })).await;
     assert!(error.unwrap_err().message().contains("datastore_id"));
 }
