@@ -90,9 +90,12 @@ async fn remove(
     image_sets: &mut BTreeSet<ImageSetId>,
 ) -> healthimaging::Result<()> {
     for pause in poll_pauses(FIRST_PAUSE, LONGEST) {
-        empty(service, id, image_sets).await?;
-        match delete(service, id).await {
-            // Something is being written.
+        let removing = async {
+            empty(service, id, image_sets).await?;
+            delete(service, id).await
+        };
+        match removing.await {
+            // Something is being written, or the data store is being created.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             deleted => return deleted,
         }
