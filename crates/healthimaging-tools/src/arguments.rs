@@ -7,6 +7,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
+use strsim::levenshtein;
 
 use healthimaging::{Error, Result, plain_type};
 
@@ -194,9 +195,10 @@ pub(crate) fn nearest<'a>(sent: &str, known: impl Iterator<Item = &'a str>) -> O
     if sent.len() > 2 * LONGEST_NAME {
         return None;
     }
-    let of_plain = |word: &str| distance(&plain(sent), &plain(word));
+    let sent_plain = plain(sent);
+    let of_plain = |word: &str| levenshtein(&sent_plain, &plain(word));
     // Of two spellings of one name, the one that is written alike.
-    let distances = known.map(|word| (of_plain(word), distance(sent, word), word));
+    let distances = known.map(|word| (of_plain(word), levenshtein(sent, word), word));
     let (distance, _, word) = distances.min()?;
     (distance <= NEAR.min(word.len() / 3)).then_some(word)
 }
@@ -205,23 +207,6 @@ pub(crate) fn nearest<'a>(sent: &str, known: impl Iterator<Item = &'a str>) -> O
 fn plain(word: &str) -> String {
     let word = word.replace('_', "").to_ascii_lowercase();
     word.strip_prefix("dicom").map(str::to_owned).unwrap_or(word)
-}
-
-/// Number of insertions, deletions and replacements that make one name of the other (Levenshtein), or more than [`NEAR`].
-fn distance(one: &str, other: &str) -> usize {
-    if one.len().abs_diff(other.len()) > NEAR {
-        return NEAR + 1;
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, of_one) in one.bytes().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], at + 1);
-        for (place, of_other) in other.bytes().enumerate() {
-            let replaced = before + usize::from(of_one != of_other);
-            before = row[place + 1];
-            row[place + 1] = replaced.min(row[place] + 1).min(before + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// An integer from `MIN` to `MAX`; the error for another one names the range.
