@@ -8,6 +8,7 @@ use healthimaging_pixels::{
 
 use crate::attributes::Attributes;
 use crate::color::{self, Space};
+use crate::decoded::DecodedImage;
 use crate::display::{Display, Voi};
 use crate::document::{FrameLocation, StoredPixels};
 use crate::error::RenderError;
@@ -15,7 +16,6 @@ use crate::grayscale;
 use crate::instance::InstanceAttributes;
 use crate::lower::least;
 use crate::options::{Contrast, PictureFormat, RenderOptions};
-use crate::overlay::{FrameSamples, Overlay};
 use crate::picture::{Channels, Picture};
 use crate::pixel_aspect;
 use crate::samples::{Reader, samples};
@@ -103,12 +103,7 @@ pub fn draw(
     stored: &[u8],
     options: &RenderOptions,
 ) -> Result<DrawnFrame, RenderError> {
-    let attributes = &location.instance.attributes;
-    let described = described(attributes)?;
-    let mut notes = Vec::new();
-    let least = least(attributes, location.index, &described, options);
-    let frame = decode(decoder, location, stored, &described, least, &mut notes)?;
-    show(attributes, location.index, &described, frame, options, notes)
+    DecodedImage::of(decoder, location, stored, options)?.draw(location, options)
 }
 
 /// Makes a picture of a frame of an instance, counted from 0, of bytes as DICOMweb returns them with their transfer
@@ -143,69 +138,15 @@ pub fn render_instance_frame(
         data: &data,
     };
     let least = least(attributes, index, &described, options);
-    let frame = decode_source(decoder, &source, &described, least, &mut notes)?;
-    show(attributes, index, &described, frame, options, notes)?.encode(options)
-}
-
-/// Turns a decoded frame into a picture, by the attributes of its instance.
-fn show(
-    attributes: &Attributes,
-    index: usize,
-    described: &PixelDescription,
-    (description, frame): (PixelDescription, DecodedFrame),
-    options: &RenderOptions,
-    mut notes: Vec<String>,
-) -> Result<DrawnFrame, RenderError> {
-    let display = Display::of(attributes, index, &description, options.contrast, &mut notes);
-    let (mut picture, window) = render_pixels(&frame, &description, &display, &mut notes)?;
-    if options.annotation {
-        let samples = FrameSamples {
-            pixels: &frame.pixels,
-            columns: description.columns as usize,
-            bits_allocated: description.bits_allocated,
-            has_all_bits: description.samples_per_pixel == 1,
-        };
-        let overlays = Overlay::of(attributes, index, &samples, &mut notes);
-        if !overlays.is_empty() {
-            notes.push("overlays are drawn".to_owned());
-        }
-        for overlay in &overlays {
-            overlay.draw(&mut picture);
-        }
-    }
-    drop(frame);
-    if let Some(viewport) = &options.viewport {
-        picture = viewport.cropped(picture)?;
-    }
-    let is_lower = (description.rows, description.columns) != (described.rows, described.columns);
-    let mut size = if is_lower {
-        (described.rows, described.columns)
-    } else {
-        (picture.rows, picture.columns)
-    };
-    if let Some((ratio, keyword)) = pixel_aspect::of(attributes, index) {
-        size = pixel_aspect::square(size.0, size.1, ratio);
-        notes.push(format!(
-            "scaled to square pixels: by {keyword}, a pixel of the frame is {} times as high as wide",
-            (ratio * 1000.0).round() / 1000.0
-        ));
-    }
-    let mut picture = match &options.viewport {
-        Some(viewport) => picture.filling(size, (viewport.rows, viewport.columns))?,
-        None => picture.scaled(size, (options.max_rows, options.max_columns))?,
-    };
-    options.labels.draw(&mut picture, attributes, window);
-    Ok(DrawnFrame {
-        picture,
-        original_rows: described.rows,
-        original_columns: described.columns,
-        window,
-        notes,
-    })
+    let (description, frame) = decode_source(decoder, &source, &described, least, &mut notes)?;
+    let image = DecodedImage { described, description, frame, notes };
+    let drawn = image.show(attributes, index, options)?;
+    drop(image);
+    drawn.encode(options)
 }
 
 /// Describes the pixels, unless there are too many to decode.
-fn described(attributes: &Attributes) -> Result<PixelDescription, RenderError> {
+pub(crate) fn described(attributes: &Attributes) -> Result<PixelDescription, RenderError> {
     let described = PixelDescription::of(attributes)?;
     let length = FrameShape::from(&described).byte_length();
     if length > LARGEST {
@@ -246,7 +187,7 @@ pub fn native(
 }
 
 /// Decodes the frame, and compares it with the checksum in the metadata.
-fn decode(
+pub(crate) fn decode(
     decoder: &Decoder,
     location: &FrameLocation,
     stored: &[u8],
@@ -372,7 +313,7 @@ fn paint(description: &PixelDescription, pixels: &[u8], display: &Display) -> Ve
 
 /// The kinds of Photometric Interpretation (0028,0004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Gray,
     Palette,
     Color(Space),
@@ -381,7 +322,7 @@ enum Kind {
 impl Kind {
     /// The kind of decoded pixels. If Samples per Pixel contradicts it, that is used, since
     /// the frame was decoded by it.
-    fn of(
+    pub(crate) fn of(
         photometric: &str,
         description: &PixelDescription,
         display: &Display,
@@ -434,13 +375,18 @@ impl FrameLocation {
         }
     }
 
-    /// Whether the frame has a VOI LUT or window that [`Contrast::File`] can use.
+    /// Returns the contrast that the file defines for the frame: its window, or [`Contrast::File`] for a VOI LUT; `None` if it
+    /// defines nothing usable.
     #[must_use]
-    pub fn has_contrast(&self) -> bool {
+    pub fn contrast_of_file(&self) -> Option<Contrast> {
         let attributes = &self.instance.attributes;
-        let Ok(description) = PixelDescription::of(attributes) else { return false };
+        let description = PixelDescription::of(attributes).ok()?;
         let contrast = Contrast::File;
         let display = Display::of(attributes, self.index, &description, contrast, &mut Vec::new());
-        !matches!(display.voi, Voi::Auto)
+        match display.voi {
+            Voi::Auto => None,
+            Voi::Window(window) => Some(Contrast::Window(window)),
+            Voi::Table(_) => Some(Contrast::File),
+        }
     }
 }

@@ -31,6 +31,15 @@ pub(crate) fn shade_and_color(
     (colors.concat(), window)
 }
 
+/// The window that [`shade`] shows pixels through; `None` for a VOI LUT.
+pub(crate) fn window(
+    description: &PixelDescription,
+    pixels: &[u8],
+    display: &Display,
+) -> Option<Window> {
+    Chain::new(description, display).run(pixels, |_| ()).1
+}
+
 /// What becomes of a sample.
 #[derive(Debug, Clone, Copy)]
 struct Level {

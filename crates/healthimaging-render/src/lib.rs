@@ -30,6 +30,7 @@
 
 mod attributes;
 mod color;
+mod decoded;
 mod display;
 mod document;
 mod encapsulated;
@@ -55,6 +56,7 @@ mod text;
 mod viewport;
 mod window;
 
+pub use decoded::DecodedImage;
 pub use display::{Display, Modality, Voi};
 pub use document::{FrameLocation, FrameSelector, find_frame};
 pub use error::RenderError;

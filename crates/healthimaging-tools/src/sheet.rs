@@ -1,13 +1,14 @@
 //! Contact sheets: several slices of a series in one picture.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use healthimaging::{DatastoreId, Error, ImageSetId, MemoryBudget, Result};
+use healthimaging::{Cache, DatastoreId, Error, ImageSetId, MemoryBudget, MemoryLease, Result};
 use healthimaging_pixels::Decoder;
 use healthimaging_render::{
-    ContactSheet, Contrast, DrawnFrame, FrameLocation, Orientation, PictureFormat, RenderOptions,
-    Tile, Window, draw, evenly_spaced,
+    ContactSheet, Contrast, DecodedImage, DrawnFrame, FrameLocation, Orientation, PictureFormat,
+    RenderError, RenderOptions, Tile, Window, draw, evenly_spaced,
 };
 
 use crate::picture::{self, BackEnd};
@@ -21,6 +22,9 @@ pub(crate) const DEFAULT_SIZE: u32 = 1024;
 
 /// Frames that are fetched and decoded at once.
 const AT_ONCE: usize = 4;
+
+/// Decoded slices that wait for the range of values of all, in bytes.
+const MOST_KEPT: usize = 64 << 20;
 
 /// Slices that could not be shown and are noted one by one.
 const NOTED: usize = 3;
@@ -52,6 +56,16 @@ pub(crate) struct Sheet {
     pub(crate) notes: Vec<String>,
 }
 
+/// Decoded slices by their index.
+type Kept = Cache<usize, Arc<Slice>>;
+
+/// A slice that is decoded and not drawn yet.
+struct Slice {
+    location: FrameLocation,
+    image: DecodedImage,
+    _lease: MemoryLease,
+}
+
 /// A slice in the sheet: its orientation, and its picture unless it could not be made.
 struct Drawn {
     orientation: Option<Orientation>,
@@ -69,19 +83,13 @@ pub(crate) async fn make(
     let middle = stack.locate((stack.len() - 1) / 2)?;
     let grid = ContactSheet::layout(indices.len(), middle.picture_size(), options.max_size);
     let sheet = Making { back_end, decoder, stack, grid };
-    let drawn = match options.contrast {
-        Contrast::Window(_) => sheet.draw(&indices, options.contrast).await?,
-        Contrast::File if middle.has_contrast() => {
-            sheet.draw(&indices, sheet.contrast_of(middle).await?).await?
-        }
-        // The range of values of all slices that are shown.
-        Contrast::File | Contrast::Auto => {
-            let ranges = sheet.draw(&indices, Contrast::Auto).await?;
-            match ranges.iter().filter_map(Drawn::window).reduce(|all, one| all.union(&one)) {
-                Some(range) => sheet.draw(&indices, Contrast::Window(range)).await?,
-                None => ranges,
-            }
-        }
+    let contrast = match options.contrast {
+        Contrast::File => middle.contrast_of_file().unwrap_or(Contrast::Auto),
+        contrast => contrast,
+    };
+    let drawn = match contrast {
+        Contrast::Auto => sheet.draw_alike(&indices).await?,
+        contrast => sheet.draw(&indices, contrast).await?,
     };
     let _lease = MemoryBudget::process().work(grid_memory(grid)).await;
     compose(grid, &indices, drawn, options.format)
@@ -110,39 +118,104 @@ impl Making<'_> {
             let frame = self.frame(location, contrast).await;
             Ok::<_, Error>(Drawn { orientation, frame })
         });
-        let mut drawn: Vec<Drawn> = slices.buffered(AT_ONCE).try_collect().await?;
-        if drawn.iter().any(|one| one.frame.is_ok()) {
-            return Ok(drawn);
-        }
-        match drawn.pop() {
-            Some(Drawn { frame: Err(error), .. }) => Err(error),
-            _ => Err(Error::internal("the series has no slices", "an empty list")),
-        }
+        let drawn = slices.buffered(AT_ONCE).try_collect().await?;
+        checked(drawn)
     }
 
-    async fn frame(&self, mut location: FrameLocation, contrast: Contrast) -> Result<DrawnFrame> {
+    /// As [`Self::draw`], through the range of values of all slices. They are decoded once, unless they take more memory than
+    /// can be spared until the range is known.
+    async fn draw_alike(&self, indices: &[usize]) -> Result<Vec<Drawn>> {
+        let kept: Arc<Kept> = Arc::new(Cache::new(MOST_KEPT));
+        let cache: Weak<Kept> = Arc::downgrade(&kept);
+        MemoryBudget::process().add_cache(cache);
+        let ranges = stream::iter(indices.to_vec()).map(|index| {
+            let kept = &kept;
+            async move { Ok::<_, Error>(self.range(index, kept).await.ok().flatten()) }
+        });
+        let ranges: Vec<Option<Window>> = ranges.buffered(AT_ONCE).try_collect().await?;
+        let range = ranges.into_iter().flatten().reduce(|all, one| all.union(&one));
+        let contrast = range.map_or(Contrast::Auto, Contrast::Window);
+        let slices = stream::iter(indices.to_vec()).map(|index| {
+            let kept = kept.get(&index);
+            async move {
+                let location = self.stack.locate(index)?;
+                let orientation = location.orientation();
+                let frame = match kept {
+                    Some(slice) => self.draw_kept(slice, contrast).await,
+                    None => self.frame(location, contrast).await,
+                };
+                Ok::<_, Error>(Drawn { orientation, frame })
+            }
+        });
+        let drawn = slices.buffered(AT_ONCE).try_collect().await?;
+        checked(drawn)
+    }
+
+    /// Returns the range of values of a slice, which is kept if there is memory to spare; `None` for color.
+    async fn range(&self, index: usize, kept: &Kept) -> Result<Option<Window>> {
+        let options = self.options(Contrast::Auto);
+        let work = move |decoder: &Decoder, location: &FrameLocation, stored: &[u8]| {
+            let image = DecodedImage::of(decoder, location, stored, &options)?;
+            let range = image.range(location);
+            Ok((image, range))
+        };
+        let (location, (image, range)) = self.decoded(self.stack.locate(index)?, work).await?;
+        let memory = image.memory();
+        if let Some(lease) = MemoryBudget::process().spare(memory) {
+            let slice = Arc::new(Slice { location, image, _lease: lease });
+            kept.insert(index, slice, usize::try_from(memory).unwrap_or(usize::MAX));
+            MemoryBudget::process().shed();
+        }
+        Ok(range)
+    }
+
+    /// Draws a slice that was kept.
+    async fn draw_kept(&self, slice: Arc<Slice>, contrast: Contrast) -> Result<DrawnFrame> {
+        let options = self.options(contrast);
+        let drawn = move || slice.image.draw(&slice.location, &options);
+        let failed = |error| Error::internal("drawing the slice failed", error);
+        Ok(tokio::task::spawn_blocking(drawn).await.map_err(failed)??)
+    }
+
+    async fn frame(&self, location: FrameLocation, contrast: Contrast) -> Result<DrawnFrame> {
+        let options = self.options(contrast);
+        let work = move |decoder: &Decoder, location: &FrameLocation, stored: &[u8]| {
+            draw(decoder, location, stored, &options)
+        };
+        self.decoded(location, work).await.map(|(_, frame)| frame)
+    }
+
+    async fn decoded<T: Send + 'static>(
+        &self,
+        mut location: FrameLocation,
+        work: impl FnOnce(&Decoder, &FrameLocation, &[u8]) -> Result<T, RenderError> + Send + 'static,
+    ) -> Result<(FrameLocation, T)> {
         let (service, dicomweb) = self.back_end;
-        let (datastore_id, image_set_id): (&DatastoreId, &ImageSetId) =
+        let place: (&DatastoreId, &ImageSetId) =
             (&self.stack.datastore_id, &self.stack.image_set_id);
-        picture::settle_padding(dicomweb, datastore_id, image_set_id, &mut location).await?;
-        let options = RenderOptions {
+        picture::settle_padding(dicomweb, place.0, place.1, &mut location).await?;
+        picture::decoded(service, self.decoder, place, location, work).await
+    }
+
+    fn options(&self, contrast: Contrast) -> RenderOptions {
+        RenderOptions {
             max_rows: self.grid.cell_rows,
             max_columns: self.grid.cell_columns,
             contrast,
             may_use_lower_resolution: true,
             ..RenderOptions::default()
-        };
-        let place = (datastore_id, image_set_id);
-        let work = move |decoder: &Decoder, location: &FrameLocation, stored: &[u8]| {
-            draw(decoder, location, stored, &options)
-        };
-        picture::decoded(service, self.decoder, place, location, work).await.map(|(_, frame)| frame)
+        }
     }
+}
 
-    /// Returns the window of the file for a slice; the contrast of each file if that is no window.
-    async fn contrast_of(&self, location: FrameLocation) -> Result<Contrast> {
-        let window = self.frame(location, Contrast::File).await.ok().and_then(|frame| frame.window);
-        Ok(window.map_or(Contrast::File, Contrast::Window))
+/// Returns the slices, or the error of the last if none was drawn.
+fn checked(mut drawn: Vec<Drawn>) -> Result<Vec<Drawn>> {
+    if drawn.iter().any(|one| one.frame.is_ok()) {
+        return Ok(drawn);
+    }
+    match drawn.pop() {
+        Some(Drawn { frame: Err(error), .. }) => Err(error),
+        _ => Err(Error::internal("the series has no slices", "an empty list")),
     }
 }
 
