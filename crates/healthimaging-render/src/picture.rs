@@ -172,6 +172,8 @@ impl Picture {
             Channels::Rgb => png::ColorType::Rgb,
         });
         encoder.set_depth(png::BitDepth::Eight);
+        // A tenth larger than with the default, in a tenth of the time.
+        encoder.set_compression(png::Compression::Fast);
         let mut writer = encoder.write_header().map_err(failed)?;
         writer.write_image_data(&self.samples).map_err(failed)?;
         writer.finish().map_err(failed)?;
