@@ -25,6 +25,7 @@ mod page;
 mod restricted;
 mod retry;
 mod rights;
+mod search_all;
 mod service;
 mod value_token;
 
@@ -56,6 +57,7 @@ pub use page::{Page, sweep};
 pub use restricted::{Restricted, Restrictor, Traits, restricted};
 pub use retry::{poll_pauses, retry_read};
 pub use rights::{Limit, Rights};
+pub use search_all::{SearchBound, search_all};
 pub use service::HealthImaging;
 pub use value_token::{VALUE_TOKEN_PREFIX, is_value_token};
 

@@ -4,17 +4,17 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthimaging::model::{
     DicomJson, GetImageSetMetadataRequest, SearchDicomRequest, SearchLevel,
 };
-use healthimaging::{DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId, Result, Uid};
+use healthimaging::{
+    DatastoreId, DicomWeb, HealthImaging, ImageSetId, Result, SearchBound, Uid, search_all,
+};
 use healthimaging_render::report::ReportKind;
 use healthimaging_workflows::document;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Results of one search.
-const PAGE: u32 = 1000;
-
 /// Most instances of a series, or series of a study, that are looked through.
-const MOST: usize = 10_000;
+const BOUND: SearchBound =
+    SearchBound { most: 10_000, advice: "name the report in sop_instance_uid" };
 
 /// Searches at once.
 const AT_ONCE: usize = 4;
@@ -72,8 +72,7 @@ impl Wanted {
         if let Some(instance) = &self.instance {
             let filter = ("SOPInstanceUID".to_owned(), instance.to_string());
             let level = SearchLevel::Instances(study, series);
-            let found = self.search(web, level, vec![filter]).await?;
-            return Ok(found.iter().filter_map(|one| self.read(one)).collect());
+            return self.search(web, level, vec![filter], |one| Ok(self.read(&one))).await;
         }
         let series = match (series, study) {
             (Some(series), study) => {
@@ -81,10 +80,12 @@ impl Wanted {
             }
             (None, Some(study)) => {
                 let level = SearchLevel::Series(Some(study.clone()));
-                let found = self.search(web, level, Vec::new()).await?;
-                let candidates = found.iter().filter(|one| may_have_documents(one));
-                let uids = candidates.filter_map(|one| Uid::try_from(text(one, "0020000E")?).ok());
-                uids.map(|uid| SearchLevel::Instances(Some(study.clone()), Some(uid))).collect()
+                let instances = |one: DicomJson| {
+                    let uid = Uid::try_from(text(&one, "0020000E")?).ok()?;
+                    let level = SearchLevel::Instances(Some(study.clone()), Some(uid));
+                    may_have_documents(&one).then_some(level)
+                };
+                self.search(web, level, Vec::new(), |one| Ok(instances(one))).await?
             }
             (None, None) => Vec::new(),
         };
@@ -142,9 +143,8 @@ impl Wanted {
             SearchLevel::Instances(_, series) => series.clone(),
             _ => None,
         };
-        let found = self.search(web, level, Vec::new()).await?;
-        let mut found: Vec<Found> = found.iter().filter_map(|one| self.read(one)).collect();
-        found.retain(|one| one.kind.is_some());
+        let report = |one: DicomJson| self.read(&one).filter(|one| one.kind.is_some());
+        let mut found = self.search(web, level, Vec::new(), |one| Ok(report(one))).await?;
         for one in &mut found {
             if let (true, Some(series)) = (one.series_instance_uid.is_empty(), &series) {
                 one.series_instance_uid = series.to_string();
@@ -165,33 +165,23 @@ impl Wanted {
         })
     }
 
-    async fn search(
+    async fn search<T>(
         &self,
         web: &dyn DicomWeb,
         level: SearchLevel,
         filters: Vec<(String, String)>,
-    ) -> Result<Vec<DicomJson>> {
-        let mut found: Vec<DicomJson> = Vec::new();
-        while found.len() < MOST {
-            let request = SearchDicomRequest {
-                datastore_id: self.datastore_id.clone(),
-                level: level.clone(),
-                filters: filters.clone(),
-                include_fields: Vec::new(),
-                fuzzy_matching: false,
-                limit: Some(PAGE),
-                offset: u32::try_from(found.len()).unwrap_or(u32::MAX),
-            };
-            let page = web.search(request).await?;
-            let is_last = page.len() < PAGE as usize;
-            found.extend(page);
-            if is_last {
-                return Ok(found);
-            }
-        }
-        Err(Error::validation(format!(
-            "there are more than {MOST} results to look through; name the report in sop_instance_uid"
-        )))
+        read: impl FnMut(DicomJson) -> Result<Option<T>>,
+    ) -> Result<Vec<T>> {
+        let request = SearchDicomRequest {
+            datastore_id: self.datastore_id.clone(),
+            level,
+            filters,
+            include_fields: Vec::new(),
+            fuzzy_matching: false,
+            limit: None,
+            offset: 0,
+        };
+        search_all(web, request, BOUND, read).await
     }
 }
 
