@@ -52,6 +52,11 @@ fn first(data_set: &Value, tag: &str) -> String {
 
 /// The media types and contents of the parts of an answer.
 pub(crate) fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
+    located(answer).into_iter().map(|(media, _, content)| (media, content)).collect()
+}
+
+/// The media types, locations and contents of the parts of an answer.
+fn located(answer: &Answer) -> Vec<(String, String, Vec<u8>)> {
     let boundary = answer.header("content-type").unwrap().split_once("boundary=").unwrap().1;
     let delimiter = format!("--{boundary}");
     let places: Vec<usize> = (0..answer.body.len())
@@ -62,7 +67,9 @@ pub(crate) fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
         let part = &answer.body[at[0]..at[1] - 2];
         let end = part.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
         let head = String::from_utf8(part[..end].to_vec()).unwrap();
-        (head.split_once("Content-Type: ").unwrap().1.to_owned(), part[end + 4..].to_vec())
+        let (media, location) = head.split_once("\r\nContent-Location: ").unwrap();
+        let media = media.split_once("Content-Type: ").unwrap().1.to_owned();
+        (media, location.to_owned(), part[end + 4..].to_vec())
     };
     places.windows(2).map(part).collect()
 }
@@ -103,6 +110,49 @@ fn studies_and_series_are_retrieved_whole() {
     assert_eq!(web.get("/studies/1.2.3", "").status, 404);
     assert_eq!(web.of_study("/series/1.2.3", "").status, 404);
     assert_eq!(web.of_study("?imageSetId=0123456789abcdef0123456789abcdef", "").status, 400);
+}
+
+/// `PS3.18` Table 8.4.2-1.
+#[test]
+fn each_part_names_the_url_of_what_is_in_it() {
+    let web = Web::new();
+    let series = &web.series()[0];
+    let sops: Vec<String> = {
+        let found = web.of_study(&format!("/series/{series}/instances"), "").json();
+        found.as_array().unwrap().iter().map(|one| first(one, "00080018")).collect()
+    };
+    let instance = format!("/series/{series}/instances/{}", sops[0]);
+    let single = "application/dicom";
+    let multipart = |kind: &str| format!("multipart/related; type=\"{kind}\"");
+    let (dicom, bytes) = (multipart(single), multipart("application/octet-stream"));
+    for (path, accept, alone, ends) in [
+        (String::new(), &dicom, single, vec![""; 6]),
+        (format!("/series/{series}"), &dicom, single, vec![""; 3]),
+        (instance.clone(), &dicom, single, vec![""]),
+        (format!("{instance}/frames/1"), &bytes, "", vec!["/frames/1"]),
+        (
+            format!("{instance}/rendered?window=40,400,linear"),
+            &multipart("image/png"),
+            "image/png",
+            vec!["/frames/1/rendered?window=40%2C400%2Clinear"],
+        ),
+    ] {
+        let answer = web.of_study(&path, &format!("Accept: {accept}\r\n"));
+        assert_eq!(answer.status, 200, "{path}");
+        let parts = located(&answer);
+        assert_eq!(parts.len(), ends.len(), "{path}");
+        for ((media, location, content), end) in parts.into_iter().zip(ends) {
+            assert!(location.ends_with(end), "{location}");
+            let (host, resource) = location.split_once("/datastore/").unwrap();
+            assert!(host.starts_with("http://"), "{location}");
+            let accept = if alone.is_empty() { accept } else { alone };
+            let accept = format!("Accept: {accept}\r\n");
+            let found = web.served.answer(&format!("GET /datastore/{resource}"), &accept, b"");
+            assert_eq!(found.status, 200, "{location}");
+            let same = if alone.is_empty() { located(&found).remove(0).2 } else { found.body };
+            assert!(same == content, "{media} of {location} is what the part has");
+        }
+    }
 }
 
 #[test]

@@ -229,6 +229,7 @@ def plainly(base, ds, **named):
         ("image/jphc", HTJ2KLosslessRPCL), ("image/jp2", "1.2.840.10008.1.2.4.90"), ("image/jpeg", "1.2.840.10008.1.2.4.50"),
         ("application/octet-stream", ExplicitVRLittleEndian)))
     frame = requests.get(f"{path}/instances/{ds.SOPInstanceUID}/frames/1", headers={"Accept": ohif}, **named)
+    assert f"\r\nContent-Location: {path}/instances/{ds.SOPInstanceUID}/frames/1\r\n".encode() in frame.content, frame.content[:500]
     assert 'type="image/jphc"' in frame.headers["Content-Type"] and b"\r\n\r\n\xff\x4f\xff\x51" in frame.content, frame.headers
     told = requests.get(f"{path}/instances/{ds.SOPInstanceUID}", headers={"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"}, **named)
     assert told.status_code == 406 and told.headers["x-amzn-ErrorType"] == "NotAcceptableException" and "1.2.840" in told.json()["message"]

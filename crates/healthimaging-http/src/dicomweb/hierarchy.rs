@@ -10,11 +10,14 @@ use healthimaging::model::{
     DicomJson, RetrieveInstanceRequest, RetrieveInstanceResponse, SearchDicomRequest, SearchLevel,
     SeriesMetadataRequest, TransferSyntaxChoice,
 };
-use healthimaging::{Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, Uid};
+use healthimaging::{
+    Body, DatastoreId, DicomWeb, Error, ErrorKind, Result, SearchBound, Uid, search_all,
+};
 use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::accept::{not_acceptable, ranges};
+use super::part::{Part, Urls};
 use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
 use crate::call::Call;
 use crate::content::warning;
@@ -24,10 +27,11 @@ const DICOM: &str = "application/dicom";
 const AVAILABLE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=UID, or transfer-syntax=* \
                         for the stored one";
 
-/// Results of one search.
-const PAGE: u32 = 1000;
 /// Instances of a retrieval.
-const MAX_INSTANCES: usize = 100_000;
+const INSTANCES: SearchBound =
+    SearchBound { most: 100_000, advice: "retrieve the series or instances one by one" };
+/// Series of a study.
+const SERIES: SearchBound = SearchBound { most: 100_000, advice: "retrieve the series one by one" };
 
 const SERIES_INSTANCE_UID: &str = "0020000E";
 const SOP_INSTANCE_UID: &str = "00080018";
@@ -54,9 +58,8 @@ pub(super) async fn study_metadata(web: Arc<dyn DicomWeb>, call: Call) -> Result
     reject_image_set(&call)?;
     check_parameters(&call, &[])?;
     let study: Uid = call.path("study")?;
-    let found = search(&*web, &call, SearchLevel::Series(Some(study.clone()))).await?;
-    let series: Vec<Uid> =
-        found.iter().map(|one| uid(one, SERIES_INSTANCE_UID)).collect::<Result<_>>()?;
+    let series = |one: &DicomJson| uid(one, SERIES_INSTANCE_UID);
+    let series: Vec<Uid> = series_of_study(&*web, &call, &study, series).await?;
     if series.is_empty() {
         return Err(nothing());
     }
@@ -89,30 +92,32 @@ pub(super) fn nothing() -> Error {
     Error::not_found("the data store has no such study or series in its primary image sets")
 }
 
-/// Returns all results of a level.
-pub(super) async fn search(
+/// Returns what `read` makes of each series of a study.
+pub(super) async fn series_of_study<T>(
     web: &dyn DicomWeb,
     call: &Call,
+    study: &Uid,
+    mut read: impl FnMut(&DicomJson) -> Result<T>,
+) -> Result<Vec<T>> {
+    let level = SearchLevel::Series(Some(study.clone()));
+    let request = request(call, level, Vec::new())?;
+    search_all(web, request, SERIES, |one| read(&one).map(Some)).await
+}
+
+fn request(
+    call: &Call,
     level: SearchLevel,
-) -> Result<Vec<DicomJson>> {
-    let mut found: Vec<DicomJson> = Vec::new();
-    loop {
-        let request = SearchDicomRequest {
-            datastore_id: call.path("datastoreId")?,
-            level: level.clone(),
-            filters: Vec::new(),
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
-            limit: Some(PAGE),
-            offset: u32::try_from(found.len()).unwrap_or(u32::MAX),
-        };
-        let page = web.search(request).await?;
-        let is_last = page.len() < PAGE as usize;
-        found.extend(page);
-        if is_last {
-            return Ok(found);
-        }
-    }
+    include_fields: Vec<String>,
+) -> Result<SearchDicomRequest> {
+    Ok(SearchDicomRequest {
+        datastore_id: call.path("datastoreId")?,
+        level,
+        filters: Vec::new(),
+        include_fields,
+        fuzzy_matching: false,
+        limit: None,
+        offset: 0,
+    })
 }
 
 pub(super) fn uid(data_set: &DicomJson, tag: &str) -> Result<Uid> {
@@ -161,33 +166,8 @@ pub(super) async fn listed(
     let (Some(image_set_id), SearchLevel::Instances(Some(study), Some(series))) =
         (call.query("imageSetId")?, &level)
     else {
-        let mut all = Vec::new();
-        let mut offset = 0;
-        loop {
-            let request = SearchDicomRequest {
-                datastore_id: call.path("datastoreId")?,
-                level: level.clone(),
-                filters: Vec::new(),
-                include_fields: vec![AVAILABLE_TRANSFER_SYNTAX_UID.to_owned()],
-                fuzzy_matching: false,
-                limit: Some(PAGE),
-                offset,
-            };
-            let page = web.search(request).await?;
-            for data_set in &page {
-                all.push(Listed::of(data_set)?);
-            }
-            if page.len() < PAGE as usize {
-                return Ok(all);
-            }
-            if all.len() > MAX_INSTANCES {
-                return Err(Error::validation(format!(
-                    "a retrieval is limited to {MAX_INSTANCES} instances; retrieve the series or \
-                     instances one by one"
-                )));
-            }
-            offset += PAGE;
-        }
+        let request = request(call, level, vec![AVAILABLE_TRANSFER_SYNTAX_UID.to_owned()])?;
+        return search_all(web, request, INSTANCES, |one| Listed::of(&one).map(Some)).await;
     };
     // Searches return primary image sets only; the metadata lists the instances of this one.
     let request = SeriesMetadataRequest {
@@ -253,8 +233,9 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
         image_set_id: call.query("imageSetId")?,
         transfer_syntax: TransferSyntaxChoice::Stored,
     };
+    let urls = Urls::of(&call)?;
     let parts = stream::iter(listed).then(move |one| {
-        let (web, choices) = (Arc::clone(&web), choices.clone());
+        let (web, choices, urls) = (Arc::clone(&web), choices.clone(), urls.clone());
         let request = RetrieveInstanceRequest {
             series_instance_uid: one.series,
             sop_instance_uid: one.sop,
@@ -263,7 +244,14 @@ async fn instances(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Re
         async move {
             let found = retrieve(&*web, &request, &choices).await?;
             let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
-            Ok((media, found.instance))
+            let RetrieveInstanceRequest {
+                study_instance_uid: study,
+                series_instance_uid: series,
+                sop_instance_uid: sop,
+                ..
+            } = &request;
+            let location = urls.of_instance(study, series, sop, "");
+            Ok(Part { media, location, body: found.instance })
         }
     });
     let mut response = multipart::response(DICOM, parts.boxed()).await?;

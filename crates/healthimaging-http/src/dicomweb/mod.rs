@@ -4,6 +4,7 @@
 mod accept;
 mod hierarchy;
 mod multipart;
+mod part;
 mod rendered;
 mod retrieve;
 mod search;

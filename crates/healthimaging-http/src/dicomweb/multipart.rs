@@ -14,23 +14,24 @@ use http::HeaderMap;
 use memchr::memmem::{Finder, find};
 use tokio::sync::Mutex;
 
+use super::part::Part;
 use crate::byte_range::ranged;
 use crate::content::{read_failure, streamed};
 
 /// Longest headers of a part in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Returns a response of these parts, each with its media type.
+/// Returns a response of these parts.
 pub(super) async fn response(
     media: &str,
-    parts: BoxStream<'static, Result<(String, Body)>>,
+    parts: BoxStream<'static, Result<Part>>,
 ) -> Result<Response> {
     let boundary = random_hex()?;
     let end = end(&boundary);
     let of_parts = boundary.clone();
     let pieces = parts.map(move |part| {
-        let (media, body) = part?;
-        let before = stream::iter([Ok(head(&of_parts, &media))]);
+        let Part { media, location, body } = part?;
+        let before = stream::iter([Ok(head(&of_parts, &media, &location))]);
         let line_end = stream::iter([Ok(Bytes::from_static(b"\r\n"))]);
         Result::<_>::Ok(before.chain(body.into_stream()).chain(line_end))
     });
@@ -50,18 +51,18 @@ pub(super) async fn single(
     asked: &HeaderMap,
     subject: &impl Hash,
     media: &str,
-    of_part: &str,
-    part: Body,
+    part: Part,
 ) -> Result<Response> {
     // The boundary must not be predictable: a part could contain it.
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
-    let [high, low] = KEYS.each_ref().map(|key| key.hash_one((subject, of_part)));
+    let [high, low] =
+        KEYS.each_ref().map(|key| key.hash_one((subject, &part.media, &part.location)));
     let boundary = format!("{high:016x}{low:016x}");
-    let head = head(&boundary, of_part);
+    let head = head(&boundary, &part.media, &part.location);
     let end = [b"\r\n", &end(&boundary)[..]].concat();
-    let length = part.length().map(|length| length + (head.len() + end.len()) as u64);
+    let length = part.body.length().map(|length| length + (head.len() + end.len()) as u64);
     // An immediate failure is an error, and not a response that is cut off.
-    let mut rest = part.into_stream();
+    let mut rest = part.body.into_stream();
     let first = rest.next().await.transpose()?.unwrap_or_default();
     let pieces = stream::iter([Ok(head), Ok(first)]).chain(rest);
     let whole = pieces.chain(stream::iter([Ok(end.into())])).boxed();
@@ -70,8 +71,8 @@ pub(super) async fn single(
 }
 
 /// Returns the delimiter and headers before the content of a part.
-fn head(boundary: &str, media: &str) -> Bytes {
-    format!("--{boundary}\r\nContent-Type: {media}\r\n\r\n").into()
+fn head(boundary: &str, media: &str, location: &str) -> Bytes {
+    format!("--{boundary}\r\nContent-Type: {media}\r\nContent-Location: {location}\r\n\r\n").into()
 }
 
 /// Returns the delimiter after the last part.
@@ -241,8 +242,9 @@ mod tests {
 
     async fn one_part(range: Option<&str>) -> (HeaderMap, Bytes) {
         let asked = range.map(|range| (http::header::RANGE, range.parse().unwrap()));
-        let part = Body::from(Bytes::from_static(b"a frame"));
-        let answer = single(&asked.into_iter().collect(), &"1.2.3", "a/b", "a/b; c=d", part).await;
+        let body = Body::from(Bytes::from_static(b"a frame"));
+        let part = Part { media: "a/b; c=d".to_owned(), location: "http://d/1".to_owned(), body };
+        let answer = single(&asked.into_iter().collect(), &"1.2.3", "a/b", part).await;
         let (head, body) = answer.unwrap().into_parts();
         (head.headers, axum::body::to_bytes(body, 1000).await.unwrap())
     }
@@ -252,8 +254,9 @@ mod tests {
         let (headers, whole) = one_part(None).await;
         let (_, boundary) =
             headers["content-type"].to_str().unwrap().split_once("boundary=").unwrap();
-        let expected =
-            format!("--{boundary}\r\nContent-Type: a/b; c=d\r\n\r\na frame\r\n--{boundary}--\r\n");
+        let expected = format!(
+            "--{boundary}\r\nContent-Type: a/b; c=d\r\nContent-Location: http://d/1\r\n\r\na frame\r\n--{boundary}--\r\n"
+        );
         assert_eq!(whole, expected);
         assert_eq!(headers["content-length"], whole.len().to_string());
         let (first, begun) = one_part(Some("bytes=0-69")).await;

@@ -9,10 +9,11 @@ use healthimaging::model::{
     InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
     RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
 };
-use healthimaging::{DicomWeb, Error, ErrorKind, Result};
+use healthimaging::{DicomWeb, Error, ErrorKind, Result, path_segment};
 use http::HeaderMap;
 
 use super::accept::{Range, any, not_acceptable, ranges};
+use super::part::{Part, Urls};
 use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
 use crate::byte_range::ranged;
 use crate::call::Call;
@@ -33,6 +34,18 @@ macro_rules! of_instance {
             image_set_id: $call.query("imageSetId")?,
             $($member: $value,)*
         }
+    };
+}
+
+/// Returns the URL of a resource of the instance of a request.
+macro_rules! location {
+    ($call:ident, $request:ident, $resource:expr) => {
+        Urls::of(&$call)?.of_instance(
+            &$request.study_instance_uid,
+            &$request.series_instance_uid,
+            &$request.sop_instance_uid,
+            $resource,
+        )
     };
 }
 
@@ -67,6 +80,7 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         RetrieveInstanceRequest { transfer_syntax: TransferSyntaxChoice::Stored }
     );
     let sop_instance_uid = request.sop_instance_uid.to_string();
+    let location = location!(call, request, "");
     let available =
         "application/dicom; transfer-syntax=UID, or transfer-syntax=* for the stored one";
     let is_multipart = |range: &Range| {
@@ -83,8 +97,8 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
     let tag = found.content_name.map(|name| tag_of(&name, &sop_instance_uid, envelope, &media));
     validated(&call.headers, tag, async {
         if is_multipart {
-            let of_part = media.clone();
-            let one = futures::stream::once(async move { Ok((of_part, found.instance)) });
+            let part = Part { media: media.clone(), location, body: found.instance };
+            let one = futures::stream::once(async move { Ok(part) });
             return multipart::response(DICOM, one.boxed()).await;
         }
         streamed(found.instance, &media).await
@@ -150,10 +164,29 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
             let RetrieveFramesRequest { datastore_id, sop_instance_uid, image_set_id, .. } =
                 &request;
             let subject = (datastore_id, sop_instance_uid, image_set_id, number);
-            return multipart::single(&call.headers, &subject, &media, &of_part, frame).await;
+            let location = location!(call, request, &format!("/frames/{number}"));
+            let part = Part { media: of_part.clone(), location, body: frame };
+            return multipart::single(&call.headers, &subject, &media, part).await;
         }
-        let part = of_part.clone();
-        let parts = found.frames.map_ok(move |frame| (part.clone(), frame));
+        let (of_part, urls) = (of_part.clone(), Urls::of(&call)?);
+        let mut numbers = request.frames.clone().into_iter();
+        let parts = found.frames.map_ok(move |body| {
+            let resource =
+                numbers.next().map_or_else(String::new, |number| format!("/frames/{number}"));
+            let RetrieveFramesRequest {
+                study_instance_uid,
+                series_instance_uid,
+                sop_instance_uid,
+                ..
+            } = &request;
+            let location = urls.of_instance(
+                study_instance_uid,
+                series_instance_uid,
+                sop_instance_uid,
+                &resource,
+            );
+            Part { media: of_part.clone(), location, body }
+        });
         multipart::response(&media, parts.boxed()).await
     })
     .await
@@ -175,6 +208,8 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         return Err(not_acceptable(BYTES));
     }
     let wanted = format!("{}/{}", request.sop_instance_uid, request.bulkdata_id);
+    let location =
+        location!(call, request, &format!("/bulkdata/{}", path_segment(&request.bulkdata_id)));
     let found = web.retrieve_bulkdata(request).await?;
     let envelope = if is_bare { "" } else { BYTES };
     let tag = found.content_name.map(|name| tag_of(&name, &wanted, envelope, BYTES));
@@ -182,7 +217,8 @@ pub(super) async fn bulkdata(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         if is_bare {
             return ranged(&call.headers, found.bulkdata, BYTES).await;
         }
-        let one = futures::stream::once(async move { Ok((BYTES.to_owned(), found.bulkdata)) });
+        let part = Part { media: BYTES.to_owned(), location, body: found.bulkdata };
+        let one = futures::stream::once(async move { Ok(part) });
         multipart::response(BYTES, one.boxed()).await
     })
     .await

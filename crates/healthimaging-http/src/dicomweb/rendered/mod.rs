@@ -20,6 +20,7 @@ use http::{HeaderValue, header};
 pub(crate) use renderer::Renderer;
 
 use super::hierarchy::{listed, nothing, reject_image_set};
+use super::part::{Part, Urls};
 use super::{multipart, retrieve};
 use crate::call::Call;
 use crate::content::typed;
@@ -51,7 +52,7 @@ pub(super) async fn frames(renderer: Arc<Renderer>, call: Call) -> Result<Respon
     // All numbers are checked before the first part: afterwards, a refusal could only cut the answer.
     renderer.require_frames(&image, &numbers).await?;
     let which = stream::iter(numbers).map(move |number| Ok((Arc::clone(&image), number)));
-    several(renderer, which.boxed(), options, media).await
+    several(renderer, which.boxed(), options, media, Urls::of(&call)?).await
 }
 
 /// Returns an instance as a picture: one of its frames, or each as a part of a multipart.
@@ -61,7 +62,8 @@ pub(super) async fn instance(renderer: Arc<Renderer>, call: Call) -> Result<Resp
     let image = renderer.image(place(&call)?).await?;
     let options = parameters.options(media.format);
     if media.is_multipart {
-        return several(renderer, all_frames(image).boxed(), options, media).await;
+        let urls = Urls::of(&call)?;
+        return several(renderer, all_frames(image).boxed(), options, media, urls).await;
     }
     let number = representative_frame(&image);
     let frame = renderer.frame(image, number, options).await?;
@@ -104,7 +106,8 @@ async fn instances(renderer: Arc<Renderer>, call: Call, level: SearchLevel) -> R
         async move { renderer.image(place).await }
     });
     let which = images.map_ok(all_frames).try_flatten();
-    several(renderer, which.boxed(), parameters.options(media.format), media).await
+    let options = parameters.options(media.format);
+    several(renderer, which.boxed(), options, media, Urls::of(&call)?).await
 }
 
 /// Returns the thumbnail of a frame.
@@ -192,15 +195,17 @@ async fn several(
     which: BoxStream<'static, Result<Which>>,
     options: RenderOptions,
     media: Media,
+    urls: Urls,
 ) -> Result<Response> {
     let content_type = media.format.media_type();
     let pictures = which.map(move |which| {
-        let renderer = Arc::clone(&renderer);
+        let (renderer, urls) = (Arc::clone(&renderer), urls.clone());
         async move {
             let (image, number) = which?;
+            let location = image.location(&urls, number);
             let frame = renderer.frame(image, number, options).await?;
-            let picture = renderer.picture(frame).await?;
-            Ok((content_type.to_owned(), Body::from(picture)))
+            let body = Body::from(renderer.picture(frame).await?);
+            Ok(Part { media: content_type.to_owned(), location, body })
         }
     });
     let mut pictures = pictures.buffered(AHEAD).boxed();

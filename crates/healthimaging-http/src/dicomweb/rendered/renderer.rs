@@ -21,6 +21,7 @@ use healthimaging_render::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::call::ForCaller;
+use crate::dicomweb::part::Urls;
 use crate::entity_tag::tag;
 
 /// Longest DICOM JSON of an instance in bytes.
@@ -90,6 +91,12 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// Returns the URL of the picture of a frame.
+    pub(super) fn location(&self, urls: &Urls, number: u32) -> String {
+        let Place { study, series, sop, .. } = &self.place;
+        urls.of_instance(study, series, sop, &format!("/frames/{number}/rendered"))
+    }
+
     /// Whether a frame was missing, so that none is expected after it, whatever Number of Frames (0028,0008) says.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)

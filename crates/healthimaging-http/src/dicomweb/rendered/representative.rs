@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::renderer::{Place, Renderer};
 use crate::call::Call;
-use crate::dicomweb::hierarchy::{Listed, listed, search, uid};
+use crate::dicomweb::hierarchy::{Listed, listed, series_of_study, uid};
 
 const MODALITY: &str = "00080060";
 const SERIES_INSTANCE_UID: &str = "0020000E";
@@ -26,22 +26,36 @@ const MOST: u32 = 1000;
 /// Instances that are tried, because the pixel data of some cannot be shown.
 const TRIES: u32 = 5;
 
+/// A series of a study.
+struct Series {
+    uid: Uid,
+    is_without_images: bool,
+    instances: u64,
+}
+
+impl Series {
+    fn of(found: &DicomJson) -> Result<Self> {
+        let modality = first(found, MODALITY).and_then(Value::as_str).unwrap_or_default();
+        Ok(Self {
+            uid: uid(found, SERIES_INSTANCE_UID)?,
+            is_without_images: WITHOUT_IMAGES.contains(&modality),
+            instances: instances(found),
+        })
+    }
+}
+
 /// Returns the instances nearest to the middle of the largest series with images of a study, the middle one first.
 pub(super) async fn of_study(renderer: &Renderer, call: &Call) -> Result<Vec<Place>> {
     let study: Uid = call.path("study")?;
-    let mut series = search(&*renderer.web, call, SearchLevel::Series(Some(study.clone()))).await?;
+    let mut series = series_of_study(&*renderer.web, call, &study, Series::of).await?;
     if series.is_empty() {
         return Err(Error::not_found("the data store has no such study in its primary image sets"));
     }
-    series.sort_by_key(|one| {
-        let modality = first(one, MODALITY).and_then(Value::as_str).unwrap_or_default();
-        (WITHOUT_IMAGES.contains(&modality), std::cmp::Reverse(instances(one)))
-    });
+    series.sort_by_key(|one| (one.is_without_images, std::cmp::Reverse(one.instances)));
     let mut places = Vec::new();
-    for one in &series {
-        let series = uid(one, SERIES_INSTANCE_UID)?;
-        for sop in middle(renderer, call, &study, &series, instances(one)).await? {
-            places.push(place(call, study.clone(), series.clone(), sop)?);
+    for Series { uid, instances, .. } in series {
+        for sop in middle(renderer, call, &study, &uid, instances).await? {
+            places.push(place(call, study.clone(), uid.clone(), sop)?);
         }
         if places.len() >= TRIES as usize {
             break;
