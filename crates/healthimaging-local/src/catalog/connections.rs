@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use healthimaging_jobs_sqlite::scrub;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -212,14 +213,29 @@ impl Catalog {
     pub(crate) async fn empty_log(&self) -> Result<bool> {
         let catalog = self.clone();
         let _turn = self.0.write_turn.acquire().await.ok();
+        tokio::task::spawn_blocking(move || empty_log(&locked(&catalog.0.writer))).await?
+    }
+
+    /// Empties the write-ahead log at the end, so that the catalog can be read on a read-only disk. SQLite does so when its
+    /// last connection is closed, which a thread that is still at work may prevent. Other processes are not waited for.
+    pub(crate) async fn leave(&self) -> Result<()> {
+        let catalog = self.clone();
+        let _turn = self.0.write_turn.acquire().await.ok();
         tokio::task::spawn_blocking(move || {
             let connection = locked(&catalog.0.writer);
-            let busy: i64 =
-                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-            Ok(busy == 0)
+            connection.busy_timeout(Duration::ZERO)?;
+            empty_log(&connection)?;
+            Ok(())
         })
         .await?
     }
+}
+
+/// Returns whether no reader of another process prevented it.
+fn empty_log(connection: &Connection) -> Result<bool> {
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 /// Fails if another program has migrated the catalog since it was opened.

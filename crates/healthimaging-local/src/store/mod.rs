@@ -100,6 +100,11 @@ impl LocalStore {
         if let Err(error) = cleared.await {
             tracing::warn!(%error, "packs that were not used are left behind");
         }
+        if !self.is_read_only()
+            && let Err(error) = self.shared.catalog.leave().await
+        {
+            tracing::warn!(%error, "the write-ahead log of the catalog is left to the next process");
+        }
         self.shared.lifecycle.sign_off(&self.shared.config);
     }
 }
