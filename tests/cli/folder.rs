@@ -167,12 +167,21 @@ fn a_patient_is_erased_from_a_full_disk_on_record_and_other_writes_fail() {
 #[test]
 fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
     let rig = Rig::new();
-    let script = "
+    // A server that is killed leaves its log behind.
+    let script = r#"
         $HMS import scans 2> import.txt
-        $HMS serve --http 127.0.0.1:0 2> serve.txt &
+        {
+            echo '{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18",
+                "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}' | tr -d '\n'
+            echo
+            echo '{"jsonrpc": "2.0", "method": "notifications/initialized"}'
+            echo '{"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+                "params": {"name": "create_datastore", "arguments": {"datastore_name": "late"}}}' | tr -d '\n'
+            echo
+            sleep 60
+        } 2> /dev/null | $HMS stdio 2> serve.txt > made.txt &
         server=$!
-        until grep -q MCP serve.txt; do sleep 0.05; done
-        $HMS call create_datastore '{\"datastore_name\": \"late\"}' > made.txt
+        until grep -q late made.txt; do sleep 0.05; done
         kill -9 $server
         wait $server || true
         rm -f disk/store/catalogue.sqlite-shm
@@ -182,7 +191,7 @@ fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
         mount -o remount,rw disk
         $HMS call list_datastores '{}' > opened.txt
         mount -o remount,ro disk
-        $HMS call list_datastores '{}' > found.txt";
+        $HMS call list_datastores '{}' > found.txt"#;
     let Some(output) = mounting(folder(&rig), script) else { return };
     let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
     assert_eq!(output.status.code(), Some(0), "{} {}", stderr(&output), read("refused.txt"));

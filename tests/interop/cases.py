@@ -119,7 +119,7 @@ def take_in(store, files, datastore, scratch):
         file = told(line)
         file.stored = Stored(store, place.group(1), line["importResponse"]["imageSetId"], codes[file.name])
     refused = [file for file in files if not file.stored]
-    if done.returncode != (3 if refused else 0):
+    if done.returncode != (0 if not refused else 1 if len(refused) == len(files) else 3):
         for file in files:
             file.wrong(f"exit code {done.returncode} of the import, with {len(refused)} refused")
     for file in files:

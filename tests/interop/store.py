@@ -21,7 +21,7 @@ class Store:
     def __init__(self, folder):
         self.folder = Path(folder)
         # What became of each file, by its path: a store that several checks share knows what is in it.
-        self.outcomes = self.folder / "outcomes-of-checks.json"
+        self.outcomes = Path(folder).with_name("outcomes-of-checks.json")
         self.server = None
         self.known = json.loads(self.outcomes.read_text()) if self.outcomes.exists() else {}
 
@@ -70,7 +70,9 @@ class Store:
     def imported(self, path):
         done = self.run("import", path, "--datastore", f"file-{len(self.known) + 1}")
         place = PLACE.search(done.stdout + done.stderr)
-        if done.returncode not in (0, 3) or not place:
+        if done.returncode == 1 and "nothing was imported" in done.stderr:
+            return "it is no DICOM instance"
+        if done.returncode not in (0, 1, 3) or not place:
             raise RuntimeError(f"import of {path}: {done.stdout} {done.stderr}")
         datastore, output = place.group(1), Path(place.group(2))
         failures = lines(output / "FAILURE/failure.ndjson")
