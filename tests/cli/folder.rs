@@ -178,11 +178,12 @@ fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
             echo '{"jsonrpc": "2.0", "id": 2, "method": "tools/call",
                 "params": {"name": "create_datastore", "arguments": {"datastore_name": "late"}}}' | tr -d '\n'
             echo
-            sleep 60
+            until test -e killed; do sleep 0.05; done
         } 2> /dev/null | $HMS stdio 2> serve.txt > made.txt &
         server=$!
-        until grep -q late made.txt; do sleep 0.05; done
+        until grep -q '"id":2' made.txt; do sleep 0.05; done
         kill -9 $server
+        touch killed
         wait $server || true
         rm -f disk/store/catalogue.sqlite-shm
         test -s disk/store/catalogue.sqlite-wal
