@@ -113,9 +113,9 @@ pub enum Verdict {
 /// A certificate. Its members are documented in docs/audit.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// [`KIND`].
+    /// "healthimaging erasure certificate".
     pub kind: String,
-    /// [`FORMAT`].
+    /// The form of the document: 1.
     pub format: u64,
     /// Its id: that of the job.
     pub certificate_id: JobId,
