@@ -104,7 +104,8 @@ pub(super) async fn series_of_study<T>(
     search_all(web, request, SERIES, |one| read(&one).map(Some)).await
 }
 
-fn request(
+/// Returns a search for all of a level.
+pub(super) fn request(
     call: &Call,
     level: SearchLevel,
     include_fields: Vec<String>,

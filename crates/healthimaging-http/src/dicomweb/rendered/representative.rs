@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::renderer::{Place, Renderer};
 use crate::call::Call;
-use crate::dicomweb::hierarchy::{Listed, listed, series_of_study, uid};
+use crate::dicomweb::hierarchy::{Listed, listed, request, series_of_study, uid};
 
 const MODALITY: &str = "00080060";
 const SERIES_INSTANCE_UID: &str = "0020000E";
@@ -134,15 +134,7 @@ fn page(call: &Call, level: SearchLevel, limit: u32, offset: u32) -> Result<Sear
         SearchLevel::Instances(..) => vec![ROWS.to_owned()],
         _ => Vec::new(),
     };
-    Ok(SearchDicomRequest {
-        datastore_id: call.path("datastoreId")?,
-        level,
-        filters: Vec::new(),
-        include_fields,
-        fuzzy_matching: false,
-        limit: Some(limit),
-        offset,
-    })
+    Ok(SearchDicomRequest { limit: Some(limit), offset, ..request(call, level, include_fields)? })
 }
 
 fn place(call: &Call, study: Uid, series: Uid, sop: Uid) -> Result<Place> {
