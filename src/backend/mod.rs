@@ -32,7 +32,7 @@ use healthimaging_redact::Redactor;
 use healthimaging_tools::{
     Confirm, FrameFormat, RedactorSource, ResultForm, Schemas, Server, ServerOptions, ViewerAddress,
 };
-use healthimaging_workflows::certificate::{Certifying, StoreScan};
+use healthimaging_workflows::certificate::{Certifying, SearchJobs, StoreScan};
 use healthimaging_workflows::deidentify::data_folder_key;
 use healthimaging_workflows::{BackEnd, Ledger, LedgerConfig, Tools};
 use serde_json::{Map, Value};
@@ -296,6 +296,13 @@ impl Backend {
             Err(_) => pending.end_with("failed"),
         }
         done
+    }
+
+    /// Returns where a full search for a certificate is recorded, although the store is open for reading only.
+    pub(crate) fn search_jobs(config: &Config) -> healthimaging::Result<SearchJobs> {
+        let folder = config.data_dir.join("ledger");
+        let store = Arc::new(JobsFile::open(&folder)?);
+        Ok(SearchJobs { store, locks: folder.join("locks") })
     }
 
     /// Returns all active data stores.

@@ -3,18 +3,22 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
-use healthimaging::JobId;
+use healthimaging::{ErrorKind, JobId, Timestamp};
 use healthimaging_workflows::certificate::{
-    self, Certificate, Check, Request, Verdict, Verification,
+    self, Certificate, Check, Event, Request, SearchJobs, Verdict, Verification,
 };
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
+use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
 
 #[derive(Debug, Args)]
@@ -48,7 +52,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         values: Option<PathBuf>,
 
-        /// Read every file of the data folder, with all packs
+        /// Read every file of the data folder, with all packs; a search that was interrupted is continued by the same command
         #[arg(long)]
         full: bool,
 
@@ -65,7 +69,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         Command::Verify { file, values, full, html } => {
             let text = text_of(config, &file)?;
             let values = values.map(|file| values_of(&file)).transpose()?.unwrap_or_default();
-            let found = verify(config, text, values, full).await?;
+            let found = Box::pin(verify(config, text, values, full)).await?;
             report(&found.0, &found.1, html.as_deref())
         }
     }
@@ -161,20 +165,130 @@ async fn verify(
         values,
         full,
     };
-    let bar = progress_bar("{spinner} {msg} searched");
-    let (shown, mut bytes) = (bar.clone(), 0);
-    let progress = move |read: u64| {
-        bytes += read;
-        shown.set_message(megabytes(bytes));
-        shown.tick();
-        ControlFlow::Continue(())
+    let is_job = full && certifying.scan.is_some();
+    let jobs = if is_job { search_jobs(config) } else { None };
+    let shown = Shown::new(jobs.is_some());
+    let service = &*backend.service;
+    let verified = {
+        let watch = shown.clone().watch();
+        let verifying = certificate::verify(request, service, certifying.scan, jobs, watch);
+        let mut verifying = std::pin::pin!(verifying);
+        tokio::select! {
+            verified = &mut verifying => verified.map_err(Into::into),
+            stopped = stop_signal() => {
+                shown.is_stopped.store(true, Ordering::Relaxed);
+                // It ends at the next piece, and records what it has read.
+                let ended = verifying.await;
+                stopped.and_then(|()| ended.map_err(|error| shown.stopped(error)))
+            }
+        }
     };
-    let service = std::sync::Arc::clone(&backend.service);
-    let verified = certificate::verify(request, &*service, certifying.scan, progress).await;
-    bar.finish_and_clear();
-    drop(service);
+    shown.bar.finish_and_clear();
     backend.close().await;
-    Ok(verified?)
+    verified
+}
+
+/// Where a full search is recorded, so that it can be continued; `None` if it cannot, which stderr says.
+fn search_jobs(config: &Config) -> Option<SearchJobs> {
+    if config.read_only {
+        terminal::note(&not_resumable("--read-only allows no record of it"));
+        return None;
+    }
+    match Backend::search_jobs(config) {
+        Ok(jobs) => Some(jobs),
+        Err(error) => {
+            terminal::note(&not_resumable(error.message()));
+            None
+        }
+    }
+}
+
+fn not_resumable(why: &str) -> String {
+    format!("this search cannot be continued if it is interrupted: {why}")
+}
+
+/// What a person sees of a search.
+#[derive(Clone)]
+struct Shown {
+    bar: ProgressBar,
+    is_stopped: Arc<AtomicBool>,
+    is_resumable: Arc<AtomicBool>,
+}
+
+impl Shown {
+    fn new(is_resumable: bool) -> Self {
+        Self {
+            bar: progress_bar("{spinner} {msg} searched"),
+            is_stopped: Arc::default(),
+            is_resumable: Arc::new(is_resumable.into()),
+        }
+    }
+
+    /// Shows what happens until the search is stopped.
+    fn watch(self) -> impl FnMut(Event) -> ControlFlow<()> + Send {
+        let (mut bytes, mut packs) = (0, String::new());
+        move |event| {
+            match event {
+                Event::Read(more) => bytes += more,
+                Event::Packs { read, of } => packs = format!(", {read} of {of} packs"),
+                Event::Continues { begun_at, packs, bytes, changed } => {
+                    self.note(&continues(begun_at, packs, bytes, changed));
+                }
+                Event::Restarts(why) => {
+                    self.note(&format!(
+                        "an earlier search that was interrupted starts again: {why}"
+                    ));
+                }
+                Event::NotResumable(why) => {
+                    self.is_resumable.store(false, Ordering::Relaxed);
+                    self.note(&not_resumable(&why));
+                }
+            }
+            self.bar.set_message(format!("{}{packs}", megabytes(bytes)));
+            self.bar.tick();
+            if self.is_stopped.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.bar.suspend(|| terminal::note(line));
+    }
+
+    /// The error of a search that a signal stopped.
+    fn stopped(&self, error: healthimaging::Error) -> anyhow::Error {
+        if error.kind() != ErrorKind::Conflict {
+            return error.into();
+        }
+        anyhow!(if self.is_resumable.load(Ordering::Relaxed) {
+            "stopped; the same command continues the search"
+        } else {
+            "stopped; the next search begins anew"
+        })
+    }
+}
+
+fn continues(begun_at: Timestamp, packs: u64, bytes: u64, changed: u64) -> String {
+    let begun_at = begun_at.format("%Y-%m-%d %H:%M:%S UTC");
+    if packs == 0 {
+        return format!(
+            "the search that was begun at {begun_at} starts again: no pack that it read is there unchanged"
+        );
+    }
+    let changed = if changed > 0 {
+        format!("; {} changed since and read again", counted(changed, "pack"))
+    } else {
+        String::new()
+    };
+    format!(
+        "continues the search that was begun at {begun_at}: {} ({}) already read and unchanged{changed}; everything else is \
+         read again",
+        counted(packs, "pack"),
+        megabytes(bytes),
+    )
 }
 
 fn report(certificate: &Certificate, found: &Verification, html: Option<&Path>) -> Result<Outcome> {

@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 
 use crate::rig::{Rig, stderr, stdout, text};
 
-const PATIENT: &str = "MRN-20071984";
+pub(crate) const PATIENT: &str = "MRN-20071984";
 const NAME: &str = "Secret^Name";
 const STUDY: &str = "2.25.4711";
 const INSTANCE: &str = "2.25.4711.1.1";
 
 /// A store with a patient to be erased, another one, and their data store.
-struct Store {
-    rig: Rig,
+pub(crate) struct Store {
+    pub(crate) rig: Rig,
     datastore: String,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let rig = Rig::new();
         let of_patient = Phantom::ct()
             .size(64, 64)
@@ -59,7 +59,7 @@ impl Store {
         assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.rig.path("store")
     }
 
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Erases the patient; the short form of the certificate, and its ID.
-    fn erase(&self) -> (Value, String) {
+    pub(crate) fn erase(&self) -> (Value, String) {
         let answer = self.call_yes("delete_patient_studies", json!({ "patient_id": PATIENT }));
         let short = answer["report"]["certificate"].clone();
         let id = short["certificate_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
@@ -87,18 +87,18 @@ impl Store {
         serde_json::from_slice(&fs::read(self.file(id)).unwrap()).unwrap()
     }
 
-    fn verify(&self, words: &[&str]) -> Output {
+    pub(crate) fn verify(&self, words: &[&str]) -> Output {
         self.rig.run(&[&["certificate", "verify"], words].concat())
     }
 
     /// What a check names that has to find something.
-    fn finds(&self, words: &[&str]) -> String {
+    pub(crate) fn finds(&self, words: &[&str]) -> String {
         let checked = self.verify(words);
         assert_eq!(checked.status.code(), Some(1), "{} {}", stdout(&checked), stderr(&checked));
         stdout(&checked)
     }
 
-    fn is_clean(&self, words: &[&str]) {
+    pub(crate) fn is_clean(&self, words: &[&str]) {
         let checked = self.verify(words);
         assert_eq!(checked.status.code(), Some(0), "{} {}", stdout(&checked), stderr(&checked));
     }
@@ -108,7 +108,7 @@ impl Store {
     }
 }
 
-fn packs(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn packs(folder: &Path) -> Vec<PathBuf> {
     let shelves = fs::read_dir(folder.join("packs")).unwrap();
     let files = shelves.flat_map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap());
     files.map(|file| file.unwrap().path()).collect()

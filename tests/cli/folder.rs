@@ -56,7 +56,7 @@ fn first_imports_at_once_make_one_data_store() {
 }
 
 /// Runs a shell script that may mount; `None` if this machine does not allow that.
-fn mounting(folder: &Path, script: &str) -> Option<Output> {
+pub(crate) fn mounting(folder: &Path, script: &str) -> Option<Output> {
     let may = Command::new("unshare").args(["-rm", "true"]).output();
     if !may.is_ok_and(|output| output.status.success()) {
         return None;

@@ -14,6 +14,7 @@ mod dicomweb;
 mod doctor;
 mod ephemeral;
 mod folder;
+mod full_search;
 mod help;
 mod http;
 mod import;

@@ -304,6 +304,10 @@ impl JobStore for JobsFile {
         self.clean(connection)
     }
 
+    fn remove(&self, row: i64) -> Result<()> {
+        self.write(|transaction| rows::remove(transaction, row)).map(drop)
+    }
+
     fn expire(&self, scope: &str, before: Timestamp) -> Result<()> {
         if self.read(|connection| rows::has_expired(connection, scope, before))? {
             self.write(|transaction| rows::expire(transaction, scope, before))?;

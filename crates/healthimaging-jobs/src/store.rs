@@ -57,6 +57,9 @@ pub trait JobStore: Send + Sync + Debug {
     /// Ends a job.
     fn end(&self, row: i64, end: &End) -> Result<()>;
 
+    /// Removes a job with its items.
+    fn remove(&self, row: i64) -> Result<()>;
+
     /// Removes jobs that ended before a moment.
     fn expire(&self, scope: &str, before: Timestamp) -> Result<()>;
 }

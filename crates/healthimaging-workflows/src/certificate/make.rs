@@ -13,7 +13,7 @@ use healthimaging_audit::Keys;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::folder::{self, Reach};
+use super::folder::{Folder, Reach};
 use super::identifiers::{Digests, Identifiers};
 use super::matcher::Matcher;
 use super::scan::{Place, StoreScan};
@@ -192,14 +192,13 @@ impl Work {
             matcher.visit(piece, place);
             go_on()
         })?;
-        let unread = folder::search(
-            &self.folder,
-            Reach::Usual,
-            &files::pending_name(&self.job),
-            scan,
-            &mut matcher,
-            &mut |_| go_on(),
-        );
+        let folder = Folder {
+            data_folder: &self.folder,
+            reach: Reach::Usual,
+            except: &files::pending_name(&self.job),
+            store: scan,
+        };
+        let unread = folder.search(&mut matcher, None, &mut |_| go_on());
         if go_on().is_break() {
             return Err(Error::conflict("the process stops; the next one makes the certificate"));
         }

@@ -38,6 +38,13 @@ pub(super) struct Findings {
     pub(super) bytes: u64,
 }
 
+impl Findings {
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.elsewhere.is_empty()
+    }
+}
+
 /// Looks for identifiers.
 pub(super) struct Matcher {
     keys: Arc<Keys>,

@@ -9,7 +9,10 @@ mod identifiers;
 mod make;
 mod matcher;
 mod page;
+mod read_packs;
 mod scan;
+mod search;
+mod search_job;
 mod statement;
 mod strings;
 mod verification;
@@ -28,6 +31,8 @@ pub use identifiers::ListedDigests;
 pub(crate) use make::{begin, finish};
 pub use page::page;
 pub use scan::{Piece, Place, StoreScan, Visit};
+pub use search::Event;
+pub use search_job::SearchJobs;
 pub use verification::{Check, Request, Verification, verify};
 
 /// What a file is that has this member `kind`.

@@ -12,10 +12,9 @@ use healthimaging_audit::{FOLDER as AUDIT, Keys, verify_signature};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::folder::{self, Reach};
-use super::identifiers::Digests;
-use super::matcher::{Findings, Matcher};
 use super::scan::StoreScan;
+use super::search::{Event, Search};
+use super::search_job::{self, SearchJobs};
 use super::{Certificate, FORMAT, KIND};
 
 /// Most image sets that are asked for.
@@ -51,6 +50,8 @@ pub struct Check {
     pub pieces: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Packs among them that an earlier process read, which was interrupted, and that have not changed since.
+    pub packs_read_before: u64,
     /// Files that could not be read.
     pub unread: Vec<String>,
 }
@@ -119,16 +120,20 @@ pub(super) fn signed(text: &str, data_folder: &Path) -> Result<(Certificate, Arc
 }
 
 /// Checks a certificate: its signature, the image sets that it lists, and, where the disk of the store can be searched, every
-/// string and frame. `progress` is called with the bytes that were read, and ends the search.
+/// string and frame. `progress` is called as the search goes on, and ends it.
+///
+/// With `jobs`, a full search is a job: what it has read is durable, and the next call with the same certificate and values
+/// continues after an interruption, in this or another process.
 ///
 /// # Errors
 ///
-/// `Validation` if the certificate is altered or of another store or back end.
+/// `Validation` if the certificate is altered or of another store or back end, `Conflict` if `progress` ended the search.
 pub async fn verify(
     request: Request,
     service: &dyn HealthImaging,
     scan: Option<Arc<dyn StoreScan>>,
-    progress: impl FnMut(u64) -> ControlFlow<()> + Send + 'static,
+    jobs: Option<SearchJobs>,
+    progress: impl FnMut(Event) -> ControlFlow<()> + Send + 'static,
 ) -> Result<(Certificate, Verification)> {
     let (certificate, keys) = signed(&request.text, &request.data_folder)?;
     if certificate.back_end != request.back_end {
@@ -168,11 +173,10 @@ pub async fn verify(
         search: None,
     };
     if let Some(scan) = scan.filter(|_| !digests.is_empty()) {
-        let searched =
-            tokio::task::spawn_blocking(move || search(&request, &digests, keys, &*scan, progress));
-        let (findings, check) = searched
-            .await
-            .map_err(|cause| Error::internal("the search of the store failed", cause))??;
+        let jobs = jobs.filter(|_| request.full);
+        let search = Search { request, digests, keys, scan };
+        let (findings, check) =
+            search_job::run(jobs, &certificate, search, Box::new(progress)).await?;
         let held: BTreeSet<u32> = findings.held.values().flatten().copied().collect();
         let count = |found: BTreeSet<u32>| found.len();
         let places = findings.elsewhere.into_iter().filter_map(|(place, found)| {
@@ -186,62 +190,4 @@ pub async fn verify(
         verification.checked_at = Utc::now();
     }
     Ok((certificate, verification))
-}
-
-fn search(
-    request: &Request,
-    digests: &Digests,
-    keys: Arc<Keys>,
-    scan: &dyn StoreScan,
-    mut progress: impl FnMut(u64) -> ControlFlow<()>,
-) -> Result<(Findings, Check)> {
-    let values = request.values.iter().map(String::as_str);
-    let mut matcher = Matcher::new(keys, digests, values)?;
-    let values_as_bytes = matcher.texts();
-    let mut is_ended = false;
-    let mut before = 0;
-    scan.walk("", &mut |piece, place| {
-        matcher.visit(piece, place);
-        let flow = progress(matcher.findings.bytes - before);
-        before = matcher.findings.bytes;
-        is_ended |= flow.is_break();
-        flow
-    })?;
-    let reach = if request.full { Reach::Full } else { Reach::WithJobs };
-    let unread = folder::search(&request.data_folder, reach, "", scan, &mut matcher, &mut |read| {
-        let flow = progress(read);
-        is_ended |= flow.is_break();
-        flow
-    });
-    if is_ended {
-        return Err(Error::conflict("the search was ended before it was complete"));
-    }
-    let findings = matcher.findings;
-    let mut method = vec![
-        "Signature: verified with the public key of this store.".to_owned(),
-        "By digest: every UID, every whole value and every word of the rows of the catalog and of the ledger of jobs, of \
-         documents (unpacked), of the audit log and of outcome files of imports."
-            .to_owned(),
-        "By checksum and length: every stored frame.".to_owned(),
-        "In the bytes of the catalog, of its write-ahead log and of the file of jobs: UIDs by digest.".to_owned(),
-    ];
-    method.push(if request.full {
-        "All files of the data folder were read, with all packs.".to_owned()
-    } else {
-        "Packs were not read: their frames are compared by the list in the catalog. --full reads all files.".to_owned()
-    });
-    method.push(match values_as_bytes {
-        0 => "No value was searched as bytes; --values FILE does.".to_owned(),
-        values => format!("As bytes: {values} given values that the certificate is about."),
-    });
-    let check = Check {
-        method,
-        digests: digests.all().count(),
-        values_as_bytes,
-        values_not_of_certificate: request.values.len() - values_as_bytes,
-        pieces: findings.pieces,
-        bytes: findings.bytes,
-        unread,
-    };
-    Ok((findings, check))
 }

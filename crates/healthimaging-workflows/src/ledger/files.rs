@@ -1,4 +1,4 @@
-//! Locks of jobs in the ledger.
+//! Locks of jobs in the data folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -21,14 +21,14 @@ pub(super) fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 /// A lock that dies with its process: the process that holds the lease of a job runs it.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     path: PathBuf,
     _file: File,
 }
 
 impl Lease {
     /// Takes the lease of this name in a folder, which is made; `None` when another process holds it.
-    pub(super) fn try_take(folder: &Path, name: &str) -> Result<Option<Self>> {
+    pub(crate) fn try_take(folder: &Path, name: &str) -> Result<Option<Self>> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -52,7 +52,7 @@ impl Lease {
     }
 
     /// Gives the lease up and removes its file: for jobs that have ended.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(self) -> Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(unusable(&self.path)(error))

@@ -31,7 +31,7 @@ pub use job::{Job, JobFilter, NewJob};
 
 use crate::back_end::BackEnd;
 use crate::work::{ItemOutcome, Tools, Work};
-use files::Lease;
+pub(crate) use files::Lease;
 use run::Running;
 
 /// Timeout for a cancelled job that no process ran.
@@ -438,7 +438,7 @@ impl Ledger {
 }
 
 /// Runs work that waits for the disk on another thread.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
@@ -447,7 +447,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The time, in milliseconds as the service has it.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let now = chrono::Utc::now();
     Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
 }

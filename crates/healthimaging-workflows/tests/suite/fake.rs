@@ -25,6 +25,7 @@ use healthimaging::{
 };
 use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig};
+use healthimaging_workflows::certificate::Certifying;
 use healthimaging_workflows::change::planning::Planner;
 use healthimaging_workflows::{
     BackEnd, ItemOutcome, Job, Ledger, LedgerConfig, NewJob, Plan, Tools, Work,
@@ -363,11 +364,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with(Certifying::default())
+    }
+
+    /// One whose certificates are made so.
+    pub(crate) fn with(certifying: Certifying) -> Self {
         let (fake, folder) = (Fake::default(), tempfile::tempdir().unwrap());
         let back_end =
             BackEnd { service: Arc::new(fake.clone()), dicomweb: Arc::new(fake.clone()) };
         let objects = Objects::new(ObjectsConfig::default());
-        let tools = Tools::in_process(back_end, objects, folder.path());
+        let tools = Tools { certifying, ..Tools::in_process(back_end, objects, folder.path()) };
         let jobs = Arc::new(JobsFile::open(folder.path()).unwrap());
         let config = LedgerConfig::new(folder.path(), "fake");
         let ledger = Ledger::open(config, jobs, tools).unwrap();

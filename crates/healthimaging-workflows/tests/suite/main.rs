@@ -4,3 +4,4 @@
 mod changes;
 mod documents;
 mod fake;
+mod searches;
