@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by panicking")]
 
 mod assistant;
+mod cancels;
 mod flags;
 mod kill;
 mod kills;

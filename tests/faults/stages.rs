@@ -16,7 +16,7 @@ use healthimaging::model::{
 };
 use healthimaging::{Body, DatastoreId, DicomWeb as _, HealthImaging, JobId, Result};
 use healthimaging_jobs_sqlite::JobsFile;
-use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_objects::{Objects, ObjectsConfig};
 use healthimaging_phantoms::Archive;
 use healthimaging_workflows::change::planning::{Holders, OlderVersions, Planner};
@@ -82,31 +82,38 @@ impl Gate for Death {
 }
 
 /// An image set and what its latest version holds.
-struct Seen {
-    summary: ImageSetsMetadataSummary,
+pub(crate) struct Seen {
+    pub(crate) summary: ImageSetsMetadataSummary,
     contents: Contents,
 }
 
 /// What is done, and what has to have come of it.
-struct Case {
-    plan: for<'a> fn(Planner<'a>, &'a [Seen]) -> BoxFuture<'a, Result<Plan>>,
-    check: fn(before: &[Seen], after: &[Seen], outcomes: &[ItemOutcome]),
+pub(crate) struct Case {
+    pub(crate) plan: for<'a> fn(Planner<'a>, &'a [Seen]) -> BoxFuture<'a, Result<Plan>>,
+    pub(crate) check: fn(before: &[Seen], after: &[Seen], outcomes: &[ItemOutcome]),
+    /// Frames of a copy, at most.
+    pub(crate) copy_frames: u64,
 }
 
 /// One life of a process: nothing of it is left running.
-fn live<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn live<T>(work: impl Future<Output = T>) -> T {
     let runtime = Runtime::new().unwrap();
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(PATIENCE);
     outcome
 }
 
-async fn open(folder: &Path) -> Arc<LocalStore> {
-    let config = LocalConfig::new(folder.join("data"));
+pub(crate) async fn open(folder: &Path, copy_frames: u64) -> Arc<LocalStore> {
+    let quotas = Quotas { copy_frames, ..Quotas::NONE };
+    let config = LocalConfig { quotas, ..LocalConfig::new(folder.join("data")) };
     LocalStore::open(config).await.unwrap()
 }
 
-fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>) -> Ledger {
+pub(crate) fn ledger(
+    folder: &Path,
+    service: Arc<dyn HealthImaging>,
+    store: Arc<LocalStore>,
+) -> Ledger {
     let data = folder.join("data");
     let folder = folder.join("ledger");
     let jobs = Arc::new(JobsFile::open(&folder).unwrap());
@@ -117,10 +124,10 @@ fn ledger(folder: &Path, service: Arc<dyn HealthImaging>, store: Arc<LocalStore>
 }
 
 /// A data store that holds [`ARCHIVE`].
-fn filled() -> (TempDir, DatastoreId) {
+pub(crate) fn filled() -> (TempDir, DatastoreId) {
     let folder = tempfile::tempdir().unwrap();
     let datastore = live(async {
-        let store = open(folder.path()).await;
+        let store = open(folder.path(), u64::MAX).await;
         let datastore_id = crate::datastore(&*store).await;
         let bodies = ARCHIVE.files().map(|file| Ok(Body::from(file.bytes)));
         let request = StoreInstancesRequest {
@@ -136,7 +143,7 @@ fn filled() -> (TempDir, DatastoreId) {
     (folder, datastore)
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -149,7 +156,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-async fn look(service: &dyn HealthImaging, datastore: &DatastoreId) -> Vec<Seen> {
+pub(crate) async fn look(service: &dyn HealthImaging, datastore: &DatastoreId) -> Vec<Seen> {
     let everything = Criteria::default();
     let all = find::all(service, datastore, &everything, 100);
     let mut seen = Vec::new();
@@ -168,7 +175,7 @@ async fn look(service: &dyn HealthImaging, datastore: &DatastoreId) -> Vec<Seen>
 /// Begins the job in a process that dies; the job, and whether it came to its end before.
 fn begin(folder: &Path, datastore: &DatastoreId, case: &Case, death: Death) -> (JobId, bool) {
     live(async {
-        let store = open(folder).await;
+        let store = open(folder, case.copy_frames).await;
         let seen = look(&*store, datastore).await;
         let planner = Planner { service: &*store, datastore_id: datastore };
         let plan = (case.plan)(planner, &seen).await.unwrap();
@@ -194,9 +201,14 @@ fn begin(folder: &Path, datastore: &DatastoreId, case: &Case, death: Death) -> (
 }
 
 /// What the next process makes of the job.
-fn finish(folder: &Path, datastore: &DatastoreId, job: &JobId) -> (Vec<Seen>, Vec<ItemOutcome>) {
+fn finish(
+    folder: &Path,
+    datastore: &DatastoreId,
+    case: &Case,
+    job: &JobId,
+) -> (Vec<Seen>, Vec<ItemOutcome>) {
     live(async {
-        let store = open(folder).await;
+        let store = open(folder, case.copy_frames).await;
         let ledger = ledger(folder, Arc::clone(&store) as _, Arc::clone(&store));
         let ended = ledger.wait(job, PATIENCE, &mut |_| {}).await.unwrap();
         assert_eq!(ended.job_status, JobState::Completed, "{ended:?}");
@@ -212,14 +224,14 @@ fn finish(folder: &Path, datastore: &DatastoreId, job: &JobId) -> (Vec<Seen>, Ve
 /// Lets a process die over each call that the job makes.
 fn try_every_death(case: &Case) {
     let (template, datastore) = filled();
-    let before = live(async { look(&*open(template.path()).await, &datastore).await });
+    let before = live(async { look(&*open(template.path(), u64::MAX).await, &datastore).await });
     for moment in [Moment::BeforeTheCall, Moment::AfterTheCall] {
         for at in 0.. {
             let folder = tempfile::tempdir().unwrap();
             copy_folder(template.path(), folder.path());
             let death = Death { calls: AtomicUsize::new(0), at, moment, died: Notify::new() };
             let (job, ended) = begin(folder.path(), &datastore, case, death);
-            let (after, outcomes) = finish(folder.path(), &datastore, &job);
+            let (after, outcomes) = finish(folder.path(), &datastore, case, &job);
             let failed = outcomes.iter().find(|outcome| outcome.result == ItemResult::Failed);
             assert!(failed.is_none(), "{moment:?} {at}: {failed:?}");
             (case.check)(&before, &after, &outcomes);
@@ -246,37 +258,67 @@ fn holders(seen: &[Seen]) -> Holders {
     Holders::ImageSet(seen[0].summary.image_set_id.clone())
 }
 
+/// The items of a step that replaces an image set.
+fn items(of: &Seen, names: &[&str]) -> Vec<String> {
+    let id = &of.summary.image_set_id;
+    names.iter().map(|name| format!("{id}/{name}")).chain([id.to_string()]).collect()
+}
+
+/// Erases the first instance of the first image set.
+pub(crate) const ERASE: Case = Case {
+    copy_frames: u64::MAX,
+    plan: |planner, seen| {
+        planner.removal("erase", first(seen), holders(seen), OlderVersions::Erase).boxed()
+    },
+    check: |before, after, outcomes| {
+        assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
+        assert!(after.iter().all(|set| is_primary(&set.summary)));
+        let old = &before[0].summary.image_set_id;
+        assert!(after.iter().all(|set| set.summary.image_set_id != *old));
+        let mut kept: Vec<String> = after.iter().flat_map(instances).collect();
+        let mut wanted: Vec<String> = before.iter().flat_map(instances).skip(1).collect();
+        kept.sort();
+        wanted.sort();
+        assert_eq!(kept, wanted);
+        let place = &outcomes.last().unwrap().details["replaced_by"];
+        assert!(after.iter().any(|set| set.summary.image_set_id.as_str() == place), "{place}");
+    },
+};
+
 #[test]
 fn an_erased_instance_is_gone_and_the_rest_is_primary_once() {
     try_every_death(&Case {
-        plan: |planner, seen| {
-            planner.removal("erase", first(seen), holders(seen), OlderVersions::Erase).boxed()
-        },
         check: |before, after, outcomes| {
-            assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
-            assert!(after.iter().all(|set| is_primary(&set.summary)));
-            let old = &before[0].summary.image_set_id;
-            assert!(after.iter().all(|set| set.summary.image_set_id != *old));
-            let mut kept: Vec<String> = after.iter().flat_map(instances).collect();
-            let mut wanted: Vec<String> = before.iter().flat_map(instances).skip(1).collect();
-            kept.sort();
-            wanted.sort();
-            assert_eq!(kept, wanted);
+            (ERASE.check)(before, after, outcomes);
             assert!(
                 after.iter().all(|set| set.summary.version == Some(1)),
                 "no older version holds the instance"
             );
-            let items: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
-            assert_eq!(items, [format!("{old}/copy"), format!("{old}/primary"), old.to_string()]);
-            let place = &outcomes[2].details["replaced_by"];
-            assert!(after.iter().any(|set| set.summary.image_set_id.as_str() == place), "{place}");
+            let done: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
+            assert_eq!(done, items(&before[0], &["copy", "primary"]));
         },
+        ..ERASE
+    });
+}
+
+#[test]
+fn what_stays_of_an_erased_instance_is_copied_in_parts_once() {
+    try_every_death(&Case {
+        // Two slices of one frame stay.
+        copy_frames: 1,
+        check: |before, after, outcomes| {
+            (ERASE.check)(before, after, outcomes);
+            let done: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
+            assert_eq!(done, items(&before[0], &["part", "copy", "primary"]));
+        },
+        ..ERASE
     });
 }
 
 #[test]
 fn an_instance_is_removed_in_one_version() {
     try_every_death(&Case {
+        copy_frames: u64::MAX,
         plan: |planner, seen| {
             planner.removal("remove", first(seen), holders(seen), OlderVersions::Keep).boxed()
         },
@@ -293,6 +335,7 @@ fn an_instance_is_removed_in_one_version() {
 #[test]
 fn a_study_is_updated_in_one_version() {
     try_every_death(&Case {
+        copy_frames: u64::MAX,
         plan: |planner, _| {
             let Ok(values) = serde_json::from_value(json!({ "PatientName": "NEW^NAME" })) else {
                 panic!("an object");
@@ -334,42 +377,67 @@ fn summaries(seen: &[Seen]) -> Vec<(String, String)> {
     all
 }
 
+/// Sets values at the Series level of the first image set.
+pub(crate) const REPLACE: Case = Case {
+    copy_frames: u64::MAX,
+    plan: |planner, seen| {
+        let series = seen[0].contents.series.keys().next().unwrap().parse().unwrap();
+        let values = json!({ "Laterality": "L", "ImageComments": "LEFT" });
+        let values = values.as_object().unwrap().clone();
+        let values = SeriesValues::new(series, None, values).unwrap();
+        async move { planner.series_update("update", values).await }.boxed()
+    },
+    check: |before, after, outcomes| {
+        assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
+        assert!(after.iter().all(|set| is_primary(&set.summary)));
+        let old = &before[0].summary.image_set_id;
+        let is_old = |set: &&Seen| set.summary.image_set_id == *old;
+        assert_eq!(after.iter().filter(is_old).count(), 0);
+        let changed: Vec<String> = instances(&before[0]);
+        let mut wanted = summaries(before);
+        for (uid, laterality) in &mut wanted {
+            if changed.contains(uid) {
+                "L".clone_into(laterality);
+            }
+        }
+        assert_eq!(summaries(after), wanted);
+        let place = &outcomes.last().unwrap().details["replaced_by"];
+        assert!(after.iter().any(|set| set.summary.image_set_id.as_str() == place), "{place}");
+    },
+};
+
 #[test]
 fn a_series_is_replaced_by_a_changed_copy_once() {
     try_every_death(&Case {
-        plan: |planner, seen| {
-            let series = seen[0].contents.series.keys().next().unwrap().parse().unwrap();
-            let values = json!({ "Laterality": "L", "ImageComments": "LEFT" });
-            let values = values.as_object().unwrap().clone();
-            let values = SeriesValues::new(series, None, values).unwrap();
-            async move { planner.series_update("update", values).await }.boxed()
-        },
         check: |before, after, outcomes| {
-            assert_eq!(after.len(), before.len(), "a copy is left, or a set is lost");
-            assert!(after.iter().all(|set| is_primary(&set.summary)));
-            let old = &before[0].summary.image_set_id;
-            let is_old = |set: &&Seen| set.summary.image_set_id == *old;
-            assert_eq!(after.iter().filter(is_old).count(), 0);
-            let changed: Vec<String> = instances(&before[0]);
-            let mut wanted = summaries(before);
-            for (uid, laterality) in &mut wanted {
-                if changed.contains(uid) {
-                    "L".clone_into(laterality);
-                }
-            }
-            assert_eq!(summaries(after), wanted);
-            let items: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
-            assert_eq!(items, [format!("{old}/copy"), format!("{old}/primary"), old.to_string()]);
-            let place = &outcomes[2].details["replaced_by"];
-            let new = after.iter().find(|set| set.summary.image_set_id.as_str() == place);
-            assert_eq!(new.unwrap().summary.version, Some(1), "older versions are gone");
+            (REPLACE.check)(before, after, outcomes);
+            let is_new = |set: &Seen| set.summary.version == Some(1);
+            assert!(after.iter().all(is_new), "older versions are gone");
+            let done: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
+            assert_eq!(done, items(&before[0], &["copy", "primary"]));
         },
+        ..REPLACE
+    });
+}
+
+#[test]
+fn a_series_is_replaced_by_a_copy_in_parts_once() {
+    try_every_death(&Case {
+        // Of three slices of one frame.
+        copy_frames: 2,
+        check: |before, after, outcomes| {
+            (REPLACE.check)(before, after, outcomes);
+            let done: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.item).collect();
+            assert_eq!(done, items(&before[0], &["part", "copy", "primary"]));
+        },
+        ..REPLACE
     });
 }
 
 #[test]
 fn instances_are_updated_in_one_version() {
     try_every_death(&Case {
+        copy_frames: u64::MAX,
         plan: |planner, seen| {
             let series = seen[0].contents.series.keys().next().unwrap().parse().unwrap();
             let values = json!({ "ImageComments": "LEFT" }).as_object().unwrap().clone();
@@ -388,6 +456,7 @@ fn instances_are_updated_in_one_version() {
 #[test]
 fn a_deletion_comes_to_its_end() {
     try_every_death(&Case {
+        copy_frames: u64::MAX,
         plan: |planner, _| planner.deletion("delete", Criteria::default(), 10, "none").boxed(),
         check: |_, after, outcomes| {
             assert!(after.is_empty());

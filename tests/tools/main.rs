@@ -27,6 +27,7 @@ mod redaction;
 mod report;
 mod rig;
 mod search;
+mod series;
 mod store;
 mod table;
 mod transfer;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use healthimaging::{HealthImaging as _, Pace, Paced};
-use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_local::{LocalConfig, LocalStore, Quotas};
 use healthimaging_testing::wire;
 use healthimaging_workflows::BackEnd;
 
@@ -142,10 +143,16 @@ macro_rules! cases {
                 a_study_moves_to_another_patient_with_all_its_attributes,
                 a_plan_that_cannot_succeed_says_so,
                 what_cannot_be_set_is_refused_before_anything_changes,
+            }
+            series {
                 a_series_gets_values_in_an_update_or_in_a_copy,
                 what_a_series_cannot_get_is_refused,
                 instances_with_values_of_their_own_get_the_value_of_the_series,
                 a_series_whose_copy_could_not_be_primary_stays,
+                more_frames_than_a_copy_takes_are_replaced_in_parts,
+                more_frames_than_a_copy_takes_stay_when_an_instance_is_erased,
+                an_instance_of_more_frames_than_a_copy_takes_stays,
+                a_series_of_several_primary_image_sets_is_updated_when_they_are_joined,
             }
             erase {
                 a_patient_goes_and_the_others_stay,
@@ -223,6 +230,8 @@ macro_rules! cases {
 async fn store(opening: Opening) -> Arc<LocalStore> {
     let mut config = LocalConfig::new(opening.data_dir);
     config.allowed_paths = vec![opening.allowed];
+    // As the service has it.
+    config.quotas.copy_frames = Quotas::AWS.copy_frames;
     LocalStore::open(config).await.unwrap()
 }
 

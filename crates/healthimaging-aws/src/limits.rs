@@ -1,13 +1,14 @@
-//! Rate limits of the operations.
+//! Quotas of the operations.
 
 use healthimaging::{Limits, Operation, Rate};
 
-/// Quotas of AWS HealthImaging: pages and throttle rates (developer guide, "Endpoints and quotas").
+/// Quotas of AWS HealthImaging: pages, throttle rates, and frames of a copy, which can be raised (developer guide, "Endpoints and quotas").
 pub(crate) const LIMITS: Limits = Limits {
     page_size: 50,
     rate,
     // Documented for WADO-RS; those of QIDO-RS and STOW-RS are unknown.
     web_rate: Some(Rate { per_second: 50.0, burst: 100 }),
+    copy_frames: Some(1_000),
 };
 
 // Other back ends return `None` for operations without a limit.

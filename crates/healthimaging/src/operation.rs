@@ -158,4 +158,6 @@ pub struct Limits {
     pub rate: fn(Operation) -> Option<Rate>,
     /// Rate limit of each DICOMweb operation; `None` if there is none.
     pub web_rate: Option<Rate>,
+    /// Maximum number of image frames per copy; `None` if there is none.
+    pub copy_frames: Option<u64>,
 }

@@ -18,8 +18,12 @@ use healthimaging::{Body, DicomWeb, Error, ErrorKind, Limits, Pace, Paced, Rate,
 use tokio::time::Instant;
 
 /// Ten calls a second, two at once.
-const LIMITS: Limits =
-    Limits { page_size: 50, rate: |_| None, web_rate: Some(Rate { per_second: 10.0, burst: 2 }) };
+const LIMITS: Limits = Limits {
+    page_size: 50,
+    rate: |_| None,
+    web_rate: Some(Rate { per_second: 10.0, burst: 2 }),
+    copy_frames: None,
+};
 
 /// Notes when it is called, and throttles the first calls.
 #[derive(Debug)]

@@ -111,10 +111,15 @@ pub struct InstanceSummary {
 }
 
 impl InstanceSummary {
-    /// Its value of an attribute of the patient or study level, where it differs from its image set.
+    /// Its value of an attribute of the patient, study or series level, where it differs from its image set.
     #[must_use]
     pub fn own(&self, keyword: &str) -> Option<&Value> {
         self.own.0.get(keyword)
+    }
+
+    /// The attributes of these levels that it has a value of its own of.
+    pub fn own_keywords(&self) -> impl Iterator<Item = &str> {
+        self.own.0.keys().map(String::as_str)
     }
 
     /// Number of its frames.
@@ -124,7 +129,7 @@ impl InstanceSummary {
     }
 }
 
-/// Attributes of the patient and study levels among those of an instance.
+/// Attributes of the levels above among those of an instance.
 #[derive(Debug, Clone, Default)]
 struct OwnValues(Attributes);
 
@@ -144,10 +149,10 @@ impl<'de> Deserialize<'de> for OwnValues {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OwnValues, A::Error> {
                 let mut own = OwnValues::default();
                 while let Some(Key(key)) = map.next_key()? {
-                    if matches!(Level::of_key(&key), Level::Patient | Level::Study) {
-                        own.0.insert(key.into_owned(), map.next_value()?);
-                    } else {
+                    if Level::of_key(&key) == Level::Instance {
                         map.next_value::<IgnoredAny>()?;
+                    } else {
+                        own.0.insert(key.into_owned(), map.next_value()?);
                     }
                 }
                 Ok(own)
@@ -281,7 +286,7 @@ mod tests {
     const TEXT: &str = r#"{"SchemaVersion": "1.1", "Patient": {"DICOM": {"PatientID": "1 "}},
         "Study": {"DICOM": {"StudyInstanceUID": "1.2", "StudyID": null}, "Series": {
           "1.2.3": {"DICOM": {"Modality": "CT"}, "Instances": {
-            "1.2.3.4": {"DICOM": {"Rows": 2, "PatientID": "2"}, "ImageFrames": [{"ID": "a"}, {}]},
+            "1.2.3.4": {"DICOM": {"Rows": 2, "PatientID": "2", "Modality": "MR"}, "ImageFrames": [{"ID": "a"}, {}]},
             "1.2.3.5": {}}},
           "../1": {}}}, "ImageSetID": "x"}"#;
 
@@ -308,6 +313,7 @@ mod tests {
         let instances: Vec<_> = document.instances().collect();
         assert_eq!(instances[0].own("PatientID"), Some(&Value::from("2")));
         assert_eq!(instances[0].own("Rows"), None);
+        assert_eq!(instances[0].own_keywords().collect::<Vec<_>>(), ["PatientID", "Modality"]);
         assert_eq!([instances[0].frame_count(), instances[1].frame_count()], [2, 0]);
     }
 

@@ -1,14 +1,12 @@
 //! `CopyImageSet`: which instances, and how they join another image set.
 
+use healthimaging::model::DicomCopies;
 use healthimaging::{Error, Result};
 
 use super::UpdateFailure;
 use super::tree::{Extent, Tree, parse_tree};
 use crate::document::same::is_same;
 use crate::document::{Attributes, Document, Series};
-
-/// Most characters of `copiableAttributes` (`medical-imaging/2023-07-19`).
-const LARGEST: usize = 260_000;
 
 /// The instances that `copiableAttributes` names.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,8 +30,9 @@ impl CopySelection {
     /// Reads `copiableAttributes`. Errors, all `Validation`: not JSON, not the shape of the metadata
     /// document, attributes in it, or no instance named.
     pub fn parse(copiable_attributes: &str) -> Result<Self> {
-        if copiable_attributes.len() > LARGEST {
-            let message = format!("copiableAttributes may have {LARGEST} characters at most");
+        if copiable_attributes.chars().count() > DicomCopies::LONGEST {
+            let message =
+                format!("copiableAttributes may have {} characters at most", DicomCopies::LONGEST);
             return Err(Error::validation(message));
         }
         let tree = parse_tree("copiableAttributes", copiable_attributes.as_bytes())?;

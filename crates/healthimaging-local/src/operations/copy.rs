@@ -1,8 +1,8 @@
 //! Copying image sets: whole or in part, to a new set, into another one, or into the primary hierarchy.
 
 use healthimaging::model::{
-    CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, ImageSetState,
-    ImageSetWorkflowStatus,
+    CopiedImageSetProperties, CopyImageSetRequest, CopyImageSetResponse, DicomCopies,
+    ImageSetState, ImageSetWorkflowStatus,
 };
 use healthimaging::{DatastoreId, Error, ImageSetId, JobId};
 use healthimaging_dicom::{CopySelection, Document, LevelConflicts};
@@ -23,9 +23,6 @@ use crate::error::{Result, StoreError};
 use crate::quotas::within;
 use crate::shared::{Shared, SharedStore};
 
-/// Characters of `copiableAttributes`, at most, as in the service model.
-const LONGEST_SELECTION: usize = 260_000;
-
 /// Checks what can be checked at once, and locks both sets; the copy itself follows.
 pub(crate) async fn copy(
     shared: &SharedStore,
@@ -40,9 +37,10 @@ pub(crate) async fn copy(
     }
     if let Some(copies) = &information.source_image_set.dicom_copies {
         let length = copies.copiable_attributes.chars().count();
-        if !(1..=LONGEST_SELECTION).contains(&length) {
+        if !(1..=DicomCopies::LONGEST).contains(&length) {
             return Err(Error::validation(format!(
-                "copiableAttributes must have 1 to {LONGEST_SELECTION} characters, not {length}"
+                "copiableAttributes must have 1 to {} characters, not {length}",
+                DicomCopies::LONGEST
             ))
             .into());
         }

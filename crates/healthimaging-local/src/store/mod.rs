@@ -140,7 +140,13 @@ macro_rules! delegate {
 
 healthimaging::with_operations!(delegate HealthImaging operations {
     fn limits(&self) -> Limits {
-        Limits { page_size: operations::paging::PAGE_SIZE, rate: |_| None, web_rate: None }
+        let copy_frames = self.shared.config.quotas.copy_frames;
+        Limits {
+            page_size: operations::paging::PAGE_SIZE,
+            rate: |_| None,
+            web_rate: None,
+            copy_frames: (copy_frames != u64::MAX).then_some(copy_frames),
+        }
     }
 
     async fn count_image_sets(&self, datastore_id: DatastoreId) -> Result<Option<ImageSetCount>> {

@@ -28,7 +28,7 @@ use super::{Fake, FakeImageSet, id};
 #[async_trait]
 impl HealthImaging for Fake {
     fn limits(&self) -> Limits {
-        Limits { page_size: 50, rate: |_| None, web_rate: None }
+        Limits { page_size: 50, rate: |_| None, web_rate: None, copy_frames: None }
     }
 
     async fn count_image_sets(&self, _: DatastoreId) -> Result<Option<ImageSetCount>> {

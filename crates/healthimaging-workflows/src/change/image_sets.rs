@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use healthimaging::model::{
-    CopyImageSetInformation, CopyImageSetRequest, CopySource, DeleteImageSetRequest, DicomCopies,
-    GetImageFrameRequest, GetImageSetMetadataRequest, GetImageSetRequest, ImageSetProperties,
-    ImageSetState, ImageSetWorkflowStatus, MetadataUpdates, UpdateImageSetMetadataRequest,
+    CopyDestination, CopyImageSetInformation, CopyImageSetRequest, CopySource,
+    DeleteImageSetRequest, DicomCopies, GetImageFrameRequest, GetImageSetMetadataRequest,
+    GetImageSetRequest, ImageSetProperties, ImageSetState, ImageSetWorkflowStatus, MetadataUpdates,
+    UpdateImageSetMetadataRequest,
 };
 use healthimaging::{
     DatastoreId, Error, ErrorKind, HealthImaging, ImageFrameId, ImageSetId, Result, TurnWatch,
@@ -269,9 +270,12 @@ impl<'a> ImageSets<'a> {
                         copiable_attributes: selection.to_string(),
                     }),
                 },
-                destination_image_set: None,
+                destination_image_set: how.into.map(|(id, latest)| CopyDestination {
+                    image_set_id: id.clone(),
+                    latest_version_id: latest.clone(),
+                }),
             },
-            force: false,
+            force: how.force,
             promote_to_primary: how.promote,
         };
         let copied = self.in_turn(self.service.copy_image_set(request));
@@ -342,8 +346,12 @@ pub(super) struct Update<'a> {
 }
 
 /// A copy to make.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Copy<'a> {
+    /// The instances; all, if none are named.
     pub(super) selection: Option<&'a Value>,
+    /// The image set that they join, in its latest version.
+    pub(super) into: Option<(&'a ImageSetId, &'a VersionId)>,
     pub(super) promote: bool,
+    pub(super) force: bool,
 }

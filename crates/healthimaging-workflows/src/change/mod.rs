@@ -4,13 +4,16 @@
 //! can be repeated: what was done before a crash is found done, and is done no second time.
 
 mod attributes;
+mod copies;
 mod delete;
 mod erase;
 pub mod forms;
 mod image_sets;
 pub mod one_update;
 mod part;
+mod parts;
 pub mod planning;
+mod promote;
 mod remove;
 mod replace;
 mod report;

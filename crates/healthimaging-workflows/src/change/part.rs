@@ -1,13 +1,12 @@
 //! A part of an image set: a series or an instance, and what is left without it.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use healthimaging::Uid;
 
 use super::Object;
+use super::parts::Instances;
 use crate::document::Contents;
 use crate::plan::PlannedPart;
 
@@ -137,8 +136,19 @@ pub(super) fn everything(contents: &Contents) -> Value {
     naming(&named)
 }
 
+/// The instances that a document in that form names.
+pub(super) fn named(document: &Value) -> Instances<'_> {
+    let series = document["Study"]["Series"].as_object().into_iter().flatten();
+    series
+        .flat_map(|(uid, series)| {
+            let instances = series["Instances"].as_object().into_iter().flatten();
+            instances.map(move |(sop_uid, _)| (uid.as_str(), sop_uid.as_str()))
+        })
+        .collect()
+}
+
 /// The instances, each in its series.
-pub(super) fn instances_of(contents: &Contents) -> BTreeSet<(&str, &str)> {
+pub(super) fn instances_of(contents: &Contents) -> Instances<'_> {
     let series = contents.series.iter();
     series
         .flat_map(|(uid, series)| {
@@ -148,6 +158,7 @@ pub(super) fn instances_of(contents: &Contents) -> BTreeSet<(&str, &str)> {
         .collect()
 }
 
-fn naming(series: &Object) -> Value {
+/// The document that names these series.
+pub(super) fn naming(series: &Object) -> Value {
     json!({ "SchemaVersion": "1.1", "Study": { "Series": series } })
 }

@@ -13,8 +13,9 @@ use healthimaging_dicom::DocumentText;
 use serde_json::Value;
 
 use super::Step;
-use super::erase::{copy_item, place_item};
+use super::copies::copy_item;
 use super::image_sets::{Halt, ImageSets, Step as Stepped, Update, deleted_during};
+use super::promote::place_item;
 use super::remove::check_updated;
 use super::run::{Attempts, Done, Run, changed_since};
 use super::update::{as_version, found_done};

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 
 use healthimaging::{Error, ErrorKind, ImageSetId, Result};
 use healthimaging_jobs::is_lack_of_access;
 
+use super::copies::Copies;
 use super::image_sets::{Halt, ImageSets, Step as Stepped};
 use super::{Action, Change, Object, Part, SeriesValues, Step, Target, Values, report};
 use crate::certificate;
@@ -29,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) change: &'a Change,
     pub(super) sets: ImageSets<'a>,
     pub(super) journal: &'a dyn Journal,
+    /// One step at a time begins a copy.
+    pub(super) copies: Mutex<Copies>,
 }
 
 /// Carries it out, or what is left of it.
@@ -39,8 +43,10 @@ pub(crate) async fn run(
 ) -> Result<Map<String, Value>> {
     let service = Arc::clone(&tools.back_end.service);
     let sets = ImageSets::new(&*service, &change.datastore_id, journal.cancelled());
-    let run = Run { change, sets, journal };
-    journal.expect(change.items());
+    let run = Run { change, sets, journal, copies: Mutex::default() };
+    let copies = run.recorded_copies();
+    run.expect(&copies);
+    *run.copies.lock().await = copies;
     let Some(certify) = change.certify.as_deref() else {
         run.steps().await?;
         return report::report(&run.at_the_end()).await;
@@ -63,8 +69,8 @@ pub(crate) async fn run(
 }
 
 impl Change {
-    /// How many outcomes there will be.
-    fn items(&self) -> u64 {
+    /// How many outcomes there will be, if nothing is copied in parts.
+    pub(super) fn items(&self) -> u64 {
         let items = self.steps.iter().map(|step| match &step.action {
             Action::UpdateStudy { others } => 1 + others.len(),
             // The copy, its place in the primary hierarchy, and the deletion.
@@ -128,12 +134,7 @@ impl Run<'_> {
         match done {
             Ok(done) => self.record(id, done).await,
             Err(Halt::Stopped) => Ok(()),
-            Err(Halt::Failed(error)) if error.kind() == ErrorKind::Credentials => Err(error),
-            Err(Halt::Failed(error))
-                if self.journal.is_taken_over() && is_lack_of_access(error.kind()) =>
-            {
-                Err(error)
-            }
+            Err(Halt::Failed(error)) if self.is_left_to_another_process(&error) => Err(error),
             Err(Halt::Failed(error)) => {
                 if let Action::UpdateStudy { others } = &step.action {
                     // The service changes all of a study or nothing.

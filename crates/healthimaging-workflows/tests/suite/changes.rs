@@ -7,7 +7,7 @@ use healthimaging_workflows::certificate::{self, Certify};
 use healthimaging_workflows::change::planning::{Holders, OlderVersions};
 use healthimaging_workflows::change::{Part, Values};
 use healthimaging_workflows::find::Criteria;
-use healthimaging_workflows::{ItemResult, JobState};
+use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState};
 
 use crate::fake::{Fault, Scene, document, id, instances};
 
@@ -48,6 +48,122 @@ async fn an_erased_instance_is_in_no_version_and_the_rest_stays_primary() {
     assert!(set.is_primary);
     assert_eq!(set.versions.len(), 1);
     assert_eq!(instances(&set.versions[0]), ["1.2.3.1", "1.2.3.3"]);
+}
+
+/// Erases the second instance; the outcomes, and the sizes of the copies that were made.
+async fn erase_in_parts(scene: &Scene) -> (Job, Vec<ItemOutcome>, Vec<usize>) {
+    let plan = scene
+        .plan(|planner| async move {
+            let holders = Holders::ImageSet(id(1));
+            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
+        })
+        .await;
+    let (job, outcomes) = scene.carry_out(plan).await;
+    assert_eq!(job.job_status, JobState::Completed, "{job:?}");
+    let copied = scene.fake.0.lock().unwrap().copied.clone();
+    (job, outcomes, copied)
+}
+
+#[tokio::test]
+async fn more_frames_than_one_copy_takes_are_copied_in_parts() {
+    let scene = Scene::new();
+    // Instances have two frames.
+    scene.fake.0.lock().unwrap().copy_frames = Some(5);
+    scene.fake.add(1, document(&[("1.2.3", 6), ("1.2.4", 1)]), true);
+    let (job, outcomes, copied) = erase_in_parts(&scene).await;
+    assert_eq!(job.items_total, Some(job.items_done));
+    let items: Vec<&str> = outcomes.iter().map(|outcome| outcome.item.as_str()).collect();
+    let of = |item: &str| format!("{}/{item}", id(1));
+    assert_eq!(items, [of("part"), of("copy"), of("primary"), id(1).to_string()]);
+    assert_eq!(copied, [2; 6], "six instances to the copy, and six into the primary hierarchy");
+    let sets = scene.fake.sets();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    let set = sets.values().next().unwrap();
+    let held = instances(set.versions.last().unwrap());
+    let wanted = ["1.2.3.1", "1.2.3.3", "1.2.3.4", "1.2.3.5", "1.2.3.6", "1.2.4.1"];
+    assert_eq!((set.is_primary, held), (true, wanted.map(str::to_owned).to_vec()));
+}
+
+#[tokio::test]
+async fn parts_whose_response_is_lost_are_not_copied_twice() {
+    let scene = Scene::new();
+    scene.fake.0.lock().unwrap().copy_frames = Some(5);
+    scene.fake.add(1, document(&[("1.2.3", 7)]), true);
+    scene.fake.fail("CopyImageSetRequest", &[Fault::Lost; 6]);
+    let (job, outcomes, copied) = erase_in_parts(&scene).await;
+    assert_eq!((job.items_failed, outcomes.len()), (0, 4), "{outcomes:?}");
+    assert_eq!(copied, [2; 6]);
+    let sets = scene.fake.sets();
+    let held = instances(sets.values().next().unwrap().versions.last().unwrap());
+    assert_eq!((sets.len(), held.len()), (1, 6));
+}
+
+#[tokio::test]
+async fn a_selection_longer_than_the_service_takes_is_copied_in_parts() {
+    let scene = Scene::new();
+    let uid = format!("1.{}", "2".repeat(56));
+    let (held, series) = (document(&[(&uid, 4000)]), uid.parse().unwrap());
+    scene.fake.add(1, held.clone(), true);
+    let sop = format!("{uid}.2000");
+    let part = Part::Instance {
+        series_instance_uid: Some(series),
+        sop_instance_uid: sop.parse().unwrap(),
+    };
+    let plan = scene
+        .plan(|planner| async move {
+            planner.removal("erase", part, Holders::ImageSet(id(1)), OlderVersions::Erase).await
+        })
+        .await;
+    assert!(plan.notes.iter().any(|note| note.contains("2 parts")), "{:?}", plan.notes);
+    let (_, outcomes) = scene.carry_out(plan).await;
+    assert!(outcomes.iter().all(|outcome| outcome.error.is_none()), "{outcomes:?}");
+    let sets = scene.fake.sets();
+    let set = sets.values().next().unwrap();
+    let (mut left, mut wanted) = (instances(set.versions.last().unwrap()), instances(&held));
+    wanted.retain(|uid| *uid != sop);
+    left.sort();
+    wanted.sort();
+    assert_eq!((sets.len(), set.is_primary, left), (1, true, wanted));
+}
+
+#[tokio::test]
+async fn of_a_copy_that_cannot_be_completed_nothing_is_left() {
+    let scene = Scene::new();
+    let mut held = document(&[("1.2.3", 6)]);
+    let frames = vec![json!({ "ID": "a" }); 6];
+    held["Study"]["Series"]["1.2.3"]["Instances"]["1.2.3.5"]["ImageFrames"] = json!(frames);
+    scene.fake.0.lock().unwrap().copy_frames = Some(5);
+    scene.fake.add(1, held.clone(), true);
+    let (_, outcomes, copied) = erase_in_parts(&scene).await;
+    assert_eq!(copied, [2, 1], "the instance of six frames is refused");
+    let failed = outcomes.last().unwrap();
+    assert_eq!((failed.result, failed.item.as_str()), (ItemResult::Failed, id(1).as_str()));
+    let message = &failed.error.as_ref().unwrap().message;
+    assert!(message.contains("nothing was changed. Request a higher quota"), "{message}");
+    let sets = scene.fake.sets();
+    assert_eq!((sets.len(), &sets[&id(1)].versions), (1, &vec![held]));
+}
+
+#[tokio::test]
+async fn an_image_set_with_the_same_instances_is_not_mistaken_for_a_copy() {
+    let scene = Scene::new();
+    scene.fake.add(1, document(&[("1.2.3", 3)]), true);
+    let plan = scene
+        .plan(|planner| async move {
+            let holders = Holders::ImageSet(id(1));
+            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
+        })
+        .await;
+    // Received after the plan was made.
+    let mut other = document(&[("1.2.3", 3)]);
+    let of_series = other["Study"]["Series"]["1.2.3"]["Instances"].as_object_mut().unwrap();
+    of_series.remove("1.2.3.2");
+    other["Study"]["Series"]["1.2.3"]["DICOM"]["Modality"] = json!("MR");
+    scene.fake.add(2, other.clone(), false);
+    let (job, _) = scene.carry_out(plan).await;
+    assert_eq!(job.items_failed, 0, "{job:?}");
+    let sets = scene.fake.sets();
+    assert_eq!((sets.len(), &sets[&id(2)].versions), (2, &vec![other]));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A back end in memory: image sets are documents, and writes are done at once.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +55,10 @@ pub(crate) struct State {
     /// Whether documents have names; then, how many bodies were read.
     pub(crate) are_named: bool,
     pub(crate) bodies_read: Arc<AtomicUsize>,
+    /// Maximum number of frames per copy.
+    pub(crate) copy_frames: Option<u64>,
+    /// Of the copies: how many instances each took.
+    pub(crate) copied: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -140,7 +144,8 @@ macro_rules! implement {
 }
 healthimaging::with_operations!(implement HealthImaging {
     fn limits(&self) -> Limits {
-        Limits { page_size: 50, rate: |_| None, web_rate: None }
+        let copy_frames = self.0.lock().unwrap().copy_frames;
+        Limits { page_size: 50, rate: |_| None, web_rate: None, copy_frames }
     }
 
     async fn count_image_sets(&self, _: DatastoreId) -> Result<Option<ImageSetCount>> {
@@ -303,10 +308,14 @@ impl State {
         let id_of_source = &request.source_image_set_id;
         let source = self.sets.get(id_of_source).ok_or_else(missing)?;
         let mut copy = source.versions.last().unwrap().clone();
-        let copies = &request.copy_image_set_information.source_image_set.dicom_copies;
-        if let Some(copies) = copies {
-            let named: Value = serde_json::from_str(&copies.copiable_attributes).unwrap();
-            let named = instances(&named);
+        let information = &request.copy_image_set_information;
+        if let Some(copies) = &information.source_image_set.dicom_copies {
+            let text = &copies.copiable_attributes;
+            if text.len() > 260_000 {
+                return Err(Error::validation("copiableAttributes is too long"));
+            }
+            let named = instances(&serde_json::from_str(text).unwrap());
+            let named: BTreeSet<&String> = named.iter().collect();
             let series = copy["Study"]["Series"].as_object_mut().unwrap();
             series.retain(|_, one| {
                 let held = one["Instances"].as_object_mut().unwrap();
@@ -314,9 +323,26 @@ impl State {
                 !held.is_empty()
             });
         }
-        let id_of_copy = id(100 + self.sets.len());
-        let copy = Set { versions: vec![copy], is_primary: request.promote_to_primary };
-        self.sets.insert(id_of_copy.clone(), copy);
+        let frames = frames(&copy);
+        if self.copy_frames.is_some_and(|most| frames > most) {
+            return Err(Error::new(ErrorKind::QuotaExceeded, format!("{frames} frames")));
+        }
+        self.copied.push(instances(&copy).len());
+        let named = information.destination_image_set.as_ref().map(|named| &named.image_set_id);
+        let promoted = self.sets.iter().find(|(_, set)| {
+            let shares =
+                |uid: &String| !set.versions.last().unwrap()["Study"]["Series"][uid].is_null();
+            let mut series = copy["Study"]["Series"].as_object().unwrap().keys();
+            request.promote_to_primary && set.is_primary && series.any(shares)
+        });
+        let joined = named.or(promoted.map(|(id, _)| id)).cloned();
+        let id_of_copy = joined.clone().unwrap_or_else(|| id(100 + self.copied.len()));
+        if joined.is_some() {
+            join(self.sets.get_mut(&id_of_copy).ok_or_else(missing)?, &copy)?;
+        } else {
+            let copy = Set { versions: vec![copy], is_primary: request.promote_to_primary };
+            self.sets.insert(id_of_copy.clone(), copy);
+        }
         let side = |id: &ImageSetId| -> Result<CopiedImageSetProperties> {
             Ok(CopiedImageSetProperties {
                 image_set_id: id.clone(),
@@ -334,6 +360,30 @@ impl State {
             destination_image_set_properties: side(&id_of_copy)?,
         })
     }
+}
+
+/// Frames of all instances of a document.
+fn frames(document: &Value) -> u64 {
+    let series = document["Study"]["Series"].as_object().unwrap().values();
+    let instances = series.flat_map(|one| one["Instances"].as_object().unwrap().values());
+    instances.map(|one| one["ImageFrames"].as_array().unwrap().len() as u64).sum()
+}
+
+/// Makes a version with the instances of a document besides; it has their series, and none of them.
+fn join(set: &mut Set, document: &Value) -> Result<()> {
+    let mut next = set.versions.last().unwrap().clone();
+    let own = next["Study"]["Series"].as_object_mut().unwrap();
+    for (uid, series) in document["Study"]["Series"].as_object().unwrap() {
+        let own = own.get_mut(uid).ok_or_else(|| Error::validation("Series don't match"))?;
+        let held = own["Instances"].as_object_mut().unwrap();
+        for (sop, instance) in series["Instances"].as_object().unwrap() {
+            if held.insert(sop.clone(), instance.clone()).is_some() {
+                return Err(Error::validation("an instance is there already"));
+            }
+        }
+    }
+    set.versions.push(next);
+    Ok(())
 }
 
 /// Takes series and instances out of a document; `{}` is the whole series.

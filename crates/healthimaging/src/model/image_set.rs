@@ -293,6 +293,11 @@ pub struct DicomCopies {
     pub copiable_attributes: String,
 }
 
+impl DicomCopies {
+    /// Maximum length of `copiable_attributes`, in characters (`medical-imaging/2023-07-19`).
+    pub const LONGEST: usize = 260_000;
+}
+
 /// The destination of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -7,13 +7,15 @@ mod series;
 use std::collections::{BTreeMap, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
 
 use healthimaging::model::{
     GetImageSetMetadataRequest, GetImageSetRequest, ImageSetState, ImageSetsMetadataSummary,
 };
 use healthimaging::{DatastoreId, Error, HealthImaging, ImageSetId, Result, Uid, VersionId};
 
-use super::part::Without;
+use super::part::{Without, named};
+use super::parts::parts;
 use super::{Action, Change, Part, Step, Target, Values};
 use crate::document::{self, Contents, FETCHED_AT_ONCE};
 use crate::find::{self, Criteria, is_primary};
@@ -126,20 +128,23 @@ impl Planner<'_> {
             .buffered(FETCHED_AT_ONCE)
             .try_collect::<Vec<_>>();
         let known = if older == OlderVersions::Erase { candidates.clone() } else { Vec::new() };
-        let mut acts = Vec::new();
+        let (mut acts, mut notes) = (Vec::new(), Vec::new());
         let mut removes = None;
         for (mut seen, contents) in looked.await?.into_iter().flatten() {
             let action = match part.taken_from(&contents) {
                 Without::Same => continue,
                 Without::Nothing => Action::Delete,
-                Without::Rest { series, instances, .. } => {
+                Without::Rest { series, instances, rest, .. } => {
                     seen.affects(series, instances);
                     match older {
                         OlderVersions::Keep => Action::Remove,
-                        OlderVersions::Erase => Action::Erase {
-                            primary: seen.is_primary,
-                            known: self.siblings(&seen, &known).await?,
-                        },
+                        OlderVersions::Erase => {
+                            notes.extend(self.parts_note(&seen, &contents, &rest));
+                            Action::Erase {
+                                primary: seen.is_primary,
+                                known: self.siblings(&seen, &known).await?,
+                            }
+                        }
                     }
                 }
             };
@@ -153,6 +158,7 @@ impl Planner<'_> {
         change.part = Some(part);
         let mut plan = plan(action, change, acts);
         plan.removes = removes;
+        plan.notes.extend(notes);
         Ok(plan)
     }
 
@@ -355,6 +361,30 @@ impl Planner<'_> {
         let is_primary = set.is_primary == Some(true);
         let seen = Seen::of(id, set.version_id, is_primary, &contents);
         Ok(Some((seen, contents)))
+    }
+
+    /// What to know of a copy that the service does not make in one call.
+    fn parts_note(self, seen: &Seen, contents: &Contents, rest: &Value) -> Option<String> {
+        let (id, most, wanted) =
+            (&seen.image_set_id, self.service.limits().copy_frames, named(rest));
+        let instances = wanted.iter().filter_map(|(series, instance)| {
+            contents.series.get(*series)?.instances.get(*instance)
+        });
+        let frames = instances.map(|instance| instance.frame_count() as u64).max().unwrap_or(0);
+        if let Some(most) = most.filter(|most| frames > *most) {
+            return Some(format!(
+                "An instance of image set {id} has {frames} frames, and the default quota of the service for a copy is \
+                 {most}: if it refuses the copy, nothing is changed, and the outcome says so. Then request a higher quota \
+                 for frames of a copy from AWS."
+            ));
+        }
+        let parts = parts(contents, &wanted, most).len();
+        (parts > 1).then(|| {
+            format!(
+                "Image set {id} is copied in {parts} parts, since the service limits the frames and the named instances of \
+                 one copy. It stays until the copy holds all of them and was compared."
+            )
+        })
     }
 
     /// The image sets of the same study, so that a copy made later can be identified.

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use healthimaging::model::GetImageSetMetadataRequest;
-use healthimaging::{Error, Operation, Result};
-use healthimaging_dicom::{DocumentText, InstanceSummary, UpdateDocuments, UpdateRules};
+use healthimaging::{Error, Result};
+use healthimaging_dicom::{DocumentText, UpdateDocuments, UpdateRules};
 
 use super::{Holders, OLD_VALUES, Planner, Seen, plan};
 use crate::change::Action;
 use crate::change::one_update::check_updates;
+use crate::change::part::everything;
 use crate::change::replace::cannot_be_primary;
 use crate::change::series::{Lacking, SeriesValues};
 use crate::compare;
 use crate::document::{self, Contents, FETCHED_AT_ONCE};
 use crate::plan::Plan;
-
-/// Frames that the service copies in one call, unless the quota was raised.
-const FRAMES_OF_A_COPY: usize = 1_000;
 
 pub(super) const REPLACED: &str = "The service does not change the Series level of a primary image set. So it is copied to \
                         a new image set with a new id, the values are set in the copy, metadata and frames are compared, \
@@ -65,7 +63,7 @@ impl Planner<'_> {
             }
             let action = if is_replaced {
                 self.check_place(&seen, &contents).await?;
-                notes.extend(self.frames_note(&contents));
+                notes.extend(self.parts_note(&seen, &contents, &everything(&contents)));
                 Action::Replace { known: self.siblings(&seen, &candidates).await? }
             } else {
                 let is_forced = seen.is_primary && lacking.is_some() && values.need_force();
@@ -127,20 +125,6 @@ impl Planner<'_> {
         let id = &seen.image_set_id;
         let found = compare::obstacles(self.service, self.datastore_id, contents, id).await?;
         if found.is_empty() { Ok(()) } else { Err(cannot_be_primary(&found)) }
-    }
-
-    /// What to know of a copy that may be too large.
-    fn frames_note(self, contents: &Contents) -> Option<String> {
-        let frames: usize = contents.instances().map(InstanceSummary::frame_count).sum();
-        let has_quotas = (self.service.limits().rate)(Operation::CopyImageSet).is_some();
-        (has_quotas && frames > FRAMES_OF_A_COPY).then(|| {
-            format!(
-                "The image set has {frames} frames, and the default quota of the service for a copy is \
-                 {FRAMES_OF_A_COPY}: if it refuses the copy, nothing is changed, and the outcome says so. Then request a \
-                 higher quota for frames of a copy from AWS, or set attributes of the Instance level only, which need no \
-                 copy."
-            )
-        })
     }
 }
 
