@@ -80,6 +80,30 @@ fn errors_take_two_lines_at_most() {
 }
 
 #[test]
+fn an_export_that_finds_nothing_is_an_error_and_no_job() {
+    let rig = Rig::new();
+    let out = rig.path("out");
+    rig.call("create_datastore", &serde_json::json!({ "datastore_name": "empty" }));
+    let refused = |words: &[&str]| {
+        let words = [&["--json", "export", "--out", text(&out)], words].concat();
+        let output = rig.run(&words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", stderr(&output));
+        let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(error["type"], "not_found", "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("nothing was exported"), "{error}");
+    };
+    refused(&["--datastore", "empty"]);
+    let imported = rig.run(&["import", text(&rig.scans()), "--datastore", "ward"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    refused(&["--datastore", "ward", "--study", "9.9"]);
+    refused(&["--datastore", "ward", "--instance", "9.9"]);
+    let jobs = rig.call("list_jobs", &serde_json::json!({}));
+    let jobs = jobs["jobs"].as_array().unwrap();
+    assert!(jobs.iter().all(|job| job["tool"] != "start_dicom_export_job"), "{jobs:?}");
+}
+
+#[test]
 fn an_import_without_any_instance_creates_nothing() {
     let rig = Rig::new();
     std::fs::create_dir(rig.path("papers")).unwrap();

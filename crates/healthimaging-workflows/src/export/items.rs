@@ -8,15 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use futures::future;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 
-use healthimaging::model::{
-    GetImageSetMetadataRequest, ImageSetsMetadataSummary, SearchDicomRequest, SearchLevel,
-};
+use healthimaging::model::{GetImageSetMetadataRequest, ImageSetsMetadataSummary};
 use healthimaging::{Error, ImageSetId, Result, Uid};
 use healthimaging_dicom::Document;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::linkage::Linkage;
+use super::matches::no_instance;
 use super::naming::Naming;
 use super::{Counts, Export};
 use crate::back_end::BackEnd;
@@ -25,7 +24,7 @@ use crate::find::{self, Criteria};
 use crate::work::Journal;
 
 /// Most image sets that an export walks over.
-const MOST_IMAGE_SETS: usize = 50_000_000;
+pub(super) const MOST_IMAGE_SETS: usize = 50_000_000;
 /// Documents that are read ahead.
 const READ_AHEAD: usize = 2;
 /// One file to be written, or what stands in its way.
@@ -89,11 +88,6 @@ impl<'a> Walk<'a> {
         Self { export, back_end, journal, counts, naming, linkage, names: Mutex::default() }
     }
 
-    /// Whether less than the whole data store is asked for.
-    pub(super) fn is_narrowed(&self) -> bool {
-        !self.export.criteria.is_empty() || self.export.sop_instance_uid.is_some()
-    }
-
     /// Every file that is still to be written, found as it is asked for.
     pub(super) async fn items(&'a self) -> Result<BoxStream<'a, Result<Item>>> {
         let criteria = self.criteria().await?;
@@ -140,27 +134,9 @@ impl<'a> Walk<'a> {
             && unknown
             && !self.export.include_non_primary
         {
-            let request = SearchDicomRequest {
-                datastore_id: self.export.datastore_id.clone(),
-                level: SearchLevel::Instances(None, None),
-                filters: vec![("SOPInstanceUID".to_owned(), sop.to_string())],
-                include_fields: Vec::new(),
-                fuzzy_matching: false,
-                limit: Some(1),
-                offset: 0,
-            };
-            let found = self.back_end.dicomweb.search(request).await?;
-            let study = found.first().and_then(|found| {
-                let values = found.get("0020000D")?.get("Value")?;
-                Uid::try_from(values.get(0)?.as_str()?.to_owned()).ok()
-            });
-            let missing = || {
-                Error::not_found(
-                    "no primary image set holds the instance, so nothing was exported; \
-                     include_non_primary looks at the others too",
-                )
-            };
-            criteria.study_instance_uid = Some(study.ok_or_else(missing)?);
+            let place = self.export.primary_place(self.back_end, sop).await?;
+            let [study, _] = place.ok_or_else(no_instance)?;
+            criteria.study_instance_uid = Some(study);
         }
         Ok(criteria)
     }

@@ -10,6 +10,7 @@ mod items;
 mod lines;
 mod linkage;
 mod manifest;
+mod matches;
 mod naming;
 mod summary;
 
@@ -90,10 +91,10 @@ pub struct Export {
 }
 
 impl Export {
-    /// Refuses what is known to fail before any image set is read.
+    /// Refuses what is known to fail before any file is written.
     ///
     /// Errors: `Validation` for criteria, an output or a transfer syntax that are never possible, `Conflict` if the data
-    /// store is not active.
+    /// store is not active, `NotFound` if nothing matches.
     pub async fn check(&self, tools: &Tools) -> Result<()> {
         self.criteria.check()?;
         self.check_review()?;
@@ -108,7 +109,7 @@ impl Export {
             check_transfer_syntax(syntax, datastore.lossless_storage_format)?;
         }
         match datastore.datastore_status {
-            DatastoreStatus::Active => Ok(()),
+            DatastoreStatus::Active => self.check_matches(&tools.back_end).await,
             other => Err(Error::conflict(format!(
                 "the data store is {other}; only an ACTIVE one can be exported"
             ))),
@@ -223,22 +224,12 @@ pub(crate) async fn run(
     if cancelled.is_cancelled() {
         return Ok(Map::new());
     }
-    if count(&counts.items) == 0 && walk.is_narrowed() {
-        return Err(nothing_matches(&counts));
+    if count(&counts.items) == 0 {
+        return Err(export.nothing_matches(count(&counts.left_out)));
     }
     let report = outcome.write(&output, journal, &counts).await?;
     if let Some(linkage) = &linkage {
         linkage.finish().await?;
     }
     Ok(report)
-}
-
-fn nothing_matches(counts: &Counts) -> Error {
-    let hint = match count(&counts.left_out) {
-        0 => String::new(),
-        some => format!(
-            "; {some} image sets that match are not primary: include_non_primary exports them too"
-        ),
-    };
-    Error::not_found(format!("nothing in the data store matches, so nothing was exported{hint}"))
 }
