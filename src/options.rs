@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
+use healthimaging::RedactionLevel;
 
 /// Flags of every command. Each can be set by an environment variable too, but help names only the rule:
 /// every option keeps to one line.
@@ -195,6 +196,17 @@ pub(crate) enum RedactPhi {
     On,
     /// Descriptions, free text, and pictures that may show text too.
     Strict,
+}
+
+impl RedactPhi {
+    /// The level of redaction; `None` without.
+    pub(crate) fn level(self) -> Option<RedactionLevel> {
+        match self {
+            Self::Off => None,
+            Self::On => Some(RedactionLevel::On),
+            Self::Strict => Some(RedactionLevel::Strict),
+        }
+    }
 }
 
 /// Rule by which files of a series share an image set.

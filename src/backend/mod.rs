@@ -16,8 +16,8 @@ use anyhow::{Result, bail};
 use futures::TryStreamExt;
 use healthimaging::model::{DatastoreStatus, DatastoreSummary, ListDatastoresRequest};
 use healthimaging::{
-    DicomWeb, Effect, HealthImaging, Limit, MemoryBudget, Page, Restrictor, Rights, Traits,
-    check_region, restricted, sweep,
+    DicomWeb, Effect, HealthImaging, Limit, MemoryBudget, Page, RedactionLevel, Restrictor, Rights,
+    Traits, check_region, restricted, sweep,
 };
 use healthimaging_audit::{AuditLevel, AuditLog, Audited, Entry, MakeRoom, Recorded};
 #[cfg(feature = "aws")]
@@ -78,12 +78,8 @@ pub(crate) fn server_options(config: &Config) -> ServerOptions {
 
 /// Returns what keeps the identity of patients from clients, if that is configured.
 fn redactor(config: &Config) -> Result<Option<Arc<Redactor>>> {
-    let is_strict = match config.redact_phi {
-        options::RedactPhi::Off => return Ok(None),
-        options::RedactPhi::On => false,
-        options::RedactPhi::Strict => true,
-    };
-    Ok(Some(open_redactor(&config.data_dir, is_strict)?))
+    let Some(level) = config.redact_phi.level() else { return Ok(None) };
+    Ok(Some(open_redactor(&config.data_dir, level == RedactionLevel::Strict)?))
 }
 
 fn open_redactor(data_folder: &Path, is_strict: bool) -> healthimaging::Result<Arc<Redactor>> {
@@ -94,12 +90,15 @@ fn open_redactor(data_folder: &Path, is_strict: bool) -> healthimaging::Result<A
 /// Returns what keeps the identity of patients from single credentials. It is made, with its key, when the first of them is
 /// used: the access file may get one later.
 fn redactor_of_grants(config: &Config) -> RedactorSource {
-    let (data_folder, made) = (config.data_dir.clone(), Mutex::new(None));
-    RedactorSource::new(move || {
+    let data_folder = config.data_dir.clone();
+    let (on, strict) = (Mutex::new(None), Mutex::new(None));
+    RedactorSource::new(move |level| {
+        let is_strict = level == RedactionLevel::Strict;
+        let made = if is_strict { &strict } else { &on };
         let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
         match &*made {
             Some(redactor) => Ok(Arc::clone(redactor)),
-            None => Ok(Arc::clone(made.insert(open_redactor(&data_folder, false)?))),
+            None => Ok(Arc::clone(made.insert(open_redactor(&data_folder, is_strict)?))),
         }
     })
 }

@@ -1,12 +1,21 @@
 //! `redact-token`, `serve --redact-phi`, which serves MCP alone, and credentials with `redact`, which reach MCP alone.
 
-use serde_json::json;
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use healthimaging_audit::Keys;
+use serde_json::{Value, json};
 
 use crate::access::{ADMIN, Stage, asked, call, mcp};
 use crate::http::Served;
-use crate::rig::{Rig, stdout};
+use crate::rig::{Rig, stderr, stdout, text};
 
 const ASSISTANT: &str = "assistant-token-of-the-test";
+const STRICT: &str = "strict-token-of-the-test";
+const ISSUER: &str = "https://login.example";
+const AUDIENCE: &str = "https://images.example/mcp";
 
 #[test]
 fn a_person_gets_the_token_of_a_value() {
@@ -55,7 +64,7 @@ fn a_credential_with_redact_sees_tokens_and_reaches_mcp_alone() {
         found["structuredContent"]["image_sets_metadata_summaries"][0]["dicom_tags"].clone()
     };
     let (shown, real) = (tags(ASSISTANT), tags(ADMIN));
-    let text = |tags: &serde_json::Value, name: &str| tags[name].as_str().unwrap().to_owned();
+    let text = |tags: &Value, name: &str| tags[name].as_str().unwrap().to_owned();
     for name in ["DICOMPatientId", "DICOMPatientName", "DICOMStudyInstanceUID"] {
         assert!(text(&shown, name).starts_with("phi-"), "{name}: {shown}");
         assert!(!text(&real, name).starts_with("phi-"), "{name}: {real}");
@@ -116,4 +125,109 @@ fn a_credential_with_redact_sees_tokens_and_reaches_mcp_alone() {
     assert!(!done.to_string().contains(&patient), "{done}");
     let left = call(&served, ADMIN, "search_image_sets", &search);
     assert_eq!(left["structuredContent"]["image_sets_metadata_summaries"], json!([]), "{done}");
+}
+
+/// What a caller is shown of a study: its Patient ID, and its description.
+fn shown(served: &Served, stage: &Stage, token: &str) -> (String, Option<String>) {
+    let search = json!({ "datastore_id": stage.main });
+    let found = call(served, token, "search_image_sets", &search);
+    let set = &found["structuredContent"]["image_sets_metadata_summaries"][0];
+    let asked = json!({ "datastore_id": stage.main, "image_set_id": set["image_set_id"] });
+    let metadata = call(served, token, "get_image_set_metadata", &asked);
+    let metadata = &metadata["structuredContent"]["metadata"];
+    let patient = metadata["Patient"]["DICOM"]["PatientID"].as_str();
+    let description = metadata["Study"]["DICOM"]["StudyDescription"].as_str();
+    (patient.unwrap_or_else(|| panic!("{metadata}")).to_owned(), description.map(str::to_owned))
+}
+
+/// How much a caller is shown: values, tokens with descriptions, or tokens alone.
+fn level(served: &Served, stage: &Stage, token: &str) -> &'static str {
+    match shown(served, stage, token) {
+        (patient, description) if !patient.starts_with("phi-") => {
+            assert!(description.is_some());
+            "values"
+        }
+        (_, Some(_)) => "on",
+        (_, None) => "strict",
+    }
+}
+
+#[test]
+fn of_the_server_and_a_credential_the_stricter_redaction_counts() {
+    let stage = Stage::new();
+    stage.write(&json!([
+        { "name": "assistant", "token": ASSISTANT, "scope": "read", "redact": true },
+        { "name": "strict", "token": STRICT, "scope": "read", "redact": "strict" },
+        { "name": "admin", "token": ADMIN, "scope": "destroy" },
+    ]));
+    let file = stage.rig.path("access.json");
+    for (flag, levels) in [
+        ("--redact-phi=off", ["on", "strict", "values"]),
+        ("--redact-phi", ["on", "strict", "on"]),
+        ("--redact-phi=strict", ["strict", "strict", "strict"]),
+    ] {
+        let served = Served::start(&stage.rig, &[flag, "--access-file", text(&file)]);
+        let found = [ASSISTANT, STRICT, ADMIN].map(|token| level(&served, &stage, token));
+        assert_eq!(found, levels, "{flag}");
+        if flag == "--redact-phi=off" {
+            let refused =
+                asked(&served, STRICT, &format!("GET /datastore/{}/studies", stage.main), b"");
+            assert_eq!(refused.status, 403);
+            // Both levels have the same tokens.
+            let patient = |token: &str| shown(&served, &stage, token).0;
+            assert_eq!(patient(STRICT), patient(ASSISTANT));
+        }
+    }
+}
+
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    let digits = hexadecimal.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+}
+
+/// An access token of the issuer, signed with Ed25519 (RFC 8037).
+fn access_token(keys: &Keys, scope: &str) -> String {
+    let end = SystemTime::now() + Duration::from_mins(5);
+    let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "a.person", "scope": scope,
+        "exp": end.duration_since(UNIX_EPOCH).unwrap().as_secs() });
+    let part = |part: Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+    let signed = format!("{}.{}", part(json!({ "alg": "EdDSA", "kid": "1" })), part(claims));
+    let signature = bytes(&keys.sign(&signed));
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn all_access_tokens_of_oauth_are_redacted_by_a_flag_and_no_scope_ends_that() {
+    let stage = Stage::new();
+    let keys = Keys::of_data_folder(&stage.rig.path("issuer")).unwrap();
+    let public = BASE64_URL_SAFE_NO_PAD.encode(bytes(&keys.public_key()));
+    let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": public, "kid": "1" }] });
+    fs::write(stage.rig.path("jwks.json"), set.to_string()).unwrap();
+    let (jwks, file) = (stage.rig.path("jwks.json"), stage.rig.path("access.json"));
+    let oauth =
+        ["--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", text(&jwks)];
+    let read = access_token(&keys, "healthimaging:read");
+    let all = access_token(&keys, "healthimaging:read healthimaging:write healthimaging:destroy");
+    for (flags, found) in [
+        (&["--oauth-redact-phi=off"][..], "values"),
+        (&["--oauth-redact-phi"], "on"),
+        (&["--oauth-redact-phi=strict"], "strict"),
+        (&["--oauth-redact-phi=strict", "--redact-phi"], "strict"),
+        (&["--oauth-redact-phi", "--redact-phi=strict"], "strict"),
+    ] {
+        let words = [&oauth[..], flags, &["--access-file", text(&file)]].concat();
+        let served = Served::start(&stage.rig, &words);
+        for token in [&read, &all] {
+            assert_eq!(level(&served, &stage, token), found, "{flags:?}");
+        }
+        if !flags.iter().any(|flag| flag.starts_with("--redact-phi")) {
+            // Tokens of the access file have their own.
+            assert_eq!(level(&served, &stage, ADMIN), "values", "{flags:?}");
+            for path in ["GET /datastore", "GET /metrics"] {
+                assert_eq!(asked(&served, &all, path, b"").status, 403, "{path}: OAuth is for MCP");
+            }
+        }
+    }
+    let alone = stage.rig.run(&["serve", "--oauth-redact-phi"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", stderr(&alone));
 }

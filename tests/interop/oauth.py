@@ -1,4 +1,5 @@
-"""The official Python MCP client signs in at an authorization server on this machine, and asks for a wider scope."""
+"""The official Python MCP client signs in at an authorization server on this machine, and asks for a wider scope. With
+`--oauth-redact-phi` it sees tokens, whatever it asks for."""
 
 import asyncio
 import json
@@ -10,16 +11,19 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
+import pydicom
 from cryptography.hazmat.primitives.asymmetric import ec
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from pydicom.dataset import Dataset, FileMetaDataset
 
 BINARY = os.environ["HEALTHIMAGING_BIN"]
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -135,6 +139,38 @@ class Browser(urllib.request.HTTPRedirectHandler):
         return AuthorizationCodeResult(code=self.answer["code"][0], state=self.answer["state"][0])
 
 
+@asynccontextmanager
+async def signed_in(port):
+    browser = Browser()
+    metadata = OAuthClientMetadata(
+        client_name="test", redirect_uris=[CALLBACK], grant_types=["authorization_code"],
+        response_types=["code"], token_endpoint_auth_method="none")
+    auth = OAuthClientProvider(
+        f"http://127.0.0.1:{port}/mcp", metadata, Storage(), browser.visit, browser.called_back)
+    async with create_mcp_http_client(auth=auth) as client:
+        async with streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=client) as streams:
+            async with ClientSession(streams[0], streams[1]) as session:
+                await session.initialize()
+                yield session
+
+
+@contextmanager
+def served(data, port, issuer, *flags):
+    server = subprocess.Popen(
+        [BINARY, "--data-dir", data, "serve", "--http", f"127.0.0.1:{port}", "--oauth-issuer", issuer,
+         "--oauth-audience", f"http://127.0.0.1:{port}/mcp", *flags],
+        stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
+    try:
+        for line in server.stderr:
+            if "MCP at" in line:
+                break
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        yield
+    finally:
+        server.terminate()
+        assert server.wait() == 0
+
+
 def status(port, token):
     """Status and challenge of a request with a token."""
     request = urllib.request.Request(
@@ -146,24 +182,39 @@ def status(port, token):
 
 
 async def converse(port):
-    browser = Browser()
-    metadata = OAuthClientMetadata(
-        client_name="test", redirect_uris=[CALLBACK], grant_types=["authorization_code"],
-        response_types=["code"], token_endpoint_auth_method="none")
-    auth = OAuthClientProvider(
-        f"http://127.0.0.1:{port}/mcp", metadata, Storage(), browser.visit, browser.called_back)
-    async with create_mcp_http_client(auth=auth) as client:
-        async with streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=client) as streams:
-            async with ClientSession(streams[0], streams[1]) as session:
-                await session.initialize()
-                names = {tool.name for tool in (await session.list_tools()).tools}
-                assert "list_datastores" in names and "create_datastore" not in names, names
-                assert Issuer.asked == ["healthimaging:read"], Issuer.asked
-                made = await session.call_tool("create_datastore", {"datastore_name": "first"})
-                assert not made.is_error, made
-                assert len(Issuer.asked) == 2 and "healthimaging:write" in Issuer.asked[1], Issuer.asked
-                names = {tool.name for tool in (await session.list_tools()).tools}
-                assert "create_datastore" in names and "delete_datastore" not in names, names
+    async with signed_in(port) as session:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert "list_datastores" in names and "create_datastore" not in names, names
+        assert Issuer.asked == ["healthimaging:read"], Issuer.asked
+        made = await session.call_tool("create_datastore", {"datastore_name": "first"})
+        assert not made.is_error, made
+        assert len(Issuer.asked) == 2 and "healthimaging:write" in Issuer.asked[1], Issuer.asked
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert "create_datastore" in names and "delete_datastore" not in names, names
+
+
+def import_patient(data):
+    """Stores an instance of a patient with a name, an ID and a description."""
+    instance = Dataset()
+    instance.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66"
+    instance.SOPInstanceUID, instance.StudyInstanceUID, instance.SeriesInstanceUID = "2.25.1", "2.25.2", "2.25.3"
+    instance.PatientID, instance.PatientName, instance.Modality = "MRN-20071984", "Secret^Name", "OT"
+    instance.StudyDescription = "VISIT"
+    file = os.path.join(data, "..", "instance.dcm")
+    instance.file_meta = FileMetaDataset()
+    instance.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    pydicom.dcmwrite(file, instance, enforce_file_format=True)
+    subprocess.run([BINARY, "--data-dir", data, "import", file, "--datastore", "second"], check=True, capture_output=True)
+
+
+async def redacted(port, is_redacted, is_described):
+    async with signed_in(port) as session:
+        found = await session.call_tool("search_image_sets", {"datastore_id": "second"})
+        tags = found.structured_content["image_sets_metadata_summaries"][0]["dicom_tags"]
+        assert tags["DICOMPatientId"].startswith("phi-") == is_redacted, tags
+        text = found.model_dump_json()
+        assert ("MRN-20071984" in text or "Secret" in text) != is_redacted, text
+        assert ("VISIT" in text) == is_described, text
 
 
 def main():
@@ -171,16 +222,9 @@ def main():
     threading.Thread(target=issuer.serve_forever, daemon=True).start()
     base, port = f"http://127.0.0.1:{issuer.server_port}", free_port()
     audience = f"http://127.0.0.1:{port}/mcp"
-    with tempfile.TemporaryDirectory() as data:
-        server = subprocess.Popen(
-            [BINARY, "--data-dir", data, "serve", "--http", f"127.0.0.1:{port}", "--oauth-issuer", base,
-             "--oauth-audience", audience],
-            stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
-        try:
-            for line in server.stderr:
-                if "MCP at" in line:
-                    break
-            threading.Thread(target=server.stderr.read, daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "store")
+        with served(data, port, base):
             metadata = json.load(urllib.request.urlopen(
                 f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp"))
             assert metadata["resource"] == audience and metadata["authorization_servers"] == [base], metadata
@@ -188,9 +232,12 @@ def main():
             check_wrong_tokens(port, base, audience)
             audit = subprocess.run([BINARY, "--data-dir", data, "audit", "show"], capture_output=True, text=True)
             assert '"credential":"oauth a.person"' in audit.stdout, audit.stdout
-        finally:
-            server.terminate()
-            assert server.wait() == 0
+        import_patient(data)
+        for flags, *shown in [([], False, True), (["--oauth-redact-phi"], True, True),
+                              (["--oauth-redact-phi=strict"], True, False)]:
+            port = free_port()
+            with served(data, port, base, *flags):
+                asyncio.run(redacted(port, *shown))
 
 
 def check_wrong_tokens(port, base, audience):

@@ -38,6 +38,11 @@ impl Redactor {
         let key = key.derived("redact-phi");
         Ok(Self { tokens: Tokens::new(&key), key, rules: Rules::new(is_strict)? })
     }
+
+    /// Whether it also withholds descriptions, free text, and pictures that may show text.
+    pub fn is_strict(&self) -> bool {
+        self.rules.is_strict()
+    }
 }
 
 impl fmt::Debug for Redactor {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use healthimaging::{Effect, Restrictor, Result};
+use healthimaging::{Effect, RedactionLevel, Restrictor, Result};
 use healthimaging_audit::AuditLog;
 use healthimaging_pixels::Decoder;
 use healthimaging_redact::Redactor;
@@ -138,18 +138,22 @@ pub struct ServerOptions {
     pub redactor_of_grants: Option<RedactorSource>,
 }
 
-/// Makes a redactor when the first caller needs one: its key is made with it.
+/// Makes a redactor of a level when the first caller needs it: its key is made with it.
 #[derive(Clone)]
-pub struct RedactorSource(Arc<dyn Fn() -> Result<Arc<Redactor>> + Send + Sync>);
+pub struct RedactorSource(Arc<MakeRedactor>);
+
+type MakeRedactor = dyn Fn(RedactionLevel) -> Result<Arc<Redactor>> + Send + Sync;
 
 impl RedactorSource {
     /// Makes one of a function, which is called for each request that needs it.
-    pub fn new(make: impl Fn() -> Result<Arc<Redactor>> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        make: impl Fn(RedactionLevel) -> Result<Arc<Redactor>> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(make))
     }
 
-    pub(crate) fn redactor(&self) -> Result<Arc<Redactor>> {
-        (self.0)()
+    pub(crate) fn redactor(&self, level: RedactionLevel) -> Result<Arc<Redactor>> {
+        (self.0)(level)
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use healthimaging::{DicomWeb, Error, ErrorKind, Grant, HealthImaging, Result, Rights, restricted};
+use healthimaging::{
+    DicomWeb, Error, ErrorKind, Grant, HealthImaging, RedactionLevel, Result, Rights, restricted,
+};
 use healthimaging_audit::{Actor, as_actor};
 use healthimaging_redact::Redactor;
 use healthimaging_workflows::{BackEnd, Ledger, Plan};
@@ -110,16 +112,20 @@ impl Server {
     pub(crate) fn granted(&self, grant: &Grant) -> Result<Self> {
         let limited = self.limited(grant.rights());
         let options = limited.options();
-        if !grant.redacts() || options.redactor.is_some() {
+        // Of the server and the grant, the stricter one counts.
+        let of_server = options.redactor.as_ref().map(|redactor| {
+            if redactor.is_strict() { RedactionLevel::Strict } else { RedactionLevel::On }
+        });
+        let Some(level) = grant.redaction().filter(|level| of_server < Some(*level)) else {
             return Ok(limited);
-        }
+        };
         let Some(source) = &options.redactor_of_grants else {
             return Err(Error::new(
                 ErrorKind::AccessDenied,
                 "the identity of patients is kept from this credential, and this server cannot redact",
             ));
         };
-        let redactor = source.redactor()?;
+        let redactor = source.redactor(level)?;
         Ok(limited.redacting(redactor))
     }
 

@@ -19,16 +19,17 @@ struct Inner {
     rights: Rights,
     expires: Option<SystemTime>,
     can_widen: bool,
-    redacts: bool,
+    redaction: Option<RedactionLevel>,
     revoked: CancellationToken,
 }
 
-/// What a grant was made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Credential,
-    Redacting,
-    AccessToken,
+/// How much of what identifies patients is kept from a caller; the later one keeps more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RedactionLevel {
+    /// Names, IDs and other identifying values.
+    On,
+    /// Descriptions, free text, and pictures that may show text too.
+    Strict,
 }
 
 impl Default for Grant {
@@ -41,23 +42,13 @@ impl Grant {
     /// The grant of a caller that need not authenticate.
     #[must_use]
     pub fn open() -> Self {
-        Self::made(None, Rights::unlimited(), None, Kind::Credential)
+        Self::made(None, Rights::unlimited(), None, false)
     }
 
     /// The grant of a credential; `holder` is its name, which is no secret.
     #[must_use]
     pub fn new(holder: impl Into<String>, rights: Rights, expires: Option<SystemTime>) -> Self {
-        Self::made(Some(holder.into()), rights, expires, Kind::Credential)
-    }
-
-    /// The grant of a credential from whose holder the identity of patients is kept: only faces that redact serve it.
-    #[must_use]
-    pub fn redacting(
-        holder: impl Into<String>,
-        rights: Rights,
-        expires: Option<SystemTime>,
-    ) -> Self {
-        Self::made(Some(holder.into()), rights, expires, Kind::Redacting)
+        Self::made(Some(holder.into()), rights, expires, false)
     }
 
     /// The grant of an access token, whose holder can ask its issuer for a wider scope.
@@ -67,18 +58,32 @@ impl Grant {
         rights: Rights,
         expires: Option<SystemTime>,
     ) -> Self {
-        Self::made(Some(holder.into()), rights, expires, Kind::AccessToken)
+        Self::made(Some(holder.into()), rights, expires, true)
     }
 
     fn made(
         holder: Option<String>,
         rights: Rights,
         expires: Option<SystemTime>,
-        kind: Kind,
+        can_widen: bool,
     ) -> Self {
-        let revoked = CancellationToken::new();
-        let (can_widen, redacts) = (kind == Kind::AccessToken, kind == Kind::Redacting);
-        Self(Arc::new(Inner { holder, rights, expires, can_widen, redacts, revoked }))
+        let (redaction, revoked) = (None, CancellationToken::new());
+        Self(Arc::new(Inner { holder, rights, expires, can_widen, redaction, revoked }))
+    }
+
+    /// The same grant, but the identity of patients is kept from its caller: only faces that redact serve it. Of two levels, the
+    /// stricter one counts.
+    #[must_use]
+    pub fn redacting(self, level: Option<RedactionLevel>) -> Self {
+        let Inner { holder, rights, expires, can_widen, redaction, revoked } = &*self.0;
+        Self(Arc::new(Inner {
+            holder: holder.clone(),
+            rights: rights.clone(),
+            expires: *expires,
+            can_widen: *can_widen,
+            redaction: (*redaction).max(level),
+            revoked: revoked.clone(),
+        }))
     }
 
     /// Whether the caller can get a wider scope, and so should be asked to.
@@ -90,7 +95,13 @@ impl Grant {
     /// Whether the identity of patients is kept from the caller.
     #[must_use]
     pub fn redacts(&self) -> bool {
-        self.0.redacts
+        self.0.redaction.is_some()
+    }
+
+    /// How much is kept from the caller.
+    #[must_use]
+    pub fn redaction(&self) -> Option<RedactionLevel> {
+        self.0.redaction
     }
 
     /// The name of the credential; `None` if none was required.
@@ -137,3 +148,28 @@ impl Grant {
 /// Marks a response to a call whose effect the scope of its access token does not include.
 #[derive(Debug, Clone, Copy)]
 pub struct InsufficientScope(pub Effect);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_redaction_counts_and_a_redacting_grant_ends_with_the_other() {
+        use RedactionLevel::{On, Strict};
+        let made = Grant::of_access_token("a", Rights::unlimited(), None);
+        assert!(!made.redacts() && !made.clone().redacting(None).redacts());
+        for (first, second, found) in [
+            (On, Some(Strict), Strict),
+            (Strict, Some(On), Strict),
+            (Strict, None, Strict),
+            (On, None, On),
+        ] {
+            let grant = made.clone().redacting(Some(first)).redacting(second);
+            assert_eq!(grant.redaction(), Some(found), "{first:?} {second:?}");
+            assert!(grant.can_widen() && grant.holder() == Some("a"));
+        }
+        let redacting = made.clone().redacting(Some(On));
+        made.revoke();
+        assert!(redacting.has_ended());
+    }
+}

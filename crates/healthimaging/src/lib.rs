@@ -37,7 +37,7 @@ pub use cache::Cache;
 pub use dicomweb::DicomWeb;
 pub use effect::Effect;
 pub use error::{Error, ErrorKind, Outage, PublicType, Result, Source};
-pub use grant::{Grant, InsufficientScope};
+pub use grant::{Grant, InsufficientScope, RedactionLevel};
 pub use id::{
     AccountId, ClientToken, DatastoreId, DatastoreName, ImageFrameId, ImageSetId, JobId, JobName,
     KmsKeyArn, LambdaArn, NextToken, ObjectUri, Resource, ResourceArn, RoleArn, TagKey, TagValue,

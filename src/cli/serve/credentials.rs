@@ -123,6 +123,7 @@ async fn oauth(config: &Config, arguments: &Arguments) -> Result<Option<OAuth>> 
         }
         .boxed()
     };
-    let opened = OAuth::new(issuer, audience, source, Arc::new(fetch));
-    Ok(Some(opened.map_err(|error| InvalidOption(error.message().to_owned()))?))
+    let opened = OAuth::new(issuer, audience, source, Arc::new(fetch))
+        .map_err(|error| InvalidOption(error.message().to_owned()))?;
+    Ok(Some(opened.redacting(arguments.oauth_redact_phi.level())))
 }

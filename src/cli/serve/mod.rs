@@ -20,7 +20,7 @@ use crate::backend::{Backend, BackendHandle};
 use crate::config::Config;
 #[cfg(feature = "local")]
 use crate::ephemeral::{self, Ephemeral, RESET};
-use crate::options::BackendKind;
+use crate::options::{BackendKind, RedactPhi};
 use crate::outcome::{InvalidOption, Outcome};
 use crate::stop::stop_signal;
 use crate::{idle, terminal};
@@ -62,6 +62,13 @@ pub(super) struct Arguments {
     #[arg(requires = "oauth_issuer")]
     oauth_jwks: Option<String>,
 
+    /// Redact for all OAuth callers (or =strict)
+    #[arg(long, env = "HEALTHIMAGING_OAUTH_REDACT_PHI", hide_env = true, value_enum)]
+    #[arg(value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", default_value = "off", hide_default_value = true)]
+    #[arg(hide_possible_values = true, requires = "oauth_issuer")]
+    oauth_redact_phi: RedactPhi,
+
     /// Certificate for TLS, with intermediate ones, as PEM
     #[arg(long, env = "HEALTHIMAGING_TLS_CERT", hide_env = true, value_name = "FILE")]
     #[arg(requires = "tls_key")]
@@ -95,9 +102,9 @@ const VARIABLES: &str = "\
 Any address but loopback needs a token, access keys or an access file. Environment variables:
 HEALTHIMAGING_HTTP, HEALTHIMAGING_HTTP_TOKEN, HEALTHIMAGING_HTTP_ACCESS_KEYS,
 HEALTHIMAGING_ACCESS_FILE, HEALTHIMAGING_OAUTH_ISSUER, HEALTHIMAGING_OAUTH_AUDIENCE,
-HEALTHIMAGING_OAUTH_JWKS, HEALTHIMAGING_TLS_CERT, HEALTHIMAGING_TLS_KEY,
-HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE, HEALTHIMAGING_VIEWER and
-HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
+HEALTHIMAGING_OAUTH_JWKS, HEALTHIMAGING_OAUTH_REDACT_PHI, HEALTHIMAGING_TLS_CERT,
+HEALTHIMAGING_TLS_KEY, HEALTHIMAGING_HTTP_HOST, HEALTHIMAGING_BRIDGE_WRITE, HEALTHIMAGING_VIEWER
+and HEALTHIMAGING_EPHEMERAL; keys and hosts are lists separated by commas.
 
 --viewer takes the built files of a web viewer, such as node_modules/@ohif/app/dist, with an
 index.html. OHIF gets its configuration from this server.

@@ -4,9 +4,11 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use healthimaging::{
-    DatastoreId, Effect, Error, Grant, Limit, Result, Rights, is_datastore_name, read_json,
+    DatastoreId, Effect, Error, Grant, Limit, RedactionLevel, Result, Rights, is_datastore_name,
+    read_json,
 };
-use serde::Deserialize;
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::keys::parse_key;
 use crate::token::{check_token, digest};
@@ -21,7 +23,7 @@ pub(super) struct Credential {
     pub(super) proof: Proof,
     scope: Effect,
     datastores: Option<Vec<String>>,
-    redacts: bool,
+    redaction: Option<RedactionLevel>,
     expires: Option<DateTime<Utc>>,
 }
 
@@ -51,8 +53,39 @@ struct Entry {
     scope: Scope,
     datastores: Option<Vec<String>>,
     #[serde(default)]
-    redact: bool,
+    redact: Redact,
     expires: Option<DateTime<Utc>>,
+}
+
+/// `false`, `true` or `"strict"`.
+#[derive(Clone, Copy, Default)]
+struct Redact(Option<RedactionLevel>);
+
+impl<'de> Deserialize<'de> for Redact {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        source.deserialize_any(RedactVisitor)
+    }
+}
+
+struct RedactVisitor;
+
+impl Visitor<'_> for RedactVisitor {
+    type Value = Redact;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or \"strict\"")
+    }
+
+    fn visit_bool<E: de::Error>(self, redacts: bool) -> std::result::Result<Redact, E> {
+        Ok(Redact(redacts.then_some(RedactionLevel::On)))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> std::result::Result<Redact, E> {
+        match word {
+            "strict" => Ok(Redact(Some(RedactionLevel::Strict))),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -66,7 +99,7 @@ enum Scope {
 impl Credential {
     /// Returns what it grants.
     pub(super) fn grant(&self) -> Grant {
-        let Self { name, scope, datastores, redacts, expires, .. } = self;
+        let Self { name, scope, datastores, redaction, expires, .. } = self;
         let rights = match (scope, datastores) {
             (Effect::Destroys, None) => Rights::unlimited(),
             (_, datastores) => {
@@ -81,8 +114,7 @@ impl Credential {
                 })
             }
         };
-        let made = if *redacts { Grant::redacting } else { Grant::new };
-        made(name.clone(), rights, expires.map(Into::into))
+        Grant::new(name.clone(), rights, expires.map(Into::into)).redacting(*redaction)
     }
 }
 
@@ -160,7 +192,7 @@ impl Entry {
                 return Err("datastores lists at least one ID or name of a data store".to_owned());
             }
         }
-        if self.redact && matches!(proof, Proof::Key { .. }) {
+        if self.redact.0.is_some() && matches!(proof, Proof::Key { .. }) {
             return Err(
                 "redact needs a token: signed requests are for the AWS API and DICOMweb, which \
                  a credential with redact does not reach"
@@ -176,7 +208,7 @@ impl Entry {
                 Scope::Destroy => Effect::Destroys,
             },
             datastores: self.datastores,
-            redacts: self.redact,
+            redaction: self.redact.0,
             expires: self.expires,
         })
     }
@@ -199,6 +231,7 @@ mod tests {
             json!({ "name": "a", "token": token, "scope": "read" }),
             json!({ "name": "a", "token_sha256": hash, "scope": "write", "datastores": ["main"] }),
             json!({ "name": "a", "token": token, "scope": "destroy", "redact": true }),
+            json!({ "name": "a", "token": token, "scope": "destroy", "redact": "strict" }),
             json!({ "name": "a.b@c-d_1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": token,
                 "scope": "destroy", "expires": "2030-01-01T00:00:00+01:00", "redact": false }),
         ] {
@@ -214,9 +247,14 @@ mod tests {
             json!({ "name": "a", "token": token, "scope": "read", "datastore": "main" }),
             json!({ "name": "a", "token": token, "scope": "read", "datastores": [] }),
             json!({ "name": "a", "token": token, "scope": "read", "datastores": ["a b"] }),
-            json!({ "name": "a", "token": token, "scope": "read", "redact": "strict" }),
+            json!({ "name": "a", "token": token, "scope": "read", "redact": "on" }),
+            json!({ "name": "a", "token": token, "scope": "read", "redact": token }),
+            json!({ "name": "a", "token": token, "scope": "read", "redact": null }),
+            json!({ "name": "a", "token": token, "scope": "read", "redact": 1 }),
             json!({ "name": "a", "access_key_id": "AKID", "secret_access_key": token, "scope": "read",
                 "redact": true }),
+            json!({ "name": "a", "access_key_id": "AKIDEXAMPLE", "secret_access_key": token,
+                "scope": "read", "redact": "strict" }),
             json!({ "name": "a", "token": token, "scope": "read", "expires": "tomorrow" }),
             json!({ "name": "a", "token": token, "token_sha256": hash, "scope": "read" }),
             json!({ "name": "a", "token": "short", "scope": "read" }),
@@ -233,6 +271,22 @@ mod tests {
         for wrong in ["", "[]", "{}", "{\"credentials\": {}}", "{\"credentials\": [], \"a\": 1}"] {
             assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_entry_redacts_as_it_says() {
+        for (redact, level) in [
+            (json!(false), None),
+            (json!(true), Some(RedactionLevel::On)),
+            (json!("strict"), Some(RedactionLevel::Strict)),
+        ] {
+            let entry = json!({ "name": "a", "token": "0123456789abcdef", "scope": "read", "redact": redact });
+            assert_eq!(parsed(&entry).unwrap()[0].grant().redaction(), level, "{entry}");
+        }
+        let entry =
+            json!({ "name": "a", "token": "0123456789abcdef", "scope": "read", "redact": "full" });
+        let error = parsed(&entry).unwrap_err();
+        assert!(error.message().contains("expected true, false or \"strict\""), "{error}");
     }
 
     #[test]

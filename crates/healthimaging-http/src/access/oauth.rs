@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use healthimaging::{Effect, Error, Grant, Limit, Result, Rights};
+use healthimaging::{Effect, Error, Grant, Limit, RedactionLevel, Result, Rights};
 use http::Uri;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -35,6 +35,7 @@ pub struct OAuth {
     issuer: String,
     audience: String,
     jwks: Jwks,
+    redaction: Option<RedactionLevel>,
 }
 
 /// Why an access token is not accepted.
@@ -81,7 +82,14 @@ impl OAuth {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             jwks: Jwks::new(issuer, source, fetch)?,
+            redaction: None,
         })
+    }
+
+    /// Keeps the identity of patients from every caller with an access token, whatever its scopes are.
+    #[must_use]
+    pub fn redacting(self, redaction: Option<RedactionLevel>) -> Self {
+        Self { redaction, ..self }
     }
 
     /// Returns what an access token grants.
@@ -120,7 +128,7 @@ impl OAuth {
                 format!("the access token has the scope {} at most", scope(most)),
             ))
         };
-        Ok(Grant::of_access_token(holder, rights, expires))
+        Ok(Grant::of_access_token(holder, rights, expires).redacting(self.redaction))
     }
 
     /// The metadata of the protected resource (RFC 9728 §2).
@@ -347,6 +355,25 @@ mod tests {
             }
         }
         assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn no_scope_of_a_token_ends_the_redaction_of_all_tokens() {
+        for level in [RedactionLevel::On, RedactionLevel::Strict] {
+            let oauth = resource(answered).0.redacting(Some(level));
+            for scope in ["read", "write", "destroy"] {
+                let mut claims = claims();
+                claims["scope"] =
+                    json!(format!("healthimaging:{scope} healthimaging:identity openid"));
+                let grant =
+                    oauth.grant(&signed(Algorithm::EdDSA, Some("ed"), &claims)).await.unwrap();
+                assert_eq!(grant.redaction(), Some(level), "{scope}");
+                assert!(grant.can_widen(), "a wider scope can be asked for");
+            }
+        }
+        let (oauth, _) = resource(answered);
+        let grant = oauth.grant(&signed(Algorithm::EdDSA, Some("ed"), &claims())).await.unwrap();
+        assert!(!grant.redacts());
     }
 
     /// RFC 8725 §3: algorithms, keys, issuer, audience and times are verified.
