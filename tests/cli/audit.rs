@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use healthimaging_phantoms::{Phantom, PhantomFile, write_to};
 use serde_json::{Value, json};
 
+use crate::folder::mounting;
 use crate::http::Served;
 use crate::rig::{Rig, stderr, stdout, text};
 
@@ -165,4 +166,74 @@ fn callers_over_http_are_recorded_with_what_they_authenticated_with() {
     let read = records(&rig, &["--patient", PATIENT]);
     assert_eq!(read.len(), 1);
     assert_eq!((&read[0]["door"], &read[0]["effect"]), (&json!("dicomweb"), &json!("reads")));
+}
+
+#[test]
+fn on_a_disk_that_is_mounted_read_only_reads_work_and_what_destroys_is_refused() {
+    let (rig, store, set) = stored();
+    fs::create_dir(rig.path("disk")).unwrap();
+    let erase = json!({ "datastore_id": store, "patient_id": PATIENT });
+    let delete = json!({ "datastore_id": store, "image_set_id": set });
+    let script = format!(
+        "cp -r store disk/store
+        mount -o remount,ro disk
+        $HMS call search_image_sets '{{}}' > found.txt 2> found_log.txt
+        $HMS --audit all call search_image_sets '{{}}' > all.txt 2> all_log.txt
+        ! $HMS call delete_patient_studies '{erase}' --yes > erased.txt 2> erased_log.txt
+        ! $HMS call delete_image_set '{delete}' --yes > deleted.txt 2> deleted_log.txt
+        ! $HMS call create_datastore '{{\"datastore_name\": \"late\"}}' > written.txt 2> written_log.txt
+        ! $HMS --audit off call delete_patient_studies '{erase}' --yes > off.txt 2> off_log.txt
+        $HMS --read-only call search_image_sets '{{}}' > reading.txt 2> reading_log.txt
+        $HMS audit verify > verified.txt
+        $HMS audit show > shown.txt
+        cp disk/store/audit/000001.jsonl kept.jsonl
+        mount -o remount,rw disk
+        $HMS call delete_patient_studies '{erase}' --yes > again.txt
+        $HMS audit verify > verified_again.txt
+        $HMS audit show --patient {PATIENT} > shown_again.txt"
+    );
+    let Some(output) = mounting(rig.folder.path(), &script) else { return };
+    let read = |name: &str| fs::read_to_string(rig.path(name)).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(0), "{} {}", stdout(&output), stderr(&output));
+
+    // Reads work. What is recorded of them is missing, which the log of the program says and nothing more.
+    let missing = "a call that has ended is missing in the audit log";
+    for name in ["found", "all", "reading"] {
+        assert!(read(&format!("{name}.txt")).contains(&set), "{name}");
+        let is_missing = read(&format!("{name}_log.txt")).contains(missing);
+        assert_eq!(is_missing, name == "all", "{name}: {}", read(&format!("{name}_log.txt")));
+    }
+    // What destroys is refused before it is sent, with the reason and what to do.
+    for name in ["erased", "deleted"] {
+        let answer: Value = serde_json::from_str(&read(&format!("{name}.txt"))).unwrap();
+        let why = answer["message"].as_str().unwrap();
+        let reason = "the audit log in the folder audit of the data folder cannot be written (Read-only file system";
+        assert!(why.starts_with(reason), "{name}: {why}");
+        assert!(
+            why.contains("what destroys must be recorded first; check the folder and the disk"),
+            "{why}"
+        );
+        assert!(!why.contains('\n') && !why.contains(PATIENT), "{why}");
+        assert!(!read(&format!("{name}_log.txt")).contains(missing), "nothing was carried out");
+    }
+    // So is what writes, by the store; and what destroys if nothing is recorded.
+    for (name, reason) in
+        [("written", "open for reading only"), ("off", "its data folder cannot be written")]
+    {
+        let answer: Value = serde_json::from_str(&read(&format!("{name}.txt"))).unwrap();
+        let why = answer["message"].as_str().unwrap();
+        assert!(why.contains(reason), "{name}: {why}");
+    }
+    for log in ["erased", "deleted", "written", "off", "found", "all"] {
+        let log = read(&format!("{log}_log.txt"));
+        assert!(!log.contains(PATIENT) && !log.contains("Secret"), "{log}");
+    }
+    // The log is read and verified there, and has not changed.
+    assert_eq!(read("kept.jsonl"), fs::read_to_string(segment(&rig)).unwrap());
+    assert_eq!(read("shown.txt").lines().count(), read("kept.jsonl").lines().count());
+    assert!(!read("verified.txt").is_empty());
+    // When the disk can be written again, the erasure is carried out and recorded.
+    let again: Value = serde_json::from_str(&read("again.txt")).unwrap();
+    assert_eq!(again["report"]["deleted"]["image_sets"], 1, "{again}");
+    assert!(!read("verified_again.txt").is_empty() && !read("shown_again.txt").is_empty());
 }

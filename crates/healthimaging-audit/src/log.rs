@@ -244,9 +244,9 @@ impl Pending {
     }
 
     fn record(&self, entry: &Entry) {
-        // The call was carried out; its caller gets the answer all the same.
+        // The call has ended, by success or an error; its caller gets the answer all the same.
         if let Err(error) = self.log.append(entry) {
-            tracing::error!(?error, "a call that was carried out is missing in the audit log");
+            tracing::error!(?error, "a call that has ended is missing in the audit log");
         }
     }
 }
