@@ -145,6 +145,19 @@ async fn of_a_copy_that_cannot_be_completed_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn an_image_set_whose_copy_is_gone_is_not_deleted() {
+    let scene = Scene::new();
+    let held = document(&[("1.2.3", 3)]);
+    scene.fake.add(1, held.clone(), true);
+    // The copy is the only other image set.
+    scene.fake.fail("DeleteImageSetRequest", &[Fault::Deleted(101)]);
+    let (_, outcomes, copied) = erase_in_parts(&scene).await;
+    assert_eq!((copied, outcomes.last().unwrap().result), (vec![2], ItemResult::Failed));
+    let sets = scene.fake.sets();
+    assert_eq!((sets.len(), &sets[&id(1)].versions), (1, &vec![held]));
+}
+
+#[tokio::test]
 async fn an_image_set_with_the_same_instances_is_not_mistaken_for_a_copy() {
     let scene = Scene::new();
     scene.fake.add(1, document(&[("1.2.3", 3)]), true);

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Refused(ErrorKind),
     /// It is done, and its response is lost.
     Lost,
+    /// Another client deletes the image set of this number before, and the call conflicts.
+    Deleted(usize),
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +122,10 @@ impl Fake {
         let fault = state.faults.get_mut(name).and_then(VecDeque::pop_front);
         if let Some(Fault::Refused(kind)) = fault {
             return Err(Error::new(kind, "a fault of the test"));
+        }
+        if let Some(Fault::Deleted(number)) = fault {
+            state.sets.remove(&id(number)).unwrap();
+            return Err(Error::conflict("a fault of the test"));
         }
         let answer = state.answer(&request)?;
         if let Some(Fault::Lost) = fault {
