@@ -169,13 +169,8 @@ async fn datastores(
         let searched = searched.map(|_| "image sets can be searched".to_owned());
         report.outcome("", searched)?;
         let search = SearchDicomRequest {
-            datastore_id: one.datastore_id.clone(),
-            level: SearchLevel::Studies,
-            filters: Vec::new(),
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
             limit: Some(1),
-            offset: 0,
+            ..SearchDicomRequest::all(one.datastore_id.clone(), SearchLevel::Studies)
         };
         let jobs = ListDicomImportJobsRequest {
             datastore_id: one.datastore_id.clone(),

@@ -14,13 +14,8 @@ async fn find(
     filters: &[(&str, &str)],
 ) -> Vec<DicomJson> {
     let request = SearchDicomRequest {
-        datastore_id: store.clone(),
-        level,
         filters: filters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(store.clone(), level)
     };
     rig.web.search(request).await.unwrap()
 }

@@ -9,13 +9,8 @@ use healthimaging_testing::rig::{Rig, refused};
 
 fn find(store: &DatastoreId, level: SearchLevel, filters: &[(&str, &str)]) -> SearchDicomRequest {
     SearchDicomRequest {
-        datastore_id: store.clone(),
-        level,
         filters: filters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(store.clone(), level)
     }
 }
 

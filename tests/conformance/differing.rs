@@ -239,13 +239,8 @@ pub(crate) async fn an_instance_is_found_with_its_own_values(rig: &Rig) {
         [("1", sent(1, State::One)), ("2", sent(2, State::Other)), ("3", sent(3, State::Missing))];
     rig.import(&store, files).await;
     let request = SearchDicomRequest {
-        datastore_id: store.clone(),
-        level: SearchLevel::Instances(None, None),
-        filters: Vec::new(),
         include_fields: vec!["Laterality".to_owned()],
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(store.clone(), SearchLevel::Instances(None, None))
     };
     let mut found = rig.web.search(request).await.unwrap();
     found.sort_by_key(|one| one["00080018"].to_string());

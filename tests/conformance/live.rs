@@ -162,13 +162,8 @@ async fn read(life: &Life<'_>, names: &Names, set: &ImageSetId) {
     let file = file.instance.collect(1 << 20).await.unwrap();
     assert_eq!(file[128..132], *b"DICM");
     let request = SearchDicomRequest {
-        datastore_id: life.store.clone(),
-        level: SearchLevel::Studies,
         filters: vec![("StudyInstanceUID".to_owned(), names.study.to_string())],
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(life.store.clone(), SearchLevel::Studies)
     };
     let found = life.back_end.web.search(request).await.unwrap();
     assert_eq!(found[0]["0020000D"]["Value"], json!([names.study.as_str()]));

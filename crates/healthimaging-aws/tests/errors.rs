@@ -41,15 +41,7 @@ async fn by_sdk(aws: &Aws) -> Error {
 }
 
 async fn by_dicomweb(aws: &Aws) -> Error {
-    let request = SearchDicomRequest {
-        datastore_id: "0".repeat(32).parse().unwrap(),
-        level: SearchLevel::Studies,
-        filters: Vec::new(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
-    };
+    let request = SearchDicomRequest::all("0".repeat(32).parse().unwrap(), SearchLevel::Studies);
     tokio::time::timeout(TIMEOUT, aws.search(request)).await.unwrap().unwrap_err()
 }
 

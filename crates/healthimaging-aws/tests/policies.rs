@@ -163,15 +163,7 @@ async fn call_all(aws: &Aws) {
         SearchLevel::Instances(Some(uid("1")), None),
         SearchLevel::Instances(Some(uid("1")), Some(uid("2"))),
     ] {
-        let request = SearchDicomRequest {
-            datastore_id: datastore.clone(),
-            level,
-            filters: Vec::new(),
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
-            limit: None,
-            offset: 0,
-        };
+        let request = SearchDicomRequest::all(datastore.clone(), level);
         let _ = aws.search(request).await;
     }
 }

@@ -95,13 +95,8 @@ impl DicomWeb for Service {
 
 fn search(number: u32) -> SearchDicomRequest {
     SearchDicomRequest {
-        datastore_id: "0".repeat(32).parse().unwrap(),
-        level: SearchLevel::Studies,
-        filters: Vec::new(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
         offset: number,
+        ..SearchDicomRequest::all("0".repeat(32).parse().unwrap(), SearchLevel::Studies)
     }
 }
 

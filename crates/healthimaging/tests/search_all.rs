@@ -66,15 +66,7 @@ impl DicomWeb for Studies {
 
 async fn found(count: u32, most: usize) -> (Result<Vec<u64>>, Vec<(u32, Option<u32>)>) {
     let studies = Studies { count, pages: Mutex::default() };
-    let request = SearchDicomRequest {
-        datastore_id: "0".repeat(32).parse().unwrap(),
-        level: SearchLevel::Studies,
-        filters: Vec::new(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
-    };
+    let request = SearchDicomRequest::all("0".repeat(32).parse().unwrap(), SearchLevel::Studies);
     let bound = SearchBound { most, advice: "look elsewhere" };
     let even = |study: DicomJson| Ok(study["number"].as_u64().filter(|number| number % 2 == 0));
     let all = search_all(&studies, request, bound, even).await;

@@ -80,18 +80,7 @@ fn reads(
                 image_set_id: None,
             }
         ),
-        read!(
-            search,
-            SearchDicomRequest {
-                datastore_id,
-                level: SearchLevel::Studies,
-                filters: Vec::new(),
-                include_fields: Vec::new(),
-                fuzzy_matching: false,
-                limit: None,
-                offset: 0,
-            }
-        ),
+        read!(search, SearchDicomRequest::all(datastore_id, SearchLevel::Studies)),
     ]
 }
 

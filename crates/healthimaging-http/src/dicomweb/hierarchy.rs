@@ -111,13 +111,8 @@ pub(super) fn request(
     include_fields: Vec<String>,
 ) -> Result<SearchDicomRequest> {
     Ok(SearchDicomRequest {
-        datastore_id: call.path("datastoreId")?,
-        level,
-        filters: Vec::new(),
         include_fields,
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(call.path("datastoreId")?, level)
     })
 }
 

@@ -35,15 +35,7 @@ pub(super) async fn instances(web: Arc<dyn DicomWeb>, call: Call) -> Result<Resp
 async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Result<Response> {
     require_json(&call.headers)?;
     let mut notes = None;
-    let mut request = SearchDicomRequest {
-        datastore_id: call.path("datastoreId")?,
-        level,
-        filters: Vec::new(),
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
-    };
+    let mut request = SearchDicomRequest::all(call.path("datastoreId")?, level);
     for name in ["limit", "offset"] {
         call.once(name)?;
     }

@@ -88,13 +88,9 @@ impl Export {
         sop: &Uid,
     ) -> Result<Option<[Uid; 2]>> {
         let request = SearchDicomRequest {
-            datastore_id: self.datastore_id.clone(),
-            level: SearchLevel::Instances(None, None),
             filters: vec![("SOPInstanceUID".to_owned(), sop.to_string())],
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
             limit: Some(1),
-            offset: 0,
+            ..SearchDicomRequest::all(self.datastore_id.clone(), SearchLevel::Instances(None, None))
         };
         let found = back_end.dicomweb.search(request).await?;
         let uid = |tag: &str| {

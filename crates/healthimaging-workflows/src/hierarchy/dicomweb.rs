@@ -20,13 +20,8 @@ pub async fn dicomweb_studies(
     patient_id: &Text,
 ) -> Result<Vec<DicomJson>> {
     let request = SearchDicomRequest {
-        datastore_id: datastore_id.clone(),
-        level: SearchLevel::Studies,
         filters: vec![(PATIENT_ID.to_owned(), pattern_of(patient_id.as_str()))],
-        include_fields: Vec::new(),
-        fuzzy_matching: false,
-        limit: None,
-        offset: 0,
+        ..SearchDicomRequest::all(datastore_id.clone(), SearchLevel::Studies)
     };
     let mut seen = HashSet::new();
     search_all(dicomweb, request, BOUND, |study| {

@@ -176,6 +176,22 @@ pub struct SearchDicomRequest {
     pub offset: u32,
 }
 
+impl SearchDicomRequest {
+    /// Returns a search for everything at a level, with the default attributes.
+    #[must_use]
+    pub const fn all(datastore_id: DatastoreId, level: SearchLevel) -> Self {
+        Self {
+            datastore_id,
+            level,
+            filters: Vec::new(),
+            include_fields: Vec::new(),
+            fuzzy_matching: false,
+            limit: None,
+            offset: 0,
+        }
+    }
+}
+
 /// Input of `store_instances`.
 pub struct StoreInstancesRequest {
     /// ID of the data store.

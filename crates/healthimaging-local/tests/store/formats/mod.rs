@@ -149,13 +149,8 @@ impl Store {
     /// SOP Instance UIDs that QIDO-RS finds.
     async fn instances(&self, key: &str, value: &str) -> Vec<String> {
         let request = SearchDicomRequest {
-            datastore_id: self.main.clone(),
-            level: SearchLevel::Instances(None, None),
             filters: vec![(key.to_owned(), value.to_owned())],
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
-            limit: None,
-            offset: 0,
+            ..SearchDicomRequest::all(self.main.clone(), SearchLevel::Instances(None, None))
         };
         let found = self.store.search(request).await.unwrap();
         let uid = |one: &healthimaging::model::DicomJson| {

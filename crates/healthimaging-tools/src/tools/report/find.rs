@@ -173,13 +173,8 @@ impl Wanted {
         read: impl FnMut(DicomJson) -> Result<Option<T>>,
     ) -> Result<Vec<T>> {
         let request = SearchDicomRequest {
-            datastore_id: self.datastore_id.clone(),
-            level,
             filters,
-            include_fields: Vec::new(),
-            fuzzy_matching: false,
-            limit: None,
-            offset: 0,
+            ..SearchDicomRequest::all(self.datastore_id.clone(), level)
         };
         search_all(web, request, BOUND, read).await
     }
