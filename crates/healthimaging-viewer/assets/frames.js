@@ -52,8 +52,13 @@ class Frames {
     this.next();
   }
 
+  // The first image has the server to itself.
+  get parallel() {
+    return this.cache.size ? this.source.parallel : 1;
+  }
+
   next() {
-    while (this.loading.size < this.source.parallel && this.wanted.length) {
+    while (this.loading.size < this.parallel && this.wanted.length) {
       const image = this.wanted.shift(),
         key = this.key(image);
       if (this.cache.has(key) || this.loading.has(key)) continue;

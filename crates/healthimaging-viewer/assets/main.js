@@ -13,6 +13,9 @@ async function route() {
   view.stop();
   if (!study) return start().catch((error) => byId('datastores').replaceChildren(failed(error)));
   try {
+    // Not one after the other: an image of the series is wanted as soon as possible.
+    const instances = series && source.series({ datastore, study, series });
+    instances?.catch(() => {});
     const found = await source.json(
       `datastore/${segment(datastore)}/studies/${segment(study)}/series?includefield=SeriesDescription`,
     );
@@ -25,7 +28,7 @@ async function route() {
           number(set, 'NumberOfSeriesRelatedInstances', 1),
         ),
       ),
-      { series },
+      { series, instances },
     );
     const set = view.instance?.set ?? {};
     byId('crumb').textContent = [

@@ -2,11 +2,17 @@
 
 class Stack {
   constructor(source) {
-    Object.assign(this, { source, painter: new Painter(true), images: [], at: 0, overlays: true });
+    Object.assign(this, { source, images: [], at: 0, overlays: true });
     this.frames = new Frames(source, (image) => {
       if (image === this.image) this.changed();
       this.progress();
+      this.loadThumbnails();
     });
+  }
+
+  // Made on first use, beside requests on their way: a processor that draws itself takes long to set it up.
+  get painter() {
+    return (this.made ??= new Painter(true));
   }
 
   get image() {
@@ -18,7 +24,7 @@ class Stack {
     return frame && !frame.error ? frame : null;
   }
 
-  // `list`: { place, count, title, detail } of each series; `wanted`: { series, slice, window }.
+  // `list`: { place, count, title, detail } of each series; `wanted`: { series, slice, window, instances }.
   async open(list, wanted = {}) {
     this.stop();
     this.list = list;
@@ -35,6 +41,22 @@ class Stack {
           )),
       ),
     );
+    const first =
+      list.find(({ place }) => place.series === wanted.series) ??
+      list.find(({ modality }) => !['SR', 'PR', 'KO', 'SEG'].includes(modality)) ??
+      list[0];
+    if (!first) return this.notice('This study has no series that can be shown.');
+    this.withoutThumbnails = true;
+    const { instances, ...others } = wanted;
+    await this.show(first, first.place.series === wanted.series ? wanted : others);
+    if (!this.image) this.loadThumbnails();
+  }
+
+  // Loads the thumbnails that can be seen, as soon as the first image no longer waits for the server.
+  loadThumbnails() {
+    if (!this.withoutThumbnails) return;
+    this.withoutThumbnails = false;
+    const { list } = this;
     const seen = new IntersectionObserver(
       (entries) =>
         entries
@@ -43,15 +65,9 @@ class Stack {
             seen.unobserve(target);
             this.thumbnail(list.find(({ button }) => button === target));
           }),
-      { root: nav },
+      { root: byId('series') },
     );
     list.forEach(({ button }) => seen.observe(button));
-    const first =
-      list.find(({ place }) => place.series === wanted.series) ??
-      list.find(({ modality }) => !['SR', 'PR', 'KO', 'SEG'].includes(modality)) ??
-      list[0];
-    if (first) await this.show(first, wanted);
-    else this.notice('This study has no series that can be shown.');
   }
 
   async thumbnail(entry) {
@@ -63,20 +79,25 @@ class Stack {
       imageSmoothingQuality: 'high',
     });
     try {
-      const instance = await this.source.middle(entry.place, entry.count);
-      if (!instance?.set.Rows) return context.fillText(entry.modality, 64, 74);
-      const image = { instance, number: Math.ceil(number(instance.set, 'NumberOfFrames', 1) / 2) };
-      const frame = await this.frames.load(image),
-        drawn = this.rendered(frame, null, false, new Painter());
-      const [wide, high] = this.aspect(image, frame),
-        scale = 128 / Math.max(wide, high);
+      const { source } = this;
+      const [drawn, wide, high] = await (source.thumbnail ? source.thumbnail(entry.place) : this.middle(entry));
+      const scale = 128 / Math.max(wide, high);
       context.drawImage(drawn, 64 - (wide * scale) / 2, 64 - (high * scale) / 2, wide * scale, high * scale);
     } catch {
       context.fillText(entry.modality, 64, 74);
     }
   }
 
-  async show(entry, { slice, window, frame } = {}) {
+  // The image in the middle of a series, its width and its height.
+  async middle({ place }) {
+    const instance = await this.source.middle(place);
+    if (!instance?.set.Rows) throw new Error('no image');
+    const image = { instance, number: Math.ceil(number(instance.set, 'NumberOfFrames', 1) / 2) };
+    const frame = await this.frames.load(image);
+    return [this.rendered(frame, null, false, new Painter()), ...this.aspect(image, frame)];
+  }
+
+  async show(entry, { slice, window, frame, instances: opening } = {}) {
     this.stop();
     this.list.forEach(({ button }) => button.setAttribute('aria-current', button === entry.button));
     Object.assign(this, { entry, images: [], at: 0, voi: null, invert: false, zoom: 1, pan: [0, 0], wasFit: true });
@@ -85,7 +106,9 @@ class Stack {
     this.notice('Loading…', true);
     let instances;
     try {
-      instances = await this.source.series(entry.place);
+      opening ??= this.source.series(entry.place);
+      this.painter;
+      instances = await opening;
     } catch (error) {
       return this.notice(`The series could not be loaded: ${visible(error.message)}`);
     }
