@@ -48,6 +48,13 @@ impl Document {
         })
     }
 
+    /// As [`Self::instance_index`], of one instance; `None` if it is not here.
+    #[must_use]
+    pub fn index_of_instance(&self, series_uid: &str, sop_uid: &str) -> Option<InstanceIndex> {
+        let instance = self.instance(series_uid, sop_uid)?;
+        Some(instance_index(series_uid, sop_uid, instance))
+    }
+
     /// An instance.
     #[must_use]
     pub fn instance(&self, series_uid: &str, sop_uid: &str) -> Option<&Instance> {

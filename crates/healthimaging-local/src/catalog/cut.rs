@@ -13,9 +13,11 @@ use super::documents::{EFFORT, read_details, zipped_details};
 use crate::error::Result;
 
 /// Most instances of a document that is stored whole; a larger one is stored in blocks.
-pub(crate) const MOST_WHOLE: usize = 128;
+pub(crate) const MOST_WHOLE: usize = 32;
 /// Instances of a block when it is cut.
-const CUT: usize = 100;
+pub(super) const CUT: usize = 100;
+/// Instances of a block that one instance at the end of its series still joins: it is written anew for each of them.
+pub(super) const SMALL: usize = 16;
 /// Most instances of a block; one that grows beyond is cut.
 const MOST: usize = 150;
 
@@ -43,9 +45,17 @@ pub(super) fn grown(
     if all.len() <= MOST {
         return Ok(vec![block(number, uid, all)?]);
     }
-    let parts = all.chunks(CUT).enumerate().map(|(index, part)| {
-        let number = if index == 0 { number } else { *next };
-        *next += u32::from(index > 0);
+    let (first, others) = all.split_at(CUT);
+    let mut new = vec![block(number, uid, first)?];
+    new.extend(behind(next, uid, others)?);
+    Ok(new)
+}
+
+/// Blocks of instances behind all others of their series.
+pub(super) fn behind(next: &mut u32, uid: &str, all: &InOrder<'_>) -> Result<Vec<NewBlock>> {
+    let parts = all.chunks(CUT).map(|part| {
+        let number = *next;
+        *next += 1;
         block(number, uid, part)
     });
     parts.collect()

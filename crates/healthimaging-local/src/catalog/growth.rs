@@ -2,14 +2,17 @@
 //!
 //! It is the same as if the whole document were read: an instance that joins others changes neither them nor
 //! the levels, unless it replaces one (`Document::add`). What replaces, joins the whole document.
+//!
+//! Instances mostly come behind those that are there. So that not all of a block is written anew for each of them, they get a
+//! block of their own, which is put together with the one before it when it has grown a little.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use healthimaging_dicom::{Document, IndexAttributes, InstanceIndex, InstanceOrder};
 
-use super::blocks::{self, BlockContent, BlockRow, Blocks, NewBlock};
+use super::blocks::{self, BlockContent, BlockFacts, BlockRow, Blocks, NewBlock};
 use super::content::{Content, StoredContent, damaged};
-use super::cut::{self, counted};
+use super::cut::{self, InOrder, counted};
 use super::db::Reader;
 use super::documents::{text_length, unpack};
 use super::image_sets::VersionRow;
@@ -26,6 +29,8 @@ pub(crate) struct Growth {
     stored: StoredContent,
     /// All blocks of the version, in their order.
     blocks: Vec<BlockRow>,
+    /// Of which of them the instances become part of the one before.
+    merged: BTreeSet<usize>,
     joining: Vec<Joining>,
 }
 
@@ -49,17 +54,21 @@ pub(crate) fn find(
         return Ok(None);
     }
     let all = blocks::of_version(reader, set, holder, count)?;
-    let mut changed = BTreeSet::new();
+    let mut joined: BTreeMap<usize, usize> = BTreeMap::new();
     for (series, order) in &joining {
         let Some(index) = index_of(&all, series, order) else { return Ok(None) };
-        changed.insert(index);
+        *joined.entry(index).or_default() += 1;
     }
+    let merged = joined.iter().filter(|(index, count)| joins_previous(&all, **index, **count));
+    let merged: BTreeSet<usize> = merged.map(|(index, _)| *index).collect();
+    let previous = merged.iter().map(|index| index - 1);
+    let changed: BTreeSet<usize> = joined.keys().copied().chain(previous).collect();
     let changed = changed.iter().filter_map(|index| all.get(*index));
     let changed = changed.map(|row| Ok((row.clone(), blocks::content(reader, row.row)?)));
     let changed: Vec<(BlockRow, BlockContent)> = changed.collect::<Result<_>>()?;
     let head = super::content::without_blocks(reader, set, holder)?;
     let stored = StoredContent { blocks: Some(changed), ..head };
-    Ok(Some(Growth { stored, blocks: all, joining }))
+    Ok(Some(Growth { stored, blocks: all, merged, joining }))
 }
 
 /// Which of all blocks an instance belongs to; `None` if there is none of its series.
@@ -69,6 +78,30 @@ fn index_of(all: &[BlockRow], series: &str, order: &InstanceOrder) -> Option<usi
     let of_series = all.get(start..)?.iter().take_while(|row| of_series(row));
     let before = of_series.take_while(|row| row.facts.first <= *order).count();
     Some(start + before.saturating_sub(1))
+}
+
+/// Whether a block is the last one of its series.
+fn is_last(all: &[BlockRow], index: usize) -> bool {
+    let series = |index: usize| all.get(index).map(|row| &row.facts.series_instance_uid);
+    series(index) != series(index + 1)
+}
+
+/// Whether a block that so many instances join is no longer small, and has room in the one before it.
+fn joins_previous(all: &[BlockRow], index: usize, joining: usize) -> bool {
+    let series = |row: &BlockRow| row.facts.series_instance_uid.clone();
+    let previous = index.checked_sub(1).and_then(|previous| all.get(previous));
+    let (Some(row), Some(previous)) = (all.get(index), previous) else { return false };
+    let (before, after) = (held(row), held(row) + joining);
+    is_last(all, index)
+        && series(row) == series(previous)
+        && before < cut::SMALL
+        && after >= cut::SMALL
+        && held(previous) + after <= cut::CUT
+}
+
+/// Number of instances of a block.
+fn held(row: &BlockRow) -> usize {
+    row.facts.instance_count as usize
 }
 
 impl Growth {
@@ -81,9 +114,10 @@ impl Growth {
     /// that joined.
     pub(crate) fn pack(&self, document: &Document, quotas: &Quotas) -> Result<Content> {
         let changed = self.stored.blocks.as_deref().unwrap_or_default();
-        let replaced: Vec<i64> = changed.iter().map(|(row, _)| row.row).collect();
+        let (new, left) = self.new_blocks(document)?;
+        let replaced = changed.iter().map(|(row, _)| row.row).filter(|row| !left.contains(row));
+        let replaced: Vec<i64> = replaced.collect();
         let kept = || self.blocks.iter().filter(|block| !replaced.contains(&block.row));
-        let new = self.new_blocks(document)?;
         let facts = kept().map(|row| &row.facts).chain(new.iter().map(|block| &block.facts));
         let facts: Vec<_> = facts.collect();
         let length = facts.iter().map(|facts| facts.length + 1).sum::<u64>();
@@ -108,21 +142,48 @@ impl Growth {
         })
     }
 
-    /// The blocks that take the places of those that change.
-    fn new_blocks(&self, document: &Document) -> Result<Vec<NewBlock>> {
+    /// The blocks that take the places of those that change or stand behind them, and the rows of those that stay although
+    /// instances joined.
+    fn new_blocks(&self, document: &Document) -> Result<(Vec<NewBlock>, Vec<i64>)> {
         let highest = self.blocks.iter().map(|row| row.facts.number).max();
         let mut next = highest.map_or(0, |number| number + 1);
-        let mut new = Vec::new();
+        let (mut new, mut left) = (Vec::new(), Vec::new());
         for (uid, series) in &document.series {
             let all = series.in_order();
-            let place = |order: &InstanceOrder| index_of(&self.blocks, uid, order);
+            let place = |order: &InstanceOrder| {
+                let index = index_of(&self.blocks, uid, order)?;
+                Some(index - usize::from(self.merged.contains(&index)))
+            };
             for part in all.chunk_by(|(one, _), (other, _)| place(one) == place(other)) {
-                let index = part.first().and_then(|(order, _)| place(order));
-                let row = index.and_then(|index| self.blocks.get(index)).ok_or_else(damaged)?;
-                new.extend(cut::grown(row.facts.number, &mut next, uid, part)?);
+                let index = part.first().and_then(|(order, _)| place(order)).ok_or_else(damaged)?;
+                let row = self.blocks.get(index).ok_or_else(damaged)?;
+                if let Some(behind) = self.behind(index, part) {
+                    left.push(row.row);
+                    new.extend(cut::behind(&mut next, uid, behind)?);
+                } else {
+                    new.extend(cut::grown(row.facts.number, &mut next, uid, part)?);
+                }
             }
         }
-        Ok(new)
+        Ok((new, left))
+    }
+
+    /// The instances that get blocks of their own, if all that joined a block are behind those that it holds, and it is not worth
+    /// being written anew for them.
+    fn behind<'a, 'b>(&self, index: usize, part: &'a InOrder<'b>) -> Option<&'a InOrder<'b>> {
+        let row = self.blocks.get(index)?;
+        let is_merged = self.merged.contains(&(index + 1));
+        if is_merged || !is_last(&self.blocks, index) || held(row) < cut::SMALL {
+            return None;
+        }
+        let (before, joined) = part.split_at_checked(held(row))?;
+        let is_worth_it = joined.len() >= cut::SMALL && part.len() <= cut::CUT;
+        let is_apart = !before.iter().any(|(order, _)| self.has_joined(&order.sop_uid));
+        (is_apart && !joined.is_empty() && !is_worth_it).then_some(joined)
+    }
+
+    fn has_joined(&self, sop: &str) -> bool {
+        self.joining.iter().any(|(_, order)| order.sop_uid == sop)
     }
 
     /// Rows of the instances that joined, or came into another block.
@@ -134,20 +195,23 @@ impl Growth {
         let known: Vec<u32> = self.blocks.iter().map(|row| row.facts.number).collect();
         let joined: HashSet<&str> =
             self.joining.iter().map(|(_, order)| order.sop_uid.as_str()).collect();
-        let mut numbers = HashMap::new();
+        let mut changed = Vec::new();
         for block in new {
-            let is_new = !known.contains(&block.facts.number);
+            let BlockFacts { number, series_instance_uid: series, .. } = &block.facts;
+            let is_new = !known.contains(number);
+            let was_merged = |uid: &str| {
+                let order = document.series.get(series).and_then(|series| series.order_of(uid));
+                let index = order.and_then(|order| index_of(&self.blocks, series, &order));
+                index.is_some_and(|index| self.merged.contains(&index))
+            };
             for uid in &block.instances {
-                if is_new || joined.contains(uid.as_str()) {
-                    numbers.insert(uid.as_str(), block.facts.number);
+                if is_new || joined.contains(uid.as_str()) || was_merged(uid) {
+                    let row = document.index_of_instance(series, uid);
+                    changed.extend(row.map(|row| (row, Some(*number))));
                 }
             }
         }
-        let changed = document.instance_index().filter_map(|instance| {
-            let number = numbers.get(instance.sop_instance_uid.as_str())?;
-            Some((instance, Some(*number)))
-        });
-        changed.collect()
+        changed
     }
 }
 

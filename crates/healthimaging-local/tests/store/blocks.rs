@@ -144,11 +144,11 @@ async fn a_series_that_grows_is_as_if_it_had_come_at_once() {
     at_once.check(&whole, &numbers).await;
 
     let grown = Fixture::new().await;
-    let set = grown.import_one_set(&slices(&numbers[..120])).await;
+    let set = grown.import_one_set(&slices(&numbers[..30])).await;
     assert_eq!(grown.count("document_block"), 0, "a small one is stored whole");
-    let mut done = 120;
-    let mut versions = BTreeMap::from([(1, 120)]);
-    for (version, count) in (2..).zip([1, 20, 1, 1, 130, 1, 5, 121]) {
+    let mut done = 30;
+    let mut versions = BTreeMap::from([(1, 30)]);
+    for (version, count) in (2..).zip([90, 1, 20, 1, 1, 130, 1, 5, 121]) {
         grown.import(&slices(&numbers[done..done + count])).await;
         done += count;
         versions.insert(version, done);
@@ -178,13 +178,51 @@ async fn a_series_that_grows_is_as_if_it_had_come_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_instance_more_writes_one_block() {
     let fixture = Fixture::new().await;
-    let numbers: Vec<u32> = (1..=400).collect();
+    let numbers: Vec<u32> = (1..=401).collect();
     let set = fixture.import_one_set(&slices(&numbers[..399])).await;
     assert_eq!(fixture.count("document_block"), 4);
-    fixture.import(&slices(&numbers[399..])).await;
+    fixture.import(&slices(&numbers[400..])).await;
     assert_eq!(fixture.count("document_block WHERE first_version = 2"), 1);
+    assert_eq!(fixture.count("document_block WHERE end_version IS NOT NULL"), 0);
+    // Between two others, it belongs to the block that is there.
+    fixture.import(&slices(&numbers[399..400])).await;
+    assert_eq!(fixture.count("document_block WHERE first_version = 3"), 1);
     assert_eq!(fixture.count("document_block WHERE end_version IS NOT NULL"), 1);
     fixture.check(&set, &numbers).await;
+}
+
+/// Instances behind all others, one or a few in a request: what is written for one of them is small, and so is the number of
+/// blocks.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_at_the_end_are_written_with_few_others() {
+    for (steps, most_blocks) in
+        [(vec![1; 110], 4), (vec![5; 50], 6), ([1, 20, 3, 40, 15].repeat(3), 6)]
+    {
+        let count = 40 + steps.iter().sum::<usize>();
+        let numbers: Vec<u32> = (1..).take(count).collect();
+        let at_once = Fixture::new().await;
+        let whole = at_once.import_one_set(&slices(&numbers)).await;
+        let fixture = Fixture::new().await;
+        let set = fixture.import_one_set(&slices(&numbers[..40])).await;
+        let mut done = 40;
+        for step in &steps {
+            fixture.import(&slices(&numbers[done..done + step])).await;
+            done += step;
+        }
+        fixture.check(&set, &numbers).await;
+        let expected = comparable(at_once.metadata(&whole, None).await).to_string();
+        let found = comparable(fixture.metadata(&set, None).await).to_string();
+        assert!(found == expected, "{steps:?}");
+        let blocks = fixture.count("document_block WHERE end_version IS NULL");
+        assert!(blocks <= most_blocks, "{blocks} blocks, {steps:?}");
+        let sum = "SELECT sum(instance_count) FROM document_block WHERE first_version > 1";
+        let written: u32 = fixture.catalog().query_row(sum, [], |row| row.get(0)).unwrap();
+        let joined = u32::try_from(count - 40).unwrap();
+        assert!(written <= 14 * joined, "{written} instances written for {joined}, {steps:?}");
+        let version = u32::try_from(steps.len() / 2).unwrap();
+        let half = 40 + steps.iter().take(steps.len() / 2 - 1).sum::<usize>();
+        assert_eq!(instances(&fixture.metadata(&set, Some(version)).await).len(), half);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
