@@ -286,9 +286,9 @@ impl Backend {
                 keys,
             )
         });
-        let entry = Entry::command(command, Effect::Writes);
+        let entry = Entry::command(command, Effect::Writes).long();
         let paths = paths.ok().flatten().unwrap_or_default();
-        let pending = self.audit.begin(entry.with_arguments(paths));
+        let pending = self.audit.begin_long(entry.with_arguments(paths)).await;
         let done = work.await;
         match &done {
             Ok(done) => pending.end(objects(done), None),

@@ -1,5 +1,6 @@
 //! `audit`: checks and shows the audit log.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -76,6 +77,13 @@ pub(super) fn run(config: &Config, arguments: Arguments) -> Result<Outcome> {
 }
 
 fn missing(folder: &Path) -> String {
+    let names =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.file_name());
+    // Also without those of records that were removed: a head is left of them.
+    let is_of_records = |name: &OsString| !["audit.key", "lock"].iter().any(|other| name == other);
+    if folder.is_dir() && !names.into_iter().any(|name| is_of_records(&name)) {
+        return format!("the audit log in {} has no records yet", folder.display());
+    }
     format!("the audit log in {} cannot be read", folder.display())
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use healthimaging::{ErrorKind, JobId, Timestamp};
 use healthimaging_workflows::certificate::{
-    self, Certificate, Check, Event, Request, SearchJobs, Verdict, Verification,
+    self, Certificate, Check, Event, NotSearched, Request, SearchJobs, Verdict, Verification,
 };
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -325,9 +325,13 @@ fn report(certificate: &Certificate, found: &Verification, html: Option<&Path>) 
     let Some(Check { method, digests, pieces, bytes, unread, values_not_of_certificate, .. }) =
         &found.search
     else {
-        terminal::note(
-            "the storage was not searched: the certificate has no digests, or it is that of the service",
-        );
+        terminal::note(match found.not_searched {
+            Some(NotSearched::NoIdentifiers) => {
+                "the store was NOT searched, neither for given values: the certificate has no identifiers, because image sets \
+                 that were left in this data folder, such as those of another data store, had all of them when it was made"
+            }
+            _ => "the storage was not searched: it is that of the service",
+        });
         return Ok(outcome);
     };
     for line in method {

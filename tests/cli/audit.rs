@@ -50,6 +50,24 @@ fn erase(rig: &Rig, store: &str) -> std::process::Output {
 }
 
 #[test]
+fn a_command_that_may_be_killed_has_a_record_of_its_begin() {
+    let rig = Rig::new();
+    let scans = rig.path("scans");
+    write_to(&scans, [PhantomFile { relative_path: "1.dcm".into(), bytes: Phantom::ct().build() }])
+        .unwrap();
+    let nothing = rig.run(&["audit", "verify"]);
+    assert_eq!(nothing.status.code(), Some(1), "{}", stderr(&nothing));
+    let imported = rig.run(&["import", text(&scans)]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let all = records(&rig, &[]);
+    let of_import: Vec<_> = all.iter().filter(|record| record["command"] == "import").collect();
+    let events: Vec<_> = of_import.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["begin", "end"], "{all:?}");
+    assert_eq!(of_import[0]["call"], of_import[1]["call"]);
+    assert!(of_import[0]["arguments"]["paths"].is_array(), "{all:?}");
+}
+
+#[test]
 fn an_erasure_is_recorded_from_the_command_to_each_image_set_without_patient_data() {
     let (rig, store, set) = stored();
     let erased = erase(&rig, &store);
@@ -68,7 +86,7 @@ fn an_erasure_is_recorded_from_the_command_to_each_image_set_without_patient_dat
     assert_eq!(records(&rig, &["--patient", "someone else"]).len(), 0);
     // The import came before.
     let all = records(&rig, &[]);
-    assert_eq!((all.len(), all[0]["command"].as_str()), (5, Some("import")));
+    assert_eq!((all.len(), all[0]["command"].as_str()), (6, Some("import")));
     for entry in fs::read_dir(rig.path("store").join("audit")).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
         for value in [PATIENT, STUDY, "Secret", "scans"] {
@@ -78,7 +96,7 @@ fn an_erasure_is_recorded_from_the_command_to_each_image_set_without_patient_dat
     }
     let verified = rig.run(&["audit", "verify"]);
     assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
-    assert_eq!(stdout(&verified).trim(), format!("5:{}", all[4]["hash"].as_str().unwrap()));
+    assert_eq!(stdout(&verified).trim(), format!("6:{}", all[5]["hash"].as_str().unwrap()));
 }
 
 #[test]
@@ -149,7 +167,7 @@ fn callers_over_http_are_recorded_with_what_they_authenticated_with() {
     let deleted = served.ask(&delete, &body);
     assert!(deleted.starts_with("HTTP/1.1 200"), "{deleted}");
     let id = deleted.lines().find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
-    let of_api = &records(&rig, &[])[1..];
+    let of_api = &records(&rig, &[])[2..];
     assert_eq!(of_api.len(), 2);
     for record in of_api {
         assert_eq!(record["operation"], "DeleteImageSet");
@@ -159,7 +177,7 @@ fn callers_over_http_are_recorded_with_what_they_authenticated_with() {
     // Reads are recorded only if that is asked for.
     let search = format!("GET /datastore/{store}/studies?PatientID={PATIENT}");
     served.ask(&search, &bearer);
-    assert_eq!(records(&rig, &[]).len(), 3);
+    assert_eq!(records(&rig, &[]).len(), 4);
     drop(served);
     let served = Served::start(&rig, &["--http-token", TOKEN, "--audit", "all"]);
     served.ask(&search, &bearer);

@@ -328,3 +328,22 @@ fn without_a_key_a_deletion_has_no_certificate_and_says_so() {
     let why = answer["report"]["certificate"]["not_made"].as_str().unwrap();
     assert!(why.contains("key that signs certificates"), "{why}");
 }
+
+#[test]
+fn a_certificate_that_has_nothing_to_search_for_is_not_verified() {
+    let store = Store::new();
+    // All that identifies the patient stays in another data store of the folder.
+    let again = store.rig.run(&["import", text(&store.rig.path("scans")), "--datastore", "other"]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    let (short, id) = store.erase();
+    assert_eq!(short["verdict"], "erased_traces_remain", "{short}");
+    let summary = short["summary"].as_str().unwrap();
+    assert!(summary.contains("another data store"), "{summary}");
+    let values = store.rig.path("values.txt");
+    fs::write(&values, PATIENT).unwrap();
+    for words in [&[&*id][..], &[&*id, "--full", "--values", text(&values)]] {
+        let checked = store.verify(words);
+        assert_eq!(checked.status.code(), Some(1), "{}", stderr(&checked));
+        assert!(stderr(&checked).contains("was NOT searched"), "{}", stderr(&checked));
+    }
+}

@@ -113,7 +113,7 @@ fn an_import_without_any_instance_creates_nothing() {
     let refused = |path: &std::path::Path| {
         let output = rig.run(&["import", text(path), "--datastore", "new"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        let expected = "no file in it is a DICOM instance; nothing was imported";
+        let expected = "no file is a DICOM instance; nothing was imported";
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     };
     refused(&notes);

@@ -10,7 +10,7 @@ use crate::arguments::Recorded;
 /// A record before it has its place in the chain.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Links the two records of a call that destroys.
+    /// Links the two records of a call that destroys or takes long.
     pub(crate) call: String,
     pub(crate) effect: Effect,
     /// What was called: a tool, an operation or a command.
@@ -19,6 +19,8 @@ pub struct Entry {
     arguments: Map<String, Value>,
     objects: Map<String, Value>,
     pub(crate) outcome: Option<String>,
+    /// Whether a record of its begin comes first.
+    is_long: bool,
 }
 
 impl Entry {
@@ -31,7 +33,18 @@ impl Entry {
             arguments: Map::new(),
             objects: Map::new(),
             outcome: None,
+            is_long: effect == Effect::Destroys,
         }
+    }
+
+    /// Has a record of its begin too, so that what is killed before it ends leaves one.
+    #[must_use]
+    pub fn long(self) -> Self {
+        Self { is_long: true, ..self }
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        self.is_long
     }
 
     /// A call of a tool by the actor of the current task.
@@ -114,10 +127,10 @@ impl Entry {
         record.insert("sequence".to_owned(), json!(sequence));
         let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
         record.insert("time".to_owned(), json!(time));
-        let event = match (&self.outcome, self.effect) {
+        let event = match (&self.outcome, self.is_long) {
             (None, _) => "begin",
-            (Some(_), Effect::Destroys) => "end",
-            (Some(_), _) => "call",
+            (Some(_), true) => "end",
+            (Some(_), false) => "call",
         };
         record.insert("event".to_owned(), json!(event));
         record.insert("call".to_owned(), json!(self.call));

@@ -151,6 +151,22 @@ impl AuditLog {
         Pending { log: self.clone(), entry: Some(entry) }
     }
 
+    /// Begins a call that writes; if it is [long](Entry::long), this is recorded durably, and the call is carried out although it
+    /// cannot be.
+    pub async fn begin_long(&self, entry: Entry) -> Pending {
+        if let Some(inner) = self.0.as_ref().filter(|_| entry.is_long()) {
+            let (inner, begun) = (Arc::clone(inner), entry.clone());
+            let work = move || {
+                let file = inner.with_chain(false, |chain| chain.append(&begun))?;
+                file.sync_data().map_err(unwritable)
+            };
+            if let Err(error) = blocking(work).await {
+                tracing::error!(?error, "the begin of a call is missing in the audit log");
+            }
+        }
+        self.begin(entry)
+    }
+
     /// Makes every record durable, and signs the head.
     ///
     /// # Errors

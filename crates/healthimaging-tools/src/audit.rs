@@ -38,7 +38,10 @@ pub(crate) fn entry(
         Err(error) if effect == Effect::Destroys => return Err(error),
         recorded => recorded.unwrap_or_default(),
     };
-    Ok(Some(Entry::tool(tool.name, effect).with_arguments(recorded)))
+    let entry = Entry::tool(tool.name, effect).with_arguments(recorded);
+    // Its job may go on in a process that knows nothing of the call.
+    let may_take_long = is_known("wait_seconds");
+    Ok(Some(if may_take_long { entry.long() } else { entry }))
 }
 
 /// Returns the record of a call that carries out a plan: whose objects it is about, and how it was agreed to.
@@ -74,7 +77,7 @@ pub(crate) async fn carried_out(
     let (pending, actor) = if entry.effect() == Effect::Destroys {
         (log.announce(entry.clone()).await?, entry.announced())
     } else {
-        (log.begin(entry.clone()), entry.actor())
+        (log.begin_long(entry.clone()).await, entry.actor())
     };
     let answer = as_actor(actor, work).await;
     match &answer {

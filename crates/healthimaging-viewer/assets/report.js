@@ -24,7 +24,7 @@ function showAttributes(set, wanted, place) {
       const all = `${tag} ${path.join(' ')} ${value}`.toLowerCase();
       if (words.every((word) => all.includes(word)) && ++found <= MOST_ROWS) {
         const shown = tag ? `(${tag.slice(0, 4)},${tag.slice(4)})` : '';
-        const name = key === tag ? 'Private or unnamed' : key;
+        const name = key === tag ? (parseInt(tag[3], 16) & 1 ? 'Private' : 'Unnamed') : key;
         rows.push(
           el(
             'tr',
@@ -160,6 +160,9 @@ async function showDocuments(source, instances, place) {
       } catch (error) {
         place.append(`The document could not be loaded: ${visible(error.message)}`);
       }
-    } else place.append(el('p', {}, 'This object has no image and no text; its metadata has what there is.'));
+    } else {
+      place.append(el('p', {}, 'This object has no image and no text; its metadata has what there is.'));
+      if (byId('panel').hidden) view.toggleMetadata();
+    }
   }
 }

@@ -86,7 +86,14 @@ class View extends Stack {
       this.pointer = null;
       this.corners();
     });
-    port.addEventListener('keydown', (event) => this.key(event));
+    // Wherever the focus is, but where a key means something else.
+    document.addEventListener('keydown', (event) => {
+      const { key, target } = event;
+      const isPress = key === ' ' || key === 'Enter';
+      if (byId('view').hidden || target.closest('input, select, dialog, #panel')) return;
+      if ((isPress && target.closest('button, a')) || (!this.images.length && key.toLowerCase() !== 'm')) return;
+      this.key(event);
+    });
   }
   setMode(mode) {
     Object.assign(this, { mode, pending: null });

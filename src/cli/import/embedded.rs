@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use healthimaging::DatastoreId;
-use healthimaging::model::JobStatus;
+use healthimaging::model::{JobStatus, ListDicomImportJobsRequest};
 use healthimaging_audit::Recorded;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
+use healthimaging_workflows::imports;
 use indicatif::ProgressBar;
 use serde_json::{Map, json};
 
@@ -26,6 +27,7 @@ pub(super) async fn run(
     input: &Input,
 ) -> Result<Outcome> {
     let (datastore, name) = find_or_create(backend, named).await?;
+    note_unfinished(backend, &datastore).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     let shown = |progress| show(&bar, progress);
@@ -60,6 +62,7 @@ pub(super) async fn run(
     bar.finish_and_clear();
     let summary = ended?;
     let counts = print(&summary, &datastore, &name);
+    let non_primary = non_primary(backend, &summary).await?;
     print_rate(summary.progress.bytes_done, started.elapsed());
     let outcome = match summary.status {
         JobStatus::Completed => counts.outcome(),
@@ -71,6 +74,7 @@ pub(super) async fn run(
             "datastore_name": name,
             "job_id": summary.job_id,
             "image_sets": summary.progress.image_sets,
+            "non_primary_image_sets": non_primary,
             "bytes": summary.progress.bytes_done,
             "output_s3_uri": summary.output_s3_uri,
             "failed": report::listed(files(&summary.refused.failed)),
@@ -79,6 +83,46 @@ pub(super) async fn run(
         counts.document(outcome, more)
     })?;
     Ok(outcome)
+}
+
+/// Says that imports which were interrupted continue, so that their files are not imported again.
+async fn note_unfinished(backend: &Backend, datastore: &DatastoreId) -> Result<()> {
+    let mut jobs = Vec::new();
+    for status in [JobStatus::Submitted, JobStatus::InProgress] {
+        let request = ListDicomImportJobsRequest {
+            datastore_id: datastore.clone(),
+            job_status: Some(status),
+            next_token: None,
+            max_results: None,
+        };
+        let found = backend.service.list_dicom_import_jobs(request).await?;
+        jobs.extend(found.job_summaries.into_iter().map(|job| job.job_id.to_string()));
+    }
+    if !jobs.is_empty() {
+        terminal::note(&format!(
+            "imports of this data store that have not ended are running, or continue now: {}. What they import need not be \
+             imported again",
+            jobs.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Returns how many of the image sets are not primary, and says so: other commands leave them out.
+async fn non_primary(backend: &Backend, summary: &ImportSummary) -> Result<usize> {
+    if summary.status != JobStatus::Completed {
+        return Ok(0);
+    }
+    let objects = &backend.ledger.tools().objects;
+    let found = imports::counts(objects, &summary.output_s3_uri).await?.non_primary_image_sets;
+    if found > 0 {
+        terminal::note(&format!(
+            "{} not primary, which export and transfer leave out unless --include-non-primary is given; compare_image_sets says \
+             why",
+            if found == 1 { "1 of them is".to_owned() } else { format!("{found} of them are") },
+        ));
+    }
+    Ok(found)
 }
 
 fn show(bar: &ProgressBar, progress: ImportProgress) {

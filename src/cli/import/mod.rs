@@ -94,7 +94,8 @@ impl Input {
     fn check_instances(&self) -> Result<()> {
         match self {
             Self::Paths(paths) if !paths.iter().any(|path| has_file(path, may_be_instance)) => {
-                bail!("PATH: no file in it is a DICOM instance; nothing was imported")
+                let paths = self.names().join(", ");
+                bail!("{paths}: no file is a DICOM instance; nothing was imported")
             }
             _ => Ok(()),
         }

@@ -177,6 +177,8 @@ pub(crate) const GLOSSARY: &[(&str, &str)] = &[
     ),
     ("max_results", "1 to 100; default 50."),
     ("metadata_updates", "Keyword → value, of Patient or Study level."),
+    ("update_series_metadata.metadata_updates", "Keyword → value, of Series or Instance level."),
+    ("get_series_contact_sheet.format", "Default `jpeg`; `png` is without loss."),
     ("modality", "Modality (0008,0060), in any case, such as `CT`."),
     ("next_token", "From the previous answer, to continue where it ended."),
     ("get_image_set_metadata.next_token", "From `next` of the previous answer: the next page."),

@@ -33,7 +33,7 @@ pub use page::page;
 pub use scan::{Piece, Place, StoreScan, Visit};
 pub use search::Event;
 pub use search_job::SearchJobs;
-pub use verification::{Check, Request, Verification, verify};
+pub use verification::{Check, NotSearched, Request, Verification, verify};
 
 /// What a file is that has this member `kind`.
 const KIND: &str = "healthimaging erasure certificate";

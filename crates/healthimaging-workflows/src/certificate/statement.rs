@@ -137,7 +137,12 @@ pub(super) fn document(
         software: concat!("healthimaging-mcp-server ", env!("CARGO_PKG_VERSION")).to_owned(),
         back_end: back_end.to_owned(),
         verdict,
-        summary: summary(verdict, erased, not_done, scanned.map(|(scanned, _)| scanned)),
+        summary: summary(
+            (verdict, has_traces),
+            erased,
+            not_done,
+            scanned.map(|(scanned, _)| scanned),
+        ),
         scope: scope(change, certify, keys),
         agreed_at: certify.agreed_at,
         consent: certify.consent.clone(),
@@ -248,7 +253,12 @@ fn scan(scanned: &Scanned, identifiers: &Identifiers, is_held: bool) -> Map<Stri
     }
 }
 
-fn summary(verdict: Verdict, erased: usize, not_done: usize, scanned: Option<&Scanned>) -> String {
+fn summary(
+    (verdict, has_traces): (Verdict, bool),
+    erased: usize,
+    not_done: usize,
+    scanned: Option<&Scanned>,
+) -> String {
     let sets = |count| counted(count, "image set");
     let places = scanned.map_or(0, |scanned| scanned.elsewhere.len());
     match (verdict, scanned) {
@@ -258,6 +268,13 @@ fn summary(verdict: Verdict, erased: usize, not_done: usize, scanned: Option<&Sc
         (Verdict::NotComplete, _) => {
             format!(
                 "not complete: {} erased; what is left could not be ruled out by a search",
+                sets(erased)
+            )
+        }
+        (Verdict::ErasedTracesRemain, Some(_)) if !has_traces => {
+            format!(
+                "{} erased; the scan found nothing of them, but image sets that are left, such as those of another data store, are \
+                 of the same patient or study: see other_image_sets",
                 sets(erased)
             )
         }

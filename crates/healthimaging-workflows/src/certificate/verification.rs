@@ -71,12 +71,27 @@ pub struct Verification {
     pub found_elsewhere: BTreeMap<String, usize>,
     /// How the store was searched; `None` if it was not.
     pub search: Option<Check>,
+    /// Why the store was not searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_searched: Option<NotSearched>,
+}
+
+/// Why a store was not searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotSearched {
+    /// Its storage is that of the service.
+    OfService,
+    /// The certificate has no identifiers: other image sets of the same folder, such as those of another data store, had
+    /// all of them when it was made.
+    NoIdentifiers,
 }
 
 impl Verification {
-    /// Whether nothing of what was erased was found.
+    /// Whether nothing of what was erased was found, as far as a search of the store is possible.
     pub fn is_clean(&self) -> bool {
-        self.image_sets_there.is_empty()
+        self.not_searched != Some(NotSearched::NoIdentifiers)
+            && self.image_sets_there.is_empty()
             && self.found_in_image_sets.is_empty()
             && self.found_elsewhere.is_empty()
             && self.search.as_ref().is_none_or(|search| search.unread.is_empty())
@@ -171,6 +186,10 @@ pub async fn verify(
         found_in_image_sets: BTreeMap::new(),
         found_elsewhere: BTreeMap::new(),
         search: None,
+        not_searched: match &scan {
+            None => Some(NotSearched::OfService),
+            Some(_) => digests.is_empty().then_some(NotSearched::NoIdentifiers),
+        },
     };
     if let Some(scan) = scan.filter(|_| !digests.is_empty()) {
         let jobs = jobs.filter(|_| request.full);

@@ -53,6 +53,7 @@ pub(super) async fn report(
 ) -> Result<Map<String, Value>> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut differs_in: BTreeMap<String, u64> = BTreeMap::new();
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let (mut bytes, mut non_primary) = (0, 0);
     outcomes(journal, |outcome| {
         let name = match outcome.result {
@@ -65,6 +66,10 @@ pub(super) async fn report(
         let details = &outcome.details;
         if outcome.result == ItemResult::Copied {
             bytes += details.get("size_in_bytes").and_then(Value::as_u64).unwrap_or_default();
+        }
+        if outcome.result == ItemResult::HeldBack {
+            let reason = details.get("reason").and_then(Value::as_str).unwrap_or("unknown");
+            *reasons.entry(reason.to_owned()).or_default() += 1;
         }
         if details.get("is_primary") == Some(&Value::Bool(false)) {
             non_primary += 1;
@@ -83,6 +88,9 @@ pub(super) async fn report(
         "instances_failed",
     ] {
         report.insert(name.to_owned(), json!(counts.get(name).copied().unwrap_or_default()));
+    }
+    if !reasons.is_empty() {
+        report.insert("held_back_reasons".to_owned(), json!(reasons));
     }
     report.insert("bytes_transferred".to_owned(), json!(bytes));
     report.insert("instances_not_primary_at_the_destination".to_owned(), json!(non_primary));
