@@ -1,7 +1,6 @@
 // Where data come from: this server over HTTP, or the host of an MCP App over postMessage.
 //
-// Both have: tool, resource, series(place), frame(image), parallel, memory. Only the first has bulk(element) and
-// thumbnail(place), only the second middle(place).
+// Both have: tool, resource, series(place), frame(image), bulk(element), parallel, memory.
 
 const NATIVE = '1.2.840.10008.1.2.1',
   JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
@@ -126,11 +125,13 @@ class HttpSource {
     return sets.map((set) => instanceOf(place, set));
   }
 
-  // A small picture of a series, its width and its height.
-  async thumbnail(place) {
-    const response = await this.request(`${this.path(place)}/thumbnail`, { headers: { Accept: 'image/jpeg' } });
-    const picture = await createImageBitmap(await response.blob());
-    return [picture, picture.width, picture.height];
+  // The instance in the middle of a series, for its thumbnail.
+  async middle(place, count) {
+    const offset = Math.floor((count - 1) / 2);
+    const [found] = await this.json(`${this.path(place)}/instances?limit=1&offset=${Math.max(0, offset)}`);
+    if (!found) return null;
+    const [set] = await this.json(`${this.path(place)}/instances/${segment(text(found, 'SOPInstanceUID'))}/metadata`);
+    return instanceOf(place, set);
   }
 
   async bulk(element) {

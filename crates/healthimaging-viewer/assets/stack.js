@@ -79,22 +79,17 @@ class Stack {
       imageSmoothingQuality: 'high',
     });
     try {
-      const { source } = this;
-      const [drawn, wide, high] = await (source.thumbnail ? source.thumbnail(entry.place) : this.middle(entry));
-      const scale = 128 / Math.max(wide, high);
+      const instance = await this.source.middle(entry.place, entry.count);
+      if (!instance?.set.Rows) return context.fillText(entry.modality, 64, 74);
+      const image = { instance, number: Math.ceil(number(instance.set, 'NumberOfFrames', 1) / 2) };
+      const frame = await this.frames.load(image),
+        drawn = this.rendered(frame, null, false, new Painter());
+      const [wide, high] = this.aspect(image, frame),
+        scale = 128 / Math.max(wide, high);
       context.drawImage(drawn, 64 - (wide * scale) / 2, 64 - (high * scale) / 2, wide * scale, high * scale);
     } catch {
       context.fillText(entry.modality, 64, 74);
     }
-  }
-
-  // The image in the middle of a series, its width and its height.
-  async middle({ place }) {
-    const instance = await this.source.middle(place);
-    if (!instance?.set.Rows) throw new Error('no image');
-    const image = { instance, number: Math.ceil(number(instance.set, 'NumberOfFrames', 1) / 2) };
-    const frame = await this.frames.load(image);
-    return [this.rendered(frame, null, false, new Painter()), ...this.aspect(image, frame)];
   }
 
   async show(entry, { slice, window, frame, instances: opening } = {}) {

@@ -1,5 +1,7 @@
 //! What a token stands for, and where.
 
+use healthimaging_redact::Redactor;
+use healthimaging_workflows::deidentify::data_folder_key;
 use serde_json::json;
 
 use super::Veil;
@@ -13,7 +15,8 @@ pub(crate) async fn tokens_open_as_their_attribute_only(rig: Rig) {
     let name = veil.token("PatientName", "DOE^JANE");
     let asked = json!({ "datastore_id": datastore, "patient_id": name });
     veil.refusal("search_by_patient_id", asked).await;
-    let stranger = Veil::new(&rig, false, Vec::new()).token("PatientID", "MRN-1");
+    let other = data_folder_key(tempfile::tempdir().unwrap().path()).unwrap();
+    let stranger = Redactor::new(&other, false).unwrap().token("PatientID", "MRN-1").unwrap();
     let asked = json!({ "datastore_id": datastore, "patient_id": stranger });
     veil.refusal("search_by_patient_id", asked).await;
 
