@@ -6,8 +6,8 @@ import { accessible, withPage } from './chromium.mjs';
 
 const [address, token] = process.argv.slice(2);
 
-// The browser reports each answer 401 and 403.
-await withPage({ allowed: (problem) => /\b40[13]\b/.test(problem) }, async (page) => {
+// The browser reports each answer 401 and 403, and requests that end because the page is loaded again.
+await withPage({ allowed: (problem) => /\b40[13]\b|ERR_ABORTED/.test(problem) }, async (page) => {
   await page.goto(`http://${address}/`);
   const secret = page.locator('#secret');
   await secret.waitFor();
