@@ -62,7 +62,7 @@ pub(super) async fn run(
     bar.finish_and_clear();
     let summary = ended?;
     let counts = print(&summary, &datastore, &name);
-    let non_primary = non_primary(backend, &summary).await?;
+    let non_primary = non_primary(backend, &summary).await;
     print_rate(summary.progress.bytes_done, started.elapsed());
     let outcome = match summary.status {
         JobStatus::Completed => counts.outcome(),
@@ -108,13 +108,23 @@ async fn note_unfinished(backend: &Backend, datastore: &DatastoreId) -> Result<(
     Ok(())
 }
 
-/// Returns how many of the image sets are not primary, and says so: other commands leave them out.
-async fn non_primary(backend: &Backend, summary: &ImportSummary) -> Result<usize> {
+/// Returns how many of the image sets are not primary, and says so: other commands leave them out. `None` if the outcome
+/// files cannot be read; the import is complete all the same.
+async fn non_primary(backend: &Backend, summary: &ImportSummary) -> Option<usize> {
     if summary.status != JobStatus::Completed {
-        return Ok(0);
+        return None;
     }
     let objects = &backend.ledger.tools().objects;
-    let found = imports::counts(objects, &summary.output_s3_uri).await?.non_primary_image_sets;
+    let found = match imports::counts(objects, &summary.output_s3_uri).await {
+        Ok(counts) => counts.non_primary_image_sets,
+        Err(error) => {
+            terminal::note(&format!(
+                "how many image sets are not primary could not be read: {}",
+                error.message()
+            ));
+            return None;
+        }
+    };
     if found > 0 {
         terminal::note(&format!(
             "{} not primary, which export and transfer leave out unless --include-non-primary is given; compare_image_sets says \
@@ -122,7 +132,7 @@ async fn non_primary(backend: &Backend, summary: &ImportSummary) -> Result<usize
             if found == 1 { "1 of them is".to_owned() } else { format!("{found} of them are") },
         ));
     }
-    Ok(found)
+    Some(found)
 }
 
 fn show(bar: &ProgressBar, progress: ImportProgress) {

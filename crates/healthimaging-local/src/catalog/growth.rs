@@ -88,12 +88,11 @@ fn is_last(all: &[BlockRow], index: usize) -> bool {
 
 /// Whether a block that so many instances join is no longer small, and has room in the one before it.
 fn joins_previous(all: &[BlockRow], index: usize, joining: usize) -> bool {
-    let series = |row: &BlockRow| row.facts.series_instance_uid.clone();
     let previous = index.checked_sub(1).and_then(|previous| all.get(previous));
     let (Some(row), Some(previous)) = (all.get(index), previous) else { return false };
     let (before, after) = (held(row), held(row) + joining);
     is_last(all, index)
-        && series(row) == series(previous)
+        && row.facts.series_instance_uid == previous.facts.series_instance_uid
         && before < cut::SMALL
         && after >= cut::SMALL
         && held(previous) + after <= cut::CUT
@@ -178,8 +177,11 @@ impl Growth {
         }
         let (before, joined) = part.split_at_checked(held(row))?;
         let is_worth_it = joined.len() >= cut::SMALL && part.len() <= cut::CUT;
+        if is_worth_it || joined.is_empty() {
+            return None;
+        }
         let is_apart = !before.iter().any(|(order, _)| self.has_joined(&order.sop_uid));
-        (is_apart && !joined.is_empty() && !is_worth_it).then_some(joined)
+        is_apart.then_some(joined)
     }
 
     fn has_joined(&self, sop: &str) -> bool {
@@ -205,7 +207,8 @@ impl Growth {
                 index.is_some_and(|index| self.merged.contains(&index))
             };
             for uid in &block.instances {
-                if is_new || joined.contains(uid.as_str()) || was_merged(uid) {
+                let is_moved = is_new || (!self.merged.is_empty() && was_merged(uid));
+                if is_moved || joined.contains(uid.as_str()) {
                     let row = document.index_of_instance(series, uid);
                     changed.extend(row.map(|row| (row, Some(*number))));
                 }

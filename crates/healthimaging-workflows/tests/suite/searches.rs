@@ -293,8 +293,7 @@ async fn what_comes_into_the_store_after_it_was_read_is_found() {
 async fn what_a_search_keeps_has_no_value_and_is_removed_at_its_end() {
     let (scene, id) = erased().await;
     let folder = scene.folder.path();
-    fs::write(folder.join(format!("packs/00/{PATIENT}.pack")), "a name of somebody else's")
-        .unwrap();
+    fs::write(folder.join(format!("packs/00/{PATIENT}.pack")), "a name of a foreign file").unwrap();
     let stops = |event: &Event| match event {
         Event::Packs { read, .. } if *read > PACKS as u64 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -305,7 +304,7 @@ async fn what_a_search_keeps_has_no_value_and_is_removed_at_its_end() {
     assert_eq!(recorded(folder), PACKS + 1);
     for file in fs::read_dir(folder.join("ledger")).unwrap().map(|entry| entry.unwrap().path()) {
         let bytes = fs::read(&file).unwrap_or_default();
-        for value in [PATIENT, STUDY, "somebody"] {
+        for value in [PATIENT, STUDY, "foreign"] {
             let is_held = bytes.windows(value.len()).any(|part| part == value.as_bytes());
             assert!(!is_held, "{value} in {}", file.display());
         }
