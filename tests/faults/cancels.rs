@@ -9,10 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use healthimaging::{DatastoreId, JobId};
 use healthimaging_workflows::change::planning::Planner;
-use healthimaging_workflows::{ItemOutcome, JobState, Ledger, NewJob, Work};
+use healthimaging_workflows::{ItemOutcome, JobState, Ledger};
 use tokio::sync::watch;
 
-use crate::stages::{Case, ERASE, REPLACE, Seen, copy_folder, filled, ledger, live, look, open};
+use crate::stages::{
+    Case, ERASE, REPLACE, Seen, changing, copy_folder, filled, ledger, live, look, open,
+};
 use healthimaging_testing::{Between, Gate};
 
 /// Longer than a job takes.
@@ -56,14 +58,7 @@ fn cancel(
         let gate = Arc::new(gate);
         let service = Between { inner: Arc::clone(&store) as _, gate: Arc::clone(&gate) };
         let ledger = ledger(folder, Arc::new(service), Arc::clone(&store));
-        let new = NewJob {
-            tool: "test",
-            job_name: None,
-            client_token: None,
-            datastore_id: datastore.clone(),
-            work: Work::Change(plan.change.unwrap()),
-        };
-        let job = ledger.start(new).await.unwrap().job_id;
+        let job = ledger.start(changing(datastore, plan)).await.unwrap().job_id;
         gate.job.send_replace(Some((ledger.clone(), job.clone())));
         let ended = ledger.wait(&job, PATIENCE, &mut |_| {}).await.unwrap();
         assert!(

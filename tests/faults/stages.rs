@@ -123,6 +123,17 @@ pub(crate) fn ledger(
     Ledger::open(config, jobs, Tools::in_process(back_end, objects, data)).unwrap()
 }
 
+/// A job that carries a plan out.
+pub(crate) fn changing(datastore: &DatastoreId, plan: Plan) -> NewJob {
+    NewJob {
+        tool: "test",
+        job_name: None,
+        client_token: None,
+        datastore_id: datastore.clone(),
+        work: Work::Change(plan.change.unwrap()),
+    }
+}
+
 /// A data store that holds [`ARCHIVE`].
 pub(crate) fn filled() -> (TempDir, DatastoreId) {
     let folder = tempfile::tempdir().unwrap();
@@ -183,14 +194,7 @@ fn begin(folder: &Path, datastore: &DatastoreId, case: &Case, death: Death) -> (
         let service =
             Arc::new(Between { inner: Arc::clone(&store) as _, gate: Arc::clone(&death) });
         let ledger = ledger(folder, service, store);
-        let new = NewJob {
-            tool: "test",
-            job_name: None,
-            client_token: None,
-            datastore_id: datastore.clone(),
-            work: Work::Change(plan.change.unwrap()),
-        };
-        let job = ledger.start(new).await.unwrap().job_id;
+        let job = ledger.start(changing(datastore, plan)).await.unwrap().job_id;
         let mut unheard = |_: &_| {};
         let ended = tokio::select! {
             () = death.died.notified() => false,

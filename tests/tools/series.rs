@@ -7,16 +7,20 @@ use serde_json::{Value, json};
 use crate::erase::{all, tag};
 use crate::rig::Rig;
 
-/// A slice of a series.
-fn of_series(number: u32, laterality: &str) -> PhantomFile {
-    let phantom = Phantom::ct()
-        .size(16, 16)
+/// An image as an instance of the series.
+fn in_series(image: Phantom, number: u32, laterality: &str) -> Phantom {
+    image
         .patient("DOE^JANE", "MRN-1")
         .study_uid("2.25.81")
         .series_uid("2.25.82")
         .sop_uid(&format!("2.25.83.{number}"))
         .instance_number(number)
-        .with(tags::LATERALITY, VR::CS, laterality);
+        .with(tags::LATERALITY, VR::CS, laterality)
+}
+
+/// A slice of a series.
+fn of_series(number: u32, laterality: &str) -> PhantomFile {
+    let phantom = in_series(Phantom::ct().size(16, 16), number, laterality);
     PhantomFile { relative_path: format!("{number}.dcm").into(), bytes: phantom.build() }
 }
 
@@ -213,15 +217,7 @@ pub(crate) async fn a_series_whose_copy_could_not_be_primary_stays(rig: Rig) {
 
 /// An image of many frames: four of them have more than one copy takes.
 fn long(number: u32, frames: u32, laterality: &str) -> PhantomFile {
-    let phantom = Phantom::mr()
-        .size(2, 2)
-        .frames(frames)
-        .patient("DOE^JANE", "MRN-1")
-        .study_uid("2.25.81")
-        .series_uid("2.25.82")
-        .sop_uid(&format!("2.25.83.{number}"))
-        .instance_number(number)
-        .with(tags::LATERALITY, VR::CS, laterality);
+    let phantom = in_series(Phantom::mr().size(2, 2).frames(frames), number, laterality);
     PhantomFile { relative_path: format!("{}.dcm", 10 - number).into(), bytes: phantom.build() }
 }
 

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use healthimaging::ErrorKind;
-use healthimaging_workflows::certificate::{self, Certify};
+use healthimaging_workflows::certificate;
 use healthimaging_workflows::change::planning::{Holders, OlderVersions};
 use healthimaging_workflows::change::{Part, Values};
 use healthimaging_workflows::find::Criteria;
-use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState};
+use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Plan};
 
 use crate::fake::{Fault, Scene, document, id, instances};
 
@@ -18,16 +18,20 @@ fn instance() -> Part {
     }
 }
 
+/// The plan to erase the instance out of the first image set.
+async fn erasing(scene: &Scene) -> Plan {
+    let made = scene.plan(|planner| async move {
+        let holders = Holders::ImageSet(id(1));
+        planner.removal("erase", instance(), holders, OlderVersions::Erase).await
+    });
+    made.await
+}
+
 #[tokio::test]
 async fn an_erased_instance_is_in_no_version_and_the_rest_stays_primary() {
     let scene = Scene::new();
     scene.fake.add(1, document(&[("1.2.3", 3)]), true);
-    let plan = scene
-        .plan(|planner| async move {
-            let holders = Holders::ImageSet(id(1));
-            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
-        })
-        .await;
+    let plan = erasing(&scene).await;
     let removes = plan.removes.clone().unwrap();
     assert_eq!(removes.sop_instance_uid.as_deref(), Some("1.2.3.2"));
     assert_eq!(plan.image_sets[0].instances, Some(1), "one of three is removed");
@@ -52,12 +56,7 @@ async fn an_erased_instance_is_in_no_version_and_the_rest_stays_primary() {
 
 /// Erases the second instance; the outcomes, and the sizes of the copies that were made.
 async fn erase_in_parts(scene: &Scene) -> (Job, Vec<ItemOutcome>, Vec<usize>) {
-    let plan = scene
-        .plan(|planner| async move {
-            let holders = Holders::ImageSet(id(1));
-            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
-        })
-        .await;
+    let plan = erasing(scene).await;
     let (job, outcomes) = scene.carry_out(plan).await;
     assert_eq!(job.job_status, JobState::Completed, "{job:?}");
     let copied = scene.fake.0.lock().unwrap().copied.clone();
@@ -161,12 +160,7 @@ async fn an_image_set_whose_copy_is_gone_is_not_deleted() {
 async fn an_image_set_with_the_same_instances_is_not_mistaken_for_a_copy() {
     let scene = Scene::new();
     scene.fake.add(1, document(&[("1.2.3", 3)]), true);
-    let plan = scene
-        .plan(|planner| async move {
-            let holders = Holders::ImageSet(id(1));
-            planner.removal("erase", instance(), holders, OlderVersions::Erase).await
-        })
-        .await;
+    let plan = erasing(&scene).await;
     // Received after the plan was made.
     let mut other = document(&[("1.2.3", 3)]);
     let of_series = other["Study"]["Series"]["1.2.3"]["Instances"].as_object_mut().unwrap();
@@ -253,13 +247,7 @@ async fn reads_are_retried_and_a_write_whose_response_is_lost_is_looked_up() {
 async fn a_write_that_is_refused_is_a_failed_item() {
     let scene = Scene::new();
     scene.fake.add(1, document(&[("1.2.3", 1)]), true);
-    let mut plan = scene
-        .plan(|planner| async move {
-            planner.deletion("delete", Criteria::default(), 10, "nothing").await
-        })
-        .await;
-    plan.change.as_mut().unwrap().certify =
-        Certify::of("bulk_delete_by_criteria", Vec::new()).map(Box::new);
+    let plan = scene.certified_deletion().await;
     scene.fake.fail("DeleteImageSetRequest", &[Fault::Refused(ErrorKind::AccessDenied)]);
     let (job, outcomes) = scene.carry_out(plan).await;
     assert_eq!(outcomes[0].result, ItemResult::Failed, "{outcomes:?}");

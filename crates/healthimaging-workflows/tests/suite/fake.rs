@@ -25,8 +25,9 @@ use healthimaging::{
 };
 use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_objects::{Objects, ObjectsConfig};
-use healthimaging_workflows::certificate::Certifying;
+use healthimaging_workflows::certificate::{Certify, Certifying};
 use healthimaging_workflows::change::planning::Planner;
+use healthimaging_workflows::find::Criteria;
 use healthimaging_workflows::{
     BackEnd, ItemOutcome, Job, Ledger, LedgerConfig, NewJob, Plan, Tools, Work,
 };
@@ -445,6 +446,17 @@ impl Scene {
         let service = Box::leak(Box::new(self.fake.clone()));
         let datastore_id = Box::leak(Box::new(datastore()));
         make(Planner { service, datastore_id }).await.unwrap()
+    }
+
+    /// The plan to delete all image sets, with a certificate.
+    pub(crate) async fn certified_deletion(&self) -> Plan {
+        let made = self.plan(|planner| async move {
+            planner.deletion("delete", Criteria::default(), 10, "nothing").await
+        });
+        let mut plan = made.await;
+        plan.change.as_mut().unwrap().certify =
+            Certify::of("bulk_delete_by_criteria", Vec::new()).map(Box::new);
+        plan
     }
 
     /// Carries a plan out.

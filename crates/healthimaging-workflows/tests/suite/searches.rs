@@ -12,10 +12,8 @@ use healthimaging::{DatastoreId, ErrorKind, ImageSetId, Result};
 use healthimaging_jobs_sqlite::JobsFile;
 use healthimaging_workflows::JobState;
 use healthimaging_workflows::certificate::{
-    self, Certify, Certifying, Event, Piece, Place, Request, SearchJobs, StoreScan, Verification,
-    Visit,
+    self, Certifying, Event, Piece, Place, Request, SearchJobs, StoreScan, Verification, Visit,
 };
-use healthimaging_workflows::find::Criteria;
 
 use crate::fake::{Fake, Scene, document};
 
@@ -90,13 +88,7 @@ async fn erased() -> (Scene, String) {
         Certifying { back_end: "fake".to_owned(), scan: Some(Arc::new(Disk::default())) };
     let scene = Scene::with(certifying);
     scene.fake.add(1, document(&[("1.2.3", 1)]), true);
-    let mut plan = scene
-        .plan(|planner| async move {
-            planner.deletion("delete", Criteria::default(), 10, "nothing").await
-        })
-        .await;
-    plan.change.as_mut().unwrap().certify =
-        Certify::of("bulk_delete_by_criteria", Vec::new()).map(Box::new);
+    let plan = scene.certified_deletion().await;
     let (job, _) = scene.carry_out(plan).await;
     assert_eq!(job.job_status, JobState::Completed, "{job:?}");
     fs::create_dir_all(scene.folder.path().join("packs/00")).unwrap();
