@@ -7,6 +7,7 @@ use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Millis;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 use crate::file_lock::FileLock;
@@ -24,6 +25,8 @@ pub(crate) struct Lifecycle {
     pub(crate) importing: RwLock<()>,
     /// Names this process in the leases of its writes, `locks/process-<name>.lock`.
     pub(crate) process: String,
+    /// When this process opened the store.
+    pub(crate) opened_at: Millis,
     /// Whether the folder can only be read.
     pub(crate) is_read_only: bool,
     _process_lock: Option<FileLock>,
@@ -31,13 +34,14 @@ pub(crate) struct Lifecycle {
 
 impl Lifecycle {
     /// Of the process `process`, with its lock unless the folder can only be read.
-    pub(crate) fn new(process: String, lock: Option<FileLock>) -> Self {
+    pub(crate) fn new(process: String, opened_at: Millis, lock: Option<FileLock>) -> Self {
         Self {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             engine: Engine::default(),
             importing: RwLock::default(),
             process,
+            opened_at,
             is_read_only: lock.is_none(),
             _process_lock: lock,
         }

@@ -33,7 +33,7 @@ pub(crate) type SharedStore = Arc<Shared>;
 impl Shared {
     /// Opens the folder, making what is missing; one that cannot be written to is opened to be read.
     pub(crate) fn open(config: LocalConfig) -> Result<Self> {
-        let process = random_hex()?;
+        let (process, opened_at) = (random_hex()?, config.clock.now());
         let reserve = Reserve::of(&config.files, &config.data_dir);
         let (lock, catalog) = match prepare(&config, &process) {
             Err(error) if error.is_forbidden() && config.data_dir.exists() => {
@@ -63,7 +63,7 @@ impl Shared {
             catalog,
             blobs,
             caches: Caches::default(),
-            lifecycle: Lifecycle::new(process, lock),
+            lifecycle: Lifecycle::new(process, opened_at, lock),
             series_locks: SeriesLocks::default(),
             config,
         })

@@ -61,6 +61,12 @@ pub(super) async fn run(
     };
     bar.finish_and_clear();
     let summary = ended?;
+    if summary.is_continued {
+        terminal::note(&format!(
+            "import {} of the same paths had not ended: it was continued, and nothing was imported twice",
+            summary.job_id
+        ));
+    }
     let counts = print(&summary, &datastore, &name);
     let non_primary = non_primary(backend, &summary).await;
     print_rate(summary.progress.bytes_done, started.elapsed());
@@ -73,6 +79,7 @@ pub(super) async fn run(
             "datastore_id": datastore,
             "datastore_name": name,
             "job_id": summary.job_id,
+            "continued": summary.is_continued,
             "image_sets": summary.progress.image_sets,
             "non_primary_image_sets": non_primary,
             "bytes": summary.progress.bytes_done,
@@ -85,7 +92,7 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-/// Says that imports which were interrupted continue, so that their files are not imported again.
+/// Says that imports which were interrupted continue.
 async fn note_unfinished(backend: &Backend, datastore: &DatastoreId) -> Result<()> {
     let mut jobs = Vec::new();
     for status in [JobStatus::Submitted, JobStatus::InProgress] {
@@ -100,8 +107,8 @@ async fn note_unfinished(backend: &Backend, datastore: &DatastoreId) -> Result<(
     }
     if !jobs.is_empty() {
         terminal::note(&format!(
-            "imports of this data store that have not ended are running, or continue now: {}. What they import need not be \
-             imported again",
+            "imports of this data store that have not ended are running, or continue now: {}. One of the same paths is not \
+             started anew, but continued",
             jobs.join(", ")
         ));
     }

@@ -16,6 +16,9 @@ use crate::error::{Result, StoreError};
 /// Scope and kind of import jobs.
 pub(crate) const IMPORT: &str = "import";
 
+/// Jobs of each status among which one for the same input is looked for.
+const NEWEST: u32 = 100;
+
 /// What an import job is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ImportRequest {
@@ -26,6 +29,17 @@ pub(crate) struct ImportRequest {
     pub(crate) configuration: Option<ImportConfiguration>,
     /// Paths of a job from the command line, which allows them by that.
     pub(crate) local_paths: Vec<PathBuf>,
+}
+
+impl ImportRequest {
+    /// Whether both have the same input, whatever their outputs.
+    fn imports_the_same(&self, other: &Self) -> bool {
+        let of = |one: &Self| {
+            let configuration = one.configuration.is_none();
+            (one.role.clone(), one.input.clone(), configuration, one.local_paths.clone())
+        };
+        of(self) == of(other)
+    }
 }
 
 /// Progress of an import job.
@@ -144,6 +158,30 @@ pub(crate) fn page(
         limit,
     };
     sql::page(reader, &query)?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// A job of this name that imports the same into the same data store, and had not ended at `moment`, though it may have since.
+pub(crate) fn same_job_at(
+    reader: &Reader,
+    moment: Millis,
+    datastore: &DatastoreId,
+    name: &str,
+    request: &ImportRequest,
+) -> Result<Option<JobId>> {
+    let had_not_ended = |job: &ImportJob| {
+        let ended_since = job.ended_at.is_some_and(|at| at > moment && job.submitted_at < moment);
+        job.ended_at.is_none() || ended_since
+    };
+    for status in [JobStatus::Submitted, JobStatus::InProgress, JobStatus::Completed] {
+        let jobs = page(reader, datastore.clone(), Some(status), None, NEWEST)?;
+        let is_same = |job: &&ImportJob| {
+            job.name == name && job.request.imports_the_same(request) && had_not_ended(job)
+        };
+        if let Some(job) = jobs.iter().find(is_same) {
+            return Ok(Some(job.id.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Marks the job as running, with its output in `output`.

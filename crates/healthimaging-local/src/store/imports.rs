@@ -33,6 +33,8 @@ const LISTED_AT_MOST: usize = 100;
 pub struct ImportSummary {
     /// The job.
     pub job_id: JobId,
+    /// Whether it is an earlier job for the same input that had not ended.
+    pub is_continued: bool,
     /// `COMPLETED` or `FAILED`; still running if the store was closed before its end.
     pub status: JobStatus,
     /// Why it failed.
@@ -94,8 +96,16 @@ impl RefusedFiles {
     }
 }
 
+/// The job of an import.
+struct Submitted {
+    job: JobId,
+    is_continued: bool,
+}
+
 impl LocalStore {
-    /// Imports files and folders, as a job that reads these paths and nothing else.
+    /// Imports files and folders, as a job that reads these paths and nothing else. If such a job was submitted before this
+    /// store was opened and had not ended then, because its process was killed or is at work, that one is continued: nothing
+    /// is stored twice.
     ///
     /// Returns when the job has ended; `progress` is called repeatedly until then. The job continues
     /// if the caller stops waiting. `Validation` for a path that does not exist.
@@ -131,7 +141,7 @@ impl LocalStore {
 
     async fn run_to_its_end(
         &self,
-        job: JobId,
+        Submitted { job, is_continued }: Submitted,
         progress: impl Fn(ImportProgress) + Send,
     ) -> Result<ImportSummary> {
         loop {
@@ -140,7 +150,7 @@ impl LocalStore {
             progress(now.progress);
             let ended = matches!(now.status, JobStatus::Completed | JobStatus::Failed);
             if ended || self.shared.lifecycle.closing.is_cancelled() {
-                return self.summary(now).await;
+                return self.summary(now, is_continued).await;
             }
             // Another process runs the job; if it dies, the job is tried here again.
             tokio::select! {
@@ -180,7 +190,7 @@ impl LocalStore {
         Ok(found.await?)
     }
 
-    async fn submit_paths(&self, datastore: &DatastoreId, paths: &[PathBuf]) -> Result<JobId> {
+    async fn submit_paths(&self, datastore: &DatastoreId, paths: &[PathBuf]) -> Result<Submitted> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| found(path)).collect::<Result<_>>()?;
         let input = common_folder(&paths)
             .ok_or_else(|| Error::validation("there is nothing to import; name a path"))?;
@@ -197,24 +207,27 @@ impl LocalStore {
         datastore: &DatastoreId,
         request: &ImportRequest,
         needs: Needs,
-    ) -> Result<JobId> {
+    ) -> Result<Submitted> {
         let id = JobId::random()?;
-        let (datastore, at) = (datastore.clone(), self.shared.now());
-        let job = imports::new(id.clone(), datastore.clone(), JOB_NAME, request, needs, at)?;
+        let (datastore, request, at) = (datastore.clone(), request.clone(), self.shared.now());
+        let job = imports::new(id.clone(), datastore.clone(), JOB_NAME, &request, needs, at)?;
+        let opened_at = self.shared.lifecycle.opened_at;
         self.shared.lifecycle.engine.accept(&id);
-        self.shared
-            .catalog
-            .write(move |tx| {
-                datastores::find_active(tx, &datastore)?;
-                sql::insert(tx, &job)?;
-                Ok(())
-            })
-            .await?;
-        Ok(id)
+        let submitted = self.shared.catalog.write(move |tx| {
+            datastores::find_active(tx, &datastore)?;
+            let same = imports::same_job_at(tx, opened_at, &datastore, JOB_NAME, &request)?;
+            if let Some(job) = same {
+                return Ok(Submitted { job, is_continued: true });
+            }
+            sql::insert(tx, &job)?;
+            Ok(Submitted { job: job.id, is_continued: false })
+        });
+        Ok(submitted.await?)
     }
 
-    async fn summary(&self, job: ImportJob) -> Result<ImportSummary> {
+    async fn summary(&self, job: ImportJob, is_continued: bool) -> Result<ImportSummary> {
         Ok(ImportSummary {
+            is_continued,
             refused: self.refused_files(&job).await,
             job_id: job.id,
             status: job.status,

@@ -112,6 +112,48 @@ async fn a_job_goes_on_where_a_closed_store_left_it() {
     }
 }
 
+/// As by the command line: the same paths are named again after the first process has died.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_repeated_continues_the_one_that_had_not_ended() {
+    for seen in [0, 1, 12, 24] {
+        let fixture = Fixture::new().await;
+        write_to(&fixture.input(), archive(6).files()).unwrap();
+        let (store, datastore) = (reopen(&fixture).await, fixture.datastore.clone());
+        let paths = [fixture.input()];
+        let (reached, is_reached) = tokio::sync::watch::channel(false);
+        let first = store.import_paths(&datastore, &paths, |progress| {
+            reached.send_replace(progress.files_done >= seen);
+        });
+        let closing = async {
+            let mut is_reached = is_reached;
+            is_reached.wait_for(|is_reached| *is_reached).await.unwrap();
+            store.close().await;
+        };
+        let (first, ()) = tokio::join!(first, closing);
+        let first = first.unwrap();
+        let had_ended = first.status == JobStatus::Completed;
+        drop(store);
+
+        let store = reopen(&fixture).await;
+        if !had_ended {
+            let second = store.import_paths(&datastore, &paths, |_| ()).await.unwrap();
+            assert_eq!(second.status, JobStatus::Completed);
+            assert_eq!((&second.job_id, second.is_continued), (&first.job_id, true));
+            assert_eq!((second.progress.files_done, second.progress.refused), (24, 0));
+            let found = store.verify(|_| ()).await.unwrap();
+            assert_eq!((found.image_sets, found.documents, found.blobs), (4, 4, 24));
+        }
+        store.close().await;
+        drop(store);
+
+        // Behind its end, the same paths are imported anew.
+        let store = reopen(&fixture).await;
+        let third = store.import_paths(&datastore, &paths, |_| ()).await.unwrap();
+        assert_eq!((third.job_id == first.job_id, third.is_continued), (false, false));
+        store.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_jobs_into_one_series_lose_nothing() {
     let fixture = Fixture::new().await;

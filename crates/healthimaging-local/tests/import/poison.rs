@@ -210,6 +210,7 @@ async fn ended(fixture: &Fixture, store: &LocalStore) -> ImportSummary {
         let job = store.get_dicom_import_job(request.clone()).await.unwrap().job_properties;
         if matches!(job.job_status, JobStatus::Completed | JobStatus::Failed) {
             return ImportSummary {
+                is_continued: false,
                 status: job.job_status,
                 message: job.message,
                 progress: store.import_progress(&job_id).await.unwrap(),
