@@ -154,6 +154,8 @@ pub(crate) async fn what_a_series_cannot_get_is_refused(rig: Rig) {
         (json!({ "Laterality": ["L", "R"] }), "one value"),
         (json!({ "PixelPaddingValue": "x" }), "VR"),
         (json!({ "00091001": "x" }), "no keyword"),
+        (json!({ "InstanceNumber": "1" }), "3 instances"),
+        (json!({ "ImagePositionPatient": ["0", "0", "0"] }), "sop_instance_uid"),
     ] {
         let asked = series(&datastore, &values);
         let message = rig.refusal("update_series_metadata", asked, "validation_error").await;

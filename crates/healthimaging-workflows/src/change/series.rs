@@ -64,6 +64,10 @@ const STORED_FORM: [&str; 33] = [
     "LossyImageCompressionMethod",
 ];
 
+/// Attributes in which the instances of a series differ: one value for all of them would destroy their order.
+const OF_ONE_INSTANCE: [&str; 4] =
+    ["InstanceNumber", "ImagePositionPatient", "SliceLocation", "TemporalPositionIdentifier"];
+
 /// Last group of the elements that describe files, commands and media.
 const LAST_GROUP_OF_FILES: u16 = 0x0006;
 /// Group of the pixel data.
@@ -143,6 +147,22 @@ impl SeriesValues {
     /// Whether it sets an attribute.
     pub(super) fn sets(&self, keyword: &str) -> bool {
         self.series.contains_key(keyword) || self.instance.contains_key(keyword)
+    }
+
+    /// Refuses one value for all of several instances, of an attribute in which they differ.
+    ///
+    /// # Errors
+    /// `Validation`.
+    pub(super) fn check_instances(&self, count: usize) -> Result<()> {
+        let keyword = OF_ONE_INSTANCE.iter().find(|keyword| self.instance.contains_key(**keyword));
+        match keyword {
+            Some(keyword) if self.sop_instance_uid.is_none() && count > 1 => {
+                Err(Error::validation(format!(
+                    "{keyword} differs between the {count} instances of the series: name one of them by sop_instance_uid"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the service takes them with `force` only.

@@ -1,5 +1,6 @@
 //! Plans of values of a series.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -46,9 +47,12 @@ impl Planner<'_> {
                 values.instance().is_none_or(|uid| held.instances.contains_key(uid.as_str()))
             })
         };
-        let looked = looked.await?.into_iter().flatten();
+        let looked: Vec<_> = looked.await?.into_iter().flatten().collect();
+        let held = looked.iter().filter_map(|(_, contents)| contents.series.get(series.as_str()));
+        let uids: BTreeSet<_> = held.flat_map(|held| held.instances.keys()).collect();
+        values.check_instances(uids.len())?;
         let (mut acts, mut documents, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        for (seen, contents) in looked.filter(holds) {
+        for (seen, contents) in looked.into_iter().filter(holds) {
             let document = self.document(&seen).await?;
             let lacking = values.lacking(&document).await?;
             let is_replaced =
