@@ -2,9 +2,10 @@
 //!
 //! Most of what a process of this program occupies are pages of its file: the kernel maps 64 KiB around each function that
 //! runs once at start. While the server is idle, these pages are given back; the next request reads those that it needs
-//! from the cache of the kernel again. Unpacked metadata is given back after a minute without work.
+//! from the cache of the kernel again. So is the freed memory of small work; that of large work is returned at once (`MemoryBudget`).
+//! Unpacked metadata is given back after a minute without work.
 
-/// Gives pages of the program back whenever the server is idle. To be called in the async runtime.
+/// Gives pages of the program and freed memory back whenever the server is idle. To be called in the async runtime.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn watch() {}
 
@@ -29,7 +30,7 @@ mod linux {
     /// Processor time between two looks up to which the server is idle.
     const IDLE_TIME: Duration = Duration::from_millis(2);
 
-    /// Gives pages of the program back whenever the server is idle. To be called in the async runtime.
+    /// Gives pages of the program and freed memory back whenever the server is idle. To be called in the async runtime.
     pub(crate) fn watch() {
         tokio::spawn(async {
             let mut pause = BUSY_PAUSE;
@@ -56,8 +57,9 @@ mod linux {
         clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
     }
 
-    /// Gives the pages of code back: of the program and of its libraries.
+    /// Gives back freed memory, and the pages of code: of the program and of its libraries.
     fn release() {
+        healthimaging_pixels::return_freed_memory();
         let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
         for (start, length) in maps.lines().filter_map(code) {
             let address = ptr::with_exposed_provenance_mut::<c_void>(start);

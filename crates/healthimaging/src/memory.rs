@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 
 /// The limit unless another is set: 256 MiB.
 const DEFAULT_LIMIT: u64 = 256 << 20;
-/// Once so much was leased, and nothing is any more, freed memory is returned to the system.
+/// After a lease of so many bytes, once nothing is leased any more, freed memory is returned to the system. What less work frees
+/// stays in the process for the next, which would get it again page by page.
 const WORTH_RETURNING: u64 = 16 << 20;
 
 /// A budget of memory in bytes; clones share it.
@@ -57,8 +58,8 @@ struct State {
     documents: Share,
     work: Share,
     spare: u64,
-    /// Bytes leased since freed memory was returned.
-    leased: u64,
+    /// Bytes of the largest lease since freed memory was returned.
+    largest: u64,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +110,7 @@ impl MemoryBudget {
         self.0.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// Sets how freed memory is returned to the system, when much was leased and nothing
+    /// Sets how freed memory is returned to the system, when a large lease has ended and nothing
     /// is leased any more. Only the first function that is set counts.
     pub fn on_idle(&self, returns: fn()) {
         let _ = self.0.returns.set(returns);
@@ -233,9 +234,9 @@ impl MemoryBudget {
             }
         }
         let is_idle = state.work.leases == 0 && state.documents.leases == 0;
-        let is_worth = is_idle && state.leased >= WORTH_RETURNING;
+        let is_worth = is_idle && state.largest >= WORTH_RETURNING;
         if is_worth {
-            state.leased = 0;
+            state.largest = 0;
         }
         is_worth
     }
@@ -298,7 +299,7 @@ impl State {
     }
 
     fn grant(&mut self, budget: &MemoryBudget, kind: Kind, bytes: u64) -> MemoryLease {
-        self.leased = self.leased.saturating_add(bytes);
+        self.largest = self.largest.max(bytes);
         if kind == Kind::Spare {
             self.spare = self.spare.saturating_add(bytes);
         } else {
@@ -326,7 +327,7 @@ impl MemoryLease {
                 kind => &mut state.share(kind).bytes,
             };
             *held = held.saturating_sub(self.bytes).saturating_add(bytes);
-            state.leased = state.leased.saturating_add(bytes.saturating_sub(self.bytes));
+            state.largest = state.largest.max(bytes);
         }
         self.bytes = bytes;
         self.budget.serve();
