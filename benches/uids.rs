@@ -116,6 +116,7 @@ impl Series {
             sop_instance_uid,
             frames: vec![1],
             transfer_syntax: TransferSyntaxChoice::Stored,
+            enough: None,
             image_set_id: None,
         };
         let answer = self.store.retrieve_frames(request).await?;

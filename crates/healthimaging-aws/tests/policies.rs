@@ -143,6 +143,7 @@ async fn call_all(aws: &Aws) {
             image_set_id: None,
             frames: vec![1],
             transfer_syntax: TransferSyntaxChoice::Stored,
+            enough: None,
         })
         .await;
     let _ = aws

@@ -3,6 +3,7 @@
 // Pixels are little endian, interleaved by pixel, one or two bytes a sample. No exception
 // leaves this file. The decoder must be given only streams that this encoder made.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -98,11 +99,24 @@ void load(const uint8_t *from, size_t stride, ojph::si32 *to, uint32_t count)
     }
 }
 
+// The samples that the bit depth of a component allows. Those of a whole frame are among them; in a lower resolution, which is
+// filtered, there may be others.
+struct sample_range {
+    ojph::si32 least, greatest;
+};
+
+sample_range range_of(const ojph::param_siz &siz, ojph::ui32 component)
+{
+    const ojph::si64 count = ojph::si64(1) << std::min<ojph::ui32>(siz.get_bit_depth(component), 31);
+    const ojph::si64 least = siz.is_signed(component) ? -count / 2 : 0;
+    return {static_cast<ojph::si32>(least), static_cast<ojph::si32>(least + count - 1)};
+}
+
 template <typename Sample>
-void store(const ojph::si32 *from, uint8_t *to, size_t stride, uint32_t count)
+void store(const ojph::si32 *from, uint8_t *to, size_t stride, uint32_t count, sample_range range)
 {
     for (uint32_t i = 0; i < count; ++i) {
-        const Sample sample = static_cast<Sample>(from[i]);
+        const Sample sample = static_cast<Sample>(std::min(std::max(from[i], range.least), range.greatest));
         std::memcpy(to + i * stride, &sample, sizeof sample);
     }
 }
@@ -206,14 +220,14 @@ void load_line(const uint8_t *from, uint32_t components, ojph::si32 *to, uint32_
 }
 
 template <typename Sample>
-void store_line(const ojph::si32 *from, uint8_t *to, uint32_t components, uint32_t count)
+void store_line(const ojph::si32 *from, uint8_t *to, uint32_t components, uint32_t count, sample_range range)
 {
     if (components == 1)
-        store<Sample>(from, to, sizeof(Sample), count);
+        store<Sample>(from, to, sizeof(Sample), count, range);
     else if (components == 3)
-        store<Sample>(from, to, 3 * sizeof(Sample), count);
+        store<Sample>(from, to, 3 * sizeof(Sample), count, range);
     else
-        store<Sample>(from, to, components * sizeof(Sample), count);
+        store<Sample>(from, to, components * sizeof(Sample), count, range);
 }
 
 template <typename Sample>
@@ -241,12 +255,12 @@ void load_any(const healthimaging_frame &frame, const uint8_t *from, ojph::si32 
         load_line<uint16_t>(from, frame.components, to, frame.columns);
 }
 
-void store_any(const healthimaging_frame &frame, const ojph::si32 *from, uint8_t *to)
+void store_any(const healthimaging_frame &frame, const ojph::si32 *from, uint8_t *to, sample_range range)
 {
     if (frame.bytes_per_sample == 1)
-        store_line<uint8_t>(from, to, frame.components, frame.columns);
+        store_line<uint8_t>(from, to, frame.components, frame.columns, range);
     else
-        store_line<uint16_t>(from, to, frame.components, frame.columns);
+        store_line<uint16_t>(from, to, frame.components, frame.columns, range);
 }
 
 bool same_any(const healthimaging_frame &frame, const ojph::si32 *decoded, const uint8_t *pixels)
@@ -292,7 +306,7 @@ void encode(const healthimaging_frame &frame, uint32_t levels, bool color_transf
     stream.close();
 }
 
-// Decodes line by line; `take` gets each line with the offset of its first sample in the frame.
+// Decodes line by line; `take` gets each line with the offset of its first sample in the frame, and the range of its samples.
 template <typename Take>
 int decode(const healthimaging_frame &frame, const uint8_t *bytes, size_t size, Take take)
 {
@@ -318,7 +332,7 @@ int decode(const healthimaging_frame &frame, const uint8_t *bytes, size_t size, 
         for (uint32_t c = 0; c < frame.components; ++c) {
             ojph::ui32 component = 0;
             const ojph::line_buf *line = stream.pull(component);
-            take(line->i32, y * row + component * sample);
+            take(line->i32, y * row + component * sample, range_of(siz, component));
         }
     stream.close();
     return HEALTHIMAGING_DONE;
@@ -357,8 +371,8 @@ extern "C" int healthimaging_htj2k_decode(const healthimaging_frame *frame, cons
 {
     prepare();
     try {
-        return decode(*frame, bytes, size, [&](const ojph::si32 *line, size_t at) {
-            store_any(*frame, line, pixels + at);
+        return decode(*frame, bytes, size, [&](const ojph::si32 *line, size_t at, sample_range range) {
+            store_any(*frame, line, pixels + at, range);
         });
     } catch (...) {
         return HEALTHIMAGING_FAILED;
@@ -373,7 +387,7 @@ extern "C" int healthimaging_htj2k_verify(const healthimaging_frame *frame, cons
     try {
         bool same = true;
         const int outcome =
-            decode(*frame, bytes, size, [&](const ojph::si32 *line, size_t at) {
+            decode(*frame, bytes, size, [&](const ojph::si32 *line, size_t at, sample_range) {
                 same &= same_any(*frame, line, pixels + at);
             });
         return outcome == HEALTHIMAGING_DONE && !same ? HEALTHIMAGING_DIFFERENT : outcome;

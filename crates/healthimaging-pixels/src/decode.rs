@@ -5,6 +5,7 @@ use healthimaging_image::PlanarConfiguration;
 use crate::codestream::agree;
 use crate::error::CodecError;
 use crate::jp2::codestream_of;
+use crate::resolution::lower_resolution;
 use crate::shape::FrameShape;
 use crate::{jpeg, jpeg_ls, jpeg_xl, native, openjpeg, openjph, rle, transfer_syntax as uid};
 
@@ -123,6 +124,28 @@ pub fn decode_stored(
         planar: PlanarConfiguration::Interleaved,
         data: bytes,
     })
+}
+
+/// As [`decode_stored`], the lowest resolution that has at least these rows and columns, with its shape; `None` if that is the
+/// whole frame, or the frame is not one that [`encode`](crate::encode) made in HTJ2K.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_stored_lower(
+    transfer_syntax: &str,
+    shape: &FrameShape,
+    photometric: &str,
+    bytes: &[u8],
+    least: (u32, u32),
+) -> Result<Option<(FrameShape, DecodedFrame)>, CodecError> {
+    if transfer_syntax != uid::HTJ2K_LOSSLESS_RPCL {
+        return Ok(None);
+    }
+    let Some((lower, stream)) = lower_resolution(transfer_syntax, shape, bytes, least) else {
+        return Ok(None);
+    };
+    let decoded = decode_stored(transfer_syntax, &lower, photometric, &stream)?;
+    Ok(Some((lower, decoded)))
 }
 
 /// Returns the photometric interpretation of decoded pixels. JPEG XL always decodes to red, green and blue;

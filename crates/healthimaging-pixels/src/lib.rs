@@ -7,7 +7,7 @@
 //!   decoding it again.
 //! * [`read_pdf`] reads the text and pages of a PDF document; [`Decoder::read_pdf`] does it in another process.
 //! * [`lower_resolution`] takes a lower resolution out of an HTJ2K frame, for small pictures.
-//! * [`decode_stored`] reads back what was stored.
+//! * [`decode_stored`] reads back what was stored, [`decode_stored_lower`] a lower resolution of it.
 //! * [`jp2_header`] makes a JP2 file of a codestream, [`codestream_of`] takes it out again.
 //! * [`disposition`], [`content_type`] and the functions beside them return how AWS HealthImaging treats
 //!   a transfer syntax.
@@ -58,7 +58,7 @@ mod turbojpeg;
 
 #[cfg(not(feature = "codecs"))]
 use absent::{jpeg_ls, openjpeg, openjph, turbojpeg};
-pub use decode::{DecodedFrame, SourceFrame, decode, decode_stored};
+pub use decode::{DecodedFrame, SourceFrame, decode, decode_stored, decode_stored_lower};
 pub use decoder::{Decoder, IsolatedDecoder, decode_guarded};
 pub use encode::{EncodedFrame, encode};
 pub use error::CodecError;

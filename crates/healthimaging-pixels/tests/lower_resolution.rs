@@ -7,7 +7,7 @@
 
 use healthimaging_pixels::{
     FrameShape, LosslessFormat, PixelRepresentation, PlanarConfiguration, SourceFrame, decode,
-    encode, lower_resolution,
+    decode_stored_lower, encode, lower_resolution,
 };
 
 const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
@@ -50,9 +50,47 @@ fn a_lower_resolution_is_that_of_other_decoders() {
         assert_eq!((lower.rows, lower.columns), size);
         assert!(bytes.len() < stream.len(), "the higher resolutions are left out");
         assert!(decoded(lower, &bytes) == expected, "{shape:?} {size:?}");
+        let photometric = if shape.samples_per_pixel == 3 { "YBR_RCT" } else { "MONOCHROME2" };
+        let stored = decode_stored_lower(HTJ2K, &shape, photometric, stream, size).unwrap();
+        let (found, frame) = stored.unwrap();
+        assert!((found, frame.pixels) == (lower, expected.to_vec()), "{shape:?} {size:?}");
         // One pixel more needs the next resolution, or the whole frame.
         let larger = lower_resolution(HTJ2K, &shape, stream, (size.0 + 1, size.1));
         assert!(larger.is_none_or(|(larger, _)| larger.rows > size.0));
+    }
+}
+
+/// The filter of the wavelet goes beyond the lowest and the highest sample: both decoders keep to the bit depth.
+#[test]
+fn samples_of_a_lower_resolution_stay_within_the_bit_depth() {
+    for (bits_stored, representation) in [
+        (12, PixelRepresentation::Unsigned),
+        (16, PixelRepresentation::Unsigned),
+        (12, PixelRepresentation::Signed),
+        (16, PixelRepresentation::Signed),
+    ] {
+        let shape = FrameShape { rows: 96, columns: 80, bits_stored, representation, ..GRAY };
+        let (least, greatest) = match representation {
+            PixelRepresentation::Unsigned => (0, (1 << bits_stored) - 1),
+            PixelRepresentation::Signed => {
+                (-(1 << (bits_stored - 1)), (1 << (bits_stored - 1)) - 1)
+            }
+        };
+        // Blocks of three pixels of the lowest and the highest value.
+        let sample = |at: u32| {
+            let square = at % shape.columns / 3 + at / shape.columns / 3;
+            let is_high = square.is_multiple_of(2);
+            let value: i32 = if is_high { greatest } else { least };
+            let [low, high, ..] = value.to_le_bytes();
+            [low, high]
+        };
+        let pixels: Vec<u8> = (0..shape.rows * shape.columns).flat_map(sample).collect();
+        let stored = encode(LosslessFormat::Htj2k, &shape, "MONOCHROME2", &pixels).unwrap().bytes;
+        let (lower, stream) = lower_resolution(HTJ2K, &shape, &stored, (24, 20)).unwrap();
+        let expected = decoded(lower, &stream);
+        let found = decode_stored_lower(HTJ2K, &shape, "MONOCHROME2", &stored, (24, 20)).unwrap();
+        let (found, frame) = found.unwrap();
+        assert!((found, frame.pixels) == (lower, expected), "{shape:?}");
     }
 }
 

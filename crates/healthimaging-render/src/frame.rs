@@ -106,8 +106,29 @@ pub fn draw(
     DecodedImage::of(decoder, location, stored, options)?.draw(location, options)
 }
 
-/// Makes a picture of a frame of an instance, counted from 0, of bytes as DICOMweb returns them with their transfer
-/// syntax: those of the frame, or all pixel data where [`InstanceAttributes::is_kept_whole`]. Blocks.
+/// A frame as DICOMweb returns it.
+#[derive(Clone, Copy)]
+pub struct RetrievedFrame<'a> {
+    /// UID of the transfer syntax.
+    pub transfer_syntax: &'a str,
+    /// Rows and columns, if it is a lower resolution of the frame.
+    pub lower_resolution: Option<(u32, u32)>,
+    /// The bytes of the frame, or all pixel data where [`InstanceAttributes::is_kept_whole`].
+    pub bytes: &'a [u8],
+}
+
+impl std::fmt::Debug for RetrievedFrame<'_> {
+    /// Leaves the pixels out: they are patient data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RetrievedFrame")
+            .field("transfer_syntax", &self.transfer_syntax)
+            .field("lower_resolution", &self.lower_resolution)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// Makes a picture of a frame of an instance, counted from 0, as DICOMweb returns both. Blocks.
 ///
 /// # Errors
 /// As [`render`].
@@ -115,7 +136,7 @@ pub fn render_instance_frame(
     decoder: &Decoder,
     instance: &InstanceAttributes,
     index: usize,
-    (transfer_syntax, bytes): (&str, &[u8]),
+    RetrievedFrame { transfer_syntax, lower_resolution, bytes }: RetrievedFrame<'_>,
     options: &RenderOptions,
 ) -> Result<RenderedFrame, RenderError> {
     if is_video(transfer_syntax) {
@@ -128,17 +149,19 @@ pub fn render_instance_frame(
     let count = instance.number_of_frames();
     let stored =
         StoredPixels { transfer_syntax, is_kept_whole, is_one_frame: !is_kept_whole || count == 1 };
-    let data = stored.frame(bytes, index, count, &described)?;
+    let (rows, columns) = lower_resolution.unwrap_or((described.rows, described.columns));
+    let retrieved = PixelDescription { rows, columns, ..described.clone() };
+    let data = stored.frame(bytes, index, count, &retrieved)?;
     let source = SourceFrame {
         transfer_syntax,
-        shape: FrameShape::from(&described),
-        photometric: &described.photometric,
+        shape: FrameShape::from(&retrieved),
+        photometric: &retrieved.photometric,
         // A frame that was decoded by its store is interleaved.
         planar: if is_kept_whole { described.planar } else { PlanarConfiguration::Interleaved },
         data: &data,
     };
     let least = least(attributes, index, &described, options);
-    let (description, frame) = decode_source(decoder, &source, &described, least, &mut notes)?;
+    let (description, frame) = decode_source(decoder, &source, &retrieved, least, &mut notes)?;
     let image = DecodedImage { described, description, frame, notes };
     let drawn = image.show(attributes, index, options)?;
     drop(image);

@@ -113,12 +113,11 @@ impl InstanceAttributes {
         })
     }
 
-    /// Returns whether the picture of a frame, counted from 0, may be made of a lower resolution: then the frame is best
-    /// retrieved as it is stored.
+    /// Rows and columns that are enough for the picture of a frame, counted from 0, if it may be made of a lower resolution.
     #[must_use]
-    pub fn uses_lower_resolution(&self, index: usize, options: &RenderOptions) -> bool {
-        let described = PixelDescription::of(&self.0);
-        described.is_ok_and(|described| least(&self.0, index, &described, options).is_some())
+    pub fn enough(&self, index: usize, options: &RenderOptions) -> Option<(u32, u32)> {
+        let described = PixelDescription::of(&self.0).ok()?;
+        least(&self.0, index, &described, options)
     }
 
     /// Bytes of memory that rendering a frame takes, about: as stored, decoded and as a picture. 0 where the

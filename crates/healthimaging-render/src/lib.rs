@@ -61,8 +61,8 @@ pub use display::{Display, Modality, Voi};
 pub use document::{FrameLocation, FrameSelector, find_frame};
 pub use error::RenderError;
 pub use frame::{
-    DrawnFrame, NativeFrame, RenderedFrame, draw, native, render, render_instance_frame,
-    render_pixels,
+    DrawnFrame, NativeFrame, RenderedFrame, RetrievedFrame, draw, native, render,
+    render_instance_frame, render_pixels,
 };
 pub use geometry::{Distance, Geometry};
 pub use instance::InstanceAttributes;

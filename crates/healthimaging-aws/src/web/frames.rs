@@ -31,6 +31,7 @@ pub(crate) async fn frames(
     });
     Ok(RetrieveFramesResponse {
         transfer_syntax_uid,
+        lower_resolution: None,
         frames: stream::once(async { Ok(first) }).chain(rest).boxed(),
         content_name: None,
     })

@@ -13,7 +13,7 @@ use healthimaging::{Body, Error, ImageFrameId};
 use healthimaging_dicom::Instance;
 
 use super::find::{SeriesRequest, no_instance};
-use super::retrieve::{Form, Pixels, Retrieval, choose};
+use super::retrieve::{EXPLICIT_LITTLE_ENDIAN, Form, Pixels, Retrieval, choose};
 use crate::catalog::packs;
 use crate::error::Result;
 use crate::shared::SharedStore;
@@ -35,11 +35,21 @@ pub(crate) async fn retrieve_frames(
         let (retrieval, ids) = find(task, &request)?;
         let mut ids = ids.into_iter();
         // Mostly there is but one, and another thread would have to be woken for it.
-        let first = ids.next().map(|id| retrieval.frame(&id)).transpose()?;
-        Result::<_>::Ok((retrieval, first, ids))
+        let first = ids.next();
+        let lower = match (&first, request.enough) {
+            (Some(id), Some(enough)) if ids.len() == 0 => retrieval.lower(id, enough)?,
+            _ => None,
+        };
+        let (transfer_syntax, lower_resolution, first) = if let Some((shape, pixels)) = lower {
+            let resolution = Some((shape.rows, shape.columns));
+            (EXPLICIT_LITTLE_ENDIAN.to_owned(), resolution, Some(pixels.into()))
+        } else {
+            let first = first.map(|id| retrieval.frame(&id)).transpose()?;
+            (retrieval.syntax.clone(), None, first)
+        };
+        Result::<_>::Ok((retrieval, transfer_syntax, lower_resolution, first, ids))
     });
-    let (retrieval, first, ids) = found.await??;
-    let transfer_syntax_uid = retrieval.syntax.clone();
+    let (retrieval, transfer_syntax_uid, lower_resolution, first, ids) = found.await??;
     let content_name = Some(retrieval.found.name.clone());
     let retrieval = Arc::new(retrieval);
     let others = stream::iter(ids)
@@ -54,7 +64,7 @@ pub(crate) async fn retrieve_frames(
         });
     let first = stream::iter(first.map(Ok));
     let frames = first.chain(others).boxed();
-    Ok(RetrieveFramesResponse { transfer_syntax_uid, frames, content_name })
+    Ok(RetrieveFramesResponse { transfer_syntax_uid, lower_resolution, frames, content_name })
 }
 
 /// The instance, and the ids of the requested frames. Blocks.

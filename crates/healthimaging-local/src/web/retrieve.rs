@@ -14,7 +14,9 @@ use healthimaging_dicom::{
 };
 use healthimaging_image::PixelDescription;
 use healthimaging_packs::BlobLocation;
-use healthimaging_pixels::{FrameShape, LosslessFormat, decode_stored, is_encapsulated};
+use healthimaging_pixels::{
+    FrameShape, LosslessFormat, decode_stored, decode_stored_lower, is_encapsulated,
+};
 
 use super::find::{FoundSeries, SeriesRequest, no_instance};
 use crate::blobs::IN_MEMORY;
@@ -24,7 +26,7 @@ use crate::error::Result;
 use crate::shared::SharedStore;
 use crate::sync::locked;
 
-const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
+pub(super) const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 
 /// A larger decoded frame has a lease until it is sent; smaller ones are kept for the next time.
 const LARGE_FRAME: u64 = 8 << 20;
@@ -251,6 +253,31 @@ impl Retrieval {
         let decoded = (Bytes::from(decoded.pixels), decoded.photometric);
         frames.insert(name, &decoded);
         Ok(decoded)
+    }
+
+    /// The lowest resolution of a frame that was encoded here and has at least these rows and columns, with its shape; `None`
+    /// if that is the whole frame, or it was not encoded here. Blocks.
+    pub(super) fn lower(
+        &self,
+        id: &ImageFrameId,
+        enough: (u32, u32),
+    ) -> Result<Option<(FrameShape, Vec<u8>)>> {
+        let instance = self.instance()?;
+        if self.form != Form::Fragments
+            || instance.checksum_type != Some(ChecksumType::Decompressed)
+        {
+            return Ok(None);
+        }
+        let pixels = Pixels::of(instance)?;
+        let bytes = self.blob(id)?;
+        let Pixels { shape, photometric, stored } = &pixels;
+        // At most a quarter of the frame.
+        let _lease = MemoryBudget::process().work_blocking(shape.byte_length() / 2);
+        let lower = decode_stored_lower(stored, shape, photometric, &bytes, enough);
+        let lower = lower.map_err(|error| {
+            Error::internal("a stored frame cannot be decoded; run verify", error)
+        })?;
+        Ok(lower.map(|(shape, decoded)| (shape, decoded.pixels)))
     }
 
     /// Attributes of the pixels of the file that differ from the document.

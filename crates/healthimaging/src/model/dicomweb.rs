@@ -72,12 +72,17 @@ pub struct RetrieveFramesRequest {
     pub frames: Vec<u32>,
     /// Transfer syntax to return.
     pub transfer_syntax: TransferSyntaxChoice,
+    /// Rows and columns that are enough of a single frame in its stored transfer syntax: then the back end may return a lower
+    /// resolution that has as many, in Explicit VR Little Endian.
+    pub enough: Option<(u32, u32)>,
 }
 
 /// Output of `retrieve_frames`.
 pub struct RetrieveFramesResponse {
     /// The transfer syntax of the frames.
     pub transfer_syntax_uid: String,
+    /// Rows and columns of the frame, if it is a lower resolution.
+    pub lower_resolution: Option<(u32, u32)>,
     /// Frames, in the order of the request.
     pub frames: BoxStream<'static, Result<Body>>,
     /// Name of the content: responses to the same request with the same name have the same content. Absent if the back end has none.

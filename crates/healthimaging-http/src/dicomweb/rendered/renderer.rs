@@ -16,7 +16,7 @@ use healthimaging::{
 };
 use healthimaging_pixels::Decoder;
 use healthimaging_render::{
-    InstanceAttributes, RenderError, RenderOptions, Viewport, render_instance_frame,
+    InstanceAttributes, RenderError, RenderOptions, RetrievedFrame, Viewport, render_instance_frame,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -77,6 +77,7 @@ impl Place {
             image_set_id: self.image_set_id.clone(),
             frames,
             transfer_syntax: TransferSyntaxChoice::Stored,
+            enough: None,
         }
     }
 }
@@ -167,8 +168,8 @@ impl Renderer {
         let closed = |error| Error::internal("the renderer is closed", error);
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
         let index = (number as usize).saturating_sub(1);
-        let is_lower = image.attributes.uses_lower_resolution(index, &options);
-        let found = self.find(&image, number, is_lower).await.inspect_err(|error| {
+        let enough = image.attributes.enough(index, &options);
+        let found = self.find(&image, number, enough).await.inspect_err(|error| {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotAcceptable) {
                 image.ended.store(true, Ordering::Relaxed);
             }
@@ -194,13 +195,13 @@ impl Renderer {
         }
     }
 
-    /// Retrieves the bytes of a frame: decoded by the back end if that makes no difference, else as they are stored, also
-    /// if a lower resolution of them is enough.
+    /// Retrieves the bytes of a frame: decoded by the back end if that makes no difference, else as they are stored. If a
+    /// lower resolution is enough, the back end may decode that; else it is decoded here from the stored bytes.
     async fn find(
         &self,
         image: &Image,
         number: u32,
-        is_lower: bool,
+        enough: Option<(u32, u32)>,
     ) -> Result<RetrieveFramesResponse> {
         let attributes = &image.attributes;
         let count = attributes.number_of_frames();
@@ -209,7 +210,11 @@ impl Renderer {
             return Err(no_frame(count, number));
         }
         let request = image.place.frames(vec![if is_kept_whole { 1 } else { number }]);
-        if attributes.is_decoded_alike() && !is_kept_whole && !is_lower {
+        let is_decoded_there = attributes.is_decoded_alike() && !is_kept_whole;
+        if is_decoded_there && enough.is_some() {
+            return self.web.retrieve_frames(RetrieveFramesRequest { enough, ..request }).await;
+        }
+        if is_decoded_there {
             let transfer_syntax = TransferSyntaxChoice::Uid(Uid::try_from(EXPLICIT_LITTLE_ENDIAN)?);
             let request = RetrieveFramesRequest { transfer_syntax, ..request.clone() };
             match self.web.retrieve_frames(request).await {
@@ -235,7 +240,11 @@ impl Renderer {
         let decoder = self.decoder.clone();
         let picture = blocking(move || {
             let _lease = lease;
-            let frame = (found.transfer_syntax_uid.as_str(), &bytes[..]);
+            let frame = RetrievedFrame {
+                transfer_syntax: &found.transfer_syntax_uid,
+                lower_resolution: found.lower_resolution,
+                bytes: &bytes,
+            };
             let rendered =
                 render_instance_frame(&decoder, &image.attributes, index, frame, &options);
             rendered.map(|rendered| Bytes::from(rendered.file)).map_err(refusal)

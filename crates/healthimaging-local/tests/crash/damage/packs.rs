@@ -142,6 +142,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
         image_set_id: None,
         frames: vec![1, 2],
         transfer_syntax,
+        enough: None,
     };
     let explicit = || TransferSyntaxChoice::Uid(uid(EXPLICIT_LITTLE_ENDIAN));
     let read_all = async || {
