@@ -380,6 +380,9 @@ fn parameters_that_make_no_sense_are_named() {
         let message = web.refused(&format!("{rendered}?{query}"), "image/png", 400);
         assert!(message.contains(name), "{query}: {message}");
     }
+    let twice = format!("/series/{COLOR}/instances/2.25.21/frames/1,1/rendered");
+    let message = web.refused(&twice, "*/*", 400);
+    assert!(message.contains("each once"), "{message}");
     for frames in ["x", "1,,2", ""] {
         let path = format!("{}/frames/{frames}/rendered", of_slice(1));
         let status = web.get(&path, "image/png").status;

@@ -1,5 +1,6 @@
 //! WADO-RS: instances, metadata, frames, bulk data.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -142,6 +143,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         RetrieveFramesRequest {
             frames: frame_numbers(&call.text("frames"))?,
             transfer_syntax: TransferSyntaxChoice::Stored,
+            enough: None,
         }
     );
     let available = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
@@ -194,8 +196,12 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
 
 /// Parses `1,2,3`.
 pub(super) fn frame_numbers(list: &str) -> Result<Vec<u32>> {
-    let wrong = |_| Error::validation("frames must be a list of numbers from 1, such as 1,2,3");
-    list.split(',').map(|number| number.trim().parse().map_err(wrong)).collect()
+    let wrong =
+        || Error::validation("frames must be a list of numbers from 1, each once, such as 1,2,3");
+    let numbers = list.split(',').map(|number| number.trim().parse().map_err(|_| wrong()));
+    let numbers: Vec<u32> = numbers.collect::<Result<_>>()?;
+    let distinct: BTreeSet<_> = numbers.iter().collect();
+    if distinct.len() == numbers.len() { Ok(numbers) } else { Err(wrong()) }
 }
 
 /// Returns bulk data.
