@@ -26,10 +26,13 @@ class WebGlPainter {
   constructor() {
     this.canvas = document.createElement('canvas');
     this.name = 'WebGL2';
-    // Without a graphics processor, the canvas is faster.
     const options = { alpha: false, antialias: false, depth: false, failIfMajorPerformanceCaveat: true };
     const gl = (this.gl = this.canvas.getContext('webgl2', options));
     if (!gl) throw new Error('no WebGL2');
+    // Without a graphics processor, the canvas is faster; not every browser says that with the option above.
+    const info = gl.getExtension('WEBGL_debug_renderer_info');
+    const renderer = gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+    if (/swiftshader|llvmpipe|software|basic render/i.test(renderer)) throw new Error('drawn by a processor');
     const program = gl.createProgram();
     for (const [kind, source] of [
       [
@@ -108,19 +111,26 @@ class WebGlPainter {
 // WebGL2 where it works, or else the canvas; colors need no table but for inversion.
 class Painter {
   constructor(mayBeFast) {
-    this.plain = new CanvasPainter();
-    try {
-      this.fast = mayBeFast && new WebGlPainter();
-    } catch {
-      /* The canvas does it. */
-    }
+    Object.assign(this, { plain: new CanvasPainter(), mayBeFast });
   }
 
   get name() {
     return (this.fast ?? this.plain).name;
   }
 
+  // The first picture does not wait for the graphics processor to be set up.
+  speedUp() {
+    if (!this.mayBeFast || !this.plain.image) return;
+    this.mayBeFast = false;
+    try {
+      this.fast = new WebGlPainter();
+    } catch {
+      /* The canvas does it. */
+    }
+  }
+
   paint(frame, table) {
+    this.speedUp();
     const drawn = this.fast?.paint(frame, table);
     if (!drawn && this.fast?.gl.isContextLost()) this.fast = null;
     return drawn || this.plain.paint(frame, table);

@@ -2,17 +2,12 @@
 
 class Stack {
   constructor(source) {
-    Object.assign(this, { source, images: [], at: 0, overlays: true });
+    Object.assign(this, { source, images: [], at: 0, overlays: true, painter: new Painter(true) });
     this.frames = new Frames(source, (image) => {
       if (image === this.image) this.changed();
       this.progress();
       this.loadThumbnails();
     });
-  }
-
-  // Made on first use, beside requests on their way: a processor that draws itself takes long to set it up.
-  get painter() {
-    return (this.made ??= new Painter(true));
   }
 
   get image() {
@@ -101,9 +96,7 @@ class Stack {
     this.notice('Loading…', true);
     let instances;
     try {
-      opening ??= this.source.series(entry.place);
-      this.painter;
-      instances = await opening;
+      instances = await (opening ?? this.source.series(entry.place));
     } catch (error) {
       return this.notice(`The series could not be loaded: ${visible(error.message)}`);
     }
