@@ -173,6 +173,8 @@ impl Series {
     }
 
     async fn clients(&self) -> Outcome<()> {
+        // As a server that is idle does: the import before left much.
+        healthimaging_pixels::return_freed_memory();
         // From here on the peak counts anew (proc(5), clear_refs).
         fs::write("/proc/self/clear_refs", "5")?;
         let before = memory_mib(std::process::id(), "VmRSS:")?;

@@ -1,7 +1,7 @@
 //! The configuration: flags, the environment (which is read here alone) and defaults.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, Result};
@@ -112,7 +112,9 @@ impl Config {
             backend,
             reason,
             under_stdio,
-            data_dir: std::path::absolute(data_dir).context("--data-dir is not a path")?,
+            data_dir: without_parents(
+                &std::path::absolute(data_dir).context("--data-dir is not a path")?,
+            ),
             region: options.region,
             credentials: credentials_name(options.profile.as_deref()),
             profile: options.profile,
@@ -272,6 +274,20 @@ fn chosen(options: &Options, default: DefaultBackend) -> Choice {
         }
         _ => Choice { backend: BackendKind::Local, reason: "the default".to_owned() },
     }
+}
+
+/// An absolute path without `..`: the folder above is that of what a link leads to.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            found = found.canonicalize().unwrap_or(found);
+            found.pop();
+        } else {
+            found.push(part);
+        }
+    }
+    found
 }
 
 fn default_data_dir() -> Result<PathBuf> {

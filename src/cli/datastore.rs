@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use healthimaging::DatastoreId;
-use healthimaging::model::DatastoreSummary;
+use healthimaging::model::{DatastoreSummary, JobStatus, ListDicomImportJobsRequest};
 #[cfg(feature = "local")]
 use healthimaging::{
     DatastoreName,
@@ -13,6 +13,7 @@ use healthimaging::{
 };
 
 use crate::backend::Backend;
+use crate::terminal;
 
 /// How often the state of a new data store is polled.
 #[cfg(feature = "local")]
@@ -33,11 +34,50 @@ pub(super) async fn find(
         [only] => Ok(Some((only.datastore_id.clone(), only.datastore_name.clone()))),
         [] => Ok(None),
         several => bail!(
-            "--datastore: {} data stores fit; use the ID of one: {}",
+            "--datastore: {} data stores fit; name one of them: {}",
             several.len(),
-            several.iter().map(|s| s.datastore_id.as_str()).collect::<Vec<_>>().join(", "),
+            several
+                .iter()
+                .map(|one| format!("{} ({})", one.datastore_name, one.datastore_id))
+                .collect::<Vec<_>>()
+                .join(", "),
         ),
     }
+}
+
+/// Returns the IDs of the import jobs of a data store that have not ended.
+pub(super) async fn unfinished_imports(
+    backend: &Backend,
+    datastore_id: &DatastoreId,
+) -> Result<Vec<String>> {
+    let mut jobs = Vec::new();
+    for status in [JobStatus::Submitted, JobStatus::InProgress] {
+        let request = ListDicomImportJobsRequest {
+            datastore_id: datastore_id.clone(),
+            job_status: Some(status),
+            next_token: None,
+            max_results: None,
+        };
+        let found = backend.service.list_dicom_import_jobs(request).await?;
+        jobs.extend(found.job_summaries.into_iter().map(|job| job.job_id.to_string()));
+    }
+    Ok(jobs)
+}
+
+/// Says that a data store is read while imports into it have not ended.
+pub(super) async fn note_unfinished_imports(
+    backend: &Backend,
+    datastore_id: &DatastoreId,
+) -> Result<()> {
+    let jobs = unfinished_imports(backend, datastore_id).await?;
+    if !jobs.is_empty() {
+        terminal::note(&format!(
+            "the data store is not complete: {} ({}). Files that are not imported yet are left out",
+            if jobs.len() == 1 { "an import has not ended" } else { "imports have not ended" },
+            jobs.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the data store to import into, with its name; creates it if there is none.

@@ -16,7 +16,7 @@ use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Ledger, Ne
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use super::datastore::find;
+use super::datastore::{find, note_unfinished_imports};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
@@ -197,6 +197,7 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let Some((datastore_id, name)) = find(backend, named).await? else {
         bail!("--datastore: there is no such active data store; `call list_datastores` lists them");
     };
+    note_unfinished_imports(backend, &datastore_id).await?;
     let (output_uri, allowed_paths) = output(&arguments.out)?;
     let submitted = Span { from: arguments.submitted_after, to: arguments.submitted_before };
     let is_open = submitted.from.is_none() && submitted.to.is_none();

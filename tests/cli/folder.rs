@@ -199,3 +199,58 @@ fn what_is_in_the_log_has_to_be_brought_in_before_a_store_can_only_be_read() {
     assert!(read("refused.txt").contains("can be written to"), "{}", read("refused.txt"));
     assert!(read("found.txt").contains("late"), "{}", read("found.txt"));
 }
+
+/// Runs the program with a data folder.
+fn run_at(rig: &Rig, folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_healthimaging-mcp-server"));
+    command.env_clear().env("TMPDIR", rig.folder.path()).stdin(Stdio::null());
+    command.arg("--data-dir").arg(folder).args(words).output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Folders of macOS have spaces, and people write `..`.
+#[test]
+fn a_data_folder_of_any_name_can_be_imported_into_and_its_outcomes_read() {
+    let rig = Rig::new();
+    let scans = rig.scans();
+    std::fs::write(scans.join("scan.bin"), [1; 200]).unwrap();
+    std::fs::create_dir(rig.path("other")).unwrap();
+    for name in ["Application Support", "other/../é 100% #1?+", "other/../plain"] {
+        let run = |words: &[&str]| run_at(&rig, &rig.path(name), words);
+        let imported = run(&["--json", "import", text(&scans)]);
+        assert_eq!(imported.status.code(), Some(3), "{name}: {}", stderr(&imported));
+        let imported = json_of(&imported);
+        assert_eq!(imported["non_primary_image_sets"], 0, "{name}: {imported}");
+        let asked = json!({ "job_id": imported["job_id"], "list": "FAILURE" });
+        let job = json_of(&run(&["call", "get_dicom_import_job", &asked.to_string()]));
+        assert_eq!(job["files"].as_array().unwrap().len(), 1, "{name}: {job}");
+        assert!(job["summary"].as_str().unwrap().contains("6 imported"), "{name}: {job}");
+    }
+}
+
+#[test]
+fn an_import_continues_in_a_store_that_was_moved() {
+    let rig = Rig::new();
+    let scans = rig.scans();
+    assert_eq!(rig.run(&["import", text(&scans)]).status.code(), Some(0));
+    std::fs::rename(rig.path("store"), rig.path("moved")).unwrap();
+    // As a kill leaves it before the first file is recorded.
+    let kill = || {
+        let catalog = rusqlite::Connection::open(rig.path("moved/catalogue.sqlite")).unwrap();
+        let change = "UPDATE job SET state = 'IN_PROGRESS', ended_at = NULL WHERE scope = 'import'";
+        assert_eq!(catalog.execute(change, []).unwrap(), 1);
+    };
+    kill();
+    let run = |words: &[&str]| run_at(&rig, &rig.path("moved"), words);
+    let again = run(&["--json", "import", text(&scans)]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    let again = json_of(&again);
+    assert_eq!(again["continued"], true, "{again}");
+    assert!(again["output_s3_uri"].as_str().unwrap().contains("/moved/imports/"), "{again}");
+    kill();
+    let exported = run(&["export", "--out", text(&rig.path("out"))]);
+    assert!(stderr(&exported).contains("an import has not ended"), "{}", stderr(&exported));
+}

@@ -203,6 +203,23 @@ pub(crate) async fn another_patient_is_reassigned_and_no_value_of_that_patient_s
     assert_eq!(found["not_primary"]["calls"].as_array().unwrap().len(), 1, "{found}");
     let made = resolved(&rig, &datastore, &other).await;
     assert_eq!(made["dicom_tags"]["DICOMNumberOfStudyRelatedInstances"], 3);
+    // With other pixels, one of the two may be an image of the other patient.
+    let different = Phantom::ct()
+        .size(16, 16)
+        .seed(77)
+        .patient("ROE^RICHARD", "MRN-2")
+        .study_uid("2.25.71")
+        .series_uid("2.25.72")
+        .sop_uid("2.25.73.1")
+        .accession_number("A1")
+        .instance_number(1);
+    let bytes = different.build();
+    rig.import(&datastore, [PhantomFile { relative_path: "1.dcm".into(), bytes }]).await;
+    let (_, other) = both(&rig, &datastore).await;
+    let found = rig.call("compare_image_sets", of(&datastore, &other)).await;
+    assert_eq!(found["not_primary"]["calls"], json!([]), "{found}");
+    let reason = found["not_primary"]["reason"].as_str().unwrap();
+    assert!(reason.contains("other pixels"), "{reason}");
 }
 
 pub(crate) async fn what_the_primary_image_set_has_is_kept_and_the_rest_joins_it(rig: Rig) {

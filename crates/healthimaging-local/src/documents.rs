@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io::Read;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -260,14 +260,15 @@ impl Documents {
         Ok(Arc::new(OpenDocument { document: Arc::new(document), lease }))
     }
 
-    /// A document that has the levels, and the instances of a block. Blocks.
+    /// A document that has the levels, and instances of a block by their positions in it. Blocks.
     pub(crate) fn open_block(
         &self,
         levels: &Document,
         row: &BlockRow,
         block: FoundBlock,
+        positions: Range<usize>,
     ) -> Result<Arc<OpenDocument>> {
-        let (document, lease) = self.blocks.instances(levels, row, block)?;
+        let (document, lease) = self.blocks.instances(levels, row, block, positions)?;
         Ok(Arc::new(OpenDocument { document: Arc::new(document), lease }))
     }
 

@@ -2,6 +2,7 @@
 //! are cached, and are read only after the catalog has shown that their version exists.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use healthimaging::{Cache, ImageSetId, MemoryBudget, MemoryLease};
@@ -124,17 +125,18 @@ impl OpenBlocks {
         Ok((document, lease))
     }
 
-    /// A document of the instances of a block, with the lease for it. Blocks.
+    /// A document of instances of a block, by their positions in it, with the lease for it. Blocks.
     pub(crate) fn instances(
         &self,
         levels: &Document,
         row: &BlockRow,
         block: FoundBlock,
+        positions: Range<usize>,
     ) -> Result<(Document, MemoryLease)> {
         let BlockFacts { length, series_instance_uid, .. } = &row.facts;
         let needed = block.needs() + UNPACKED * length + size(levels) as u64;
         let mut lease = MemoryBudget::process().document_blocking(needed);
-        let instances = self.open(block)?.instances()?;
+        let instances = self.open(block)?.instances(positions)?;
         let document = with_instances(levels, series_instance_uid, instances);
         lease.resize(size(&document) as u64);
         Ok((document, lease))

@@ -441,6 +441,13 @@ pub fn file_uri(path: &Path) -> Result<ObjectUri> {
     ObjectUri::try_from(format!("file://{}", utf8_percent_encode(text, RESERVED)))
 }
 
+/// Returns the path of a `file://` URI, percent-decoded; `None` for other URIs, and for one that is not encoded rightly.
+#[must_use]
+pub fn file_path(uri: &ObjectUri) -> Option<PathBuf> {
+    let path = uri.as_str().strip_prefix("file://")?;
+    percent_decoded(path).ok().map(PathBuf::from)
+}
+
 /// Everything but unreserved characters and the separator.
 const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -10,7 +10,7 @@ mod writer;
 
 pub use connection::{fetch, http_connector};
 pub use credentials::{S3Config, S3CredentialSource, S3Credentials, StaticS3Credentials};
-pub use folder::file_uri;
+pub use folder::{file_path, file_uri};
 pub use listing::{Entry, Listed, ObjectPart};
 pub use location::{Location, Objects, ObjectsConfig};
 pub use writer::ObjectWriter;

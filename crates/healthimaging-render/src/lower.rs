@@ -3,6 +3,7 @@
 use healthimaging_image::PixelDescription;
 
 use crate::attributes::Attributes;
+use crate::display::{Display, Voi};
 use crate::options::RenderOptions;
 use crate::overlay;
 use crate::picture::side_lengths;
@@ -11,7 +12,8 @@ use crate::viewport::Viewport;
 
 /// Returns the rows and columns that a picture needs of a frame, if a lower resolution may have them.
 ///
-/// Only samples that are amounts can be averaged: no palette indices. Overlays lie on pixels of the frame.
+/// Only samples that are amounts can be averaged: no palette indices. Overlays lie on pixels of the frame. Where the range of the
+/// values is the window, all of them count: averages have another range, and padding may be averaged with pixels.
 pub(crate) fn least(
     attributes: &Attributes,
     index: usize,
@@ -30,6 +32,10 @@ pub(crate) fn least(
         return None;
     }
     if options.annotation && overlay::exist(attributes) {
+        return None;
+    }
+    let display = Display::of(attributes, index, described, options.contrast, &mut Vec::new());
+    if described.samples_per_pixel == 1 && matches!(display.voi, Voi::Auto) {
         return None;
     }
     let (rows, columns) = (described.rows, described.columns);

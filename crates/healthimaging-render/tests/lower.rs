@@ -6,7 +6,7 @@ use std::io::Cursor;
 use healthimaging::Uid;
 use healthimaging_dicom::DocumentText;
 use healthimaging_pixels::{Decoder, FrameShape, LosslessFormat, PixelRepresentation, encode};
-use healthimaging_render::{FrameSelector, RenderOptions, Viewport, find_frame, render};
+use healthimaging_render::{Contrast, FrameSelector, RenderOptions, Viewport, find_frame, render};
 use serde_json::{Value, json};
 
 const SIDE: u32 = 256;
@@ -90,6 +90,9 @@ fn the_whole_frame_is_decoded_where_its_pixels_count() {
         (json!({}), RenderOptions { viewport: Some(part), ..small }),
         (json!({}), RenderOptions { max_rows: 129, max_columns: 129, ..small }),
         (json!({ "PhotometricInterpretation": "PALETTE COLOR" }), small),
+        (json!({ "WindowWidth": 0 }), small),
+        (json!({ "WindowWidth": 0, "PixelPaddingValue": 0 }), small),
+        (json!({}), RenderOptions { contrast: Contrast::Auto, ..small }),
         (overlay, small),
     ] {
         let [whole, lower] = both(&changes, options);

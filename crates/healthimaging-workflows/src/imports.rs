@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri, Result};
-use healthimaging_objects::{Location, Objects};
+use healthimaging_objects::{Location, Objects, file_path};
 
 const MANIFEST: &str = "job-output-manifest.json";
 
@@ -187,8 +187,7 @@ struct Summary {
 /// # Errors
 /// `Credentials` for S3 without credentials.
 pub(crate) fn folder(objects: &Objects, output: &ObjectUri) -> Result<Location> {
-    let folder = output.as_str().strip_prefix("file://").map(PathBuf::from);
-    let folders: Vec<PathBuf> = folder.into_iter().collect();
+    let folders: Vec<PathBuf> = file_path(output).into_iter().collect();
     objects.allowing(&folders).location(output)
 }
 

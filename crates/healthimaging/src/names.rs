@@ -75,5 +75,5 @@ fn listed(all: &[DatastoreSummary]) -> String {
     names.sort_unstable();
     let more = all.len().saturating_sub(NAMES_IN_ERROR);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("there are {}{more}", names.join(", "))
+    format!("active data stores: {}{more}", names.join(", "))
 }

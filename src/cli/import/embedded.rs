@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use healthimaging::DatastoreId;
-use healthimaging::model::{JobStatus, ListDicomImportJobsRequest};
+use healthimaging::model::JobStatus;
 use healthimaging_audit::Recorded;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
 use healthimaging_workflows::imports;
@@ -15,7 +15,7 @@ use serde_json::{Map, json};
 use super::Input;
 use super::report::{self, Counts, File};
 use crate::backend::Backend;
-use crate::cli::datastore::find_or_create;
+use crate::cli::datastore::{find_or_create, unfinished_imports};
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
@@ -27,7 +27,7 @@ pub(super) async fn run(
     input: &Input,
 ) -> Result<Outcome> {
     let (datastore, name) = find_or_create(backend, named).await?;
-    note_unfinished(backend, &datastore).await?;
+    note_others(backend, &datastore).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     let shown = |progress| show(&bar, progress);
@@ -55,7 +55,7 @@ pub(super) async fn run(
             bar.finish_and_clear();
             stopped?;
             bail!(
-                "stopped; imported files stay, and the import continues when the store is used next"
+                "stopped; imported files stay. To continue, run the same import again, or let `serve` or `stdio` use the store"
             );
         }
     };
@@ -63,7 +63,8 @@ pub(super) async fn run(
     let summary = ended?;
     if summary.is_continued {
         terminal::note(&format!(
-            "import {} of the same paths had not ended: it was continued, and nothing was imported twice",
+            "an earlier import of the same paths ({}) had not ended: this command completed it or waited for it, and no file \
+             was imported twice",
             summary.job_id
         ));
     }
@@ -92,23 +93,13 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-/// Says that imports which were interrupted continue.
-async fn note_unfinished(backend: &Backend, datastore: &DatastoreId) -> Result<()> {
-    let mut jobs = Vec::new();
-    for status in [JobStatus::Submitted, JobStatus::InProgress] {
-        let request = ListDicomImportJobsRequest {
-            datastore_id: datastore.clone(),
-            job_status: Some(status),
-            next_token: None,
-            max_results: None,
-        };
-        let found = backend.service.list_dicom_import_jobs(request).await?;
-        jobs.extend(found.job_summaries.into_iter().map(|job| job.job_id.to_string()));
-    }
+/// Says which imports continue beside this one.
+async fn note_others(backend: &Backend, datastore: &DatastoreId) -> Result<()> {
+    let jobs = unfinished_imports(backend, datastore).await?;
     if !jobs.is_empty() {
         terminal::note(&format!(
-            "imports of this data store that have not ended are running, or continue now: {}. One of the same paths is not \
-             started anew, but continued",
+            "earlier imports into this data store have not ended ({}): they continue now, and whenever the store is \
+             used. If these are the same paths, no second import is started",
             jobs.join(", ")
         ));
     }

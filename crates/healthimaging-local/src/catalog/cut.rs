@@ -161,12 +161,14 @@ impl BlockText {
         Ok(Some(Instance { details, ..Instance::from_json(text)? }))
     }
 
-    /// Parses all instances.
-    pub(crate) fn instances(&self) -> Result<BTreeMap<String, Instance>> {
-        let mut found = Instance::all_from_json(&self.object)?;
-        for (uid, instance) in &mut found {
-            instance.details = self.details.get(uid).cloned().unwrap_or_default();
-        }
-        Ok(found)
+    /// Parses the instances at some positions of the series' order.
+    pub(crate) fn instances(&self, positions: Range<usize>) -> Result<BTreeMap<String, Instance>> {
+        // They were written in that order.
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_unstable_by_key(|(_, place)| place.start);
+        let places = places.into_iter().skip(positions.start).take(positions.len());
+        let parsed =
+            places.map(|(uid, _)| Ok((uid.clone(), self.instance(uid)?.ok_or_else(damaged)?)));
+        parsed.collect()
     }
 }

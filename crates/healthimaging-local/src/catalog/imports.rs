@@ -26,6 +26,9 @@ pub(crate) struct ImportRequest {
     pub(crate) input: ObjectUri,
     /// Where the output is written: once the job runs, in its own folder.
     pub(crate) output: ObjectUri,
+    /// Whether that is the folder of outcomes of the store, which moves with it.
+    #[serde(default)]
+    pub(crate) is_own_output: bool,
     pub(crate) configuration: Option<ImportConfiguration>,
     /// Paths of a job from the command line, which allows them by that.
     pub(crate) local_paths: Vec<PathBuf>,

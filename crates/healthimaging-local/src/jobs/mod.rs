@@ -20,4 +20,4 @@ pub(crate) use crashes::forget;
 pub(crate) use import::{import, run};
 pub use probe::Probe;
 pub(crate) use probe::sweep as sweep_probes;
-pub(crate) use submission::{default_output, needs};
+pub(crate) use submission::{default_output, needs, output_of};

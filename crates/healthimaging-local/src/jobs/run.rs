@@ -17,6 +17,7 @@ use super::crashes::{CrashGuard, Stage};
 use super::inputs::{Inputs, Plan, PlannedBatch, PlannedStudy};
 use super::output::{self, Outcomes};
 use super::progress::{Counters, count};
+use super::submission::asked_output;
 use crate::catalog::datastores::{self, DatastoreRow};
 use crate::catalog::imports::{self, ImportJob};
 use crate::error::{Result, StoreError};
@@ -105,7 +106,7 @@ impl Run {
         let datastore =
             shared.catalog.read(move |reader| datastores::find_active(reader, &id)).await?;
         let objects = objects(shared, &job)?;
-        let output_uri = output::folder(&asked_output(&job), &job.datastore, &job.id)?;
+        let output_uri = output::folder(&asked_output(shared, &job)?, &job.datastore, &job.id)?;
         let place =
             |uri: &ObjectUri| objects.location(uri).map_err(|error| job.needs.refused(error));
         let output = place(&output_uri)?;
@@ -393,15 +394,6 @@ impl Run {
         };
         output::write(&self.output, &about, self.outcomes()).await
     }
-}
-
-/// The requested output folder, without the folder of the job that a run adds.
-fn asked_output(job: &ImportJob) -> ObjectUri {
-    let own = format!("{}-DicomImport-{}/", job.datastore, job.id);
-    let asked = job.request.output.as_str().strip_suffix(&own);
-    asked
-        .and_then(|uri| ObjectUri::try_from(uri).ok())
-        .unwrap_or_else(|| job.request.output.clone())
 }
 
 /// What the job may read and write: the folders that it carries, in jobs of earlier releases what requests

@@ -6,6 +6,8 @@ use healthimaging::{Error, ObjectUri};
 use healthimaging_jobs::Needs;
 use healthimaging_objects::{Objects, ObjectsConfig};
 
+use super::output;
+use crate::catalog::imports::ImportJob;
 use crate::config::LocalConfig;
 use crate::error::{Result, StoreError};
 use crate::shared::Shared;
@@ -38,4 +40,29 @@ pub(crate) fn default_output(shared: &Shared) -> Result<ObjectUri> {
     ObjectUri::try_from(format!("{uri}/")).map_err(|_| {
         Error::validation("the path of the data folder is too long; name an output_s3_uri").into()
     })
+}
+
+/// The requested output folder of a job, without the folder of its own that a run adds. The store may have moved since.
+pub(super) fn asked_output(shared: &Shared, job: &ImportJob) -> Result<ObjectUri> {
+    if job.request.is_own_output {
+        return default_output(shared);
+    }
+    let asked = job.request.output.as_str().strip_suffix(&own_folder(job));
+    let asked = asked.and_then(|uri| ObjectUri::try_from(uri).ok());
+    Ok(asked.unwrap_or_else(|| job.request.output.clone()))
+}
+
+/// The output folder of a job as it is shown: once the job runs, its own.
+pub(crate) fn output_of(shared: &Shared, job: &ImportJob) -> ObjectUri {
+    let recorded = &job.request.output;
+    let has_begun = recorded.as_str().ends_with(&own_folder(job));
+    let now = || {
+        let asked = asked_output(shared, job).ok()?;
+        if has_begun { output::folder(&asked, &job.datastore, &job.id).ok() } else { Some(asked) }
+    };
+    now().unwrap_or_else(|| recorded.clone())
+}
+
+fn own_folder(job: &ImportJob) -> String {
+    format!("{}-DicomImport-{}/", job.datastore, job.id)
 }

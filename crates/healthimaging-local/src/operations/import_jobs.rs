@@ -92,6 +92,7 @@ fn start_in(
         role: request.data_access_role_arn.clone(),
         input: request.input_s3_uri.clone(),
         output: output.clone(),
+        is_own_output: request.output_s3_uri.is_none(),
         configuration: request.import_configuration.clone(),
         local_paths: Vec::new(),
     };
@@ -137,6 +138,7 @@ pub(crate) async fn get(
             imports::find_of(reader, &datastore.id, &request.job_id)
         })
         .await?;
+    let output_s3_uri = jobs::output_of(shared, &job);
     Ok(GetDicomImportJobResponse {
         job_properties: DicomImportJobProperties {
             job_id: job.id,
@@ -147,7 +149,7 @@ pub(crate) async fn get(
             ended_at: job.ended_at.map(Into::into),
             submitted_at: Some(job.submitted_at.into()),
             input_s3_uri: job.request.input,
-            output_s3_uri: job.request.output,
+            output_s3_uri,
             message: job.message,
             import_configuration: job.request.configuration,
         },

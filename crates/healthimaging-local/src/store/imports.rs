@@ -132,6 +132,7 @@ impl LocalStore {
             role: None,
             input: prefix.clone(),
             output,
+            is_own_output: true,
             configuration: None,
             local_paths: Vec::new(),
         };
@@ -197,8 +198,14 @@ impl LocalStore {
         let input = file_uri(&input)?;
         let output = jobs::default_output(&self.shared)?;
         let needs = jobs::needs(&self.shared, &paths, []);
-        let request =
-            ImportRequest { role: None, input, output, configuration: None, local_paths: paths };
+        let request = ImportRequest {
+            role: None,
+            input,
+            output,
+            is_own_output: true,
+            configuration: None,
+            local_paths: paths,
+        };
         self.submit(datastore, &request, needs).await
     }
 
@@ -229,11 +236,11 @@ impl LocalStore {
         Ok(ImportSummary {
             is_continued,
             refused: self.refused_files(&job).await,
+            output_s3_uri: jobs::output_of(&self.shared, &job),
             job_id: job.id,
             status: job.status,
             message: job.message,
             progress: job.progress,
-            output_s3_uri: job.request.output,
         })
     }
 

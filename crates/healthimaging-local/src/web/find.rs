@@ -1,5 +1,6 @@
 //! From the UIDs of DICOMweb to an image set and its document.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use healthimaging::model::{
@@ -77,13 +78,18 @@ impl SeriesBlocks {
         self.blocks.len()
     }
 
-    /// The instances of a block, in a document; `None` behind the last. Blocks.
-    pub(super) fn open(&self, shared: &Shared, number: usize) -> Result<Option<Arc<OpenDocument>>> {
+    /// Instances of a block by their positions in it, in a document; `None` behind the last block. Blocks.
+    pub(super) fn open(
+        &self,
+        shared: &Shared,
+        number: usize,
+        positions: Range<usize>,
+    ) -> Result<Option<Arc<OpenDocument>>> {
         let Some(row) = self.blocks.get(number) else { return Ok(None) };
         let documents = &shared.caches.documents;
         let find = |reader: &Reader| documents.blocks.find(reader, &self.image_set, row);
         let found = shared.catalog.read_blocking(find)?;
-        documents.open_block(&self.levels, row, found).map(Some)
+        documents.open_block(&self.levels, row, found, positions).map(Some)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Metadata as DICOM JSON (WADO-RS, `PS3.18 §10.4.1.1.2`).
 
 use std::io::Write;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -59,13 +60,14 @@ pub(crate) async fn series_metadata(
     .await?
 }
 
-/// A series whose document is in blocks: they are read one after the other, at the reader's pace.
+/// A series whose document is in blocks: they are read one after the other, at the reader's pace. The first few instances are
+/// sent before the others are parsed.
 fn blocks_body(
     shared: SharedStore,
     request: SeriesMetadataRequest,
     blocks: SeriesBlocks,
 ) -> Result<Body> {
-    let Some(first) = blocks.open(&shared, 0)? else {
+    let Some(first) = blocks.open(&shared, 0, 0..FEW)? else {
         return Ok(b"[]".to_vec().into());
     };
     let listing = Listing::of(first, &request);
@@ -77,11 +79,14 @@ fn blocks_body(
         // The rest takes longer.
         out.flush().map_err(unwritable)?;
         drop(listing);
-        for number in 1..blocks.count() {
-            let Some(block) = blocks.open(&shared, number)? else { break };
-            out.write_all(b",").map_err(unwritable)?;
+        let others = (1..blocks.count()).map(|number| (number, 0..usize::MAX));
+        for (number, positions) in iter::once((0, FEW..usize::MAX)).chain(others) {
+            let Some(block) = blocks.open(&shared, number, positions)? else { break };
             let listing = Listing::of(block, &request);
-            listing.write_from(listing.batch(0)?, out)?;
+            if !listing.instances.is_empty() {
+                out.write_all(b",").map_err(unwritable)?;
+                listing.write_from(listing.batch(0)?, out)?;
+            }
         }
         out.write_all(b"]").map_err(unwritable)?;
         Ok(())

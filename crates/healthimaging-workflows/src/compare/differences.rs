@@ -22,8 +22,10 @@ const UIDS: usize = 20;
 /// Longest value that is shown, in bytes of JSON.
 const LONGEST: usize = 300;
 
-/// Members beside the attributes that follow from how a data store keeps frames.
-const OF_STORAGE: [&str; 2] = ["ChecksumType", "StoredTransferSyntaxUID"];
+/// Members and attributes that follow from how a data store keeps frames, and how texts were encoded in the file: values of texts are
+/// compared decoded, and samples by the checksums of frames.
+const OF_STORAGE: [&str; 4] =
+    ["ChecksumType", "PlanarConfiguration", "SpecificCharacterSet", "StoredTransferSyntaxUID"];
 
 /// Group of file meta information (PS3.10 7.1), which describes the file that was stored.
 const FILE_META: u16 = 0x0002;
@@ -115,11 +117,12 @@ pub async fn differences(old: &Version, new: &Version) -> Result<Differences> {
         let nothing = Series { attributes: Map::new(), instances: BTreeMap::new() };
         for uid in series {
             let (old, new) = (old.series.get(uid), new.series.get(uid));
-            if let (Some(old), Some(new)) = (old, new) {
-                found.level(Level::Series, Some(uid), &old.attributes, &new.attributes);
-            }
+            let in_both = old.is_some() && new.is_some();
             let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
-            found.instances(&old.instances, &new.instances)?;
+            let of_instances = found.instances(old, new)?;
+            if in_both {
+                found.series(uid, old, new, &of_instances);
+            }
         }
         Ok(found.finish())
     })
@@ -136,38 +139,69 @@ struct Found {
 impl Found {
     fn level(&mut self, level: Level, of: Option<&String>, old: &Object, new: &Object) {
         for (attribute, old, new) in differing(old, new) {
-            let of = of.cloned();
-            let (old, new) = (old.map(shown), new.map(shown));
-            let attribute = attribute.to_owned();
-            self.all.attributes.push(Difference {
-                level,
-                of,
-                instances: None,
-                attribute,
-                old,
-                new,
-            });
+            self.attribute(level, of, attribute, (old, new));
         }
     }
 
+    /// The Series level: without the values that instances have in both documents, whatever their level there.
+    fn series(
+        &mut self,
+        uid: &String,
+        old: &Series<InstanceText>,
+        new: &Series<InstanceText>,
+        of_instances: &OfInstances,
+    ) {
+        for (attribute, old, new) in differing(&old.attributes, &new.attributes) {
+            if of_instances.count == 0 || of_instances.changed.contains(attribute) {
+                self.attribute(Level::Series, Some(uid), attribute, (old, new));
+            }
+        }
+    }
+
+    fn attribute(
+        &mut self,
+        level: Level,
+        of: Option<&String>,
+        attribute: &str,
+        (old, new): (Option<&Value>, Option<&Value>),
+    ) {
+        let (of, attribute) = (of.cloned(), attribute.to_owned());
+        let (old, new) = (old.map(shown), new.map(shown));
+        self.all.attributes.push(Difference { level, of, instances: None, attribute, old, new });
+    }
+
+    /// The instances of a series.
     fn instances(
         &mut self,
-        old: &BTreeMap<String, InstanceText>,
-        new: &BTreeMap<String, InstanceText>,
-    ) -> Result<()> {
-        for (uid, one) in old {
-            match new.get(uid) {
-                Some(other) => self.instance(uid, one, other)?,
+        old: &Series<InstanceText>,
+        new: &Series<InstanceText>,
+    ) -> Result<OfInstances> {
+        let mut found = OfInstances::default();
+        let above = (&old.attributes, &new.attributes);
+        for (uid, one) in &old.instances {
+            match new.instances.get(uid) {
+                Some(other) => {
+                    found.count += 1;
+                    found.changed.extend(self.instance(uid, above, one, other)?);
+                }
                 None => add(uid, &mut self.all.instances_removed, &mut self.all.removed),
             }
         }
-        for uid in new.keys().filter(|uid| !old.contains_key(*uid)) {
+        for uid in new.instances.keys().filter(|uid| !old.instances.contains_key(*uid)) {
             add(uid, &mut self.all.instances_added, &mut self.all.added);
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn instance(&mut self, uid: &str, old: &InstanceText, new: &InstanceText) -> Result<()> {
+    /// One instance in both documents, with the attributes of its series in each. Returns those of the series whose values are
+    /// different for it.
+    fn instance(
+        &mut self,
+        uid: &str,
+        (old_above, new_above): (&Object, &Object),
+        old: &InstanceText,
+        new: &InstanceText,
+    ) -> Result<Vec<String>> {
         self.all.instances_in_both += 1;
         let (mut old, mut new): (Object, Object) = (old.parse()?, new.parse()?);
         let frames = |one: &mut Object| match one.shift_remove(FRAMES) {
@@ -184,7 +218,11 @@ impl Found {
         // Beside the attributes are the transfer syntax of the frames and value representations.
         for (old, new) in [(&old_attributes, &new_attributes), (&old, &new)] {
             for (attribute, old, new) in differing(old, new) {
-                if is_of_storage(attribute) || is_color_transform(attribute, [old, new]) {
+                let old_value = old.or_else(|| old_above.get(attribute));
+                let new_value = new.or_else(|| new_above.get(attribute));
+                if old_value == new_value {
+                    // The same value at another level.
+                } else if is_of_storage(attribute) || is_color_transform(attribute, [old, new]) {
                     is_stored_differently = true;
                     self.all.stored_differently_in.insert(attribute.to_owned());
                 } else {
@@ -193,7 +231,11 @@ impl Found {
             }
         }
         self.all.instances_stored_differently += usize::from(is_stored_differently);
-        Ok(())
+        let changed = differing(old_above, new_above).filter(|(attribute, old, new)| {
+            let old = old_attributes.get(*attribute).or(*old);
+            old != new_attributes.get(*attribute).or(*new)
+        });
+        Ok(changed.map(|(attribute, _, _)| attribute.to_owned()).collect())
     }
 
     fn instance_attribute(
@@ -237,6 +279,14 @@ impl Found {
         all.attributes.extend(of_instances.into_values());
         all
     }
+}
+
+/// The instances of a series in both documents.
+#[derive(Default)]
+struct OfInstances {
+    count: usize,
+    /// Attributes of the Series level whose values are different for some of them.
+    changed: BTreeSet<String>,
 }
 
 type Object = Map<String, Value>;

@@ -9,6 +9,7 @@ use healthimaging::model::{MetadataUpdates, UpdateImageSetMetadataRequest};
 use healthimaging::{HealthImaging, Result, Uid};
 
 use super::Version;
+use super::differences::differences;
 use super::primary::Conflict;
 use crate::change::planning::{Planner, Reassignment};
 use crate::change::{forms, one_update};
@@ -54,8 +55,14 @@ pub(super) async fn resolve(
     };
     let all = case.set.document.levels().instances().count();
     if case.only_here.is_empty() {
-        let held = "The primary one has all of its instances, and the calls keep those: this one is deleted, with the \
-                    values and frames in which it differs (attributes, counts).";
+        let is_of_another_patient = case.conflicts.iter().any(|one| one.level == Level::Patient);
+        if is_of_another_patient && differences(primary, case.set).await?.frames_different > 0 {
+            let doubt = "The primary one has instances with the same UIDs, of another patient and with other pixels. Look at both \
+                         before one of the two image sets is deleted; no call is proposed.";
+            return Ok((format!("{why} {doubt}"), Vec::new()));
+        }
+        let held = "The primary image set holds all of its instances. The call deletes this image set, with the values and \
+                    frames in which it differs from the primary one (see attributes and counts).";
         return Ok((format!("{why} {held}"), vec![case.delete()]));
     }
     let mut calls = Vec::new();
@@ -126,7 +133,8 @@ impl Case<'_> {
             .filter(|keyword| *keyword != "PatientID")
             .collect();
         if !beside.is_empty() {
-            let note = format!(" Of the patient, {} differ too.", beside.join(", "));
+            let verb = if beside.len() == 1 { "differs" } else { "differ" };
+            let note = format!(" Of the patient, {} {verb} too.", beside.join(", "));
             why.push_str(&note);
         }
         why

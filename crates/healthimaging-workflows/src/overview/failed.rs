@@ -30,6 +30,9 @@ const AT_ONCE: usize = 4;
 pub struct FailedImports {
     /// The newest import jobs that failed, or did not import some files.
     pub failed_import_jobs: Vec<FailedImport>,
+    /// Import jobs that have not ended: not all of their files are in the data store.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub import_jobs_not_ended: usize,
     /// Completed import jobs whose outcome was read, the newest ones.
     pub completed_import_jobs_examined: usize,
     /// Completed import jobs whose outcome could not be read.
@@ -56,8 +59,12 @@ impl FailedImports {
             0 => String::new(),
             count => format!("; the outcome of {count} could not be read"),
         };
+        let not_ended = match self.import_jobs_not_ended {
+            0 => String::new(),
+            count => format!("; {} not ended", counted_have(count)),
+        };
         format!(
-            "{} that failed or lacked files, with the newest {} completed ones examined{unreadable}",
+            "{} that failed or lacked files, with the newest {} completed ones examined{unreadable}{not_ended}",
             counted(self.failed_import_jobs.len(), "import job"),
             self.completed_import_jobs_examined,
         )
@@ -83,6 +90,10 @@ pub async fn failed_imports(
         };
         service.list_dicom_import_jobs(request).await
     };
+    let mut import_jobs_not_ended = 0;
+    for status in [JobStatus::Submitted, JobStatus::InProgress] {
+        import_jobs_not_ended += list(status, EXAMINED).await?.job_summaries.len();
+    }
     let failed = list(JobStatus::Failed, LISTED).await?.job_summaries;
     let completed = list(JobStatus::Completed, EXAMINED).await?.job_summaries;
     let reads = completed.into_iter().map(|job| async move {
@@ -94,7 +105,7 @@ pub async fn failed_imports(
         Ok::<_, Error>((job, imports::files_failed(objects, &output).await.ok()))
     });
     let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-    let mut found = FailedImports::default();
+    let mut found = FailedImports { import_jobs_not_ended, ..FailedImports::default() };
     let mut jobs: Vec<FailedImport> =
         failed.into_iter().map(|job| FailedImport { job, files_failed: None }).collect();
     for (job, files_failed) in read {
@@ -110,6 +121,12 @@ pub async fn failed_imports(
     jobs.truncate(LISTED as usize);
     found.failed_import_jobs = jobs;
     Ok(found)
+}
+
+/// A number of import jobs, as the subject of a sentence about what they have done.
+fn counted_have(count: usize) -> String {
+    let verb = if count == 1 { "has" } else { "have" };
+    format!("{} {verb}", counted(count, "import job"))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

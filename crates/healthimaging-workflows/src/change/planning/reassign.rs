@@ -81,6 +81,11 @@ impl Planner<'_> {
         let values = Values::of_levels(patient, Object::new())?;
         let mut plan = self.update(action, studies, values, missing).await?;
         self.add_old_values(&mut plan).await?;
+        if plan.changes.is_empty() && plan.image_sets.len() <= READ_FOR_VALUES {
+            return Err(Error::validation(
+                "nothing would change: the studies have all attributes of that patient already",
+            ));
+        }
         let mut notes = vec![if count == 0 {
             "The data store holds no other image set of that patient: this makes a new patient."
                 .to_owned()
