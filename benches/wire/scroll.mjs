@@ -35,7 +35,7 @@ const scroll = async (count) => {
   return { painted: window.shown.length / seconds, repaints: repaints / seconds };
 };
 
-const first = [], cold = [], warm = [];
+const first = [], again = [], cold = [], warm = [];
 for (let round = 0; round < +rounds; round++) {
   // A browser of its own: nothing is cached.
   await withPage({}, async (page) => {
@@ -46,6 +46,11 @@ for (let round = 0; round < +rounds; round++) {
     first.push(await page.evaluate(() => window.shown[0].at));
     cold.push(await page.evaluate(scroll, +count));
     warm.push(await page.evaluate(scroll, +count));
+    // As in a browser that is open already.
+    await page.goto('about:blank');
+    await page.goto(url);
+    await page.waitForFunction(() => window.shown.length);
+    again.push(await page.evaluate(() => window.shown[0].at));
   });
 }
-console.log(JSON.stringify({ first, cold, warm }));
+console.log(JSON.stringify({ first, again, cold, warm }));

@@ -1,4 +1,4 @@
-//! Joins `assets/` into one page: the style sheet and the scripts that `viewer.html` names go into it.
+//! Joins `assets/` into one page: the style sheet and the scripts that `viewer.html` names go into it, and `early.js` before them.
 //!
 //! The scripts are deflated and encoded in base64, because hosts of MCP Apps receive the page as text, uncompressed,
 //! inside an answer. A few lines inflate and run them. The hashes of all inline scripts and styles make the
@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 
 /// Inflates and runs what the element before it holds.
 const LOADER: &str = "\
-const packed = Uint8Array.from(atob(document.getElementById('packed').textContent), (one) => one.charCodeAt(0));
+const base64 = document.getElementById('packed').textContent;
+const packed = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
 new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'))).text().then((text) => {
   document.body.append(Object.assign(document.createElement('script'), { textContent: text }));
 });
@@ -31,7 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let assets = Path::new("assets");
     let mut page = fs::read_to_string(assets.join("viewer.html"))?;
     let style = fs::read_to_string(assets.join("viewer.css"))?;
-    page = page.replace(STYLE, &format!("<style>{style}</style>"));
+    let early = fs::read_to_string(assets.join("early.js"))?;
+    let head = format!("<script>{early}</script>\n<style>{style}</style>");
+    page = page.replace(STYLE, &head);
 
     let mut script = String::new();
     while let Some(start) = page.find(SCRIPT.0) {
@@ -52,8 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // What is shown of other documents is a PDF, in the browser's own reader.
     let policy = format!(
-        "default-src 'none'; script-src {} {}; style-src {}; img-src data:; connect-src 'self'; \
+        "default-src 'none'; script-src {} {} {}; style-src {}; img-src data:; connect-src 'self'; \
          frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(&early),
         hash(LOADER),
         hash(&script),
         hash(&style)

@@ -52,7 +52,11 @@ pub struct FakeImageSet {
 
 /// A back end in memory; clones share what they hold.
 #[derive(Debug, Default, Clone)]
-pub struct Fake(Arc<Mutex<State>>, Arc<OnceLock<TempDir>>);
+pub struct Fake(
+    Arc<Mutex<State>>,
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "a server has a folder"))]
+    Arc<OnceLock<TempDir>>,
+);
 
 /// An id of 32 characters out of a short one.
 pub fn id(text: &str) -> String {
