@@ -11,6 +11,7 @@ use healthimaging_workflows::transfer::{self, End, Transfer};
 use healthimaging_workflows::{ItemResult, Job, JobState, Ledger, NewJob, Work};
 use serde_json::{Map, Value, json};
 
+use super::datastore::note_unfinished_imports;
 use super::export::{ProfileArguments, job_objects};
 use crate::backend::Backend;
 use crate::config::Config;
@@ -107,6 +108,9 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let tools = ledger.tools();
     let from = End::named(tools, "--from", &arguments.from).await?;
     let to = End::named(tools, "--to", &arguments.to).await?;
+    if from.side.is_none() {
+        note_unfinished_imports(backend, &from.datastore_id).await?;
+    }
     let deidentify = match arguments.profile.chosen() {
         None => None,
         Some((profile, options)) => {

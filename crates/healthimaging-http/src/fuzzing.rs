@@ -26,7 +26,8 @@ pub async fn unsigned_chunks(body: Body) -> Option<Vec<u8>> {
 
 /// Verifies a request that is signed with this key, `ID:SECRET`, and reads its body.
 pub async fn admit(request: Request<Body>, key: &str) -> Option<Vec<u8>> {
-    let access = Access { keys: Some(AccessKeys::new([key]).ok()?.into()), token: None };
+    let mut access = Access::default();
+    access.keys = Some(AccessKeys::new([key]).ok()?.into());
     let admitted = access.admit(request).await.ok()?;
     Some(admitted.into_body().collect().await.ok()?.to_bytes().to_vec())
 }

@@ -78,6 +78,11 @@ impl FrameTable {
                     let spans = vec![Span::of(0, found.fragments.len())];
                     return Ok(Self::Encapsulated { spans, mismatch: None });
                 }
+                if frames == 0 && found.fragments.len() == 1 {
+                    // As of native pixel data: there is a frame, whatever the number says.
+                    let mismatch = Some(FrameError::CountMismatch { declared, found: 1 });
+                    return Ok(Self::Encapsulated { spans: vec![Span::of(0, 1)], mismatch });
+                }
                 if frames == 0 || found.fragments.len() < frames {
                     let found = found.fragments.len() as u64;
                     return Err(FrameError::CountMismatch { declared, found });

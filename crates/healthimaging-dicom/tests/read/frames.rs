@@ -161,6 +161,17 @@ fn one_fragment_a_frame() {
 }
 
 #[test]
+fn the_only_fragment_is_a_frame_whatever_the_number_says() {
+    let bytes = encapsulated(RLE, "0 ", &[], &[b"one."]);
+    assert_eq!(frames(&bytes).unwrap(), [b"one."]);
+    let problem = read(&bytes).unwrap().frame_mismatch();
+    assert_eq!(problem, Some(FrameError::CountMismatch { declared: 0, found: 1 }));
+    let several = encapsulated(RLE, "0 ", &[], &[b"on", b"e."]);
+    let problem = frames(&several).unwrap_err();
+    assert_eq!(problem, FrameError::CountMismatch { declared: 0, found: 2 });
+}
+
+#[test]
 fn all_fragments_are_the_only_frame() {
     let bytes = encapsulated(RLE, "1 ", &[], &[b"on", b"e.", b"1!"]);
     assert_eq!(frames(&bytes).unwrap(), [b"one.1!"]);

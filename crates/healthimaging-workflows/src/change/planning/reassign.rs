@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
+use healthimaging::model::ImageSetsMetadataSummary;
 use healthimaging::{Error, Result};
 
 use super::{Planner, READ_FOR_VALUES, Values};
@@ -50,6 +51,15 @@ impl Planner<'_> {
         // The primary ones describe the patient.
         if target.iter().any(is_primary) {
             target.retain(is_primary);
+        }
+        let is_of_target = |set: &ImageSetsMetadataSummary| {
+            let id = set.dicom_tags.as_ref().and_then(|tags| tags.patient_id.as_deref());
+            id.is_some_and(|id| id.trim() == to.as_str())
+        };
+        if target.is_empty() && given.is_empty() && moved.iter().all(is_of_target) {
+            return Err(Error::validation(
+                "nothing would change: the studies are of that patient already, who has no others",
+            ));
         }
         let count = target.len();
         let target = self.first_contents(target).await?;
@@ -140,10 +150,7 @@ impl Planner<'_> {
         }))
     }
 
-    async fn first_contents(
-        self,
-        sets: Vec<healthimaging::model::ImageSetsMetadataSummary>,
-    ) -> Result<Vec<Contents>> {
+    async fn first_contents(self, sets: Vec<ImageSetsMetadataSummary>) -> Result<Vec<Contents>> {
         let first = sets.into_iter().take(READ_FOR_VALUES).collect();
         let seen = self.versions_of(first).await?;
         stream::iter(seen)
