@@ -37,11 +37,10 @@ pub(crate) struct ImportRequest {
 impl ImportRequest {
     /// Whether both have the same input, whatever their outputs.
     fn imports_the_same(&self, other: &Self) -> bool {
-        let of = |one: &Self| {
-            let configuration = one.configuration.is_none();
-            (one.role.clone(), one.input.clone(), configuration, one.local_paths.clone())
-        };
-        of(self) == of(other)
+        self.role == other.role
+            && self.input == other.input
+            && self.configuration == other.configuration
+            && self.local_paths == other.local_paths
     }
 }
 

@@ -268,9 +268,11 @@ impl Retrieval {
         {
             return Ok(None);
         }
-        let pixels = Pixels::of(instance)?;
+        let Pixels { shape, photometric, stored } = &Pixels::of(instance)?;
+        if *stored != LosslessFormat::Htj2k.transfer_syntax() {
+            return Ok(None);
+        }
         let bytes = self.blob(id)?;
-        let Pixels { shape, photometric, stored } = &pixels;
         // At most a quarter of the frame.
         let _lease = MemoryBudget::process().work_blocking(shape.byte_length() / 2);
         let lower = decode_stored_lower(stored, shape, photometric, &bytes, enough);
