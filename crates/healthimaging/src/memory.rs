@@ -18,6 +18,8 @@ const DEFAULT_LIMIT: u64 = 256 << 20;
 /// After a lease of so many bytes, once nothing is leased any more, freed memory is returned to the system. What less work frees
 /// stays in the process for the next, which would get it again page by page.
 const WORTH_RETURNING: u64 = 16 << 20;
+/// Freed memory is returned while other work goes on once leases that large have given up so many bytes.
+const TOO_MUCH_TO_KEEP: u64 = 64 << 20;
 
 /// A budget of memory in bytes; clones share it.
 #[derive(Clone)]
@@ -60,6 +62,8 @@ struct State {
     spare: u64,
     /// Bytes of the largest lease since freed memory was returned.
     largest: u64,
+    /// Bytes that large leases have given up since then.
+    freed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -110,8 +114,9 @@ impl MemoryBudget {
         self.0.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// Sets how freed memory is returned to the system, when a large lease has ended and nothing
-    /// is leased any more. Only the first function that is set counts.
+    /// Sets how freed memory is returned to the system: when a large lease has ended and nothing is leased any more, or
+    /// when several have ended; in both cases before anything waiting gets a lease. Only the first function that is set
+    /// counts.
     pub fn on_idle(&self, returns: fn()) {
         let _ = self.0.returns.set(returns);
     }
@@ -233,10 +238,12 @@ impl MemoryBudget {
                 share.leases = share.leases.saturating_sub(1);
             }
         }
+        state.count_freed(bytes);
         let is_idle = state.work.leases == 0 && state.documents.leases == 0;
-        let is_worth = is_idle && state.largest >= WORTH_RETURNING;
+        let is_worth =
+            state.freed >= TOO_MUCH_TO_KEEP || (is_idle && state.largest >= WORTH_RETURNING);
         if is_worth {
-            state.largest = 0;
+            (state.largest, state.freed) = (0, 0);
         }
         is_worth
     }
@@ -298,6 +305,12 @@ impl State {
         None
     }
 
+    fn count_freed(&mut self, bytes: u64) {
+        if bytes >= WORTH_RETURNING {
+            self.freed = self.freed.saturating_add(bytes);
+        }
+    }
+
     fn grant(&mut self, budget: &MemoryBudget, kind: Kind, bytes: u64) -> MemoryLease {
         self.largest = self.largest.max(bytes);
         if kind == Kind::Spare {
@@ -328,6 +341,7 @@ impl MemoryLease {
             };
             *held = held.saturating_sub(self.bytes).saturating_add(bytes);
             state.largest = state.largest.max(bytes);
+            state.count_freed(self.bytes.saturating_sub(bytes));
         }
         self.bytes = bytes;
         self.budget.serve();
@@ -354,9 +368,10 @@ impl Drop for MemoryLease {
             return;
         }
         let is_worth_returning = self.budget.release(self.kind, self.bytes);
-        self.budget.serve();
+        // Before the next owner takes as much again, in another thread and so from another arena of the allocator.
         if is_worth_returning && let Some(returns) = self.budget.0.returns.get() {
             returns();
         }
+        self.budget.serve();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use healthimaging::{MemoryBudget, MemoryLease, Sheds};
@@ -131,4 +131,39 @@ async fn many_at_once_all_end() {
         task.await.unwrap();
     }
     assert!(budget.spare(50).is_some(), "all is released");
+}
+
+#[test]
+fn freed_memory_is_returned_before_the_next_gets_a_lease_and_while_others_work() {
+    /// For each return of memory, whether a lease was being waited for.
+    static RETURNS: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+    static BUDGET: OnceLock<MemoryBudget> = OnceLock::new();
+    const MIB: u64 = 1 << 20;
+    let budget = BUDGET.get_or_init(|| MemoryBudget::new(256 * MIB));
+    budget.on_idle(|| {
+        let is_short = BUDGET.get().is_some_and(MemoryBudget::is_short);
+        RETURNS.lock().unwrap_or_else(PoisonError::into_inner).push(is_short);
+    });
+    let returns = || RETURNS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let first = now(pin!(budget.work(200 * MIB))).unwrap();
+    let mut second = pin!(budget.work(200 * MIB));
+    assert!(now(second.as_mut()).is_none());
+    drop(first);
+    assert_eq!(returns(), [true]);
+    drop(now(second).unwrap());
+    assert_eq!(returns(), [true, false]);
+    // While a small lease goes on, after 64 MiB of large ones, also by giving up a part.
+    let small = now(pin!(budget.work(MIB))).unwrap();
+    drop(now(pin!(budget.work(40 * MIB))).unwrap());
+    assert_eq!(returns().len(), 2);
+    let mut large = now(pin!(budget.work(41 * MIB))).unwrap();
+    large.resize(MIB);
+    drop(large);
+    assert_eq!(returns().len(), 3);
+    // Small work alone never has it returned.
+    drop(small);
+    for _ in 0..100 {
+        drop(now(pin!(budget.work(15 * MIB))).unwrap());
+    }
+    assert_eq!(returns().len(), 3);
 }
