@@ -42,6 +42,11 @@ pub(super) async fn open(config: &Config, decoder: Decoder) -> Result<Opened> {
 }
 
 pub(super) async fn open_store(local: LocalConfig, config: &Config) -> Result<Arc<LocalStore>> {
+    ensure!(
+        !config.data_dir.is_file(),
+        "--data-dir: {} is a file; name a folder",
+        config.data_dir.display()
+    );
     LocalStore::open(local).await.with_context(|| {
         format!("the embedded store in {} does not open", config.data_dir.display())
     })

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use healthimaging::DatastoreId;
-use healthimaging::model::{DatastoreSummary, JobStatus, ListDicomImportJobsRequest};
+use healthimaging::model::DatastoreSummary;
+use healthimaging::{DatastoreId, JobId};
 #[cfg(feature = "local")]
 use healthimaging::{
     DatastoreName,
     model::{DatastoreStatus, GetDatastoreRequest},
 };
+
+use healthimaging_workflows::imports;
 
 use crate::backend::Backend;
 use crate::terminal;
@@ -45,36 +47,18 @@ pub(super) async fn find(
     }
 }
 
-/// Returns the IDs of the import jobs of a data store that have not ended.
-pub(super) async fn unfinished_imports(
-    backend: &Backend,
-    datastore_id: &DatastoreId,
-) -> Result<Vec<String>> {
-    let mut jobs = Vec::new();
-    for status in [JobStatus::Submitted, JobStatus::InProgress] {
-        let request = ListDicomImportJobsRequest {
-            datastore_id: datastore_id.clone(),
-            job_status: Some(status),
-            next_token: None,
-            max_results: None,
-        };
-        let found = backend.service.list_dicom_import_jobs(request).await?;
-        jobs.extend(found.job_summaries.into_iter().map(|job| job.job_id.to_string()));
-    }
-    Ok(jobs)
-}
-
 /// Says that a data store is read while imports into it have not ended.
 pub(super) async fn note_unfinished_imports(
     backend: &Backend,
     datastore_id: &DatastoreId,
 ) -> Result<()> {
-    let jobs = unfinished_imports(backend, datastore_id).await?;
+    let jobs = imports::not_ended(&*backend.service, datastore_id).await?;
     if !jobs.is_empty() {
+        let named: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
         terminal::note(&format!(
             "the data store is not complete: {} ({}). Files that are not imported yet are left out",
             if jobs.len() == 1 { "an import has not ended" } else { "imports have not ended" },
-            jobs.join(", ")
+            named.join(", ")
         ));
     }
     Ok(())

@@ -223,6 +223,34 @@ fn pixels_that_the_client_has_are_not_sent_again() {
     assert_eq!(web.of_study(&gone, "If-None-Match: *\r\n").status, 404);
 }
 
+/// As the microscopy viewer in OHIF 3.13 asks for tiles: what it decodes, and anything.
+#[test]
+fn frames_in_htj2k_are_not_sent_to_clients_that_list_other_syntaxes() {
+    let web = Web::new();
+    let series = &web.series()[0];
+    let found = web.of_study(&format!("/series/{series}/instances"), "").json();
+    let frame = format!("/series/{series}/instances/{}/frames/1", first(&found[0], "00080018"));
+    let listed: String = [("jls", "80"), ("jls", "81"), ("jp2", "91"), ("jpx", "92")]
+        .map(|(media, end)| {
+            format!("multipart/related; type=\"image/{media}\"; transfer-syntax=1.2.840.10008.1.2.4.{end}, ")
+        })
+        .concat();
+    let any = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
+    let htj2k = "multipart/related; type=\"image/jphc\"; transfer-syntax=1.2.840.10008.1.2.4.201, ";
+    for (accept, syntax) in [
+        (any.to_owned(), "1.2.840.10008.1.2.4.202"),
+        (format!("{listed}{any}"), "1.2.840.10008.1.2.1"),
+        (format!("{listed}{htj2k}{any}"), "1.2.840.10008.1.2.4.202"),
+    ] {
+        let answer = web.of_study(&frame, &format!("Accept: {accept}\r\n"));
+        assert_eq!(answer.status, 200, "{accept}");
+        let (media, content) = parts(&answer).remove(0);
+        let wanted = format!("application/octet-stream; transfer-syntax={syntax}");
+        assert_eq!(media, wanted, "{accept}");
+        assert_eq!(content.len() == 32 * 32 * 2, syntax == "1.2.840.10008.1.2.1", "{accept}");
+    }
+}
+
 #[test]
 fn requests_are_read_as_viewers_write_them() {
     let web = Web::new();

@@ -253,4 +253,17 @@ fn an_import_continues_in_a_store_that_was_moved() {
     kill();
     let exported = run(&["export", "--out", text(&rig.path("out"))]);
     assert!(stderr(&exported).contains("an import has not ended"), "{}", stderr(&exported));
+    kill();
+    let exported = run(&["--json", "export", "--out", text(&rig.path("other"))]);
+    assert_eq!(json_of(&exported)["import_jobs_not_ended"], 1, "{}", stderr(&exported));
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_refused_as_such() {
+    let rig = Rig::new();
+    let scans = rig.scans();
+    std::fs::write(rig.path("file"), "").unwrap();
+    let refused = run_at(&rig, &rig.path("file"), &["import", text(&scans)]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("is a file; name a folder"), "{}", stderr(&refused));
 }

@@ -39,6 +39,17 @@ fn several_paths_and_the_only_data_store_will_do() {
 }
 
 #[test]
+fn files_that_are_named_twice_are_imported_once() {
+    let rig = Rig::new();
+    let scans = rig.scans();
+    let first = std::fs::read_dir(&scans).unwrap().next().unwrap().unwrap().path();
+    let again = scans.join("../scans");
+    let output = rig.run(&["import", text(&first), text(&scans), text(&first), text(&again)]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("6 files seen, 6 imported"), "{}", stderr(&output));
+}
+
+#[test]
 fn import_has_exit_codes_for_refused_files_and_for_errors() {
     let rig = Rig::new();
     let scans = rig.scans();

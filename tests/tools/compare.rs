@@ -301,6 +301,12 @@ pub(crate) async fn two_data_stores_are_compared_series_by_series(rig: Rig) {
         states
     };
     assert_eq!(states(&found), ["added", "removed"]);
+    let listed = "listed here: 0 different, 2 in one data store only";
+    assert!(found["summary"].as_str().unwrap().contains(listed), "{found}");
+    let absent = json!({
+        "datastore_id": one, "other_datastore_id": other, "study_instance_uid": "2.25.404"
+    });
+    rig.refusal("compare_image_sets", absent, "not_found").await;
     // One study is corrected.
     let study = tag(&all(&rig, &other).await[0], "DICOMStudyInstanceUID").to_owned();
     let update = json!({

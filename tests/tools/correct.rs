@@ -161,6 +161,10 @@ pub(crate) async fn a_study_moves_to_another_patient_with_all_its_attributes(rig
     for (wrong, kind) in [
         (json!({ "to_patient_id": "MRN-1" }), "validation_error"),
         (
+            json!({ "study_instance_uid": "2.25.61.1", "to_patient_id": "MRN\\7", "patient": { "PatientName": "A^B" } }),
+            "validation_error",
+        ),
+        (
             json!({ "study_instance_uid": "2.25.61.1", "all_studies": true, "to_patient_id": "MRN-1" }),
             "validation_error",
         ),

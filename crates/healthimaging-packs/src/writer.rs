@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::files::StoreFile;
 use crate::folder::{MAGIC, PackFolder, RECORD_HEADER};
 
+/// Small blobs are collected up to here; a larger one is written from where it is.
+const BUFFER: usize = 64 << 10;
+
 /// Writes one pack, holding its lock until it is dropped: keep it until something refers to the pack.
 #[derive(Debug)]
 pub struct PackWriter {
@@ -29,7 +32,7 @@ impl PackWriter {
             packs: packs.clone(),
             path: packs.incoming_path(&id),
             id,
-            file: BufWriter::with_capacity(1 << 20, file),
+            file: BufWriter::with_capacity(BUFFER, file),
             length: 0,
             is_placed: false,
         };

@@ -1,11 +1,13 @@
 //! Where frames from outside are decoded: in this process, or where a fault of a codec does no harm.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::decode::{DecodedFrame, SourceFrame, decode};
 use crate::error::CodecError;
+use crate::native;
 use crate::pdf::{PdfContent, PdfError, PdfPart, read_pdf};
 use crate::show::{self, ShownFrame};
 use crate::transfer_syntax::{RLE, is_encapsulated};
@@ -51,6 +53,23 @@ impl Decoder {
     #[must_use]
     pub fn isolated(place: Arc<dyn IsolatedDecoder>) -> Self {
         Self { isolated: Some(place) }
+    }
+
+    /// Decodes a frame; its pixels are borrowed where they are stored as they are returned. Blocks.
+    ///
+    /// # Errors
+    /// As [`IsolatedDecoder::decode`].
+    pub fn pixels<'a>(
+        &self,
+        source: &SourceFrame<'a>,
+    ) -> Result<(Cow<'a, [u8]>, String), CodecError> {
+        if !is_encapsulated(source.transfer_syntax)
+            && let Some(pixels) = native::unchanged(source)
+        {
+            return Ok((Cow::Borrowed(pixels), source.photometric.to_owned()));
+        }
+        let DecodedFrame { pixels, photometric } = self.decode(source)?;
+        Ok((Cow::Owned(pixels), photometric))
     }
 
     /// Decodes a frame. Blocks.

@@ -9,6 +9,19 @@ use crate::error::CodecError;
 use crate::shape::{FrameShape, zeroed};
 use crate::transfer_syntax::byte_order;
 
+/// Returns the pixels of a native frame that are stored as [`decode`] returns them; `None` if they are not, or the frame is
+/// wrong.
+pub(crate) fn unchanged<'a>(source: &SourceFrame<'a>) -> Option<&'a [u8]> {
+    let is_whole =
+        !matches!(source.photometric, "YBR_FULL_422" | "YBR_PARTIAL_422" | "YBR_PARTIAL_420");
+    let is_interleaved =
+        source.shape.samples_per_pixel == 1 || source.planar == PlanarConfiguration::Interleaved;
+    if !(is_whole && is_interleaved && is_little_endian(source)) {
+        return None;
+    }
+    take(source.data, source.shape.checked_length().ok()?).ok()
+}
+
 /// Decodes a native frame.
 pub(crate) fn decode(source: &SourceFrame<'_>) -> Result<DecodedFrame, CodecError> {
     let length = source.shape.checked_length()?;
@@ -98,16 +111,20 @@ fn little_endian<'a>(
     source: &SourceFrame<'_>,
     data: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, CodecError> {
-    let sample = source.shape.bytes_per_sample();
-    if byte_order(source.transfer_syntax) == ByteOrder::Little || sample == 1 {
+    if is_little_endian(source) {
         return Ok(Cow::Borrowed(data));
     }
+    let sample = source.shape.bytes_per_sample();
     let mut swapped = zeroed(data.len())?;
     for (to, from) in swapped.chunks_exact_mut(sample).zip(data.chunks_exact(sample)) {
         to.copy_from_slice(from);
         to.reverse();
     }
     Ok(Cow::Owned(swapped))
+}
+
+fn is_little_endian(source: &SourceFrame<'_>) -> bool {
+    byte_order(source.transfer_syntax) == ByteOrder::Little || source.shape.bytes_per_sample() == 1
 }
 
 /// Turns planes of whole samples into samples interleaved by pixel.

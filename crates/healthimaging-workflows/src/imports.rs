@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use healthimaging::{Error, ErrorKind, ImageSetId, ObjectUri, Result};
+use healthimaging::model::{JobStatus, ListDicomImportJobsRequest};
+use healthimaging::{
+    DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, JobId, ObjectUri, Result,
+};
 use healthimaging_objects::{Location, Objects, file_path};
 
 const MANIFEST: &str = "job-output-manifest.json";
@@ -180,6 +183,47 @@ struct Summary {
     #[serde(default)]
     image_sets_summary: Vec<ImportedImageSet>,
 }
+
+/// Returns the import jobs of a data store that have not ended, up to a page of submitted and of running ones: not all of
+/// their files are in the data store.
+///
+/// # Errors
+/// Those of listing.
+pub async fn not_ended(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+) -> Result<Vec<JobId>> {
+    let mut jobs = Vec::new();
+    for status in [JobStatus::Submitted, JobStatus::InProgress] {
+        let request = ListDicomImportJobsRequest {
+            datastore_id: datastore_id.clone(),
+            job_status: Some(status),
+            next_token: None,
+            max_results: None,
+        };
+        let found = service.list_dicom_import_jobs(request).await?.job_summaries;
+        jobs.extend(found.into_iter().map(|job| job.job_id));
+    }
+    Ok(jobs)
+}
+
+/// Returns how many imports into a data store have not ended, for the report of a job that begins to read it: `None` if
+/// all have. It is no error if the caller may not list them.
+pub(crate) async fn count_not_ended(
+    service: &dyn HealthImaging,
+    datastore_id: &DatastoreId,
+) -> Option<usize> {
+    match not_ended(service, datastore_id).await {
+        Ok(jobs) => Some(jobs.len()).filter(|count| *count > 0),
+        Err(error) => {
+            tracing::debug!(?error, "the import jobs of the data store cannot be listed");
+            None
+        }
+    }
+}
+
+/// The name of that number in reports.
+pub(crate) const NOT_ENDED: &str = "import_jobs_not_ended";
 
 /// Returns the output folder of an import job: it was named to the job, or is the store's own, so that it is read without
 /// being among the allowed folders.

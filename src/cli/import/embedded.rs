@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use healthimaging::DatastoreId;
-use healthimaging::model::JobStatus;
+use healthimaging::model::{GetDicomImportJobRequest, JobStatus};
+use healthimaging::{DatastoreId, JobId};
 use healthimaging_audit::Recorded;
 use healthimaging_local::{ImportProgress, ImportSummary, LocalStore, RefusedFile};
 use healthimaging_workflows::imports;
@@ -15,7 +15,7 @@ use serde_json::{Map, json};
 use super::Input;
 use super::report::{self, Counts, File};
 use crate::backend::Backend;
-use crate::cli::datastore::{find_or_create, unfinished_imports};
+use crate::cli::datastore::find_or_create;
 use crate::outcome::Outcome;
 use crate::stop::stop_signal;
 use crate::terminal::{self, counted, megabytes, progress_bar};
@@ -27,7 +27,7 @@ pub(super) async fn run(
     input: &Input,
 ) -> Result<Outcome> {
     let (datastore, name) = find_or_create(backend, named).await?;
-    note_others(backend, &datastore).await?;
+    let others = note_others(backend, &datastore).await?;
     let started = Instant::now();
     let bar = progress_bar("{bar:30} {pos}/{len} files {msg}");
     let shown = |progress| show(&bar, progress);
@@ -61,6 +61,7 @@ pub(super) async fn run(
     };
     bar.finish_and_clear();
     let summary = ended?;
+    note_failed(backend, &datastore, others).await?;
     if summary.is_continued {
         terminal::note(&format!(
             "an earlier import of the same paths ({}) had not ended: this command completed it or waited for it, and no file \
@@ -93,15 +94,32 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-/// Says which imports continue beside this one.
-async fn note_others(backend: &Backend, datastore: &DatastoreId) -> Result<()> {
-    let jobs = unfinished_imports(backend, datastore).await?;
+/// Says which imports continue beside this one, and returns them.
+async fn note_others(backend: &Backend, datastore: &DatastoreId) -> Result<Vec<JobId>> {
+    let jobs = imports::not_ended(&*backend.service, datastore).await?;
     if !jobs.is_empty() {
+        let named: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
         terminal::note(&format!(
             "earlier imports into this data store have not ended ({}): they continue now, and whenever the store is \
              used. If these are the same paths, no second import is started",
-            jobs.join(", ")
+            named.join(", ")
         ));
+    }
+    Ok(jobs)
+}
+
+/// Says which of the imports that continued beside this one have failed since.
+async fn note_failed(backend: &Backend, datastore: &DatastoreId, jobs: Vec<JobId>) -> Result<()> {
+    for job_id in jobs {
+        let request = GetDicomImportJobRequest { datastore_id: datastore.clone(), job_id };
+        let job = backend.service.get_dicom_import_job(request).await?.job_properties;
+        if job.job_status == JobStatus::Failed {
+            terminal::note(&format!(
+                "the earlier import {} has failed: {}",
+                job.job_id,
+                job.message.unwrap_or_default()
+            ));
+        }
     }
     Ok(())
 }

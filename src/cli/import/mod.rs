@@ -6,6 +6,7 @@ mod aws;
 mod embedded;
 mod report;
 
+use std::collections::HashSet;
 #[cfg(feature = "local")]
 use std::fs::File;
 #[cfg(feature = "local")]
@@ -118,10 +119,21 @@ impl Input {
                 if !found.iter().any(|path| has_file(path, |_| true)) {
                     bail!("PATH: there is no file in it; name files, or a folder of files");
                 }
-                Ok(Self::Paths(found))
+                Ok(Self::Paths(without_repeated(found)))
             }
         }
     }
+}
+
+/// Leaves out paths that are named again, or are in a folder that is named too.
+fn without_repeated(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let named: HashSet<PathBuf> = paths.iter().cloned().collect();
+    let mut seen = HashSet::new();
+    paths.retain(|path| {
+        let is_in_another = path.ancestors().skip(1).any(|folder| named.contains(folder));
+        !is_in_another && seen.insert(path.clone())
+    });
+    paths
 }
 
 /// Returns whether a path is such a file, or a folder with one at any depth. A folder that cannot be read may have one: the

@@ -102,8 +102,8 @@ def report():
     return found
 
 
-def slide():
-    """A pyramid of three levels, in tiles of 256 as scanners write them, in JPEG: a color for each quadrant."""
+def slide(study, is_jpeg):
+    """A pyramid of three levels, in tiles of 256: a color for each quadrant. In JPEG as scanners write them, or uncompressed."""
     specimen = Sequence([item(SpecimenIdentifier="1", SpecimenUID=generate_uid(entropy_srcs=["specimen"]),
                               IssuerOfTheSpecimenIdentifierSequence=Sequence([]), SpecimenPreparationSequence=Sequence([]))])
     for level, side in enumerate((1024, 512, 256)):
@@ -111,7 +111,7 @@ def slide():
         right, low = x >= side // 2, y >= side // 2
         whole = numpy.stack([numpy.where(right, 220, 40), numpy.where(low, 200, 60), 0 * x + 120], -1)
         tiles = [whole[top:top + 256, left:left + 256] for top in range(0, side, 256) for left in range(0, side, 256)]
-        found = instance(SM, "SM", "ohif-slide", "slide", level + 1, ContainerIdentifier="1", ContainerComponentSequence=Sequence([]),
+        found = instance(SM, "SM", study, "slide", level + 1, ContainerIdentifier="1", ContainerComponentSequence=Sequence([]),
                          ContainerTypeCodeSequence=coded("433466003", "SCT", "Microscope slide"),
                          IssuerOfTheContainerIdentifierSequence=Sequence([]), SpecimenDescriptionSequence=specimen,
                          ImageType=["ORIGINAL" if level == 0 else "DERIVED", "PRIMARY", "VOLUME", "NONE" if level == 0 else "RESAMPLED"],
@@ -133,10 +133,11 @@ def slide():
             WholeSlideMicroscopyImageFrameTypeSequence=Sequence([item(FrameType=list(found.ImageType))]))])
         found.DimensionOrganizationSequence = Sequence([item(DimensionOrganizationUID=generate_uid(entropy_srcs=["tiles"]))])
         image(found, numpy.stack(tiles), bits=8, photometric="RGB")
-        found.PhotometricInterpretation, found.LossyImageCompression = "YBR_FULL_422", "01"
-        found.LossyImageCompressionMethod, found.LossyImageCompressionRatio = "ISO_10918_1", 10
-        found.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-        found.PixelData = encapsulate([imagecodecs.jpeg8_encode(tile.astype(numpy.uint8), level=95) for tile in tiles])
+        if is_jpeg:
+            found.PhotometricInterpretation, found.LossyImageCompression = "YBR_FULL_422", "01"
+            found.LossyImageCompressionMethod, found.LossyImageCompressionRatio = "ISO_10918_1", 10
+            found.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+            found.PixelData = encapsulate([imagecodecs.jpeg8_encode(tile.astype(numpy.uint8), level=95) for tile in tiles])
         yield found
 
 
@@ -158,7 +159,8 @@ def everything():
     yield image(instance(MG, "MG", "ohif-mg", "view", ImagerPixelSpacing=[0.07, 0.07], WindowCenter=2048, WindowWidth=4096,
                          PresentationIntentType="FOR PRESENTATION", ImageLaterality="L", ViewPosition="MLO",
                          ImageType=["ORIGINAL", "PRIMARY"], PatientOrientation=["A", "FR"]), (x + y) % 4096, stored=12)
-    yield from slide()
+    yield from slide("ohif-slide", is_jpeg=True)
+    yield from slide("ohif-raw-slide", is_jpeg=False)
 
 
 def write(folder):

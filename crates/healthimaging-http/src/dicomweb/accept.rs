@@ -8,7 +8,7 @@ use healthimaging::{Error, ErrorKind, Result, Uid};
 use http::header::{ACCEPT, HeaderMap};
 
 /// Explicit VR Little Endian, in which all lossless images are available.
-const DEFAULT: &str = "1.2.840.10008.1.2.1";
+pub(super) const DEFAULT: &str = "1.2.840.10008.1.2.1";
 
 /// Media types of compressed frames, with their transfer syntaxes (`PS3.18` Table 8.7.3-5).
 const IMAGES: &[(&str, &[&str])] = &[
@@ -98,6 +98,26 @@ impl Range {
         let part = self.part.as_deref().filter(|_| self.covers("multipart/related"))?;
         IMAGES.iter().any(|(media, _)| *media == part).then_some(part)
     }
+}
+
+/// Returns whether the header lists transfer syntaxes, and none of HTJ2K: a client that also accepts any, as the microscopy
+/// viewer in OHIF does, still decodes only those and uncompressed frames.
+pub(super) fn lists_other_than_htj2k(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let mut listed = ranges
+        .iter()
+        .filter_map(|range| range.transfer_syntax.as_deref())
+        .filter(|uid| *uid != "*");
+    let first = listed.next();
+    first.is_some_and(|first| !is_htj2k(first) && !listed.any(is_htj2k))
+}
+
+/// Returns whether a transfer syntax is HTJ2K, lossless or not.
+pub(super) fn is_htj2k(transfer_syntax: &str) -> bool {
+    matches!(
+        transfer_syntax,
+        "1.2.840.10008.1.2.4.201" | "1.2.840.10008.1.2.4.202" | "1.2.840.10008.1.2.4.203"
+    )
 }
 
 /// Returns whether the header excludes a media type by its name, with a weight of 0 (RFC 9110 §12.4.2), although a wider range

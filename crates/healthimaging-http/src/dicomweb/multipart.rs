@@ -89,7 +89,7 @@ pub(crate) fn parts(body: BodyDataStream, boundary: &str) -> BoxStream<'static, 
     let parser = Parser {
         input: body,
         // The first delimiter may have no line end before it.
-        buffer: BytesMut::from(&b"\r\n"[..]),
+        buffer: Bytes::from_static(b"\r\n"),
         delimiter: Finder::new(&format!("\r\n--{boundary}")).into_owned(),
         position: Position::Part,
     };
@@ -120,7 +120,8 @@ enum Position {
 
 struct Parser {
     input: BodyDataStream,
-    buffer: BytesMut,
+    /// What has arrived and is not returned yet.
+    buffer: Bytes,
     delimiter: Finder<'static>,
     position: Position,
 }
@@ -147,19 +148,30 @@ impl Parser {
         loop {
             if let Some(end) = self.delimiter.find(&self.buffer) {
                 if end > 0 {
-                    return Ok(Some(self.buffer.split_to(end).freeze()));
+                    return Ok(Some(self.buffer.split_to(end)));
                 }
                 self.buffer.advance(self.delimiter.needle().len());
                 self.end_of_delimiter().await?;
                 return Ok(None);
             }
-            // The last bytes may be the beginning of a delimiter.
-            let sure = (self.buffer.len() + 1).saturating_sub(self.delimiter.needle().len());
+            let sure = self.buffer.len() - self.begun_delimiter();
             if sure > 0 {
-                return Ok(Some(self.buffer.split_to(sure).freeze()));
+                return Ok(Some(self.buffer.split_to(sure)));
             }
             self.more().await?;
         }
+    }
+
+    /// Bytes at the end of the buffer that may be the beginning of a delimiter.
+    fn begun_delimiter(&self) -> usize {
+        let delimiter = self.delimiter.needle();
+        let longest = self.buffer.len().min(delimiter.len().saturating_sub(1));
+        (1..=longest)
+            .rev()
+            .find(|length| {
+                delimiter.get(..*length).is_some_and(|start| self.buffer.ends_with(start))
+            })
+            .unwrap_or_default()
     }
 
     /// Reads the rest of the line of a delimiter: two hyphens end the body; blanks and a line end begin a part.
@@ -199,7 +211,14 @@ impl Parser {
     async fn more(&mut self) -> Result<()> {
         let piece = self.input.try_next().await.map_err(read_failure)?;
         let piece = piece.ok_or_else(|| malformed("the body ends before its last boundary"))?;
-        self.buffer.extend_from_slice(&piece);
+        self.buffer = if self.buffer.is_empty() {
+            piece
+        } else {
+            let mut joined = BytesMut::with_capacity(self.buffer.len() + piece.len());
+            joined.extend_from_slice(&self.buffer);
+            joined.extend_from_slice(&piece);
+            joined.freeze()
+        };
         Ok(())
     }
 }

@@ -10,10 +10,12 @@ use healthimaging::model::{
     InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
     RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
 };
-use healthimaging::{DicomWeb, Error, ErrorKind, Result, path_segment};
+use healthimaging::{DicomWeb, Error, ErrorKind, Result, Uid, path_segment};
 use http::HeaderMap;
 
-use super::accept::{Range, any, not_acceptable, ranges};
+use super::accept::{
+    DEFAULT, Range, any, is_htj2k, lists_other_than_htj2k, not_acceptable, ranges,
+};
 use super::part::{Part, Urls};
 use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
 use crate::byte_range::ranged;
@@ -155,7 +157,16 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         let request = RetrieveFramesRequest { transfer_syntax, ..request };
         async move { web.retrieve_frames(request).await }.boxed()
     };
-    let (media, mut found) = negotiated(&call.headers, available, media, get).await?;
+    let (media, mut found) = negotiated(&call.headers, available, media, &get).await?;
+    if media == BYTES
+        && is_htj2k(found.transfer_syntax_uid.as_str())
+        && lists_other_than_htj2k(&call.headers)
+    {
+        match get(TransferSyntaxChoice::Uid(Uid::try_from(DEFAULT)?)).await {
+            Err(error) if error.kind() == ErrorKind::NotAcceptable => {}
+            uncompressed => found = uncompressed?,
+        }
+    }
     let of_part = format!("{media}; transfer-syntax={}", found.transfer_syntax_uid);
     let wanted = format!("{}/{:?}", request.sop_instance_uid, request.frames);
     let tag = found.content_name.take().map(|name| tag_of(&name, &wanted, &media, &of_part));

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Listing, NextToken, Result, Uid, VersionId};
 use healthimaging_workflows::compare::{
-    self, Difference, Differences, NotPrimary, SeriesDifference, Version, VersionSummary,
+    self, Difference, Differences, NotPrimary, SeriesDifference, SeriesState, Version,
+    VersionSummary,
 };
 use healthimaging_workflows::counted;
 use healthimaging_workflows::find::Criteria;
@@ -186,15 +187,18 @@ impl CompareImageSets {
             compare::datastores(context.service(), [old, new], &criteria, after.as_ref(), most);
         let found = uncancelled(context, work).await?;
         let [of_old, of_new] = found.image_sets_examined;
+        let different =
+            found.series.iter().filter(|one| one.state == SeriesState::Different).count();
         let more = if found.next.is_some() { "; pass next_token to continue" } else { "" };
         let text = format!(
             "{of_old} and {of_new} image sets examined. Series: {} in both, {} only in the old data store, {} \
-             only in the new one. Of those in both, {} compared in this call; listed here: {}{more}.",
+             only in the new one. Of those in both, {} compared in this call; listed here: {different} different, {} \
+             in one data store only{more}.",
             found.series_in_both,
             found.series_removed,
             found.series_added,
             found.series_compared,
-            counted(found.series.len(), "different series"),
+            found.series.len() - different,
         );
         let next_token = found.next.map(|key| listing.token(&key)).transpose()?;
         let output = Comparison { series: found.series, next_token, ..Comparison::default() };

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use healthimaging::model::ImageSetsMetadataSummary;
-use healthimaging::{DatastoreId, ErrorKind, HealthImaging, ImageSetId, Result};
+use healthimaging::{DatastoreId, Error, ErrorKind, HealthImaging, ImageSetId, Result};
 
 use super::{Differences, Version, differences};
 use crate::find::{self, Criteria, Found, MOST_EXAMINED, is_primary};
@@ -83,7 +83,7 @@ pub struct SeriesDifference {
 /// A series is compared by its primary image set or, if it has none, by the newest.
 ///
 /// # Errors
-/// `Validation` if more image sets match than are examined.
+/// `Validation` if more image sets match than are examined, `NotFound` if there are criteria and none matches.
 pub async fn datastores(
     service: &dyn HealthImaging,
     [old, new]: [&DatastoreId; 2],
@@ -94,6 +94,12 @@ pub async fn datastores(
     let of_old = find::all(service, old, criteria, MOST_EXAMINED).await?;
     let of_new = find::all(service, new, criteria, MOST_EXAMINED).await?;
     let image_sets_examined = [of_old.examined, of_new.examined];
+    if !criteria.is_empty() && of_old.image_sets.is_empty() && of_new.image_sets.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "neither data store has an image set that matches, so there is nothing to compare",
+        ));
+    }
     let (of_old, of_new) = (by_series(of_old), by_series(of_new));
     let keys: BTreeSet<&Key> = of_old.keys().chain(of_new.keys()).collect();
     let in_both = |key: &&&Key| of_old.contains_key(**key) && of_new.contains_key(**key);

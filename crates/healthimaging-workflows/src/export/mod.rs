@@ -27,6 +27,7 @@ use healthimaging::{DatastoreId, Error, JobId, ObjectUri, Result, RoleArn, Uid};
 
 use crate::deidentify::{Deidentify, Review};
 use crate::find::Criteria;
+use crate::imports;
 use crate::work::{Journal, Tools};
 
 use deidentified::ReportedAttributes;
@@ -208,6 +209,8 @@ pub(crate) async fn run(
         Some(path) => Some(Linkage::create(path, journal.job_id()).await?),
         None => None,
     };
+    let service = &*tools.back_end.service;
+    let not_ended = imports::count_not_ended(service, &export.datastore_id).await;
     let counts = Counts::default();
     let walk = Walk::new(export, &tools.back_end, journal, &counts, (&naming, linkage.as_ref()));
     let cancelled = journal.cancelled();
@@ -227,7 +230,8 @@ pub(crate) async fn run(
     if count(&counts.items) == 0 {
         return Err(export.nothing_matches(count(&counts.left_out)));
     }
-    let report = outcome.write(&output, journal, &counts).await?;
+    let mut report = outcome.write(&output, journal, &counts).await?;
+    report.extend(not_ended.map(|count| (imports::NOT_ENDED.to_owned(), count.into())));
     if let Some(linkage) = &linkage {
         linkage.finish().await?;
     }

@@ -90,10 +90,7 @@ pub async fn failed_imports(
         };
         service.list_dicom_import_jobs(request).await
     };
-    let mut import_jobs_not_ended = 0;
-    for status in [JobStatus::Submitted, JobStatus::InProgress] {
-        import_jobs_not_ended += list(status, EXAMINED).await?.job_summaries.len();
-    }
+    let import_jobs_not_ended = imports::not_ended(service, datastore_id).await?.len();
     let failed = list(JobStatus::Failed, LISTED).await?.job_summaries;
     let completed = list(JobStatus::Completed, EXAMINED).await?.job_summaries;
     let reads = completed.into_iter().map(|job| async move {

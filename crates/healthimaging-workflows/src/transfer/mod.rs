@@ -23,6 +23,7 @@ use healthimaging::{
 use crate::deidentify::Deidentify;
 use crate::document;
 use crate::find::{self, Criteria, MOST_EXAMINED};
+use crate::imports;
 use crate::peers::{Peer, Side};
 use crate::work::{Journal, Tools};
 
@@ -207,6 +208,7 @@ pub(crate) async fn run(
     let to = transfer.to.open(tools).await?.back_end;
     let instances = transfer.deidentify.as_ref();
     let instances = instances.map(|deidentify| deidentify.open(tools)).transpose()?;
+    let not_ended = imports::count_not_ended(&*from.service, &transfer.from.datastore_id).await;
     let selected = Selected::find(&*from.service, transfer).await?;
     let of_summaries = selected.image_sets.iter().map(|set| {
         let tags = set.dicom_tags.as_ref();
@@ -239,7 +241,9 @@ pub(crate) async fn run(
         chunks.transfer(items).await?;
     }
     journal.expect(total);
-    report::report(journal, Some(&selected)).await
+    let mut report = report::report(journal, Some(&selected)).await?;
+    report.extend(not_ended.map(|count| (imports::NOT_ENDED.to_owned(), count.into())));
+    Ok(report)
 }
 
 /// Walks over the outcomes of a job.

@@ -150,9 +150,9 @@ fn transcode(
             data.len()
         )));
     }
-    let frame = decoder.decode(&source)?;
-    let encoded = encode(format, &source.shape, &frame.photometric, &frame.pixels)?;
-    Ok((encoded, frame.photometric))
+    let (pixels, photometric) = decoder.pixels(&source)?;
+    let encoded = encode(format, &source.shape, &photometric, &pixels)?;
+    Ok((encoded, photometric))
 }
 
 pub(super) fn source_frame<'a>(

@@ -43,6 +43,11 @@ impl Planner<'_> {
         missing: &str,
     ) -> Result<Plan> {
         let Reassignment { studies, to, given } = reassignment;
+        if to.as_str().contains('\\') {
+            return Err(Error::validation(
+                "to_patient_id: a PatientID has one value, and a backslash separates values",
+            ));
+        }
         let moved = self.matching(&studies, missing).await?;
         let of_target = Criteria::patient(to.clone());
         let found = find::all(self.service, self.datastore_id, &of_target, find::MOST_EXAMINED);
