@@ -117,6 +117,7 @@ impl Series {
             frames: vec![1],
             transfer_syntax: TransferSyntaxChoice::Stored,
             enough: None,
+            is_whole: false,
             image_set_id: None,
         };
         let answer = self.store.retrieve_frames(request).await?;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use healthimaging_local::{
     Grouping, LocalConfig, LocalStore, MigrationProgress, MigrationWatch, Probe, Quotas,
 };
@@ -26,11 +26,21 @@ pub(super) fn check_exists(config: &Config) -> Result<()> {
          correct --data-dir",
         folder.display()
     );
+    check_folder(config)?;
     ensure!(
         LocalStore::exists_in(folder),
         "there is no embedded store in {}: check --data-dir, or create one with `import`",
         folder.display()
     );
+    Ok(())
+}
+
+/// Fails if the data folder is a file, or lies in one.
+fn check_folder(config: &Config) -> Result<()> {
+    let file = config.data_dir.ancestors().find(|path| path.is_file());
+    if let Some(file) = file {
+        bail!("--data-dir: {} is a file; name a folder", file.display());
+    }
     Ok(())
 }
 
@@ -42,11 +52,7 @@ pub(super) async fn open(config: &Config, decoder: Decoder) -> Result<Opened> {
 }
 
 pub(super) async fn open_store(local: LocalConfig, config: &Config) -> Result<Arc<LocalStore>> {
-    ensure!(
-        !config.data_dir.is_file(),
-        "--data-dir: {} is a file; name a folder",
-        config.data_dir.display()
-    );
+    check_folder(config)?;
     LocalStore::open(local).await.with_context(|| {
         format!("the embedded store in {} does not open", config.data_dir.display())
     })

@@ -88,8 +88,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<Outcome
         Err(stopped) => {
             stopped?;
             bail!(
-                "stopped; a job that the tool started continues while `serve` or `stdio` uses the store (`call list_jobs` \
-                 shows it, `call cancel_job` cancels it; `call list_dicom_import_jobs` shows imports)"
+                "stopped; a job that the tool started continues whenever the store is used (`call list_jobs` shows it, \
+                 `call cancel_job` cancels it; `call list_dicom_import_jobs` shows imports)"
             );
         }
     };

@@ -47,11 +47,11 @@ pub(super) async fn find(
     }
 }
 
-/// Says that a data store is read while imports into it have not ended.
+/// Says that a data store is read while imports into it have not ended, and returns how many.
 pub(super) async fn note_unfinished_imports(
     backend: &Backend,
     datastore_id: &DatastoreId,
-) -> Result<()> {
+) -> Result<usize> {
     let jobs = imports::not_ended(&*backend.service, datastore_id).await?;
     if !jobs.is_empty() {
         let named: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
@@ -61,7 +61,7 @@ pub(super) async fn note_unfinished_imports(
             named.join(", ")
         ));
     }
-    Ok(())
+    Ok(jobs.len())
 }
 
 /// Returns the data store to import into, with its name; creates it if there is none.

@@ -197,7 +197,7 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let Some((datastore_id, name)) = find(backend, named).await? else {
         bail!("--datastore: there is no such active data store; `call list_datastores` lists them");
     };
-    note_unfinished_imports(backend, &datastore_id).await?;
+    let not_ended = note_unfinished_imports(backend, &datastore_id).await?;
     let (output_uri, allowed_paths) = output(&arguments.out)?;
     let submitted = Span { from: arguments.submitted_after, to: arguments.submitted_before };
     let is_open = submitted.from.is_none() && submitted.to.is_none();
@@ -240,7 +240,7 @@ async fn export(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let running = async { follow(ledger, ledger.start(new).await?).await };
     let job = backend.recorded("export", &arguments_named, &named, running, job_objects).await?;
     match job.job_status {
-        JobState::Completed => report(ledger, &job, &name, started.elapsed()).await,
+        JobState::Completed => report(ledger, &job, &name, started.elapsed(), not_ended).await,
         state => bail!("export job {} is {state}: {}", job.job_id, job.message.unwrap_or_default()),
     }
 }
@@ -256,8 +256,8 @@ async fn follow(ledger: &Ledger, mut job: Job) -> Result<Job> {
                 bar.finish_and_clear();
                 stopped?;
                 bail!(
-                    "stopped; written files stay, and export job {} continues while `serve` or `stdio` uses \
-                     the store (`call get_job` shows it, `call cancel_job` cancels it)",
+                    "stopped; written files stay, and export job {} continues whenever \
+                     the store is used (`call get_job` shows it, `call cancel_job` cancels it)",
                     job.job_id
                 );
             }
@@ -277,7 +277,14 @@ fn show(bar: &ProgressBar, job: &Job) {
     }
 }
 
-async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Result<Outcome> {
+/// Reports a completed job. `not_ended` is how many imports had not ended before the store was used, which continued them.
+async fn report(
+    ledger: &Ledger,
+    job: &Job,
+    name: &str,
+    took: Duration,
+    not_ended: usize,
+) -> Result<Outcome> {
     let report = job.report.as_ref();
     let number = |key: &str| {
         let value = report.and_then(|report| report.get(key));
@@ -329,6 +336,9 @@ async fn report(ledger: &Ledger, job: &Job, name: &str, took: Duration) -> Resul
         });
         if let (Value::Object(document), Some(report)) = (&mut document, report) {
             document.extend(report.clone());
+            if not_ended > 0 {
+                document.insert("import_jobs_not_ended".to_owned(), not_ended.into());
+            }
         }
         document
     })?;

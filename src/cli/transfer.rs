@@ -108,9 +108,17 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let tools = ledger.tools();
     let from = End::named(tools, "--from", &arguments.from).await?;
     let to = End::named(tools, "--to", &arguments.to).await?;
-    if from.side.is_none() {
-        note_unfinished_imports(backend, &from.datastore_id).await?;
-    }
+    let not_ended = match from.side {
+        None => note_unfinished_imports(backend, &from.datastore_id).await?,
+        Some(_) => 0,
+    };
+    let add_not_ended = |document: &mut Value| {
+        if let Value::Object(document) = document
+            && not_ended > 0
+        {
+            document.insert("import_jobs_not_ended".to_owned(), not_ended.into());
+        }
+    };
     let deidentify = match arguments.profile.chosen() {
         None => None,
         Some((profile, options)) => {
@@ -127,8 +135,10 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     transfer.check()?;
     if arguments.dry_run {
         let estimate = transfer::estimate(&transfer, tools).await?;
+        let mut estimate = serde_json::to_value(estimate)?;
+        add_not_ended(&mut estimate);
         if terminal::is_json() {
-            terminal::document(|| json!(estimate))?;
+            terminal::document(|| estimate)?;
         } else {
             terminal::result(&serde_json::to_string_pretty(&estimate)?)?;
         }

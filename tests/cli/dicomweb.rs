@@ -1,5 +1,6 @@
 //! `serve`: DICOMweb as clients ask for it (`PS3.18`).
 
+use healthimaging_phantoms::{Phantom, VR, tags};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Served};
@@ -235,12 +236,18 @@ fn frames_in_htj2k_are_not_sent_to_clients_that_list_other_syntaxes() {
             format!("multipart/related; type=\"image/{media}\"; transfer-syntax=1.2.840.10008.1.2.4.{end}, ")
         })
         .concat();
-    let any = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
+    let bytes = "multipart/related; type=\"application/octet-stream\"";
+    let any = format!("{bytes}; transfer-syntax=*");
     let htj2k = "multipart/related; type=\"image/jphc\"; transfer-syntax=1.2.840.10008.1.2.4.201, ";
     for (accept, syntax) in [
-        (any.to_owned(), "1.2.840.10008.1.2.4.202"),
+        (any.clone(), "1.2.840.10008.1.2.4.202"),
         (format!("{listed}{any}"), "1.2.840.10008.1.2.1"),
         (format!("{listed}{htj2k}{any}"), "1.2.840.10008.1.2.4.202"),
+        // What is listed with a lower weight is not preferred to any.
+        (
+            format!("{any}, {bytes}; transfer-syntax=1.2.840.10008.1.2.1; q=0.1"),
+            "1.2.840.10008.1.2.4.202",
+        ),
     ] {
         let answer = web.of_study(&frame, &format!("Accept: {accept}\r\n"));
         assert_eq!(answer.status, 200, "{accept}");
@@ -249,6 +256,48 @@ fn frames_in_htj2k_are_not_sent_to_clients_that_list_other_syntaxes() {
         assert_eq!(media, wanted, "{accept}");
         assert_eq!(content.len() == 32 * 32 * 2, syntax == "1.2.840.10008.1.2.1", "{accept}");
     }
+    // A part says what it is: nothing is called JPEG that is not.
+    let accept = |media: &str, syntax: &str| {
+        format!("Accept: multipart/related; type=\"{media}\"; transfer-syntax={syntax}\r\n")
+    };
+    for (media, syntax) in [("image/jpeg", "*"), ("image/jphc", "1.2.840.10008.1.2.1")] {
+        assert_eq!(web.of_study(&frame, &accept(media, syntax)).status, 406, "{media} {syntax}");
+    }
+    let right = web.of_study(&frame, &accept("image/jphc", "*"));
+    assert_eq!(parts(&right)[0].0, "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202");
+}
+
+/// Samples of 32 bits, as of a dose, are kept as one piece; the frames begin at bytes (`PS3.5 §8.1.1`).
+#[test]
+fn frames_of_32_bits_are_retrieved_one_by_one() {
+    let rig = Rig::new();
+    let pixels: Vec<u8> = (0..3_u8).flat_map(|frame| vec![frame; 4 * 4 * 4]).collect();
+    let dose = Phantom::mr().study_uid("2.25.1").series_uid("2.25.2").sop_uid("2.25.3").size(4, 4);
+    let dose = dose.bits(32, 32).pixels(pixels).with(tags::NUMBER_OF_FRAMES, VR::IS, "3");
+    std::fs::write(rig.path("dose.dcm"), dose.build()).unwrap();
+    let imported = rig.run(&["import", text(&rig.path("dose.dcm"))]);
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    let stores = rig.call("list_datastores", &json!({}));
+    let store = stores["datastore_summaries"][0]["datastore_id"].as_str().unwrap();
+    let served = Served::start(&rig, &[]);
+    let instance = format!("/datastore/{store}/studies/2.25.1/series/2.25.2/instances/2.25.3");
+    let accept =
+        "Accept: multipart/related; type=\"application/octet-stream\"; transfer-syntax=*\r\n";
+    let frames = |list: &str| served.answer(&format!("GET {instance}/frames/{list}"), accept, b"");
+    for (list, levels) in [("1", &[0][..]), ("2", &[1]), ("3,1", &[2, 0])] {
+        let found = parts(&frames(list));
+        let expected: Vec<Vec<u8>> = levels.iter().map(|level| vec![*level; 64]).collect();
+        assert_eq!(
+            found.into_iter().map(|(_, frame)| frame).collect::<Vec<_>>(),
+            expected,
+            "{list}"
+        );
+    }
+    assert_eq!(frames("4").status, 404);
+    // A picture is made from all of it.
+    let picture =
+        served.answer(&format!("GET {instance}/frames/3/rendered"), "Accept: image/png\r\n", b"");
+    assert_eq!(picture.status, 200);
 }
 
 #[test]

@@ -47,7 +47,7 @@ def picture(side):
 
 def write(folder, syntax):
     """The levels of a slide as files in this transfer syntax."""
-    for level, found in enumerate(ohif_files.slide()):
+    for level, found in enumerate(ohif_files.slide("ohif-slide", is_jpeg=True)):
         side = found.TotalPixelMatrixColumns
         whole = picture(side)
         tiles = [numpy.ascontiguousarray(whole[top:top + TILE, left:left + TILE])

@@ -144,6 +144,7 @@ async fn call_all(aws: &Aws) {
             frames: vec![1],
             transfer_syntax: TransferSyntaxChoice::Stored,
             enough: None,
+            is_whole: false,
         })
         .await;
     let _ = aws

@@ -61,7 +61,7 @@ pub(super) async fn run(
     };
     bar.finish_and_clear();
     let summary = ended?;
-    note_failed(backend, &datastore, others).await?;
+    note_rest(backend, &datastore, others).await?;
     if summary.is_continued {
         terminal::note(&format!(
             "an earlier import of the same paths ({}) had not ended: this command completed it or waited for it, and no file \
@@ -108,18 +108,17 @@ async fn note_others(backend: &Backend, datastore: &DatastoreId) -> Result<Vec<J
     Ok(jobs)
 }
 
-/// Says which of the imports that continued beside this one have failed since.
-async fn note_failed(backend: &Backend, datastore: &DatastoreId, jobs: Vec<JobId>) -> Result<()> {
+/// Says which of the imports that continued beside this one have failed since, or have not ended yet.
+async fn note_rest(backend: &Backend, datastore: &DatastoreId, jobs: Vec<JobId>) -> Result<()> {
     for job_id in jobs {
         let request = GetDicomImportJobRequest { datastore_id: datastore.clone(), job_id };
         let job = backend.service.get_dicom_import_job(request).await?.job_properties;
-        if job.job_status == JobStatus::Failed {
-            terminal::note(&format!(
-                "the earlier import {} has failed: {}",
-                job.job_id,
-                job.message.unwrap_or_default()
-            ));
-        }
+        let state = match job.job_status {
+            JobStatus::Completed => continue,
+            JobStatus::Failed => format!("has failed: {}", job.message.unwrap_or_default()),
+            _ => "has not ended: it continues whenever the store is used".to_owned(),
+        };
+        terminal::note(&format!("the earlier import {} {state}", job.job_id));
     }
     Ok(())
 }

@@ -117,7 +117,11 @@ impl Input {
                 });
                 let found: Vec<PathBuf> = found.collect::<Result<_>>()?;
                 if !found.iter().any(|path| has_file(path, |_| true)) {
-                    bail!("PATH: there is no file in it; name files, or a folder of files");
+                    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+                    bail!(
+                        "{}: there is no file in it; name files, or a folder of files",
+                        paths.join(", ")
+                    );
                 }
                 Ok(Self::Paths(without_repeated(found)))
             }
@@ -159,6 +163,10 @@ fn has_file(path: &Path, is_wanted: impl Fn(&Path) -> bool) -> bool {
 /// Returns whether the first bytes of a file may be those of a DICOM instance. A file that cannot be read may be one.
 #[cfg(feature = "local")]
 fn may_be_instance(path: &Path) -> bool {
+    // Opening a named pipe waits for its writer.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return false;
+    }
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
     read.is_err() || !start.is_empty() && FileKind::recognize(&start).is_none()

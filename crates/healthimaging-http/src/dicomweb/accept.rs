@@ -10,6 +10,9 @@ use http::header::{ACCEPT, HeaderMap};
 /// Explicit VR Little Endian, in which all lossless images are available.
 pub(super) const DEFAULT: &str = "1.2.840.10008.1.2.1";
 
+/// Beginning of the transfer syntaxes of compressed frames.
+const COMPRESSED: &str = "1.2.840.10008.1.2.4";
+
 /// Media types of compressed frames, with their transfer syntaxes (`PS3.18` Table 8.7.3-5).
 const IMAGES: &[(&str, &[&str])] = &[
     ("image/jpeg", &[".50", ".51", ".57", ".70"]),
@@ -76,7 +79,7 @@ impl Range {
             Some(uid) => Ok(vec![named(uid)?]),
             None => match self.image_syntaxes() {
                 Some(short) => {
-                    short.iter().map(|end| named(&format!("1.2.840.10008.1.2.4{end}"))).collect()
+                    short.iter().map(|end| named(&format!("{COMPRESSED}{end}"))).collect()
                 }
                 None => Ok(vec![named(DEFAULT)?, TransferSyntaxChoice::Stored]),
             },
@@ -100,14 +103,22 @@ impl Range {
     }
 }
 
-/// Returns whether the header lists transfer syntaxes, and none of HTJ2K: a client that also accepts any, as the microscopy
-/// viewer in OHIF does, still decodes only those and uncompressed frames.
+/// Returns whether frames of a transfer syntax are of a media type: plain bytes are any.
+pub(super) fn is_of_media(media: &str, transfer_syntax: &str) -> bool {
+    IMAGES.iter().find(|(image, _)| *image == media).is_none_or(|(_, ends)| {
+        let end = transfer_syntax.strip_prefix(COMPRESSED);
+        end.is_some_and(|end| ends.contains(&end))
+    })
+}
+
+/// Returns whether the header lists transfer syntaxes among what it prefers, and none of HTJ2K: a client that also accepts any, as
+/// the microscopy viewer in OHIF does, still decodes only those and uncompressed frames.
 pub(super) fn lists_other_than_htj2k(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
-    let mut listed = ranges
-        .iter()
-        .filter_map(|range| range.transfer_syntax.as_deref())
-        .filter(|uid| *uid != "*");
+    let best = ranges.first().map_or(1.0, |range| range.weight);
+    let best = ranges.iter().take_while(|range| range.weight >= best);
+    let mut listed =
+        best.filter_map(|range| range.transfer_syntax.as_deref()).filter(|uid| *uid != "*");
     let first = listed.next();
     first.is_some_and(|first| !is_htj2k(first) && !listed.any(is_htj2k))
 }

@@ -181,7 +181,16 @@ impl Parser {
         }
         if self.buffer.starts_with(b"--") {
             self.position = Position::End;
-            return Ok(());
+            // The body may end here.
+            while self.buffer.len() == 2
+                && let Some(piece) = self.input.try_next().await.map_err(read_failure)?
+            {
+                self.join(piece);
+            }
+            return match self.buffer.get(2) {
+                None | Some(b' ' | b'\t' | b'\r' | b'\n') => Ok(()),
+                Some(_) => Err(malformed("text follows the last boundary on its line")),
+            };
         }
         self.position = Position::Headers;
         while !self.buffer.starts_with(b"\r\n") {
@@ -210,7 +219,12 @@ impl Parser {
 
     async fn more(&mut self) -> Result<()> {
         let piece = self.input.try_next().await.map_err(read_failure)?;
-        let piece = piece.ok_or_else(|| malformed("the body ends before its last boundary"))?;
+        self.join(piece.ok_or_else(|| malformed("the body ends before its last boundary"))?);
+        Ok(())
+    }
+
+    /// Adds a piece of the body to what is not returned yet.
+    fn join(&mut self, piece: Bytes) {
         self.buffer = if self.buffer.is_empty() {
             piece
         } else {
@@ -219,7 +233,6 @@ impl Parser {
             joined.extend_from_slice(&piece);
             joined.freeze()
         };
-        Ok(())
     }
 }
 
@@ -256,6 +269,25 @@ mod tests {
         for size in 1..=text.len() {
             let found = read(text, size).await.unwrap();
             assert_eq!(found, ["one\r\n--", "", "three"], "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_begins_like_the_last_boundary_ends_no_part_in_silence() {
+        for (text, is_whole) in [
+            ("--b\r\n\r\none\r\n--b--", true),
+            ("--b\r\n\r\none\r\n--b-- \r\n", true),
+            ("--b\r\n\r\none\r\n--b--\nepilogue", true),
+            ("--b\r\n\r\none\r\n--b--x and more\r\n--b--\r\n", false),
+            ("--b\r\n\r\none\r\n--b-x\r\n--b--\r\n", false),
+        ] {
+            for size in 1..=text.len() {
+                let found = read(text, size).await;
+                assert_eq!(found.is_ok(), is_whole, "{text} in pieces of {size}");
+                if let Err(error) = found {
+                    assert_eq!(error.kind(), ErrorKind::BadRequest);
+                }
+            }
         }
     }
 

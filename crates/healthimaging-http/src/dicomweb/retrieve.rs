@@ -8,13 +8,13 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{StreamExt, TryStreamExt};
 use healthimaging::model::{
     InstanceMetadataRequest, RetrieveBulkdataRequest, RetrieveFramesRequest,
-    RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
+    RetrieveFramesResponse, RetrieveInstanceRequest, SeriesMetadataRequest, TransferSyntaxChoice,
 };
 use healthimaging::{DicomWeb, Error, ErrorKind, Result, Uid, path_segment};
 use http::HeaderMap;
 
 use super::accept::{
-    DEFAULT, Range, any, is_htj2k, lists_other_than_htj2k, not_acceptable, ranges,
+    DEFAULT, Range, any, is_htj2k, is_of_media, lists_other_than_htj2k, not_acceptable, ranges,
 };
 use super::part::{Part, Urls};
 use super::{IMAGE_SET_ID, JSON, check_parameters, multipart, require_json};
@@ -52,12 +52,14 @@ macro_rules! location {
     };
 }
 
-/// Tries the media ranges of `Accept` in order until one is available. `media` returns how a range can be met.
+/// Tries the media ranges of `Accept` in order until one is available. `media` returns how a range can be met, and `fits` whether
+/// what was found meets it.
 async fn negotiated<M, T>(
     headers: &HeaderMap,
     available: &str,
     media: impl Fn(&Range) -> Option<M>,
     get: impl Fn(TransferSyntaxChoice) -> BoxFuture<'static, Result<T>>,
+    fits: impl Fn(&M, &T) -> bool,
 ) -> Result<(M, T)> {
     let mut choices = Vec::new();
     for range in ranges(headers) {
@@ -69,6 +71,7 @@ async fn negotiated<M, T>(
     for (media, choice) in choices {
         match get(choice).await {
             Err(error) if error.kind() == ErrorKind::NotAcceptable => refusal = error,
+            Ok(found) if !fits(&media, &found) => {}
             answer => return Ok((media, answer?)),
         }
     }
@@ -94,7 +97,8 @@ pub(super) async fn instance(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respo
         let request = RetrieveInstanceRequest { transfer_syntax, ..request };
         async move { web.retrieve_instance(request).await }.boxed()
     };
-    let (is_multipart, found) = negotiated(&call.headers, available, is_multipart, get).await?;
+    let (is_multipart, found) =
+        negotiated(&call.headers, available, is_multipart, get, |_, _| true).await?;
     let media = format!("{DICOM}; transfer-syntax={}", found.transfer_syntax_uid);
     let envelope = if is_multipart { DICOM } else { "" };
     let tag = found.content_name.map(|name| tag_of(&name, &sop_instance_uid, envelope, &media));
@@ -146,6 +150,7 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
             frames: frame_numbers(&call.text("frames"))?,
             transfer_syntax: TransferSyntaxChoice::Stored,
             enough: None,
+            is_whole: false,
         }
     );
     let available = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=UID, or \
@@ -157,9 +162,12 @@ pub(super) async fn frames(web: Arc<dyn DicomWeb>, call: Call) -> Result<Respons
         let request = RetrieveFramesRequest { transfer_syntax, ..request };
         async move { web.retrieve_frames(request).await }.boxed()
     };
-    let (media, mut found) = negotiated(&call.headers, available, media, &get).await?;
+    let fits = |media: &String, found: &RetrieveFramesResponse| {
+        is_of_media(media, &found.transfer_syntax_uid)
+    };
+    let (media, mut found) = negotiated(&call.headers, available, media, &get, fits).await?;
     if media == BYTES
-        && is_htj2k(found.transfer_syntax_uid.as_str())
+        && is_htj2k(&found.transfer_syntax_uid)
         && lists_other_than_htj2k(&call.headers)
     {
         match get(TransferSyntaxChoice::Uid(Uid::try_from(DEFAULT)?)).await {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use bytes::Buf as _;
 use futures::StreamExt;
 use futures::stream;
 use healthimaging::model::{
@@ -11,6 +12,8 @@ use healthimaging::model::{
 };
 use healthimaging::{Body, Error, ImageFrameId};
 use healthimaging_dicom::Instance;
+use healthimaging_image::PixelDescription;
+use healthimaging_pixels::is_encapsulated;
 
 use super::find::{SeriesRequest, no_instance};
 use super::retrieve::{EXPLICIT_LITTLE_ENDIAN, Form, Pixels, Retrieval, choose};
@@ -18,8 +21,8 @@ use crate::catalog::packs;
 use crate::error::Result;
 use crate::shared::SharedStore;
 
-/// Warnings of pixels that were kept as they came because they could not be made anything else:
-/// they are one frame, in the stored transfer syntax.
+/// Warnings of pixels that were kept as they came because they could not be made anything else: they are in the stored transfer
+/// syntax, and one frame unless the frames are uncompressed and begin at bytes.
 const KEPT_WHOLE: [u16; 2] = [0xB100, 0xB120];
 
 /// Frames that are read ahead of their reader.
@@ -32,30 +35,32 @@ pub(crate) async fn retrieve_frames(
 ) -> Result<RetrieveFramesResponse> {
     let task = Arc::clone(shared);
     let found = tokio::task::spawn_blocking(move || {
-        let (retrieval, ids) = find(task, &request)?;
-        let mut ids = ids.into_iter();
+        let (retrieval, frames) = find(task, &request)?;
+        let mut frames = frames.into_iter();
         // Mostly there is but one, and another thread would have to be woken for it.
-        let first = ids.next();
+        let first = frames.next();
         let lower = match (&first, request.enough) {
-            (Some(id), Some(enough)) if ids.len() == 0 => retrieval.lower(id, enough)?,
+            (Some(StoredFrame { id, part: None }), Some(enough)) if frames.len() == 0 => {
+                retrieval.lower(id, enough)?
+            }
             _ => None,
         };
         let (transfer_syntax, lower_resolution, first) = if let Some((shape, pixels)) = lower {
             let resolution = Some((shape.rows, shape.columns));
             (EXPLICIT_LITTLE_ENDIAN.to_owned(), resolution, Some(pixels.into()))
         } else {
-            let first = first.map(|id| retrieval.frame(&id)).transpose()?;
+            let first = first.map(|frame| retrieval.frame(&frame)).transpose()?;
             (retrieval.syntax.clone(), None, first)
         };
-        Result::<_>::Ok((retrieval, transfer_syntax, lower_resolution, first, ids))
+        Result::<_>::Ok((retrieval, transfer_syntax, lower_resolution, first, frames))
     });
-    let (retrieval, transfer_syntax_uid, lower_resolution, first, ids) = found.await??;
+    let (retrieval, transfer_syntax_uid, lower_resolution, first, others) = found.await??;
     let content_name = Some(retrieval.found.name.clone());
     let retrieval = Arc::new(retrieval);
-    let others = stream::iter(ids)
-        .map(move |id| {
+    let others = stream::iter(others)
+        .map(move |frame| {
             let retrieval = Arc::clone(&retrieval);
-            tokio::task::spawn_blocking(move || retrieval.frame(&id))
+            tokio::task::spawn_blocking(move || retrieval.frame(&frame))
         })
         .buffered(AHEAD)
         .map(|read| match read {
@@ -67,11 +72,31 @@ pub(crate) async fn retrieve_frames(
     Ok(RetrieveFramesResponse { transfer_syntax_uid, lower_resolution, frames, content_name })
 }
 
-/// The instance, and the ids of the requested frames. Blocks.
+/// A frame: a blob, or a part of one.
+#[derive(Debug, Clone)]
+struct StoredFrame {
+    id: ImageFrameId,
+    part: Option<Part>,
+}
+
+/// Bytes of a blob.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    offset: u64,
+    length: u64,
+}
+
+impl StoredFrame {
+    fn whole(id: &ImageFrameId) -> Self {
+        Self { id: id.clone(), part: None }
+    }
+}
+
+/// The instance, and the requested frames. Blocks.
 fn find(
     shared: SharedStore,
     request: &RetrieveFramesRequest,
-) -> Result<(Retrieval, Vec<ImageFrameId>)> {
+) -> Result<(Retrieval, Vec<StoredFrame>)> {
     let distinct: BTreeSet<u32> = request.frames.iter().copied().collect();
     if distinct.len() != request.frames.len() || request.frames.is_empty() {
         return Err(Error::validation("name at least one frame, and each once").into());
@@ -80,34 +105,49 @@ fn find(
     let sop = request.sop_instance_uid.to_string();
     let found = SeriesRequest::from(request).find_instance(&shared, &sop)?;
     let instance = found.document.instance(&series, &sop).ok_or_else(no_instance)?;
-    let known = frames_of(instance)?;
+    let known = frames_of(instance, request.is_whole, |blob| {
+        let at =
+            shared.catalog.read_blocking(|reader| packs::referenced(reader, found.row, blob))?;
+        Ok(at.length)
+    })?;
     let (syntax, form) = choose(instance, &request.transfer_syntax)?;
-    let ids = request.frames.iter().map(|number| {
+    let frames = request.frames.iter().map(|number| {
         let index = (*number as usize).checked_sub(1);
-        let id = index.and_then(|index| known.get(index)).cloned();
-        id.ok_or_else(|| {
+        let frame = index.and_then(|index| known.get(index)).cloned();
+        frame.ok_or_else(|| {
             let count = known.len();
             Error::not_found(format!("the instance has frames 1 to {count}, not {number}")).into()
         })
     });
-    let ids = ids.collect::<Result<_>>()?;
+    let frames = frames.collect::<Result<_>>()?;
     let retrieval =
         Retrieval { shared, found, series, sop, syntax, form, proved: Mutex::default() };
-    Ok((retrieval, ids))
+    Ok((retrieval, frames))
 }
 
-/// The frames of an instance, in their order.
-fn frames_of(instance: &Instance) -> Result<Vec<ImageFrameId>> {
+/// The frames of an instance, in their order; with `is_whole`, pixel data that was kept is one. `length_of` returns the length of
+/// a blob.
+fn frames_of(
+    instance: &Instance,
+    is_whole: bool,
+    length_of: impl FnOnce(&ImageFrameId) -> Result<u64>,
+) -> Result<Vec<StoredFrame>> {
     let details = &instance.details;
     match &details.pixel_blob {
         None if instance.frames.is_empty() => {
             Err(Error::not_found("the instance has no pixel data, so it has no frames").into())
         }
-        None => Ok(instance.frames.iter().map(|frame| frame.id.clone()).collect()),
+        None => Ok(instance.frames.iter().map(|frame| StoredFrame::whole(&frame.id)).collect()),
         Some(blob)
             if details.warning_reason.is_some_and(|warning| KEPT_WHOLE.contains(&warning)) =>
         {
-            Ok(vec![blob.clone()])
+            if is_whole {
+                return Ok(vec![StoredFrame::whole(blob)]);
+            }
+            let frames = parts(instance, length_of(blob)?).map(|parts| {
+                parts.map(|part| StoredFrame { id: blob.clone(), part: Some(part) }).collect()
+            });
+            Ok(frames.unwrap_or_else(|| vec![StoredFrame::whole(blob)]))
         }
         Some(_) => Err(Error::not_found(
             "the frames of this instance could not be separated when it was imported; retrieve the \
@@ -117,14 +157,52 @@ fn frames_of(instance: &Instance) -> Result<Vec<ImageFrameId>> {
     }
 }
 
+/// The frames in uncompressed pixel data of several (`PS3.5 §8.1.1`), if all of them begin at bytes.
+fn parts(instance: &Instance, length: u64) -> Option<impl Iterator<Item = Part> + use<>> {
+    let syntax = instance.stored_transfer_syntax.as_deref().unwrap_or(EXPLICIT_LITTLE_ENDIAN);
+    let described = PixelDescription::of(&instance.attributes).ok()?;
+    let (count, sides) =
+        (u64::from(described.number_of_frames), [described.rows, described.columns]);
+    let bits = [described.samples_per_pixel, described.bits_allocated].map(u64::from);
+    let bits = sides.map(u64::from).into_iter().chain(bits).try_fold(1, u64::checked_mul)?;
+    let all = (bits / 8).checked_mul(count)?;
+    let is_split = !is_encapsulated(syntax) && count > 1 && bits > 0 && bits.is_multiple_of(8);
+    // Pixel data has an even length.
+    (is_split && (length == all || length == all + all % 2))
+        .then(|| (0..count).map(move |index| Part { offset: index * (bits / 8), length: bits / 8 }))
+}
+
+/// A part of a body. The rest is read too, since the checksum is that of the whole.
+fn part_of(body: Body, Part { offset, length }: Part) -> Body {
+    let (mut before, mut left) = (offset, length);
+    let pieces = body.into_stream().filter_map(move |piece| {
+        let piece = piece.map(|mut bytes| {
+            let skipped = bytes.len().min(usize::try_from(before).unwrap_or(usize::MAX));
+            bytes.advance(skipped);
+            before -= skipped as u64;
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= bytes.len() as u64;
+            bytes
+        });
+        let is_none = piece.as_ref().is_ok_and(|bytes| bytes.is_empty());
+        std::future::ready((!is_none).then_some(piece))
+    });
+    Body::from_stream(pieces.boxed(), Some(length))
+}
+
 impl Retrieval {
     /// A frame in the form that was chosen. Blocks.
-    fn frame(&self, id: &ImageFrameId) -> healthimaging::Result<Body> {
+    fn frame(&self, frame: &StoredFrame) -> healthimaging::Result<Body> {
+        let StoredFrame { id, part } = frame;
         if self.form == Form::Decoded {
             let (pixels, _) = self.decoded(&Pixels::of(self.instance()?)?, id)?;
             return Ok(pixels.into());
         }
-        Ok(self.body(id)?)
+        let whole = self.body(id)?;
+        Ok(match part {
+            Some(part) => part_of(whole, *part),
+            None => whole,
+        })
     }
 }
 

@@ -26,7 +26,8 @@ a data store of the default format, HTJ2K. With `losslessStorageFormat` JPEG_200
 * **kept**: every frame is stored byte for byte as it came. Those of JPEG, JPEG 2000, HTJ2K and JPEG XL are decoded when a
   picture of them is asked for; video is not.
 * **kept whole**: the pixel data is stored as it came, as one blob, with the warning; samples of 32 bits in little
-  endian. Such instances come back whole, with `transfer-syntax=*`.
+  endian. Such instances come back whole, with `transfer-syntax=*`. DICOMweb returns uncompressed frames that begin at
+  bytes one by one.
 
 Pictures (`get_image_frame` with `format` png or jpeg) are made of all of these but video: also of samples of 1 to 64 bits,
 of floating-point samples, of frames that are deflated, and of what is there of a frame that is cut short. They follow

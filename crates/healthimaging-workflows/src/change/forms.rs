@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use healthimaging::model::MetadataUpdates;
 use healthimaging::{Error, Result, is_value_token};
-use healthimaging_dicom::has_form;
+use healthimaging_dicom::{allows_several_values, has_form};
 
 use super::Object;
 use crate::document;
@@ -86,11 +86,17 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
     for item in parts.iter().filter_map(Value::as_object) {
         check_attributes(item, strictness)?;
     }
-    let Some(vr) = vr(name) else { return Ok(()) };
+    let Some((keyword, vr)) = keyword_and_vr(name) else { return Ok(()) };
     for text in parts.iter().filter_map(Value::as_str) {
         // The token of a value; its length and form are not those of the value.
         if is_value_token(text) {
             continue;
+        }
+        let is_text = matches!(vr, VR::LT | VR::ST | VR::UT | VR::UR);
+        if !is_text && text.contains('\\') && !allows_several_values(keyword) {
+            return Err(Error::validation(format!(
+                "{name}: the attribute has one value, and a backslash separates values"
+            )));
         }
         for one in values(vr, text) {
             let wrong = if !is_within(vr, one) {
@@ -158,14 +164,14 @@ fn longest(vr: VR) -> Option<(usize, &'static str)> {
     })
 }
 
-fn vr(name: &str) -> Option<VR> {
+fn keyword_and_vr(name: &str) -> Option<(&'static str, VR)> {
     let tag = document::tag(name);
     let entry = match tag {
         Some(tag) => StandardDataDictionary.by_tag(tag),
         None => StandardDataDictionary.by_name(name),
-    };
-    match entry?.vr() {
-        VirtualVr::Exact(vr) => Some(vr),
+    }?;
+    match entry.vr() {
+        VirtualVr::Exact(vr) => Some((entry.alias(), vr)),
         _ => None,
     }
 }
@@ -226,6 +232,7 @@ mod tests {
             json!({ "OtherPatientNames": [umlauts, umlauts] }),
             json!({ "Allergies": format!("{umlauts}\\{umlauts}") }),
             json!({ "TextValue": "x".repeat(100_000) }),
+            json!({ "AdditionalPatientHistory": "A\\B", "OtherPatientNames": "A\\B" }),
             json!({ "00091001": "x".repeat(1_000) }),
             json!({ "PatientWeight": 70.5 }),
         ] {
@@ -236,6 +243,9 @@ mod tests {
             json!({ "00100020": long }),
             json!({ "OtherPatientNames": ["A", long] }),
             json!({ "ProcedureCodeSequence": [{ "CodeMeaning": long }] }),
+            // A backslash separates values, and these attributes have one.
+            json!({ "PatientID": "A\\B" }),
+            json!({ "00100010": "A\\B" }),
         ] {
             assert!(refusal("Study", &wrong).is_some(), "{wrong}");
         }

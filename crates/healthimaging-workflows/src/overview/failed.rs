@@ -64,7 +64,7 @@ impl FailedImports {
             count => format!("; {} not ended", counted_have(count)),
         };
         format!(
-            "{} that failed or lacked files, with the newest {} completed ones examined{unreadable}{not_ended}",
+            "{} that failed or lacked files, {} of the newest completed ones examined{unreadable}{not_ended}",
             counted(self.failed_import_jobs.len(), "import job"),
             self.completed_import_jobs_examined,
         )

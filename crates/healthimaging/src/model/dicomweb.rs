@@ -75,6 +75,8 @@ pub struct RetrieveFramesRequest {
     /// Rows and columns that are enough of a single frame in its stored transfer syntax: then the back end may return a lower
     /// resolution that has as many, in Explicit VR Little Endian.
     pub enough: Option<(u32, u32)>,
+    /// Whether frame 1 stands for all pixel data where a back end has kept it as one piece.
+    pub is_whole: bool,
 }
 
 /// Output of `retrieve_frames`.

@@ -78,6 +78,7 @@ impl Place {
             frames,
             transfer_syntax: TransferSyntaxChoice::Stored,
             enough: None,
+            is_whole: false,
         }
     }
 }
@@ -209,7 +210,9 @@ impl Renderer {
         if is_kept_whole && !(1..=count).contains(&(number as usize)) {
             return Err(no_frame(count, number));
         }
-        let request = image.place.frames(vec![if is_kept_whole { 1 } else { number }]);
+        let numbers = vec![if is_kept_whole { 1 } else { number }];
+        let is_whole = is_kept_whole;
+        let request = RetrieveFramesRequest { is_whole, ..image.place.frames(numbers) };
         let is_decoded_there = attributes.is_decoded_alike() && !is_kept_whole;
         if is_decoded_there && enough.is_some() {
             return self.web.retrieve_frames(RetrieveFramesRequest { enough, ..request }).await;

@@ -143,6 +143,7 @@ async fn no_way_of_reading_serves_a_damaged_value() {
         frames: vec![1, 2],
         transfer_syntax,
         enough: None,
+        is_whole: false,
     };
     let explicit = || TransferSyntaxChoice::Uid(uid(EXPLICIT_LITTLE_ENDIAN));
     let read_all = async || {
