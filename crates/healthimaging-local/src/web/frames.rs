@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use futures::StreamExt;
 use futures::stream;
 use healthimaging::model::{
@@ -184,7 +184,7 @@ fn part_of(body: Body, Part { offset, length }: Part) -> Body {
             left -= bytes.len() as u64;
             bytes
         });
-        let is_none = piece.as_ref().is_ok_and(|bytes| bytes.is_empty());
+        let is_none = piece.as_ref().is_ok_and(Bytes::is_empty);
         std::future::ready((!is_none).then_some(piece))
     });
     Body::from_stream(pieces.boxed(), Some(length))
