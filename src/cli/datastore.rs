@@ -11,8 +11,8 @@ use healthimaging::{
     DatastoreName,
     model::{DatastoreStatus, GetDatastoreRequest},
 };
-
 use healthimaging_workflows::imports;
+use serde_json::Value;
 
 use crate::backend::Backend;
 use crate::terminal;
@@ -62,6 +62,15 @@ pub(super) async fn note_unfinished_imports(
         ));
     }
     Ok(jobs.len())
+}
+
+/// Adds to the result of a command how many imports had not ended before the store was used, which continues them.
+pub(super) fn add_unfinished_imports(document: &mut Value, count: usize) {
+    if let Value::Object(document) = document
+        && count > 0
+    {
+        document.insert(imports::NOT_ENDED.to_owned(), count.into());
+    }
 }
 
 /// Returns the data store to import into, with its name; creates it if there is none.

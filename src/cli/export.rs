@@ -16,7 +16,7 @@ use healthimaging_workflows::{ItemOutcome, ItemResult, Job, JobState, Ledger, Ne
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use super::datastore::{find, note_unfinished_imports};
+use super::datastore::{add_unfinished_imports, find, note_unfinished_imports};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::outcome::Outcome;
@@ -277,7 +277,7 @@ fn show(bar: &ProgressBar, job: &Job) {
     }
 }
 
-/// Reports a completed job. `not_ended` is how many imports had not ended before the store was used, which continued them.
+/// Reports a completed job. `not_ended` is how many imports had not ended before.
 async fn report(
     ledger: &Ledger,
     job: &Job,
@@ -336,10 +336,8 @@ async fn report(
         });
         if let (Value::Object(document), Some(report)) = (&mut document, report) {
             document.extend(report.clone());
-            if not_ended > 0 {
-                document.insert("import_jobs_not_ended".to_owned(), not_ended.into());
-            }
         }
+        add_unfinished_imports(&mut document, not_ended);
         document
     })?;
     Ok(outcome)

@@ -11,7 +11,7 @@ use healthimaging_workflows::transfer::{self, End, Transfer};
 use healthimaging_workflows::{ItemResult, Job, JobState, Ledger, NewJob, Work};
 use serde_json::{Map, Value, json};
 
-use super::datastore::note_unfinished_imports;
+use super::datastore::{add_unfinished_imports, note_unfinished_imports};
 use super::export::{ProfileArguments, job_objects};
 use crate::backend::Backend;
 use crate::config::Config;
@@ -112,13 +112,6 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
         None => note_unfinished_imports(backend, &from.datastore_id).await?,
         Some(_) => 0,
     };
-    let add_not_ended = |document: &mut Value| {
-        if let Value::Object(document) = document
-            && not_ended > 0
-        {
-            document.insert("import_jobs_not_ended".to_owned(), not_ended.into());
-        }
-    };
     let deidentify = match arguments.profile.chosen() {
         None => None,
         Some((profile, options)) => {
@@ -136,7 +129,7 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     if arguments.dry_run {
         let estimate = transfer::estimate(&transfer, tools).await?;
         let mut estimate = serde_json::to_value(estimate)?;
-        add_not_ended(&mut estimate);
+        add_unfinished_imports(&mut estimate, not_ended);
         if terminal::is_json() {
             terminal::document(|| estimate)?;
         } else {
@@ -155,7 +148,7 @@ async fn transfer(backend: &Backend, arguments: Arguments) -> Result<Outcome> {
     let running = async { follow(ledger, ledger.start(new).await?).await };
     let job = backend.recorded("transfer", &named, &[], running, job_objects).await?;
     match job.job_status {
-        JobState::Completed => report(&job, &reasons(ledger, &job).await?),
+        JobState::Completed => report(&job, &reasons(ledger, &job).await?, not_ended),
         state => {
             bail!("transfer job {} is {state}: {}", job.job_id, job.message.unwrap_or_default())
         }
@@ -211,7 +204,7 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<BTreeMap<String, u64>> {
     }
 }
 
-fn report(job: &Job, reasons: &BTreeMap<String, u64>) -> Result<Outcome> {
+fn report(job: &Job, reasons: &BTreeMap<String, u64>, not_ended: usize) -> Result<Outcome> {
     let value = |key: &str| job.report.as_ref().and_then(|report| report.get(key));
     let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or_default();
     let (failed, held_back) = (number("instances_failed"), number("instances_held_back"));
@@ -254,6 +247,7 @@ fn report(job: &Job, reasons: &BTreeMap<String, u64>) -> Result<Outcome> {
         if let (Value::Object(document), Some(report)) = (&mut document, &job.report) {
             document.extend(report.clone());
         }
+        add_unfinished_imports(&mut document, not_ended);
         document
     })?;
     Ok(outcome)

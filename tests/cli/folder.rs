@@ -256,6 +256,15 @@ fn an_import_continues_in_a_store_that_was_moved() {
     kill();
     let exported = run(&["--json", "export", "--out", text(&rig.path("other"))]);
     assert_eq!(json_of(&exported)["import_jobs_not_ended"], 1, "{}", stderr(&exported));
+    let made =
+        run(&["call", "create_datastore", r#"{"datastore_name": "ward", "wait_seconds": 60}"#]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    for more in [&["--dry-run"][..], &[]] {
+        kill();
+        let words = ["--json", "transfer", "--from", "default", "--to", "ward", "--all"];
+        let transferred = run(&[&words[..], more].concat());
+        assert_eq!(json_of(&transferred)["import_jobs_not_ended"], 1, "{}", stderr(&transferred));
+    }
 }
 
 #[test]

@@ -223,7 +223,7 @@ pub(crate) async fn count_not_ended(
 }
 
 /// The name of that number in reports.
-pub(crate) const NOT_ENDED: &str = "import_jobs_not_ended";
+pub const NOT_ENDED: &str = "import_jobs_not_ended";
 
 /// Returns the output folder of an import job: it was named to the job, or is the store's own, so that it is read without
 /// being among the allowed folders.

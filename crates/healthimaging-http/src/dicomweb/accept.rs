@@ -125,10 +125,7 @@ pub(super) fn lists_other_than_htj2k(headers: &HeaderMap) -> bool {
 
 /// Returns whether a transfer syntax is HTJ2K, lossless or not.
 pub(super) fn is_htj2k(transfer_syntax: &str) -> bool {
-    matches!(
-        transfer_syntax,
-        "1.2.840.10008.1.2.4.201" | "1.2.840.10008.1.2.4.202" | "1.2.840.10008.1.2.4.203"
-    )
+    is_of_media("image/jphc", transfer_syntax)
 }
 
 /// Returns whether the header excludes a media type by its name, with a weight of 0 (RFC 9110 §12.4.2), although a wider range

@@ -11,7 +11,7 @@ use healthimaging::model::{
     RetrieveFramesResponse,
 };
 use healthimaging::{Body, Error, ImageFrameId};
-use healthimaging_dicom::Instance;
+use healthimaging_dicom::{ImageFrame, Instance};
 use healthimaging_image::PixelDescription;
 use healthimaging_pixels::is_encapsulated;
 
@@ -73,7 +73,7 @@ pub(crate) async fn retrieve_frames(
 }
 
 /// A frame: a blob, or a part of one.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct StoredFrame {
     id: ImageFrameId,
     part: Option<Part>,
@@ -86,9 +86,39 @@ struct Part {
     length: u64,
 }
 
-impl StoredFrame {
-    fn whole(id: &ImageFrameId) -> Self {
-        Self { id: id.clone(), part: None }
+/// Where the frames of an instance are. They may be as many as the pixel data has bytes, so they are not listed.
+enum Frames<'a> {
+    /// Each is a blob.
+    Each(&'a [ImageFrame]),
+    /// The blob is one.
+    Whole(&'a ImageFrameId),
+    /// The blob has so many, each of so many bytes.
+    Parts { blob: &'a ImageFrameId, count: u64, length: u64 },
+}
+
+impl Frames<'_> {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Each(frames) => frames.len() as u64,
+            Self::Whole(_) => 1,
+            Self::Parts { count, .. } => *count,
+        }
+    }
+
+    /// A frame, by its number from 1.
+    fn get(&self, number: u32) -> Option<StoredFrame> {
+        let index = number.checked_sub(1)?;
+        match *self {
+            Self::Each(frames) => {
+                let id = frames.get(index as usize)?.id.clone();
+                Some(StoredFrame { id, part: None })
+            }
+            Self::Whole(blob) => (index == 0).then(|| StoredFrame { id: blob.clone(), part: None }),
+            Self::Parts { blob, count, length } => (u64::from(index) < count).then(|| {
+                let part = Part { offset: u64::from(index) * length, length };
+                StoredFrame { id: blob.clone(), part: Some(part) }
+            }),
+        }
     }
 }
 
@@ -112,10 +142,8 @@ fn find(
     })?;
     let (syntax, form) = choose(instance, &request.transfer_syntax)?;
     let frames = request.frames.iter().map(|number| {
-        let index = (*number as usize).checked_sub(1);
-        let frame = index.and_then(|index| known.get(index)).cloned();
-        frame.ok_or_else(|| {
-            let count = known.len();
+        known.get(*number).ok_or_else(|| {
+            let count = known.count();
             Error::not_found(format!("the instance has frames 1 to {count}, not {number}")).into()
         })
     });
@@ -125,29 +153,29 @@ fn find(
     Ok((retrieval, frames))
 }
 
-/// The frames of an instance, in their order; with `is_whole`, pixel data that was kept is one. `length_of` returns the length of
+/// The frames of an instance; with `is_whole`, pixel data that was kept is one. `length_of` returns the length of
 /// a blob.
 fn frames_of(
     instance: &Instance,
     is_whole: bool,
     length_of: impl FnOnce(&ImageFrameId) -> Result<u64>,
-) -> Result<Vec<StoredFrame>> {
+) -> Result<Frames<'_>> {
     let details = &instance.details;
     match &details.pixel_blob {
         None if instance.frames.is_empty() => {
             Err(Error::not_found("the instance has no pixel data, so it has no frames").into())
         }
-        None => Ok(instance.frames.iter().map(|frame| StoredFrame::whole(&frame.id)).collect()),
+        None => Ok(Frames::Each(&instance.frames)),
         Some(blob)
             if details.warning_reason.is_some_and(|warning| KEPT_WHOLE.contains(&warning)) =>
         {
             if is_whole {
-                return Ok(vec![StoredFrame::whole(blob)]);
+                return Ok(Frames::Whole(blob));
             }
-            let frames = parts(instance, length_of(blob)?).map(|parts| {
-                parts.map(|part| StoredFrame { id: blob.clone(), part: Some(part) }).collect()
-            });
-            Ok(frames.unwrap_or_else(|| vec![StoredFrame::whole(blob)]))
+            Ok(match parts(instance, length_of(blob)?) {
+                Some((count, length)) => Frames::Parts { blob, count, length },
+                None => Frames::Whole(blob),
+            })
         }
         Some(_) => Err(Error::not_found(
             "the frames of this instance could not be separated when it was imported; retrieve the \
@@ -157,19 +185,20 @@ fn frames_of(
     }
 }
 
-/// The frames in uncompressed pixel data of several (`PS3.5 §8.1.1`), if all of them begin at bytes.
-fn parts(instance: &Instance, length: u64) -> Option<impl Iterator<Item = Part> + use<>> {
+/// How many frames uncompressed pixel data of this length has, and the length of each (`PS3.5 §8.1.1`), if there are several and
+/// all begin at bytes.
+fn parts(instance: &Instance, length: u64) -> Option<(u64, u64)> {
     let syntax = instance.stored_transfer_syntax.as_deref().unwrap_or(EXPLICIT_LITTLE_ENDIAN);
     let described = PixelDescription::of(&instance.attributes).ok()?;
     let (count, sides) =
         (u64::from(described.number_of_frames), [described.rows, described.columns]);
     let bits = [described.samples_per_pixel, described.bits_allocated].map(u64::from);
     let bits = sides.map(u64::from).into_iter().chain(bits).try_fold(1, u64::checked_mul)?;
-    let all = (bits / 8).checked_mul(count)?;
     let is_split = !is_encapsulated(syntax) && count > 1 && bits > 0 && bits.is_multiple_of(8);
+    let frame = bits / 8;
+    let all = frame.checked_mul(count)?;
     // Pixel data has an even length.
-    (is_split && (length == all || length == all + all % 2))
-        .then(|| (0..count).map(move |index| Part { offset: index * (bits / 8), length: bits / 8 }))
+    (is_split && (length == all || length == all + all % 2)).then_some((count, frame))
 }
 
 /// A part of a body. The rest is read too, since the checksum is that of the whole.
