@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -12,7 +13,7 @@ use healthimaging::model::{
     UpdateImageSetMetadataRequest,
 };
 use healthimaging::{Body, DatastoreId, DicomWeb, Error, HealthImaging, ImageSetId};
-use healthimaging_local::{LocalConfig, LocalStore};
+use healthimaging_local::{LocalConfig, LocalStore, Probe};
 use healthimaging_objects::file_uri;
 use serde_json::json;
 
@@ -22,10 +23,16 @@ use crate::proof::until;
 /// Before each answer: the test harness writes to stdout too.
 pub(crate) const ANSWER: &str = "@@";
 
+/// Most kills in a row. The file on which a fifth process dies is refused, whatever trying it alone says.
+pub(crate) const MOST_KILLS_IN_A_ROW: usize = 4;
+
 /// How stores of these tests are opened: `folder` holds the store and the inputs.
+///
+/// No file of theirs is fatal. Without a probe, one that two killed processes were reading would be refused.
 pub(crate) fn config(folder: &Path) -> LocalConfig {
     LocalConfig {
         allowed_paths: vec![folder.join("inputs")],
+        probe: Some(Probe::new(|_, _| Command::new("true"))),
         ..LocalConfig::new(folder.join("store"))
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::chance::Chance;
-use crate::child::{self, ANSWER, active_datastore, config};
+use crate::child::{self, ANSWER, MOST_KILLS_IN_A_ROW, active_datastore, config};
 use crate::deeds::new_folder;
 use crate::model::{Effect, Sets, agrees};
 use crate::plan::{Planner, Step};
@@ -134,7 +134,10 @@ impl Trial {
         self.ask_and_kill(&mut asked);
         tally.answered += asked.iter().filter(|one| one.answered).count() as u64;
         tally.unanswered += asked.iter().filter(|one| !one.answered).count() as u64;
-        while self.chance.below(4) == 0 {
+        for _ in 1..MOST_KILLS_IN_A_ROW {
+            if self.chance.below(4) != 0 {
+                break;
+            }
             tally.recovering += 1;
             let mut child = self.spawn();
             self.wait_a_little(Since::Start);

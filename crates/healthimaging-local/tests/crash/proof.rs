@@ -211,8 +211,9 @@ impl Look<'_> {
             let output = local_path(job.output_s3_uri.as_str());
             assert!(output.join("job-output-manifest.json").exists());
             let success = std::fs::read_to_string(output.join("SUCCESS/success.ndjson")).unwrap();
+            let failure = std::fs::read_to_string(output.join("FAILURE/failure.ndjson")).unwrap();
             let files = std::fs::read_dir(input).unwrap().count();
-            assert_eq!(success.lines().count(), files, "{success}");
+            assert_eq!((success.lines().count(), &*failure), (files, ""), "{success}");
         }
         failed
     }
