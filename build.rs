@@ -17,6 +17,10 @@ fn main() {
         // Functions of the same code are kept once.
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+        // Full RELRO, which .cargo/config.toml leaves to this line.
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,relro,-z,now");
+    }
     // The list of relocations of this program has more than a megabyte; packed, it has a few kilobytes, and start reads less.
     if is_native_gnu_linux() && !is_portable && glibc() >= Some(READS_PACKED_RELOCATIONS) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
