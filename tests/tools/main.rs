@@ -119,6 +119,7 @@ macro_rules! cases {
                 bad_questions_about_frames_are_refused,
                 a_frame_without_a_picture_names_the_alternative,
                 a_window_that_is_not_usable_never_refuses_the_picture,
+                a_window_narrower_than_1_is_exact,
             }
             view {
                 a_contact_sheet_shows_evenly_spaced_slices_alike,

@@ -222,7 +222,7 @@ pub(crate) async fn bad_questions_about_frames_are_refused(rig: Rig) {
         (json!({ "max_size": 15 }), "16 to 4096"),
         (json!({ "max_size": 4097 }), "16 to 4096"),
         (json!({ "window_center": 5 }), "go together"),
-        (json!({ "window_center": 5, "window_width": 0 }), "at least 1"),
+        (json!({ "window_center": 5, "window_width": 0 }), "more than 0"),
         (json!({ "window_center": 5, "window_width": 10, "auto_window": true }), "not both"),
     ] {
         let asked = asking(&place, &more);
@@ -265,6 +265,26 @@ pub(crate) async fn a_window_that_is_not_usable_never_refuses_the_picture(rig: R
     let (file, facts) = picture(&rig, &place, json!({})).await;
     assert_eq!(file, png_of(levels));
     assert!(facts["notes"][0].as_str().unwrap().contains("range of values"), "{facts}");
+}
+
+/// PS3.3 §C.11.2.1.2.1: `LINEAR` begins at a width of 1; the values of a parametric map may lie within less.
+pub(crate) async fn a_window_narrower_than_1_is_exact(rig: Rig) {
+    let values: [u16; 6] = [0, 200, 400, 500, 600, 1000];
+    let pixels = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let phantom = Phantom::ct()
+        .size(2, 3)
+        .pixels(pixels)
+        .with(tags::RESCALE_INTERCEPT, VR::DS, PrimitiveValue::from("0"))
+        .with(tags::RESCALE_SLOPE, VR::DS, PrimitiveValue::from("0.001"));
+    let place = stored(&rig, phantom).await;
+    let asked = json!({ "window_center": 0.4, "window_width": 0.4 });
+    let (file, facts) = picture(&rig, &place, asked).await;
+    // ((x-0.4)/0.4+0.5)*255 between 0.2 and 0.6 (PS3.3 C.11.2.1.3.2).
+    assert_eq!(file, png_of([0, 0, 128, 191, 255, 255]));
+    assert_eq!(
+        (&facts["window_width"], &facts["voi_lut_function"]),
+        (&json!(0.4), &json!("LINEAR_EXACT"))
+    );
 }
 
 pub(crate) async fn a_frame_of_an_older_version_is_seen(rig: Rig) {

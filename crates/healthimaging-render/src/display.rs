@@ -87,10 +87,16 @@ impl Display {
     ) -> Self {
         let signed = description.representation == PixelRepresentation::Signed;
         let modality = modality(attributes, frame, signed, notes);
+        let contrast = match contrast {
+            Contrast::Named { center, width } => {
+                Contrast::Window(Window::named(center, width, description.format))
+            }
+            contrast => contrast,
+        };
         let voi = match contrast {
             Contrast::Auto => Voi::Auto,
             Contrast::Window(window) if window.is_usable() => Voi::Window(window),
-            Contrast::Window(_) => {
+            Contrast::Window(_) | Contrast::Named { .. } => {
                 notes.push(
                     "the requested window is not usable; the range of values is shown".into(),
                 );

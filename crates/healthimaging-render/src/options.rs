@@ -33,6 +33,13 @@ pub enum Contrast {
     Auto,
     /// This window; [`Contrast::Auto`] when [`Window::is_usable`] is false.
     Window(Window),
+    /// A window that is named without its function: exact for floating-point samples and for widths below 1, otherwise linear.
+    Named {
+        /// Window Center.
+        center: f64,
+        /// Window Width, more than 0.
+        width: f64,
+    },
 }
 
 impl Contrast {

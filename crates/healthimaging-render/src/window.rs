@@ -1,5 +1,7 @@
 //! Windows over gray values (PS3.3 §C.11.2.1.2, §C.11.2.1.3).
 
+use healthimaging_image::SampleFormat;
+
 /// A window over values after the modality LUT.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
@@ -54,6 +56,14 @@ impl Window {
         least && self.center.is_finite() && self.width.is_finite()
     }
 
+    /// A window whose function is not named: exact for floating-point samples and for widths below 1, with which `LINEAR`
+    /// is half a value off or not defined (PS3.3 §C.11.2.1.2.1); otherwise linear.
+    pub(crate) fn named(center: f64, width: f64, format: SampleFormat) -> Self {
+        let is_exact = format == SampleFormat::Float || width < 1.0;
+        let function = if is_exact { WindowFunction::LinearExact } else { WindowFunction::Linear };
+        Self { center, width, function }
+    }
+
     /// The window that shows one value black and the other white; a single value is black.
     ///
     /// Whole numbers get a linear window, as files have them. Where less than 1 lies between the
@@ -106,5 +116,18 @@ fn ramp(from_middle: f64, width: f64) -> f64 {
         255.0
     } else {
         (from_middle / width + 0.5) * 255.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_without_its_function_is_exact_where_half_a_value_would_be_much() {
+        let function = |width, format| Window::named(0.5, width, format).function;
+        assert_eq!(function(1.0, SampleFormat::Float), WindowFunction::LinearExact);
+        assert_eq!(function(0.999, SampleFormat::Integer), WindowFunction::LinearExact);
+        assert_eq!(function(1.0, SampleFormat::Integer), WindowFunction::Linear);
     }
 }

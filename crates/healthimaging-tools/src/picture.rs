@@ -11,8 +11,8 @@ use healthimaging::{
 };
 use healthimaging_pixels::{Decoder, content_type, is_video};
 use healthimaging_render::{
-    Contrast, FrameLocation, FrameSelector, RenderError, RenderOptions, RenderedFrame, Window,
-    WindowFunction, find_frame, render,
+    Contrast, FrameLocation, FrameSelector, RenderError, RenderOptions, RenderedFrame, find_frame,
+    render,
 };
 use healthimaging_workflows::document;
 use serde_json::value::RawValue;
@@ -45,11 +45,12 @@ pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> R
             ));
         }
     };
-    let window = Window { center, width, function: WindowFunction::Linear };
-    if !window.is_usable() {
-        return Err(Error::validation("window_center must be finite, and window_width at least 1"));
+    if !(center.is_finite() && width.is_finite() && width > 0.0) {
+        return Err(Error::validation(
+            "window_center and window_width must be finite, and window_width more than 0",
+        ));
     }
-    Ok(Contrast::Window(window))
+    Ok(Contrast::Named { center, width })
 }
 
 /// The 18 operations and DICOMweb of a back end.

@@ -116,7 +116,7 @@ class Stack {
       this.changed();
       return showDocuments(this.source, instances, byId('document'));
     }
-    if (window) this.voi = { ...window, shape: window.shape ?? 'LINEAR' };
+    if (window) this.voi = window;
     byId('position').max = this.images.length;
     byId('slider').hidden = this.images.length < 2;
     byId('rate').value = this.fileRate();
@@ -204,7 +204,11 @@ class Stack {
   // The window that an image is seen through: the person's, that of the file, or the range of its values.
   effective(frame) {
     if (!frame?.display || frame.display.isPalette) return this.voi?.isColor ? this.voi : null;
-    return (this.voi?.isColor ? null : this.voi) ?? frame.display.vois[0] ?? spanning(frame, frame.display);
+    const own = this.voi?.isColor ? null : this.voi;
+    // The assistant names a window without its function.
+    if (own?.width > 0 && !own.shape)
+      return { ...own, shape: frame.isFractional || own.width < 1 ? 'LINEAR_EXACT' : 'LINEAR' };
+    return own ?? frame.display.vois[0] ?? spanning(frame, frame.display);
   }
 
   rendered(frame, voi, invert, painter = this.painter) {
@@ -286,7 +290,8 @@ class Stack {
       spacing = spacingOf(image);
     const join = (...lines) => lines.filter(Boolean).join('\n');
     const voi = frame && this.effective(frame),
-      window = voi?.center !== undefined ? `C ${round(voi.center)} W ${round(voi.width)}` : visible(voi?.name ?? '');
+      digits = voi?.width < 10 ? 4 : 1,
+      window = voi?.center !== undefined ? `C ${round(voi.center, digits)} W ${round(voi.width, digits)}` : visible(voi?.name ?? '');
     const texts = {
       tl: join(
         person(text(set, 'PatientName')),

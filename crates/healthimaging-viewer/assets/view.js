@@ -133,7 +133,7 @@ class View extends Stack {
     }
     select.value = String(this.voi ? (this.preset ?? names.length - 1) : 0);
     for (const id of ['center', 'width']) {
-      if (document.activeElement !== byId(id)) byId(id).value = voi?.[id] === undefined ? '' : round(voi[id], 2);
+      if (document.activeElement !== byId(id)) byId(id).value = voi?.[id] === undefined ? '' : round(voi[id], voi.width < 10 ? 6 : 2);
     }
   }
   choosePreset(index) {
@@ -172,6 +172,7 @@ class View extends Stack {
       pan: this.pan,
       center: voi.center,
       width: voi.width,
+      isExact: voi.shape === 'LINEAR_EXACT',
     };
     if (this.pointers.size === 2) this.drag.mode = 'pinch';
     if (!this.frame || !this.scale || event.button > 0 || this.pointers.size > 1) return;
@@ -213,7 +214,7 @@ class View extends Stack {
     } else if (drag.mode === 'scroll') {
       this.go(drag.at + Math.round(dy / 8));
     } else if (drag.mode === 'window' && drag.width !== undefined && !this.frame?.display?.isPalette) {
-      const speed = Math.max(drag.width, 1) / 256;
+      const speed = Math.max(drag.width, drag.isExact ? 0 : 1) / 256;
       this.setWindow(drag.center + dy * speed, drag.width + dx * speed * 2);
     } else if (this.pending) {
       this.follow(event);

@@ -51,7 +51,9 @@ impl Range {
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
                 "type" => range.part = Some(value.to_ascii_lowercase()),
-                "transfer-syntax" => range.transfer_syntax = Some(value.to_owned()),
+                "transfer-syntax" if !value.is_empty() => {
+                    range.transfer_syntax = Some(value.to_owned());
+                }
                 "q" => range.weight = value.parse().ok()?,
                 _ => {}
             }
@@ -225,6 +227,7 @@ mod tests {
         assert_eq!(first("application/dicom; transfer-syntax=*"), [TransferSyntaxChoice::Stored]);
         assert_eq!(first("application/dicom; transfer-syntax=1.2.3"), [uid("1.2.3")]);
         assert_eq!(first("*/*"), [uid(DEFAULT), TransferSyntaxChoice::Stored]);
+        assert_eq!(first("application/dicom; transfer-syntax=")[0], uid(DEFAULT));
         assert_eq!(first("multipart/related; type=image/jphc")[0], uid("1.2.840.10008.1.2.4.202"));
     }
 

@@ -221,7 +221,7 @@ pub(crate) fn sheet_uri(stack: &Stack, options: SheetOptions) -> String {
         PictureFormat::Jpeg => "jpeg",
     };
     let window = match contrast {
-        Contrast::Window(Window { center, width, .. }) => {
+        Contrast::Window(Window { center, width, .. }) | Contrast::Named { center, width } => {
             format!("&window_center={center}&window_width={width}")
         }
         Contrast::File | Contrast::Auto => String::new(),

@@ -83,7 +83,9 @@ impl Tool for ViewSeries {
             None => 1,
         };
         let window = match contrast {
-            Contrast::Window(Window { center, width, .. }) => Some(ShownWindow { center, width }),
+            Contrast::Window(Window { center, width, .. }) | Contrast::Named { center, width } => {
+                Some(ShownWindow { center, width })
+            }
             Contrast::File | Contrast::Auto => None,
         };
         let mut output = Shown {
