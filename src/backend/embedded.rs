@@ -1,5 +1,6 @@
 //! Opens the embedded store.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -27,6 +28,12 @@ pub(super) fn check_exists(config: &Config) -> Result<()> {
         folder.display()
     );
     check_folder(config)?;
+    let entries = std::fs::read_dir(folder);
+    ensure!(
+        !entries.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
+        "this user may not read the folder {}: change its permissions, or run as the user that owns it",
+        folder.display()
+    );
     ensure!(
         LocalStore::exists_in(folder),
         "there is no embedded store in {}: check --data-dir, or create one with `import`",

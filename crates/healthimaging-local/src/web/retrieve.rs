@@ -95,7 +95,7 @@ pub(super) fn choose(instance: &Instance, choice: &TransferSyntaxChoice) -> Resu
             ErrorKind::NotAcceptable,
             format!(
                 "the instance cannot be had in this transfer syntax; it is stored in {as_stored}, \
-                 which transfer syntax * retrieves"
+                 which is retrieved if no transfer syntax is named (over DICOMweb: *)"
             ),
         )
         .into()),

@@ -21,7 +21,7 @@ const QUALITY: u8 = 92;
 /// How pictures are to be made.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Parameters {
-    window: Option<Window>,
+    window: Option<Contrast>,
     viewport: Option<Viewport>,
     quality: Option<u8>,
     labels: Option<Labels>,
@@ -68,7 +68,7 @@ impl Parameters {
     pub(super) fn options(&self, format: PictureFormat) -> RenderOptions {
         RenderOptions {
             format,
-            contrast: self.window.map_or(Contrast::File, Contrast::Window),
+            contrast: self.window.unwrap_or(Contrast::File),
             viewport: self.viewport,
             labels: self.labels.unwrap_or(Labels::NONE),
             quality: self.quality.unwrap_or(QUALITY),
@@ -96,8 +96,8 @@ fn once<T>(name: &str, parameter: &mut Option<T>, value: T) -> Result<()> {
     Ok(())
 }
 
-/// Parses `center,width,function`.
-fn window(text: &str) -> Result<Window> {
+/// Parses `center,width,function`, of which the function may be left out, as in the tools.
+fn window(text: &str) -> Result<Contrast> {
     let wrong = || {
         Error::validation(
             "window must be CENTER,WIDTH,FUNCTION with two numbers and the function linear, \
@@ -106,26 +106,34 @@ fn window(text: &str) -> Result<Window> {
     };
     let fields: Vec<&str> = text.split(',').map(str::trim).collect();
     let (center, width, function) = match fields[..] {
-        [center, width] => (center, width, "linear"),
-        [center, width, function] => (center, width, function),
+        [center, width] => (center, width, None),
+        [center, width, function] => (center, width, Some(function)),
         _ => return Err(wrong()),
     };
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    let function = match function.to_ascii_lowercase().replace('_', "-").as_str() {
-        "linear" => WindowFunction::Linear,
-        "linear-exact" => WindowFunction::LinearExact,
-        "sigmoid" => WindowFunction::Sigmoid,
-        _ => return Err(wrong()),
+    let function = function.map(|term| term.to_ascii_lowercase().replace('_', "-"));
+    let function = match function.as_deref() {
+        None => None,
+        Some("linear") => Some(WindowFunction::Linear),
+        Some("linear-exact") => Some(WindowFunction::LinearExact),
+        Some("sigmoid") => Some(WindowFunction::Sigmoid),
+        Some(_) => return Err(wrong()),
     };
     let (center, width) = number(center).zip(number(width)).ok_or_else(wrong)?;
-    let window = Window { center, width, function };
-    if !window.is_usable() {
+    let contrast = match function {
+        Some(function) => Contrast::Window(Window { center, width, function }),
+        None => Contrast::Named { center, width },
+    };
+    let is_usable = match contrast {
+        Contrast::Window(window) => window.is_usable(),
+        _ => width > 0.0,
+    };
+    if !is_usable {
         return Err(Error::validation(
-            "the WIDTH of window must be at least 1 with linear, and more than 0 with linear-exact \
-             and sigmoid",
+            "the WIDTH of window must be at least 1 with linear, and more than 0 otherwise",
         ));
     }
-    Ok(window)
+    Ok(contrast)
 }
 
 /// Parses `vw,vh` or `vw,vh,sx,sy,sw,sh`, of which the last four may be empty or left out.
@@ -203,10 +211,14 @@ mod tests {
             ("-600.5,1500,LINEAR_EXACT", -600.5, 1500.0, WindowFunction::LinearExact),
             ("0.5,0.5,linear-exact", 0.5, 0.5, WindowFunction::LinearExact),
             ("40, 400 ,sigmoid", 40.0, 400.0, WindowFunction::Sigmoid),
-            ("40,400", 40.0, 400.0, WindowFunction::Linear),
         ] {
             let window = parse(&[("window", text)]).unwrap().window;
-            assert_eq!(window, Some(Window { center, width, function }), "{text}");
+            let expected = Contrast::Window(Window { center, width, function });
+            assert_eq!(window, Some(expected), "{text}");
+        }
+        for (text, center, width) in [("40,400", 40.0, 400.0), ("0.3,0.2", 0.3, 0.2)] {
+            let window = parse(&[("window", text)]).unwrap().window;
+            assert_eq!(window, Some(Contrast::Named { center, width }), "{text}");
         }
         for wrong in [
             "",
@@ -217,6 +229,7 @@ mod tests {
             "40,400,cubic",
             "40,400,",
             "40,0,linear",
+            "40,0",
             "40,-1,sigmoid",
             "40,0.5,linear",
             "nan,400,linear",
