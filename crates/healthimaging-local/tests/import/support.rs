@@ -35,6 +35,10 @@ PS3.3: modality LUT (not for XA and XRF, where it is not for display), VOI LUT o
 range of the values), Presentation LUT Shape, palettes, overlays, padding black, and square pixels by Pixel Spacing or Pixel
 Aspect Ratio. What could not be applied, and what was scaled or drawn, is in `notes` of the answer.
 
+Bits above Bits Stored, such as an overlay that was burned in there or a sign that was not extended, are kept in the
+frames, so that the pixel data comes back as it was. Pictures, and the lowest and highest value in the metadata, are without
+them; a program that decodes an HTJ2K frame and does not mask them reads other values.
+
 An icon whose own pixel data is encapsulated (Icon Image Sequence, PS3.3 C.7.6.1.1.6) loses that value, with the warning
 B006; one with native pixel data is kept.
 
