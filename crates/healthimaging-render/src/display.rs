@@ -87,22 +87,16 @@ impl Display {
     ) -> Self {
         let signed = description.representation == PixelRepresentation::Signed;
         let modality = modality(attributes, frame, signed, notes);
-        let contrast = match contrast {
-            Contrast::Named { center, width } => {
-                Contrast::Window(Window::named(center, width, description.format))
-            }
-            contrast => contrast,
-        };
-        let voi = match contrast {
-            Contrast::Auto => Voi::Auto,
-            Contrast::Window(window) if window.is_usable() => Voi::Window(window),
-            Contrast::Window(_) | Contrast::Named { .. } => {
+        let voi = match contrast.window(description.format) {
+            Some(window) if window.is_usable() => Voi::Window(window),
+            Some(_) => {
                 notes.push(
                     "the requested window is not usable; the range of values is shown".into(),
                 );
                 Voi::Auto
             }
-            Contrast::File => {
+            None if contrast == Contrast::Auto => Voi::Auto,
+            None => {
                 let lowest = modality.value(Reader::of(description, false).lowest());
                 let signed = matches!(modality, Modality::Rescale { .. }) && lowest < 0.0;
                 voi(attributes, frame, signed, notes)

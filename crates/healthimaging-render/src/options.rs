@@ -1,5 +1,7 @@
 //! How a picture is to be made.
 
+use healthimaging_image::SampleFormat;
+
 use crate::labels::Labels;
 use crate::viewport::Viewport;
 use crate::window::{Window, WindowFunction};
@@ -31,9 +33,10 @@ pub enum Contrast {
     File,
     /// From the lowest to the highest value of the frame, padding left out.
     Auto,
-    /// This window; [`Contrast::Auto`] when [`Window::is_usable`] is false.
+    /// This window; [`Contrast::Auto`] when [`Contrast::is_usable`] is false.
     Window(Window),
-    /// A window that is named without its function: exact for floating-point samples and for widths below 1, otherwise linear.
+    /// A window that is named without its function: exact for floating-point samples and for widths below 1, otherwise linear;
+    /// [`Contrast::Auto`] when [`Contrast::is_usable`] is false.
     Named {
         /// Window Center.
         center: f64,
@@ -47,6 +50,22 @@ impl Contrast {
     #[must_use]
     pub const fn linear(center: f64, width: f64) -> Self {
         Self::Window(Window { center, width, function: WindowFunction::Linear })
+    }
+
+    /// Whether a window that is asked for can be used: [`Window::is_usable`].
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        // A named window is usable for all samples or for none.
+        self.window(SampleFormat::Integer).is_none_or(|window| window.is_usable())
+    }
+
+    /// The window that is asked for, over samples of this format.
+    pub(crate) fn window(&self, format: SampleFormat) -> Option<Window> {
+        match *self {
+            Self::File | Self::Auto => None,
+            Self::Window(window) => Some(window),
+            Self::Named { center, width } => Some(Window::named(center, width, format)),
+        }
     }
 }
 

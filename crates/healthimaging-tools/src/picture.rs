@@ -45,12 +45,13 @@ pub(crate) fn contrast(center: Option<f64>, width: Option<f64>, auto: bool) -> R
             ));
         }
     };
-    if !(center.is_finite() && width.is_finite() && width > 0.0) {
+    let contrast = Contrast::Named { center, width };
+    if !contrast.is_usable() {
         return Err(Error::validation(
             "window_center and window_width must be finite, and window_width more than 0",
         ));
     }
-    Ok(Contrast::Named { center, width })
+    Ok(contrast)
 }
 
 /// The 18 operations and DICOMweb of a back end.

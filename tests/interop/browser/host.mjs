@@ -179,6 +179,21 @@ try {
   });
   console.log('  a series that the assistant chose');
 
+  // LINEAR begins at a width of 1; through less, one whole number is gray here (PS3.3 C.11.2.1.3.2).
+  const value = known(0, 0, 2) - 1024,
+    narrow = { window_center: value + 0.05, window_width: 0.5 };
+  await viewed(await shows({ ...asked, ...narrow }), async ({ frame, sent }) => {
+    await frame.locator('#do-11').click();
+    await frame.locator('#do-overlays').click();
+    const gray = (-0.05 / 0.5 + 0.5) * 255;
+    await isShown(frame, (x, y) => {
+      const found = known(x, y, 2) - 1024;
+      return found === value ? gray : found < value ? 0 : 255;
+    });
+    await sent(({ window }) => window.width === 0.5);
+  });
+  console.log('  a window narrower than 1');
+
   const study = {
     datastore_id,
     series: [ct, us].map(({ image_set_id }) => ({ image_set_id })),

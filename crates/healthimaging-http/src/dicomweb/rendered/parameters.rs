@@ -124,11 +124,7 @@ fn window(text: &str) -> Result<Contrast> {
         Some(function) => Contrast::Window(Window { center, width, function }),
         None => Contrast::Named { center, width },
     };
-    let is_usable = match contrast {
-        Contrast::Window(window) => window.is_usable(),
-        _ => width > 0.0,
-    };
-    if !is_usable {
+    if !contrast.is_usable() {
         return Err(Error::validation(
             "the WIDTH of window must be at least 1 with linear, and more than 0 otherwise",
         ));
