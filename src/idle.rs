@@ -3,7 +3,7 @@
 //! Most of what a process of this program occupies are pages of its file: the kernel maps 64 KiB around each function that
 //! runs once at start. While the server is idle, these pages are given back; the next request reads those that it needs
 //! from the cache of the kernel again. So is the freed memory of small work; that of large work is returned at once (`MemoryBudget`).
-//! Unpacked metadata is given back after a minute without work.
+//! Unpacked metadata is given back after two minutes without work.
 
 /// Gives pages of the program and freed memory back whenever the server is idle. To be called in the async runtime.
 #[cfg(not(target_os = "linux"))]
@@ -21,10 +21,10 @@ mod linux {
     use rustix::mm::{Advice, madvise};
     use rustix::time::{ClockId, clock_gettime};
 
-    /// Pause between looks at a server that works.
+    /// Pause between looks at a server that works. It doubles while the server is idle.
     const BUSY_PAUSE: Duration = Duration::from_millis(250);
 
-    /// Pause between looks at a server that is idle.
+    /// Longest pause between looks at a server that is idle.
     const IDLE_PAUSE: Duration = Duration::from_mins(1);
 
     /// Processor time between two looks up to which the server is idle.
@@ -42,12 +42,14 @@ mod linux {
                 before = now;
                 if was_busy {
                     pause = BUSY_PAUSE;
-                } else if pause == BUSY_PAUSE {
-                    let _ = tokio::task::spawn_blocking(release).await;
-                    pause = IDLE_PAUSE;
-                } else {
+                    continue;
+                }
+                if pause == IDLE_PAUSE {
                     healthimaging_workflows::document::forget();
                 }
+                // Again at each look: upkeep reads some of them now and then.
+                let _ = tokio::task::spawn_blocking(release).await;
+                pause = IDLE_PAUSE.min(pause * 2);
             }
         });
     }

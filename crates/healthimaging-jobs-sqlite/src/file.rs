@@ -308,10 +308,15 @@ impl JobStore for JobsFile {
         self.write(|transaction| rows::remove(transaction, row)).map(drop)
     }
 
-    fn expire(&self, scope: &str, before: Timestamp) -> Result<()> {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone(), self.path.with_extension("sqlite-wal")]
+    }
+
+    fn expire(&self, scope: &str, before: Timestamp) -> Result<bool> {
         if self.read(|connection| rows::has_expired(connection, scope, before))? {
             self.write(|transaction| rows::expire(transaction, scope, before))?;
         }
-        self.connection()?.as_mut().map_or(Ok(()), |connection| self.clean(connection))
+        self.connection()?.as_mut().map_or(Ok(()), |connection| self.clean(connection))?;
+        Ok(!self.is_dirty.load(Ordering::SeqCst))
     }
 }

@@ -16,12 +16,14 @@
 //! assert_eq!(server.check(&Needs::default()), Ok(()));
 //! ```
 
+mod changes;
 mod crash_log;
 pub mod engine;
 mod job;
 mod needs;
 mod store;
 
+pub use changes::{Changes, Moment};
 pub use crash_log::{CrashLog, MAX_CRASHES, Mark};
 pub use engine::{Engine, Handler, Host, Origin, Ran};
 pub use job::{Counts, End, Item, Job, JobQuery, JobState, Unfinished};

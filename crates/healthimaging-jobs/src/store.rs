@@ -1,6 +1,7 @@
 //! A store of jobs.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use healthimaging::{JobId, Result, Timestamp};
 
@@ -60,6 +61,10 @@ pub trait JobStore: Send + Sync + Debug {
     /// Removes a job with its items.
     fn remove(&self, row: i64) -> Result<()>;
 
-    /// Removes jobs that ended before a moment.
-    fn expire(&self, scope: &str, before: Timestamp) -> Result<()>;
+    /// The files that change whenever a job does.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// Removes jobs that ended before a moment; returns whether no trace of what was removed is left. If one is, because of a
+    /// reader of another process, call it again.
+    fn expire(&self, scope: &str, before: Timestamp) -> Result<bool>;
 }

@@ -122,10 +122,15 @@ impl Blobs {
     }
 
     /// Removes packs that belong to no image set and are not being written.
-    pub(crate) async fn sweep(&self) -> Result<()> {
+    ///
+    /// Returns whether none is left: those that are read at this moment are.
+    pub(crate) async fn sweep(&self) -> Result<bool> {
         let (packs, references) = (self.packs.clone(), self.references.clone());
-        tokio::task::spawn_blocking(move || packs.sweep(&references)).await??;
-        Ok(())
+        let work = move || {
+            packs.sweep(&references)?;
+            Ok(references.unused()?.is_empty())
+        };
+        tokio::task::spawn_blocking(work).await?
     }
 
     /// Tries again when the disk is full, with the space that is kept for what frees space.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use healthimaging_jobs::engine;
+use healthimaging_jobs::{Changes, engine};
 
 use crate::catalog::image_sets;
 use crate::error::Result;
@@ -13,6 +13,8 @@ use crate::shared::SharedStore;
 
 /// Interval between attempts to get the lease, and between rounds of its holder.
 const ROUND: Duration = Duration::from_secs(2);
+/// Pause before the first round, in which a process that just started answers, or ends.
+const START: Duration = Duration::from_millis(100);
 /// Interval between writes of times of reads: each costs a sync of the disk.
 const ACCESSES: Duration = Duration::from_mins(1);
 
@@ -23,15 +25,22 @@ pub(crate) async fn run(shared: SharedStore) {
     }
     let mut lease = None;
     let mut written = Instant::now();
+    let folders = ["incoming", "locks"].map(|name| shared.config.data_dir.join(name));
+    let mut changes = Changes::of(shared.catalog.files().into_iter().chain(folders));
+    let mut pause = START;
     loop {
-        if shared.config.run_jobs
-            && let Err(error) = round(&shared, &mut lease).await
-        {
-            tracing::warn!(%error, "maintenance of the local store failed; it is tried again");
-        }
         tokio::select! {
             () = shared.lifecycle.closing.cancelled() => break,
-            () = tokio::time::sleep(ROUND) => {}
+            () = tokio::time::sleep(pause) => pause = ROUND,
+        }
+        if shared.config.run_jobs
+            && let Some(moment) = changes.since_settled(shared.now().into())
+        {
+            let is_done = round(&shared, &mut lease).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "maintenance of the local store failed; it is tried again");
+                false
+            });
+            changes.settle(moment, is_done);
         }
         if written.elapsed() >= ACCESSES {
             written = Instant::now();
@@ -42,21 +51,23 @@ pub(crate) async fn run(shared: SharedStore) {
     }
 }
 
-/// One round: takes over jobs of dead processes; with the lease of the store, cleans up.
+/// One round: takes over jobs of dead processes; with the lease of the store, cleans up. Returns whether nothing is left to do
+/// until something changes.
 ///
 /// Every process takes jobs over, since the one with the lease may lack what a job needs.
-async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<()> {
-    engine::adopt(shared).await?;
+async fn round(shared: &SharedStore, lease: &mut Option<FileLock>) -> Result<bool> {
+    let is_at_work = engine::adopt(shared).await?;
     if lease.is_none() {
         let path = shared.config.lock_path("store");
         *lease = FileLock::try_acquire(&shared.config.files, &path)?;
         if lease.is_none() {
-            return Ok(());
+            return Ok(false);
         }
     }
-    shared.blobs.reserve.reserve();
+    let is_reserved = shared.blobs.reserve.reserve();
     operations::expiry::expire(shared).await?;
-    shared.blobs.sweep().await
+    let is_swept = shared.blobs.sweep().await?;
+    Ok(!is_at_work && is_reserved && is_swept)
 }
 
 /// Writes the times of reads of image sets.

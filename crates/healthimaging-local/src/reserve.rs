@@ -22,19 +22,21 @@ impl Reserve {
         Self { files: files.clone(), path: folder.join("reserve") }
     }
 
-    /// Reserves space if there is more than enough. A store works without.
-    pub(crate) fn reserve(&self) {
+    /// Reserves space if there is more than enough; returns whether it is reserved. A store works without.
+    pub(crate) fn reserve(&self) -> bool {
         if self.path.exists() {
-            return;
+            return true;
         }
         let free = self.path.parent().and_then(|folder| fs4::available_space(folder).ok());
         if free.is_none_or(|free| free < 4 * BYTES) {
-            return;
+            return false;
         }
         // Another process may have reserved it first; some file systems cannot.
-        if let Err(error) = self.files.allocate(&self.path, BYTES) {
+        let made = self.files.allocate(&self.path, BYTES);
+        if let Err(error) = &made {
             tracing::debug!(%error, "no space is reserved for deletions");
         }
+        made.is_ok()
     }
 
     /// Releases the space if less than a MiB is free; returns whether there was any.

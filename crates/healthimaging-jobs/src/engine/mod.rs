@@ -149,11 +149,13 @@ pub async fn run_leased<H: Host>(
     if is_needed { Ok(()) } else { host.release(lease) }
 }
 
-/// Takes over jobs of dead processes, in tasks of its own.
-pub async fn adopt<H: Host>(host: &Arc<H>) -> Result<()> {
+/// Takes over jobs of dead processes, in tasks of its own; returns whether there are jobs that have not ended.
+pub async fn adopt<H: Host>(host: &Arc<H>) -> Result<bool> {
     let mut left: Vec<(String, Vec<JobId>)> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
-    for Unfinished { id, lease } in host.unfinished().await? {
+    let unfinished = host.unfinished().await?;
+    let is_at_work = !unfinished.is_empty();
+    for Unfinished { id, lease } in unfinished {
         if host.engine().is_left(&id) {
             continue;
         }
@@ -176,7 +178,7 @@ pub async fn adopt<H: Host>(host: &Arc<H>) -> Result<()> {
             }
         });
     }
-    Ok(())
+    Ok(is_at_work)
 }
 
 /// Runs a job whose lock is held; returns whether it has ended.

@@ -1,6 +1,7 @@
 //! Connections to `catalogue.sqlite`: one that writes, a few that read.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,6 +71,12 @@ impl Catalog {
             scrubs_asked: AtomicU64::new(0),
             scrubbed: AsyncMutex::new(0),
         })))
+    }
+
+    /// The files that change whenever the catalog does.
+    pub(crate) fn files(&self) -> [PathBuf; 2] {
+        let file = &self.0.file.path;
+        [file.clone(), file.with_extension("sqlite-wal")]
     }
 
     /// Runs `work` in one read transaction, so that it sees one moment of the catalog.

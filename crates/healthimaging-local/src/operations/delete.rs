@@ -80,7 +80,7 @@ fn erase(tx: &Tx<'_>, set: i64, at: Millis) -> Result<ImageSetId> {
 pub(crate) async fn make_room(shared: &SharedStore, set: i64) -> Result<()> {
     shared.blobs.reserve.release()?;
     shared.catalog.write(move |tx| packs::disown(tx, set)).await?;
-    shared.blobs.sweep().await
+    shared.blobs.sweep().await.map(drop)
 }
 
 /// Removes the packs that a deletion left, and traces of it in the catalog and its log.

@@ -14,7 +14,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -61,10 +61,15 @@ pub(super) fn are_there(ledger: &Path) -> bool {
     ledger.join("jobs").is_dir()
 }
 
+/// The folder of the jobs of earlier releases.
+pub(super) fn of(ledger: &Path) -> PathBuf {
+    ledger.join("jobs")
+}
+
 /// Moves the jobs of earlier releases into `store`, but for those that a process of such a release runs. A
 /// folder is removed once its job is in the store. Blocks.
 pub(super) fn take_over(ledger: &Path, store: &dyn JobStore) -> Result<()> {
-    let jobs = ledger.join("jobs");
+    let jobs = of(ledger);
     let listed = match fs::read_dir(&jobs) {
         Ok(listed) => listed,
         Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),

@@ -128,7 +128,8 @@ impl Ledger {
             tasks: TaskTracker::new(),
         });
         if run_jobs && let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(run::keep(Arc::downgrade(&inner)));
+            let (weak, closing) = (Arc::downgrade(&inner), inner.closing.clone());
+            runtime.spawn(run::keep(weak, closing, inner.changes()));
         }
         Ok(Self(inner, None))
     }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use healthimaging::{JobId, Result, Timestamp, TurnWatch, watch_turns};
 use healthimaging_audit::{Actor, as_actor};
 use healthimaging_jobs::{
-    End, Engine, Handler, Host, Job, JobState, Origin, Ran, Runner, Unfinished, engine,
+    Changes, End, Engine, Handler, Host, Job, JobState, Origin, Ran, Runner, Unfinished, engine,
 };
 
 use super::files::Lease;
@@ -22,6 +22,8 @@ use super::{Inner, LOOK, blocking, folders, job};
 
 /// How often jobs of dead processes are looked for.
 const ROUND: Duration = Duration::from_secs(2);
+/// Pause before they are looked for first, in which a process that just started answers, or ends.
+const START: Duration = Duration::from_millis(100);
 /// How long an ended job can be looked at, as with import jobs of the service.
 const KEPT: chrono::TimeDelta = chrono::TimeDelta::days(90);
 /// A wait that the status of the job shows.
@@ -205,34 +207,44 @@ async fn heed_others(inner: &Inner, id: &JobId, running: &Running) -> std::conve
     }
 }
 
+impl Inner {
+    /// Changes after which [`keep`] looks for work.
+    pub(super) fn changes(&self) -> Changes {
+        let mut places = self.store.files();
+        places.extend([folders::of(&self.config.folder), self.locks()]);
+        Changes::of(places)
+    }
+}
+
 /// Takes over what dead processes left, as long as the ledger is in use.
-pub(super) async fn keep(ledger: Weak<Inner>) {
+pub(super) async fn keep(ledger: Weak<Inner>, closing: CancellationToken, mut changes: Changes) {
+    let mut pause = START;
     loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause = ROUND,
+        }
         let Some(inner) = ledger.upgrade() else {
             return;
         };
-        let closing = inner.closing.clone();
-        if closing.is_cancelled() {
-            return;
-        }
-        if let Err(error) = round(&inner).await {
-            tracing::warn!(%error, "upkeep of the ledger failed; it is tried again");
-        }
-        drop(inner);
-        tokio::select! {
-            () = closing.cancelled() => return,
-            () = tokio::time::sleep(ROUND) => {}
+        if let Some(moment) = changes.since_settled(super::now()) {
+            let is_done = round(&inner).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "upkeep of the ledger failed; it is tried again");
+                false
+            });
+            changes.settle(moment, is_done);
         }
     }
 }
 
-/// One round: jobs that no process runs are run, and those that ended long ago are dropped.
-async fn round(inner: &Arc<Inner>) -> Result<()> {
+/// One round: jobs that no process runs are run, and those that ended long ago are dropped. Returns whether nothing is left
+/// to do.
+async fn round(inner: &Arc<Inner>) -> Result<bool> {
     let ledger = Arc::clone(inner);
-    blocking(move || {
+    let is_clean = blocking(move || {
         folders::take_over(&ledger.config.folder, &*ledger.store)?;
         ledger.store.expire(&ledger.config.back_end, super::now() - KEPT)
     })
     .await?;
-    engine::adopt(inner).await
+    Ok(!engine::adopt(inner).await? && is_clean)
 }
