@@ -42,20 +42,19 @@ impl CatalogFile {
         let path = migration::catalog_of(&config.data_dir);
         wait_for_migration(config)?;
         make(&path, config)?;
-        let probe = Connection::open(&path)?;
-        probe.busy_timeout(BUSY)?;
-        let found = migration::found(&probe)?;
-        drop(probe);
-        if found == Found::Older {
+        let place = Self { path, access: Access::ReadWrite };
+        let mut connection = place.connect_plainly()?;
+        if migration::found(&connection)? == Found::Older {
+            drop(connection);
             if !config.migrate {
                 return Err(not_migrated());
             }
-            let folder = &config.data_dir;
+            let (folder, catalog) = (&config.data_dir, place.path.as_path());
             let (files, watch) = (&config.files, &config.migration);
-            Migration { folder, catalog: &path, files, watch }.run()?;
+            Migration { folder, catalog, files, watch }.run()?;
+            connection = place.connect_plainly()?;
         }
-        let place = Self { path, access: Access::ReadWrite };
-        let mut connection = place.connect()?;
+        place.configure(&connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if migration::found(&transaction)? == Found::Empty {
             check_not_lost(config)?;
@@ -97,6 +96,13 @@ impl CatalogFile {
 
     /// One more connection.
     pub(super) fn connect(&self) -> Result<Connection> {
+        let connection = self.connect_plainly()?;
+        self.configure(&connection)?;
+        Ok(connection)
+    }
+
+    /// A connection without the settings of this format.
+    fn connect_plainly(&self) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let connection = match self.access {
             Access::ReadWrite => {
@@ -113,15 +119,20 @@ impl CatalogFile {
             }
         };
         connection.busy_timeout(BUSY)?;
-        if self.access == Access::ReadWrite {
-            connection.execute_batch(schema::SETTINGS)?;
+        Ok(connection)
+    }
+
+    fn configure(&self, connection: &Connection) -> Result<()> {
+        let is_writer = self.access == Access::ReadWrite;
+        connection.execute_batch(if is_writer {
+            schema::SETTINGS
         } else {
-            connection.execute_batch(schema::READ_SETTINGS)?;
-        }
+            schema::READ_SETTINGS
+        })?;
         // Without it, statements are planned anew for each value that a partial index might be about.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
+        Ok(())
     }
 
     /// Identity of the file, which differs from that of a file that replaces it.
