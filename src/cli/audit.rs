@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use healthimaging_audit::{Break, FOLDER, Keys, Lines, Selection, Verified, verify};
 use serde_json::{Value, json};
@@ -88,6 +88,11 @@ fn missing(folder: &Path) -> String {
 }
 
 fn keys(folder: &Path) -> Result<Keys> {
+    ensure!(
+        folder.exists(),
+        "there is no audit log in {}: check --data-dir, or name the folder of the records",
+        folder.display()
+    );
     let read = Keys::read(folder);
     read.with_context(|| format!("the key of the audit log in {} cannot be read", folder.display()))
 }

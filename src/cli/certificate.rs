@@ -1,12 +1,13 @@
 //! `certificate`: lists, shows and checks certificates of erasure.
 
 use std::fs;
+use std::io::ErrorKind as FileError;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use healthimaging::{ErrorKind, JobId, Timestamp};
 use healthimaging_workflows::certificate::{
@@ -127,6 +128,9 @@ fn write_page(file: &Path, page: &str) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(file).and_then(|mut to| to.write_all(page.as_bytes()));
+    if written.as_ref().is_err_and(|error| error.kind() == FileError::AlreadyExists) {
+        bail!("--html: {} exists already; name a new file", file.display());
+    }
     written.with_context(|| format!("{} cannot be written", file.display()))?;
     terminal::note(&format!("the page is in {}", file.display()));
     Ok(())

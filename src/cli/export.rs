@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use futures::TryStreamExt as _;
 use healthimaging::{ObjectUri, Uid, sweep};
@@ -177,6 +177,7 @@ fn output(out: &str) -> Result<(ObjectUri, Vec<PathBuf>)> {
     if out.starts_with("s3://") || out.starts_with("file://") {
         return Ok((ObjectUri::try_from(out)?, Vec::new()));
     }
+    ensure!(!Path::new(out).is_file(), "--out: {out} is a file; name a folder");
     std::fs::create_dir_all(out).with_context(|| format!("{out} cannot be created"))?;
     let folder = Path::new(out).canonicalize();
     let folder = folder.with_context(|| format!("{out} cannot be used"))?;

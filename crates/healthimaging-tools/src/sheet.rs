@@ -258,7 +258,7 @@ fn compose(
     let more = failed.len().saturating_sub(NOTED);
     notes.extend(failed.into_iter().take(NOTED));
     if more > 0 {
-        notes.push(format!("{more} more slices are not shown"));
+        notes.push(format!("of the slices, {more} more are not shown"));
     }
     let picture = grid.draw(&tiles);
     Ok(Sheet {

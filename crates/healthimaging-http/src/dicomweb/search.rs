@@ -75,5 +75,6 @@ async fn search(web: Arc<dyn DicomWeb>, call: Call, level: SearchLevel) -> Resul
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| Error::validation(format!("{name} must be a number")))
+    text.parse()
+        .map_err(|_| Error::validation(format!("{name} must be 0 or a greater whole number")))
 }

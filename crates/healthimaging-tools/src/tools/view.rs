@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use healthimaging::{DatastoreId, Error, ImageSetId, Result, Uid};
 use healthimaging_render::{Distance, Geometry, Orientation, PictureFormat};
+use healthimaging_workflows::counted;
 
 use crate::answer::{Image, Link, Reply};
 use crate::arguments::{SheetCount, SheetSize};
@@ -187,9 +188,9 @@ fn shown(stack: &Stack, made: Sheet, options: SheetOptions) -> Reply<ContactShee
     let Sheet { file, grid, window, notes, .. } = made;
     let content_type = options.format.media_type();
     let text = format!(
-        "{} of {} slices in a grid of {} x {}{}.{}",
+        "{} of {} in a grid of {} x {}{}.{}",
         made.shown.len(),
-        stack.len(),
+        counted(stack.len(), "slice"),
         grid.columns,
         grid.rows,
         window.map_or_else(String::new, |window| format!(

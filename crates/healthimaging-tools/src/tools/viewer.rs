@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use healthimaging::{DatastoreId, ImageSetId, Result, Uid, path_segment};
 use healthimaging_render::{Contrast, PictureFormat, Window};
+use healthimaging_workflows::counted;
 
 use super::view::made;
 use crate::answer::{Image, Reply};
@@ -112,9 +113,9 @@ impl Tool for ViewSeries {
         };
         let made = made(context, &stack, options).await?;
         let mut text = format!(
-            "This client shows no viewer; the contact sheet has {} of {} slices.",
+            "This client shows no viewer; the contact sheet has {} of {}.",
             made.shown.len(),
-            stack.len()
+            counted(stack.len(), "slice")
         );
         output.contact_sheet_slices = made.shown;
         match context.viewer() {

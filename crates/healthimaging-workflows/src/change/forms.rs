@@ -86,7 +86,16 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
     for item in parts.iter().filter_map(Value::as_object) {
         check_attributes(item, strictness)?;
     }
-    let Some((keyword, vr)) = keyword_and_vr(name) else { return Ok(()) };
+    let Some((keyword, vr)) = keyword_and_vr(name)? else { return Ok(()) };
+    if value.is_array() && vr != VR::SQ && !allows_several_values(keyword) {
+        return Err(Error::validation(format!("{name}: the attribute has one value, not a list")));
+    }
+    if !is_number(vr) && parts.iter().any(Value::is_number) {
+        return Err(Error::validation(format!(
+            "{name}: a value of VR {} is text, so it stands in quotation marks",
+            vr.to_string()
+        )));
+    }
     for text in parts.iter().filter_map(Value::as_str) {
         // The token of a value; its length and form are not those of the value.
         if is_value_token(text) {
@@ -113,6 +122,12 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Whether a value of this VR may be written as a number.
+fn is_number(vr: VR) -> bool {
+    use VR::{DS, FD, FL, IS, SL, SS, SV, UL, US, UV};
+    matches!(vr, DS | FD | FL | IS | SL | SS | SV | UL | US | UV)
 }
 
 /// Whether a value is within the length of its VR.
@@ -164,16 +179,23 @@ fn longest(vr: VR) -> Option<(usize, &'static str)> {
     })
 }
 
-fn keyword_and_vr(name: &str) -> Option<(&'static str, VR)> {
-    let tag = document::tag(name);
-    let entry = match tag {
+/// The keyword and the value representation of an attribute; `None` for those that have not one, such as private ones.
+///
+/// Errors, `Validation`: the name is no keyword and no tag. It is not shown: it may be a value at the wrong place.
+fn keyword_and_vr(name: &str) -> Result<Option<(&'static str, VR)>> {
+    let entry = match document::tag(name) {
         Some(tag) => StandardDataDictionary.by_tag(tag),
-        None => StandardDataDictionary.by_name(name),
-    }?;
-    match entry.vr() {
+        None => Some(StandardDataDictionary.by_name(name).ok_or_else(|| {
+            Error::validation(
+                "a name of an attribute is neither a keyword of the DICOM standard, such as PatientName, nor a tag of \
+                 eight hexadecimal digits, such as 00100010",
+            )
+        })?),
+    };
+    Ok(entry.and_then(|entry| match entry.vr() {
         VirtualVr::Exact(vr) => Some((entry.alias(), vr)),
         _ => None,
-    }
+    }))
 }
 
 #[cfg(test)]
@@ -268,10 +290,26 @@ mod tests {
         ] {
             assert_eq!(refusal("Study", &json!({ keyword: right })), None, "{keyword}");
             assert_eq!(refusal("Study", &json!({ keyword: "" })), None, "{keyword}");
-            for wrong in [json!(wrong), json!([right, wrong])] {
+            for wrong in [json!(wrong), json!([right, wrong]), json!([right])] {
                 let message = refusal("Study", &json!({ keyword: wrong })).unwrap();
                 assert!(message.starts_with(keyword), "{message}");
             }
+        }
+        for (keyword, number, is_fine) in [
+            ("PatientWeight", json!(70.5), true),
+            ("SeriesNumber", json!(7), true),
+            ("PregnancyStatus", json!(4), true),
+            ("PatientName", json!(5), false),
+            ("PatientID", json!(12_345), false),
+            ("StudyDate", json!(20_240_229), false),
+            ("OtherPatientNames", json!(["A", 5]), false),
+        ] {
+            let message = refusal("Study", &json!({ keyword: number }));
+            assert_eq!(message.is_none(), is_fine, "{keyword}: {message:?}");
+        }
+        for unknown in ["PatientNam", "patientname", "0010001", "0010,0010"] {
+            let message = refusal("Study", &json!({ unknown: "A" })).unwrap();
+            assert!(message.contains("neither") && !message.contains(unknown), "{message}");
         }
         let item = json!({ "ProcedureCodeSequence": [{ "ContextGroupVersion": "yesterday" }] });
         assert!(refusal("Study", &item).is_some());
