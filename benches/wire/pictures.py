@@ -1,7 +1,7 @@
 """Pictures beside Orthanc with its DICOMweb plugin (Debian's packages): rendered frames and thumbnails; and our contact sheets.
 
-No picture is asked for twice by design: each request has a window of its own, so that caches of pictures do not count. Those of the
-last rows are: a few instances with the window of the file, as lists and pages that are opened again ask for them.
+No picture is asked for twice by design: each request has a window of its own, so that caches of pictures do not count. In the rows
+"again", they do: a few pictures are asked for all the time, as by pages and lists that are opened again.
 """
 
 import json
@@ -15,20 +15,14 @@ from senders import store
 #: Windows that each frame is asked for with.
 WINDOWS = 40
 
-#: Instances whose pictures are asked for again and again.
+#: Instances whose pictures are asked for again, with one window.
 AGAIN = 40
 
 
-def pictures(root, known, resource, query):
-    """Requests for a picture of each instance through each of many windows."""
+def pictures(root, known, resource, query, windows=WINDOWS):
+    """Requests for a picture of each instance through each of so many windows."""
     return [Request(f"{root}/studies/{study}/series/{series}/instances/{sop}/{resource}?window={40 + step},{400 + step},linear{query}",
-                    "image/png") for study, series, sop in known for step in range(WINDOWS)]
-
-
-def same(root, known, resource, query):
-    """Requests for a picture of each instance as the file has it."""
-    return [Request(f"{root}/studies/{study}/series/{series}/instances/{sop}/{resource}{query}", "image/png")
-            for study, series, sop in known]
+                    "image/png") for study, series, sop in known for step in range(windows)]
 
 
 def sheet(address, datastore, series):
@@ -57,20 +51,18 @@ def main():
             root = f"/datastore/{datastore}"
             known = instances(address, root)
             rows = []
-            for name, resource, query, wanted in (("PNG of 512×512", "rendered", "", 5), ("thumbnail of 128×128", "thumbnail", "", 2)):
+            for name, resource, query, wanted, some, windows in (
+                    ("PNG of 512×512", "rendered", "", 5, known, WINDOWS),
+                    ("again", "rendered", "", 5, known[:AGAIN], 1),
+                    ("thumbnail of 128×128", "thumbnail", "", 2, known, WINDOWS),
+                    ("again", "thumbnail", "", 2, known[:AGAIN], 1)):
                 for connections in (1, 4):
                     # Orthanc 1.7 of the plugin has no thumbnails: it scales rendered instances.
                     their = ("rendered", "&viewport=128,128") if resource == "thumbnail" else (resource, query)
-                    theirs = load(ORTHANC, pictures("/dicom-web", known, *their), connections)
-                    own = load(address, pictures(root, known, resource, query), connections)
+                    theirs = load(ORTHANC, pictures("/dicom-web", some, *their, windows), connections)
+                    own = load(address, pictures(root, some, resource, query, windows), connections)
                     met = "" if connections > 1 else f"; under {wanted} ms wanted: {'met' if own.p50 < wanted else 'NOT met'}"
                     rows.append([name, connections, theirs, own, verdict(theirs.p50 / own.p50, 8 if resource == "rendered" else 1) + met])
-            for name, resource, query in (("PNG again", "rendered", ""), ("thumbnail again", "thumbnail", "")):
-                for connections in (1, 4):
-                    their = ("rendered", "?viewport=128,128") if resource == "thumbnail" else (resource, query)
-                    theirs = load(ORTHANC, same("/dicom-web", known[:AGAIN], *their), connections)
-                    own = load(address, same(root, known[:AGAIN], resource, query), connections)
-                    rows.append([name, connections, theirs, own, verdict(theirs.p50 / own.p50, 8 if resource == "rendered" else 1)])
             took = sheet(address, datastore, known[0][1])
     table(f"Pictures of {len(files)} CT instances: p50 / p99, answers a second", ["what", "connections", "Orthanc", "ours", "p50 is shorter by"], rows)
     print(f"contact sheet of {len(files)} slices (16 shown): median {statistics.median(took):.0f} ms, first {took[0]:.0f} ms; "

@@ -2,9 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use healthimaging::Timestamp;
+
+/// Pauses before the looks of upkeep: a process that just started answers first, or ends. The first look may change files itself,
+/// which the second one finds.
+pub fn pauses() -> impl Iterator<Item = Duration> + Send {
+    let start = Duration::from_millis(100);
+    [start, start].into_iter().chain(std::iter::repeat(Duration::from_secs(2)))
+}
 
 /// Upkeep looks at least this often, in seconds: expired rows and what dead processes left change no file.
 const LONGEST: i64 = 600;

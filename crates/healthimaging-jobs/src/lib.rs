@@ -23,7 +23,7 @@ mod job;
 mod needs;
 mod store;
 
-pub use changes::{Changes, Moment};
+pub use changes::{Changes, Moment, pauses};
 pub use crash_log::{CrashLog, MAX_CRASHES, Mark};
 pub use engine::{Engine, Handler, Host, Origin, Ran};
 pub use job::{Counts, End, Item, Job, JobQuery, JobState, Unfinished};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use healthimaging_jobs::{Changes, engine};
+use healthimaging_jobs::{Changes, engine, pauses};
 
 use crate::catalog::image_sets;
 use crate::error::Result;
@@ -11,10 +11,6 @@ use crate::file_lock::FileLock;
 use crate::operations;
 use crate::shared::SharedStore;
 
-/// Interval between attempts to get the lease, and between rounds of its holder.
-const ROUND: Duration = Duration::from_secs(2);
-/// Pause before the first round, in which a process that just started answers, or ends.
-const START: Duration = Duration::from_millis(100);
 /// Interval between writes of times of reads: each costs a sync of the disk.
 const ACCESSES: Duration = Duration::from_mins(1);
 
@@ -27,11 +23,10 @@ pub(crate) async fn run(shared: SharedStore) {
     let mut written = Instant::now();
     let folders = ["incoming", "locks"].map(|name| shared.config.data_dir.join(name));
     let mut changes = Changes::of(shared.catalog.files().into_iter().chain(folders));
-    let mut pause = START;
-    loop {
+    for pause in pauses() {
         tokio::select! {
             () = shared.lifecycle.closing.cancelled() => break,
-            () = tokio::time::sleep(pause) => pause = ROUND,
+            () = tokio::time::sleep(pause) => {}
         }
         if shared.config.run_jobs
             && let Some(moment) = changes.since_settled(shared.now().into())

@@ -14,16 +14,13 @@ use healthimaging::{JobId, Result, Timestamp, TurnWatch, watch_turns};
 use healthimaging_audit::{Actor, as_actor};
 use healthimaging_jobs::{
     Changes, End, Engine, Handler, Host, Job, JobState, Origin, Ran, Runner, Unfinished, engine,
+    pauses,
 };
 
 use super::files::Lease;
 use super::journal::StoreJournal;
 use super::{Inner, LOOK, blocking, folders, job};
 
-/// How often jobs of dead processes are looked for.
-const ROUND: Duration = Duration::from_secs(2);
-/// Pause before they are looked for first, in which a process that just started answers, or ends.
-const START: Duration = Duration::from_millis(100);
 /// How long an ended job can be looked at, as with import jobs of the service.
 const KEPT: chrono::TimeDelta = chrono::TimeDelta::days(90);
 /// A wait that the status of the job shows.
@@ -218,11 +215,10 @@ impl Inner {
 
 /// Takes over what dead processes left, as long as the ledger is in use.
 pub(super) async fn keep(ledger: Weak<Inner>, closing: CancellationToken, mut changes: Changes) {
-    let mut pause = START;
-    loop {
+    for pause in pauses() {
         tokio::select! {
             () = closing.cancelled() => return,
-            () = tokio::time::sleep(pause) => pause = ROUND,
+            () = tokio::time::sleep(pause) => {}
         }
         let Some(inner) = ledger.upgrade() else {
             return;

@@ -27,6 +27,9 @@ use crate::entity_tag::tag;
 /// Longest DICOM JSON of an instance in bytes.
 const LONGEST_METADATA: u64 = 64 << 20;
 
+/// DICOM JSON up to so many bytes is parsed sooner than another thread is woken for it.
+const SHORT_METADATA: usize = 16 << 10;
+
 /// Longest frame in bytes, as the back end returns it.
 const LONGEST_FRAME: u64 = 128 << 20;
 
@@ -143,12 +146,13 @@ impl Renderer {
         };
         let found = self.web.instance_metadata(request).await?;
         let text = found.collect(LONGEST_METADATA).await?;
+        let is_short = text.len() <= SHORT_METADATA;
         let lease = MemoryBudget::process().document_at_once(text.len() as u64);
-        let attributes = blocking(move || {
+        let parse = move || {
             let _lease = lease;
             InstanceAttributes::from_dicom_json(&text)
-        })
-        .await?;
+        };
+        let attributes = if is_short { parse() } else { blocking(parse).await }?;
         if !attributes.has_pixels() {
             return Err(Error::new(
                 ErrorKind::NotAcceptable,
