@@ -141,6 +141,8 @@ fn an_erasure_ends_with_a_certificate_that_has_no_value_of_the_patient() {
     let page = store.rig.path("page.html");
     let written = store.rig.run(&["certificate", "show", &id, "--html", text(&page)]);
     assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let again = store.rig.run(&["certificate", "show", &id, "--html", text(&page)]);
+    assert!(stderr(&again).contains("exists already; name a new file"), "{}", stderr(&again));
     let page = fs::read_to_string(page).unwrap();
     assert!(!page.contains("<script") && page.contains("neither a search nor a scan"), "{page}");
     let texts = [fs::read_to_string(store.file(&id)).unwrap(), page];

@@ -23,6 +23,21 @@ fn commands_that_read_create_no_store() {
     assert_eq!(std::fs::read_dir(rig.path("store")).unwrap().count(), 1);
 }
 
+#[test]
+fn files_and_folders_that_are_something_else_are_named() {
+    let rig = Rig::new();
+    let imported = rig.run(&["import", text(&rig.scans())]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let file = rig.path("file");
+    std::fs::write(&file, "kept").unwrap();
+    let refused = rig.run(&["export", "--out", text(&file)]);
+    let expected = format!("--out: {} is a file; name a folder", text(&file));
+    assert!(stderr(&refused).contains(&expected), "{}", stderr(&refused));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    let refused = Rig::new().run(&["audit", "verify"]);
+    assert!(stderr(&refused).contains("there is no audit log in"), "{}", stderr(&refused));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_data_folder_whose_link_leads_nowhere_is_named_so() {
