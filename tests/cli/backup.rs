@@ -123,6 +123,13 @@ fn nothing_is_overwritten() {
         assert!(refused.iter().any(|why| stderr(&output).contains(why)), "{}", stderr(&output));
     }
     assert_eq!(std::fs::read_dir(&full).unwrap().count(), 1);
+    // What is refused is not made either.
+    let deep = rig.path("store/a/b");
+    let refused = rig.run(&["backup", text(&deep)]);
+    assert!(stderr(&refused).contains("lies in the folder of the store"), "{}", stderr(&refused));
+    assert!(!rig.path("store/a").exists());
+    let refused = rig.run(&["backup", text(&full.join("notes.txt"))]);
+    assert!(stderr(&refused).contains("it is a file"), "{}", stderr(&refused));
     let other = Rig::new();
     let missing = other.run(&["restore", text(&other.path("nothing"))]);
     assert_eq!(missing.status.code(), Some(1));

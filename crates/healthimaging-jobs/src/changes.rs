@@ -86,8 +86,7 @@ mod tests {
         assert!(!looks(true));
         fs::write(&file, "22").unwrap();
         assert!(looks(true), "a file grew");
-        let later =
-            fs::metadata(&file).unwrap().modified().unwrap() + std::time::Duration::from_secs(1);
+        let later = fs::metadata(&file).unwrap().modified().unwrap() + Duration::from_secs(1);
         fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert!(looks(true), "a file of the same size was written");
         fs::remove_file(&file).unwrap();

@@ -239,6 +239,9 @@ pub(crate) type FrameNumber = Within<1, { u32::MAX }>;
 pub(crate) type PageNumber = Within<1, { u32::MAX }>;
 
 impl<const MIN: u32, const MAX: u32> Within<MIN, MAX> {
+    /// The greatest.
+    pub(crate) const MOST: Self = Self(MAX);
+
     pub(crate) const fn get(self) -> u32 {
         self.0
     }

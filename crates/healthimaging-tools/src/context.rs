@@ -198,6 +198,13 @@ impl Context {
         *reported
     }
 
+    /// How long to wait for a write that is no job of this server; `None` if the caller does not wait. One who waits for jobs to
+    /// their end waits as long as any may ask for.
+    pub(crate) fn wait_for_write(&self, asked: Option<WaitSeconds>) -> Option<WaitSeconds> {
+        let unasked = self.caller.wait.is_none().then_some(WaitSeconds::MOST);
+        asked.or(unasked).filter(|wait| wait.get() > 0)
+    }
+
     /// Starts a job, and [follows](Self::follow) it.
     pub(crate) async fn run_job(&self, new: NewJob, wait: Option<WaitSeconds>) -> Result<Job> {
         self.check_export(&new.work).await?;

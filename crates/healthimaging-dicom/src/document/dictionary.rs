@@ -70,6 +70,15 @@ pub(crate) fn is_private(tag: Tag) -> bool {
     tag.group() % 2 == 1
 }
 
+/// Whether no element of a data set may have a tag: those of commands, files, group lengths, items and delimiters, and those
+/// that private elements must not have (`PS3.5 §7.1, §7.2, §7.5, §7.8`).
+pub(crate) fn is_reserved(tag: Tag) -> bool {
+    let (group, element) = (tag.group(), tag.element());
+    matches!(group, 0x0000..=0x0003 | 0x0005 | 0x0007 | 0x7FE0 | 0xFFFE..=0xFFFF)
+        || element == 0
+        || (is_private(tag) && matches!(element, 0x0001..=0x000F | 0x0100..=0x0FFF))
+}
+
 /// Whether a tag reserves a block of private elements.
 pub(crate) fn is_private_creator(tag: Tag) -> bool {
     is_private(tag) && (0x0010..=0x00FF).contains(&tag.element())
@@ -122,6 +131,29 @@ fn standard(tag: Tag) -> Option<(&'static str, VirtualVr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_of_items_files_and_group_lengths_are_reserved() {
+        for key in [
+            "00000002", "00010010", "00020010", "00030010", "00050010", "00070010", "00080000",
+            "00090000", "00090001", "0009000F", "00090100", "00090FFF", "7FE00001", "FFFEE000",
+            "FFFEE00D", "FFFEE0DD", "FFFF0010",
+        ] {
+            assert!(is_reserved(tag(key).unwrap()), "{key}");
+        }
+        for key in [
+            "00040010",
+            "00080005",
+            "00090010",
+            "000900FF",
+            "00091000",
+            "0009FFFF",
+            "00100010",
+            "FFFC FFFC",
+        ] {
+            assert!(tag(key).is_none_or(|tag| !is_reserved(tag)), "{key}");
+        }
+    }
 
     #[test]
     fn keys_lead_back_to_their_tags() {

@@ -158,6 +158,12 @@ impl Place {
         instance: Option<&Instance>,
     ) -> Result<(Tag, Value), UpdateFailure> {
         let tag = self.allowed(change)?;
+        if dictionary::is_reserved(tag) {
+            return Err(UpdateFailure::new(format!(
+                "{}: no attribute may have this tag",
+                change.key
+            )));
+        }
         let vr = vr_of(tag, &change.value, vrs, instance).ok_or_else(|| {
             let key = &change.key;
             UpdateFailure::new(format!("{key} is new: give its VR in DICOMVRs"))

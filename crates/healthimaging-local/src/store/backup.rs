@@ -263,10 +263,18 @@ struct Unfinished {
 impl Unfinished {
     /// Makes the folder, in place of one that a killed process left.
     fn begin(files: &Files, source: &Path, target: &Path) -> Result<Self> {
-        files.make_folders(target).map_err(StoreError::file("make", target))?;
+        if target.is_file() {
+            return Err(Error::conflict("it is a file: use a new folder").into());
+        }
         let absolute = |path: &Path| path.canonicalize().map_err(StoreError::file("open", path));
-        let (from, to) = (absolute(source)?, absolute(target)?);
-        if from.starts_with(&to) || to.starts_with(&from) {
+        let from = absolute(source)?;
+        // Nothing is made in a folder that is refused.
+        let place = target.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
+        let is_within = absolute(place)?.starts_with(&from);
+        if !is_within {
+            files.make_folders(target).map_err(StoreError::file("make", target))?;
+        }
+        if is_within || from.starts_with(absolute(target)?) {
             return Err(Error::validation(
                 "the folder lies in the folder of the store, or contains it: use another one",
             )

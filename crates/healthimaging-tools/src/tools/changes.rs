@@ -219,7 +219,7 @@ pub(super) async fn settle<const N: usize>(
     image_set_ids: &[ImageSetId; N],
     wait: Option<WaitSeconds>,
 ) -> Result<Option<[ImageSetProperties; N]>> {
-    let Some(wait) = wait.filter(|wait| wait.get() > 0) else {
+    let Some(wait) = context.wait_for_write(wait) else {
         return Ok(None);
     };
     let unlocked = |sets: &[ImageSetProperties; N]| {
@@ -285,7 +285,7 @@ impl PlannedTool for DeleteImageSet {
             image_set_id: self.image_set_id,
         };
         let mut deleted = context.service().delete_image_set(request).await?;
-        if let Some(wait) = self.wait_seconds.filter(|wait| wait.get() > 0)
+        if let Some(wait) = context.wait_for_write(self.wait_seconds)
             && await_deletion(context, &deleted, wait).await? == ImageSetState::Deleted
         {
             deleted.image_set_state = ImageSetState::Deleted;

@@ -65,7 +65,7 @@ impl Tool for CreateDatastore {
             lossless_storage_format: self.lossless_storage_format,
         };
         let mut made = context.service().create_datastore(request).await?;
-        if let Some(wait) = self.wait_seconds.filter(|wait| wait.get() > 0) {
+        if let Some(wait) = context.wait_for_write(self.wait_seconds) {
             made.datastore_status = await_creation(context, &made.datastore_id, wait).await?;
         }
         context.announce_datastores();

@@ -81,6 +81,13 @@ fn scope_is_held(criteria: &Criteria, scanned: &Scanned, keys: &Keys) -> bool {
         .any(|(number, digest)| held.contains(&number) && wanted.contains(digest))
 }
 
+/// Whether image sets that are left have everything by which the erased ones are known, so that nothing could be searched for.
+fn all_is_held(scanned: &Scanned) -> bool {
+    let held: BTreeSet<u32> = scanned.held.values().flatten().copied().collect();
+    let all = scanned.digests.all().count();
+    all > 0 && held.len() >= all
+}
+
 /// The certificate, not signed yet.
 pub(super) fn document(
     (change, certify): (&Change, &Certify),
@@ -95,10 +102,13 @@ pub(super) fn document(
     let not_done = image_sets.iter().filter(|set| matches!(&*set.outcome, "failed" | "not_done"));
     let not_done = not_done.count();
     let found = search.get("image_sets_found").and_then(Value::as_u64);
-    let is_held = match (&change.target, scanned) {
-        (Target::Matching(criteria), Some((scanned, _))) => scope_is_held(criteria, scanned, keys),
-        _ => false,
-    };
+    let is_held = scanned.is_some_and(|(scanned, _)| {
+        let is_of_scope = match &change.target {
+            Target::Matching(criteria) => scope_is_held(criteria, scanned, keys),
+            _ => false,
+        };
+        is_of_scope || all_is_held(scanned)
+    });
     let has_traces = scanned.is_some_and(|(scanned, identifiers)| {
         !scanned.elsewhere.is_empty()
             || !scanned.packs_left.is_empty()

@@ -1,8 +1,12 @@
 //! The form of values that an update sets: a file with others breaks the standard, whatever the service accepts.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use dicom_core::VR;
-use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _, VirtualVr};
+use dicom_core::dictionary::{
+    DataDictionary as _, DataDictionaryEntry, DataDictionaryEntryRef, VirtualVr,
+};
 use dicom_dictionary_std::StandardDataDictionary;
 use serde_json::Value;
 
@@ -12,6 +16,47 @@ use healthimaging_dicom::{allows_several_values, has_form};
 
 use super::Object;
 use crate::document;
+
+/// Attributes that identify an object: no update of a series changes what it is.
+pub(super) const IDENTIFIERS: [&str; 4] =
+    ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"];
+
+/// Attributes that say how pixels (PS3.3 C.7.6.3) and text are stored. The stored pixels do not change with them.
+pub(super) const STORED_FORM: [&str; 33] = [
+    "SpecificCharacterSet",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+    "PixelPaddingRangeLimit",
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "AlphaPaletteColorLookupTableDescriptor",
+    "PaletteColorLookupTableUID",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "AlphaPaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData",
+    "SegmentedAlphaPaletteColorLookupTableData",
+    "PixelDataProviderURL",
+    "EncapsulatedDocument",
+    "EncapsulatedDocumentLength",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+];
 
 /// How closely values are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +81,21 @@ pub fn check(updates: &MetadataUpdates, is_forced: bool) -> Result<()> {
     let document: Object = serde_json::from_slice(document)
         .map_err(|_| Error::validation("updatableAttributes must be a JSON object"))?;
     check_levels(&document, if is_forced { Strictness::Length } else { Strictness::Form })
+}
+
+/// Refuses attributes that say what an object is and how its pixels and texts are stored: neither changes with them, so that
+/// what is retrieved afterwards may not be readable.
+fn check_meaning(attributes: &Object) -> Result<()> {
+    for name in attributes.keys() {
+        let Some(keyword) = entry(name)?.map(DataDictionaryEntry::alias) else { continue };
+        if keyword == "SOPClassUID" || STORED_FORM.contains(&keyword) {
+            return Err(Error::validation(format!(
+                "{name} says how the object, its pixels or its texts are stored, which does not change with it: retrieval \
+                 could fail. Set force if the value is wrong"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses documents that name nothing: such an update makes a version that is the same as the one before.
@@ -68,6 +128,9 @@ fn check_levels(level: &Object, strictness: Strictness) -> Result<()> {
     for (name, inner) in level {
         let Value::Object(inner) = inner else { continue };
         if name == "DICOM" {
+            if strictness == Strictness::Form {
+                check_meaning(inner)?;
+            }
             check_attributes(inner, strictness)?;
         } else {
             check_levels(inner, strictness)?;
@@ -83,10 +146,18 @@ pub(super) fn check_attributes(attributes: &Object, strictness: Strictness) -> R
 
 fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> {
     let parts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    for item in parts.iter().filter_map(Value::as_object) {
-        check_attributes(item, strictness)?;
+    let known = keyword_and_vr(name)?;
+    if known.is_none_or(|(_, vr)| vr == VR::SQ) {
+        for item in parts.iter().filter_map(Value::as_object) {
+            check_attributes(item, strictness)?;
+        }
     }
-    let Some((keyword, vr)) = keyword_and_vr(name)? else { return Ok(()) };
+    let Some((keyword, vr)) = known else { return Ok(()) };
+    if parts.iter().any(|part| part.is_boolean() || (part.is_object() && vr != VR::SQ)) {
+        return Err(Error::validation(format!(
+            "{name}: the value must be text, a number, or a list"
+        )));
+    }
     if value.is_array() && vr != VR::SQ && !allows_several_values(keyword) {
         return Err(Error::validation(format!("{name}: the attribute has one value, not a list")));
     }
@@ -96,7 +167,8 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
             vr.to_string()
         )));
     }
-    for text in parts.iter().filter_map(Value::as_str) {
+    for text in parts.iter().filter_map(|part| written(vr, part)) {
+        let text = text.as_ref();
         // The token of a value; its length and form are not those of the value.
         if is_value_token(text) {
             continue;
@@ -122,6 +194,15 @@ fn check_value(name: &str, value: &Value, strictness: Strictness) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// The text of a value: of numbers in the VRs that keep them as text, too.
+fn written(vr: VR, value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) if matches!(vr, VR::DS | VR::IS) => Some(number.to_string().into()),
+        _ => None,
+    }
 }
 
 /// Whether a value of this VR may be written as a number.
@@ -179,20 +260,24 @@ fn longest(vr: VR) -> Option<(usize, &'static str)> {
     })
 }
 
-/// The keyword and the value representation of an attribute; `None` for those that have not one, such as private ones.
+/// What the standard says of an attribute; `None` of those that it does not have, such as private ones.
 ///
 /// Errors, `Validation`: the name is no keyword and no tag. It is not shown: it may be a value at the wrong place.
+fn entry(name: &str) -> Result<Option<&'static DataDictionaryEntryRef<'static>>> {
+    if let Some(tag) = document::tag(name) {
+        return Ok(StandardDataDictionary.by_tag(tag));
+    }
+    StandardDataDictionary.by_name(name).map(Some).ok_or_else(|| {
+        Error::validation(
+            "a name of an attribute is neither a keyword of the DICOM standard, such as PatientName, nor a tag of eight \
+             hexadecimal digits, such as 00100010",
+        )
+    })
+}
+
+/// The keyword and the value representation of an attribute that has one.
 fn keyword_and_vr(name: &str) -> Result<Option<(&'static str, VR)>> {
-    let entry = match document::tag(name) {
-        Some(tag) => StandardDataDictionary.by_tag(tag),
-        None => Some(StandardDataDictionary.by_name(name).ok_or_else(|| {
-            Error::validation(
-                "a name of an attribute is neither a keyword of the DICOM standard, such as PatientName, nor a tag of \
-                 eight hexadecimal digits, such as 00100010",
-            )
-        })?),
-    };
-    Ok(entry.and_then(|entry| match entry.vr() {
+    Ok(entry(name)?.and_then(|entry| match entry.vr() {
         VirtualVr::Exact(vr) => Some((entry.alias(), vr)),
         _ => None,
     }))
@@ -299,6 +384,11 @@ mod tests {
             ("PatientWeight", json!(70.5), true),
             ("SeriesNumber", json!(7), true),
             ("PregnancyStatus", json!(4), true),
+            ("PatientWeight", json!(0.333_333_333_333_333_3), false),
+            ("PatientWeight", json!(-1e-20), true),
+            ("SeriesNumber", json!(1.5), false),
+            ("StudyDescription", json!(true), false),
+            ("StudyDescription", json!({ "a": 1 }), false),
             ("PatientName", json!(5), false),
             ("PatientID", json!(12_345), false),
             ("StudyDate", json!(20_240_229), false),
@@ -306,6 +396,15 @@ mod tests {
         ] {
             let message = refusal("Study", &json!({ keyword: number }));
             assert_eq!(message.is_none(), is_fine, "{keyword}: {message:?}");
+        }
+        for stored in ["Rows", "00280101", "SOPClassUID", "PhotometricInterpretation"] {
+            let document = json!({ "Study": { "DICOM": { stored: 5 } } });
+            let updates = MetadataUpdates::DicomUpdates {
+                removable_attributes: None,
+                updatable_attributes: Some(Bytes::from(document.to_string())),
+            };
+            let refused = check(&updates, false).unwrap_err();
+            assert!(refused.message().contains("force"), "{refused}");
         }
         for unknown in ["PatientNam", "patientname", "0010001", "0010,0010"] {
             let message = refusal("Study", &json!({ unknown: "A" })).unwrap();
