@@ -3,7 +3,7 @@
 //! Most of what a process of this program occupies are pages of its file: the kernel maps 64 KiB around each function that
 //! runs once at start. While the server is idle, these pages are given back; the next request reads those that it needs
 //! from the cache of the kernel again. So is the freed memory of small work; that of large work is returned at once (`MemoryBudget`).
-//! Unpacked metadata is given back after two minutes without work.
+//! Unpacked metadata and what other caches hold is given back after two minutes without work.
 
 /// Gives pages of the program and freed memory back whenever the server is idle. To be called in the async runtime.
 #[cfg(not(target_os = "linux"))]
@@ -18,6 +18,7 @@ mod linux {
     use std::ptr;
     use std::time::Duration;
 
+    use healthimaging::MemoryBudget;
     use rustix::mm::{Advice, madvise};
     use rustix::time::{ClockId, clock_gettime};
 
@@ -46,6 +47,7 @@ mod linux {
                 }
                 if pause == IDLE_PAUSE {
                     healthimaging_workflows::document::forget();
+                    MemoryBudget::process().empty_caches();
                 }
                 // Again at each look: upkeep reads some of them now and then.
                 let _ = tokio::task::spawn_blocking(release).await;

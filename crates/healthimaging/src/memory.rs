@@ -178,6 +178,14 @@ impl MemoryBudget {
         }
     }
 
+    /// Empties the caches.
+    pub fn empty_caches(&self) {
+        let caches: Vec<_> = self.caches().iter().filter_map(Weak::upgrade).collect();
+        for cache in caches {
+            while cache.shed() {}
+        }
+    }
+
     async fn lease(&self, kind: Kind, bytes: u64) -> MemoryLease {
         match self.ask(kind, bytes) {
             Ok(lease) => lease,

@@ -224,6 +224,10 @@ impl Node<'_> {
                     "{what}: {key} belongs to the {own} level, not to the {given} level"
                 )));
             }
+            if tag.is_some() && changes.iter().any(|other: &Change| other.tag == tag) {
+                let key = shown(&key);
+                return Err(Error::validation(format!("{what}: {key} is given twice")));
+            }
             changes.push(Change { key, tag, value });
         }
         Ok(changes)

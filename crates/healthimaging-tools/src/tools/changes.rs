@@ -172,6 +172,7 @@ impl ConditionalTool for UpdateImageSetMetadata {
     async fn act(self, context: &Context) -> Result<Reply<Self::Output>> {
         let datastore_id = context.datastore(self.datastore_id.clone()).await?;
         let request = self.request(datastore_id)?;
+        one_update::check(context.service(), &request).await?;
         let mut changed = context.service().update_image_set_metadata(request).await?;
         let ids = [changed.image_set_id.clone()];
         if let Some([settled]) =

@@ -123,6 +123,19 @@ fn check_content<'a>(documents: impl Iterator<Item = &'a Bytes>) -> Result<()> {
     ))
 }
 
+/// Whether a document has a token in place of a value, which no rule for values applies to.
+pub(super) fn has_token(document: &[u8]) -> bool {
+    fn is_in(value: &Value) -> bool {
+        match value {
+            Value::String(text) => is_value_token(text),
+            Value::Array(parts) => parts.iter().any(is_in),
+            Value::Object(members) => members.values().any(is_in),
+            _ => false,
+        }
+    }
+    serde_json::from_slice::<Value>(document).is_ok_and(|value| is_in(&value))
+}
+
 /// Goes through the levels of a document to their attributes.
 fn check_levels(level: &Object, strictness: Strictness) -> Result<()> {
     for (name, inner) in level {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Object;
 use super::attributes::shown;
+use super::forms;
 use super::planning::{Planner, Seen};
 use crate::document::{self, Contents, DocumentText};
 use crate::find::Criteria;
@@ -61,6 +62,26 @@ pub async fn plan(
     Ok(plan)
 }
 
+/// Refuses an update that cannot succeed, by reading only: the service would make a failed version of it.
+///
+/// Errors: as those of [`plan`].
+pub async fn check(
+    service: &dyn HealthImaging,
+    request: &UpdateImageSetMetadataRequest,
+) -> Result<()> {
+    let MetadataUpdates::DicomUpdates { removable_attributes, updatable_attributes } =
+        &request.updates
+    else {
+        return Ok(());
+    };
+    let documents = [updatable_attributes, removable_attributes].map(Option::as_deref);
+    if documents.into_iter().flatten().any(forms::has_token) {
+        return Ok(());
+    }
+    let seen = Latest::look(service, request).await?;
+    check_applies(service, request, &seen, documents).await
+}
+
 /// Refuses an update that the service would refuse by its documented rules
 /// (AWS: "Updating image set metadata"), after it made a failed version.
 async fn check_applies(
@@ -70,9 +91,6 @@ async fn check_applies(
     [updatable, removable]: [Option<&[u8]>; 2],
 ) -> Result<()> {
     let updates = UpdateDocuments::parse(updatable, removable)?;
-    // What the service does with a removal that leaves nothing is not documented.
-    let set =
-        updatable.map(|updatable| UpdateDocuments::parse(Some(updatable), None)).transpose()?;
     let rules = UpdateRules {
         primary: seen.is_primary,
         force: request.force,
@@ -84,13 +102,12 @@ async fn check_applies(
         version_id: Some(seen.version_id.clone()),
     };
     let document = document::fetch(service, metadata).await?;
-    check_updates(document, updates, set.unwrap_or_default(), rules).await
+    check_updates(document, updates, rules).await
 }
 
-/// Refuses updates that cannot be applied to a document; `targets` are what they name.
+/// Refuses updates that cannot be applied to a document.
 pub(super) async fn check_updates(
     document: Arc<DocumentText>,
-    targets: UpdateDocuments,
     updates: UpdateDocuments,
     rules: UpdateRules,
 ) -> Result<()> {
@@ -99,7 +116,7 @@ pub(super) async fn check_updates(
     document::beside_others(document.text().len(), move || {
         let _lease = lease;
         let mut document: Document = Document::parse(document.text())?;
-        targets.check_targets(&document)?;
+        updates.check_targets(&document)?;
         updates.apply(&mut document, &rules).map_err(|failure| {
             let why = failure.message.trim_start_matches("INVALID_REQUEST:").trim();
             Error::validation(format!("this update cannot succeed: {why}"))

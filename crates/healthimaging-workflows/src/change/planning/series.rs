@@ -136,5 +136,5 @@ impl Planner<'_> {
 async fn check(document: &Arc<DocumentText>, lacking: &Lacking, rules: UpdateRules) -> Result<()> {
     let text = lacking.document.to_string();
     let updates = UpdateDocuments::parse(Some(text.as_bytes()), None)?;
-    check_updates(Arc::clone(document), updates.clone(), updates, rules).await
+    check_updates(Arc::clone(document), updates, rules).await
 }
