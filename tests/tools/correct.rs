@@ -209,7 +209,7 @@ pub(crate) async fn a_plan_that_cannot_succeed_says_so(rig: Rig) {
         (patient(json!({ "PatientID": "MRN-2" })), "PatientID"),
         (study(json!({ "StudyInstanceUID": "2.25.9" })), "StudyInstanceUID"),
         (study(json!({ "StudyID": "7" })), "StudyID"),
-        (study(json!({ "NoSuchKeyword": "7" })), "keyword of the DICOM standard"),
+        (study(json!({ "NoSuchKeyword": "7" })), "NoSuchKeyword is not an attribute"),
         (study(json!({ "PatientName": "X" })), "PatientName"),
         (study(json!({})), "nothing would change"),
         (json!({ "SchemaVersion": "1.1" }), "nothing would change"),

@@ -148,7 +148,7 @@ impl Verified {
 }
 
 fn bad_signature(name: String, sequence: u64) -> Break {
-    let why = "the signed head is missing, or signed by another key: name that of the log by --key if another store wrote it".to_owned();
+    let why = "the signed head is missing, or not signed by this key: for the log of another store, name its key with --key".to_owned();
     Break { place: (name, 0), sequence, why }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn remove(tree: &Tree, document: &mut Document, rules: UpdateRules) -
     }
     document.series.retain(|_, series| !series.instances.is_empty());
     if document.series.is_empty() {
-        return Err(UpdateFailure::new(USE_DELETE));
+        return Err(UpdateFailure { leaves_nothing: true, ..UpdateFailure::new(USE_DELETE) });
     }
     document.settle();
     Ok(())

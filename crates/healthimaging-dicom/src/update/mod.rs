@@ -42,11 +42,13 @@ pub struct UpdateRules {
 pub struct UpdateFailure {
     /// In words for the caller, in the characters that the service allows there.
     pub message: String,
+    /// Whether nothing would be left of the image set.
+    pub leaves_nothing: bool,
 }
 
 impl UpdateFailure {
     fn new(message: impl std::fmt::Display) -> Self {
-        Self { message: format!("INVALID_REQUEST:  {message}") }
+        Self { message: format!("INVALID_REQUEST:  {message}"), leaves_nothing: false }
     }
 }
 

@@ -290,19 +290,21 @@ async fn a_server_may_answer_with_stored_frames_unless_asked_for_pictures() {
 async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
     let (fake, store) = one_store();
     let set = fake.add_image_set(&store, "s", 1);
-    let document = json!({ "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyID": "7" } } });
+    let document =
+        json!({ "SchemaVersion": "1.1", "Study": { "DICOM": { "StudyDescription": "7" } } });
     let text = document.to_string();
-    for written in [document.clone(), json!(text), json!(STANDARD.encode(&text))] {
+    let forms = [document.clone(), json!(text), json!(STANDARD.encode(&text))];
+    for (version, written) in (1..).zip(forms) {
         let input = json!({
             "image_set_id": set,
-            "latest_version_id": "1",
+            "latest_version_id": version.to_string(),
             "update_image_set_metadata_updates": { "DICOMUpdates": { "updatableAttributes": written } },
             "wait_seconds": 60
         });
         let answer = call(&fake, "update_image_set_metadata", input).await.unwrap();
         assert_eq!(answer.structured["image_set_state"], "ACTIVE");
         assert_eq!(answer.structured["image_set_workflow_status"], "UPDATED");
-        assert_eq!(answer.structured["latest_version_id"], "2");
+        assert_eq!(answer.structured["latest_version_id"], (version + 1).to_string());
         let Some(MetadataUpdates::DicomUpdates { updatable_attributes: Some(bytes), .. }) =
             fake.state().updates.clone()
         else {
@@ -319,7 +321,7 @@ async fn an_update_takes_documents_in_any_form_and_waits_for_the_end() {
     let (twice, encoded) = (with(json!(twice)), with(json!(STANDARD.encode(twice))));
     for wrong in [both, json!({}), json!({ "DICOMUpdates": {} }), twice, encoded] {
         let input = json!({
-            "image_set_id": set, "latest_version_id": "1", "update_image_set_metadata_updates": wrong
+            "image_set_id": set, "latest_version_id": "4", "update_image_set_metadata_updates": wrong
         });
         let error = call(&fake, "update_image_set_metadata", input).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);

@@ -275,17 +275,13 @@ fn longest(vr: VR) -> Option<(usize, &'static str)> {
 
 /// What the standard says of an attribute; `None` of those that it does not have, such as private ones.
 ///
-/// Errors, `Validation`: the name is no keyword and no tag. It is not shown: it may be a value at the wrong place.
+/// Errors, `Validation`: the name is no keyword and no tag.
 fn entry(name: &str) -> Result<Option<&'static DataDictionaryEntryRef<'static>>> {
     if let Some(tag) = document::tag(name) {
         return Ok(StandardDataDictionary.by_tag(tag));
     }
-    StandardDataDictionary.by_name(name).map(Some).ok_or_else(|| {
-        Error::validation(
-            "a name of an attribute is neither a keyword of the DICOM standard, such as PatientName, nor a tag of eight \
-             hexadecimal digits, such as 00100010",
-        )
-    })
+    let entry = StandardDataDictionary.by_name(name);
+    entry.map(Some).ok_or_else(|| Error::validation(document::unknown(name)))
 }
 
 /// The keyword and the value representation of an attribute that has one.
@@ -419,9 +415,9 @@ mod tests {
             let refused = check(&updates, false).unwrap_err();
             assert!(refused.message().contains("force"), "{refused}");
         }
-        for unknown in ["PatientNam", "patientname", "0010001", "0010,0010"] {
+        for (unknown, named) in [("PatientNaem", "PatientNaem is not"), ("a name", "this is not")] {
             let message = refusal("Study", &json!({ unknown: "A" })).unwrap();
-            assert!(message.contains("neither") && !message.contains(unknown), "{message}");
+            assert!(message.contains(named) && message.contains("PatientID"), "{message}");
         }
         let item = json!({ "ProcedureCodeSequence": [{ "ContextGroupVersion": "yesterday" }] });
         assert!(refusal("Study", &item).is_some());

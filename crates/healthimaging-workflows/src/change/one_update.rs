@@ -117,10 +117,14 @@ pub(super) async fn check_updates(
         let _lease = lease;
         let mut document: Document = Document::parse(document.text())?;
         updates.check_targets(&document)?;
-        updates.apply(&mut document, &rules).map_err(|failure| {
-            let why = failure.message.trim_start_matches("INVALID_REQUEST:").trim();
-            Error::validation(format!("this update cannot succeed: {why}"))
-        })
+        match updates.apply(&mut document, &rules) {
+            // What the service does with a removal that leaves nothing is not documented.
+            Err(failure) if !failure.leaves_nothing => {
+                let why = failure.message.trim_start_matches("INVALID_REQUEST:").trim();
+                Err(Error::validation(format!("this update cannot succeed: {why}")))
+            }
+            _ => Ok(()),
+        }
     })
     .await
 }

@@ -92,7 +92,7 @@ pub(crate) fn tag_of(key: &str) -> Option<Tag> {
 }
 
 /// Names a keyword, where it can be one: what else a caller wrote is not repeated.
-fn unknown(text: &str) -> String {
+pub(crate) fn unknown(text: &str) -> String {
     const LONGEST_KEYWORD: usize = 64;
     let is_word = text.len() <= LONGEST_KEYWORD
         && !text.is_empty()

@@ -23,7 +23,7 @@ use healthimaging_dicom::{Document, InstanceSummary};
 use cache::Key;
 
 pub use attribute::Attribute;
-pub(crate) use attribute::{tag, tag_of};
+pub(crate) use attribute::{tag, tag_of, unknown};
 pub use cache::forget;
 pub use healthimaging_dicom::DocumentText;
 pub use outline::Outline;
