@@ -437,7 +437,8 @@ def with_deid(written, out):
         names = {str(original.get("PatientName", "")), str(original.get("PatientID", ""))}
         held = " ".join(str(getattr(field, "element", field)) for field in fields.values())
         for name in names:
-            if len(name) >= 6 and name in held:
+            # The first word of every name that replaces one.
+            if len(name) >= 6 and name != "Anonymous" and name in held:
                 fail(f"{path}: deid finds a name")
     for target in sample:
         path, result = targets[target]
