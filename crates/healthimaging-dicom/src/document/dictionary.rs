@@ -141,17 +141,10 @@ mod tests {
         ] {
             assert!(is_reserved(tag(key).unwrap()), "{key}");
         }
-        for key in [
-            "00040010",
-            "00080005",
-            "00090010",
-            "000900FF",
-            "00091000",
-            "0009FFFF",
-            "00100010",
-            "FFFC FFFC",
-        ] {
-            assert!(tag(key).is_none_or(|tag| !is_reserved(tag)), "{key}");
+        for key in
+            ["00040010", "00080005", "00090010", "000900FF", "00091000", "0009FFFF", "00100010"]
+        {
+            assert!(!is_reserved(tag(key).unwrap()), "{key}");
         }
     }
 

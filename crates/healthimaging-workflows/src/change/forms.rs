@@ -17,10 +17,6 @@ use healthimaging_dicom::{allows_several_values, has_form};
 use super::Object;
 use crate::document;
 
-/// Attributes that identify an object: no update of a series changes what it is.
-pub(super) const IDENTIFIERS: [&str; 4] =
-    ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"];
-
 /// Attributes that say how pixels (PS3.3 C.7.6.3) and text are stored. The stored pixels do not change with them.
 pub(super) const STORED_FORM: [&str; 33] = [
     "SpecificCharacterSet",
@@ -68,7 +64,7 @@ pub enum Strictness {
 }
 
 /// Refuses values that are longer than their value representation allows (`PS3.5` Table 6.2-1) or, unless the update is
-/// forced, do not have its form.
+/// forced, do not have its form, or are of attributes that say how an object is stored.
 ///
 /// Errors, `Validation`: such a value, which is named by its keyword, or a document that is not an object.
 pub fn check(updates: &MetadataUpdates, is_forced: bool) -> Result<()> {

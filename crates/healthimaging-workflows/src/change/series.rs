@@ -13,7 +13,7 @@ use healthimaging_dicom::{DocumentText, Level};
 
 use super::Object;
 use super::attributes::{LONGEST_DOCUMENT, check_values, needs_force, same, shown};
-use super::forms::{self, IDENTIFIERS, STORED_FORM, Strictness};
+use super::forms::{self, STORED_FORM, Strictness};
 use crate::document;
 use crate::plan::PlannedChange;
 
@@ -22,6 +22,10 @@ const INSTANCES: usize = 9_000;
 
 /// Different old values that a plan shows of an attribute; the rest is counted.
 const OLD_VALUES: usize = 10;
+
+/// Attributes that identify an object: no update of a series changes what it is.
+const IDENTIFIERS: [&str; 4] =
+    ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"];
 
 /// Attributes in which the instances of a series differ: one value for all of them would destroy their order.
 const OF_ONE_INSTANCE: [&str; 4] =

@@ -58,7 +58,7 @@ struct End {
 
 /// Whether there are jobs of earlier releases below the folder of the ledger.
 pub(super) fn are_there(ledger: &Path) -> bool {
-    ledger.join("jobs").is_dir()
+    of(ledger).is_dir()
 }
 
 /// The folder of the jobs of earlier releases.
